@@ -1,0 +1,174 @@
+"""Where Airflow's configuration and connections become our objects. The only place that reads either.
+
+Imported by the DAG files, so it imports the heavy parts only when they are asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import conf
+from tablero.errors import SetupError
+from tablero.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+    from tablero.dashboard import Dashboard
+    from tablero.source import Source
+
+SOURCE, API, OUTBOX = "tablero_source", "tablero_api", "tablero_outbox"
+
+_SECTION = "tablero"
+_PREFIX = f"AIRFLOW__{_SECTION.upper()}__"
+
+
+def read_settings() -> Settings:
+    """The settings of section ``[tablero]``: environment, then ``airflow.cfg``, then defaults. Opens no connection.
+
+    :raises SettingsError: names each wrong or unknown key.
+    """
+    keys = {*Settings.model_fields, *_keys_in_environment(), *(conf.getsection(_SECTION) or {})}
+    given = {key: conf.get(_SECTION, key, fallback=None) for key in sorted(keys)}
+    return Settings.read({key: value for key, value in given.items() if value is not None})
+
+
+def _keys_in_environment() -> Iterator[str]:
+    for name in os.environ:
+        if name.startswith(_PREFIX):
+            # Airflow's own ways to get a value from a command or a secrets backend.
+            yield name.removeprefix(_PREFIX).lower().removesuffix("_cmd").removesuffix("_secret")
+
+
+def clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(timezone.utc)
+
+
+@contextmanager
+def source(settings: Settings) -> Iterator[Source]:
+    """The institution's database, by the connection ``tablero_source``, of any type which common-sql knows.
+
+    :raises SetupError: if there is no such connection, or it is not an SQL one.
+    """
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+    from tablero.source import Source, load_sql
+
+    hook = _connection(SOURCE).get_hook()
+    if not isinstance(hook, DbApiHook):
+        raise SetupError(f"Connection {SOURCE} is of type {hook.conn_type!r}, which is no SQL database.")
+    if hook.conn_type == "sqlite":
+        _require_file(hook.get_uri())
+    engine = hook.get_sqlalchemy_engine()
+    try:
+        yield Source(
+            engine,
+            table=settings.source_table,
+            sql=load_sql(settings.source_sql),
+            zone=settings.source_zone,
+            day_zone=settings.timezone,
+        )
+    finally:
+        engine.dispose()
+
+
+def _require_file(url: str) -> None:
+    # SQLite would make an empty database where there is none, and the error would speak of a missing view.
+    import sqlalchemy as sa
+
+    path = sa.make_url(url).database
+    if path and not path.startswith("file:") and not Path(path).is_file():
+        raise SetupError(f"Connection {SOURCE}: there is no SQLite file {path}.")
+
+
+@contextmanager
+def outbox() -> Iterator[Engine]:
+    """The outbox, its schema up to date: connection ``tablero_outbox``, or an SQLite file under ``AIRFLOW_HOME``.
+
+    :raises SetupError, OutboxUnavailable: if it cannot be used.
+    """
+    from tablero.database import connect, migrate
+
+    engine = connect(_outbox_url())
+    try:
+        migrate(engine)
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _outbox_url() -> Any:
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        hook = _connection(OUTBOX).get_hook()
+    except SetupError as error:
+        if not isinstance(error.__cause__, AirflowNotFoundException):
+            raise
+        path = airflow_home() / "tablero" / "outbox.db"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{path}"
+    return hook.get_uri() if hook.conn_type == "sqlite" else getattr(hook, "sqlalchemy_url", hook.conn_type + "://")
+
+
+def airflow_home() -> Path:
+    """The folder ``AIRFLOW_HOME``."""
+    return Path(os.path.expandvars(os.environ.get("AIRFLOW_HOME", "~/airflow"))).expanduser()
+
+
+def dashboard(settings: Settings) -> Dashboard:
+    """The dashboard's client, by the connection ``tablero_api``.
+
+    :raises SettingsError: if X-Road is used and ``xroad_client`` is not set.
+    :raises SetupError: if there is no such connection.
+    """
+    from tablero.dashboard import Dashboard
+
+    settings.require_client()
+    _connection(API)
+    return Dashboard(settings, API, clock=clock)
+
+
+def _connection(conn_id: str) -> Any:
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException as error:
+        raise SetupError(
+            f"There is no connection {conn_id}. Make it in the UI (Admin > Connections), or set AIRFLOW_CONN_{conn_id.upper()}."
+        ) from error
+
+
+def retry_arguments(settings: Settings) -> dict[str, Any]:
+    """The retry settings that stand on every task, as arguments of an operator."""
+    from datetime import timedelta
+
+    from tablero.retries import TableroRetryPolicy
+
+    return {
+        "retries": settings.retries,
+        "retry_delay": timedelta(seconds=settings.retry_delay),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(seconds=settings.max_retry_delay),
+        "retry_policy": TableroRetryPolicy(
+            settings.retry_delay, settings.max_retry_delay, settings.xroad_client or settings.api_path
+        ),
+    }
+
+
+def refuse_unknown(given: Sequence[str] | dict[str, Any] | None, known: Sequence[str]) -> None:
+    """Refuse parameters which the DAG does not have; Airflow lets them pass.
+
+    :raises ParameterError: names them.
+    """
+    from tablero.errors import ParameterError
+
+    unknown = sorted(set(given or ()) - set(known))
+    if unknown:
+        raise ParameterError(f"Unknown parameter {', '.join(unknown)}. This DAG has: {', '.join(known)}.")

@@ -1,0 +1,177 @@
+"""Database plumbing of the outbox: engines, instants, migrations, and the border at which driver errors are translated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.engine import URL, Connection, Dialect, Engine
+from sqlalchemy.types import TypeDecorator
+from tablero.errors import OutboxUnavailable, SetupError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
+
+#: Seconds that a writer waits for another one on SQLite before it gives up.
+_BUSY_SECONDS = 60
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+#: Our own version table: the outbox may share a database with Airflow, whose table is called ``alembic_version``.
+VERSION_TABLE = "tablero_version"
+
+#: Any number that no other user of PostgreSQL's advisory locks takes: "tablero" in bytes.
+_MIGRATION_LOCK = int.from_bytes(b"tablero", "big")
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant: ``timestamptz`` on PostgreSQL, microseconds since 1970 on SQLite, which has no such type."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """Choose the column type."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(sa.TIMESTAMP(timezone=True))
+        return dialect.type_descriptor(sa.BigInteger())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Write an instant."""
+        if value is None or dialect.name == "postgresql":
+            return value
+        return to_microseconds(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Read an instant, in UTC."""
+        if value is None or dialect.name == "postgresql":
+            return cast("datetime | None", value)
+        return from_microseconds(value)
+
+
+def to_microseconds(instant: datetime) -> int:
+    """Microseconds from 1970-01-01T00:00Z to ``instant``."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(number: int) -> datetime:
+    """The instant, in UTC, ``number`` microseconds after 1970-01-01T00:00Z."""
+    return _EPOCH + timedelta(microseconds=number)
+
+
+def connect(url: str | URL) -> Engine:
+    """An engine for the outbox.
+
+    SQLite: write-ahead log, and every commit on disk before it returns (``synchronous=FULL``): an acknowledgement that a
+    power cut forgets would be posted again. Transactions that write take the write lock at their start and wait for it.
+
+    :raises SetupError: for any other database than SQLite and PostgreSQL.
+    """
+    address = sa.make_url(url)
+    backend = address.get_backend_name()
+    if backend == "sqlite":
+        engine = sa.create_engine(address, connect_args={"timeout": _BUSY_SECONDS})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if backend == "postgresql":
+        return sa.create_engine(
+            address.set(drivername="postgresql+psycopg"),
+            connect_args={"options": "-c timezone=UTC", "application_name": "tablero"},
+            pool_pre_ping=True,
+        )
+    raise SetupError(
+        f"The outbox must be SQLite or PostgreSQL; connection tablero_outbox is {backend!r}. Change its type, or delete it"
+        " to use an SQLite file under AIRFLOW_HOME."
+    )
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN would come too late to take the write lock
+    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reads = connection.get_execution_options().get("reads", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection for reading one consistent state; takes no lock against writers."""
+    with translated(engine), engine.connect().execution_options(reads=True) as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction: committed at the end, rolled back by an exception."""
+    with translated(engine), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def translated(engine: Engine) -> Iterator[None]:
+    """The border: what the database says becomes an error of ours.
+
+    :raises OutboxUnavailable: locked, full, read-only, unreachable: may pass.
+    :raises SetupError: no such table, no right to it, wrong password: will not.
+    """
+    driver = engine.dialect.loaded_dbapi
+    try:
+        yield
+    except (exc.SQLAlchemyError, driver.Error) as error:
+        cause = getattr(error, "orig", None) or error
+        words = str(cause).strip()
+        if isinstance(cause, driver.ProgrammingError) or _is_refused_login(words):
+            raise SetupError(
+                f"The outbox (connection tablero_outbox) refuses: {words}. Check its database, user and rights."
+            ) from error
+        raise OutboxUnavailable(
+            f"The outbox (connection tablero_outbox) did not answer: {words}. Nothing acknowledged is lost; check its disk"
+            " and server, and clear the task."
+        ) from error
+
+
+def _is_refused_login(words: str) -> bool:
+    return any(part in words for part in ("password authentication failed", "does not exist", "no pg_hba.conf entry"))
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema to the newest version; safe when several processes do it at once.
+
+    :raises SetupError: if the schema is newer than this package.
+    """
+    head = max(path.stem.split("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    found = schema_version(engine)
+    if found == head:
+        return
+    if found is not None and found > head:
+        raise SetupError(
+            f"The outbox has schema {found}, newer than this package's {head}. Install the package version that made it."
+        )
+    # Not at the top: Alembic costs every task process 0.2 s, for something that happens once.
+    from alembic import command
+    from alembic.config import Config
+
+    with writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        command.upgrade(config, "head")
+
+
+def schema_version(engine: Engine) -> str | None:
+    """The version of the outbox's schema, or ``None`` if there is none yet."""
+    with reading(engine) as connection:
+        if not sa.inspect(connection).has_table(VERSION_TABLE):
+            return None
+        version = connection.scalar(sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE)))
+        return str(version) if version is not None else None

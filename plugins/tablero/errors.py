@@ -1,0 +1,79 @@
+"""Everything that can go wrong, in one small tree.
+
+::
+
+    TableroError
+    ├── PermanentError            a person must act; trying again cannot help
+    │   ├── SettingsError         a key of [tablero] has a wrong value
+    │   ├── ParameterError        a run was triggered with parameters that make no sense
+    │   ├── SetupError            a connection, a database or a table is missing or of the wrong kind
+    │   ├── DashboardError        the dashboard or X-Road says no, and will say no again
+    │   └── NotSettledError       a run ended with rows which are neither delivered, rejected nor excluded
+    └── TransientError            the same call may succeed later
+        ├── SourceUnavailable     the institution's database did not answer
+        ├── OutboxUnavailable     the outbox did not answer, is locked or full
+        ├── DashboardUnavailable  batches were posted without an acknowledgement
+        └── WindowBusy            another worker holds what is left of the window
+
+The retry policy (``retries.py``) reads two things off an error: whether it is transient, and ``retry_after``.
+Exceptions of libraries are translated where they enter (``source.py``, ``database.py``, ``dashboard.py``), always
+``from`` their cause.
+"""
+
+from __future__ import annotations
+
+
+class TableroError(Exception):
+    """Root of all errors that this package raises on purpose.
+
+    :param message: what happened, to what, and what to do; shown to the operator as it is.
+    :param retry_after: seconds to wait before the next try, if the other side said so.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class PermanentError(TableroError):
+    """A person must act; trying again cannot help."""
+
+
+class SettingsError(PermanentError):
+    """A key of section ``[tablero]`` is unknown or has a wrong value."""
+
+
+class ParameterError(PermanentError):
+    """A run was triggered with parameters that make no sense."""
+
+
+class SetupError(PermanentError):
+    """A connection, a database, a table or a column is missing or of the wrong kind."""
+
+
+class DashboardError(PermanentError):
+    """The dashboard or X-Road says no, and will say no again until someone changes something."""
+
+
+class NotSettledError(PermanentError):
+    """A run ended with rows which are neither delivered, rejected nor excluded, or with a sum that does not close."""
+
+
+class TransientError(TableroError):
+    """The same call may succeed later."""
+
+
+class SourceUnavailable(TransientError):
+    """The institution's database did not answer."""
+
+
+class OutboxUnavailable(TransientError):
+    """The outbox did not answer, is locked, full or read-only."""
+
+
+class DashboardUnavailable(TransientError):
+    """Batches were posted without an acknowledgement; they stay pending."""
+
+
+class WindowBusy(TransientError):
+    """Another worker holds what is left of the window under its lease."""

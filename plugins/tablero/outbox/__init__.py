@@ -1,0 +1,9 @@
+"""The outbox: the durable store of every staged status change, its batch, every attempt, and its outcome.
+
+=============  ====================================================================================
+``schema``     the tables
+``intake``     extractions: what the source gave, staged in batches
+``queue``      batches on their way: claimed under a lease, attempts recorded, refused ones halved
+``ledger``     the counts that prove that nothing was lost
+=============  ====================================================================================
+"""

@@ -1,0 +1,168 @@
+"""The counts that prove that nothing was lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from tablero.contract import Reason
+from tablero.database import reading, writing
+from tablero.outbox.schema import batch, extraction, reconciliation, status_change
+from tablero.windows import Window
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of every row of a window.
+
+    :ivar window: which one.
+    :ivar read: rows ever read and not replaced: those of the last finished reading, and those that only earlier ones saw.
+        ``None`` if the window was never read to its end.
+    :ivar delivered: acknowledged by the dashboard.
+    :ivar rejected: set aside, by reason code, those that the dashboard refused included.
+    :ivar excluded: opened before ``earliest``.
+    :ivar duplicates: the same row more than once in one reading.
+    :ivar pending: staged, not yet acknowledged.
+    :ivar gone: rows in the outbox which the last reading did not find any more: corrected or deleted at the source.
+    :ivar recount: rows in the source now, counted independently; ``None`` if not counted.
+    """
+
+    window: Window
+    read: int | None
+    delivered: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    excluded: int = 0
+    duplicates: int = 0
+    pending: int = 0
+    gone: int = 0
+    recount: int | None = None
+
+    @property
+    def accounted(self) -> int:
+        """Rows in a named state."""
+        return self.delivered + self.rejected.total() + self.excluded + self.duplicates + self.pending
+
+    @property
+    def closes(self) -> bool:
+        """Whether every row read is accounted for, and the source, recounted, holds what was read."""
+        return (
+            self.read is not None and self.read == self.accounted and self.gone >= 0 and self.recount == self.read - self.gone
+        )
+
+    @property
+    def settled(self) -> bool:
+        """Whether the sum closes and nothing is pending."""
+        return self.closes and self.pending == 0
+
+
+def account(engine: Engine, window: Window) -> Account:
+    """The account of ``window`` as the outbox knows it, without a recount of the source."""
+    with reading(engine) as connection:
+        last = connection.execute(
+            sa.select(extraction)
+            .where(
+                extraction.c.window_start == window.start,
+                extraction.c.window_end == window.end,
+                extraction.c.finished_at.is_not(None),
+            )
+            .order_by(extraction.c.id.desc())
+            .limit(1)
+        ).one_or_none()
+        states: Counter[str] = Counter()
+        inside = sa.and_(batch.c.first_change >= window.start, batch.c.last_change < window.end)
+        for state, rows in connection.execute(
+            sa.select(batch.c.state, sa.func.sum(batch.c.rows)).where(inside).group_by(batch.c.state)
+        ):
+            states[state] += int(rows)
+        straddling = sa.and_(batch.c.first_change < window.end, batch.c.last_change >= window.start, ~inside)
+        for state, rows in connection.execute(
+            sa.select(batch.c.state, sa.func.count())
+            .join(status_change, status_change.c.batch_id == batch.c.id)
+            .where(
+                straddling,
+                status_change.c.last_modified_date >= window.start,
+                status_change.c.last_modified_date < window.end,
+            )
+            .group_by(batch.c.state)
+        ):
+            states[state] += int(rows)
+    rejected = Counter(last.rejected) if last else Counter()
+    if states["refused"]:
+        rejected[Reason.REFUSED_BY_DASHBOARD.value] += states["refused"]
+    staged = states["delivered"] + states["refused"] + states["pending"]
+    gone = staged - (last.rows_new + last.rows_known) if last else 0
+    return Account(
+        window,
+        read=last.rows_read + gone if last else None,
+        delivered=states["delivered"],
+        rejected=rejected,
+        excluded=last.excluded if last else 0,
+        duplicates=last.duplicates if last else 0,
+        pending=states["pending"],
+        gone=gone,
+    )
+
+
+def keep(engine: Engine, found: Account, run_id: str, now: datetime) -> None:
+    """Keep the proof of a reconciliation."""
+    with writing(engine) as connection:
+        connection.execute(
+            sa.insert(reconciliation).values(
+                kind=found.window.kind,
+                label=found.window.label,
+                window_start=found.window.start,
+                window_end=found.window.end,
+                run_id=run_id,
+                counted_at=now,
+                rows_read=found.read or 0,
+                delivered=found.delivered,
+                rejected=dict(found.rejected),
+                excluded=found.excluded,
+                duplicates=found.duplicates,
+                pending=found.pending,
+                recount=found.recount,
+                settled=found.settled,
+            )
+        )
+
+
+def is_covered(engine: Engine, window: Window) -> bool:
+    """Whether finished readings, of days or months, cover ``window`` without a gap."""
+    with reading(engine) as connection:
+        readings = connection.execute(
+            sa.select(extraction.c.window_start, extraction.c.window_end)
+            .where(
+                extraction.c.finished_at.is_not(None),
+                extraction.c.window_start < window.end,
+                extraction.c.window_end > window.start,
+            )
+            .order_by(extraction.c.window_start)
+        ).all()
+    reached = window.start
+    for start, end in readings:
+        if start > reached:
+            return False
+        reached = max(reached, end)
+    return reached >= window.end
+
+
+def has_pending(engine: Engine, window: Window) -> bool:
+    """Whether a row of ``window`` is staged and not yet settled."""
+    query = (
+        sa.select(sa.literal(1))
+        .select_from(batch)
+        .join(status_change, status_change.c.batch_id == batch.c.id)
+        .where(
+            sa.text("batch.state = 'pending'"),
+            batch.c.first_change < window.end,
+            batch.c.last_change >= window.start,
+            status_change.c.last_modified_date >= window.start,
+            status_change.c.last_modified_date < window.end,
+        )
+        .limit(1)
+    )
+    with reading(engine) as connection:
+        return connection.scalar(query) is not None

@@ -1,0 +1,279 @@
+"""Batches on their way: claimed under a lease, posted, their attempts recorded, refused ones taken apart.
+
+A claim and the record of its attempt are one transaction, made before the POST; the outcome is another, made after it. So
+whatever dies in between leaves an attempt without an outcome, which the next claim of that batch records as *unknown*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+from uuid import uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from tablero.attempt import Answer, Outcome
+from tablero.contract import StatusChange
+from tablero.database import reading, writing
+from tablero.outbox.schema import attempt, batch, status_change
+from tablero.windows import Window
+
+
+class Claim(NamedTuple):
+    """A batch that this worker alone may post until its lease ends.
+
+    :ivar batch_id: the same for all attempts of the batch.
+    :ivar attempt_id: this attempt's record.
+    :ivar message_id: fresh for each attempt; sent as ``X-Road-Id``.
+    :ivar changes: in order.
+    """
+
+    batch_id: int
+    attempt_id: int
+    message_id: str
+    changes: list[StatusChange]
+
+
+class Backlog(NamedTuple):
+    """What is pending in some windows.
+
+    :ivar batches: how many batches.
+    :ivar rows: how many rows in them.
+    :ivar leased_until: when the last lease of another worker ends, if any holds one.
+    """
+
+    batches: int
+    rows: int
+    leased_until: datetime | None
+
+
+def claim(
+    engine: Engine, windows: Collection[Window], *, worker: str, run_id: str, limit: int, now: datetime, lease: timedelta
+) -> list[Claim]:
+    """Take up to ``limit`` pending batches which touch one of ``windows``, and put their attempts on record.
+
+    Not taken: batches that another worker holds, those that this worker has had before (its retries are the task's), and
+    those that wait for earlier changes of the same request.
+
+    :param worker: names this try of this task, and no other.
+    """
+    with writing(engine) as connection:
+        query = (
+            sa.select(batch.c.id)
+            .where(_pending_in(windows), _free(now), batch.c.claimed_by.is_distinct_from(worker), _first_in_line())
+            # Fresh ones first: a batch that keeps failing holds up no other, whatever ends the pass early.
+            .order_by(batch.c.claimed_by.is_not(None), batch.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True, of=batch)
+        )
+        ids = list(connection.scalars(query))
+        if not ids:
+            return []
+        connection.execute(
+            sa.update(attempt)
+            .where(attempt.c.batch_id.in_(ids), attempt.c.outcome.is_(None))
+            .values(outcome=Outcome.UNKNOWN.value, error="The worker ended without recording an answer.")
+        )
+        connection.execute(sa.update(batch).where(batch.c.id.in_(ids)).values(claimed_by=worker, claimed_until=now + lease))
+        values = [{"batch_id": identity, "run_id": run_id, "message_id": str(uuid4()), "started_at": now} for identity in ids]
+        attempts = connection.scalars(sa.insert(attempt).returning(attempt.c.id, sort_by_parameter_order=True), values)
+        changes = _changes_of(connection, ids)
+        return [
+            Claim(value["batch_id"], attempt_id, value["message_id"], changes[value["batch_id"]])
+            for value, attempt_id in zip(values, attempts, strict=True)
+        ]
+
+
+def renew(engine: Engine, claims: Collection[Claim], *, worker: str, until: datetime) -> None:
+    """Prolong the lease of batches that are still being posted."""
+    with writing(engine) as connection:
+        connection.execute(
+            sa.update(batch)
+            .where(batch.c.id.in_([claim.batch_id for claim in claims]), batch.c.claimed_by == worker)
+            .values(claimed_until=until)
+        )
+
+
+def record(engine: Engine, answers: Sequence[tuple[Claim, Answer]], now: datetime) -> None:
+    """Make the outcomes of attempts durable. Batches that were not delivered are free for the next worker.
+
+    An acknowledgement counts whoever holds the lease by now: the dashboard has the rows.
+    """
+    with writing(engine) as connection:
+        for claimed, answer in answers:
+            connection.execute(
+                sa.update(attempt)
+                .where(attempt.c.id == claimed.attempt_id)
+                .values(
+                    outcome=answer.outcome.value,
+                    seconds=answer.seconds,
+                    http_status=answer.status,
+                    error=answer.error[:1000] or None,
+                    message=answer.message[:500] or None,
+                    xroad_request_id=answer.xroad_request_id,
+                    xroad_error=answer.xroad_error,
+                    xroad_detail=answer.xroad_detail,
+                )
+            )
+            done = {"state": "delivered", "settled_at": now} if answer.outcome is Outcome.DELIVERED else {}
+            connection.execute(
+                sa.update(batch)
+                .where(batch.c.id == claimed.batch_id, batch.c.state == "pending")
+                .values(claimed_until=None, **done)
+            )
+
+
+def split(engine: Engine, claimed: Claim, cuts: Sequence[int]) -> list[int]:
+    """Replace a batch by its parts, and return their ids in order.
+
+    :param cuts: positions at which a part begins, ascending, without 0. Where a cut falls between two changes of one
+        request, the later part waits for the earlier one.
+    """
+    edges = [0, *cuts, len(claimed.changes)]
+    with writing(engine) as connection:
+        whole = connection.execute(
+            sa.select(batch.c.extraction_id, batch.c.after_id, batch.c.resend_run_id)
+            .where(batch.c.id == claimed.batch_id, batch.c.state == "pending")
+            .with_for_update()
+        ).one_or_none()
+        if whole is None:
+            return []
+        parts = []
+        before = whole.after_id
+        for start, end in pairwise(edges):
+            part = claimed.changes[start:end]
+            torn = start > 0 and part[0].request_id == claimed.changes[start - 1].request_id
+            before = _make_part(
+                connection,
+                whole.extraction_id,
+                claimed.batch_id,
+                part,
+                before if torn or start == 0 else None,
+                whole.resend_run_id,
+            )
+            parts.append(before)
+        connection.execute(sa.update(batch).where(batch.c.after_id == claimed.batch_id).values(after_id=before))
+        connection.execute(
+            sa.update(batch).where(batch.c.id == claimed.batch_id).values(state="split", rows=0, claimed_until=None)
+        )
+    return parts
+
+
+def set_aside(engine: Engine, refused: Sequence[tuple[Claim, str]], now: datetime) -> None:
+    """Record single rows which the dashboard refuses for good, each with its words. They hold up nothing any more."""
+    with writing(engine) as connection:
+        for claimed, words in refused:
+            connection.execute(
+                sa.update(batch)
+                .where(batch.c.id == claimed.batch_id, batch.c.state == "pending")
+                .values(state="refused", words=words[:500], settled_at=now, claimed_until=None)
+            )
+
+
+def backlog(engine: Engine, windows: Collection[Window], now: datetime) -> Backlog:
+    """What is pending in batches which touch one of ``windows``."""
+    query = sa.select(
+        sa.func.count(),
+        sa.func.coalesce(sa.func.sum(batch.c.rows), 0),
+        sa.func.max(sa.case((batch.c.claimed_until > now, batch.c.claimed_until))),
+    ).where(_pending_in(windows))
+    with reading(engine) as connection:
+        batches, rows, leased_until = connection.execute(query).one()
+    return Backlog(int(batches), int(rows), leased_until)
+
+
+def resend(engine: Engine, window: Window, run_id: str) -> int:
+    """Make the delivered rows of ``window`` pending again, once for each run.
+
+    :returns: how many rows.
+    """
+    with writing(engine) as connection:
+        delivered = connection.execute(
+            sa.select(batch)
+            .where(
+                batch.c.state == "delivered",
+                batch.c.resend_run_id.is_distinct_from(run_id),
+                batch.c.first_change < window.end,
+                batch.c.last_change >= window.start,
+            )
+            .order_by(batch.c.id)
+            .with_for_update()
+        ).all()
+        count = 0
+        for row in delivered:
+            if row.first_change >= window.start and row.last_change < window.end:
+                connection.execute(
+                    sa.update(batch)
+                    .where(batch.c.id == row.id)
+                    .values(state="pending", settled_at=None, claimed_by=None, resend_run_id=run_id)
+                )
+                count += row.rows
+                continue
+            inside = [change for change in _changes_of(connection, [row.id])[row.id] if change.last_modified_date in window]
+            if inside:
+                _make_part(connection, row.extraction_id, row.id, inside, None, run_id)
+                connection.execute(sa.update(batch).where(batch.c.id == row.id).values(rows=batch.c.rows - len(inside)))
+                count += len(inside)
+        return count
+
+
+def _make_part(
+    connection: Connection,
+    extraction_id: int,
+    parent_id: int,
+    part: Sequence[StatusChange],
+    after_id: int | None,
+    resend_run_id: str | None,
+) -> int:
+    """A new batch out of some rows of another one."""
+    instants = [change.last_modified_date for change in part]
+    identity = connection.scalar(
+        sa.insert(batch)
+        .values(
+            extraction_id=extraction_id,
+            parent_id=parent_id,
+            after_id=after_id,
+            rows=len(part),
+            first_change=min(instants),
+            last_change=max(instants),
+            resend_run_id=resend_run_id,
+        )
+        .returning(batch.c.id)
+    )
+    assert identity is not None  # RETURNING of one inserted row
+    key = sa.and_(*(status_change.c[name] == sa.bindparam(f"key_{name}") for name in StatusChange._fields))
+    connection.execute(
+        sa.update(status_change).where(key).values(batch_id=identity),
+        [{f"key_{name}": value for name, value in change._asdict().items()} for change in part],
+    )
+    return int(identity)
+
+
+def _changes_of(connection: Connection, ids: Sequence[int]) -> dict[int, list[StatusChange]]:
+    query = (
+        sa.select(status_change.c.batch_id, *(status_change.c[name] for name in StatusChange._fields))
+        .where(status_change.c.batch_id.in_(ids))
+        .order_by(status_change.c.batch_id, *status_change.primary_key)
+    )
+    changes: dict[int, list[StatusChange]] = {identity: [] for identity in ids}
+    for identity, *values in connection.execute(query):
+        changes[identity].append(StatusChange(*values))
+    return changes
+
+
+def _pending_in(windows: Collection[Window]) -> sa.ColumnElement[bool]:
+    touches = [sa.and_(batch.c.first_change < window.end, batch.c.last_change >= window.start) for window in windows]
+    # The literal, not a bound value: only so does SQLite use the index of pending batches.
+    return sa.and_(sa.text("batch.state = 'pending'"), sa.or_(sa.false(), *touches))
+
+
+def _free(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(batch.c.claimed_until.is_(None), batch.c.claimed_until <= now)
+
+
+def _first_in_line() -> sa.ColumnElement[bool]:
+    earlier = batch.alias("earlier")
+    waits = sa.exists().where(earlier.c.id == batch.c.after_id, earlier.c.state == "pending")
+    return sa.or_(batch.c.after_id.is_(None), ~waits)

@@ -1,0 +1,139 @@
+"""The outbox's tables. ``migrations/`` makes them; a test compares the two.
+
+State stands on the batch, not on the row: a million rows change state in a thousand small writes. A row's primary key is
+its whole content, so that a row can be staged only once, whoever reads it and however often.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from tablero.contract import MAX_ID_LENGTH
+from tablero.database import Instant
+
+metadata = sa.MetaData()
+
+#: Text whose order is that of its bytes, which is also Python's order of strings.
+Text = sa.String(MAX_ID_LENGTH).with_variant(sa.String(MAX_ID_LENGTH, collation="C"), "postgresql")
+
+Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+#: One reading of one window of the source. Only a finished one says anything about the window.
+extraction = sa.Table(
+    "extraction",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("kind", sa.String(5), nullable=False),
+    sa.Column("label", sa.String(10), nullable=False),
+    sa.Column("window_start", Instant, nullable=False),
+    sa.Column("window_end", Instant, nullable=False),
+    sa.Column("run_id", sa.String(250), nullable=False),
+    sa.Column("started_at", Instant, nullable=False),
+    sa.Column("finished_at", Instant),
+    sa.Column("rows_read", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("rows_new", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("rows_known", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("duplicates", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("excluded", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("rejected", sa.JSON, nullable=False, server_default="{}"),
+    sa.Index("extraction_window", "window_start", "window_end"),
+)
+
+#: 1 to 1000 status changes that are posted in one call.
+batch = sa.Table(
+    "batch",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("extraction_id", Id, nullable=False),
+    # The batch that was halved to make this one.
+    sa.Column("parent_id", Id),
+    # The batch with earlier changes of the same request, to be settled first.
+    sa.Column("after_id", Id),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("first_change", Instant, nullable=False),
+    sa.Column("last_change", Instant, nullable=False),
+    # pending, delivered, refused (one row, set aside), split (its rows are in its children)
+    sa.Column("state", sa.String(9), nullable=False, server_default="pending"),
+    sa.Column("words", sa.String(500)),
+    sa.Column("claimed_by", sa.String(36)),
+    sa.Column("claimed_until", Instant),
+    sa.Column("settled_at", Instant),
+    # The run that asked for it to be posted again.
+    sa.Column("resend_run_id", sa.String(250)),
+    sa.Index("batch_window", "first_change", "last_change"),
+    sa.Index("batch_pending", "id", sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'")),
+)
+
+#: Every staged status change. The order of the key is the order in which rows stand in a batch.
+status_change = sa.Table(
+    "status_change",
+    metadata,
+    sa.Column("request_id", Text, primary_key=True),
+    sa.Column("last_modified_date", Instant, primary_key=True),
+    sa.Column("status_id", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("service_id", Text, primary_key=True),
+    sa.Column("opening_date", Instant, primary_key=True),
+    sa.Column("batch_id", Id, nullable=False),
+    sa.Index("status_change_batch", "batch_id"),
+    sqlite_with_rowid=False,
+)
+
+#: Every POST of a batch. It is on record before it happens: an attempt that never ended has an unknown outcome.
+attempt = sa.Table(
+    "attempt",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("batch_id", Id, nullable=False),
+    sa.Column("run_id", sa.String(250), nullable=False),
+    sa.Column("message_id", sa.String(36), nullable=False),
+    sa.Column("started_at", Instant, nullable=False),
+    # NULL while it is under way
+    sa.Column("outcome", sa.String(9)),
+    sa.Column("seconds", sa.Float),
+    sa.Column("http_status", sa.Integer),
+    sa.Column("error", sa.String(1000)),
+    sa.Column("message", sa.String(500)),
+    sa.Column("xroad_request_id", sa.String(100)),
+    sa.Column("xroad_error", sa.String(200)),
+    sa.Column("xroad_detail", sa.String(200)),
+    sa.Index("attempt_batch", "batch_id"),
+)
+
+#: Rows that break the contract, as the source gave them. ``resolved`` once the source no longer gives them.
+rejection = sa.Table(
+    "rejection",
+    metadata,
+    sa.Column("digest", sa.String(32), primary_key=True),
+    sa.Column("reason", sa.String(30), nullable=False),
+    sa.Column("service_id", sa.String(300)),
+    sa.Column("request_id", sa.String(300)),
+    sa.Column("opening_date", sa.String(300)),
+    sa.Column("status_id", sa.String(300)),
+    sa.Column("last_modified_date", sa.String(300)),
+    # Where it stands in time: its last_modified_date, or the start of the window that read it.
+    sa.Column("changed_at", Instant, nullable=False),
+    sa.Column("extraction_id", Id, nullable=False),
+    sa.Column("resolved", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Index("rejection_changed_at", "changed_at"),
+)
+
+#: What ``reconcile`` found for a window: the proof, kept.
+reconciliation = sa.Table(
+    "reconciliation",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("kind", sa.String(5), nullable=False),
+    sa.Column("label", sa.String(10), nullable=False),
+    sa.Column("window_start", Instant, nullable=False),
+    sa.Column("window_end", Instant, nullable=False),
+    sa.Column("run_id", sa.String(250), nullable=False),
+    sa.Column("counted_at", Instant, nullable=False),
+    sa.Column("rows_read", sa.BigInteger, nullable=False),
+    sa.Column("delivered", sa.BigInteger, nullable=False),
+    sa.Column("rejected", sa.JSON, nullable=False),
+    sa.Column("excluded", sa.BigInteger, nullable=False),
+    sa.Column("duplicates", sa.BigInteger, nullable=False),
+    sa.Column("pending", sa.BigInteger, nullable=False),
+    sa.Column("recount", sa.BigInteger),
+    sa.Column("settled", sa.Boolean, nullable=False),
+    sa.Index("reconciliation_window", "window_start", "window_end"),
+)

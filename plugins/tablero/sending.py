@@ -1,0 +1,266 @@
+"""Use case: send what is pending in some windows, with several batches in flight."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import uuid4
+
+from sqlalchemy.engine import Engine
+from tablero.attempt import Answer, Outcome
+from tablero.contract import encode
+from tablero.errors import DashboardError, DashboardUnavailable, WindowBusy
+from tablero.outbox import queue
+from tablero.outbox.queue import Claim
+from tablero.settings import Settings
+from tablero.windows import Window
+
+log = logging.getLogger(__name__)
+
+#: Transient failures in a row after which a task stops early: the dashboard is down, not a batch unlucky.
+GIVE_UP_AFTER = 5
+
+#: Single rows that the dashboard refuses, none accepted before, after which it is taken to refuse everything.
+REFUSES_EVERYTHING_AFTER = 5
+
+#: What a lease lasts beyond the longest call, in seconds.
+_LEASE_MARGIN = 60
+
+
+class Poster(Protocol):
+    """Posts a batch; :class:`tablero.dashboard.Dashboard`, or a stand-in in tests."""
+
+    def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+        """Post the wire form of a batch once."""
+        ...
+
+
+@dataclass
+class Delivery:
+    """What a task sent.
+
+    :ivar rows: acknowledged rows.
+    :ivar calls: attempts, by how they ended.
+    :ivar refused: single rows that the dashboard refused for good.
+    """
+
+    rows: int = 0
+    calls: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    refused: int = 0
+
+    def __str__(self) -> str:
+        calls = ", ".join(f"{count} {outcome.value}" for outcome, count in self.calls.items() if count) or "none"
+        return f"{self.rows} rows delivered, {self.refused} refused; calls: {calls}"
+
+
+def send(
+    engine: Engine,
+    poster: Poster,
+    settings: Settings,
+    windows: Collection[Window],
+    *,
+    run_id: str,
+    clock: Callable[[], datetime],
+) -> Delivery:
+    """Post every pending batch of ``windows`` once, refused ones in ever smaller parts, and record every outcome.
+
+    One bad batch does not stop the others. After :data:`GIVE_UP_AFTER` transient failures in a row, or a permanent one, no
+    more are begun; those in flight are awaited.
+
+    :param engine: of the outbox.
+    :raises DashboardError: the dashboard or X-Road says no to everything; says what to do.
+    :raises DashboardUnavailable: some batches stay pending; those delivered stay delivered.
+    :raises WindowBusy: another worker holds what is left.
+    """
+    work = _Work(engine, poster, settings, windows, run_id, clock)
+    try:
+        work.run()
+    finally:
+        log.info("%s: %s", _labels(windows), work.delivery)
+    work.conclude()
+    return work.delivery
+
+
+class _Work:
+    """One pass over the backlog."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        poster: Poster,
+        settings: Settings,
+        windows: Collection[Window],
+        run_id: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._engine = engine
+        self._poster = poster
+        self._windows = windows
+        self._run_id = run_id
+        self._clock = clock
+        self._worker = str(uuid4())
+        self._concurrency = settings.concurrency
+        self._lease = timedelta(seconds=settings.connect_timeout + settings.read_timeout + _LEASE_MARGIN)
+        self._accepted = False
+        self._suspects: list[tuple[Claim, Answer]] = []
+        self._named: set[int] = set()
+        self._failures: list[Answer] = []
+        self._in_a_row = 0
+        self._permanent: Answer | None = None
+        self.delivery = Delivery()
+
+    def run(self) -> None:
+        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="tablero-post") as pool:
+            self._pass(pool)
+            while self._suspects and self._permanent is None:
+                # Later changes of the same requests waited for these rows.
+                self._set_aside()
+                self._pass(pool)
+
+    def _pass(self, pool: ThreadPoolExecutor) -> None:
+        flying: dict[Future[Answer], Claim] = {}
+        try:
+            self._fly(pool, flying)
+        except BaseException:
+            # Told to stop: calls that are under way end, and what they brought is recorded, or it would be repeated.
+            wait(flying)
+            queue.record(self._engine, [(claim, future.result()) for future, claim in flying.items()], self._clock())
+            raise
+
+    def _fly(self, pool: ThreadPoolExecutor, flying: dict[Future[Answer], Claim]) -> None:
+        while True:
+            for claim in self._take(self._concurrency - len(flying)):
+                flying[pool.submit(self._post, claim)] = claim
+            if not flying:
+                return
+            done, _ = wait(flying, timeout=self._lease.total_seconds() / 3, return_when=FIRST_COMPLETED)
+            answers = [(flying[future], future.result()) for future in done]
+            if answers:
+                queue.record(self._engine, answers, self._clock())
+            for future in done:
+                del flying[future]
+            if flying:
+                queue.renew(self._engine, flying.values(), worker=self._worker, until=self._clock() + self._lease)
+            for claim, answer in answers:
+                self._heed(claim, answer)
+
+    def conclude(self) -> None:
+        """Raise what is left to say."""
+        if self._permanent is not None:
+            raise DashboardError(f"{_labels(self._windows)}: {_told(self._permanent)}")
+        left = queue.backlog(self._engine, self._windows, self._clock())
+        if self._failures:
+            waits = [answer.retry_after for answer in self._failures if answer.retry_after is not None]
+            raise DashboardUnavailable(
+                f"{_labels(self._windows)}: {left.rows} rows in {left.batches} batches are still pending;"
+                f" {len(self._failures)} calls failed. First cause: {_told(self._failures[0])}",
+                retry_after=max(waits, default=None),
+            )
+        if left.batches:
+            now = self._clock()
+            wait_for = (left.leased_until - now).total_seconds() if left.leased_until else 0.0
+            raise WindowBusy(
+                f"{_labels(self._windows)}: another worker holds {left.rows} rows in {left.batches} batches"
+                f" for at most {wait_for:.0f} s more.",
+                retry_after=max(wait_for, 1.0),
+            )
+
+    def _take(self, free: int) -> list[Claim]:
+        if free <= 0 or self._permanent is not None or self._in_a_row >= GIVE_UP_AFTER:
+            return []
+        return queue.claim(
+            self._engine,
+            self._windows,
+            worker=self._worker,
+            run_id=self._run_id,
+            limit=free,
+            now=self._clock(),
+            lease=self._lease,
+        )
+
+    def _post(self, claim: Claim) -> Answer:
+        return self._poster.post(encode(claim.changes), message_id=claim.message_id, issue=str(claim.batch_id))
+
+    def _heed(self, claim: Claim, answer: Answer) -> None:
+        """Draw the consequences of an outcome that is on record."""
+        self.delivery.calls[answer.outcome] += 1
+        if answer.outcome is Outcome.DELIVERED:
+            self._accepted = True
+            self._in_a_row = 0
+            self.delivery.rows += len(claim.changes)
+        elif answer.outcome is Outcome.REFUSED:
+            self._in_a_row = 0
+            self._take_apart(claim, answer)
+        elif answer.outcome is Outcome.PERMANENT:
+            self._permanent = self._permanent or answer
+        else:
+            self._in_a_row += 1
+            self._failures.append(answer)
+            log.warning("batch %d: %s: %s", claim.batch_id, answer.outcome.value, _told(answer))
+
+    def _take_apart(self, claim: Claim, answer: Answer) -> None:
+        log.warning("batch %d of %d rows refused: %s", claim.batch_id, len(claim.changes), _told(answer))
+        if len(claim.changes) > 1:
+            edges = cuts(claim, answer, accepted=self._accepted)
+            parts = queue.split(self._engine, claim, edges)
+            if answer.named:
+                self._named.update(part for part, start in zip(parts, [0, *edges], strict=False) if start in answer.named)
+            return
+        self._suspects.append((claim, answer))
+        if self._accepted:
+            self._set_aside()
+        elif sum(claim.batch_id not in self._named for claim, _ in self._suspects) >= REFUSES_EVERYTHING_AFTER:
+            self._permanent = _refuses_everything(self._suspects)
+
+    def _set_aside(self) -> None:
+        if self._suspects:
+            refused = [(claim, _told(answer)) for claim, answer in self._suspects]
+            queue.set_aside(self._engine, refused, self._clock())
+            self.delivery.refused += len(self._suspects)
+            self._suspects.clear()
+
+
+def cuts(claim: Claim, answer: Answer, *, accepted: bool) -> list[int]:
+    """Where to cut a refused batch.
+
+    Rows that the answer names are cut out, each by itself. Otherwise it is halved, between two requests where it can be.
+    As long as nothing was accepted, a single row is cut off first, to see soon whether everything is refused.
+    """
+    rows = claim.changes
+    named = [index for index in answer.named if index < len(rows)]
+    if named and len(named) < len(rows):
+        return sorted({edge for index in named for edge in (index, index + 1)} - {0, len(rows)})
+    if not accepted and not answer.too_large and len(rows) > 2:
+        return [1, 1 + (len(rows) - 1) // 2]
+    middle = len(rows) // 2
+    edges = [i for i in range(1, len(rows)) if rows[i].request_id != rows[i - 1].request_id]
+    return [min(edges, key=lambda edge: abs(edge - middle), default=middle)]
+
+
+def _refuses_everything(suspects: list[tuple[Claim, Answer]]) -> Answer:
+    first = suspects[0][1]
+    return Answer(
+        Outcome.PERMANENT,
+        status=first.status,
+        error=(
+            f"El tablero rechazó {len(suspects)} filas distintas, enviadas una por una, y no aceptó ninguna: revise"
+            " service_id y la versión del contrato con Burocracia Cero; no son filas malas. / The dashboard refused"
+            f" {len(suspects)} different rows, sent one by one, and accepted none: check service_id and the version of the"
+            " contract with Burocracia Cero; these are not bad rows."
+        ),
+        message=first.message,
+    )
+
+
+def _told(answer: Answer) -> str:
+    parts = [answer.error, f"«{answer.message}»" if answer.message else ""]
+    return " ".join(part for part in parts if part)
+
+
+def _labels(windows: Collection[Window]) -> str:
+    names = [window.label for window in windows]
+    return ", ".join(names) if len(names) <= 4 else f"{names[0]} … {names[-1]} ({len(names)} windows)"

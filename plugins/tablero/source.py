@@ -1,0 +1,219 @@
+"""The institution's database: read access to one view with five columns, or to the rows of the institution's own SQL.
+
+Bounds are coarse in SQL where its types cannot say an instant exactly (text, dates, local times around a change of clocks):
+then the query lets more through, and :meth:`Source.holds` decides. So every row is in exactly one window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.engine import Connection, Engine
+from tablero.contract import FIELDS, parse_instant
+from tablero.errors import SetupError, SourceUnavailable
+from tablero.windows import Window, local_day
+
+_FETCH = 5_000
+_DAY = timedelta(days=1)
+_MISSING_OBJECT = ("no such table", "no such column", "doesn't exist", "does not exist", "unknown column", "invalid object")
+_REFUSED = ("password authentication failed", "access denied", "permission denied", "unable to open database file")
+
+
+class _Bounds(NamedTuple):
+    start: Any
+    end: Any
+    exact: bool
+
+
+class Source:
+    """Reads windows of status changes from the institution's database.
+
+    :param engine: of the connection ``tablero_source``.
+    :param table: name of the view, with its schema if need be (``reports.tablero_status_changes``).
+    :param sql: text of the institution's own query instead; it binds ``:start`` and ``:end`` and gives the five columns by
+        name. The bounds that it gets are local times of ``zone`` (on SQLite: days as text), a day too wide on both sides.
+    :param zone: in which naive timestamps are read (``source_timezone``).
+    :param day_zone: the institution's zone (``timezone``), whose days decide where text that is no date belongs.
+    """
+
+    def __init__(self, engine: Engine, *, table: str, sql: str | None, zone: tzinfo, day_zone: tzinfo) -> None:
+        self._engine = engine
+        self._name = "source_sql" if sql else table
+        self._sql = sql
+        self.zone = zone
+        self._day_zone = day_zone
+        schema, _, name = table.rpartition(".")
+        self._view = sa.table(name, *map(sa.column, FIELDS), schema=schema or None)
+        self._kind: type | None = None
+        if sql is not None:
+            missing = {"start", "end"} - set(sa.text(sql).compile().params)
+            if missing:
+                raise SetupError(f"source_sql does not bind {' and '.join(f':{name}' for name in sorted(missing))}.")
+
+    def read(self, window: Window) -> Iterator[tuple[Any, ...]]:
+        """Stream the rows that may lie in ``window``, in no order: the five values in the order of the contract.
+
+        Rows outside of it can be among them; ask :meth:`holds`.
+
+        :raises SetupError: if the view or a column is missing, or may not be read.
+        :raises SourceUnavailable: if the database does not answer.
+        """
+        with self._connected() as connection:
+            if self._sql is None:
+                query = sa.select(self._view).where(self._inside(self._bounds(connection, window)))
+                yield from self._stream(connection, query, {})
+            else:
+                yield from self._own_query(connection, window)
+
+    def count(self, window: Window) -> int:
+        """How many rows of the source lie in ``window``: counted by the database where it can, else one by one."""
+        with self._connected() as connection:
+            if self._sql is not None:
+                rows = self._own_query(connection, window)
+                return sum(self.holds(window, row[-1]) for row in rows)
+            bounds = self._bounds(connection, window)
+            inside = self._inside(bounds)
+            if bounds.exact:
+                return int(connection.scalar(sa.select(sa.func.count()).select_from(self._view).where(inside)) or 0)
+            query = sa.select(self._view.c.last_modified_date).where(inside)
+            return sum(self.holds(window, value) for (value,) in self._stream(connection, query, {}))
+
+    def holds(self, window: Window, value: object) -> bool:
+        """Whether a row with this ``last_modified_date`` belongs to ``window``.
+
+        Text that is no date (``2020-02-30``) is placed where its characters sort among the days, so that one window,
+        and no other, reports it.
+        """
+        instant = parse_instant(value, self.zone)
+        if instant is not None:
+            return instant in window
+        first, after = (local_day(edge, self._day_zone).isoformat() for edge in (window.start, window.end))
+        return isinstance(value, str) and first <= value < after
+
+    def check(self) -> list[str]:
+        """Look at the columns without reading rows.
+
+        :returns: the names found.
+        :raises SetupError: if one of the five is missing; shows what was found.
+        """
+        with self._connected() as connection:
+            if self._sql is None:
+                query: sa.Executable = sa.select(sa.text("*")).select_from(self._view).where(sa.text("1=0"))
+                found = list(connection.execute(query).keys())
+            else:
+                found = list(connection.execute(sa.text(self._sql), self._own_bounds(_NO_TIME)).keys())
+        self._order(found)
+        return found
+
+    def _own_query(self, connection: Connection, window: Window) -> Iterator[tuple[Any, ...]]:
+        result = connection.execution_options(stream_results=True, yield_per=_FETCH).execute(
+            sa.text(self._sql or ""), self._own_bounds(window)
+        )
+        order = self._order(list(result.keys()))
+        for row in result:
+            yield tuple(row[index] for index in order)
+
+    def _order(self, found: list[str]) -> list[int]:
+        names = [name.lower() for name in found]
+        missing = [name for name in FIELDS if name not in names]
+        if missing:
+            raise SetupError(
+                f"{self._name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has: {', '.join(found)}."
+                f" Name the five columns {', '.join(FIELDS)}."
+            )
+        return [names.index(name) for name in FIELDS]
+
+    def _own_bounds(self, window: Window) -> dict[str, Any]:
+        if self._engine.dialect.name == "sqlite":
+            start, end = (day.isoformat() for day in self._wide_days(window))
+            return {"start": start, "end": end}
+        return {
+            "start": (window.start - _DAY).astimezone(self.zone).replace(tzinfo=None),
+            "end": (window.end + _DAY).astimezone(self.zone).replace(tzinfo=None),
+        }
+
+    def _wide_days(self, window: Window) -> tuple[date, date]:
+        # Offsets reach 14 hours: a local date is never more than a day away from that of any other zone.
+        return local_day(window.start, self.zone) - _DAY, local_day(window.end, self.zone) + 2 * _DAY
+
+    def _inside(self, bounds: _Bounds) -> sa.ColumnElement[bool]:
+        column = self._view.c.last_modified_date
+        return sa.and_(column >= bounds.start, column < bounds.end)
+
+    def _bounds(self, connection: Connection, window: Window) -> _Bounds:
+        """The window in the type of the column, which a look at one value tells."""
+        if self._kind is None:
+            column = self._view.c.last_modified_date
+            first = connection.execution_options(stream_results=True).execute(sa.select(column).where(column.is_not(None)))
+            value = first.scalar()
+            first.close()
+            self._kind = str if value is None else _Aware if getattr(value, "tzinfo", None) else type(value)
+            if not issubclass(self._kind, (str, date, _Aware)):
+                raise SetupError(
+                    f"{self._name}.last_modified_date is of type {self._kind.__name__}, for example {value!r}. Make it a"
+                    " timestamp, or text in ISO 8601."
+                )
+        if self._kind is _Aware:
+            return _Bounds(window.start, window.end, True)
+        if issubclass(self._kind, datetime):
+            start, end = (edge.astimezone(self.zone).replace(tzinfo=None) for edge in (window.start, window.end))
+            if self._steady(window.start) and self._steady(window.end):
+                return _Bounds(start, end, True)
+            return _Bounds(start - _DAY, end + _DAY, False)
+        start_day, end_day = self._wide_days(window)
+        if issubclass(self._kind, date):
+            return _Bounds(start_day, end_day, False)
+        return _Bounds(start_day.isoformat(), end_day.isoformat(), False)
+
+    def _steady(self, instant: datetime) -> bool:
+        """Whether the clocks do not change within a day of ``instant``."""
+        offsets = {(instant + shift).astimezone(self.zone).utcoffset() for shift in (-_DAY, timedelta(), _DAY)}
+        return len(offsets) == 1
+
+    def _stream(self, connection: Connection, query: sa.Executable, binds: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        yield from connection.execution_options(stream_results=True, yield_per=_FETCH).execute(query, binds)
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except exc.SQLAlchemyError as error:
+            words = str(getattr(error, "orig", None) or error).strip()
+            told = f"The source (connection tablero_source, {self._name}) says: {words}."
+            lower = words.lower()
+            if any(part in lower for part in _MISSING_OBJECT):
+                raise SetupError(
+                    f"{told} Ask your DBA for the view {self._name} with the columns {', '.join(FIELDS)}, or set"
+                    " [tablero] source_table or source_sql."
+                ) from error
+            if isinstance(error, exc.ProgrammingError) or any(part in lower for part in _REFUSED):
+                raise SetupError(f"{told} Check the connection, its user's right to read, and the query.") from error
+            raise SourceUnavailable(f"{told} It will be tried again.") from error
+
+
+class _Aware:
+    """Stands for the type of a ``datetime`` with an offset."""
+
+
+_NO_TIME = Window("day", "none", *(datetime.fromisoformat("2020-01-01T00:00:00+00:00"),) * 2)
+
+
+def load_sql(path: str | None) -> str | None:
+    """The text of the file that ``source_sql`` names.
+
+    :raises SetupError: if it cannot be read.
+    """
+    if path is None:
+        return None
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(f"[tablero] source_sql = {path}: the file cannot be read ({error}).") from error
+    return text.strip().rstrip(";")

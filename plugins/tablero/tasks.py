@@ -1,0 +1,189 @@
+"""What each Airflow task does: get the objects from ``configuration``, call one use case, say what came of it.
+
+DAG files import this module inside their tasks, so that parsing them costs nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from tablero import configuration
+from tablero.configuration import clock
+from tablero.errors import ParameterError, PermanentError, TableroError, TransientError
+from tablero.planning import plan_day, plan_healing, plan_history, plan_interval
+from tablero.reconciling import reconcile, require_settled, table
+from tablero.sending import send
+from tablero.staging import Tally, rehearse, stage
+from tablero.windows import Window
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+
+def check(params: Json, given: Json | None) -> None:
+    """Preflight: see that everything is there before anything is read or sent. All checks run.
+
+    :param params: the run's parameters, defaults included.
+    :param given: what the trigger gave, to find parameters that the DAG does not have.
+    :raises PermanentError, TransientError: lists all that failed, each with its remedy.
+    """
+    settings = configuration.read_settings()
+
+    def the_source() -> None:
+        with configuration.source(settings) as source:
+            log.info("source: columns %s", ", ".join(source.check()))
+
+    def the_outbox() -> None:
+        with configuration.outbox() as engine:
+            log.info("outbox: %s", engine.url.render_as_string(hide_password=True))
+
+    checks: list[Callable[[], object]] = [
+        lambda: configuration.refuse_unknown(given, list(params)),
+        lambda: plan_history(settings, start_month=params["start_month"], end_month=params["end_month"], now=clock()),
+        the_source,
+    ]
+    if not params["dry_run"]:
+        checks += [the_outbox, lambda: log.info("dashboard: %s", configuration.dashboard(settings).url)]
+    _run_all(checks)
+
+
+def _run_all(checks: Iterable[Callable[[], object]]) -> None:
+    failures: list[TableroError] = []
+    for run in checks:
+        try:
+            run()
+        except TableroError as error:
+            log.error("%s", error)
+            failures.append(error)
+    if failures:
+        kind = PermanentError if any(isinstance(error, PermanentError) for error in failures) else TransientError
+        raise kind(f"{len(failures)} checks failed:\n" + "\n".join(map(str, failures))) from failures[0]
+
+
+def plan_months(params: Json) -> list[Json]:
+    """The months of the run, cut at this instant."""
+    windows = plan_history(
+        configuration.read_settings(), start_month=params["start_month"], end_month=params["end_month"], now=clock()
+    )
+    log.info("%d months: %s to %s", len(windows), windows[0].label, windows[-1].label)
+    return [window.to_json() for window in windows]
+
+
+def plan_days(params: Json, given: Json | None, run: Any) -> list[Json]:
+    """The days of the run, its own first.
+
+    :param run: Airflow's ``dag_run``.
+    :raises ParameterError: if the run has no day.
+    """
+    configuration.refuse_unknown(given, list(params))
+    settings = configuration.read_settings()
+    if params["day"]:
+        return [plan_day(settings, params["day"], now=clock()).to_json()]
+    if run.data_interval_start is None or run.data_interval_end is None:
+        raise ParameterError("This run has no data interval. Trigger it with the parameter day, as YYYY-MM-DD.")
+    own = plan_interval(settings, run.data_interval_start, run.data_interval_end)
+    windows = [own]
+    if run.run_type == "scheduled" and not params["dry_run"]:
+        with configuration.outbox() as engine:
+            windows += plan_healing(engine, settings, own)
+    log.info("days: %s", ", ".join(window.label for window in windows))
+    return [window.to_json() for window in windows]
+
+
+def extract(windows: Sequence[Json], params: Json, run_id: str) -> list[Json]:
+    """Stage each window; in a dry run, only rehearse.
+
+    :returns: a tally of each.
+    """
+    settings = configuration.read_settings()
+    chosen = [Window.from_json(data) for data in windows]
+    with configuration.source(settings) as source:
+        if params["dry_run"]:
+            return [_tally(rehearse(source, settings, window, clock=clock)) for window in chosen]
+        with configuration.outbox() as engine:
+            return [_tally(stage(engine, source, settings, window, run_id=run_id, clock=clock)) for window in chosen]
+
+
+def post(windows: Sequence[Json], params: Json, run_id: str) -> Json:
+    """Send what is pending in the windows; with ``resend``, also what was delivered before this run."""
+    if params["dry_run"]:
+        return {"delivered": 0}
+    settings = configuration.read_settings()
+    chosen = [Window.from_json(data) for data in windows]
+    with configuration.outbox() as engine:
+        if params["resend"]:
+            _resend(engine, chosen, run_id)
+        delivery = send(engine, configuration.dashboard(settings), settings, chosen, run_id=run_id, clock=clock)
+    return {"delivered": delivery.rows, "refused": delivery.refused}
+
+
+def load(window: Json, params: Json, run_id: str) -> Json:
+    """Stage and send one month."""
+    (tally,) = extract([window], params, run_id)
+    return tally | post([window], params, run_id)
+
+
+def prove(windows: Sequence[Json] | None, tallies: Iterable[Any] | None, params: Json, run_id: str) -> None:
+    """Reconcile: print the table of all windows, and fail unless each is settled. In a dry run, print what would be sent.
+
+    :param windows: of the plan; ``None`` if the run failed before there was one.
+    :param tallies: what the tasks before returned.
+    """
+    if windows is None:
+        raise PermanentError(
+            "Nothing was read or sent: a task before this one failed. Look at its log, mend the cause, and clear it with its"
+            " downstream tasks."
+        )
+    if params["dry_run"]:
+        _report(list(tallies or ()), len(windows))
+        return
+    settings = configuration.read_settings()
+    chosen = [Window.from_json(data) for data in windows]
+    with configuration.source(settings) as source, configuration.outbox() as engine:
+
+        def catch_up(window: Window) -> None:
+            stage(engine, source, settings, window, run_id=run_id, clock=clock)
+            send(engine, configuration.dashboard(settings), settings, [window], run_id=run_id, clock=clock)
+
+        accounts, failure = reconcile(engine, source, chosen, run_id=run_id, clock=clock, catch_up=catch_up)
+    for line in table(accounts):
+        log.info("%s", line)
+    if failure is not None:
+        raise failure
+    require_settled(accounts)
+
+
+def _resend(engine: Any, windows: Sequence[Window], run_id: str) -> None:
+    from tablero.outbox import queue
+
+    for window in windows:
+        log.info("%s: %d delivered rows are to be posted again", window.label, queue.resend(engine, window, run_id))
+
+
+def _tally(tally: Tally) -> Json:
+    return {
+        "window": tally.window.label,
+        "read": tally.read,
+        "new": tally.new,
+        "known": tally.known,
+        "duplicate": tally.duplicates,
+        "excluded": tally.excluded,
+        "rejected": dict(tally.rejected),
+        "batches": tally.batches,
+        "bytes": tally.bytes,
+    }
+
+
+def _report(tallies: Sequence[Json], planned: int) -> None:
+    for tally in tallies:
+        log.info(
+            "dry run %s: %d rows, %d to send in %d batches, %d bytes; %d duplicate, %d excluded, rejected: %s",
+            *(tally[key] for key in ("window", "read", "new", "batches", "bytes", "duplicate", "excluded")),
+            tally["rejected"] or "none",
+        )
+    if len(tallies) < planned:
+        raise PermanentError(f"The dry run read {len(tallies)} of {planned} windows; look at the tasks that failed.")
+    log.info("dry run: nothing was written or sent")

@@ -1,0 +1,111 @@
+"""Half-open windows ``[start, end)`` of ``last_modified_date``: months and civil days in the institution's zone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from typing import Literal
+
+from tablero.errors import ParameterError
+
+Kind = Literal["month", "day"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A half-open interval of ``last_modified_date``.
+
+    :ivar kind: what it is a part of: ``month`` for the historical load, ``day`` for the daily send.
+    :ivar label: how people call it: ``2022-03`` or ``2022-03-14``.
+    :ivar start: first instant inside; aware, in UTC.
+    :ivar end: first instant after it; aware, in UTC.
+    """
+
+    kind: Kind
+    label: str
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            raise ValueError(f"window {self.label}: start and end must be aware")
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+    def to_json(self) -> dict[str, str]:
+        """The form in which a window travels between tasks."""
+        return {
+            "kind": self.kind,
+            "label": self.label,
+            "start": self.start.isoformat(),
+            "end": self.end.isoformat(),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, str]) -> Window:
+        """Read what :meth:`to_json` wrote."""
+        kind: Kind = "month" if data["kind"] == "month" else "day"
+        return cls(kind, data["label"], *(datetime.fromisoformat(data[edge]) for edge in ("start", "end")))
+
+
+def first_instant(day: date, zone: tzinfo) -> datetime:
+    """The instant, in UTC, at which ``day`` begins in ``zone``.
+
+    Where daylight saving skips midnight, that is the instant of the skip; where midnight comes twice, the first one.
+    """
+    return datetime.combine(day, time(), zone).astimezone(timezone.utc)
+
+
+def local_day(instant: datetime, zone: tzinfo) -> date:
+    """The civil day of ``zone`` in which ``instant`` lies."""
+    return instant.astimezone(zone).date()
+
+
+def day_window(day: date, zone: tzinfo) -> Window:
+    """The civil day ``[00:00, 24:00)`` of ``zone``, which lasts 23 or 25 hours where the clocks change."""
+    return Window("day", day.isoformat(), first_instant(day, zone), first_instant(day + timedelta(days=1), zone))
+
+
+def parse_month(text: str, name: str) -> date:
+    """The first day of a month given as ``YYYY-MM``.
+
+    :param name: the parameter to blame.
+    :raises ParameterError: if it is not such a text.
+    """
+    try:
+        return date.fromisoformat(f"{text}-01")
+    except ValueError:
+        raise ParameterError(f"{name} is {text!r}; give a month as YYYY-MM, for example 2020-01.") from None
+
+
+def month_windows(first: date, last: date, zone: tzinfo, now: datetime) -> list[Window]:
+    """The months from that of ``first`` to that of ``last``, both included, each cut at ``now``.
+
+    :param now: the instant at which the run was planned; nothing at or after it is in a window, so that the daily send
+        takes over exactly there.
+    :raises ParameterError: if there is no such month.
+    """
+    windows = [
+        Window("month", f"{start:%Y-%m}", first_instant(start, zone), min(first_instant(_next_month(start), zone), now))
+        for start in _months(first, last)
+    ]
+    windows = [window for window in windows if window.start < window.end]
+    if not windows:
+        raise ParameterError(
+            f"No month to load: from {first:%Y-%m} to {last:%Y-%m}, and it is now "
+            f"{now.astimezone(zone):%Y-%m-%d %H:%M}. Check start_month and end_month."
+        )
+    return windows
+
+
+def _months(first: date, last: date) -> Iterator[date]:
+    month = first.replace(day=1)
+    while month <= last:
+        yield month
+        month = _next_month(month)
+
+
+def _next_month(month: date) -> date:
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)

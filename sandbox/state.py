@@ -1,0 +1,49 @@
+"""What the faces, the control routes and the server share."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from .faults import FaultBook
+from .memory import Memory
+from .settings import Settings
+
+
+class Sandbox:
+    """Everything that the faces and the control routes share.
+
+    Settings and faults may be changed from any thread.
+    """
+
+    def __init__(self, memory: Memory, settings: Settings | None = None, *, client_tls: bool = False) -> None:
+        self.memory = memory
+        self.initial_settings = settings or Settings()
+        self.settings = self.initial_settings
+        self.faults = FaultBook(lambda: self.settings.seed)
+        #: X-Road's connection type "HTTPS with client certificate", its default for a new subsystem
+        #: (UG-SS 9.1).
+        self.client_tls = client_tls
+        #: Set when the server begins to close, so that nothing keeps it waiting.
+        self.closing = asyncio.Event()
+        #: Calls under way now, and the most there ever were at once; control calls are not counted.
+        self.in_flight = 0
+        self.max_in_flight = 0
+
+    def change_settings(self, changes: dict[str, Any]) -> Settings:
+        """Apply ``changes`` for all later calls; raises ``pydantic.ValidationError`` if they are wrong."""
+        reseed = "seed" in changes
+        self.settings = self.settings.changed(changes)
+        if reseed:
+            self.faults.reseed()
+        return self.settings
+
+    def reset(self, *, memory: bool = True, faults: bool = True, settings: bool = True) -> None:
+        """Back to the start: forget what was received, disarm all faults, undo all changes of settings."""
+        if settings:
+            self.settings = self.initial_settings
+        if faults:
+            self.faults.clear()
+        if memory:
+            self.memory.reset()
+            self.max_in_flight = self.in_flight

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -20,6 +21,7 @@ from .state import Sandbox
 
 #: A security server closes an idle client connection after 30 s (``client-connector-initial-idle-time``).
 KEEP_ALIVE_SECONDS = 30
+_GRACE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,16 @@ class Server(uvicorn.Server):
         """Called once, when calls are taken."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let go of every hanging and delayed call first, then close."""
+        """Let go of every hanging and delayed call, give the others a moment, then close."""
         self._sandbox.closing.set()
-        await super().shutdown(sockets=sockets)
+        # An orderly TLS close waits for the client's; one that keeps its connection in a pool sends none.
+        last_call = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._abort_connections)
+        try:
+            await super().shutdown(sockets=sockets)
+        finally:
+            last_call.cancel()
+        await asyncio.sleep(0)  # lets aborted connections close their sockets before the loop ends
+
+    def _abort_connections(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()

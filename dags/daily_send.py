@@ -27,6 +27,29 @@ from tablero.timetable import CivilDayTimetable
 
 SETTINGS = read_settings()
 
+PARAMS = {
+    "day": Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="Día / Day",
+        description="AAAA-MM-DD; vacío: el día de la corrida / YYYY-MM-DD; empty: the run's own day.",
+    ),
+    "dry_run": Param(
+        False,
+        type="boolean",
+        title="Solo ensayo / Dry run",
+        description="Lee y valida; no escribe ni envía nada / Reads and validates; writes and sends nothing.",
+    ),
+    "resend": Param(
+        False,
+        type="boolean",
+        title="Enviar de nuevo / Send again",
+        description="Envía otra vez lo ya entregado del día; solo si el tablero lo pide / Posts delivered rows of the day"
+        " again; only if the dashboard asks for it.",
+    ),
+}
+
 
 @dag(
     dag_id="daily_send",
@@ -38,35 +61,14 @@ SETTINGS = read_settings()
     tags=["tablero"],
     max_active_runs=1,
     default_args=retry_arguments(SETTINGS),
-    params={
-        "day": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            title="Día / Day",
-            description="AAAA-MM-DD; vacío: el día de la corrida / YYYY-MM-DD; empty: the run's own day.",
-        ),
-        "dry_run": Param(
-            False,
-            type="boolean",
-            title="Solo ensayo / Dry run",
-            description="Lee y valida; no escribe ni envía nada / Reads and validates; writes and sends nothing.",
-        ),
-        "resend": Param(
-            False,
-            type="boolean",
-            title="Enviar de nuevo / Send again",
-            description="Envía otra vez lo ya entregado del día; solo si el tablero lo pide / Posts delivered rows of the day"
-            " again; only if the dashboard asks for it.",
-        ),
-    },
+    params=PARAMS,
 )
 def daily_send() -> None:
     @task(execution_timeout=timedelta(hours=6))
     def extract(params: dict, dag_run) -> dict:
         from tablero import tasks
 
-        windows = tasks.plan_days(params, dag_run.conf, dag_run)
+        windows = tasks.plan_days(params, dag_run, PARAMS)
         return {"windows": windows, "tallies": tasks.extract(windows, params, dag_run.run_id)}
 
     @task(execution_timeout=timedelta(hours=12))

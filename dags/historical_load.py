@@ -27,6 +27,36 @@ from tablero.configuration import read_settings, retry_arguments
 SETTINGS = read_settings()
 MONTH = r"^20\d\d-(0[1-9]|1[0-2])$"
 
+PARAMS = {
+    "start_month": Param(
+        "2020-01",
+        type="string",
+        pattern=MONTH,
+        title="Primer mes / First month",
+        description="AAAA-MM. El tablero no acepta solicitudes anteriores a 2020-01 / YYYY-MM, not before 2020-01.",
+    ),
+    "end_month": Param(
+        None,
+        type=["null", "string"],
+        pattern=MONTH,
+        title="Último mes / Last month",
+        description="AAAA-MM, incluido; vacío: el mes de hoy / YYYY-MM, included; empty: the month of today.",
+    ),
+    "dry_run": Param(
+        False,
+        type="boolean",
+        title="Solo ensayo / Dry run",
+        description="Lee y valida; no escribe ni envía nada / Reads and validates; writes and sends nothing.",
+    ),
+    "resend": Param(
+        False,
+        type="boolean",
+        title="Enviar de nuevo / Send again",
+        description="Envía otra vez lo ya entregado de estos meses; solo si el tablero lo pide / Posts delivered rows of"
+        " these months again; only if the dashboard asks for it.",
+    ),
+}
+
 
 @dag(
     dag_id="historical_load",
@@ -36,42 +66,14 @@ MONTH = r"^20\d\d-(0[1-9]|1[0-2])$"
     tags=["tablero"],
     max_active_runs=1,
     default_args=retry_arguments(SETTINGS),
-    params={
-        "start_month": Param(
-            "2020-01",
-            type="string",
-            pattern=MONTH,
-            title="Primer mes / First month",
-            description="AAAA-MM. El tablero no acepta solicitudes anteriores a 2020-01 / YYYY-MM, not before 2020-01.",
-        ),
-        "end_month": Param(
-            None,
-            type=["null", "string"],
-            pattern=MONTH,
-            title="Último mes / Last month",
-            description="AAAA-MM, incluido; vacío: el mes de hoy / YYYY-MM, included; empty: the month of today.",
-        ),
-        "dry_run": Param(
-            False,
-            type="boolean",
-            title="Solo ensayo / Dry run",
-            description="Lee y valida; no escribe ni envía nada / Reads and validates; writes and sends nothing.",
-        ),
-        "resend": Param(
-            False,
-            type="boolean",
-            title="Enviar de nuevo / Send again",
-            description="Envía otra vez lo ya entregado de estos meses; solo si el tablero lo pide / Posts delivered rows of"
-            " these months again; only if the dashboard asks for it.",
-        ),
-    },
+    params=PARAMS,
 )
 def historical_load() -> None:
     @task(execution_timeout=timedelta(minutes=10))
     def preflight(params: dict, dag_run) -> None:
         from tablero import tasks
 
-        tasks.check(params, dag_run.conf)
+        tasks.check(params, dag_run.conf, PARAMS)
 
     @task(execution_timeout=timedelta(minutes=10))
     def plan_months(params: dict) -> list[dict]:

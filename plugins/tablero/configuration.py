@@ -6,7 +6,7 @@ Imported by the DAG files, so it imports the heavy parts only when they are aske
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -162,7 +162,7 @@ def retry_arguments(settings: Settings) -> dict[str, Any]:
     }
 
 
-def refuse_unknown(given: Sequence[str] | dict[str, Any] | None, known: Sequence[str]) -> None:
+def refuse_unknown(given: Collection[str] | None, known: Collection[str]) -> None:
     """Refuse parameters which the DAG does not have; Airflow lets them pass.
 
     :raises ParameterError: names them.

@@ -179,6 +179,10 @@ _ISO = re.compile(
 )
 
 
+class _Skipped(datetime):
+    """An instant read from a local time which the clocks skipped, at the offset before the skip."""
+
+
 def parse_instant(value: object, zone: tzinfo) -> datetime | None:
     """Read a database value as an instant.
 
@@ -187,27 +191,28 @@ def parse_instant(value: object, zone: tzinfo) -> datetime | None:
         microseconds are cut.
     :param zone: ``source_timezone``.
     :returns: the instant in UTC; where the local time happened twice, the first; where daylight saving skipped it, the
-        instant at the offset before the skip (:func:`is_skipped` tells). ``None`` if it is not a date.
+        instant at the offset before the skip (:func:`was_skipped` tells). ``None`` if it is not a date.
     """
     moment = _to_datetime(value)
     if moment is None:
         return None
     try:
-        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(timezone.utc)
+        if moment.tzinfo:
+            return moment.astimezone(timezone.utc)
+        local = moment.replace(tzinfo=zone, fold=0)
+        before, after = local.utcoffset(), local.replace(fold=1).utcoffset()
+        if before is None or after is None:
+            return None
+        instant = (moment - before).replace(tzinfo=timezone.utc, fold=0)
+        # PEP 495: the two folds differ where clocks change; the earlier offset is the smaller one where they skip.
+        return instant if before >= after else _Skipped.combine(instant.date(), instant.timetz())
     except (OverflowError, ValueError):
         return None
 
 
-def is_skipped(value: object, zone: tzinfo) -> bool:
-    """Whether ``value`` is a local time which the clocks of ``zone`` skipped."""
-    moment = _to_datetime(value)
-    if moment is None or moment.tzinfo:
-        return False
-    try:
-        back = moment.replace(tzinfo=zone).astimezone(timezone.utc).astimezone(zone)
-    except (OverflowError, ValueError):
-        return False
-    return back.replace(tzinfo=None) != moment.replace(fold=0)
+def was_skipped(instant: datetime) -> bool:
+    """Whether :func:`parse_instant` read this from a local time which never existed."""
+    return isinstance(instant, _Skipped)
 
 
 def _to_datetime(value: object) -> datetime | None:
@@ -280,7 +285,7 @@ def _instant(value: object, zone: tzinfo, invalid: Reason) -> datetime:
     moment = parse_instant(value, zone)
     if moment is None:
         raise _Invalid(invalid)
-    if not (isinstance(value, datetime) and value.tzinfo) and is_skipped(value, zone):
+    if was_skipped(moment):
         raise _Invalid(Reason.NO_SUCH_LOCAL_TIME)
     return moment
 

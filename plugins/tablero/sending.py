@@ -103,6 +103,7 @@ class _Work:
         self._run_id = run_id
         self._clock = clock
         self._worker = str(uuid4())
+        self._zone = settings.timezone
         self._concurrency = settings.concurrency
         self._lease = timedelta(seconds=settings.connect_timeout + settings.read_timeout + _LEASE_MARGIN)
         self._accepted = False
@@ -206,7 +207,7 @@ class _Work:
         log.warning("batch %d of %d rows refused: %s", claim.batch_id, len(claim.changes), _told(answer))
         if len(claim.changes) > 1:
             edges = cuts(claim, answer, accepted=self._accepted)
-            parts = queue.split(self._engine, claim, edges)
+            parts = queue.split(self._engine, claim, edges, zone=self._zone)
             if answer.named:
                 self._named.update(part for part, start in zip(parts, [0, *edges], strict=False) if start in answer.named)
             return

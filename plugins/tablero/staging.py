@@ -69,7 +69,7 @@ def stage(engine: Engine, source: Source, settings: Settings, window: Window, *,
     :raises SourceUnavailable, OutboxUnavailable: try again.
     :raises SetupError: the source or the outbox is not as it should be.
     """
-    extraction = intake.begin(engine, window, run_id, clock())
+    extraction = intake.begin(engine, window, run_id=run_id, zone=settings.timezone, now=clock())
     tally = Tally(window)
     aside = _Aside(extraction)
     fresh = without(

@@ -6,7 +6,8 @@ DAG files import this module inside their tasks, so that parsing them costs noth
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import tzinfo
 from typing import Any
 
 from tablero import configuration
@@ -23,11 +24,12 @@ log = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 
-def check(params: Json, given: Json | None) -> None:
+def check(params: Json, given: Json | None, known: Collection[str]) -> None:
     """Preflight: see that everything is there before anything is read or sent. All checks run.
 
     :param params: the run's parameters, defaults included.
-    :param given: what the trigger gave, to find parameters that the DAG does not have.
+    :param given: what the trigger gave.
+    :param known: the parameters that the DAG has; Airflow itself lets others pass.
     :raises PermanentError, TransientError: lists all that failed, each with its remedy.
     """
     settings = configuration.read_settings()
@@ -41,7 +43,7 @@ def check(params: Json, given: Json | None) -> None:
             log.info("outbox: %s", engine.url.render_as_string(hide_password=True))
 
     checks: list[Callable[[], object]] = [
-        lambda: configuration.refuse_unknown(given, list(params)),
+        lambda: configuration.refuse_unknown(given, known),
         lambda: plan_history(settings, start_month=params["start_month"], end_month=params["end_month"], now=clock()),
         the_source,
     ]
@@ -72,13 +74,14 @@ def plan_months(params: Json) -> list[Json]:
     return [window.to_json() for window in windows]
 
 
-def plan_days(params: Json, given: Json | None, run: Any) -> list[Json]:
+def plan_days(params: Json, run: Any, known: Collection[str]) -> list[Json]:
     """The days of the run, its own first.
 
     :param run: Airflow's ``dag_run``.
+    :param known: the parameters that the DAG has.
     :raises ParameterError: if the run has no day.
     """
-    configuration.refuse_unknown(given, list(params))
+    configuration.refuse_unknown(run.conf, known)
     settings = configuration.read_settings()
     if params["day"]:
         return [plan_day(settings, params["day"], now=clock()).to_json()]
@@ -115,7 +118,7 @@ def post(windows: Sequence[Json], params: Json, run_id: str) -> Json:
     chosen = [Window.from_json(data) for data in windows]
     with configuration.outbox() as engine:
         if params["resend"]:
-            _resend(engine, chosen, run_id)
+            _resend(engine, chosen, run_id, settings.timezone)
         delivery = send(engine, configuration.dashboard(settings), settings, chosen, run_id=run_id, clock=clock)
     return {"delivered": delivery.rows, "refused": delivery.refused}
 
@@ -156,11 +159,12 @@ def prove(windows: Sequence[Json] | None, tallies: Iterable[Any] | None, params:
     require_settled(accounts)
 
 
-def _resend(engine: Any, windows: Sequence[Window], run_id: str) -> None:
+def _resend(engine: Any, windows: Sequence[Window], run_id: str, zone: tzinfo) -> None:
     from tablero.outbox import queue
 
     for window in windows:
-        log.info("%s: %d delivered rows are to be posted again", window.label, queue.resend(engine, window, run_id))
+        rows = queue.resend(engine, window, run_id=run_id, zone=zone)
+        log.info("%s: %d delivered rows are to be posted again", window.label, rows)
 
 
 def _tally(tally: Tally) -> Json:

@@ -2,6 +2,8 @@
 
 =============  ====================================================================================
 ``schema``     the tables
+``rows``       the status changes of batches
+``batches``    making batches, and counting their rows by civil day
 ``intake``     extractions: what the source gave, staged in batches
 ``queue``      batches on their way: claimed under a lease, attempts recorded, refused ones halved
 ``ledger``     the counts that prove that nothing was lost

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract import Rejected, StatusChange
 from tablero.database import reading, to_microseconds, writing
+from tablero.outbox import batches
+from tablero.outbox.rows import changes_of
 from tablero.outbox.schema import batch, extraction, rejection, status_change
 from tablero.packing import Packed
 from tablero.windows import Window
@@ -55,10 +57,11 @@ class SetAside(NamedTuple):
 class Extraction:
     """One reading of a window, under way. Made by :func:`begin`."""
 
-    def __init__(self, engine: Engine, identity: int, window: Window) -> None:
+    def __init__(self, engine: Engine, identity: int, window: Window, zone: tzinfo) -> None:
         self._engine = engine
         self._id = identity
         self._window = window
+        self._zone = zone
         self._last_batch: int | None = None
 
     def known(self, *, by_service: bool) -> Iterator[StatusChange]:
@@ -92,18 +95,7 @@ class Extraction:
             return self._stage_batches(connection, packs)
 
     def _stage_batches(self, connection: Connection, packs: Sequence[Packed]) -> int:
-        values = []
-        for pack in packs:
-            instants = [change.last_modified_date for change in pack.changes]
-            values.append(
-                {
-                    "extraction_id": self._id,
-                    "rows": len(pack.changes),
-                    "first_change": min(instants),
-                    "last_change": max(instants),
-                }
-            )
-        ids = list(connection.scalars(sa.insert(batch).returning(batch.c.id, sort_by_parameter_order=True), values))
+        ids = batches.make(connection, batches.Origin(self._id), [pack.changes for pack in packs], self._zone)
         for before, identity, pack in zip([self._last_batch, *ids], ids, packs, strict=False):
             if pack.continues:
                 connection.execute(sa.update(batch).where(batch.c.id == identity).values(after_id=before))
@@ -112,7 +104,7 @@ class Extraction:
         rows = [(*change, identity) for identity, pack in zip(ids, packs, strict=True) for change in pack.changes]
         added = _insert(connection, rows)
         if added < len(rows):
-            _count_again(connection, ids)
+            batches.count_again(connection, changes_of(connection, ids), self._zone)
         return added
 
     def set_aside(self, rejections: Collection[SetAside]) -> None:
@@ -170,8 +162,11 @@ class Extraction:
 _KEY_ORDER = [column.name for column in status_change.primary_key]
 
 
-def begin(engine: Engine, window: Window, run_id: str, now: datetime) -> Extraction:
-    """Start to record a reading of ``window``."""
+def begin(engine: Engine, window: Window, *, run_id: str, zone: tzinfo, now: datetime) -> Extraction:
+    """Start to record a reading of ``window``.
+
+    :param zone: the institution's, whose civil days the rows are counted by.
+    """
     with writing(engine) as connection:
         identity = connection.scalar(
             sa.insert(extraction)
@@ -187,7 +182,7 @@ def begin(engine: Engine, window: Window, run_id: str, now: datetime) -> Extract
             .returning(extraction.c.id)
         )
     assert identity is not None  # RETURNING of one inserted row
-    return Extraction(engine, identity, window)
+    return Extraction(engine, identity, window, zone)
 
 
 def _overlapping(window: Window) -> sa.Select[Any]:
@@ -248,20 +243,3 @@ def _copy(cursor: Any, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
         copy.set_types(["text", "text", "timestamptz", "int2", "timestamptz", "int8"])
         for row in rows:
             copy.write_row(row)
-
-
-def _count_again(connection: Connection, ids: Sequence[int]) -> None:
-    counts: dict[int, int] = dict(
-        connection.execute(
-            sa.select(status_change.c.batch_id, sa.func.count())
-            .where(status_change.c.batch_id.in_(ids))
-            .group_by(status_change.c.batch_id)
-        )
-        .tuples()
-        .all()
-    )
-    for identity in ids:
-        rows = counts.get(identity, 0)
-        # A batch all of whose rows another worker staged first: nothing to post, and what follows need not wait for it.
-        state = {} if rows else {"state": "split"}
-        connection.execute(sa.update(batch).where(batch.c.id == identity).values(rows=rows, **state))

@@ -7,7 +7,7 @@ whatever dies in between leaves an attempt without an outcome, which the next cl
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import NamedTuple
 from uuid import uuid4
@@ -17,7 +17,10 @@ from sqlalchemy.engine import Connection, Engine
 from tablero.attempt import Answer, Outcome
 from tablero.contract import StatusChange
 from tablero.database import reading, writing
-from tablero.outbox.schema import attempt, batch, status_change
+from tablero.outbox import batches
+from tablero.outbox.batches import Origin
+from tablero.outbox.rows import changes_of
+from tablero.outbox.schema import attempt, batch, batch_day, status_change
 from tablero.windows import Window
 
 
@@ -79,7 +82,7 @@ def claim(
         connection.execute(sa.update(batch).where(batch.c.id.in_(ids)).values(claimed_by=worker, claimed_until=now + lease))
         values = [{"batch_id": identity, "run_id": run_id, "message_id": str(uuid4()), "started_at": now} for identity in ids]
         attempts = connection.scalars(sa.insert(attempt).returning(attempt.c.id, sort_by_parameter_order=True), values)
-        changes = _changes_of(connection, ids)
+        changes = changes_of(connection, ids)
         return [
             Claim(value["batch_id"], attempt_id, value["message_id"], changes[value["batch_id"]])
             for value, attempt_id in zip(values, attempts, strict=True)
@@ -125,7 +128,7 @@ def record(engine: Engine, answers: Sequence[tuple[Claim, Answer]], now: datetim
             )
 
 
-def split(engine: Engine, claimed: Claim, cuts: Sequence[int]) -> list[int]:
+def split(engine: Engine, claimed: Claim, cuts: Sequence[int], *, zone: tzinfo) -> list[int]:
     """Replace a batch by its parts, and return their ids in order.
 
     :param cuts: positions at which a part begins, ascending, without 0. Where a cut falls between two changes of one
@@ -142,18 +145,15 @@ def split(engine: Engine, claimed: Claim, cuts: Sequence[int]) -> list[int]:
             return []
         parts = []
         before = whole.after_id
+        origin = Origin(whole.extraction_id, claimed.batch_id, whole.resend_run_id)
         for start, end in pairwise(edges):
             part = claimed.changes[start:end]
+            parts.append(_make_part(connection, origin, part, zone))
             torn = start > 0 and part[0].request_id == claimed.changes[start - 1].request_id
-            before = _make_part(
-                connection,
-                whole.extraction_id,
-                claimed.batch_id,
-                part,
-                before if torn or start == 0 else None,
-                whole.resend_run_id,
-            )
-            parts.append(before)
+            if before is not None and (torn or start == 0):
+                connection.execute(sa.update(batch).where(batch.c.id == parts[-1]).values(after_id=before))
+            before = parts[-1]
+        connection.execute(sa.delete(batch_day).where(batch_day.c.batch_id == claimed.batch_id))
         connection.execute(sa.update(batch).where(batch.c.after_id == claimed.batch_id).values(after_id=before))
         connection.execute(
             sa.update(batch).where(batch.c.id == claimed.batch_id).values(state="split", rows=0, claimed_until=None)
@@ -184,7 +184,7 @@ def backlog(engine: Engine, windows: Collection[Window], now: datetime) -> Backl
     return Backlog(int(batches), int(rows), leased_until)
 
 
-def resend(engine: Engine, window: Window, run_id: str) -> int:
+def resend(engine: Engine, window: Window, *, run_id: str, zone: tzinfo) -> int:
     """Make the delivered rows of ``window`` pending again, once for each run.
 
     :returns: how many rows.
@@ -211,56 +211,25 @@ def resend(engine: Engine, window: Window, run_id: str) -> int:
                 )
                 count += row.rows
                 continue
-            inside = [change for change in _changes_of(connection, [row.id])[row.id] if change.last_modified_date in window]
+            changes = changes_of(connection, [row.id])[row.id]
+            inside = [change for change in changes if change.last_modified_date in window]
             if inside:
-                _make_part(connection, row.extraction_id, row.id, inside, None, run_id)
-                connection.execute(sa.update(batch).where(batch.c.id == row.id).values(rows=batch.c.rows - len(inside)))
+                _make_part(connection, Origin(row.extraction_id, row.id, run_id), inside, zone)
+                outside = [change for change in changes if change.last_modified_date not in window]
+                batches.count_again(connection, {row.id: outside}, zone)
                 count += len(inside)
         return count
 
 
-def _make_part(
-    connection: Connection,
-    extraction_id: int,
-    parent_id: int,
-    part: Sequence[StatusChange],
-    after_id: int | None,
-    resend_run_id: str | None,
-) -> int:
+def _make_part(connection: Connection, origin: Origin, part: Sequence[StatusChange], zone: tzinfo) -> int:
     """A new batch out of some rows of another one."""
-    instants = [change.last_modified_date for change in part]
-    identity = connection.scalar(
-        sa.insert(batch)
-        .values(
-            extraction_id=extraction_id,
-            parent_id=parent_id,
-            after_id=after_id,
-            rows=len(part),
-            first_change=min(instants),
-            last_change=max(instants),
-            resend_run_id=resend_run_id,
-        )
-        .returning(batch.c.id)
-    )
-    assert identity is not None  # RETURNING of one inserted row
+    (identity,) = batches.make(connection, origin, [part], zone)
     key = sa.and_(*(status_change.c[name] == sa.bindparam(f"key_{name}") for name in StatusChange._fields))
     connection.execute(
         sa.update(status_change).where(key).values(batch_id=identity),
         [{f"key_{name}": value for name, value in change._asdict().items()} for change in part],
     )
-    return int(identity)
-
-
-def _changes_of(connection: Connection, ids: Sequence[int]) -> dict[int, list[StatusChange]]:
-    query = (
-        sa.select(status_change.c.batch_id, *(status_change.c[name] for name in StatusChange._fields))
-        .where(status_change.c.batch_id.in_(ids))
-        .order_by(status_change.c.batch_id, *status_change.primary_key)
-    )
-    changes: dict[int, list[StatusChange]] = {identity: [] for identity in ids}
-    for identity, *values in connection.execute(query):
-        changes[identity].append(StatusChange(*values))
-    return changes
+    return identity
 
 
 def _pending_in(windows: Collection[Window]) -> sa.ColumnElement[bool]:

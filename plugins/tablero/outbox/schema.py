@@ -63,6 +63,17 @@ batch = sa.Table(
     sa.Index("batch_pending", "id", sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'")),
 )
 
+#: How many rows of a batch lie in which civil day of the institution, so that days and months are counted without reading
+#: rows.
+batch_day = sa.Table(
+    "batch_day",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("batch_id", Id, primary_key=True, autoincrement=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Index("batch_day_batch", "batch_id"),
+)
+
 #: Every staged status change. The order of the key is the order in which rows stand in a batch.
 status_change = sa.Table(
     "status_change",

@@ -1,0 +1,76 @@
+"""Making batches, and counting their rows by civil day."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from tablero.contract import StatusChange
+from tablero.outbox.schema import batch, batch_day
+from tablero.windows import first_instant, local_day
+
+
+class Origin(NamedTuple):
+    """Where a batch comes from.
+
+    :ivar extraction_id: the reading that staged its rows.
+    :ivar parent_id: the batch that it is a part of.
+    :ivar resend_run_id: the run that asked for its rows to be posted again.
+    """
+
+    extraction_id: int
+    parent_id: int | None = None
+    resend_run_id: str | None = None
+
+
+def make(connection: Connection, origin: Origin, contents: Sequence[Sequence[StatusChange]], zone: tzinfo) -> list[int]:
+    """Insert a batch for each of ``contents``; returns their ids in order.
+
+    :param zone: the institution's, whose civil days the rows are counted by.
+    """
+    instants = [[change.last_modified_date for change in changes] for changes in contents]
+    values = [
+        {**origin._asdict(), "rows": len(moments), "first_change": min(moments), "last_change": max(moments)}
+        for moments in instants
+    ]
+    ids = list(connection.scalars(sa.insert(batch).returning(batch.c.id, sort_by_parameter_order=True), values))
+    _count_days(connection, dict(zip(ids, instants, strict=True)), zone)
+    return ids
+
+
+def count_again(connection: Connection, contents: Mapping[int, Sequence[StatusChange]], zone: tzinfo) -> None:
+    """Correct the counts of batches whose rows are now these. One without rows has nothing to post."""
+    connection.execute(sa.delete(batch_day).where(batch_day.c.batch_id.in_(list(contents))))
+    for identity, changes in contents.items():
+        values: dict[str, Any] = {"rows": len(changes)} if changes else {"rows": 0, "state": "split"}
+        connection.execute(sa.update(batch).where(batch.c.id == identity).values(values))
+    instants = {
+        identity: [change.last_modified_date for change in changes] for identity, changes in contents.items() if changes
+    }
+    if instants:
+        _count_days(connection, instants, zone)
+
+
+def _count_days(connection: Connection, instants: dict[int, list[datetime]], zone: tzinfo) -> None:
+    connection.execute(
+        sa.insert(batch_day),
+        [
+            {"batch_id": identity, "day": day, "rows": rows}
+            for identity, moments in instants.items()
+            for day, rows in _by_day(moments, zone)
+        ],
+    )
+
+
+def _by_day(instants: Iterable[datetime], zone: tzinfo) -> Iterable[tuple[date, int]]:
+    ordered = sorted(instants)
+    start = 0
+    while start < len(ordered):
+        day = local_day(ordered[start], zone)
+        end = bisect_left(ordered, first_instant(day + timedelta(days=1), zone), start)
+        yield day, end - start
+        start = end

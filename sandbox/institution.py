@@ -24,7 +24,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from itertools import accumulate, cycle
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DEFAULT_ZONE = "America/Santo_Domingo"
 FEWEST_ROWS = 500
@@ -32,6 +32,7 @@ FEWEST_ROWS = 500
 #: Raised when the same parameters make other rows than before, so that an older file is made anew.
 _VERSION = 1
 _FIRST_DAY = date(2020, 1, 1)
+_START = datetime.combine(_FIRST_DAY, time())  # local, as the institution writes it
 
 _SCHEMA = """
 create table parametros (nombre text primary key, valor text not null);
@@ -294,10 +295,8 @@ class _Maker:
                 changed = self._fresh_moment()
                 yield self._counted(changed, make(self, changed))
         for _ in range(self._excluded):
-            changed = self._fresh_moment(until=datetime(2020, 3, 1))
-            opened = datetime(2019, 12, 31, 23, 59, 59) - timedelta(
-                minutes=self._rng.randrange(60 * 24 * 200)
-            )
+            changed = self._fresh_moment(until=_START + timedelta(days=60))
+            opened = _START - timedelta(seconds=1, minutes=self._rng.randrange(60 * 24 * 200))
             self.summary.excluded += 1
             yield self._counted(changed, self._row(self._service(), opened, "COM", changed))
 
@@ -320,7 +319,7 @@ class _Maker:
 
     def _edges_of_months(self) -> Iterator[_Change]:
         """In each month a request opened in its first second and changed in its last."""
-        first = datetime.combine(_FIRST_DAY, time())
+        first = _START
         while first < self._now:
             following = (first + timedelta(days=32)).replace(day=1)
             last = following - timedelta(seconds=1)
@@ -357,7 +356,7 @@ class _Maker:
             return moment + timedelta(minutes=self._rng.randint(2, 90))
         day = moment.date() + timedelta(days=max(1, round(days)))
         if day.weekday() >= 5 and self._rng.random() < 0.85:
-            day += timedelta(days=7 - day.weekday())
+            day += timedelta(days=7 - day.weekday() + self._rng.choice((0, 0, 1, 2, 3)))
         return self._at_an_hour(day)
 
     def _changes(
@@ -373,11 +372,10 @@ class _Maker:
         """An instant that no other wrong row has, so that all differ; a few days from either end of the
         history.
         """
-        first = datetime.combine(_FIRST_DAY, time())
         last = min(until or self._now, self._now - timedelta(days=3))
-        seconds = int((last - first).total_seconds())
+        seconds = int((last - _START).total_seconds())
         while True:
-            moment = first + timedelta(seconds=self._rng.randrange(60 * 60 * 24, seconds))
+            moment = _START + timedelta(seconds=self._rng.randrange(60 * 60 * 24, seconds))
             moment = moment.replace(hour=8 + moment.hour % 10)
             if moment not in self._used:
                 self._used.add(moment)
@@ -385,7 +383,7 @@ class _Maker:
 
     def _opened_before(self, changed: datetime) -> datetime:
         opened = changed - timedelta(minutes=self._rng.randint(1, 60 * 24 * 10))
-        return max(opened, datetime.combine(_FIRST_DAY, time()))
+        return max(opened, _START)
 
     def _without_service_id(self, changed: datetime) -> _HistoryRow:
         service = len(_SERVICES) + self._rng.randint(1, len(_SERVICES_WITHOUT_ID))
@@ -401,7 +399,7 @@ class _Maker:
 
     def _with_no_date(self, changed: datetime) -> _HistoryRow:
         row = self._row(self._service(), changed, "REC", changed)
-        return row[:2] + (self._rng.choice(_NOT_DATES),) + row[3:]
+        return (*row[:2], self._rng.choice(_NOT_DATES), *row[3:])
 
     def _opened_too_late(self, changed: datetime) -> _HistoryRow:
         opened = changed + timedelta(minutes=self._rng.randint(1, 60 * 24))
@@ -437,7 +435,7 @@ class _Maker:
         (hour,) = self._rng.choices(_HOURS, _HOUR_WEIGHTS)
         seconds = self._rng.randrange(3600)
         microseconds = self._rng.randrange(1_000_000) if self._rng.random() < 0.01 else 0
-        return datetime(day.year, day.month, day.day, hour, seconds // 60, seconds % 60, microseconds)
+        return datetime.combine(day, time(hour, seconds // 60, seconds % 60, microseconds))
 
     def _service(self) -> int:
         (service,) = self._rng.choices(range(1, len(_SERVICES) + 1), [share for _, _, _, share in _SERVICES])
@@ -541,7 +539,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--zone", default=DEFAULT_ZONE, help="the institution's time zone (default %(default)s)"
     )
     options = parser.parse_args(arguments)
-    zone = ZoneInfo(options.zone)
+    try:
+        zone = ZoneInfo(options.zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        parser.error(f"--zone {options.zone}: there is no such time zone")
     today = options.today or datetime.now(zone).date()
     try:
         summary = create(
@@ -554,9 +555,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as exc:
         print(exc, file=sys.stderr)
         return 1
-    print(
-        f"{options.database}: {summary.total} status changes, {summary.yesterday} of them on the day before {today}"
-    )
+    print(f"{options.database}: {summary.total} changes, {summary.yesterday} on the day before {today}")
     print(f"  {summary.valid} valid, {summary.duplicates} duplicates, {summary.excluded} opened before 2020")
     for kind, count in summary.wrong.items():
         print(f"  {count} {kind}")

@@ -115,7 +115,7 @@ def upgrade() -> None:
         sa.Column("last_modified_date", sa.String(length=300), nullable=True),
         sa.Column("changed_at", Instant, nullable=False),
         sa.Column("extraction_id", Id, nullable=False),
-        sa.Column("resolved", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("resolved", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("digest"),
     )
     op.create_index("rejection_changed_at", "rejection", ["changed_at"], unique=False)

@@ -166,7 +166,7 @@ def test_same_parameters_make_the_same_rows(tmp_path: Path, made: tuple[Path, Su
 
 
 def test_database_is_kept_when_made_again(tmp_path: Path) -> None:
-    """With the same parameters the file stays as it is, changes since included; with others it is replaced."""
+    """With the same parameters the file stays as it is, added changes included; else it is replaced."""
     database = tmp_path / "i.db"
     summary = create(database, rows=500, seed=7, now=NOW)
     add_changes(database, 3, NOW + timedelta(hours=9))
@@ -207,7 +207,7 @@ def test_interrupted_making_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_added_changes_are_new_and_valid(tmp_path: Path) -> None:
-    """Something changed since: n valid rows at that instant, each of another request that was there before."""
+    """Something changed since: n valid rows at that instant, each of another known request."""
     database = tmp_path / "i.db"
     create(database, rows=500, seed=7, now=NOW)
     known = {(row[0], row[1], row[2]) for row in view(database)}
@@ -239,7 +239,7 @@ def test_added_twice_are_different_requests(tmp_path: Path) -> None:
     ("changes", "problem"),
     [
         ({"rows": 499}, "at least 500"),
-        ({"now": datetime(2026, 11, 24)}, "time zone"),  # noqa: DTZ001: that is the mistake
+        ({"now": NOW.replace(tzinfo=None)}, "time zone"),
         ({"now": datetime(2020, 2, 1, tzinfo=timezone.utc)}, "2020-03-01 or later"),
     ],
     ids=["rows", "naive", "early"],
@@ -262,7 +262,7 @@ def test_early_now(tmp_path: Path) -> None:
 
 
 def test_command_line(tmp_path: Path) -> None:
-    """``python -m sandbox.institution`` makes the database up to the beginning of ``--today`` and says what is in it."""
+    """The command line makes the database up to the beginning of ``--today`` and says what is in it."""
     command = [sys.executable, "-m", "sandbox.institution", "--database", str(tmp_path / "i.db")]
     command += ["--rows", "500", "--seed", "7", "--today", "2026-11-24"]
     root = Path(__file__).resolve().parents[2]

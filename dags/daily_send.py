@@ -23,6 +23,7 @@ from datetime import timedelta
 import pendulum
 from airflow.sdk import Param, TriggerRule, dag, task
 from tablero.configuration import read_settings, retry_arguments
+from tablero.pausing import pausable_task
 from tablero.timetable import CivilDayTimetable
 
 SETTINGS = read_settings()
@@ -71,13 +72,13 @@ def daily_send() -> None:
         windows = tasks.plan_days(params, dag_run, PARAMS)
         return {"windows": windows, "tallies": tasks.extract(windows, params, dag_run.run_id)}
 
-    @task(execution_timeout=timedelta(hours=12))
+    @pausable_task(execution_timeout=timedelta(hours=12))
     def post(extracted: dict, params: dict, run_id: str) -> dict:
         from tablero import tasks
 
         return tasks.post(extracted["windows"], params, run_id)
 
-    @task(execution_timeout=timedelta(hours=6), trigger_rule=TriggerRule.ALL_DONE)
+    @pausable_task(execution_timeout=timedelta(hours=6), trigger_rule=TriggerRule.ALL_DONE)
     def reconcile(extracted: dict | None, params: dict, run_id: str) -> None:
         from tablero import tasks
 

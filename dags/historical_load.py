@@ -23,6 +23,7 @@ from datetime import timedelta
 
 from airflow.sdk import Param, TriggerRule, dag, task
 from tablero.configuration import read_settings, retry_arguments
+from tablero.pausing import pausable_task
 
 SETTINGS = read_settings()
 MONTH = r"^20\d\d-(0[1-9]|1[0-2])$"
@@ -81,7 +82,7 @@ def historical_load() -> None:
 
         return tasks.plan_months(params)
 
-    @task(
+    @pausable_task(
         execution_timeout=timedelta(hours=12),
         max_active_tis_per_dagrun=SETTINGS.parallel_months,
         map_index_template="{{ task.op_kwargs.get('window', {}).get('label', '') }}",
@@ -91,7 +92,7 @@ def historical_load() -> None:
 
         return tasks.load(window, params, run_id)
 
-    @task(execution_timeout=timedelta(hours=6), trigger_rule=TriggerRule.ALL_DONE)
+    @pausable_task(execution_timeout=timedelta(hours=6), trigger_rule=TriggerRule.ALL_DONE)
     def reconcile(windows: list[dict], loaded: list[dict], params: dict, run_id: str) -> None:
         from tablero import tasks
 

@@ -63,7 +63,7 @@ def source(settings: Settings) -> Iterator[Source]:
         raise SetupError(f"Connection {SOURCE} is of type {hook.conn_type!r}, which is no SQL database.")
     if hook.conn_type == "sqlite":
         _require_file(hook.get_uri())
-    engine = hook.get_sqlalchemy_engine()
+    engine = hook.get_sqlalchemy_engine(engine_kwargs={"hide_parameters": True})
     try:
         yield Source(
             engine,

@@ -6,9 +6,11 @@ sets no time-out, follows redirects, and turns an answer into an exception which
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -19,7 +21,9 @@ import orjson
 import requests
 import urllib3
 from airflow.providers.http.hooks.http import HttpHook
+from airflow.sdk.log import mask_secret
 from requests import exceptions as http
+from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 from tablero.attempt import Answer, Outcome, clean
 from tablero.errors import SetupError
 from tablero.settings import Settings
@@ -50,18 +54,25 @@ _CHECK = (
 )
 
 
+#: Shorter texts are no secrets, and cutting them out of an answer would make it unreadable.
+_SHORTEST_SECRET = 4
+
+
 class Dashboard(HttpHook):
     """Posts batches to the dashboard, from several threads, each with an open session of its own.
+
+    TLS, in the connection's extra: ``verify``, path of the security server's certificate or of the CA that signed it (PEM);
+    ``assert_hostname``, the name in that certificate where it is not the host's; ``cert`` and ``key``, paths of the own client
+    certificate. ``"verify": false`` switches the check off, with a warning.
 
     :param settings: path, X-Road client and time-outs.
     :param conn_id: the HTTP connection: the institution's own security server, or the dashboard itself.
     :param clock: now, aware; for ``Retry-After`` given as a date.
+    :raises SetupError: if the connection has no host.
     """
 
-    def __init__(
-        self, settings: Settings, conn_id: str = "tablero_api", *, clock: Callable[[], datetime], **kwargs: Any
-    ) -> None:
-        super().__init__(method="POST", http_conn_id=conn_id, **kwargs)
+    def __init__(self, settings: Settings, conn_id: str = "tablero_api", *, clock: Callable[[], datetime]) -> None:
+        super().__init__(method="POST", http_conn_id=conn_id)
         self._settings = settings
         self._clock = clock
         self._local = threading.local()
@@ -69,17 +80,30 @@ class Dashboard(HttpHook):
         self._connection = super().get_connection(conn_id)
         if not self._connection.host:
             raise SetupError(f"Connection {conn_id} has no host: enter the address of your security server.")
+        extra = dict(self._connection.extra_dejson)
+        self._certificate_name = extra.pop("assert_hostname", None)
+        if key := extra.pop("key", None):
+            extra["cert"] = [extra.get("cert"), key]
+        self._connection.extra = json.dumps(extra)
+        self._secrets = _secrets(self._connection.login, self._connection.password, extra)
+        for secret in self._secrets:
+            mask_secret(secret)
         self._set_base_url(self._connection)
-        if self._connection.extra_dejson.get("verify", self._connection.extra_dejson.get("verify_ssl")) is False:
+        if extra.get("verify", extra.get("verify_ssl")) is False:
             self.log.warning(
                 "TLS verification is OFF for connection %s: anyone in between can read and change what is sent."
                 ' Put the security server\'s certificate (PEM) into its extra as "verify".',
                 conn_id,
             )
 
-    def get_connection(self, conn_id: str) -> Any:  # type: ignore[override]
+    def get_connection(self, conn_id: str) -> Any:
         """The connection as it was when this object was made."""
         return self._connection
+
+    def _configure_session_from_mount_adapters(self, session: requests.Session) -> requests.Session:
+        session.mount("https://", _Adapter(self._certificate_name))
+        session.mount("http://", _Adapter(None))
+        return session
 
     @property
     def url(self) -> str:
@@ -102,12 +126,28 @@ class Dashboard(HttpHook):
         except (http.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             self._forget_session()
             answer = _lost(error, self.url)
-        return replace(answer, seconds=time.monotonic() - began)
+        return replace(
+            answer, seconds=time.monotonic() - began, error=self.redact(answer.error), message=self.redact(answer.message)
+        )
+
+    def redact(self, text: str) -> str:
+        """``text`` without the connection's secrets, which a failing server may echo."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
 
     def _exchange(self, body: bytes, headers: dict[str, str]) -> Answer:
         timeout = (self._settings.connect_timeout, self._settings.read_timeout)
-        with self._session().post(
-            self.url, data=body, headers=headers, timeout=timeout, allow_redirects=False, stream=True
+        session = self._session()
+        with session.post(
+            self.url,
+            data=body,
+            headers=headers,
+            timeout=timeout,
+            allow_redirects=False,
+            stream=True,
+            # Said again here: where it is not, requests lets REQUESTS_CA_BUNDLE overrule the session.
+            verify=session.verify,
         ) as response:
             try:
                 text = _read(response, time.monotonic() + self._settings.read_timeout)
@@ -128,6 +168,27 @@ class Dashboard(HttpHook):
         if session is not None:
             session.close()
             self._local.session = None
+
+
+class _Adapter(TCPKeepAliveAdapter):
+    """Keeps connections alive, and can expect another name in the certificate than the host's."""
+
+    def __init__(self, certificate_name: str | None) -> None:
+        self._certificate_name = certificate_name
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        if self._certificate_name:
+            kwargs["assert_hostname"] = self._certificate_name
+        super().init_poolmanager(*args, **kwargs)
+
+
+def _secrets(login: str | None, password: str | None, extra: dict[str, Any]) -> list[str]:
+    """What must not be seen of a connection: password, the header made of it, and headers given in the extra."""
+    found = [value for key, value in extra.items() if isinstance(value, str) and key not in ("verify", "cert")]
+    if password:
+        found += [password, b64encode(f"{login or ''}:{password}".encode()).decode()]
+    return sorted({text for text in found if len(text) >= _SHORTEST_SECRET}, key=len, reverse=True)
 
 
 def judge(response: requests.Response, text: str, now: datetime) -> Answer:

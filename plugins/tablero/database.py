@@ -75,7 +75,7 @@ def connect(url: str | URL) -> Engine:
     address = sa.make_url(url)
     backend = address.get_backend_name()
     if backend == "sqlite":
-        engine = sa.create_engine(address, connect_args={"timeout": _BUSY_SECONDS})
+        engine = sa.create_engine(address, connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -84,6 +84,7 @@ def connect(url: str | URL) -> Engine:
             address.set(drivername="postgresql+psycopg"),
             connect_args={"options": "-c timezone=UTC", "application_name": "tablero"},
             pool_pre_ping=True,
+            hide_parameters=True,  # rows do not belong into logs
         )
     raise SetupError(
         f"The outbox must be SQLite or PostgreSQL; connection tablero_outbox is {backend!r}. Change its type, or delete it"

@@ -13,7 +13,8 @@
         ├── SourceUnavailable     the institution's database did not answer
         ├── OutboxUnavailable     the outbox did not answer, is locked or full
         ├── DashboardUnavailable  batches were posted without an acknowledgement
-        └── WindowBusy            another worker holds what is left of the window
+        ├── WindowBusy            another worker holds what is left of the window
+        └── OutsideHours          ``send_hours`` have closed; the task waits for the next opening, at no cost of a try
 
 The retry policy (``retries.py``) reads two things off an error: whether it is transient, and ``retry_after``.
 Exceptions of libraries are translated where they enter (``source.py``, ``database.py``, ``dashboard.py``), always
@@ -21,6 +22,8 @@ Exceptions of libraries are translated where they enter (``source.py``, ``databa
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 
 class TableroError(Exception):
@@ -77,3 +80,14 @@ class DashboardUnavailable(TransientError):
 
 class WindowBusy(TransientError):
     """Another worker holds what is left of the window under its lease."""
+
+
+class OutsideHours(TransientError):
+    """``send_hours`` have closed.
+
+    :param opens_at: the next opening, in UTC.
+    """
+
+    def __init__(self, message: str, *, opens_at: datetime) -> None:
+        super().__init__(message)
+        self.opens_at = opens_at

@@ -13,10 +13,12 @@ from uuid import uuid4
 from sqlalchemy.engine import Engine
 from tablero.attempt import Answer, Outcome
 from tablero.contract import encode
-from tablero.errors import DashboardError, DashboardUnavailable, WindowBusy
+from tablero.errors import DashboardError, DashboardUnavailable, OutsideHours, WindowBusy
+from tablero.hours import SendHours
 from tablero.outbox import queue
 from tablero.outbox.queue import Claim
 from tablero.settings import Settings
+from tablero.throttle import Throttle
 from tablero.windows import Window
 
 log = logging.getLogger(__name__)
@@ -69,12 +71,13 @@ def send(
     """Post every pending batch of ``windows`` once, refused ones in ever smaller parts, and record every outcome.
 
     One bad batch does not stop the others. After :data:`GIVE_UP_AFTER` transient failures in a row, or a permanent one, no
-    more are begun; those in flight are awaited.
+    more are begun; those in flight are awaited. The same once the other side asked to wait, or ``send_hours`` have closed.
 
     :param engine: of the outbox.
     :raises DashboardError: the dashboard or X-Road says no to everything; says what to do.
     :raises DashboardUnavailable: some batches stay pending; those delivered stay delivered.
     :raises WindowBusy: another worker holds what is left.
+    :raises OutsideHours: ``send_hours`` closed before all was sent.
     """
     work = _Work(engine, poster, settings, windows, run_id, clock)
     try:
@@ -100,17 +103,21 @@ class _Work:
         self._engine = engine
         self._poster = poster
         self._windows = windows
+        self._hours = SendHours(*settings.send_hours, settings.timezone) if settings.send_hours else None
         self._run_id = run_id
         self._clock = clock
         self._worker = str(uuid4())
         self._zone = settings.timezone
         self._concurrency = settings.concurrency
+        self._throttle = Throttle(settings.concurrency)
         self._lease = timedelta(seconds=settings.connect_timeout + settings.read_timeout + _LEASE_MARGIN)
         self._accepted = False
         self._suspects: list[tuple[Claim, Answer]] = []
         self._named: set[int] = set()
         self._failures: list[Answer] = []
         self._in_a_row = 0
+        self._told_to_wait = False
+        self._closed = False
         self._permanent: Answer | None = None
         self.delivery = Delivery()
 
@@ -134,7 +141,7 @@ class _Work:
 
     def _fly(self, pool: ThreadPoolExecutor, flying: dict[Future[Answer], Claim]) -> None:
         while True:
-            for claim in self._take(self._concurrency - len(flying)):
+            for claim in self._take(self._throttle.limit - len(flying)):
                 flying[pool.submit(self._post, claim)] = claim
             if not flying:
                 return
@@ -147,6 +154,7 @@ class _Work:
             if flying:
                 queue.renew(self._engine, flying.values(), worker=self._worker, until=self._clock() + self._lease)
             for claim, answer in answers:
+                self._throttle.heed(answer, len(flying))
                 self._heed(claim, answer)
 
     def conclude(self) -> None:
@@ -154,6 +162,13 @@ class _Work:
         if self._permanent is not None:
             raise DashboardError(f"{_labels(self._windows)}: {_told(self._permanent)}")
         left = queue.backlog(self._engine, self._windows, self._clock())
+        if self._closed and left.batches and self._hours is not None:
+            opens_at = self._hours.next_opening(self._clock())
+            raise OutsideHours(
+                f"{_labels(self._windows)}: send_hours have closed; {left.rows} rows in {left.batches} batches wait until"
+                f" {opens_at.astimezone(self._zone):%Y-%m-%d %H:%M}.",
+                opens_at=opens_at,
+            )
         if self._failures:
             waits = [answer.retry_after for answer in self._failures if answer.retry_after is not None]
             raise DashboardUnavailable(
@@ -171,7 +186,11 @@ class _Work:
             )
 
     def _take(self, free: int) -> list[Claim]:
-        if free <= 0 or self._permanent is not None or self._in_a_row >= GIVE_UP_AFTER:
+        if free <= 0 or self._permanent is not None or self._in_a_row >= GIVE_UP_AFTER or self._told_to_wait:
+            return []
+        now = self._clock()
+        if self._hours is not None and not self._hours.open_at(now):
+            self._closed = True
             return []
         return queue.claim(
             self._engine,
@@ -179,7 +198,7 @@ class _Work:
             worker=self._worker,
             run_id=self._run_id,
             limit=free,
-            now=self._clock(),
+            now=now,
             lease=self._lease,
         )
 
@@ -201,6 +220,7 @@ class _Work:
         else:
             self._in_a_row += 1
             self._failures.append(answer)
+            self._told_to_wait = self._told_to_wait or bool(answer.retry_after)
             log.warning("batch %d: %s: %s", claim.batch_id, answer.outcome.value, _told(answer))
 
     def _take_apart(self, claim: Claim, answer: Answer) -> None:

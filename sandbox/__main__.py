@@ -26,21 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 = any free one (default)")
     parser.add_argument("--database", type=Path, required=True, help="SQLite file; continued if it exists")
-    parser.add_argument(
-        "--client", action="append", metavar="ID", help="a registered client; may be repeated"
-    )
-    parser.add_argument(
-        "--service", action="append", metavar="ID", help="a provider service; may be repeated"
-    )
-    parser.add_argument(
-        "--generation", choices=["7.2", "7.8"], help="spelling of X-Road error types (default 7.2)"
-    )
+    parser.add_argument("--client", action="append", metavar="ID", help="a registered client; may be repeated")
+    parser.add_argument("--service", action="append", metavar="ID", help="a provider service; may be repeated")
+    parser.add_argument("--generation", choices=["7.2", "7.8"], help="spelling of X-Road error types (default 7.2)")
     parser.add_argument("--seed", type=int, help="seed of the faults' dice (default 0)")
     parser.add_argument("--tls-cert", type=Path, help="serve HTTPS with this certificate (PEM)")
     parser.add_argument("--tls-key", type=Path, help="and this key (PEM)")
-    parser.add_argument(
-        "--tls-client-cert", type=Path, help="ask X-Road clients for one of these certificates (PEM)"
-    )
+    parser.add_argument("--tls-client-cert", type=Path, help="ask X-Road clients for one of these certificates (PEM)")
     parser.add_argument(
         "--keep-alive",
         type=int,
@@ -60,9 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "seed": options.seed,
     }
     try:
-        settings = Settings.model_validate(
-            {name: value for name, value in given.items() if value is not None}
-        )
+        settings = Settings.model_validate({name: value for name, value in given.items() if value is not None})
     except ValidationError as exc:
         parser.error("; ".join(f"{each['loc'][0]}: {each['msg']}" for each in exc.errors()))
     tls = Tls(options.tls_cert, options.tls_key, options.tls_client_cert) if options.tls_cert else None

@@ -45,6 +45,7 @@ class Dropped(NoAnswer):
         self._reset = reset
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Close it now."""
         await _abort(scope, receive, reset=self._reset)
 
 
@@ -57,6 +58,7 @@ class Hanging(NoAnswer):
         self._closing = closing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hold it, then close it."""
         await _first_of(self._seconds, _client_gone(receive), self._closing.wait())
         await _abort(scope, receive)
 
@@ -71,15 +73,14 @@ class Truncated(Response):
         self.status_code = whole.status_code
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the beginning, then close."""
         start = {
             "type": "http.response.start",
             "status": self._whole.status_code,
             "headers": self._whole.raw_headers,
         }
         await send(start)
-        await send(
-            {"type": "http.response.body", "body": bytes(self._whole.body[: self._keep]), "more_body": True}
-        )
+        await send({"type": "http.response.body", "body": bytes(self._whole.body[: self._keep]), "more_body": True})
         await _close(scope, receive)
 
 
@@ -91,6 +92,7 @@ class Wire(NoAnswer):
         self._data = data
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write, then close."""
         scope[_TRANSPORT].write(self._data)
         await _close(scope, receive)
 

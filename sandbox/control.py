@@ -110,6 +110,4 @@ def calls(here: Here, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]
 
 def _unprocessable(exc: ValidationError) -> HTTPException:
     problems = exc.errors(include_url=False, include_input=False, include_context=False)
-    return HTTPException(
-        422, [{"field": ".".join(map(str, each["loc"])), "problem": each["msg"]} for each in problems]
-    )
+    return HTTPException(422, [{"field": ".".join(map(str, each["loc"])), "problem": each["msg"]} for each in problems])

@@ -27,9 +27,7 @@ LAST_STATUS = 21
 
 #: Requests opened before this are forbidden: 2020-01-01 by the institution's clock, as UTC text.
 EARLIEST_OPENING = (
-    datetime(2020, 1, 1, tzinfo=ZoneInfo("America/Santo_Domingo"))
-    .astimezone(timezone.utc)
-    .strftime("%Y-%m-%dT%H:%M:%S")
+    datetime(2020, 1, 1, tzinfo=ZoneInfo("America/Santo_Domingo")).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
 )
 
 # The hour is spelled out because Python 3.13 began to take "24:00:00".
@@ -68,9 +66,7 @@ def nest_error(status: int, message: str | list[str]) -> dict[str, Any]:
 
 def answer(status: int, body: Any, headers: dict[str, str] | None = None) -> Response:
     """``body`` as the dashboard sends JSON."""
-    return Response(
-        orjson.dumps(body), status, {**(headers or {}), "Content-Type": "application/json; charset=utf-8"}
-    )
+    return Response(orjson.dumps(body), status, {**(headers or {}), "Content-Type": "application/json; charset=utf-8"})
 
 
 def not_found(method: str, path: str) -> Response:
@@ -88,9 +84,7 @@ def judge(body: bytes, content_type: str, content_encoding: str, settings: Setti
     media_type, _, parameters = content_type.lower().partition(";")
     charset = parameters.replace(" ", "").replace('"', "")
     if media_type.strip() != "application/json" or charset not in ("", "charset=utf-8"):
-        return _refused(
-            415, f"Unsupported content type: {content_type or 'none'}", violations=("content_type",)
-        )
+        return _refused(415, f"Unsupported content type: {content_type or 'none'}", violations=("content_type",))
     if content_encoding.strip().lower() not in ("", "identity"):
         return _refused(415, f"Unsupported content encoding: {content_encoding}", violations=("compressed",))
     if len(body) > settings.max_bytes:
@@ -209,7 +203,5 @@ def _refused_400(complaints: list[str], sent: list[Any], settings: Settings) -> 
     return _refused(400, complaints, sent, violations)
 
 
-def _refused(
-    status: int, message: str | list[str], sent: list[Any] | None = None, violations: tuple[str, ...] = ()
-) -> Verdict:
+def _refused(status: int, message: str | list[str], sent: list[Any] | None = None, violations: tuple[str, ...] = ()) -> Verdict:
     return Verdict(status, nest_error(status, message), [], sent or [], violations)

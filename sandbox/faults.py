@@ -72,9 +72,7 @@ class Match(BaseModel):
 
     def positions(self, entries: Sequence[Any]) -> list[int]:
         """Indexes of the entries that match; entries that are no objects never do."""
-        return [
-            index for index, entry in enumerate(entries) if isinstance(entry, dict) and self._matches(entry)
-        ]
+        return [index for index, entry in enumerate(entries) if isinstance(entry, dict) and self._matches(entry)]
 
     def _matches(self, entry: dict[str, Any]) -> bool:
         if self.service_id is not None and entry.get("service_id") != self.service_id:

@@ -274,9 +274,7 @@ class _Maker:
         self._valid = rows - len(_WRONG) * self._wrong_each - self._excluded - self._duplicates
         self._duplicate_every = self._valid // self._duplicates
         last_day = (now - timedelta(microseconds=1)).date()
-        self._days = [
-            _FIRST_DAY + timedelta(days=number) for number in range((last_day - _FIRST_DAY).days + 1)
-        ]
+        self._days = [_FIRST_DAY + timedelta(days=number) for number in range((last_day - _FIRST_DAY).days + 1)]
         self._day_weights = list(accumulate(_volume(day) for day in self._days))
 
     def history(self) -> Iterator[_HistoryRow]:
@@ -359,9 +357,7 @@ class _Maker:
             day += timedelta(days=7 - day.weekday() + self._rng.choice((0, 0, 1, 2, 3)))
         return self._at_an_hour(day)
 
-    def _changes(
-        self, service: int, opened: datetime, changes: Sequence[tuple[datetime, str]]
-    ) -> Iterator[_Change]:
+    def _changes(self, service: int, opened: datetime, changes: Sequence[tuple[datetime, str]]) -> Iterator[_Change]:
         number, opening, channel = self._number(service, opened), self._text(opened), self._channel()
         for changed, code in changes:
             yield changed, (service, number, opening, code, self._text(changed), channel)
@@ -415,9 +411,7 @@ class _Maker:
         number = number[:cut] + self._rng.choice("\x00\x07\t\n\x1b\x85") + number[cut:]
         return self._row(2, self._opened_before(changed), "REC", changed, number=number)
 
-    def _row(
-        self, service: int, opened: datetime, code: str, changed: datetime, **replaced: str | None
-    ) -> _HistoryRow:
+    def _row(self, service: int, opened: datetime, code: str, changed: datetime, **replaced: str | None) -> _HistoryRow:
         number = replaced["number"] if "number" in replaced else self._number(service, opened)
         return service, number, self._text(opened), code, self._text(changed), self._channel()
 
@@ -486,9 +480,7 @@ def _volume(day: date) -> float:
 
 def _insert_lists(connection: sqlite3.Connection) -> None:
     services = [service[:3] for service in _SERVICES] + list(_SERVICES_WITHOUT_ID)
-    connection.executemany(
-        "insert into servicios (nombre, siglas, codigo_tablero) values (?, ?, ?)", services
-    )
+    connection.executemany("insert into servicios (nombre, siglas, codigo_tablero) values (?, ?, ?)", services)
     statuses = [(code, name, number) for code, (name, number) in _STATUSES.items()]
     connection.executemany("insert into estados values (?, ?, ?)", statuses)
 
@@ -521,23 +513,17 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m sandbox.institution", description=__doc__.partition("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m sandbox.institution", description=__doc__.partition("\n")[0])
     parser.add_argument("--database", type=Path, required=True, help="SQLite file to make")
     parser.add_argument("--rows", type=int, default=200_000, help="status changes (default %(default)s)")
-    parser.add_argument(
-        "--seed", type=int, default=7, help="the same seed makes the same rows (default %(default)s)"
-    )
+    parser.add_argument("--seed", type=int, default=7, help="the same seed makes the same rows (default %(default)s)")
     parser.add_argument(
         "--today",
         type=date.fromisoformat,
         metavar="YYYY-MM-DD",
         help="all changes lie before the beginning of this day (default: today)",
     )
-    parser.add_argument(
-        "--zone", default=DEFAULT_ZONE, help="the institution's time zone (default %(default)s)"
-    )
+    parser.add_argument("--zone", default=DEFAULT_ZONE, help="the institution's time zone (default %(default)s)")
     options = parser.parse_args(arguments)
     try:
         zone = ZoneInfo(options.zone)

@@ -60,7 +60,15 @@ insert into entries (call_id, position, service_id, request_id, opening_date, st
 values (?, ?, ?, ?, ?, ?, ?)
 """
 
-_FIVE = "service_id, request_id, opening_date, status_id, last_modified_date"
+_COUNT_EACH = """
+select service_id, request_id, opening_date, status_id, last_modified_date, count(*)
+  from entries group by 1, 2, 3, 4, 5
+"""
+
+_COUNT_DISTINCT = """
+select count(*)
+  from (select distinct service_id, request_id, opening_date, status_id, last_modified_date from entries)
+"""
 
 
 @dataclass
@@ -78,9 +86,7 @@ class CallRecord:
     status: int | None = None
     fault: str | None = None
     violations: list[str] = field(default_factory=list)
-    received_at: str = field(
-        default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="microseconds")
-    )
+    received_at: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="microseconds"))
 
 
 class Memory:
@@ -119,16 +125,15 @@ class Memory:
             call_id = cursor.lastrowid
             assert call_id is not None
             if rows:
-                connection.executemany(
-                    _INSERT_ENTRY, [(call_id, position, *row) for position, row in enumerate(rows)]
-                )
+                connection.executemany(_INSERT_ENTRY, [(call_id, position, *row) for position, row in enumerate(rows)])
         return call_id
 
     def reset(self) -> None:
         """Forget everything; ids begin at 1 again."""
         with self._lock, self._transaction() as connection:
-            for table in ("entries", "calls", "sqlite_sequence"):
-                connection.execute(f"delete from {table}")
+            connection.execute("delete from entries")
+            connection.execute("delete from calls")
+            connection.execute("delete from sqlite_sequence")
 
     def close(self) -> None:
         """Close the file; what was recorded stays in it."""
@@ -163,7 +168,7 @@ def read_calls(path: Path, *, after: int = 0, limit: int = -1) -> list[dict[str,
 def count_entries(path: Path) -> Counter[Row]:
     """How many times each five-tuple was accepted."""
     with _reading(path) as connection:
-        rows = connection.execute(f"select {_FIVE}, count(*) from entries group by {_FIVE}")
+        rows = connection.execute(_COUNT_EACH)
         return Counter({(row[0], row[1], row[2], row[3], row[4]): row[5] for row in rows})
 
 
@@ -174,12 +179,8 @@ def summarise(path: Path, *, distinct: bool = False) -> dict[str, Any]:
             "select count(*), coalesce(sum(accepted), 0), coalesce(sum(bytes), 0) from calls"
         ).fetchone()
         (entries,) = connection.execute("select count(*) from entries").fetchone()
-        statuses = connection.execute(
-            "select status, count(*) from calls group by status order by status"
-        ).fetchall()
-        faults = connection.execute(
-            "select fault, count(*) from calls where fault is not null group by fault"
-        ).fetchall()
+        statuses = connection.execute("select status, count(*) from calls group by status order by status").fetchall()
+        faults = connection.execute("select fault, count(*) from calls where fault is not null group by fault").fetchall()
         broken = connection.execute("select violations from calls where violations <> ''").fetchall()
         summary: dict[str, Any] = {
             "calls": calls,
@@ -191,8 +192,7 @@ def summarise(path: Path, *, distinct: bool = False) -> dict[str, Any]:
             "violations": dict(Counter(name for (names,) in broken for name in names.split(","))),
         }
         if distinct:
-            query = f"select count(*) from (select distinct {_FIVE} from entries)"
-            (summary["distinct_entries"],) = connection.execute(query).fetchone()
+            (summary["distinct_entries"],) = connection.execute(_COUNT_DISTINCT).fetchone()
     return summary
 
 

@@ -85,9 +85,7 @@ class Handle:
         as text, "none" = no answer), ``by_fault``, ``violations``, ``in_flight``, ``max_in_flight`` and
         on demand ``distinct_entries``.
         """
-        answer: dict[str, Any] = self._control(
-            "GET", "/stats?" + urlencode({"distinct": str(distinct).lower()})
-        )
+        answer: dict[str, Any] = self._control("GET", "/stats?" + urlencode({"distinct": str(distinct).lower()}))
         return answer
 
     def reset(self, *, memory: bool = True, faults: bool = True, settings: bool = True) -> None:
@@ -149,12 +147,8 @@ def running_sandbox(
     """
     with contextlib.ExitStack() as stack:
         if database is None:
-            database = (
-                Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sandbox-"))) / "sandbox.db"
-            )
-        server = Server(
-            database, settings=Settings(**settings), host=host, port=port, tls=tls, keep_alive=keep_alive
-        )
+            database = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sandbox-"))) / "sandbox.db"
+        server = Server(database, settings=Settings(**settings), host=host, port=port, tls=tls, keep_alive=keep_alive)
         thread = threading.Thread(target=server.serve_until_told, name=f"sandbox-{server.port}", daemon=True)
         thread.start()
         try:
@@ -190,9 +184,7 @@ class ProcessHandle(Handle):
 
 
 @contextlib.contextmanager
-def sandbox_process(
-    database: Path, *, port: int = 0, arguments: Sequence[str] = ()
-) -> Iterator[ProcessHandle]:
+def sandbox_process(database: Path, *, port: int = 0, arguments: Sequence[str] = ()) -> Iterator[ProcessHandle]:
     """A sandbox as ``python -m sandbox``, ready when entered, stopped when left (unless it already is).
 
     To bring a killed one back where clients expect it, enter again with the same ``database`` and the

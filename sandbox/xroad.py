@@ -100,9 +100,7 @@ def _decode(part: str) -> str:
     try:
         return unquote(part, errors="strict")
     except UnicodeDecodeError as exc:
-        raise XRoadError(
-            "Server.ClientProxy.InternalError", f"Malformed encoding in path segment '{part}'"
-        ) from exc
+        raise XRoadError("Server.ClientProxy.InternalError", f"Malformed encoding in path segment '{part}'") from exc
 
 
 def check_consumer(call: Call, settings: Settings) -> str:
@@ -160,9 +158,7 @@ def error_answer(error: XRoadError, settings: Settings, accept: str) -> Response
     return render_error(spell(error.error_type, generation), error.message, settings, accept)
 
 
-def render_error(
-    error_type: str, message: str | None, settings: Settings, accept: str, status: int | None = None
-) -> Response:
+def render_error(error_type: str, message: str | None, settings: Settings, accept: str, status: int | None = None) -> Response:
     """An X-Road error answer with ``error_type`` as it is given.
 
     The status, unless given, is the one our security server would choose: 500 if the type begins with
@@ -182,9 +178,7 @@ def render_error(
             f"<error><type>{escape(error_type)}</type><message>{escape(message or '')}</message>"
             f"<detail>{detail}</detail></error>"
         ).encode()
-    return Response(
-        content, status, {"X-Road-Error": error_type, "Content-Type": f"{media_type}; charset=utf-8"}
-    )
+    return Response(content, status, {"X-Road-Error": error_type, "Content-Type": f"{media_type}; charset=utf-8"})
 
 
 def _error_media_type(accept: str) -> str:
@@ -208,9 +202,7 @@ def relay_headers(call: Call, message_id: str | None, body: bytes) -> dict[str, 
     }
 
 
-def soap_fault(
-    code: str = "Server.ClientProxy.InvalidSoapAction", message: str = "Malformed SOAP message"
-) -> Response:
+def soap_fault(code: str = "Server.ClientProxy.InvalidSoapAction", message: str = "Malformed SOAP message") -> Response:
     """What any POST outside ``/r1/`` gets: the SOAP handler's fault, with HTTP 200 and no ``X-Road-Error``.
 
     The trap for a client that looks at nothing but the status.
@@ -287,11 +279,7 @@ def metadata(call: Call, client: str, settings: Settings, headers: Mapping[str, 
         }
         for service in listed
     ]
-    echoed = {
-        name: value
-        for name, value in headers.items()
-        if name == "authorization" or name.startswith("x-road-")
-    }
+    echoed = {name: value for name, value in headers.items() if name == "authorization" or name.startswith("x-road-")}
     echoed.update(relay_headers(call, headers.get("x-road-id"), b""))
     return Response(
         orjson.dumps({"service": services}),

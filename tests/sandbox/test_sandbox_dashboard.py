@@ -114,9 +114,7 @@ def test_other_method_on_the_endpoint(sandbox: Handle) -> None:
         ("comment", "x", "property comment should not exist"),
     ],
 )
-def test_wrong_entry(
-    post: Post, sandbox: Handle, entry: Entry, field: str, value: Any, complaint: str
-) -> None:
+def test_wrong_entry(post: Post, sandbox: Handle, entry: Entry, field: str, value: Any, complaint: str) -> None:
     """One wrong field refuses the whole call, says which entry and field, and stores nothing."""
     wrong = entry("REQ-002")
     if value is MISSING:
@@ -205,9 +203,7 @@ def test_wrong_content_type(post: Post, entry: Entry, content_type: str | None) 
     assert post(data=body, headers={"Content-Type": content_type}).status_code == 415
 
 
-@pytest.mark.parametrize(
-    "content_type", ["application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"']
-)
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"'])
 def test_content_type_with_charset(post: Post, entry: Entry, content_type: str) -> None:
     """The charset may be named."""
     body = orjson.dumps({"requests": [entry()]})

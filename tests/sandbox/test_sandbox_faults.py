@@ -136,13 +136,9 @@ def test_hang_ends_at_its_cap(post: Post, sandbox: Handle) -> None:
         post()
 
 
-@pytest.mark.parametrize(
-    ("reset", "text"), [(False, "Remote end closed connection"), (True, "Connection reset")]
-)
+@pytest.mark.parametrize(("reset", "text"), [(False, "Remote end closed connection"), (True, "Connection reset")])
 @pytest.mark.parametrize(("kind", "accepted"), [("drop_before", False), ("drop_after", True)])
-def test_dropped_connection(
-    post: Post, sandbox: Handle, kind: str, accepted: bool, reset: bool, text: str
-) -> None:
+def test_dropped_connection(post: Post, sandbox: Handle, kind: str, accepted: bool, reset: bool, text: str) -> None:
     """Both drops look alike to the client; only one of them has stored the entries."""
     sandbox.add_fault(kind=kind, reset=reset)
     with pytest.raises(requests.exceptions.ConnectionError, match=text):

@@ -44,9 +44,7 @@ def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -239,9 +237,7 @@ def test_client_certificate(tmp_path: Path, entry: Entry) -> None:
             "verify": str(certificate),
         }
         without = requests.post(sandbox.url + LOAD, **options)
-        with_it = requests.post(
-            sandbox.url + LOAD, cert=(str(client_certificate), str(client_key)), **options
-        )
+        with_it = requests.post(sandbox.url + LOAD, cert=(str(client_certificate), str(client_key)), **options)
     assert without.status_code == 500
     assert without.headers["X-Road-Error"] == "Server.ClientProxy.SslAuthenticationFailed"
     assert with_it.status_code == 201

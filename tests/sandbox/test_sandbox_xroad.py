@@ -107,9 +107,7 @@ def test_address_without_subsystem_means_something_else(post: Post) -> None:
     assert "Could not find addresses for service provider" in response.json()["message"]
 
 
-@pytest.mark.parametrize(
-    "path", ["/r1/DO/GOB/CNC/MONITOREO/INTEGRACION%FF/x", "/r1/DO/GOB/CNC/MON^ITOREO/X/y"]
-)
+@pytest.mark.parametrize("path", ["/r1/DO/GOB/CNC/MONITOREO/INTEGRACION%FF/x", "/r1/DO/GOB/CNC/MON^ITOREO/X/y"])
 def test_address_with_wrong_encoding(sandbox: Handle, path: str) -> None:
     """Bytes that are no UTF-8 and characters that need encoding are an internal error of our server."""
     # Not through requests, which would mend the address.
@@ -152,9 +150,7 @@ def test_unknown_service(post: Post) -> None:
     assert is_x_road_error(response, "Server.ServerProxy.UnknownService")
 
 
-@pytest.mark.parametrize(
-    "settings", [{"allowed_clients": []}, {"access": "none"}, {"access": "other"}], ids=str
-)
+@pytest.mark.parametrize("settings", [{"allowed_clients": []}, {"access": "none"}, {"access": "other"}], ids=str)
 def test_no_access_right(post: Post, sandbox: Handle, settings: dict[str, Any]) -> None:
     """Without an access right for this endpoint the provider's server refuses, and nothing is stored."""
     sandbox.settings(**settings)
@@ -185,9 +181,7 @@ def test_errors_in_the_spelling_of_7_8(post: Post, sandbox: Handle) -> None:
     sandbox.settings(generation="7.8", allowed_clients=[])
 
     assert is_x_road_error(post(), "server.serverproxy.access_denied")
-    assert is_x_road_error(
-        post(headers={"X-Road-Client": None}), "server.clientproxy.invalid_client_identifier"
-    )
+    assert is_x_road_error(post(headers={"X-Road-Client": None}), "server.clientproxy.invalid_client_identifier")
 
 
 @pytest.mark.parametrize(
@@ -310,8 +304,7 @@ def test_allowed_methods(sandbox: Handle, access: str, expected: dict[str, list[
     services = get(sandbox, f"{SUBSYSTEM}/allowedMethods").json()["service"]
 
     listed = {
-        service["service_code"]: [(each["method"], each["path"]) for each in service["endpoint_list"]]
-        for service in services
+        service["service_code"]: [(each["method"], each["path"]) for each in service["endpoint_list"]] for service in services
     }
     assert listed == expected
     assert all(service["service_type"] == "REST" for service in services)
@@ -330,9 +323,7 @@ def test_metadata_needs_a_registered_client(sandbox: Handle) -> None:
     url = f"{sandbox.url}{SUBSYSTEM}/allowedMethods"
 
     assert is_x_road_error(requests.get(url, timeout=10), "Server.ClientProxy.InvalidClientIdentifier")
-    assert is_x_road_error(
-        get(sandbox, "/r1/DO/GOB/CNC/OTRO/allowedMethods"), "Server.ClientProxy.UnknownMember"
-    )
+    assert is_x_road_error(get(sandbox, "/r1/DO/GOB/CNC/OTRO/allowedMethods"), "Server.ClientProxy.UnknownMember")
 
 
 def test_metadata_echoes_headers(sandbox: Handle) -> None:

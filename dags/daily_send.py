@@ -22,6 +22,7 @@ from datetime import timedelta
 
 import pendulum
 from airflow.sdk import Param, TriggerRule, dag, task
+from tablero.callbacks import dag_arguments, task_arguments
 from tablero.configuration import read_settings, retry_arguments
 from tablero.pausing import pausable_task
 from tablero.timetable import CivilDayTimetable
@@ -61,8 +62,9 @@ PARAMS = {
     doc_md=__doc__,
     tags=["tablero"],
     max_active_runs=1,
-    default_args=retry_arguments(SETTINGS),
+    default_args=retry_arguments(SETTINGS) | task_arguments(),
     params=PARAMS,
+    **dag_arguments(SETTINGS, deadline=True),
 )
 def daily_send() -> None:
     @task(execution_timeout=timedelta(hours=6))

@@ -22,6 +22,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import Param, TriggerRule, dag, task
+from tablero.callbacks import dag_arguments, task_arguments
 from tablero.configuration import read_settings, retry_arguments
 from tablero.pausing import pausable_task
 
@@ -66,8 +67,9 @@ PARAMS = {
     doc_md=__doc__,
     tags=["tablero"],
     max_active_runs=1,
-    default_args=retry_arguments(SETTINGS),
+    default_args=retry_arguments(SETTINGS) | task_arguments(),
     params=PARAMS,
+    **dag_arguments(SETTINGS),
 )
 def historical_load() -> None:
     @task(execution_timeout=timedelta(minutes=10))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
+from tablero.deadline import ScheduledDayDeadline
 from tablero.timetable import CivilDayTimetable
 
 
@@ -11,3 +12,4 @@ class TableroPlugin(AirflowPlugin):
 
     name = "tablero"
     timetables = [CivilDayTimetable]  # noqa: RUF012 Airflow's own form
+    deadline_references = [ScheduledDayDeadline]  # noqa: RUF012 as above

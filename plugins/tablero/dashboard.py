@@ -13,9 +13,10 @@ import time
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import uuid4
 
 import orjson
 import requests
@@ -31,6 +32,9 @@ from tablero.xroad import Verdict, find_error, is_soap_fault, request_headers
 
 #: Most bytes of an answer that are read; the dashboard's are a few hundred.
 _MAX_ANSWER = 64 * 1024
+
+#: The same for X-Road's lists of members, which run to thousands.
+_MAX_METADATA = 8 * 1024 * 1024
 
 #: Refusals of the content of the call: the batch is taken apart. 409 is not in the guide; it speaks of content too.
 _REFUSALS = {400, 409, 413, 422}
@@ -56,6 +60,19 @@ _CHECK = (
 
 #: Shorter texts are no secrets, and cutting them out of an answer would make it unreadable.
 _SHORTEST_SECRET = 4
+
+
+class Look(NamedTuple):
+    """What a GET saw.
+
+    :ivar answer: judged as that of a POST: *delivered* means that a JSON object came.
+    :ivar body: the JSON value; ``None`` if there is none.
+    :ivar date: the server's clock.
+    """
+
+    answer: Answer
+    body: Any
+    date: datetime | None
 
 
 class Dashboard(HttpHook):
@@ -96,7 +113,8 @@ class Dashboard(HttpHook):
                 conn_id,
             )
 
-    def get_connection(self, conn_id: str) -> Any:
+    # The base's is a class method; here the connection belongs to the object.
+    def get_connection(self, conn_id: str) -> Any:  # type: ignore[override]
         """The connection as it was when this object was made."""
         return self._connection
 
@@ -136,6 +154,31 @@ class Dashboard(HttpHook):
             text = text.replace(secret, "***")
         return text
 
+    def look(self, path: str) -> Look:
+        """GET ``path`` of the same server, without side effect, for the preflight. Never raises either.
+
+        :param path: absolute, for example ``/listClients``.
+        """
+        headers = {"Accept": "application/json"}
+        if self._settings.over_xroad and path.startswith("/r1/"):
+            headers |= request_headers(self._settings.xroad_client or "", str(uuid4()), "preflight")
+        timeout = (self._settings.connect_timeout, self._settings.read_timeout)
+        session = self._session()
+        url = str(self.url_from_endpoint(path))
+        try:
+            with session.get(
+                url, headers=headers, timeout=timeout, allow_redirects=False, stream=True, verify=session.verify
+            ) as response:
+                text = _read(response, time.monotonic() + self._settings.read_timeout, _MAX_METADATA)
+                answer = judge(response, text, self._clock())
+                date = response.headers.get("Date")
+                seen = Look(answer, _parse(text), _http_date(date) if date else None)
+        except (http.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            self._forget_session()
+            seen = Look(_lost(error, url), None, None)
+        answer = replace(seen.answer, error=self.redact(seen.answer.error), message=self.redact(seen.answer.message))
+        return seen._replace(answer=answer)
+
     def _exchange(self, body: bytes, headers: dict[str, str]) -> Answer:
         timeout = (self._settings.connect_timeout, self._settings.read_timeout)
         session = self._session()
@@ -170,7 +213,7 @@ class Dashboard(HttpHook):
             self._local.session = None
 
 
-class _Adapter(TCPKeepAliveAdapter):
+class _Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]  # the base has no types
     """Keeps connections alive, and can expect another name in the certificate than the host's."""
 
     def __init__(self, certificate_name: str | None) -> None:
@@ -319,17 +362,17 @@ def _root(error: BaseException) -> BaseException:
     return _root(inner) if isinstance(inner, BaseException) else error
 
 
-def _read(response: requests.Response, deadline: float) -> str:
+def _read(response: requests.Response, deadline: float, most: int = _MAX_ANSWER) -> str:
     """The beginning of the body. The deadline bounds the whole of it; the socket's time-out only each silence."""
     content = b""
-    while len(content) < _MAX_ANSWER and (piece := response.raw.read1(_MAX_ANSWER, decode_content=True)):
+    while len(content) < most and (piece := response.raw.read1(most, decode_content=True)):
         content += piece
         if time.monotonic() > deadline:
             raise http.ReadTimeout("the answer trickled in for longer than read_timeout")
     length = response.headers.get("Content-Length", "")
-    if length.isdigit() and not response.headers.get("Content-Encoding") and len(content) < min(int(length), _MAX_ANSWER):
+    if length.isdigit() and not response.headers.get("Content-Encoding") and len(content) < min(int(length), most):
         raise http.ContentDecodingError(f"{len(content)} of {length} bytes arrived")
-    return content[:_MAX_ANSWER].decode("utf-8", errors="replace")
+    return content[:most].decode("utf-8", errors="replace")
 
 
 def _parse(text: str) -> Any:
@@ -367,7 +410,13 @@ def _retry_after(value: str | None, now: datetime) -> float | None:
         return None
     if re.fullmatch(r"\s*\d{1,9}\s*", value, re.ASCII):
         return float(value)
+    date = _http_date(value)
+    return None if date is None else max(0.0, (date - now).total_seconds())
+
+
+def _http_date(value: str) -> datetime | None:
     try:
-        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
+        date = parsedate_to_datetime(value)
     except (TypeError, ValueError):
         return None
+    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)

@@ -176,3 +176,13 @@ def schema_version(engine: Engine) -> str | None:
             return None
         version = connection.scalar(sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE)))
         return str(version) if version is not None else None
+
+
+def check_writable(engine: Engine) -> None:
+    """See whether the outbox can be written, and leave nothing behind.
+
+    :raises OutboxUnavailable, SetupError: if not.
+    """
+    with translated(engine), engine.connect() as connection:
+        connection.execute(sa.schema.CreateTable(sa.Table("tablero_probe", sa.MetaData(), sa.Column("x", sa.Integer))))
+        connection.rollback()

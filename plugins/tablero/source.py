@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -111,6 +112,42 @@ class Source:
         self._order(found)
         return found
 
+    def sample(self, limit: int) -> list[tuple[Any, ...]]:
+        """Some rows, whichever come first."""
+        with self._connected() as connection:
+            rows = (
+                self._stream(connection, sa.select(self._view), {})
+                if self._sql is None
+                else self._own_query(connection, _ALL_TIME)
+            )
+            return list(islice(rows, limit))
+
+    def unseen(self, now: datetime) -> tuple[int, int] | None:
+        """Rows that no window ever reads: without ``last_modified_date``, and (to a day or two) in the future.
+
+        :returns: both counts; ``None`` where the institution's own SQL does not let them be counted.
+        """
+        if self._sql is not None:
+            return None
+        column = self._view.c.last_modified_date
+        with self._connected() as connection:
+            bounds = self._bounds(connection, Window("day", "future", now, now))
+            missing, future = connection.execute(
+                sa.select(
+                    _count_if(column.is_(None)),
+                    _count_if(column >= bounds.end),
+                ).select_from(self._view)
+            ).one()
+        return int(missing or 0), int(future or 0)
+
+    def clock(self) -> datetime | None:
+        """The database's clock; ``None`` on SQLite, whose clock is ours. A naive one is in a zone that only it knows."""
+        if self._engine.dialect.name == "sqlite":
+            return None
+        with self._connected() as connection:
+            value = connection.scalar(sa.select(sa.func.current_timestamp()))
+        return value if isinstance(value, datetime) else None
+
     def _own_query(self, connection: Connection, window: Window) -> Iterator[tuple[Any, ...]]:
         result = connection.execution_options(stream_results=True, yield_per=_FETCH).execute(
             sa.text(self._sql or ""), self._own_bounds(window)
@@ -198,11 +235,16 @@ class Source:
             raise SourceUnavailable(f"{told} It will be tried again.") from error
 
 
+def _count_if(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
+    return sa.func.sum(sa.case((condition, 1), else_=0))
+
+
 class _Aware:
     """Stands for the type of a ``datetime`` with an offset."""
 
 
-_NO_TIME = Window("day", "none", *(datetime.fromisoformat("2020-01-01T00:00:00+00:00"),) * 2)
+_NO_TIME = Window("day", "none", *(datetime(2020, 1, 1, tzinfo=timezone.utc),) * 2)
+_ALL_TIME = Window("month", "all", datetime(1900, 1, 1, tzinfo=timezone.utc), datetime(2100, 1, 1, tzinfo=timezone.utc))
 
 
 def load_sql(path: str | None) -> str | None:

@@ -6,16 +6,18 @@ DAG files import this module inside their tasks, so that parsing them costs noth
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import tzinfo
 from typing import Any
 
 from tablero import configuration
 from tablero.configuration import clock
-from tablero.errors import ParameterError, PermanentError, TableroError, TransientError
+from tablero.errors import ParameterError, PermanentError, TransientError
 from tablero.planning import plan_day, plan_healing, plan_history, plan_interval
+from tablero.preflight import Finding, Level, inspect
 from tablero.reconciling import reconcile, require_settled, table
 from tablero.sending import send
+from tablero.settings import Settings
 from tablero.staging import Tally, rehearse, stage
 from tablero.windows import Window
 
@@ -32,37 +34,37 @@ def check(params: Json, given: Json | None, known: Collection[str]) -> None:
     :param known: the parameters that the DAG has; Airflow itself lets others pass.
     :raises PermanentError, TransientError: lists all that failed, each with its remedy.
     """
+    configuration.refuse_unknown(given, known)
     settings = configuration.read_settings()
-
-    def the_source() -> None:
-        with configuration.source(settings) as source:
-            log.info("source: columns %s", ", ".join(source.check()))
-
-    def the_outbox() -> None:
-        with configuration.outbox() as engine:
-            log.info("outbox: %s", engine.url.render_as_string(hide_password=True))
-
-    checks: list[Callable[[], object]] = [
-        lambda: configuration.refuse_unknown(given, known),
-        lambda: plan_history(settings, start_month=params["start_month"], end_month=params["end_month"], now=clock()),
-        the_source,
-    ]
-    if not params["dry_run"]:
-        checks += [the_outbox, lambda: log.info("dashboard: %s", configuration.dashboard(settings).url)]
-    _run_all(checks)
+    plan_history(settings, start_month=params["start_month"], end_month=params["end_month"], now=clock())
+    require_ready(inspect_all(settings, dry_run=params["dry_run"]))
 
 
-def _run_all(checks: Iterable[Callable[[], object]]) -> None:
-    failures: list[TableroError] = []
-    for run in checks:
-        try:
-            run()
-        except TableroError as error:
-            log.error("%s", error)
-            failures.append(error)
-    if failures:
-        kind = PermanentError if any(isinstance(error, PermanentError) for error in failures) else TransientError
-        raise kind(f"{len(failures)} checks failed:\n" + "\n".join(map(str, failures))) from failures[0]
+def inspect_all(settings: Settings, *, dry_run: bool = False) -> Iterator[Finding]:
+    """All checks of the preflight; a dry run needs neither outbox nor dashboard."""
+    return inspect(
+        settings,
+        source=lambda: configuration.source(settings),
+        outbox=None if dry_run else configuration.outbox,
+        dashboard=None if dry_run else lambda: configuration.dashboard(settings),
+        clock=clock,
+    )
+
+
+def require_ready(findings: Iterable[Finding]) -> None:
+    """Log what the checks found.
+
+    :raises PermanentError, TransientError: if one failed; lists all that did.
+    """
+    levels = {Level.OK: logging.INFO, Level.WARNING: logging.WARNING, Level.FAILED: logging.ERROR}
+    failed = []
+    for finding in findings:
+        log.log(levels[finding.level], "%s", finding)
+        if finding.level is Level.FAILED:
+            failed.append(finding)
+    if failed:
+        kind = TransientError if all(finding.transient for finding in failed) else PermanentError
+        raise kind(f"{len(failed)} checks failed:\n" + "\n".join(map(str, failed)))
 
 
 def plan_months(params: Json) -> list[Json]:

@@ -127,6 +127,40 @@ rejection = sa.Table(
     sa.Index("rejection_changed_at", "changed_at"),
 )
 
+#: Failures of tasks which had no try left, for the alert that tells of their run.
+trouble = sa.Table(
+    "trouble",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("dag_id", sa.String(250), nullable=False),
+    sa.Column("run_id", sa.String(250), nullable=False),
+    sa.Column("task", sa.String(300), nullable=False),
+    sa.Column("happened_at", Instant, nullable=False),
+    sa.Column("permanent", sa.Boolean, nullable=False),
+    sa.Column("words", sa.String(2000), nullable=False),
+    sa.Index("trouble_run", "dag_id", "run_id"),
+)
+
+#: A row of failed runs of a DAG, from the first to the next one that succeeds. At most one of a DAG is open.
+incident = sa.Table(
+    "incident",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("dag_id", sa.String(250), nullable=False),
+    sa.Column("opened_at", Instant, nullable=False),
+    sa.Column("last_run_id", sa.String(250), nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("alerted_at", Instant),
+    sa.Column("closed_at", Instant),
+    sa.Index(
+        "incident_open",
+        "dag_id",
+        unique=True,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    ),
+)
+
 #: What ``reconcile`` found for a window: the proof, kept.
 reconciliation = sa.Table(
     "reconciliation",

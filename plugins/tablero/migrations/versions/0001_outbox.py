@@ -131,3 +131,34 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("status_change_batch", "status_change", ["batch_id"], unique=False)
+    op.create_table(
+        "trouble",
+        sa.Column("id", Id, nullable=False),
+        sa.Column("dag_id", sa.String(length=250), nullable=False),
+        sa.Column("run_id", sa.String(length=250), nullable=False),
+        sa.Column("task", sa.String(length=300), nullable=False),
+        sa.Column("happened_at", Instant, nullable=False),
+        sa.Column("permanent", sa.Boolean(), nullable=False),
+        sa.Column("words", sa.String(length=2000), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("trouble_run", "trouble", ["dag_id", "run_id"], unique=False)
+    op.create_table(
+        "incident",
+        sa.Column("id", Id, nullable=False),
+        sa.Column("dag_id", sa.String(length=250), nullable=False),
+        sa.Column("opened_at", Instant, nullable=False),
+        sa.Column("last_run_id", sa.String(length=250), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("alerted_at", Instant, nullable=True),
+        sa.Column("closed_at", Instant, nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "incident_open",
+        "incident",
+        ["dag_id"],
+        unique=True,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )

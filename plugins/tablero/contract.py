@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, time, timezone, tzinfo
+from datetime import datetime, tzinfo
 from decimal import Decimal
 from enum import Enum
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
+from tablero.instants import InstantReader, was_skipped
 
 #: The columns of the view, the keys of the wire form, in the order of the contract.
 FIELDS = ("service_id", "request_id", "opening_date", "status_id", "last_modified_date")
@@ -171,75 +172,12 @@ class _Invalid(Exception):
 #: C0, DEL and C1 controls, and lone surrogates, which UTF-8 cannot carry.
 _UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
-_ISO = re.compile(
-    r"(?P<day>\d{4}-\d\d-\d\d)"
-    r"(?:[T ](?P<minute>\d\d:\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?"
-    r"\s?(?:(?P<utc>Z)|(?P<hours>[+-]\d\d)(?::?(?P<minutes>\d\d))?)?)?",
-    re.ASCII | re.IGNORECASE,
-)
-
-
-class _Skipped(datetime):
-    """An instant read from a local time which the clocks skipped, at the offset before the skip."""
-
-
-def parse_instant(value: object, zone: tzinfo) -> datetime | None:
-    """Read a database value as an instant.
-
-    :param value: a ``datetime`` (naive ones are read in ``zone``), a ``date`` (its first instant in ``zone``), or text
-        in ISO 8601, with a blank or a ``T`` between date and time, and with or without offset. Digits beyond
-        microseconds are cut.
-    :param zone: ``source_timezone``.
-    :returns: the instant in UTC; where the local time happened twice, the first; where daylight saving skipped it, the
-        instant at the offset before the skip (:func:`was_skipped` tells). ``None`` if it is not a date.
-    """
-    moment = _to_datetime(value)
-    if moment is None:
-        return None
-    try:
-        if moment.tzinfo:
-            return moment.astimezone(timezone.utc)
-        local = moment.replace(tzinfo=zone, fold=0)
-        before, after = local.utcoffset(), local.replace(fold=1).utcoffset()
-        if before is None or after is None:
-            return None
-        instant = (moment - before).replace(tzinfo=timezone.utc, fold=0)
-        # PEP 495: the two folds differ where clocks change; the earlier offset is the smaller one where they skip.
-        return instant if before >= after else _Skipped.combine(instant.date(), instant.timetz())
-    except (OverflowError, ValueError):
-        return None
-
-
-def was_skipped(instant: datetime) -> bool:
-    """Whether :func:`parse_instant` read this from a local time which never existed."""
-    return isinstance(instant, _Skipped)
-
-
-def _to_datetime(value: object) -> datetime | None:
-    if isinstance(value, datetime):
-        return value
-    if isinstance(value, date):
-        return datetime.combine(value, time())
-    if not isinstance(value, str):
-        return None
-    match = _ISO.fullmatch(value.strip())
-    if match is None:
-        return None
-    day, minute, second, fraction, utc, hours, minutes = match.groups()
-    text = f"{day}T{minute or '00:00'}:{second or '00'}.{(fraction or '0')[:6]:0<6}"
-    if utc or hours:
-        text += "+00:00" if utc else f"{hours}:{minutes or '00'}"
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
-
 
 def _identifier(value: object, missing: Reason) -> str:
-    if value is None:
-        raise _Invalid(missing)
     if isinstance(value, str):
         text = value.strip()
+    elif value is None:
+        raise _Invalid(missing)
     elif isinstance(value, bool):
         raise _Invalid(Reason.ID_NOT_TEXT)
     elif isinstance(value, UUID):
@@ -269,6 +207,8 @@ def _whole_number(value: int | Decimal) -> str:
 
 
 def _status(value: object) -> int:
+    if type(value) is int and value in STATUSES:
+        return value
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
         value = int(value.strip()[:9])
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
@@ -279,15 +219,6 @@ def _status(value: object) -> int:
         except TypeError:  # a signalling NaN has no hash
             pass
     raise _Invalid(Reason.UNKNOWN_STATUS)
-
-
-def _instant(value: object, zone: tzinfo, invalid: Reason) -> datetime:
-    moment = parse_instant(value, zone)
-    if moment is None:
-        raise _Invalid(invalid)
-    if was_skipped(moment):
-        raise _Invalid(Reason.NO_SUCH_LOCAL_TIME)
-    return moment
 
 
 def validator(
@@ -302,26 +233,33 @@ def validator(
         (padded CHAR columns). An excluded row is not examined further: it would not be sent however right it were.
     """
 
+    read = InstantReader(zone)
+
+    def instant(value: object, invalid: Reason) -> datetime:
+        moment = read(value)
+        if moment is None:
+            raise _Invalid(invalid)
+        if was_skipped(moment):
+            raise _Invalid(Reason.NO_SUCH_LOCAL_TIME)
+        return moment
+
     def validate(row: tuple[Any, ...]) -> StatusChange | Rejected | Excluded:
         service_id, request_id, opening_date, status_id, last_modified_date = row
         try:
-            opened = _instant(opening_date, zone, Reason.OPENING_NOT_A_DATE)
+            opened = instant(opening_date, Reason.OPENING_NOT_A_DATE)
             if opened < earliest:
                 return Excluded(row)
-            change = StatusChange(
-                _identifier(service_id, Reason.MISSING_SERVICE_ID),
-                _identifier(request_id, Reason.MISSING_REQUEST_ID),
-                opened,
-                _status(status_id),
-                _instant(last_modified_date, zone, Reason.CHANGE_NOT_A_DATE),
-            )
-            if change.last_modified_date > now or opened > now:
+            service = _identifier(service_id, Reason.MISSING_SERVICE_ID)
+            request = _identifier(request_id, Reason.MISSING_REQUEST_ID)
+            status = _status(status_id)
+            changed = instant(last_modified_date, Reason.CHANGE_NOT_A_DATE)
+            if changed > now or opened > now:
                 raise _Invalid(Reason.IN_THE_FUTURE)
-            if opened > change.last_modified_date:
+            if opened > changed:
                 raise _Invalid(Reason.OPENING_AFTER_CHANGE)
         except _Invalid as broken:
             return Rejected(broken.reason, row)
-        return change
+        return StatusChange(service, request, opened, status, changed)
 
     return validate
 

@@ -17,7 +17,7 @@ from typing import IO, Any, TypeVar
 T = TypeVar("T")
 
 #: Rows that are sorted in memory at a time; a longer stream is merged from files of that many.
-RUN = 50_000
+RUN = 100_000
 _CHUNK = 500
 
 

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.engine import Connection, Engine
-from tablero.contract import FIELDS, parse_instant
+from tablero.contract import FIELDS
 from tablero.errors import SetupError, SourceUnavailable
+from tablero.instants import InstantReader
 from tablero.windows import Window, local_day
 
 _FETCH = 5_000
@@ -47,7 +48,8 @@ class Source:
         self._engine = engine
         self._name = "source_sql" if sql else table
         self._sql = sql
-        self.zone = zone
+        self._zone = zone
+        self.read_instant = InstantReader(zone)
         self._day_zone = day_zone
         schema, _, name = table.rpartition(".")
         self._view = sa.table(name, *map(sa.column, FIELDS), schema=schema or None)
@@ -91,7 +93,7 @@ class Source:
         Text that is no date (``2020-02-30``) is placed where its characters sort among the days, so that one window,
         and no other, reports it.
         """
-        instant = parse_instant(value, self.zone)
+        instant = self.read_instant(value)
         if instant is not None:
             return instant in window
         first, after = (local_day(edge, self._day_zone).isoformat() for edge in (window.start, window.end))
@@ -171,13 +173,13 @@ class Source:
             start, end = (day.isoformat() for day in self._wide_days(window))
             return {"start": start, "end": end}
         return {
-            "start": (window.start - _DAY).astimezone(self.zone).replace(tzinfo=None),
-            "end": (window.end + _DAY).astimezone(self.zone).replace(tzinfo=None),
+            "start": (window.start - _DAY).astimezone(self._zone).replace(tzinfo=None),
+            "end": (window.end + _DAY).astimezone(self._zone).replace(tzinfo=None),
         }
 
     def _wide_days(self, window: Window) -> tuple[date, date]:
         # Offsets reach 14 hours: a local date is never more than a day away from that of any other zone.
-        return local_day(window.start, self.zone) - _DAY, local_day(window.end, self.zone) + 2 * _DAY
+        return local_day(window.start, self._zone) - _DAY, local_day(window.end, self._zone) + 2 * _DAY
 
     def _inside(self, bounds: _Bounds) -> sa.ColumnElement[bool]:
         column = self._view.c.last_modified_date
@@ -199,7 +201,7 @@ class Source:
         if self._kind is _Aware:
             return _Bounds(window.start, window.end, True)
         if issubclass(self._kind, datetime):
-            start, end = (edge.astimezone(self.zone).replace(tzinfo=None) for edge in (window.start, window.end))
+            start, end = (edge.astimezone(self._zone).replace(tzinfo=None) for edge in (window.start, window.end))
             if self._steady(window.start) and self._steady(window.end):
                 return _Bounds(start, end, True)
             return _Bounds(start - _DAY, end + _DAY, False)
@@ -210,7 +212,7 @@ class Source:
 
     def _steady(self, instant: datetime) -> bool:
         """Whether the clocks do not change within a day of ``instant``."""
-        offsets = {(instant + shift).astimezone(self.zone).utcoffset() for shift in (-_DAY, timedelta(), _DAY)}
+        offsets = {(instant + shift).astimezone(self._zone).utcoffset() for shift in (-_DAY, timedelta(), _DAY)}
         return len(offsets) == 1
 
     def _stream(self, connection: Connection, query: sa.Executable, binds: dict[str, Any]) -> Iterator[tuple[Any, ...]]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import islice
 
 from sqlalchemy.engine import Engine
-from tablero.contract import Excluded, Rejected, StatusChange, encode, parse_instant, validator
+from tablero.contract import Excluded, Rejected, StatusChange, encode, validator
 from tablero.outbox import intake
 from tablero.outbox.intake import SetAside
 from tablero.packing import Packed, pack, sort_key, without
@@ -152,7 +152,7 @@ def _classified(
 
 
 def _placed(rejected: Rejected, window: Window, source: Source) -> SetAside:
-    instant = parse_instant(rejected.row[-1], source.zone)
+    instant = source.read_instant(rejected.row[-1])
     return SetAside.of(rejected, instant if instant is not None and instant in window else window.start)
 
 

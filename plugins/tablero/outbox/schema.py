@@ -61,6 +61,16 @@ batch = sa.Table(
     sa.Column("resend_run_id", sa.String(250)),
     sa.Index("batch_window", "first_change", "last_change"),
     sa.Index("batch_pending", "id", sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'")),
+    # For the page: what was refused, what was delivered when, and the parts of a batch.
+    sa.Index(
+        "batch_refused",
+        "first_change",
+        "id",
+        sqlite_where=sa.text("state = 'refused'"),
+        postgresql_where=sa.text("state = 'refused'"),
+    ),
+    sa.Index("batch_settled", "settled_at", postgresql_include=["rows", "state"]),
+    sa.Index("batch_parent", "parent_id"),
 )
 
 #: How many rows of a batch lie in which civil day of the institution, so that days and months are counted without reading
@@ -107,7 +117,11 @@ attempt = sa.Table(
     sa.Column("xroad_error", sa.String(200)),
     sa.Column("xroad_detail", sa.String(200)),
     sa.Index("attempt_batch", "batch_id"),
+    sa.Index("attempt_run", "run_id"),
 )
+
+# As SQLAlchemy writes ``~resolved`` for each: only so is the index used.
+_OPEN_SQLITE, _OPEN_POSTGRESQL = sa.text("resolved = 0"), sa.text("NOT resolved")
 
 #: Rows that break the contract, as the source gave them. ``resolved`` once the source no longer gives them.
 rejection = sa.Table(
@@ -125,6 +139,20 @@ rejection = sa.Table(
     sa.Column("extraction_id", Id, nullable=False),
     sa.Column("resolved", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("rejection_changed_at", "changed_at"),
+    # For the page, which lists what is still wrong: all of it, of a reason, of a service.
+    sa.Index("rejection_open", "changed_at", "digest", sqlite_where=_OPEN_SQLITE, postgresql_where=_OPEN_POSTGRESQL),
+    sa.Index(
+        "rejection_open_reason", "reason", "changed_at", "digest", sqlite_where=_OPEN_SQLITE, postgresql_where=_OPEN_POSTGRESQL
+    ),
+    sa.Index(
+        "rejection_open_service",
+        "service_id",
+        "changed_at",
+        "digest",
+        sqlite_where=_OPEN_SQLITE,
+        postgresql_where=_OPEN_POSTGRESQL,
+    ),
+    sa.Index("rejection_request", "request_id"),
 )
 
 #: Failures of tasks which had no try left, for the alert that tells of their run.
@@ -181,4 +209,31 @@ reconciliation = sa.Table(
     sa.Column("recount", sa.BigInteger),
     sa.Column("settled", sa.Boolean, nullable=False),
     sa.Index("reconciliation_window", "window_start", "window_end"),
+)
+
+#: What people did on the page: who asked when for which rows to be tried again.
+operator_action = sa.Table(
+    "operator_action",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("done_at", Instant, nullable=False),
+    sa.Column("user_name", sa.String(250), nullable=False),
+    # A reason code: REFUSED_BY_DASHBOARD puts rows back into the queue, all others have the source read again.
+    sa.Column("reason", sa.String(30), nullable=False),
+    # What was asked for: {"month": ..., "service": ..., "chosen": [...]}
+    sa.Column("selection", sa.JSON, nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    # The runs which were started for it: [{"dag_id": ..., "run_id": ...}], and why one could not be.
+    sa.Column("runs", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("problem", sa.String(500)),
+)
+
+#: The batches, of one refused row each, that an action put back into the queue, with the dashboard's words of then.
+requeued = sa.Table(
+    "requeued",
+    metadata,
+    sa.Column("action_id", Id, primary_key=True, autoincrement=False),
+    sa.Column("batch_id", Id, primary_key=True, autoincrement=False),
+    sa.Column("words", sa.String(500)),
+    sa.Index("requeued_batch", "batch_id"),
 )

@@ -1,0 +1,127 @@
+"""Reading a database's dates as instants."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+
+UTC = timezone.utc
+
+_DAY = timedelta(days=1)
+
+_ISO = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)"
+    r"(?:[T ](?P<minute>\d\d:\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?"
+    r"\s?(?:(?P<utc>Z)|(?P<hours>[+-]\d\d)(?::?(?P<minutes>\d\d))?)?)?",
+    re.ASCII | re.IGNORECASE,
+)
+
+#: ``2021-03-04 10:15:00`` and ``2021-03-04T10:15:00``, which nearly all text dates are.
+_PLAIN_LENGTH = 19
+
+#: Days that are remembered; a century has 36,525.
+_MOST_DAYS = 40_000
+
+
+class _Skipped(datetime):
+    """An instant read from a local time which the clocks skipped, at the offset before the skip."""
+
+
+def was_skipped(instant: datetime) -> bool:
+    """Whether :class:`InstantReader` read this from a local time which never existed."""
+    return isinstance(instant, _Skipped)
+
+
+class InstantReader:
+    """Reads values of a database as instants in UTC.
+
+    Called with a ``datetime`` (naive ones are local times of ``zone``), a ``date`` (its first instant in ``zone``), or text in
+    ISO 8601, with a blank or a ``T`` between date and time, with or without offset; digits beyond microseconds are cut. Where
+    the local time happened twice, the first is meant; where daylight saving skipped it, the offset before the skip counts
+    (:func:`was_skipped` tells). Anything else is no date: ``None``.
+
+    :param zone: of naive values (``source_timezone``).
+    """
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+        #: By day: the offset that holds all day, or ``None`` where the clocks change around it.
+        self._steady: dict[date, timezone | None] = {}
+        #: The same as text, by the day's text.
+        self._suffixes: dict[str, str] = {}
+
+    def __call__(self, value: object) -> datetime | None:
+        """Read one value."""
+        if isinstance(value, str):
+            return self._read_text(value)
+        if isinstance(value, datetime):
+            if value.tzinfo is UTC:
+                return value
+            return self._place(value)
+        if isinstance(value, date):
+            return self._place(datetime.combine(value, time()))
+        return None
+
+    def _read_text(self, text: str) -> datetime | None:
+        if len(text) == _PLAIN_LENGTH and text[7] == "-" and (suffix := self._suffixes.get(text[:10])):
+            # Only texts whose day was read before by the careful way get here; the rest is checked by the parser.
+            if text[10] in "T " and text[13] == ":" == text[16]:
+                try:
+                    return datetime.fromisoformat(text + suffix).astimezone(UTC)
+                except ValueError:
+                    return None
+        moment = _parse(text)
+        if moment is None:
+            return None
+        instant = self._place(moment)
+        if instant is not None and moment.tzinfo is None and (steady := self._steady.get(moment.date())):
+            self._suffixes[moment.date().isoformat()] = datetime.now(steady).isoformat()[-6:]
+        return instant
+
+    def _place(self, moment: datetime) -> datetime | None:
+        try:
+            if moment.tzinfo is not None:
+                return moment.astimezone(UTC)
+            day = moment.date()
+            if day not in self._steady:
+                if len(self._steady) >= _MOST_DAYS:
+                    self._steady.clear()
+                    self._suffixes.clear()
+                self._steady[day] = self._steady_offset(day)
+            steady = self._steady[day]
+            if steady is not None:
+                return moment.replace(tzinfo=steady).astimezone(UTC)
+            return self._place_near_change(moment)
+        except (OverflowError, ValueError):
+            return None
+
+    def _steady_offset(self, day: date) -> timezone | None:
+        noon = datetime.combine(day, time(12), self._zone)
+        offsets = {(noon + shift).utcoffset() for shift in (-_DAY, timedelta(), _DAY)}
+        offset = offsets.pop()
+        # Offsets of long ago have seconds, which a suffix of text cannot carry.
+        plain = offset is not None and not offsets and offset.total_seconds() % 60 == 0
+        return timezone(offset) if plain and offset is not None else None
+
+    def _place_near_change(self, moment: datetime) -> datetime | None:
+        local = moment.replace(tzinfo=self._zone, fold=0)
+        before, after = local.utcoffset(), local.replace(fold=1).utcoffset()
+        if before is None or after is None:
+            return None
+        instant = (moment - before).replace(tzinfo=UTC, fold=0)
+        # PEP 495: the two folds differ where clocks change; the earlier offset is the smaller one where they skip.
+        return instant if before >= after else _Skipped.combine(instant.date(), instant.timetz())
+
+
+def _parse(text: str) -> datetime | None:
+    match = _ISO.fullmatch(text.strip())
+    if match is None:
+        return None
+    day, minute, second, fraction, utc, hours, minutes = match.groups()
+    plain = f"{day}T{minute or '00:00'}:{second or '00'}.{(fraction or '0')[:6]:0<6}"
+    if utc or hours:
+        plain += "+00:00" if utc else f"{hours}:{minutes or '00'}"
+    try:
+        return datetime.fromisoformat(plain)
+    except ValueError:
+        return None

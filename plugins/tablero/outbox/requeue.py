@@ -1,0 +1,86 @@
+"""What people ask for on the page: rows that the dashboard refused are tried again, and who asked for what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from tablero.database import writing
+from tablero.outbox.schema import batch, operator_action, requeued
+
+#: Most rows that one action puts back into the queue: it holds the write lock of an SQLite outbox only for a moment.
+MAX_ROWS = 10_000
+
+_PROBLEM = 500
+
+#: Fewer than SQLite binds in one statement.
+_STEP = 1_000
+
+
+def requeue_refused(
+    engine: Engine,
+    *,
+    chosen: Sequence[int] | None,
+    start: datetime | None,
+    end: datetime | None,
+    user: str,
+    reason: str,
+    selection: dict[str, Any],
+    now: datetime,
+) -> tuple[int, list[datetime]]:
+    """Make refused rows pending again, and keep who asked for it. One transaction.
+
+    A row that is no longer refused, because someone else was quicker, is left as it is.
+
+    :param chosen: batches of refused rows; ``None`` is all of them, up to :data:`MAX_ROWS`, between ``start`` and ``end``.
+    :param user: who asks.
+    :param reason: the code of the reason that is kept.
+    :param selection: what was asked for, as it is to be kept.
+    :returns: the id of the action, and ``last_modified_date`` of each row that is pending now.
+    """
+    refused = sa.select(batch.c.id, batch.c.first_change, batch.c.words).where(sa.text("batch.state = 'refused'"))
+    if chosen is not None:
+        refused = refused.where(batch.c.id.in_(list(chosen)))
+    if start is not None:
+        refused = refused.where(batch.c.first_change >= start)
+    if end is not None:
+        refused = refused.where(batch.c.first_change < end)
+    with writing(engine) as connection:
+        found = connection.execute(refused.order_by(batch.c.first_change, batch.c.id).limit(MAX_ROWS).with_for_update()).all()
+        identity = _insert(connection, done_at=now, user_name=user, reason=reason, selection=selection, rows=len(found))
+        if found:
+            ids = [row.id for row in found]
+            connection.execute(
+                sa.insert(requeued), [{"action_id": identity, "batch_id": row.id, "words": row.words} for row in found]
+            )
+            for step in range(0, len(ids), _STEP):
+                connection.execute(
+                    sa.update(batch)
+                    .where(batch.c.id.in_(ids[step : step + _STEP]))
+                    .values(state="pending", words=None, settled_at=None, claimed_by=None, claimed_until=None)
+                )
+    return identity, [row.first_change for row in found]
+
+
+def keep_action(engine: Engine, *, user: str, reason: str, selection: dict[str, Any], rows: int, now: datetime) -> int:
+    """Keep that someone asked for the source to be read again; returns the id of the action."""
+    with writing(engine) as connection:
+        return _insert(connection, done_at=now, user_name=user, reason=reason, selection=selection, rows=rows)
+
+
+def keep_runs(engine: Engine, identity: int, runs: Sequence[dict[str, str]], problem: str | None) -> None:
+    """Keep which runs were started for an action, and why one could not be."""
+    with writing(engine) as connection:
+        connection.execute(
+            sa.update(operator_action)
+            .where(operator_action.c.id == identity)
+            .values(runs=list(runs), problem=problem and problem[:_PROBLEM])
+        )
+
+
+def _insert(connection: Connection, **values: Any) -> int:
+    statement = sa.insert(operator_action).values(**values, runs=[]).returning(operator_action.c.id)
+    return int(connection.execute(statement).scalar_one())

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SOURCE, API, OUTBOX = "tablero_source", "tablero_api", "tablero_outbox"
 
+#: Executors that run all tasks on the scheduler's machine.
+_LOCAL_EXECUTORS = {"LocalExecutor", "SequentialExecutor"}
+
 _SECTION = "tablero"
 _PREFIX = f"AIRFLOW__{_SECTION.upper()}__"
 
@@ -94,11 +97,25 @@ def outbox() -> Iterator[Engine]:
     from tablero.database import connect, migrate
 
     engine = connect(_outbox_url())
+    if engine.dialect.name == "sqlite":
+        _require_one_machine()
     try:
         migrate(engine)
         yield engine
     finally:
         engine.dispose()
+
+
+def _require_one_machine() -> None:
+    # Workers on several machines would each have a file of their own, or share one over a network that cannot lock it.
+    executors = [name.strip().rpartition(".")[2].split(":")[0] for name in conf.get("core", "executor").split(",")]
+    spread = [name for name in executors if name not in _LOCAL_EXECUTORS]
+    if spread:
+        raise SetupError(
+            f"The outbox is an SQLite file, and {', '.join(spread)} may run tasks on several machines. Make a connection"
+            f" {OUTBOX} to a PostgreSQL database. / El outbox es un archivo SQLite y las tareas pueden correr en varias"
+            f" máquinas: cree una conexión {OUTBOX} a PostgreSQL."
+        )
 
 
 def _outbox_url() -> Any:

@@ -43,7 +43,8 @@ def fill(url: str, *, rows: int, seed: int, now: datetime) -> int:
                 connection.cursor().copy(f"COPY historial ({', '.join(_COLUMNS)}) FROM STDIN") as copy,
             ):
                 for row in source.execute(f"SELECT {', '.join(_COLUMNS)} FROM tablero_status_changes"):  # noqa: S608 fixed
-                    copy.write_row(row)
+                    # PostgreSQL stores no NUL; another control character is just as wrong.
+                    copy.write_row([value.replace("\0", "\x01") if isinstance(value, str) else value for value in row])
             connection.execute("CREATE INDEX historial_changed ON historial (last_modified_date)")
         found = connection.execute("SELECT count(*) FROM historial").fetchone()
     return int(found[0]) if found else 0

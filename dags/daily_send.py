@@ -25,6 +25,7 @@ from airflow.sdk import Param, TriggerRule, dag, task
 from tablero.callbacks import dag_arguments, task_arguments
 from tablero.configuration import read_settings, retry_arguments
 from tablero.pausing import pausable_task
+from tablero.signals import SETTLED
 from tablero.timetable import CivilDayTimetable
 
 SETTINGS = read_settings()
@@ -80,12 +81,12 @@ def daily_send() -> None:
 
         return tasks.post(extracted["windows"], params, run_id)
 
-    @pausable_task(execution_timeout=timedelta(hours=6), trigger_rule=TriggerRule.ALL_DONE)
-    def reconcile(extracted: dict | None, params: dict, run_id: str) -> None:
+    @pausable_task(execution_timeout=timedelta(hours=6), trigger_rule=TriggerRule.ALL_DONE, outlets=[SETTLED])
+    def reconcile(extracted: dict | None, params: dict, run_id: str, outlet_events) -> None:
         from tablero import tasks
 
         found = extracted or {}
-        tasks.prove(found.get("windows"), found.get("tallies"), params, run_id)
+        tasks.prove(found.get("windows"), found.get("tallies"), params, run_id, outlet_events)
 
     extracted = extract()
     post(extracted) >> reconcile(extracted)

@@ -25,6 +25,7 @@ from airflow.sdk import Param, TriggerRule, dag, task
 from tablero.callbacks import dag_arguments, task_arguments
 from tablero.configuration import read_settings, retry_arguments
 from tablero.pausing import pausable_task
+from tablero.signals import SETTLED
 
 SETTINGS = read_settings()
 MONTH = r"^20\d\d-(0[1-9]|1[0-2])$"
@@ -94,11 +95,11 @@ def historical_load() -> None:
 
         return tasks.load(window, params, run_id)
 
-    @pausable_task(execution_timeout=timedelta(hours=6), trigger_rule=TriggerRule.ALL_DONE)
-    def reconcile(windows: list[dict], loaded: list[dict], params: dict, run_id: str) -> None:
+    @pausable_task(execution_timeout=timedelta(hours=6), trigger_rule=TriggerRule.ALL_DONE, outlets=[SETTLED])
+    def reconcile(windows: list[dict], loaded: list[dict], params: dict, run_id: str, outlet_events) -> None:
         from tablero import tasks
 
-        tasks.prove(windows, loaded, params, run_id)
+        tasks.prove(windows, loaded, params, run_id, outlet_events)
 
     months = plan_months()
     preflight() >> months

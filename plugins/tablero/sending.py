@@ -67,6 +67,7 @@ def send(
     *,
     run_id: str,
     clock: Callable[[], datetime],
+    observe: Callable[[int, Answer], None] = lambda rows, answer: None,
 ) -> Delivery:
     """Post every pending batch of ``windows`` once, refused ones in ever smaller parts, and record every outcome.
 
@@ -74,12 +75,13 @@ def send(
     more are begun; those in flight are awaited. The same once the other side asked to wait, or ``send_hours`` have closed.
 
     :param engine: of the outbox.
+    :param observe: told of every attempt that is on record: the rows of its batch, and how it ended.
     :raises DashboardError: the dashboard or X-Road says no to everything; says what to do.
     :raises DashboardUnavailable: some batches stay pending; those delivered stay delivered.
     :raises WindowBusy: another worker holds what is left.
     :raises OutsideHours: ``send_hours`` closed before all was sent.
     """
-    work = _Work(engine, poster, settings, windows, run_id, clock)
+    work = _Work(engine, poster, settings, windows, run_id, clock, observe)
     try:
         work.run()
     finally:
@@ -99,6 +101,7 @@ class _Work:
         windows: Collection[Window],
         run_id: str,
         clock: Callable[[], datetime],
+        observe: Callable[[int, Answer], None],
     ) -> None:
         self._engine = engine
         self._poster = poster
@@ -106,6 +109,7 @@ class _Work:
         self._hours = SendHours(*settings.send_hours, settings.timezone) if settings.send_hours else None
         self._run_id = run_id
         self._clock = clock
+        self._observe = observe
         self._worker = str(uuid4())
         self._zone = settings.timezone
         self._concurrency = settings.concurrency
@@ -208,6 +212,8 @@ class _Work:
     def _heed(self, claim: Claim, answer: Answer) -> None:
         """Draw the consequences of an outcome that is on record."""
         self.delivery.calls[answer.outcome] += 1
+        self._observe(len(claim.changes), answer)
+        _log_attempt(claim, answer)
         if answer.outcome is Outcome.DELIVERED:
             self._accepted = True
             self._in_a_row = 0
@@ -221,10 +227,8 @@ class _Work:
             self._in_a_row += 1
             self._failures.append(answer)
             self._told_to_wait = self._told_to_wait or bool(answer.retry_after)
-            log.warning("batch %d: %s: %s", claim.batch_id, answer.outcome.value, _told(answer))
 
     def _take_apart(self, claim: Claim, answer: Answer) -> None:
-        log.warning("batch %d of %d rows refused: %s", claim.batch_id, len(claim.changes), _told(answer))
         if len(claim.changes) > 1:
             edges = cuts(claim, answer, accepted=self._accepted)
             parts = queue.split(self._engine, claim, edges, zone=self._zone)
@@ -274,6 +278,24 @@ def _refuses_everything(suspects: list[tuple[Claim, Answer]]) -> Answer:
             " contract with Burocracia Cero; these are not bad rows."
         ),
         message=first.message,
+    )
+
+
+#: Every attempt is logged (guide, section on errors): INFO, WARN or ERROR.
+_LEVELS = {Outcome.DELIVERED: logging.INFO, Outcome.PERMANENT: logging.ERROR}
+
+
+def _log_attempt(claim: Claim, answer: Answer) -> None:
+    log.log(
+        _LEVELS.get(answer.outcome, logging.WARNING),
+        "batch %d, %d rows: %s, HTTP %s, %.0f ms, X-Road-Id %s%s",
+        claim.batch_id,
+        len(claim.changes),
+        answer.outcome.value,
+        answer.status or "-",
+        answer.seconds * 1000,
+        claim.message_id,
+        "" if answer.outcome is Outcome.DELIVERED else f": {_told(answer)}",
     )
 
 

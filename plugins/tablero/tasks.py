@@ -10,13 +10,15 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import tzinfo
 from typing import Any
 
-from tablero import configuration
+from sqlalchemy.engine import Engine
+from tablero import configuration, signals
 from tablero.configuration import clock
 from tablero.errors import ParameterError, PermanentError, TransientError
+from tablero.outbox import ledger, queue
 from tablero.planning import plan_day, plan_healing, plan_history, plan_interval
 from tablero.preflight import Finding, Level, inspect
 from tablero.reconciling import reconcile, require_settled, table
-from tablero.sending import send
+from tablero.sending import Delivery, send
 from tablero.settings import Settings
 from tablero.staging import Tally, rehearse, stage
 from tablero.windows import Window
@@ -121,7 +123,7 @@ def post(windows: Sequence[Json], params: Json, run_id: str) -> Json:
     with configuration.outbox() as engine:
         if params["resend"]:
             _resend(engine, chosen, run_id, settings.timezone)
-        delivery = send(engine, configuration.dashboard(settings), settings, chosen, run_id=run_id, clock=clock)
+        delivery = _send(engine, settings, chosen, run_id)
     return {"delivered": delivery.rows, "refused": delivery.refused}
 
 
@@ -131,11 +133,12 @@ def load(window: Json, params: Json, run_id: str) -> Json:
     return tally | post([window], params, run_id)
 
 
-def prove(windows: Sequence[Json] | None, tallies: Iterable[Any] | None, params: Json, run_id: str) -> None:
+def prove(windows: Sequence[Json] | None, tallies: Iterable[Any] | None, params: Json, run_id: str, events: Any) -> None:
     """Reconcile: print the table of all windows, and fail unless each is settled. In a dry run, print what would be sent.
 
     :param windows: of the plan; ``None`` if the run failed before there was one.
     :param tallies: what the tasks before returned.
+    :param events: Airflow's ``outlet_events``.
     """
     if windows is None:
         raise PermanentError(
@@ -151,19 +154,24 @@ def prove(windows: Sequence[Json] | None, tallies: Iterable[Any] | None, params:
 
         def catch_up(window: Window) -> None:
             stage(engine, source, settings, window, run_id=run_id, clock=clock)
-            send(engine, configuration.dashboard(settings), settings, [window], run_id=run_id, clock=clock)
+            _send(engine, settings, [window], run_id)
 
         accounts, failure = reconcile(engine, source, chosen, run_id=run_id, clock=clock, catch_up=catch_up)
+        signals.reconciled(accounts, ledger.oldest_pending(engine, clock()))
     for line in table(accounts):
         log.info("%s", line)
+    signals.announce(events, accounts)
     if failure is not None:
         raise failure
     require_settled(accounts)
 
 
-def _resend(engine: Any, windows: Sequence[Window], run_id: str, zone: tzinfo) -> None:
-    from tablero.outbox import queue
+def _send(engine: Engine, settings: Settings, windows: Sequence[Window], run_id: str) -> Delivery:
+    dashboard = configuration.dashboard(settings)
+    return send(engine, dashboard, settings, windows, run_id=run_id, clock=clock, observe=signals.attempted)
 
+
+def _resend(engine: Engine, windows: Sequence[Window], run_id: str, zone: tzinfo) -> None:
     for window in windows:
         rows = queue.resend(engine, window, run_id=run_id, zone=zone)
         log.info("%s: %d delivered rows are to be posted again", window.label, rows)

@@ -166,3 +166,15 @@ def has_pending(engine: Engine, window: Window) -> bool:
     )
     with reading(engine) as connection:
         return connection.scalar(query) is not None
+
+
+def oldest_pending(engine: Engine, now: datetime) -> float:
+    """Seconds since the reading that staged the oldest pending batch began; 0 if nothing is pending."""
+    query = (
+        sa.select(sa.func.min(extraction.c.started_at, type_=extraction.c.started_at.type))
+        .join(batch, batch.c.extraction_id == extraction.c.id)
+        .where(sa.text("batch.state = 'pending'"))
+    )
+    with reading(engine) as connection:
+        oldest = connection.scalar(query)
+    return (now - oldest).total_seconds() if oldest is not None else 0.0

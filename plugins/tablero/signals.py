@@ -1,0 +1,64 @@
+"""What others can watch: metrics by Airflow's own ``stats`` (StatsD, OpenTelemetry), an asset event for each settled window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import Asset, AssetAlias
+from airflow.sdk.observability import stats
+from tablero.attempt import Answer, Outcome
+from tablero.outbox.ledger import Account
+
+#: Updated once for each window that a reconciliation finds settled; the event's extra carries its counts.
+WINDOWS = Asset(name="tablero_windows", uri="x-tablero://windows")
+
+#: The outlet through which the events come; schedule on :data:`WINDOWS`.
+SETTLED = AssetAlias("tablero_settled")
+
+
+def attempted(rows: int, answer: Answer) -> None:
+    """Count an attempt.
+
+    :param rows: of its batch.
+    """
+    tags = {"outcome": answer.outcome.value}
+    stats.incr("tablero.attempts", tags=tags)
+    stats.timing("tablero.latency", answer.seconds * 1000, tags=tags)
+    if answer.outcome is Outcome.DELIVERED:
+        stats.incr("tablero.batches")
+        stats.incr("tablero.rows", rows)
+
+
+def reconciled(accounts: Sequence[Account], oldest_pending: float) -> None:
+    """Tell what a reconciliation found.
+
+    :param oldest_pending: seconds since the oldest pending row was staged; 0 if none is.
+    """
+    stats.gauge("tablero.pending_rows", sum(found.pending for found in accounts))
+    stats.gauge("tablero.pending_age", oldest_pending)
+    stats.gauge("tablero.open_windows", sum(not found.settled for found in accounts))
+
+
+def announce(events: Any, accounts: Sequence[Account]) -> None:
+    """Add an asset event for each settled window.
+
+    :param events: Airflow's ``outlet_events`` of a task with the outlet :data:`SETTLED`.
+    """
+    for found in accounts:
+        if found.settled:
+            events[SETTLED].add(WINDOWS, extra=counts(found))
+
+
+def counts(found: Account) -> dict[str, Any]:
+    """An account as JSON."""
+    return {
+        "window": found.window.label,
+        "start": found.window.start.isoformat(),
+        "end": found.window.end.isoformat(),
+        "read": found.read,
+        "delivered": found.delivered,
+        "rejected": dict(found.rejected),
+        "excluded": found.excluded,
+        "duplicate": found.duplicates,
+    }

@@ -7,15 +7,18 @@ count by batch will do.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
 from typing import Any, NamedTuple
 
+import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection, Engine
-from tablero.database import schema_version, translated
+from tablero.database import Instant, schema_version, to_microseconds, translated
+from tablero.windows import Window
 
 #: The oldest schema that these questions can be asked of.
 OLDEST_SCHEMA = "0002"
@@ -135,3 +138,28 @@ class Proof(NamedTuple):
         """A row of ``reconciliation``."""
         values = {name: getattr(row, name) for name in cls._fields}
         return cls(**values | {"rejected": Counter(row.rejected)})
+
+
+def looked_at(connection: Connection, windows: Iterable[Window]) -> sa.FromClause:
+    """Windows as a table of ``label``, ``first`` and ``after``, so that one query looks at each of them.
+
+    They travel as one JSON value: hundreds of bound values would take longer to write down than to look up.
+    """
+    columns: tuple[sa.ColumnClause[Any], ...] = (
+        sa.column("label", sa.String),
+        sa.column("first", Instant),
+        sa.column("after", Instant),
+    )
+    if connection.dialect.name == "postgresql":
+        given: list[Any] = [
+            {"label": window.label, "first": window.start.isoformat(), "after": window.end.isoformat()} for window in windows
+        ]
+        records = sa.func.jsonb_to_recordset(sa.bindparam(None, given, JSONB))
+        return records.table_valued(*columns).render_derived(name="looked_at", with_types=True)
+    given = [(window.label, to_microseconds(window.start), to_microseconds(window.end)) for window in windows]
+    each = sa.func.json_each(orjson.dumps(given).decode()).table_valued("value")
+    fields = (
+        sa.type_coerce(sa.func.json_extract(each.c.value, f"$[{number}]"), column.type).label(column.name)
+        for number, column in enumerate(columns)
+    )
+    return sa.select(*fields).cte("looked_at")

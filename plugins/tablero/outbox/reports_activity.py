@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from tablero.database import Instant
+from tablero.outbox.reports import looked_at
 from tablero.outbox.schema import attempt, batch, extraction
 from tablero.windows import Window
 
@@ -70,10 +70,7 @@ def pending_rows(connection: Connection) -> int:
 
 def delivered_in(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:
     """Rows acknowledged in each of these windows of time, by its label: when they were sent, not when they changed."""
-    chosen = [(window.label, window.start, window.end) for window in windows]
-    window = sa.values(
-        sa.column("label", sa.String), sa.column("first", Instant), sa.column("after", Instant), name="looked_at"
-    ).data(chosen)
+    window = looked_at(connection, windows)
     settled = sa.and_(batch.c.settled_at >= window.c.first, batch.c.settled_at < window.c.after, batch.c.state == "delivered")
     query = (
         sa.select(window.c.label, sa.func.coalesce(sa.func.sum(batch.c.rows), 0))

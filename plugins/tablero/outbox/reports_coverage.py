@@ -5,29 +5,106 @@ Counts come from ``batch_day`` and ``batch``, of which there is one row for hund
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from tablero.database import Instant
-from tablero.outbox.reports import Proof, Reading, Rows
+from tablero.outbox.reports import Rows, looked_at
 from tablero.outbox.schema import batch, batch_day, extraction, reconciliation, rejection
 from tablero.windows import Window
 
 
-def rows_by_day(connection: Connection) -> dict[date, Rows]:
-    """The staged rows of each civil day that has any."""
-    total = sa.func.sum(batch_day.c.rows)
+class Read(NamedTuple):
+    """What coverage needs to know of a finished reading."""
+
+    id: int
+    run_id: str
+    window_start: datetime
+    window_end: datetime
+    finished_at: datetime
+    excluded: int
+    duplicates: int
+
+
+class Proven(NamedTuple):
+    """What coverage needs to know of a reconciliation: see :class:`tablero.outbox.reports.Proof`."""
+
+    id: int
+    window_start: datetime
+    window_end: datetime
+    counted_at: datetime
+    pending: int
+    recount: int | None
+    settled: bool
+
+
+def rows_by_month(connection: Connection, months: Sequence[Window]) -> dict[str, Rows]:
+    """The staged rows of each of these months that has any, by its label.
+
+    A batch holds rows of one window, and so of one month; should one reach beyond its month all the same (the institution's
+    zone was changed), the exact count by days is taken instead, which takes longer.
+    """
+    month = looked_at(connection, months)
+    beyond = sa.case((batch.c.last_change >= month.c.after, 1), else_=0)
     query = (
-        sa.select(batch_day.c.day, batch.c.state, total)
+        sa.select(month.c.label, batch.c.state, sa.func.sum(batch.c.rows), sa.func.max(beyond))
+        .join(batch, sa.and_(batch.c.first_change >= month.c.first, batch.c.first_change < month.c.after))
+        .where(batch.c.state.in_(Rows._fields))
+        .group_by(month.c.label, batch.c.state)
+    )
+    counts: dict[str, dict[str, int]] = {}
+    for label, state, rows, straddles in connection.execute(query):
+        if straddles:
+            return _months_by_days(connection)
+        counts.setdefault(label, {})[state] = int(rows)
+    return {label: Rows(**states) for label, states in counts.items()}
+
+
+def _months_by_days(connection: Connection) -> dict[str, Rows]:
+    query = (
+        sa.select(batch_day.c.day, batch.c.state, sa.func.sum(batch_day.c.rows))
         .join(batch, batch.c.id == batch_day.c.batch_id)
+        .where(batch.c.state.in_(Rows._fields))
         .group_by(batch_day.c.day, batch.c.state)
     )
-    found: dict[date, dict[str, int]] = {}
+    months: dict[str, Rows] = {}
     for day, state, rows in connection.execute(query):
-        found.setdefault(day, {})[state] = int(rows)
-    return {day: Rows(*(states.get(state, 0) for state in Rows._fields)) for day, states in found.items()}
+        label = f"{day:%Y-%m}"
+        months[label] = months.get(label, Rows()) + Rows(**{state: int(rows)})
+    return months
+
+
+def staged_by_day(connection: Connection, *, since: date) -> dict[date, int]:
+    """The staged rows of each civil day from ``since`` on, whatever became of them."""
+    query = sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows)).where(batch_day.c.day >= since).group_by(batch_day.c.day)
+    return {day: int(rows) for day, rows in connection.execute(query)}
+
+
+def pending_by_day(connection: Connection) -> dict[date, int]:
+    """The pending rows of each civil day that has any."""
+    query = (
+        sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows))
+        .join(batch, batch.c.id == batch_day.c.batch_id)
+        # The literal, not a bound value: only so is the index of pending batches used.
+        .where(sa.text("batch.state = 'pending'"))
+        .group_by(batch_day.c.day)
+    )
+    return {day: int(rows) for day, rows in connection.execute(query)}
+
+
+def refused_in(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:
+    """How many rows the dashboard refused in each window that has any, by its label. A refused batch is one row."""
+    window = looked_at(connection, windows)
+    inside = sa.and_(batch.c.first_change >= window.c.first, batch.c.first_change < window.c.after)
+    query = (
+        sa.select(window.c.label, sa.func.count())
+        .join(batch, inside)
+        .where(sa.text("batch.state = 'refused'"))
+        .group_by(window.c.label)
+    )
+    return {label: int(rows) for label, rows in connection.execute(query)}
 
 
 def days_on_their_way(connection: Connection, now: datetime) -> set[date]:
@@ -41,32 +118,45 @@ def days_on_their_way(connection: Connection, now: datetime) -> set[date]:
     return set(connection.scalars(query))
 
 
-def last_readings(connection: Connection) -> list[Reading]:
-    """The last finished reading of each window, in order of time."""
+def last_readings(connection: Connection) -> list[Read]:
+    """The last finished reading of each window."""
     newest = (
         sa.select(sa.func.max(extraction.c.id))
         .where(extraction.c.finished_at.is_not(None))
         .group_by(extraction.c.window_start, extraction.c.window_end)
     )
-    query = sa.select(extraction).where(extraction.c.id.in_(newest)).order_by(extraction.c.window_start, extraction.c.id)
-    return [Reading.of(row) for row in connection.execute(query)]
+    query = sa.select(*(extraction.c[name] for name in Read._fields)).where(extraction.c.id.in_(newest))
+    return [Read._make(row) for row in connection.execute(query)]
 
 
-def unfinished_readings(connection: Connection, run_ids: Iterable[str]) -> list[Reading]:
-    """The readings of these runs that have not come to their end."""
-    query = sa.select(extraction).where(extraction.c.finished_at.is_(None), extraction.c.run_id.in_(list(run_ids)))
-    return [Reading.of(row) for row in connection.execute(query)]
-
-
-def last_proofs(connection: Connection) -> list[Proof]:
-    """The last reconciliation of each window, in order of time."""
-    newest = sa.select(sa.func.max(reconciliation.c.id)).group_by(reconciliation.c.window_start, reconciliation.c.window_end)
-    query = (
-        sa.select(reconciliation)
-        .where(reconciliation.c.id.in_(newest))
-        .order_by(reconciliation.c.window_start, reconciliation.c.id)
+def unfinished_windows(connection: Connection, run_ids: Iterable[str]) -> list[tuple[datetime, datetime]]:
+    """Start and end of the windows that these runs have begun to read, and not read to their end."""
+    query = sa.select(extraction.c.window_start, extraction.c.window_end).where(
+        extraction.c.finished_at.is_(None), extraction.c.run_id.in_(list(run_ids))
     )
-    return [Proof.of(row) for row in connection.execute(query)]
+    return [(start, end) for start, end in connection.execute(query)]
+
+
+def last_proofs(connection: Connection) -> list[Proven]:
+    """The last reconciliation of each window."""
+    newest = sa.select(sa.func.max(reconciliation.c.id)).group_by(reconciliation.c.window_start, reconciliation.c.window_end)
+    query = sa.select(*(reconciliation.c[name] for name in Proven._fields)).where(reconciliation.c.id.in_(newest))
+    return [Proven._make(row) for row in connection.execute(query)]
+
+
+#: A count of rejections stops here, in each window.
+COUNT_LIMIT = 10_000
+
+
+def count_rejections(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:
+    """How many rows break the contract, and were not mended yet, in each window that has any, by its label.
+
+    No window is counted further than one beyond :data:`COUNT_LIMIT`.
+    """
+    window = looked_at(connection, windows)
+    some = sa.select(sa.literal(1)).where(_open_in(window)).correlate(window).limit(COUNT_LIMIT + 1).subquery()
+    count = sa.select(sa.func.count()).select_from(some).scalar_subquery()
+    return {label: int(rows) for label, rows in connection.execute(sa.select(window.c.label, count)) if rows}
 
 
 def with_rejections(connection: Connection, windows: Iterable[Window]) -> set[str]:
@@ -74,16 +164,9 @@ def with_rejections(connection: Connection, windows: Iterable[Window]) -> set[st
 
     Looks whether there is one; does not count them.
     """
-    chosen = [(window.label, window.start, window.end) for window in windows]
-    if not chosen:
-        return set()
-    window = sa.values(
-        sa.column("label", sa.String), sa.column("first", Instant), sa.column("after", Instant), name="looked_at"
-    ).data(chosen)
-    some = (
-        sa.exists()
-        .where(~rejection.c.resolved)
-        .where(rejection.c.changed_at >= window.c.first)
-        .where(rejection.c.changed_at < window.c.after)
-    )
-    return set(connection.scalars(sa.select(window.c.label).where(some)))
+    window = looked_at(connection, windows)
+    return set(connection.scalars(sa.select(window.c.label).where(sa.exists().where(_open_in(window)))))
+
+
+def _open_in(window: sa.FromClause) -> sa.ColumnElement[bool]:
+    return sa.and_(~rejection.c.resolved, rejection.c.changed_at >= window.c.first, rejection.c.changed_at < window.c.after)

@@ -1,0 +1,106 @@
+"""Who may see the page, and who may change something on it: as Airflow says of its two DAGs.
+
+A write is a POST from the page itself. The browser tells where a request comes from (``Sec-Fetch-Site``, or ``Origin``), and
+the form carries a token that no other site can read; Airflow's own cookie is sent to whoever asks for it, so it proves neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from airflow.configuration import conf
+from airflow.models.dag import DagModel
+from fastapi import Depends, HTTPException, Request
+from starlette.datastructures import FormData
+
+HISTORY, DAILY = DAGS = ("historical_load", "daily_send")
+
+#: Name of the field of forms which carries the token.
+FIELD = "token"
+
+_COOKIE = "tablero_form"
+
+#: Longest form that is read, in bytes: a page of chosen rows takes a tenth of it.
+_MAX_FORM = 256 * 1024
+
+#: What every route needs: the right to read both DAGs, whose data the page shows.
+READ = [Depends(requires_access_dag("GET", param_dag_id=dag_id)) for dag_id in DAGS]
+
+_RIGHTS: tuple[tuple[Any, DagAccessEntity | None], ...] = (("PUT", None), ("POST", DagAccessEntity.RUN))
+
+#: What every write needs: the right to edit both DAGs and to start their runs.
+WRITE = [Depends(requires_access_dag(method, entity, param_dag_id=dag_id)) for method, entity in _RIGHTS for dag_id in DAGS]
+
+
+def may_write(user: Any) -> bool:
+    """Whether :data:`WRITE` would let this user pass."""
+    manager = get_auth_manager()
+    return all(
+        manager.is_authorized_dag(
+            method=method,
+            access_entity=entity,
+            details=DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)),
+            user=user,
+        )
+        for method, entity in _RIGHTS
+        for dag_id in DAGS
+    )
+
+
+def form_token(request: Request, user: Any) -> tuple[str, str | None]:
+    """The token for the forms of a page.
+
+    :returns: it, and the secret of the browser to be set as a cookie if it has none yet.
+    """
+    known = request.cookies.get(_COOKIE)
+    secret = known or secrets.token_urlsafe(32)
+    return _token(secret, user), None if known else secret
+
+
+def keep_secret(response: Any, secret: str, *, path: str, secure: bool) -> None:
+    """Give the browser its secret; scripts and other sites never see it."""
+    response.set_cookie(_COOKIE, secret, path=path, httponly=True, samesite="strict", secure=secure)
+
+
+def _token(secret: str, user: Any) -> str:
+    return hmac.new(secret.encode(), f"tablero/{user.get_id()}".encode(), hashlib.sha256).hexdigest()
+
+
+async def _own_form(request: Request, user: GetUserDep) -> FormData:
+    """The form of a write, once it is sure that it comes from the page itself.
+
+    :raises HTTPException: 403 if it does not, 413 if it is too long.
+    """
+    if not _is_own_origin(request):
+        raise HTTPException(403, "cross-site")
+    length = request.headers.get("content-length", "")
+    if not length.isdigit() or int(length) > _MAX_FORM:
+        raise HTTPException(413, "form too long")
+    form = await request.form()
+    secret = request.cookies.get(_COOKIE)
+    given = form.get(FIELD)
+    if not secret or not isinstance(given, str) or not hmac.compare_digest(given.encode(), _token(secret, user).encode()):
+        raise HTTPException(403, "form expired")
+    return form
+
+
+def _is_own_origin(request: Request) -> bool:
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    origin = request.headers.get("origin")
+    if origin is None:
+        return False
+    # Behind a proxy the host that Airflow sees may not be the one that the browser saw; base_url is.
+    own = {request.headers.get("host"), urlsplit(conf.get("api", "base_url", fallback="") or "").netloc}
+    return urlsplit(origin).netloc in own - {None, ""}
+
+
+FormDep = Annotated[FormData, Depends(_own_form)]

@@ -1,0 +1,125 @@
+"""The geometry of figures: where bars, lines and ticks stand. Templates draw them as inline SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+#: The drawing's own units; the browser scales it.
+WIDTH, HEIGHT = 720, 220
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 16, 32
+
+
+class Tick(NamedTuple):
+    """A value on an axis, where it stands, and how it is written."""
+
+    at: float
+    text: str
+
+
+class Bar(NamedTuple):
+    """A bar and what it stands for."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+    value: float
+
+
+class Line(NamedTuple):
+    """A line through points, as SVG writes them."""
+
+    name: str
+    points: str
+
+
+class Figure(NamedTuple):
+    """A figure: bars or lines over a common ground."""
+
+    bars: list[Bar]
+    lines: list[Line]
+    across: list[Tick]
+    up: list[Tick]
+
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = _LEFT
+    right: int = WIDTH - _RIGHT
+    top: int = _TOP
+    bottom: int = HEIGHT - _BOTTOM
+
+
+def columns(labels: Sequence[str], values: Sequence[float], *, every: int = 1) -> Figure:
+    """Upright bars side by side.
+
+    :param every: so many bars have one label below them.
+    """
+    top, ticks = _scale(max(values, default=0))
+    step = (WIDTH - _LEFT - _RIGHT) / max(1, len(values))
+    bars = []
+    for number, (label, value) in enumerate(zip(labels, values, strict=True)):
+        height = _span() * value / top
+        x = _LEFT + number * step + step * 0.12
+        bars.append(Bar(round(x, 1), round(_floor() - height, 1), round(step * 0.76, 1), round(height, 1), label, value))
+    across = [
+        Tick(round(_LEFT + (number + 0.5) * step, 1), label) for number, label in enumerate(labels) if number % every == 0
+    ]
+    return Figure(bars, [], across, ticks)
+
+
+def lines(labels: Sequence[str], series: dict[str, Sequence[float]], *, every: int = 1) -> Figure:
+    """Lines over the same steps.
+
+    :param series: the values of each, by name.
+    """
+    top, ticks = _scale(max((value for values in series.values() for value in values), default=0))
+    step = (WIDTH - _LEFT - _RIGHT) / max(1, len(labels) - 1)
+    drawn = [
+        Line(
+            name,
+            " ".join(
+                f"{_LEFT + number * step:.1f},{_floor() - _span() * value / top:.1f}" for number, value in enumerate(values)
+            ),
+        )
+        for name, values in series.items()
+    ]
+    across = [Tick(round(_LEFT + number * step, 1), label) for number, label in enumerate(labels) if number % every == 0]
+    return Figure([], drawn, across, ticks)
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The value that ``share`` of the values do not exceed (nearest rank).
+
+    :param ordered: ascending, not empty.
+    """
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def _scale(highest: float) -> tuple[float, list[Tick]]:
+    """The value at the top of the axis, and ticks at round values."""
+    if highest <= 0:
+        return 1.0, [Tick(_floor(), "0")]
+    magnitude = 10.0 ** math.floor(math.log10(highest / 4))
+    step = next(magnitude * factor for factor in (1, 2, 2.5, 5, 10) if magnitude * factor * 4 >= highest)
+    count = math.ceil(highest / step)
+    top = step * count
+    return top, [Tick(round(_floor() - _span() * number / count, 1), _short(step * number)) for number in range(count + 1)]
+
+
+def _short(value: float) -> str:
+    for unit, sign in ((1_000_000, "M"), (1_000, "k")):
+        if value >= unit:
+            return f"{value / unit:g}{sign}"
+    return f"{value:g}"
+
+
+def _span() -> float:
+    return HEIGHT - _TOP - _BOTTOM
+
+
+def _floor() -> float:
+    return float(HEIGHT - _BOTTOM)

@@ -1,0 +1,423 @@
+"""The state of every day and every month, derived from what the outbox counts.
+
+A month can have been read as a month, by ``historical_load``, or day by day, by ``daily_send``, or both. So each day is
+judged by itself, from the newest reading and the newest proof that concern it, and a month is as good as its days.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, tzinfo
+from enum import Enum
+from functools import lru_cache
+from typing import NamedTuple
+
+from sqlalchemy.engine import Connection
+from tablero.outbox import reports_coverage
+from tablero.outbox.reports import Rows
+from tablero.outbox.reports_coverage import Proven, Read
+from tablero.settings import Settings
+from tablero.windows import Window, day_window, first_instant, local_day
+
+_DAY = timedelta(days=1)
+
+#: Months whose days are shown.
+CALENDAR_MONTHS = 12
+
+
+class State(Enum):
+    """The state of a day or a month. The value is its name in texts and styles."""
+
+    IN_PROGRESS = "progress"
+    """It is being read or sent right now."""
+
+    MISMATCH = "mismatch"
+    """The source, recounted, does not hold what was read."""
+
+    PENDING = "pending"
+    """Something is missing: not read whole, not delivered, or not proven."""
+
+    REJECTIONS = "rejections"
+    """All accounted for; some rows are wrong, and wait to be mended."""
+
+    SETTLED = "settled"
+    """All accounted for, and the source, recounted, agrees."""
+
+    NEVER = "never"
+    """Nobody has read it."""
+
+    NOT_DUE = "future"
+    """It is not over yet, or its daily send has not begun."""
+
+
+class Why(Enum):
+    """What is missing. The value is its name in texts."""
+
+    NOTHING = "nothing"
+    ROWS = "rows"
+    UNREAD = "unread"
+    UNPROVEN = "unproven"
+
+
+class Judgement(NamedTuple):
+    """A state and, if something is missing, what."""
+
+    state: State
+    why: Why = Why.NOTHING
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A day or a month as the page shows it.
+
+    :ivar label: of its window.
+    :ivar first: its first day.
+    :ivar rows: staged.
+    :ivar rejected: rows that break the contract; of days only whether there are any, as 1.
+    """
+
+    label: str
+    first: date
+    judgement: Judgement
+    rows: Rows
+    rejected: int = 0
+
+    @property
+    def state(self) -> State:
+        """Its state."""
+        return self.judgement.state
+
+    @property
+    def set_aside(self) -> int:
+        """Rows that wait to be mended, whoever rejected them."""
+        return self.rejected + self.rows.refused
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the outbox knows.
+
+    :ivar months: rows staged, by label of month.
+    :ivar days: rows staged, by civil day; before the calendar begins only those that are pending.
+    :ivar moving: days of which a batch is being posted.
+    :ivar readings: the last finished one of each window.
+    :ivar unfinished: start and end of the windows that the runs at work are reading.
+    :ivar proofs: the last one of each window.
+    :ivar running: the runs at work.
+    :ivar rejected: rows that break the contract, by label of month, and for the days of the calendar 1 if there are any.
+    """
+
+    months: Mapping[str, Rows] = field(default_factory=dict)
+    days: Mapping[date, Rows] = field(default_factory=dict)
+    moving: Collection[date] = ()
+    readings: Sequence[Read] = ()
+    unfinished: Sequence[tuple[datetime, datetime]] = ()
+    proofs: Sequence[Proven] = ()
+    running: Collection[str] = ()
+    rejected: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What became of all rows ever read: ``read`` is the sum of the others."""
+
+    delivered: int
+    rejected: int
+    excluded: int
+    duplicates: int
+    pending: int
+
+    @property
+    def read(self) -> int:
+        """Rows of the source that are accounted for here."""
+        return self.delivered + self.rejected + self.excluded + self.duplicates + self.pending
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """All months, the days of the last ones, and the sum.
+
+    :ivar ever_read: whether anything was ever read to its end, or staged.
+    """
+
+    months: list[Cell]
+    days: dict[date, Cell]
+    totals: Totals
+    ever_read: bool
+
+    def having(self, *states: State) -> list[Cell]:
+        """The months in one of these states."""
+        return [month for month in self.months if month.state in states]
+
+
+def gather(connection: Connection, settings: Settings, now: datetime, running: Collection[str]) -> Facts:
+    """Ask the outbox.
+
+    :param running: the runs at work.
+    """
+    zone, today = settings.timezone, local_day(now, settings.timezone)
+    months = [_month_window(month, zone) for month in months_between(settings.earliest, today)]
+    calendar = [day_window(day, zone) for day in _days(calendar_start(today), today)]
+    return Facts(
+        months=reports_coverage.rows_by_month(connection, months),
+        days=_rows_of_days(connection, calendar, calendar_start(today)),
+        moving=reports_coverage.days_on_their_way(connection, now),
+        readings=reports_coverage.last_readings(connection),
+        unfinished=reports_coverage.unfinished_windows(connection, running) if running else (),
+        proofs=reports_coverage.last_proofs(connection),
+        running=running,
+        rejected={
+            **dict.fromkeys(reports_coverage.with_rejections(connection, calendar), 1),
+            **reports_coverage.count_rejections(connection, months),
+        },
+    )
+
+
+def _rows_of_days(connection: Connection, calendar: Sequence[Window], since: date) -> dict[date, Rows]:
+    staged = reports_coverage.staged_by_day(connection, since=since)
+    pending = reports_coverage.pending_by_day(connection)
+    refused = {date.fromisoformat(label): rows for label, rows in reports_coverage.refused_in(connection, calendar).items()}
+    days = {}
+    for day in staged.keys() | pending.keys():
+        waiting, bad = pending.get(day, 0), refused.get(day, 0)
+        days[day] = Rows(max(0, staged.get(day, 0) - waiting - bad), waiting, bad)
+    return days
+
+
+def survey(facts: Facts, settings: Settings, now: datetime) -> Coverage:
+    """Judge every month from ``earliest`` to now, and the days of the last :data:`CALENDAR_MONTHS`."""
+    today = local_day(now, settings.timezone)
+    start = settings.earliest.replace(day=1)
+    judgements = _judge_days(facts, settings, start, today, now)
+    months = []
+    for month in months_between(start, today):
+        label = f"{month:%Y-%m}"
+        days = [day for day in _days(month, _last_day(month)) if settings.earliest <= day <= today]
+        rows = facts.months.get(label, Rows())
+        rejected = facts.rejected.get(label, 0)
+        judgement = _fold({judgements[day] for day in days}, rows, rejected)
+        months.append(Cell(label, month, judgement, rows, rejected))
+    calendar = {
+        day: Cell(
+            day.isoformat(),
+            day,
+            judgements[day],
+            facts.days.get(day, Rows()),
+            facts.rejected.get(day.isoformat(), 0),
+        )
+        for day in _days(max(calendar_start(today), settings.earliest), today)
+    }
+    return Coverage(months, calendar, _totals(facts), ever_read=bool(facts.readings or facts.months))
+
+
+def judge_day(facts: Facts, settings: Settings, day: date, now: datetime) -> Judgement:
+    """Judge one day."""
+    return _judge_days(facts, settings, day, day, now)[day]
+
+
+def months_between(first: date, last: date) -> list[date]:
+    """The first day of each month from that of ``first`` to that of ``last``."""
+    month, months = first.replace(day=1), []
+    while month <= last:
+        months.append(month)
+        month = _last_day(month) + _DAY
+    return months
+
+
+def calendar_start(today: date) -> date:
+    """The first day of the calendar of days."""
+    number = today.year * 12 + today.month - 1 - (CALENDAR_MONTHS - 1)
+    return date(number // 12, number % 12 + 1, 1)
+
+
+def window_of(label: str, zone: tzinfo) -> Window:
+    """The whole month ``YYYY-MM`` or the whole day ``YYYY-MM-DD``.
+
+    :raises ValueError: it is neither.
+    """
+    if len(label) == len("YYYY-MM"):
+        return _month_window(date.fromisoformat(f"{label}-01"), zone)
+    return day_window(date.fromisoformat(label), zone)
+
+
+def _month_window(month: date, zone: tzinfo) -> Window:
+    return Window("month", f"{month:%Y-%m}", first_instant(month, zone), first_instant(_last_day(month) + _DAY, zone))
+
+
+def _last_day(month: date) -> date:
+    return (month.replace(day=28) + 4 * _DAY).replace(day=1) - _DAY
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    day = first
+    while day <= last:
+        yield day
+        day += _DAY
+
+
+def _judge_days(facts: Facts, settings: Settings, first: date, last: date, now: datetime) -> dict[date, Judgement]:
+    grid = _Grid(first, last, settings.timezone)
+    read = _covered(facts.readings)
+    newest: list[Read | None] = [None] * len(grid)
+    for reading in sorted(facts.readings):
+        for index in grid.touched(reading.window_start, reading.window_end):
+            newest[index] = reading
+    proven: list[Proven | None] = [None] * len(grid)
+    for proof in sorted(facts.proofs):
+        for index in grid.within(proof.window_start, proof.window_end):
+            proven[index] = proof
+    moving = {index for start, end in facts.unfinished for index in grid.touched(start, end)}
+    last_due = _last_due(settings, now)
+    nothing = Rows()
+
+    judgements = {}
+    for index, day in enumerate(_days(first, last)):
+        known = _Day(
+            rows=facts.days.get(day, nothing),
+            moving=index in moving or day in facts.moving,
+            read_whole=read.contains(*grid.edges(index)),
+            reading=newest[index],
+            proof=proven[index],
+            rejected=day.isoformat() in facts.rejected,
+            due=day <= last_due,
+        )
+        judgements[day] = _judge(known, facts.running)
+    return judgements
+
+
+class _Day(NamedTuple):
+    rows: Rows
+    moving: bool
+    read_whole: bool
+    reading: Read | None
+    proof: Proven | None
+    rejected: bool
+    due: bool
+
+
+def _judge(day: _Day, running: Collection[str]) -> Judgement:
+    proof, reading = day.proof, day.reading
+    proven = proof is not None and (reading is None or proof.counted_at >= reading.finished_at)
+    if day.moving or (reading is not None and reading.run_id in running and not proven):
+        return Judgement(State.IN_PROGRESS)
+    if day.rows.pending:
+        return Judgement(State.PENDING, Why.ROWS)
+    if not day.read_whole:
+        if not day.due:
+            return Judgement(State.NOT_DUE)
+        if reading is None and not day.rows.staged:
+            return Judgement(State.NEVER)
+        return Judgement(State.PENDING, Why.UNREAD)
+    if proof is None or not proven or proof.recount is None:
+        return Judgement(State.PENDING, Why.UNPROVEN)
+    if not proof.settled:
+        # What was pending when it was proven has been delivered since; only the next proof can tell.
+        return Judgement(State.PENDING, Why.UNPROVEN) if proof.pending else Judgement(State.MISMATCH)
+    if day.rejected or day.rows.refused:
+        return Judgement(State.REJECTIONS)
+    return Judgement(State.SETTLED)
+
+
+def _last_due(settings: Settings, now: datetime) -> date:
+    """The last day whose daily send should have begun by ``now``."""
+    local = now.astimezone(settings.timezone)
+    return local.date() - (_DAY if local.time() >= settings.daily_at else 2 * _DAY)
+
+
+#: Of the states of a month's days, the one that is the month's: the first that is there.
+_WORST = (State.IN_PROGRESS, State.MISMATCH, State.PENDING, State.NEVER, State.REJECTIONS, State.SETTLED, State.NOT_DUE)
+
+
+def _fold(found: Collection[Judgement], rows: Rows, rejected: int) -> Judgement:
+    states = {judgement.state for judgement in found}
+    worst = next((state for state in _WORST if state in states), State.NOT_DUE)
+    if worst is State.PENDING:
+        return next(Judgement(worst, why) for why in Why if Judgement(worst, why) in found)
+    if worst is State.NEVER and (rows.staged or states - {State.NEVER, State.NOT_DUE}):
+        return Judgement(State.PENDING, Why.UNREAD)
+    if worst is State.SETTLED and (rejected or rows.refused):
+        return Judgement(State.REJECTIONS)
+    return Judgement(worst)
+
+
+def _totals(facts: Facts) -> Totals:
+    months = facts.months.values()
+    broken = sum(count for label, count in facts.rejected.items() if len(label) == len("YYYY-MM"))
+    counted = _side_by_side(facts.readings)
+    return Totals(
+        delivered=sum(rows.delivered for rows in months),
+        rejected=sum(rows.refused for rows in months) + broken,
+        excluded=sum(reading.excluded for reading in counted),
+        duplicates=sum(reading.duplicates for reading in counted),
+        pending=sum(rows.pending for rows in months),
+    )
+
+
+def _side_by_side(readings: Iterable[Read]) -> list[Read]:
+    """Reads of which none lies within another: the widest that begins at each instant, and days beyond its end.
+
+    Two can still share a part of a day: a month cut at the instant of its run, and the day of that cut. What is counted
+    twice there is excluded or a duplicate of that very day, which recent days hardly have.
+    """
+    widest: dict[datetime, Read] = {}
+    for reading in readings:
+        known = widest.get(reading.window_start)
+        if known is None or (known.window_end, known.id) < (reading.window_end, reading.id):
+            widest[reading.window_start] = reading
+    chosen: list[Read] = []
+    for reading in sorted(widest.values(), key=lambda one: one.window_start):
+        if not chosen or reading.window_end > chosen[-1].window_end:
+            chosen.append(reading)
+    return chosen
+
+
+class _Stretches(NamedTuple):
+    """Disjoint half-open stretches of time in order."""
+
+    starts: list[datetime]
+    ends: list[datetime]
+
+    def contains(self, start: datetime, end: datetime) -> bool:
+        index = bisect_right(self.starts, start) - 1
+        return index >= 0 and end <= self.ends[index]
+
+
+def _covered(readings: Iterable[Read]) -> _Stretches:
+    starts: list[datetime] = []
+    ends: list[datetime] = []
+    for reading in sorted(readings, key=lambda one: one.window_start):
+        if ends and reading.window_start <= ends[-1]:
+            ends[-1] = max(ends[-1], reading.window_end)
+        else:
+            starts.append(reading.window_start)
+            ends.append(reading.window_end)
+    return _Stretches(starts, ends)
+
+
+class _Grid:
+    """The civil days from ``first`` to ``last``, by number, with the instants at which they begin and end."""
+
+    def __init__(self, first: date, last: date, zone: tzinfo) -> None:
+        self._edges = _edges(first, last, zone)
+
+    def __len__(self) -> int:
+        return len(self._edges) - 1
+
+    def edges(self, index: int) -> tuple[datetime, datetime]:
+        return self._edges[index], self._edges[index + 1]
+
+    def touched(self, start: datetime, end: datetime) -> range:
+        """The days that share an instant with ``[start, end)``."""
+        return range(max(0, bisect_right(self._edges, start) - 1), min(len(self), bisect_left(self._edges, end)))
+
+    def within(self, start: datetime, end: datetime) -> range:
+        """The days that lie wholly in ``[start, end)``."""
+        return range(bisect_left(self._edges, start), min(len(self), bisect_right(self._edges, end) - 1))
+
+
+@lru_cache(maxsize=8)
+def _edges(first: date, last: date, zone: tzinfo) -> list[datetime]:
+    """Kept, since it only changes with the day: a time zone is slow to ask two thousand times."""
+    return [first_instant(day, zone) for day in _days(first, last + _DAY)]

@@ -1,0 +1,101 @@
+"""The evidence of a month: what was delivered, counted, and a digest with which anyone can check it later.
+
+The digest is the SHA-256 of the delivered rows, one line of JSON each, in the order of request, instant, status, service and
+opening. The very same lines can be downloaded, so ``sha256sum`` of that file is the check.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+from sqlalchemy.engine import Connection
+from tablero.contract import STATUSES, StatusChange
+from tablero.outbox import reports_evidence
+from tablero.outbox.reports_evidence import Acknowledged
+from tablero.windows import Window
+
+_LINES = 1_000
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was delivered of a month.
+
+    :ivar counts: rows by service and status.
+    :ivar digest: SHA-256 of the rows, in hexadecimal.
+    :ivar acknowledged: when.
+    """
+
+    window: Window
+    counts: dict[tuple[str, int], int]
+    digest: str
+    acknowledged: Acknowledged
+
+    @property
+    def rows(self) -> int:
+        """All delivered rows."""
+        return sum(self.counts.values())
+
+    @property
+    def services(self) -> dict[str, int]:
+        """Rows by service."""
+        counts: Counter[str] = Counter()
+        for (service, _), rows in self.counts.items():
+            counts[service] += rows
+        return dict(sorted(counts.items()))
+
+    def table(self) -> list[tuple[str, int, str, int]]:
+        """Service, status, its name, and rows."""
+        return [(service, status, STATUSES[status].name, rows) for (service, status), rows in sorted(self.counts.items())]
+
+
+def collect(connection: Connection, window: Window, acknowledged: Acknowledged) -> Evidence:
+    """Count and digest the delivered rows of ``window``, each looked at once."""
+    counts: Counter[tuple[str, int]] = Counter()
+    digest = hashlib.sha256()
+    for change in reports_evidence.delivered_rows(connection, window):
+        counts[change.service_id, change.status_id] += 1
+        digest.update(line(change))
+    return Evidence(window, dict(counts), digest.hexdigest(), acknowledged)
+
+
+def line(change: StatusChange) -> bytes:
+    """A row as it stands in the file, in the wire form of the contract."""
+    return orjson.dumps(change._asdict(), option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
+
+
+def lines(changes: Iterable[StatusChange]) -> Iterator[bytes]:
+    """The file in pieces."""
+    piece: list[bytes] = []
+    for change in changes:
+        piece.append(line(change))
+        if len(piece) == _LINES:
+            yield b"".join(piece)
+            piece.clear()
+    yield b"".join(piece)
+
+
+class Shelf:
+    """The last documents made, so that a page, its JSON and its CSV look at the rows once.
+
+    :param size: how many are kept.
+    """
+
+    def __init__(self, size: int = 24) -> None:
+        self._size = size
+        self._kept: dict[tuple[str, str, datetime | None, datetime | None, int], Evidence] = {}
+
+    def fetch(self, connection: Connection, window: Window) -> Evidence:
+        """The evidence of ``window`` as it is now."""
+        acknowledged = reports_evidence.acknowledged(connection, window)
+        key = (connection.engine.url.render_as_string(), window.label, *acknowledged)
+        found = self._kept.pop(key, None) or collect(connection, window, acknowledged)
+        self._kept[key] = found
+        while len(self._kept) > self._size:
+            self._kept.pop(next(iter(self._kept)), None)
+        return found

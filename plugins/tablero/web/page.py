@@ -1,0 +1,234 @@
+"""What every page needs: its language and zone, the outbox, its templates, and the headers that keep it private."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy.engine import Connection, Engine
+from tablero.contract import STATUSES, Reason
+from tablero.errors import SetupError
+from tablero.outbox.reports import Readiness, readiness, snapshot
+from tablero.settings import Settings
+from tablero.web import access
+from tablero.web.evidence import Shelf
+from tablero.web.formats import Formats
+from tablero.web.language import LANGUAGES, Texts, choose, texts
+
+_HERE = Path(__file__).parent
+
+STATIC = _HERE / "static"
+
+_LANGUAGE_COOKIE = "tablero_lang"
+_YEAR = 365 * 24 * 3600
+
+#: Longest time, in seconds, that a question for a page, and one for a document, may take (PostgreSQL only).
+PAGE_SECONDS = 15.0
+DOCUMENT_SECONDS = 600.0
+
+
+class NotReady(SetupError):
+    """There is an outbox, and nothing in it that can be shown yet."""
+
+    def __init__(self, found: Readiness) -> None:
+        super().__init__(found.value)
+        self.found = found
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the application is made of.
+
+    :ivar outbox: the engine of the outbox; raises our errors if there is none.
+    :ivar read_settings: the settings; raises our errors if one is wrong.
+    :ivar clock: now, aware.
+    :ivar shelf: documents made lately.
+    """
+
+    outbox: Callable[[], Engine]
+    read_settings: Callable[[], Settings]
+    clock: Callable[[], datetime]
+    shelf: Shelf = field(default_factory=Shelf)
+
+
+class Page:
+    """One request for a page.
+
+    :param user: who asks; ``None`` on the page that says that nobody is logged in.
+    """
+
+    def __init__(self, request: Request, user: Any | None) -> None:
+        self.request = request
+        self.user = user
+        self.site: Site = request.app.state.site
+        self.now = self.site.clock()
+        asked = request.query_params.get("lang")
+        self._language_asked = asked if asked in LANGUAGES else None
+        language = choose(asked, request.cookies.get(_LANGUAGE_COOKIE), request.headers.get("accept-language", ""))
+        self.texts: Texts = texts(language)
+        self._settings: Settings | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings.
+
+        :raises SettingsError: one is wrong.
+        """
+        if self._settings is None:
+            self._settings = self.site.read_settings()
+        return self._settings
+
+    @property
+    def path(self) -> str:
+        """The path of the page within the application."""
+        return self.request.url.path.removeprefix(self.request.scope.get("root_path", "")) or "/"
+
+    def link(self, path: str, **query: Any) -> str:
+        """A relative address of another page, right under any path prefix.
+
+        :param path: within the application, without a slash at its beginning.
+        :param query: parameters; those without a value are left out.
+        """
+        given = {name: str(value) for name, value in query.items() if value not in (None, "")}
+        address = ("../" * (self.path.count("/") - 1) or "./") + quote(path, safe="/:@.")
+        return f"{address}?{urlencode(given)}" if given else address
+
+    def airflow(self, path: str) -> str:
+        """A relative address of a page of Airflow's own.
+
+        :param path: relative to Airflow's root, quoted.
+        """
+        return self.link("") + "../" + path
+
+    @contextmanager
+    def outbox(self, *, seconds: float = PAGE_SECONDS) -> Iterator[Connection]:
+        """The outbox, to be asked.
+
+        :raises NotReady: it holds nothing that can be asked for.
+        :raises OutboxUnavailable, SetupError: it cannot be asked.
+        """
+        engine = self.site.outbox()
+        found = readiness(engine)
+        if found is not Readiness.READY:
+            raise NotReady(found)
+        with snapshot(engine, seconds=seconds) as connection:
+            yield connection
+
+    def render(self, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+        """The page as HTML."""
+        zone = self._settings.timezone if self._settings is not None else timezone.utc
+        token, secret = access.form_token(self.request, self.user) if self.user is not None else ("", None)
+        nonce = secrets.token_urlsafe(16)
+        text = (
+            _templates()
+            .get_template(template)
+            .render(
+                t=self.texts,
+                f=Formats(self.texts, zone),
+                page=self,
+                link=self.link,
+                airflow=self.airflow,
+                static=self.static,
+                other_language=next(language for language in LANGUAGES if language != self.texts.language),
+                query=dict(self.request.query_params),
+                token=token,
+                nonce=nonce,
+                zone=zone,
+                statuses=STATUSES,
+                **context,
+            )
+        )
+        response = HTMLResponse(text, status)
+        response.headers["Content-Security-Policy"] = policy(nonce)
+        root = self.request.scope.get("root_path", "") or "/"
+        secure = self.request.url.scheme == "https"
+        if secret is not None:
+            access.keep_secret(response, secret, path=root, secure=secure)
+        if self._language_asked is not None:
+            response.set_cookie(
+                _LANGUAGE_COOKIE, self._language_asked, max_age=_YEAR, path=root, httponly=True, samesite="lax", secure=secure
+            )
+        return response
+
+    def static(self, name: str) -> str:
+        """The address of a file of the page's own, which changes with its content."""
+        return self.link(f"static/{name}", v=_fingerprint(name))
+
+    def reason(self, code: str) -> str:
+        """The sentence of a reason code."""
+        try:
+            reason = Reason(code)
+        except ValueError:  # of a newer version of this package
+            return code
+        return reason.es if self.texts.language == "es" else reason.en
+
+    def status_name(self, number: Any) -> str:
+        """A status with its name, if it has one."""
+        known = STATUSES.get(number) if isinstance(number, int) else None
+        return f"{number} · {known.name}" if known else str(number)
+
+    @property
+    def today(self) -> date:
+        """The civil day of the institution."""
+        return self.now.astimezone(self.settings.timezone).date()
+
+
+def policy(nonce: str | None = None) -> str:
+    """The Content-Security-Policy: nothing but what this application itself serves; shown only within Airflow itself.
+
+    :param nonce: of the one style that a page without login has to carry within itself.
+    """
+    style = f"'self' 'nonce-{nonce}'" if nonce else "'self'"
+    return (
+        f"default-src 'none'; style-src {style}; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
+        " base-uri 'none'; frame-ancestors 'self'"
+    )
+
+
+def secure(headers: MutableMapping[str, str]) -> None:
+    """Add the headers that every answer of the application carries."""
+    for name, value in {
+        "Content-Security-Policy": policy(),
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "SAMEORIGIN",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }.items():
+        headers.setdefault(name, value)
+
+
+@cache
+def _templates() -> Environment:
+    """Kept, since it compiles each template once."""
+    return Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def _fingerprint(name: str) -> str:
+    return blake2b((STATIC / name).read_bytes(), digest_size=6).hexdigest()
+
+
+def _page(request: Request, user: GetUserDep) -> Page:
+    return Page(request, user)
+
+
+PageDep = Annotated[Page, Depends(_page)]

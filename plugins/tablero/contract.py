@@ -169,6 +169,9 @@ class _Invalid(Exception):
         self.reason = reason
 
 
+#: Services that are remembered while validating.
+_MOST_SERVICES = 10_000
+
 #: C0, DEL and C1 controls, and lone surrogates, which UTF-8 cannot carry.
 _UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -234,6 +237,8 @@ def validator(
     """
 
     read = InstantReader(zone)
+    #: Services seen, as they came and as they are sent: there are few, and a look-up is quicker than a check.
+    services: dict[object, str] = {}
 
     def instant(value: object, invalid: Reason) -> datetime:
         moment = read(value)
@@ -243,23 +248,33 @@ def validator(
             raise _Invalid(Reason.NO_SUCH_LOCAL_TIME)
         return moment
 
+    def service(value: object) -> str:
+        text = _identifier(value, Reason.MISSING_SERVICE_ID)
+        if type(value) is str and len(services) < _MOST_SERVICES:
+            services[value] = text
+        return text
+
     def validate(row: tuple[Any, ...]) -> StatusChange | Rejected | Excluded:
         service_id, request_id, opening_date, status_id, last_modified_date = row
         try:
             opened = instant(opening_date, Reason.OPENING_NOT_A_DATE)
             if opened < earliest:
                 return Excluded(row)
-            service = _identifier(service_id, Reason.MISSING_SERVICE_ID)
-            request = _identifier(request_id, Reason.MISSING_REQUEST_ID)
-            status = _status(status_id)
-            changed = instant(last_modified_date, Reason.CHANGE_NOT_A_DATE)
-            if changed > now or opened > now:
+            known = services.get(service_id) if type(service_id) is str else None
+            change = StatusChange(
+                known or service(service_id),
+                _identifier(request_id, Reason.MISSING_REQUEST_ID),
+                opened,
+                _status(status_id),
+                instant(last_modified_date, Reason.CHANGE_NOT_A_DATE),
+            )
+            if change.last_modified_date > now:
                 raise _Invalid(Reason.IN_THE_FUTURE)
-            if opened > changed:
-                raise _Invalid(Reason.OPENING_AFTER_CHANGE)
+            if opened > change.last_modified_date:
+                raise _Invalid(Reason.IN_THE_FUTURE if opened > now else Reason.OPENING_AFTER_CHANGE)
         except _Invalid as broken:
             return Rejected(broken.reason, row)
-        return StatusChange(service, request, opened, status, changed)
+        return change
 
     return validate
 

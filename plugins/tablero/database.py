@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
@@ -47,11 +47,13 @@ class Instant(TypeDecorator[datetime]):
             return value
         return to_microseconds(value)
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """None on PostgreSQL, whose driver reads instants itself: a call saved for every value."""
+        return None if dialect.name == "postgresql" else super().result_processor(dialect, coltype)
+
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Read an instant, in UTC."""
-        if value is None or dialect.name == "postgresql":
-            return cast("datetime | None", value)
-        return from_microseconds(value)
+        return None if value is None else from_microseconds(value)
 
 
 def to_microseconds(instant: datetime) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from tablero.contract import StatusChange
@@ -20,16 +21,18 @@ class Packed(NamedTuple):
     continues: bool
 
 
+#: The order of the outbox's primary key.
+_ORDER = ("request_id", "last_modified_date", "status_id", "service_id", "opening_date")
+
+
 def sort_key(by_service: bool) -> Callable[[StatusChange], tuple[Any, ...]]:
     """The one order in which status changes are read, compared, packed and posted.
 
-    All changes of a request follow each other, by date. It is the order of the outbox's primary key.
+    All changes of a request follow each other, by date.
 
     :param by_service: services apart, for batches of one service each.
     """
-    if by_service:
-        return lambda c: (c.service_id, c.request_id, c.last_modified_date, c.status_id, c.opening_date)
-    return lambda c: (c.request_id, c.last_modified_date, c.status_id, c.service_id, c.opening_date)
+    return _values(("service_id", *_ORDER) if by_service else _ORDER)
 
 
 def pack(changes: Iterable[StatusChange], size: int, *, by_service: bool) -> Iterator[Packed]:
@@ -38,26 +41,25 @@ def pack(changes: Iterable[StatusChange], size: int, *, by_service: bool) -> Ite
     A request with more changes than ``size`` fills batches of its own, each to be settled before the next.
     """
     batch: list[StatusChange] = []
-    for _, group in groupby(changes, key=lambda c: (c.service_id if by_service else None, c.request_id)):
-        piece: list[StatusChange] = []
+    for _, group in groupby(changes, _values(("service_id", "request_id") if by_service else ("request_id",))):
+        piece = list(islice(group, size))
+        if len(batch) + len(piece) > size or (by_service and batch and batch[0].service_id != piece[0].service_id):
+            yield Packed(batch, False)
+            batch = []
         continues = False
-        for change in group:
-            if len(piece) == size:
-                if batch:
-                    yield Packed(batch, False)
-                    batch = []
-                yield Packed(piece, continues)
-                piece, continues = [], True
-            piece.append(change)
+        while rest := list(islice(group, size)):
+            yield Packed(piece, continues)
+            piece, continues = rest, True
         if continues:
             yield Packed(piece, True)
-        elif len(batch) + len(piece) > size or (by_service and batch and batch[0].service_id != piece[0].service_id):
-            yield Packed(batch, False)
-            batch = piece
         else:
             batch += piece
     if batch:
         yield Packed(batch, False)
+
+
+def _values(names: tuple[str, ...]) -> Callable[[StatusChange], Any]:
+    return itemgetter(*map(StatusChange._fields.index, names))
 
 
 def without(
@@ -67,10 +69,13 @@ def without(
     others = iter(known)
     other = next(others, None)
     other_key = None if other is None else key(other)
-    for change in changes:
+    stream = iter(changes)
+    for change in stream:
         mine = key(change)
         while other_key is not None and other_key < mine:
             other = next(others, None)
             other_key = None if other is None else key(other)
         if other_key != mine:
             yield change
+        if other_key is None:
+            yield from stream

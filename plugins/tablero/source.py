@@ -216,7 +216,9 @@ class Source:
         return len(offsets) == 1
 
     def _stream(self, connection: Connection, query: sa.Executable, binds: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-        yield from connection.execution_options(stream_results=True, yield_per=_FETCH).execute(query, binds)
+        result = connection.execution_options(stream_results=True, max_row_buffer=_FETCH).execute(query, binds)
+        for rows in result.partitions(_FETCH):
+            yield from rows
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:

@@ -18,6 +18,6 @@ def changes_of(connection: Connection, ids: Sequence[int]) -> dict[int, list[Sta
         .order_by(status_change.c.batch_id, *status_change.primary_key)
     )
     changes: dict[int, list[StatusChange]] = {identity: [] for identity in ids}
-    for identity, *values in connection.execute(query):
-        changes[identity].append(StatusChange(*values))
+    for identity, *values in connection.execute(query).all():
+        changes[identity].append(StatusChange._make(values))
     return changes

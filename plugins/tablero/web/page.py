@@ -22,6 +22,7 @@ from tablero.contract import STATUSES, Reason
 from tablero.errors import SetupError
 from tablero.outbox.reports import Readiness, readiness, snapshot
 from tablero.settings import Settings
+from tablero.windows import local_day
 from tablero.web import access
 from tablero.web.evidence import Shelf
 from tablero.web.formats import Formats
@@ -105,6 +106,10 @@ class Page:
         address = ("../" * (self.path.count("/") - 1) or "./") + quote(path, safe="/:@.")
         return f"{address}?{urlencode(given)}" if given else address
 
+    def same(self, **query: Any) -> str:
+        """The address of this very page with other parameters."""
+        return self.link(self.path.lstrip("/"), **dict(self.request.query_params) | query)
+
     def airflow(self, path: str) -> str:
         """A relative address of a page of Airflow's own.
 
@@ -136,7 +141,7 @@ class Page:
             .get_template(template)
             .render(
                 t=self.texts,
-                f=Formats(self.texts, zone),
+                f=self.formats,
                 page=self,
                 link=self.link,
                 airflow=self.airflow,
@@ -182,7 +187,12 @@ class Page:
     @property
     def today(self) -> date:
         """The civil day of the institution."""
-        return self.now.astimezone(self.settings.timezone).date()
+        return local_day(self.now, self.settings.timezone)
+
+    @property
+    def formats(self) -> Formats:
+        """How values are written."""
+        return Formats(self.texts, self._settings.timezone if self._settings is not None else timezone.utc)
 
 
 def policy(nonce: str | None = None) -> str:

@@ -1,0 +1,161 @@
+"""The FastAPI application, mounted by Airflow's API server at ``/tablero``.
+
+Every route needs a login and the right to read both DAGs, static files and unknown addresses included: the guard stands on the
+application, nothing is mounted below it, and a test asks every route without a login.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from urllib.parse import urlencode
+
+from airflow.api_fastapi.app import get_auth_manager
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from sqlalchemy.engine import Engine
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from tablero.errors import OutboxUnavailable, SettingsError, TableroError
+from tablero.settings import Settings
+from tablero.web import (
+    routes_activity,
+    routes_coverage,
+    routes_evidence,
+    routes_rejections,
+    routes_requests,
+    routes_requeue,
+    routes_static,
+    routes_windows,
+)
+from tablero.web.access import READ
+from tablero.web.page import NotReady, Page, Site, secure
+
+log = logging.getLogger(__name__)
+
+#: In order: the last one takes every address that is left.
+_ROUTERS = (
+    routes_coverage.router,
+    routes_windows.router,
+    routes_requests.router,
+    routes_rejections.router,
+    routes_requeue.router,
+    routes_evidence.router,
+    routes_activity.router,
+    routes_static.router,
+)
+
+
+def build_app(outbox: Callable[[], Engine], read_settings: Callable[[], Settings], clock: Callable[[], datetime]) -> FastAPI:
+    """Build the application.
+
+    :param outbox: the engine of the outbox, the same one for every request; raises our errors if there is none.
+    :param read_settings: the settings; raises our errors if one is wrong.
+    :param clock: now, aware.
+    """
+    app = FastAPI(
+        title="Tablero",
+        dependencies=READ,
+        # They would be public.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        # A redirect tells whoever is not logged in which addresses there are.
+        redirect_slashes=False,
+    )
+    app.state.site = Site(outbox, read_settings, clock)
+    for router in _ROUTERS:
+        app.include_router(router)
+    app.add_middleware(_Secured)
+    app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(RequestValidationError, _not_found)
+    app.add_exception_handler(TableroError, _explain)
+    app.add_exception_handler(Exception, _apologise)
+    return app
+
+
+class _Secured:
+    """Adds to every answer the headers that keep it private."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                secure(MutableHeaders(scope=message))
+            await send(message)
+
+        await self._app(scope, receive, send_secured if scope["type"] == "http" else send)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """No login, no right, no such page: a page that says so and what to do."""
+    assert isinstance(error, HTTPException)
+    page = Page(request, None)
+    known = error.status_code if error.status_code in (400, 401, 403, 404, 413) else 400
+    name = "form" if error.detail in ("cross-site", "form expired") else str(known)
+    login = None
+    if known == 401:
+        # Within the frame too: afterwards the login page comes back here.
+        login = get_auth_manager().get_url_login() + "?" + urlencode({"next": str(request.url)})
+    return page.render(
+        "problem.html",
+        status=error.status_code,
+        title=page.texts(f"problem.{name}"),
+        advice=page.texts(f"problem.{name}.advice"),
+        words="",
+        login=login,
+        dag=None,
+        again=page.link("") if known in (403, 404) else None,
+    )
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    """A parameter that is no number, and the like: no link of ours leads there."""
+    return await _refuse(request, HTTPException(404))
+
+
+async def _explain(request: Request, error: Exception) -> Response:
+    """The outbox or the settings: a page that says what is wrong and what to do."""
+    page = Page(request, None)
+    name = (
+        f"outbox.{error.found.value}"
+        if isinstance(error, NotReady)
+        else "settings"
+        if isinstance(error, SettingsError)
+        else "outbox.away"
+        if isinstance(error, OutboxUnavailable)
+        else "outbox.missing"
+    )
+    log.warning("The page cannot be shown: %s", error)
+    return page.render(
+        "problem.html",
+        status=503,
+        title=page.texts(f"problem.{name}"),
+        advice=page.texts(f"problem.{name}.advice"),
+        words="" if isinstance(error, NotReady) else str(error),
+        login=None,
+        dag="historical_load" if isinstance(error, NotReady) else None,
+        again=page.same() if request.method == "GET" else page.link(""),
+    )
+
+
+async def _apologise(request: Request, error: Exception) -> Response:
+    """A fault of ours; the traceback is in the server's log."""
+    page = Page(request, None)
+    response = page.render(
+        "problem.html",
+        status=500,
+        title=page.texts("problem.500"),
+        advice=page.texts("problem.500.advice"),
+        words="",
+        login=None,
+        dag=None,
+        again=page.link(""),
+    )
+    secure(response.headers)
+    return response

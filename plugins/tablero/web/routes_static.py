@@ -1,0 +1,32 @@
+"""The page's own files, and an answer for every address that is none.
+
+Not mounted: what is mounted would be served to whoever asks, logged in or not.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import FileResponse, Response
+from tablero.web.page import STATIC
+
+router = APIRouter()
+
+_KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+
+
+@router.get("/static/{name}")
+def send_file(name: str) -> Response:
+    """One of the files in ``static/``."""
+    found = next((path for path in STATIC.iterdir() if path.name == name and path.suffix in _KINDS), None)
+    if found is None:
+        raise HTTPException(404)
+    # Its address changes with its content.
+    return FileResponse(
+        found, media_type=_KINDS[found.suffix], headers={"Cache-Control": "private, max-age=31536000, immutable"}
+    )
+
+
+@router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+def nothing_here(path: str) -> Response:
+    """Any other address: 404, for those who are logged in."""
+    raise HTTPException(404)

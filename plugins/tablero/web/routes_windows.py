@@ -1,0 +1,136 @@
+"""One window, and one batch: what was counted, tried and answered, and by which run."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query
+from fastapi.responses import Response
+from tablero.outbox import reports_rejections, reports_windows
+from tablero.outbox.reports_coverage import count_rejections
+from tablero.web import coverage
+from tablero.web.airflow_runs import RunsDep
+from tablero.web.coverage import Cell, window_of
+from tablero.web.page import PageDep
+from tablero.web.routes_coverage import explain, weeks_of
+from tablero.windows import Window, local_day
+
+router = APIRouter()
+
+_BATCHES, _ATTEMPTS_EACH, _ATTEMPTS, _ROWS, _LISTED = 25, 5, 50, 200, 20
+
+_STATES = ("pending", "delivered", "refused", "split")
+
+
+@router.get("/window/{label}")
+def show_window(
+    page: PageDep,
+    runs: RunsDep,
+    label: str,
+    state: str = "",
+    after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+) -> Response:
+    """A month or a day."""
+    settings, today = page.settings, page.today
+    window, first, last = _window(label, page)
+    chosen = state if state in _STATES else None
+    running = {run.run_id for run in runs.at_work()}
+    with page.outbox() as connection:
+        facts = coverage.gather(connection, settings, page.now, running, days=(first, last))
+        cells = coverage.judge(facts, settings, first, min(last, today), page.now)
+        staged = reports_windows.staged_in(connection, window)
+        rejected = count_rejections(connection, [window]).get(label, 0)
+        readings = reports_windows.readings_of(connection, window, limit=_LISTED)
+        proofs = reports_windows.proofs_of(connection, window, limit=_LISTED)
+        batches = reports_windows.batches_of(connection, window, state=chosen, after=after, limit=_BATCHES + 1)
+        more = len(batches) > _BATCHES
+        batches = batches[:_BATCHES]
+        attempts = reports_windows.last_attempts(connection, [batch.id for batch in batches], each=_ATTEMPTS_EACH)
+    month = window.kind == "month"
+    cell = coverage.month_of(facts, cells, first) if month else cells[first]
+    cell = Cell(label, first, cell.judgement, staged, rejected)
+    before, following = _neighbours(first, month=month)
+    formats = page.formats
+    return page.render(
+        "window.html",
+        name=formats.month(first) if month else formats.long_day(first),
+        cell=cell,
+        why=lambda shown: explain(page, shown),
+        month=None if month else cells[first]._month(),
+        weeks=weeks_of(first, cells) if month else [],
+        whole_month=month,
+        before=before[0] if before[1] >= settings.earliest.replace(day=1) else None,
+        before_name=formats.month(before[1]) if month else formats.day(before[1]),
+        after=following[0] if following[1] <= today else None,
+        after_name=formats.month(following[1]) if month else formats.day(following[1]),
+        staged=staged,
+        rejected=cell.set_aside,
+        rejected_link=page.link("rejections", month=label[:7]),
+        proof=next((proof for proof in proofs if proof.label == label), None),
+        proofs=[(proof, runs.path_of(proof.kind, proof.run_id)) for proof in proofs],
+        readings=[(reading, runs.path_of(reading.kind, reading.run_id, reading.label)) for reading in readings],
+        chosen_state=chosen,
+        batches=batches,
+        attempts=attempts,
+        more=more,
+    )
+
+
+@router.get("/batch/{identity}")
+def show_batch(
+    page: PageDep,
+    runs: RunsDep,
+    identity: int,
+    skip: Annotated[int, Query(ge=0, le=100_000)] = 0,
+    before: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+) -> Response:
+    """A batch, its attempts and its rows."""
+    if not 0 < identity < 2**62:
+        raise HTTPException(404)
+    zone = page.settings.timezone
+    with page.outbox() as connection:
+        found = reports_windows.batch_of(connection, identity)
+        if found is None:
+            raise HTTPException(404)
+        attempts = reports_windows.attempts_of(connection, identity, before=before, limit=_ATTEMPTS + 1)
+        rows = reports_windows.rows_of(connection, identity, skip=skip, limit=_ROWS + 1)
+        parts = reports_windows.parts_of(connection, identity, limit=_LISTED)
+        requeues = reports_rejections.requeues_of(connection, identity, limit=_LISTED)
+    kind = found.kind or "month"
+    return page.render(
+        "batch.html",
+        batch=found,
+        day=local_day(found.first_change, zone),
+        kind=kind,
+        path=runs.path_of(kind, found.run_id, found.label) if found.run_id else "",
+        attempts=attempts[:_ATTEMPTS],
+        more_attempts=len(attempts) > _ATTEMPTS,
+        rows=rows[:_ROWS],
+        more_rows=len(rows) > _ROWS,
+        skip=skip,
+        parts=parts,
+        requeues=requeues,
+    )
+
+
+def _window(label: str, page: PageDep) -> tuple[Window, date, date]:
+    """The window of a label, its first and its last day; 404 if the page shows no such window."""
+    try:
+        window = window_of(label, page.settings.timezone)
+    except ValueError:
+        raise HTTPException(404) from None
+    first = local_day(window.start, page.settings.timezone)
+    last = local_day(window.end - timedelta(microseconds=1), page.settings.timezone)
+    if window.label != label or last < page.settings.earliest or first > page.today:
+        raise HTTPException(404)
+    return window, first, last
+
+
+def _neighbours(first: date, *, month: bool) -> tuple[tuple[str, date], tuple[str, date]]:
+    """The windows before and after, each with its first day."""
+    if not month:
+        days = first - timedelta(days=1), first + timedelta(days=1)
+        return (days[0].isoformat(), days[0]), (days[1].isoformat(), days[1])
+    months = (first - timedelta(days=1)).replace(day=1), (first + timedelta(days=31)).replace(day=1)
+    return (f"{months[0]:%Y-%m}", months[0]), (f"{months[1]:%Y-%m}", months[1])

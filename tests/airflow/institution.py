@@ -1,0 +1,85 @@
+"""The institution's database of the tests: one table, and the one view that Tablero asks for."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import NamedTuple
+
+from sandbox.dashboard import Row
+
+_SCHEMA = """
+create table if not exists history (
+    service text, request text, opened text, status integer, changed text
+);
+create view if not exists tablero_status_changes as
+select service as service_id, request as request_id, opened as opening_date, status as status_id,
+       changed as last_modified_date
+  from history;
+"""
+
+
+class Change(NamedTuple):
+    """A row of the source; both instants are aware."""
+
+    request: str
+    changed: datetime
+    status: int = 2
+    opened: datetime = datetime(2020, 1, 1, 4, tzinfo=timezone.utc)
+    service: str = "123"
+
+    @property
+    def wire(self) -> Row:
+        """The row as the dashboard must get it."""
+        return (self.service, self.request, _utc(self.opened), self.status, _utc(self.changed))
+
+
+class Institution:
+    """An SQLite database with the view; timestamps are text without offset, in the institution's zone.
+
+    :param zone: the institution's.
+    """
+
+    def __init__(self, path: Path, zone: tzinfo) -> None:
+        self.path = path
+        self.zone = zone
+        with sqlite3.connect(path) as connection:
+            connection.executescript(_SCHEMA)
+
+    def commit(self, changes: Iterable[Change]) -> list[Change]:
+        """Commit rows, now; returns them."""
+        rows = list(changes)
+        with sqlite3.connect(self.path, timeout=60) as connection:
+            connection.executemany(
+                "insert into history values (?, ?, ?, ?, ?)",
+                [(row.service, row.request, self._local(row.opened), row.status, self._local(row.changed)) for row in rows],
+            )
+        return rows
+
+    def month(self, prefix: str, month: str, rows: int = 30) -> list[Change]:
+        """Commit ``rows`` rows of ``month`` (``2020-05``), from its first instant to its last; ids begin with both names."""
+        start = datetime.combine(date.fromisoformat(f"{month}-01"), time(), self.zone)
+        end = datetime.combine((start.date() + timedelta(days=31)).replace(day=1), time(), self.zone)
+        return self.commit(_spread(f"{prefix}-{month}", start, end, rows))
+
+    def day(self, prefix: str, day: date, rows: int = 5, *, note: str = "") -> list[Change]:
+        """Commit ``rows`` rows of the civil day ``day``, from its first instant to its last."""
+        start = datetime.combine(day, time(), self.zone)
+        return self.commit(_spread(f"{prefix}-{day}{note}", start, start + timedelta(days=1), rows))
+
+    def _local(self, instant: datetime) -> str:
+        return instant.astimezone(self.zone).replace(tzinfo=None).isoformat(sep=" ")
+
+
+def _spread(name: str, start: datetime, end: datetime, rows: int) -> list[Change]:
+    """Rows from the first instant of ``[start, end)`` to its last, the others evenly between."""
+    first, last = Change(f"{name}-first", start), Change(f"{name}-last", end - timedelta(microseconds=1))
+    step = (end - start) / rows
+    return [first, *(Change(f"{name}-{number:03d}", start + number * step) for number in range(1, rows - 1)), last]
+
+
+def _utc(instant: datetime) -> str:
+    moment = instant.astimezone(timezone.utc).replace(tzinfo=None)
+    return f"{moment.isoformat()}Z"

@@ -1,0 +1,171 @@
+"""A real Airflow, all of it: scheduler, dag-processor, api-server and triggerer, in a process group and a home of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import httpx
+import orjson
+import psutil
+
+from tests.airflow.client import Client
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: The program that belongs to the Python that runs the tests.
+AIRFLOW = Path(sys.executable).with_name("airflow")
+
+_START_SECONDS = 240.0
+_STOP_SECONDS = 30.0
+_USER, _PASSWORD = "admin", "admin"
+
+
+class Airflow:
+    """``airflow standalone`` over the project's own ``dags/`` and ``plugins/``, with SQLite as its metadata database.
+
+    :param home: its ``AIRFLOW_HOME``; made if need be.
+    :param settings: of section ``[tablero]``, by key.
+    :param environment: further variables.
+    """
+
+    def __init__(self, home: Path, settings: Mapping[str, object], environment: Mapping[str, str] | None = None) -> None:
+        self.home = home
+        self.log = home / "standalone.log"
+        port, worker_logs, trigger_logs = _free_ports(3)
+        self.url = f"http://127.0.0.1:{port}"
+        passwords = home / "passwords.json"
+        home.mkdir(parents=True, exist_ok=True)
+        passwords.write_bytes(orjson.dumps({_USER: _PASSWORD}))
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{_USER}:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
+            # The components' own chatter; the tasks' logs stay at INFO.
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+            "PATH": f"{AIRFLOW.parent}{os.pathsep}{os.environ['PATH']}",
+            **{f"AIRFLOW__TABLERO__{key.upper()}": str(value) for key, value in settings.items()},
+            **(environment or {}),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def outbox(self) -> Path:
+        """The outbox's file, where it is when no connection says otherwise."""
+        return self.home / "tablero" / "outbox.db"
+
+    def start(self) -> Client:
+        """Start everything, and wait until both DAGs can be triggered.
+
+        :raises RuntimeError: with the end of the log, if that takes too long.
+        """
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [AIRFLOW, "standalone"],
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a group of its own: only so can all of it be stopped
+            )
+        client = Client(self.url, _USER, _PASSWORD)
+        self._wait_for("Airflow is up", client.is_ready)
+        return client
+
+    def stop(self) -> None:
+        """Stop everything, and see that nothing is left.
+
+        :raises RuntimeError: if something survives even SIGKILL.
+        """
+        if self._process is None:
+            return
+        for patience, number in ((_STOP_SECONDS, signal.SIGTERM), (_STOP_SECONDS, signal.SIGKILL)):
+            _signal_group(self._process.pid, number)
+            for process in self.processes() if number == signal.SIGKILL else ():
+                process.kill()
+            _, alive = psutil.wait_procs(self.processes(), timeout=patience)
+            self._process.poll()
+            if not alive and not self.processes():
+                return
+        raise RuntimeError(f"still alive: {self.processes()}")
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this Airflow, whatever group it is in: they all have its home in their environment."""
+        return [process for process in psutil.process_iter() if _home(process) == str(self.home)]
+
+    def decided_delays(self, run_id: str, task_id: str, map_index: int) -> list[float]:
+        """Seconds that the retry policy chose to wait after each failed try; Airflow's API does not tell."""
+        query = (
+            "select retry_delay_override from task_instance_history where run_id = ? and task_id = ? and map_index = ?"
+            " and retry_delay_override is not null order by try_number"
+        )
+        with closing(sqlite3.connect(self.home / "airflow.db", timeout=60)) as connection:
+            return [seconds for (seconds,) in connection.execute(query, (run_id, task_id, map_index))]
+
+    def run(self, *arguments: str) -> str:
+        """Run ``airflow`` with these arguments and return what it printed.
+
+        :raises subprocess.CalledProcessError: if it fails.
+        """
+        done = subprocess.run(
+            [AIRFLOW, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"airflow {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    def _wait_for(self, what: str, done: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process is not None and self._process.poll() is not None:
+                break
+            try:
+                if done():
+                    return
+            except (httpx.TransportError, httpx.HTTPStatusError):
+                pass
+            time.sleep(0.5)
+        end = self.log.read_text(errors="replace")[-6000:]
+        raise RuntimeError(f"not within {_START_SECONDS:g} s: {what}. Its log ends:\n{end}")
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _signal_group(leader: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(leader, number)
+    except ProcessLookupError:
+        pass
+
+
+def _home(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get("AIRFLOW_HOME")
+    except (psutil.Error, OSError):
+        return None

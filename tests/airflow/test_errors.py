@@ -1,0 +1,77 @@
+"""What a run does that cannot succeed: it stops at once, and says what to do."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.airflow.client import Client
+from tests.airflow.conftest import Dashboard
+from tests.airflow.institution import Institution
+
+
+def test_no_right(airflow: Client, institution: Institution, dashboard: Dashboard) -> None:
+    """A permanent error of X-Road ends the task at its first try, and the log says who must do what."""
+    rows = institution.month(dashboard.prefix, "2021-01")
+    dashboard.add_fault(kind="xroad", type="Server.ServerProxy.AccessDenied")
+
+    run_id, state = airflow.load("historical_load", {"start_month": "2021-01", "end_month": "2021-01"})
+
+    assert state == "failed"
+    assert len(airflow.tries("historical_load", run_id, "load_month", 0)) == 1
+    told = airflow.log("historical_load", run_id, "load_month", 0)
+    assert "no access right" in told
+    assert "ask Burocracia Cero / OGTIC" in told
+    assert f"{len(rows)} rows pending" in airflow.log("historical_load", run_id, "reconcile")
+    assert not dashboard.counts()
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "conf"),
+    [
+        ("historical_load", {"start_month": "2021-13"}),
+        ("historical_load", {"start_month": "enero"}),
+        ("historical_load", {"start_month": None}),
+        ("historical_load", {"end_month": "2021-1"}),
+        ("historical_load", {"dry_run": "yes"}),
+        ("daily_send", {"day": "2021-02-30"}),
+        ("daily_send", {"day": ""}),
+        ("daily_send", {"resend": 1}),
+    ],
+)
+def test_refused_at_trigger(airflow: Client, dag_id: str, conf: dict[str, Any]) -> None:
+    """A parameter of the wrong form is refused by the trigger itself."""
+    airflow.ask("POST", f"/dags/{dag_id}/dagRuns", expected=(400,), json={"logical_date": None, "conf": conf})
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "conf", "told"),
+    [
+        ("historical_load", {"star_month": "2021-02"}, "Unknown parameter star_month. This DAG has: start_month, end_month, "),
+        ("historical_load", {"start_month": "2021-03", "end_month": "2021-02"}, "No month to load: from 2021-03 to 2021-02"),
+        ("historical_load", {"start_month": "2000-12"}, "start_month is 2000-12, before 2020-01"),
+        ("historical_load", {"start_month": "2021-02", "end_month": "2099-01"}, "end_month is 2099-01, in the future"),
+        ("daily_send", {"dia": "2021-02-01"}, "Unknown parameter dia. This DAG has: day, dry_run, resend"),
+        ("daily_send", {"day": "{tomorrow}"}, "in the future; today is"),
+    ],
+)
+def test_refused_by_the_run(
+    airflow: Client, institution: Institution, dashboard: Dashboard, dag_id: str, conf: dict[str, Any], told: str
+) -> None:
+    """A parameter that makes no sense fails the first task at its first try, in words; nothing is read or sent."""
+    tomorrow = (datetime.now(institution.zone) + timedelta(days=1)).date()
+    conf = {key: str(value).format(tomorrow=tomorrow) for key, value in conf.items()}
+
+    run_id, state = airflow.load(dag_id, conf)
+
+    assert state == "failed"
+    first = "preflight" if dag_id == "historical_load" else "extract"
+    states = airflow.states(dag_id, run_id)
+    assert states.pop((first, -1)) == "failed"
+    assert states.pop(("reconcile", -1)) == "failed"
+    assert set(states.values()) == {"upstream_failed"}
+    assert len(airflow.tries(dag_id, run_id, first)) == 1
+    assert told in airflow.log(dag_id, run_id, first)
+    assert "Nothing was read or sent" in airflow.log(dag_id, run_id, "reconcile")

@@ -207,7 +207,11 @@ class _Work:
         )
 
     def _post(self, claim: Claim) -> Answer:
-        return self._poster.post(encode(claim.changes), message_id=claim.message_id, issue=str(claim.batch_id))
+        try:
+            return self._poster.post(encode(claim.changes), message_id=claim.message_id, issue=str(claim.batch_id))
+        except Exception as error:  # whatever it is, the other batches in flight are not to be forgotten for it
+            log.exception("batch %d", claim.batch_id)
+            return Answer(Outcome.UNKNOWN, error=f"{type(error).__name__}: {error}")
 
     def _heed(self, claim: Claim, answer: Answer) -> None:
         """Draw the consequences of an outcome that is on record."""

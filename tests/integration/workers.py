@@ -1,0 +1,66 @@
+"""What other processes do in these tests: functions that a spawned interpreter finds by name."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from tablero.contract import StatusChange, encode
+from tablero.database import connect, migrate, schema_version
+from tablero.outbox import intake, queue
+from tablero.packing import pack
+from tablero.windows import Window
+
+from tests.integration.posters import Dashboard
+from tests.integration.samples import NOW, ZONE, change
+
+
+def migrate_outbox(address: str, barrier: Any, results: Any) -> None:
+    """Make the schema at the same moment as others do; tells its version."""
+    engine = connect(address)
+    barrier.wait(60)
+    migrate(engine)
+    results.put(schema_version(engine))
+    engine.dispose()
+
+
+def stage_rows(address: str, barrier: Any, window: dict[str, str], numbers: list[int], size: int, results: Any) -> None:
+    """Stage changes of these requests step by step, as ``staging`` does; tells how many were new."""
+    engine = connect(address)
+    chosen = Window.from_json(window)
+    rows: list[StatusChange] = sorted((change(number) for number in numbers), key=lambda row: row.request_id)
+    barrier.wait(60)
+    extraction = intake.begin(engine, chosen, run_id="run", zone=ZONE, now=NOW)
+    new = 0
+    packs = list(pack(rows, size, by_service=False))
+    for start in range(0, len(packs), 10):
+        new += extraction.stage(packs[start : start + 10])
+    extraction.finish(
+        read=len(rows), new=new, known=len(rows) - new, duplicates=0, excluded=0, rejected={}, now=NOW
+    )
+    engine.dispose()
+    results.put(new)
+
+
+def send_all(address: str, barrier: Any, window: dict[str, str], results: Any) -> None:
+    """Claim and deliver until nothing is left; tells which requests were posted."""
+    engine = connect(address)
+    dashboard = Dashboard()
+    worker = str(uuid4())
+    barrier.wait(60)
+    while taken := queue.claim(
+        engine,
+        [Window.from_json(window)],
+        worker=worker,
+        run_id="run",
+        limit=3,
+        now=NOW,
+        lease=timedelta(seconds=300),
+    ):
+        answers = [
+            (one, dashboard.post(encode(one.changes), message_id=one.message_id, issue=str(one.batch_id))) for one in taken
+        ]
+        queue.record(engine, answers, NOW)
+    engine.dispose()
+    results.put(sorted(dashboard.accepted.elements()))

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Any
+
 from airflow.plugins_manager import AirflowPlugin
 from tablero.deadline import ScheduledDayDeadline
 from tablero.timetable import CivilDayTimetable
 
 
 class TableroPlugin(AirflowPlugin):
-    """Tablero's timetable."""
+    """Tablero's timetable, its deadline, and its page in Airflow's navigation."""
 
     name = "tablero"
     timetables = [CivilDayTimetable]  # noqa: RUF012 Airflow's own form
     deadline_references = [ScheduledDayDeadline]  # noqa: RUF012 as above
+    external_views = [  # noqa: RUF012 as above
+        # Relative: right under any path prefix. On top level, whatever other plugins there are.
+        {"name": "Tablero", "href": "tablero/", "url_route": "tablero", "destination": "nav", "nav_top_level": True}
+    ]
+
+    @cached_property
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """The page. Every process of Airflow loads plugins; only the API server asks for this, and pays for it."""
+        from tablero.page import build
+
+        return [{"app": build(), "url_prefix": "/tablero", "name": "Tablero"}]

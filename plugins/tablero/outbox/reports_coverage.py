@@ -76,9 +76,13 @@ def _months_by_days(connection: Connection) -> dict[str, Rows]:
     return months
 
 
-def staged_by_day(connection: Connection, *, since: date) -> dict[date, int]:
-    """The staged rows of each civil day from ``since`` on, whatever became of them."""
-    query = sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows)).where(batch_day.c.day >= since).group_by(batch_day.c.day)
+def staged_by_day(connection: Connection, first: date, last: date) -> dict[date, int]:
+    """The staged rows of each civil day from ``first`` to ``last``, whatever became of them."""
+    query = (
+        sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows))
+        .where(batch_day.c.day.between(first, last))
+        .group_by(batch_day.c.day)
+    )
     return {day: int(rows) for day, rows in connection.execute(query)}
 
 

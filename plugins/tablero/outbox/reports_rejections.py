@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract import Reason
+from tablero.outbox.reports import looked_at
 from tablero.outbox.schema import batch, operator_action, rejection, requeued, status_change
+from tablero.windows import Window
 
 #: A count stops here: beyond it the page says "more than".
 COUNT_LIMIT = 10_000
@@ -106,12 +108,13 @@ def named(connection: Connection, reason: str, keys: Sequence[str]) -> list[Reje
     return [_to_rejection(reason, row) for row in connection.execute(query)]
 
 
-def extent(connection: Connection, chosen: Filter) -> tuple[datetime, datetime] | None:
-    """The first and the last ``changed_at`` among rejections for one reason; ``None`` if there are none."""
+def windows_with(connection: Connection, chosen: Filter, windows: Iterable[Window]) -> set[str]:
+    """The labels of those windows in which some row is set aside for one reason."""
+    window = looked_at(connection, windows)
     query = (_refused if chosen.reason == _REFUSED else _broken)(chosen)
     column = batch.c.first_change if chosen.reason == _REFUSED else rejection.c.changed_at
-    first, last = connection.execute(query.with_only_columns(sa.func.min(column), sa.func.max(column))).one()
-    return None if first is None else (first, last)
+    inside = query.where(column >= window.c.first, column < window.c.after).correlate(window)
+    return set(connection.scalars(sa.select(window.c.label).where(inside.exists())))
 
 
 def of_request(connection: Connection, request_id: str, *, limit: int) -> list[Rejection]:

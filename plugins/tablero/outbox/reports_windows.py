@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract import StatusChange
-from tablero.outbox.reports import Proof, Reading, Rows
+from tablero.outbox.reports import Proof, Reading
 from tablero.outbox.schema import attempt, batch, extraction, reconciliation, status_change
 from tablero.windows import Window
 
@@ -18,6 +18,8 @@ class Batch(NamedTuple):
     """A batch as the page shows it.
 
     :ivar run_id: the run that read its rows.
+    :ivar kind: of the window that it read, ``month`` or ``day``.
+    :ivar label: of that window.
     :ivar words: the dashboard's, if it refused the row.
     """
 
@@ -32,6 +34,8 @@ class Batch(NamedTuple):
     after_id: int | None
     words: str | None
     run_id: str | None
+    kind: str | None
+    label: str | None
 
 
 class Attempt(NamedTuple):
@@ -58,7 +62,7 @@ class Attempt(NamedTuple):
 
 
 _BATCH = sa.select(
-    *(batch.c[name] for name in Batch._fields if name != "run_id"), extraction.c.run_id.label("run_id")
+    *((extraction if name in ("run_id", "kind", "label") else batch).c[name] for name in Batch._fields)
 ).outerjoin(extraction, extraction.c.id == batch.c.extraction_id)
 
 _ATTEMPT = [attempt.c[name] for name in Attempt._fields]
@@ -143,29 +147,3 @@ def rows_of(connection: Connection, identity: int, *, skip: int, limit: int) -> 
         .limit(limit)
     )
     return [StatusChange._make(row) for row in connection.execute(query)]
-
-
-def staged_in(connection: Connection, window: Window) -> Rows:
-    """The staged rows of a window.
-
-    Counted by batch; only where a batch reaches beyond the window are its rows looked at.
-    """
-    inside = sa.and_(batch.c.first_change >= window.start, batch.c.last_change < window.end)
-    straddling = sa.and_(batch.c.first_change < window.end, batch.c.last_change >= window.start, ~inside)
-    whole = sa.select(batch.c.state, sa.func.sum(batch.c.rows)).where(inside).group_by(batch.c.state)
-    torn = (
-        sa.select(batch.c.state, sa.func.count())
-        .join(status_change, status_change.c.batch_id == batch.c.id)
-        .where(
-            straddling,
-            status_change.c.last_modified_date >= window.start,
-            status_change.c.last_modified_date < window.end,
-        )
-        .group_by(batch.c.state)
-    )
-    counts: dict[str, Any] = dict.fromkeys(Rows._fields, 0)
-    for query in (whole, torn):
-        for state, rows in connection.execute(query):
-            if state in counts:
-                counts[state] += int(rows)
-    return Rows(**counts)

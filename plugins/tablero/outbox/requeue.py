@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from tablero.database import writing
-from tablero.outbox.schema import batch, operator_action, requeued
+from tablero.outbox.reports_rejections import Filter
+from tablero.outbox.schema import batch, operator_action, requeued, status_change
 
 #: Most rows that one action puts back into the queue: it holds the write lock of an SQLite outbox only for a moment.
 MAX_ROWS = 10_000
@@ -24,8 +25,7 @@ def requeue_refused(
     engine: Engine,
     *,
     chosen: Sequence[int] | None,
-    start: datetime | None,
-    end: datetime | None,
+    within: Filter,
     user: str,
     reason: str,
     selection: dict[str, Any],
@@ -35,7 +35,7 @@ def requeue_refused(
 
     A row that is no longer refused, because someone else was quicker, is left as it is.
 
-    :param chosen: batches of refused rows; ``None`` is all of them, up to :data:`MAX_ROWS`, between ``start`` and ``end``.
+    :param chosen: batches of refused rows; ``None`` is all of them that ``within`` lets through, up to :data:`MAX_ROWS`.
     :param user: who asks.
     :param reason: the code of the reason that is kept.
     :param selection: what was asked for, as it is to be kept.
@@ -44,24 +44,27 @@ def requeue_refused(
     refused = sa.select(batch.c.id, batch.c.first_change, batch.c.words).where(sa.text("batch.state = 'refused'"))
     if chosen is not None:
         refused = refused.where(batch.c.id.in_(list(chosen)))
-    if start is not None:
-        refused = refused.where(batch.c.first_change >= start)
-    if end is not None:
-        refused = refused.where(batch.c.first_change < end)
+    if within.start is not None:
+        refused = refused.where(batch.c.first_change >= within.start)
+    if within.end is not None:
+        refused = refused.where(batch.c.first_change < within.end)
+    if within.service_id is not None:
+        of_service = (
+            sa.exists().where(status_change.c.batch_id == batch.c.id).where(status_change.c.service_id == within.service_id)
+        )
+        refused = refused.where(of_service)
     with writing(engine) as connection:
         found = connection.execute(refused.order_by(batch.c.first_change, batch.c.id).limit(MAX_ROWS).with_for_update()).all()
         identity = _insert(connection, done_at=now, user_name=user, reason=reason, selection=selection, rows=len(found))
         if found:
-            ids = [row.id for row in found]
+            kept = [{"action_id": identity, "batch_id": row.id, "words": row.words} for row in found]
+            connection.execute(sa.insert(requeued), kept)
+        for step in range(0, len(found), _STEP):
             connection.execute(
-                sa.insert(requeued), [{"action_id": identity, "batch_id": row.id, "words": row.words} for row in found]
+                sa.update(batch)
+                .where(batch.c.id.in_([row.id for row in found[step : step + _STEP]]))
+                .values(state="pending", words=None, settled_at=None, claimed_by=None, claimed_until=None)
             )
-            for step in range(0, len(ids), _STEP):
-                connection.execute(
-                    sa.update(batch)
-                    .where(batch.c.id.in_(ids[step : step + _STEP]))
-                    .values(state="pending", words=None, settled_at=None, claimed_by=None, claimed_until=None)
-                )
     return identity, [row.first_change for row in found]
 
 

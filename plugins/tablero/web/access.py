@@ -22,6 +22,9 @@ from starlette.datastructures import FormData
 
 HISTORY, DAILY = DAGS = ("historical_load", "daily_send")
 
+#: Why a form was refused, as the detail of the 403.
+CROSS_SITE, FORM_EXPIRED = "cross-site", "form expired"
+
 #: Name of the field of forms which carries the token.
 FIELD = "token"
 
@@ -79,7 +82,7 @@ async def _own_form(request: Request, user: GetUserDep) -> FormData:
     :raises HTTPException: 403 if it does not, 413 if it is too long.
     """
     if not _is_own_origin(request):
-        raise HTTPException(403, "cross-site")
+        raise HTTPException(403, CROSS_SITE)
     length = request.headers.get("content-length", "")
     if not length.isdigit() or int(length) > _MAX_FORM:
         raise HTTPException(413, "form too long")
@@ -87,7 +90,7 @@ async def _own_form(request: Request, user: GetUserDep) -> FormData:
     secret = request.cookies.get(_COOKIE)
     given = form.get(FIELD)
     if not secret or not isinstance(given, str) or not hmac.compare_digest(given.encode(), _token(secret, user).encode()):
-        raise HTTPException(403, "form expired")
+        raise HTTPException(403, FORM_EXPIRED)
     return form
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from urllib.parse import urlencode
 
 from airflow.api_fastapi.app import get_auth_manager
 from fastapi import FastAPI, Request
@@ -31,7 +30,7 @@ from tablero.web import (
     routes_static,
     routes_windows,
 )
-from tablero.web.access import READ
+from tablero.web.access import CROSS_SITE, FORM_EXPIRED, HISTORY, READ
 from tablero.web.page import NotReady, Page, Site, secure
 
 log = logging.getLogger(__name__)
@@ -96,22 +95,14 @@ async def _refuse(request: Request, error: Exception) -> Response:
     """No login, no right, no such page: a page that says so and what to do."""
     assert isinstance(error, HTTPException)
     page = Page(request, None)
-    known = error.status_code if error.status_code in (400, 401, 403, 404, 413) else 400
-    name = "form" if error.detail in ("cross-site", "form expired") else str(known)
-    login = None
-    if known == 401:
-        # Within the frame too: afterwards the login page comes back here.
-        login = get_auth_manager().get_url_login() + "?" + urlencode({"next": str(request.url)})
-    return page.render(
-        "problem.html",
-        status=error.status_code,
-        title=page.texts(f"problem.{name}"),
-        advice=page.texts(f"problem.{name}.advice"),
-        words="",
-        login=login,
-        dag=None,
-        again=page.link("") if known in (403, 404) else None,
-    )
+    if error.status_code == 401:
+        # Within the frame too; afterwards the login comes back here.
+        login = get_auth_manager().get_url_login(next_url=str(request.url))
+        return page.problem(401, "401", login=login)
+    if error.detail in (CROSS_SITE, FORM_EXPIRED):
+        return page.problem(403, "form", again=page.link(""))
+    name = str(error.status_code) if error.status_code in (403, 404) else "400"
+    return page.problem(error.status_code, name, again=page.link(""))
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
@@ -122,40 +113,19 @@ async def _not_found(request: Request, error: Exception) -> Response:
 async def _explain(request: Request, error: Exception) -> Response:
     """The outbox or the settings: a page that says what is wrong and what to do."""
     page = Page(request, None)
-    name = (
-        f"outbox.{error.found.value}"
-        if isinstance(error, NotReady)
-        else "settings"
-        if isinstance(error, SettingsError)
-        else "outbox.away"
-        if isinstance(error, OutboxUnavailable)
-        else "outbox.missing"
-    )
     log.warning("The page cannot be shown: %s", error)
-    return page.render(
-        "problem.html",
-        status=503,
-        title=page.texts(f"problem.{name}"),
-        advice=page.texts(f"problem.{name}.advice"),
-        words="" if isinstance(error, NotReady) else str(error),
-        login=None,
-        dag="historical_load" if isinstance(error, NotReady) else None,
-        again=page.same() if request.method == "GET" else page.link(""),
-    )
+    again = page.same() if request.method == "GET" else page.link("")
+    if isinstance(error, NotReady):
+        return page.problem(503, f"outbox.{error.found.value}", dag=HISTORY, again=again)
+    if isinstance(error, SettingsError):
+        return page.problem(503, "settings", words=str(error), again=again)
+    name = "outbox.away" if isinstance(error, OutboxUnavailable) else "outbox.missing"
+    return page.problem(503, name, words=str(error), again=again)
 
 
 async def _apologise(request: Request, error: Exception) -> Response:
     """A fault of ours; the traceback is in the server's log."""
     page = Page(request, None)
-    response = page.render(
-        "problem.html",
-        status=500,
-        title=page.texts("problem.500"),
-        advice=page.texts("problem.500.advice"),
-        words="",
-        login=None,
-        dag=None,
-        again=page.link(""),
-    )
+    response = page.problem(500, "500", again=page.link(""))
     secure(response.headers)
     return response

@@ -99,16 +99,18 @@ class Cell:
 class Facts:
     """What the outbox knows.
 
+    :ivar span: the first and the last of the days that are shown as days.
     :ivar months: rows staged, by label of month.
-    :ivar days: rows staged, by civil day; before the calendar begins only those that are pending.
+    :ivar days: rows staged, by civil day; of those not in ``span`` only what is pending.
     :ivar moving: days of which a batch is being posted.
     :ivar readings: the last finished one of each window.
     :ivar unfinished: start and end of the windows that the runs at work are reading.
     :ivar proofs: the last one of each window.
     :ivar running: the runs at work.
-    :ivar rejected: rows that break the contract, by label of month, and for the days of the calendar 1 if there are any.
+    :ivar rejected: rows that break the contract, by label of month; by day of ``span`` 1 if there are any.
     """
 
+    span: tuple[date, date]
     months: Mapping[str, Rows] = field(default_factory=dict)
     days: Mapping[date, Rows] = field(default_factory=dict)
     moving: Collection[date] = ()
@@ -152,69 +154,88 @@ class Coverage:
         return [month for month in self.months if month.state in states]
 
 
-def gather(connection: Connection, settings: Settings, now: datetime, running: Collection[str]) -> Facts:
+def gather(
+    connection: Connection,
+    settings: Settings,
+    now: datetime,
+    running: Collection[str],
+    *,
+    span: tuple[date, date] | None = None,
+) -> Facts:
     """Ask the outbox.
 
     :param running: the runs at work.
+    :param span: the days that are to be shown as days; by default those of the last :data:`CALENDAR_MONTHS`.
     """
     zone, today = settings.timezone, local_day(now, settings.timezone)
-    months = [_month_window(month, zone) for month in months_between(settings.earliest, today)]
-    calendar = [day_window(day, zone) for day in _days(calendar_start(today), today)]
+    first, last = span or (max(calendar_start(today), settings.earliest), today)
+    months = [window_of(f"{month:%Y-%m}", zone) for month in months_between(settings.earliest, today)]
+    days = [day_window(day, zone) for day in _days(first, last)]
     return Facts(
+        span=(first, last),
         months=reports_coverage.rows_by_month(connection, months),
-        days=_rows_of_days(connection, calendar, calendar_start(today)),
+        days=_rows_of_days(connection, days),
         moving=reports_coverage.days_on_their_way(connection, now),
         readings=reports_coverage.last_readings(connection),
         unfinished=reports_coverage.unfinished_windows(connection, running) if running else (),
         proofs=reports_coverage.last_proofs(connection),
         running=running,
         rejected={
-            **dict.fromkeys(reports_coverage.with_rejections(connection, calendar), 1),
+            **dict.fromkeys(reports_coverage.with_rejections(connection, days), 1),
             **reports_coverage.count_rejections(connection, months),
         },
     )
 
 
-def _rows_of_days(connection: Connection, calendar: Sequence[Window], since: date) -> dict[date, Rows]:
-    staged = reports_coverage.staged_by_day(connection, since=since)
+def _rows_of_days(connection: Connection, days: Sequence[Window]) -> dict[date, Rows]:
+    first, last = (date.fromisoformat(days[end].label) for end in (0, -1))
+    staged = reports_coverage.staged_by_day(connection, first, last)
     pending = reports_coverage.pending_by_day(connection)
-    refused = {date.fromisoformat(label): rows for label, rows in reports_coverage.refused_in(connection, calendar).items()}
-    days = {}
+    refused = {date.fromisoformat(label): rows for label, rows in reports_coverage.refused_in(connection, days).items()}
+    found = {}
     for day in staged.keys() | pending.keys():
         waiting, bad = pending.get(day, 0), refused.get(day, 0)
-        days[day] = Rows(max(0, staged.get(day, 0) - waiting - bad), waiting, bad)
-    return days
+        found[day] = Rows(max(0, staged.get(day, 0) - waiting - bad), waiting, bad)
+    return found
 
 
 def survey(facts: Facts, settings: Settings, now: datetime) -> Coverage:
-    """Judge every month from ``earliest`` to now, and the days of the last :data:`CALENDAR_MONTHS`."""
+    """Judge every month from ``earliest`` to now, and the days of ``facts.span``."""
     today = local_day(now, settings.timezone)
     start = settings.earliest.replace(day=1)
     judgements = _judge_days(facts, settings, start, today, now)
-    months = []
-    for month in months_between(start, today):
-        label = f"{month:%Y-%m}"
-        days = [day for day in _days(month, _last_day(month)) if settings.earliest <= day <= today]
-        rows = facts.months.get(label, Rows())
-        rejected = facts.rejected.get(label, 0)
-        judgement = _fold({judgements[day] for day in days}, rows, rejected)
-        months.append(Cell(label, month, judgement, rows, rejected))
-    calendar = {
-        day: Cell(
-            day.isoformat(),
-            day,
-            judgements[day],
-            facts.days.get(day, Rows()),
-            facts.rejected.get(day.isoformat(), 0),
-        )
-        for day in _days(max(calendar_start(today), settings.earliest), today)
-    }
-    return Coverage(months, calendar, _totals(facts), ever_read=bool(facts.readings or facts.months))
+    return Coverage(
+        [_month(facts, judgements, settings, month, today) for month in months_between(start, today)],
+        _cells(facts, judgements, today),
+        _totals(facts),
+        ever_read=bool(facts.readings or facts.months),
+    )
 
 
-def judge_day(facts: Facts, settings: Settings, day: date, now: datetime) -> Judgement:
-    """Judge one day."""
-    return _judge_days(facts, settings, day, day, now)[day]
+def survey_window(facts: Facts, settings: Settings, now: datetime) -> tuple[Cell, dict[date, Cell]]:
+    """Judge the days of ``facts.span``, and the month or the day that they are."""
+    first, last = facts.span
+    today = local_day(now, settings.timezone)
+    judgements = _judge_days(facts, settings, first, min(last, today), now)
+    days = _cells(facts, judgements, today)
+    return (days[first] if first == last else _month(facts, judgements, settings, first, today)), days
+
+
+def _cells(facts: Facts, judgements: Mapping[date, Judgement], today: date) -> dict[date, Cell]:
+    first, last = facts.span
+    nothing = Rows()
+    cells = {}
+    for day in _days(first, min(last, today)):
+        label = day.isoformat()
+        cells[day] = Cell(label, day, judgements[day], facts.days.get(day, nothing), facts.rejected.get(label, 0))
+    return cells
+
+
+def _month(facts: Facts, judgements: Mapping[date, Judgement], settings: Settings, month: date, today: date) -> Cell:
+    label = f"{month:%Y-%m}"
+    rows, rejected = facts.months.get(label, Rows()), facts.rejected.get(label, 0)
+    days = {judgements[day] for day in _days(max(month, settings.earliest), min(_last_day(month), today))}
+    return Cell(label, month, _fold(days, rows, rejected), rows, rejected)
 
 
 def months_between(first: date, last: date) -> list[date]:
@@ -238,12 +259,9 @@ def window_of(label: str, zone: tzinfo) -> Window:
     :raises ValueError: it is neither.
     """
     if len(label) == len("YYYY-MM"):
-        return _month_window(date.fromisoformat(f"{label}-01"), zone)
+        first = date.fromisoformat(f"{label}-01")
+        return Window("month", label, first_instant(first, zone), first_instant(_last_day(first) + _DAY, zone))
     return day_window(date.fromisoformat(label), zone)
-
-
-def _month_window(month: date, zone: tzinfo) -> Window:
-    return Window("month", f"{month:%Y-%m}", first_instant(month, zone), first_instant(_last_day(month) + _DAY, zone))
 
 
 def _last_day(month: date) -> date:

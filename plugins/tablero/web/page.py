@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
@@ -18,15 +18,16 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy.engine import Connection, Engine
+from starlette.datastructures import MutableHeaders
 from tablero.contract import STATUSES, Reason
 from tablero.errors import SetupError
 from tablero.outbox.reports import Readiness, readiness, snapshot
 from tablero.settings import Settings
-from tablero.windows import local_day
 from tablero.web import access
 from tablero.web.evidence import Shelf
 from tablero.web.formats import Formats
 from tablero.web.language import LANGUAGES, Texts, choose, texts
+from tablero.windows import local_day
 
 _HERE = Path(__file__).parent
 
@@ -131,9 +132,29 @@ class Page:
         with snapshot(engine, seconds=seconds) as connection:
             yield connection
 
+    def require_outbox(self) -> None:
+        """Raise what :meth:`outbox` would, for what is sent in pieces: once a file has begun it is too late for a page."""
+        with self.outbox():
+            pass
+
     def render(self, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
-        """The page as HTML."""
-        zone = self._settings.timezone if self._settings is not None else timezone.utc
+        """The page as HTML.
+
+        :raises SettingsError: one is wrong.
+        """
+        zone = self.settings.timezone
+        return self._html(template, status, {"zone_name": zone.name, **context})
+
+    def problem(self, status: int, name: str, **context: Any) -> HTMLResponse:
+        """A page that says what is wrong and what to do. Needs neither settings nor outbox nor login.
+
+        :param name: of its texts.
+        """
+        defaults = {"words": "", "login": None, "dag": None, "again": None, "zone_name": "UTC"}
+        texts = {"title": self.texts(f"problem.{name}"), "advice": self.texts(f"problem.{name}.advice")}
+        return self._html("problem.html", status, defaults | texts | context)
+
+    def _html(self, template: str, status: int, context: dict[str, Any]) -> HTMLResponse:
         token, secret = access.form_token(self.request, self.user) if self.user is not None else ("", None)
         nonce = secrets.token_urlsafe(16)
         text = (
@@ -149,21 +170,26 @@ class Page:
                 other_language=next(language for language in LANGUAGES if language != self.texts.language),
                 query=dict(self.request.query_params),
                 token=token,
+                token_field=access.FIELD,
                 nonce=nonce,
-                zone=zone,
-                statuses=STATUSES,
                 **context,
             )
         )
         response = HTMLResponse(text, status)
         response.headers["Content-Security-Policy"] = policy(nonce)
         root = self.request.scope.get("root_path", "") or "/"
-        secure = self.request.url.scheme == "https"
+        encrypted = self.request.url.scheme == "https"
         if secret is not None:
-            access.keep_secret(response, secret, path=root, secure=secure)
+            access.keep_secret(response, secret, path=root, secure=encrypted)
         if self._language_asked is not None:
             response.set_cookie(
-                _LANGUAGE_COOKIE, self._language_asked, max_age=_YEAR, path=root, httponly=True, samesite="lax", secure=secure
+                _LANGUAGE_COOKIE,
+                self._language_asked,
+                max_age=_YEAR,
+                path=root,
+                httponly=True,
+                samesite="lax",
+                secure=encrypted,
             )
         return response
 
@@ -191,7 +217,7 @@ class Page:
 
     @property
     def formats(self) -> Formats:
-        """How values are written."""
+        """How values are written; instants in UTC as long as no one has asked for the settings."""
         return Formats(self.texts, self._settings.timezone if self._settings is not None else timezone.utc)
 
 
@@ -207,7 +233,7 @@ def policy(nonce: str | None = None) -> str:
     )
 
 
-def secure(headers: MutableMapping[str, str]) -> None:
+def secure(headers: MutableHeaders) -> None:
     """Add the headers that every answer of the application carries."""
     for name, value in {
         "Content-Security-Policy": policy(),

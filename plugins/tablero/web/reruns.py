@@ -24,15 +24,22 @@ class Rerun(NamedTuple):
     conf: dict[str, str]
 
 
-def plan(days: Iterable[date]) -> list[Rerun]:
-    """The runs that read and send all of ``days`` again: as few rows as can be, and never many runs.
+def plan_days(days: Iterable[date]) -> list[Rerun]:
+    """The runs that read and send these days again: as few rows as can be, and never many runs.
 
     Reading more than was asked for does no harm, only what is missing is sent.
     """
     chosen = sorted(set(days))
     if len(chosen) <= MAX_DAYS:
         return [Rerun("daily_send", {"day": day.isoformat()}) for day in chosen]
-    months = sorted({day.replace(day=1) for day in chosen})
+    return plan_months(chosen)
+
+
+def plan_months(days: Iterable[date]) -> list[Rerun]:
+    """The runs that read and send the months of these days again."""
+    months = sorted({day.replace(day=1) for day in days})
+    if not months:
+        return []
     stretches = _stretches(months)
     if len(stretches) > MAX_STRETCHES:
         stretches = [(months[0], months[-1])]

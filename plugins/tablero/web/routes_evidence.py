@@ -56,8 +56,7 @@ def as_csv(page: PageDep, runs: RunsDep, label: str) -> Response:
 def as_rows(page: PageDep, label: str) -> Response:
     """The delivered rows themselves: the digest of the document is that of this file."""
     window = _month(page, label)
-    with page.outbox():
-        pass  # whether there is an outbox is told by a page, not within a file
+    page.require_outbox()
 
     def pieces() -> Any:
         with page.outbox(seconds=DOCUMENT_SECONDS) as connection:

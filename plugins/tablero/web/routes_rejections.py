@@ -57,8 +57,7 @@ def show_rejections(page: PageDep, reason: str = "", service: str = "", month: s
 def download_rejections(page: PageDep, reason: str = "", service: str = "", month: str = "") -> Response:
     """The same as a file for spreadsheets."""
     chosen = read_filter(page, reason, service, month)
-    with page.outbox():
-        pass  # whether there is an outbox is told by a page, not within a file
+    page.require_outbox()
 
     def lines() -> Any:
         with page.outbox(seconds=DOCUMENT_SECONDS) as connection:

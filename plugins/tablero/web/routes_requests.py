@@ -22,8 +22,6 @@ def show_request(
     skip: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> Response:
     """All status changes of a request, each with what became of it."""
-    # Read the settings first: the page says in which zone its times are, whatever it shows.
-    _ = page.settings
     # As the contract reads ids: blanks around them do not count.
     asked = id.replace("\x00", "").strip()[:MAX_ID_LENGTH]
     if not asked:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import RedirectResponse, Response
@@ -14,9 +14,9 @@ from tablero.outbox import reports_rejections, requeue
 from tablero.outbox.reports_rejections import COUNT_LIMIT, Filter, Rejection
 from tablero.web.access import WRITE, FormDep
 from tablero.web.airflow_runs import CannotStart, Runs, RunsDep
-from tablero.web.coverage import months_between
+from tablero.web.coverage import months_between, window_of
 from tablero.web.page import Page, PageDep
-from tablero.web.reruns import Rerun, plan
+from tablero.web.reruns import Rerun, plan_days, plan_months
 from tablero.web.routes_rejections import read_filter
 from tablero.windows import local_day
 
@@ -61,7 +61,7 @@ def review(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
     choice = _read(page, form)
     with page.outbox() as connection:
         rows, count = _rows(connection, choice)
-        reruns = plan(_days(connection, page, choice, rows))
+        reruns = _plan(connection, page, choice, rows)
     return page.render(
         "review.html",
         reason=choice.chosen.reason,
@@ -85,19 +85,17 @@ def do(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
     assert page.user is not None  # WRITE lets nobody else pass
     choice = _read(page, form)
     engine = page.site.outbox()
-    kept = {"user": page.user.get_name(), "reason": choice.chosen.reason or "", "selection": choice.selection()}
+    kept: dict[str, Any] = {"user": page.user.get_name(), "reason": choice.chosen.reason or "", "selection": choice.selection()}
+    with page.outbox() as connection:
+        rows, count = _rows(connection, choice)
+        reruns = _plan(connection, page, choice, rows)
     if choice.refused:
-        with page.outbox():
-            pass  # only an outbox of the right schema is written to
-        keys = None if choice.keys is None else [int(key) for key in choice.keys if key.isdigit()]
+        keys = None if choice.keys is None else [int(row.key) for row in rows]
         identity, instants = requeue.requeue_refused(engine, chosen=keys, within=choice.chosen, now=page.now, **kept)
-        days = [local_day(instant, page.settings.timezone) for instant in instants]
+        reruns = plan_days(local_day(instant, page.settings.timezone) for instant in instants)
     else:
-        with page.outbox() as connection:
-            rows, count = _rows(connection, choice)
-            days = _days(connection, page, choice, rows)
         identity = requeue.keep_action(engine, rows=count, now=page.now, **kept)
-    started, problem = _start(runs, plan(days), page)
+    started, problem = _start(runs, reruns, page)
     requeue.keep_runs(engine, identity, started, problem)
     return RedirectResponse(page.link(f"actions/{identity}"), status_code=303)
 
@@ -105,7 +103,6 @@ def do(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
 @router.get("/actions")
 def show_actions(page: PageDep) -> Response:
     """Who asked for what, and when."""
-    _ = page.settings
     with page.outbox() as connection:
         return page.render("actions.html", actions=reports_rejections.actions(connection, limit=_LISTED))
 
@@ -113,7 +110,6 @@ def show_actions(page: PageDep) -> Response:
 @router.get("/actions/{identity}")
 def show_action(page: PageDep, runs: RunsDep, identity: int) -> Response:
     """One of them, and the runs that were started for it."""
-    _ = page.settings
     with page.outbox() as connection:
         action = reports_rejections.action_of(connection, identity) if 0 < identity < 2**62 else None
     if action is None:
@@ -145,16 +141,14 @@ def _rows(connection: Connection, choice: _Choice) -> tuple[list[Rejection], int
     return reports_rejections.page_of(connection, choice.chosen, before=None, limit=_SAMPLES), count
 
 
-def _days(connection: Connection, page: Page, choice: _Choice, rows: list[Rejection]) -> list[date]:
-    """The days in which the rows lie: exactly of chosen ones; of a whole reason, a day of each month from first to last."""
-    zone = page.settings.timezone
+def _plan(connection: Connection, page: Page, choice: _Choice, rows: list[Rejection]) -> list[Rerun]:
+    """The runs that bring the rows in: those of the days of chosen ones, or of all months that hold such a row."""
+    settings = page.settings
     if choice.keys is not None:
-        return [local_day(row.changed_at, zone) for row in rows]
-    ends = reports_rejections.extent(connection, choice.chosen)
-    if ends is None:
-        return []
-    first, last = (local_day(end, zone) for end in ends)
-    return [first] if first == last else [first, *months_between(first, last)[1:], last]
+        return plan_days(local_day(row.changed_at, settings.timezone) for row in rows)
+    months = [window_of(f"{month:%Y-%m}", settings.timezone) for month in months_between(settings.earliest, page.today)]
+    found = reports_rejections.windows_with(connection, choice.chosen, months)
+    return plan_months(date.fromisoformat(f"{label}-01") for label in found)
 
 
 def _start(runs: Runs, reruns: list[Rerun], page: Page) -> tuple[list[dict[str, str]], str | None]:

@@ -11,6 +11,9 @@ from tablero.web.page import STATIC
 
 router = APIRouter()
 
+#: By the browser, for good: the address of a file changes with its content.
+_KEPT = "private, max-age=31536000, immutable"
+
 _KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 
 
@@ -26,7 +29,7 @@ def send_file(name: str) -> Response:
     )
 
 
-@router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+@router.api_route("/{path:path}", methods=["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"])
 def nothing_here(path: str) -> Response:
     """Any other address: 404, for those who are logged in."""
     raise HTTPException(404)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from tablero.outbox import reports_rejections, reports_windows
 from tablero.outbox.reports_coverage import count_rejections
 from tablero.web import coverage
 from tablero.web.airflow_runs import RunsDep
-from tablero.web.coverage import Cell, window_of
+from tablero.web.coverage import window_of
 from tablero.web.page import PageDep
 from tablero.web.routes_coverage import explain, weeks_of
 from tablero.windows import Window, local_day
@@ -37,9 +38,7 @@ def show_window(
     chosen = state if state in _STATES else None
     running = {run.run_id for run in runs.at_work()}
     with page.outbox() as connection:
-        facts = coverage.gather(connection, settings, page.now, running, days=(first, last))
-        cells = coverage.judge(facts, settings, first, min(last, today), page.now)
-        staged = reports_windows.staged_in(connection, window)
+        facts = coverage.gather(connection, settings, page.now, running, span=(first, last))
         rejected = count_rejections(connection, [window]).get(label, 0)
         readings = reports_windows.readings_of(connection, window, limit=_LISTED)
         proofs = reports_windows.proofs_of(connection, window, limit=_LISTED)
@@ -48,8 +47,8 @@ def show_window(
         batches = batches[:_BATCHES]
         attempts = reports_windows.last_attempts(connection, [batch.id for batch in batches], each=_ATTEMPTS_EACH)
     month = window.kind == "month"
-    cell = coverage.month_of(facts, cells, first) if month else cells[first]
-    cell = Cell(label, first, cell.judgement, staged, rejected)
+    judged, days = coverage.survey_window(facts, settings, page.now)
+    cell = replace(judged, rejected=rejected)
     before, following = _neighbours(first, month=month)
     formats = page.formats
     return page.render(
@@ -57,14 +56,14 @@ def show_window(
         name=formats.month(first) if month else formats.long_day(first),
         cell=cell,
         why=lambda shown: explain(page, shown),
-        month=None if month else cells[first]._month(),
-        weeks=weeks_of(first, cells) if month else [],
+        upper=None if month else first.replace(day=1),
+        weeks=weeks_of(first, days) if month else [],
         whole_month=month,
         before=before[0] if before[1] >= settings.earliest.replace(day=1) else None,
         before_name=formats.month(before[1]) if month else formats.day(before[1]),
         after=following[0] if following[1] <= today else None,
         after_name=formats.month(following[1]) if month else formats.day(following[1]),
-        staged=staged,
+        staged=cell.rows,
         rejected=cell.set_aside,
         rejected_link=page.link("rejections", month=label[:7]),
         proof=next((proof for proof in proofs if proof.label == label), None),

@@ -11,7 +11,7 @@ revision = "0002"
 down_revision = "0001"
 
 _REFUSED = sa.text("state = 'refused'")
-_OPEN = {"sqlite_where": sa.text("resolved = 0"), "postgresql_where": sa.text("NOT resolved")}
+_OPEN_SQLITE, _OPEN_POSTGRESQL = sa.text("resolved = 0"), sa.text("NOT resolved")
 
 
 def upgrade() -> None:
@@ -40,7 +40,10 @@ def upgrade() -> None:
     op.create_index("batch_settled", "batch", ["settled_at"], postgresql_include=["rows", "state"])
     op.create_index("batch_parent", "batch", ["parent_id"])
     op.create_index("attempt_run", "attempt", ["run_id"])
-    op.create_index("rejection_open", "rejection", ["changed_at", "digest"], **_OPEN)
-    op.create_index("rejection_open_reason", "rejection", ["reason", "changed_at", "digest"], **_OPEN)
-    op.create_index("rejection_open_service", "rejection", ["service_id", "changed_at", "digest"], **_OPEN)
+    for name, columns in (
+        ("rejection_open", ["changed_at", "digest"]),
+        ("rejection_open_reason", ["reason", "changed_at", "digest"]),
+        ("rejection_open_service", ["service_id", "changed_at", "digest"]),
+    ):
+        op.create_index(name, "rejection", columns, sqlite_where=_OPEN_SQLITE, postgresql_where=_OPEN_POSTGRESQL)
     op.create_index("rejection_request", "rejection", ["request_id"])

@@ -1,0 +1,56 @@
+"""Brings the page together with Airflow's configuration: its settings, its outbox, its clock."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tablero import configuration
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from sqlalchemy.engine import Engine
+
+#: Seconds after which the connection ``tablero_outbox`` is looked up again, in case someone changed it.
+_LOOK_AGAIN = 30.0
+
+
+class PageOutbox:
+    """The engine of the outbox for the page: one for the process, never one for each request. Makes and migrates nothing."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._url: Any = None
+        self._engine: Engine | None = None
+        self._looked_at = 0.0
+
+    def __call__(self) -> Engine:
+        """The engine.
+
+        :raises NotReady: its SQLite file does not exist yet.
+        :raises SetupError: the connection is missing parts or of the wrong type.
+        """
+        from tablero.database import connect
+        from tablero.outbox.reports import Readiness
+        from tablero.web.page import NotReady
+
+        with self._lock:
+            if self._engine is None or time.monotonic() - self._looked_at > _LOOK_AGAIN:
+                url = configuration._outbox_url()
+                if self._engine is None or url != self._url:
+                    self._engine, self._url = connect(url), url
+                self._looked_at = time.monotonic()
+            engine = self._engine
+        # SQLite would make an empty file where there is none.
+        if engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file():
+            raise NotReady(Readiness.EMPTY)
+        return engine
+
+
+def build() -> FastAPI:
+    """The application for Airflow's API server."""
+    from tablero.web.app import build_app
+
+    return build_app(PageOutbox(), configuration.read_settings, configuration.clock)

@@ -115,6 +115,7 @@ class _Work:
         self._concurrency = settings.concurrency
         self._throttle = Throttle(settings.concurrency)
         self._lease = timedelta(seconds=settings.connect_timeout + settings.read_timeout + _LEASE_MARGIN)
+        self._renewed = clock()
         self._accepted = False
         self._suspects: list[tuple[Claim, Answer]] = []
         self._named: set[int] = set()
@@ -155,11 +156,16 @@ class _Work:
                 queue.record(self._engine, answers, self._clock())
             for future in done:
                 del flying[future]
-            if flying:
-                queue.renew(self._engine, flying.values(), worker=self._worker, until=self._clock() + self._lease)
+            self._renew(flying.values())
             for claim, answer in answers:
                 self._throttle.heed(answer, len(flying))
                 self._heed(claim, answer)
+
+    def _renew(self, claims: Collection[Claim]) -> None:
+        now = self._clock()
+        if claims and now >= self._renewed + self._lease / 3:
+            queue.renew(self._engine, claims, worker=self._worker, until=now + self._lease)
+            self._renewed = now
 
     def conclude(self) -> None:
         """Raise what is left to say."""

@@ -189,9 +189,7 @@ class Source:
         """The window in the type of the column, which a look at one value tells."""
         if self._kind is None:
             column = self._view.c.last_modified_date
-            first = connection.execution_options(stream_results=True).execute(sa.select(column).where(column.is_not(None)).limit(1))
-            value = first.scalar()
-            first.close()
+            value = connection.scalar(sa.select(column).where(column.is_not(None)).limit(1))
             self._kind = str if value is None else _Aware if getattr(value, "tzinfo", None) else type(value)
             if not issubclass(self._kind, (str, date, _Aware)):
                 raise SetupError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -105,27 +105,31 @@ def record(engine: Engine, answers: Sequence[tuple[Claim, Answer]], now: datetim
     An acknowledgement counts whoever holds the lease by now: the dashboard has the rows.
     """
     with writing(engine) as connection:
-        for claimed, answer in answers:
-            connection.execute(
-                sa.update(attempt)
-                .where(attempt.c.id == claimed.attempt_id)
-                .values(
-                    outcome=answer.outcome.value,
-                    seconds=answer.seconds,
-                    http_status=answer.status,
-                    error=answer.error[:1000] or None,
-                    message=answer.message[:500] or None,
-                    xroad_request_id=answer.xroad_request_id,
-                    xroad_error=answer.xroad_error,
-                    xroad_detail=answer.xroad_detail,
+        connection.execute(_END_ATTEMPT, [_ending(claimed, answer) for claimed, answer in answers])
+        delivered = [claimed.batch_id for claimed, answer in answers if answer.outcome is Outcome.DELIVERED]
+        others = [claimed.batch_id for claimed, answer in answers if answer.outcome is not Outcome.DELIVERED]
+        for ids, values in ((delivered, {"state": "delivered", "settled_at": now}), (others, {})):
+            if ids:
+                connection.execute(
+                    sa.update(batch).where(batch.c.id.in_(ids), batch.c.state == "pending").values(claimed_until=None, **values)
                 )
-            )
-            done = {"state": "delivered", "settled_at": now} if answer.outcome is Outcome.DELIVERED else {}
-            connection.execute(
-                sa.update(batch)
-                .where(batch.c.id == claimed.batch_id, batch.c.state == "pending")
-                .values(claimed_until=None, **done)
-            )
+
+
+_END_ATTEMPT = sa.update(attempt).where(attempt.c.id == sa.bindparam("attempt_id"))
+
+
+def _ending(claimed: Claim, answer: Answer) -> dict[str, Any]:
+    return {
+        "attempt_id": claimed.attempt_id,
+        "outcome": answer.outcome.value,
+        "seconds": answer.seconds,
+        "http_status": answer.status,
+        "error": answer.error[:1000] or None,
+        "message": answer.message[:500] or None,
+        "xroad_request_id": answer.xroad_request_id,
+        "xroad_error": answer.xroad_error,
+        "xroad_detail": answer.xroad_detail,
+    }
 
 
 def split(engine: Engine, claimed: Claim, cuts: Sequence[int], *, zone: tzinfo) -> list[int]:

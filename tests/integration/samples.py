@@ -115,7 +115,7 @@ def states(engine: Engine) -> dict[str, int]:
         .group_by(batch.c.state)
     )
     with engine.connect() as connection:
-        return {state: rows for state, rows in connection.execute(query)}
+        return dict(connection.execute(query).tuples().all())
 
 
 def attempts(engine: Engine) -> list[Any]:

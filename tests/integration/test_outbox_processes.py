@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -67,7 +68,7 @@ def test_two_workers_deliver_each_batch_once(outbox: Engine) -> None:
     extraction_rows = list(range(400))
     at_once(1, workers.stage_rows, text(outbox.url), FEBRUARY.to_json(), [extraction_rows], 5)
     found = at_once(3, workers.send_all, text(outbox.url), FEBRUARY.to_json())
-    posted = sorted(sum(found, []))
+    posted = sorted(chain.from_iterable(found))
     assert posted == sorted(change(number).request_id for number in range(400))
     assert states(outbox) == {"delivered": 400}
     assert {row.state for row in all_batches(outbox)} == {"delivered"}

@@ -33,9 +33,7 @@ LEASE = timedelta(seconds=100)
 
 
 def claim(engine: Engine, worker: str = "one", *windows: Window, limit: int = 10, at: timedelta = timedelta()) -> list[Claim]:
-    return queue.claim(
-        engine, windows or [FEBRUARY], worker=worker, run_id="run", limit=limit, now=NOW + at, lease=LEASE
-    )
+    return queue.claim(engine, windows or [FEBRUARY], worker=worker, run_id="run", limit=limit, now=NOW + at, lease=LEASE)
 
 
 def record(engine: Engine, *answers: tuple[Claim, Answer]) -> None:

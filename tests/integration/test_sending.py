@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter
 from datetime import timedelta
 from math import log2
@@ -12,7 +14,7 @@ from sqlalchemy.engine import Engine
 from tablero.attempt import Answer, Outcome
 from tablero.errors import DashboardError, DashboardUnavailable, WindowBusy
 from tablero.outbox import queue
-from tablero.sending import GIVE_UP_AFTER, REFUSES_EVERYTHING_AFTER, Delivery, send
+from tablero.sending import GIVE_UP_AFTER, Delivery, send
 from tablero.windows import Window
 
 from tests.integration.posters import (
@@ -194,7 +196,9 @@ def test_too_large_is_split_down_to_what_passes(outbox: Engine) -> None:
 def test_halving_keeps_requests_whole_where_it_can(outbox: Engine) -> None:
     """All changes of a request stay in one call unless it alone is refused."""
     rows = [
-        change(number, status=status, at=FEBRUARY.start + timedelta(hours=status)) for number in range(50) for status in (1, 2, 7)
+        change(number, status=status, at=FEBRUARY.start + timedelta(hours=status))
+        for number in range(50)
+        for status in (1, 2, 7)
     ]
     stage(outbox, rows)
     dashboard = Dashboard(refusing(names([30])))
@@ -314,10 +318,7 @@ def test_a_client_that_breaks_does_not_lose_what_others_brought(outbox: Engine) 
 
 def test_no_more_calls_in_flight_than_allowed(outbox: Engine) -> None:
     """``concurrency`` is the most, however prompt the answers."""
-    import threading
-    import time
-
-    stage(outbox, changes(40), size=1)
+    stage(outbox, changes(20), size=1)
     lock = threading.Lock()
     now = most = 0
 
@@ -327,7 +328,7 @@ def test_no_more_calls_in_flight_than_allowed(outbox: Engine) -> None:
             with lock:
                 now += 1
                 most = max(most, now)
-            time.sleep(0.01)
+            time.sleep(0.1)
             answer = super().post(body, message_id=message_id, issue=issue)
             with lock:
                 now -= 1

@@ -110,12 +110,12 @@ def staged(engine: Engine) -> set[StatusChange]:
 def states(engine: Engine) -> dict[str, int]:
     """Rows by the state of their batch."""
     query = (
-        sa.select(batch.c.state, sa.func.count())
+        sa.select(batch.c.state, sa.func.count().label("rows"))
         .join(status_change, status_change.c.batch_id == batch.c.id)
         .group_by(batch.c.state)
     )
     with engine.connect() as connection:
-        return dict(connection.execute(query).tuples().all())
+        return {row.state: row.rows for row in connection.execute(query)}
 
 
 def attempts(engine: Engine) -> list[Any]:

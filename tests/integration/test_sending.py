@@ -301,19 +301,19 @@ def test_a_window_held_by_another_worker_is_busy(outbox: Engine) -> None:
 
 
 def test_a_client_that_breaks_does_not_lose_what_others_brought(outbox: Engine) -> None:
-    """If posting one batch raises, acknowledgements of calls in flight beside it are recorded all the same."""
+    """If posting one batch raises, its outcome is unknown, and acknowledgements beside it are recorded all the same."""
     stage(outbox, changes(30), size=1)
     (broken,) = names([20])
 
     def decide(entries: list[Entry]) -> Answer:
         if entries[0]["request_id"] == broken:
-            raise RuntimeError("a bug in the client")
+            raise RuntimeError("a bug\x00in the client")
         return DELIVERED
 
-    dashboard = Dashboard(decide)
-    with pytest.raises(RuntimeError):
-        deliver(outbox, dashboard)
-    assert states(outbox)["delivered"] == dashboard.accepted.total()
+    with pytest.raises(DashboardUnavailable, match="RuntimeError: a bug in the client"):
+        deliver(outbox, Dashboard(decide))
+    assert states(outbox) == {"delivered": 29, "pending": 1}
+    assert [row.outcome for row in attempts(outbox) if row.outcome != "delivered"] == ["unknown"]
 
 
 def test_no_more_calls_in_flight_than_allowed(outbox: Engine) -> None:

@@ -92,6 +92,9 @@ def test_text_with_and_without_offset_in_one_column(source_engine: Engine) -> No
     assert by_window(source(source_engine), MONTHS) == {"2020-01": {"0", "3", "4"}, "2020-02": {"1", "2", "5"}}
 
 
+NO_DATES = ["2020-02-30", "2020-02-30 10:00:00", "2020-02-1", "2020-02-15 25:00", "2020-02-15T10:00:00+99"]
+
+
 @pytest.mark.parametrize("text", NO_DATES)
 def test_text_that_is_no_date_lies_in_one_window(source_engine: Engine, text: str) -> None:
     """One month, and one day of it, reports such a row; no other does."""

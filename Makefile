@@ -1,0 +1,72 @@
+# Solo hace falta Python 3.10 o más nuevo, make y el registro de paquetes; nada de root.
+# Needs only Python 3.10 or newer, make and the package registry; no root.
+
+VENV := .venv
+# Written last, so that an interrupted installation is begun anew.
+MADE := $(VENV)/made-from-requirements
+CANDIDATES = $(or $(PYTHON),python3.12 python3.11 python3.13 python3.10 python3 python)
+
+# Read by any Python, however old.
+define FITNESS
+import sys
+if sys.version_info < (3, 10):
+    sys.exit("%d.%d: demasiado viejo / too old" % sys.version_info[:2])
+try:
+    import ensurepip, sqlite3, ssl, venv
+except ImportError as error:
+    sys.exit("%d.%d: %s" % (sys.version_info[0], sys.version_info[1], error))
+endef
+
+define NO_PYTHON
+
+Hace falta Python 3.10 o más nuevo, con venv, ssl y sqlite3 (en Debian y Ubuntu: apt install python3-venv).
+Si lo tiene en otro lugar: make PYTHON=/ruta/a/python3.12 ...
+
+Python 3.10 or newer is needed, with venv, ssl and sqlite3 (on Debian and Ubuntu: apt install python3-venv).
+If you have it elsewhere: make PYTHON=/path/to/python3.12 ...
+
+endef
+export FITNESS NO_PYTHON
+
+.PHONY: help demo test test-all lint
+
+help:
+	@echo 'make demo         la demostración completa, hasta Ctrl-C / the whole demonstration, until Ctrl-C'
+	@echo 'make demo ONCE=1  lo mismo, y termina sola / the same, and stops by itself'
+	@echo 'make test         las pruebas / the tests'
+	@echo 'make test-all     también las que piden paquetes del sistema / also those that need system packages'
+	@echo 'make lint         ruff, mypy'
+	@echo 'PYTHON=...        otro Python para el entorno .venv / another Python for the environment .venv'
+
+demo: $(MADE)
+	@$(VENV)/bin/python -m sandbox.demo $(if $(filter-out 0,$(ONCE)),--once)
+
+test: $(MADE)
+	$(VENV)/bin/python -m pytest -m 'not system'
+
+test-all: $(MADE)
+	$(VENV)/bin/python -m pytest
+
+lint: $(MADE)
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+# Whatever else is installed in the environment stays.
+$(MADE): requirements.txt $(VENV)/bin/python
+	@echo "Instalando en $(VENV), uno o dos minutos / Installing into $(VENV), a minute or two"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# A link to a Python that has gone counts as missing.
+$(VENV)/bin/python:
+	@found=; tried=; \
+	for candidate in $(CANDIDATES); do \
+	    command -v "$$candidate" >/dev/null || continue; \
+	    if problem=$$("$$candidate" -c "$$FITNESS" 2>&1); then found=$$candidate; break; fi; \
+	    tried="$$tried  $$candidate $$problem\n"; \
+	done; \
+	if [ -z "$$found" ]; then printf '%s\n' "$$NO_PYTHON" >&2; printf '%b' "$$tried" >&2; exit 1; fi; \
+	"$$found" -m venv --clear $(VENV)
+
+.DELETE_ON_ERROR:

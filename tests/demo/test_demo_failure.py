@@ -1,0 +1,36 @@
+"""The end of a log, as the demo shows it when something fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sandbox.demo_failure import last_lines
+
+
+def test_plain_logs_are_shown_as_they_are(tmp_path: Path) -> None:
+    """Only the last lines; what is no JSON stays."""
+    log = tmp_path / "x.log"
+    log.write_text("\n".join(f"line {number}" for number in range(30)) + '\n{"not": "a record"}\n[1]\n')
+    assert list(last_lines(log, 4)) == ["line 28", "line 29", '{"not": "a record"}', "[1]"]
+
+
+def test_task_logs_say_level_event_and_causes(tmp_path: Path) -> None:
+    """Airflow writes its tasks' logs as JSON, with the exceptions apart."""
+    record = {
+        "level": "error",
+        "event": "Task failed with exception",
+        "error_detail": [{"exc_type": "SetupError", "exc_value": "There is no connection tablero_api."}],
+    }
+    log = tmp_path / "attempt=1.log"
+    log.write_text(json.dumps(record) + "\n")
+    assert list(last_lines(log)) == [
+        "ERROR Task failed with exception",
+        "  SetupError: There is no connection tablero_api.",
+    ]
+
+
+def test_a_missing_log_is_said_to_be_missing(tmp_path: Path) -> None:
+    """A task that never started has no log, which is news of its own."""
+    (line,) = last_lines(tmp_path / "nothing.log")
+    assert "nothing.log" in line

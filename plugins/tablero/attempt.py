@@ -59,8 +59,8 @@ class Answer:
     xroad_detail: str | None = None
 
 
-def clean(text: object) -> str:
-    """Text of the other side, fit to be kept and shown: one line, no control characters, at most :data:`MAX_KEPT`."""
-    kept = re.sub("[\x00-\x20\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]+", " ", str(text)[: 4 * MAX_KEPT])
+def clean(text: object, most: int = MAX_KEPT) -> str:
+    """Text of the other side, fit to be kept and shown: one line, no control characters, at most ``most`` of them."""
+    kept = re.sub("[\x00-\x20\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]+", " ", str(text)[: 4 * most])
     kept = kept.strip()
-    return kept if len(kept) <= MAX_KEPT else kept[: MAX_KEPT - 1] + "…"
+    return kept if len(kept) <= most else kept[: most - 1] + "…"

@@ -169,6 +169,9 @@ class _Invalid(Exception):
         self.reason = reason
 
 
+#: Digits of a status in text, leading zeros included.
+_MOST_DIGITS = 20
+
 #: Services that are remembered while validating.
 _MOST_SERVICES = 10_000
 
@@ -201,8 +204,8 @@ def _identifier(value: object, missing: Reason) -> str:
 def _whole_number(value: int | Decimal) -> str:
     if isinstance(value, Decimal) and not value.is_finite():
         raise _Invalid(Reason.ID_NOT_TEXT)
-    # Before anything is written out: Decimal("1e999999") would be a megabyte of zeros.
-    if abs(value) >= 10**MAX_ID_LENGTH:
+    # Before anything is computed or written out: Decimal("1e999999") would be a megabyte of zeros.
+    if value.adjusted() >= MAX_ID_LENGTH if isinstance(value, Decimal) else abs(value) >= 10**MAX_ID_LENGTH:
         raise _Invalid(Reason.TOO_LONG)
     if value != int(value):
         raise _Invalid(Reason.ID_NOT_TEXT)
@@ -212,8 +215,9 @@ def _whole_number(value: int | Decimal) -> str:
 def _status(value: object) -> int:
     if type(value) is int and value in STATUSES:
         return value
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        value = int(value.strip()[:9])
+    if isinstance(value, str):
+        digits = value.strip()
+        value = int(digits) if len(digits) < _MOST_DIGITS and digits.isascii() and digits.isdigit() else None
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         # NaN and the infinities are in no dictionary, and 2.0 finds 2.
         try:

@@ -39,8 +39,8 @@ _MAX_METADATA = 8 * 1024 * 1024
 #: Refusals of the content of the call: the batch is taken apart. 409 is not in the guide; it speaks of content too.
 _REFUSALS = {400, 409, 413, 422}
 
-#: Gateways that gave up waiting for the dashboard, which may have taken the rows.
-_GAVE_UP = {502, 504}
+#: A dashboard that failed on the way, or a gateway that gave up waiting for it: it may have taken the rows.
+_GAVE_UP = {500, 502, 504}
 
 _TRANSIENT = {408, 425, 429}
 
@@ -275,8 +275,8 @@ def judge(response: requests.Response, text: str, now: datetime) -> Answer:
     if status in _GAVE_UP:
         return Answer(
             Outcome.UNKNOWN,
-            error=f"Un intermediario no esperó la respuesta (HTTP {status}) / A gateway did not wait for the answer (HTTP"
-            f" {status})",
+            error=f"El tablero falló a medio camino (HTTP {status}); pudo haber recibido las filas. Se repetirá / The dashboard"
+            f" failed on the way (HTTP {status}); it may have taken the rows. It will be repeated",
             **kept,
         )
     if status in _TRANSIENT or (status >= 500 and status not in (501, 505)):
@@ -417,6 +417,6 @@ def _retry_after(value: str | None, now: datetime) -> float | None:
 def _http_date(value: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=timezone.utc)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 
 UTC = timezone.utc
@@ -18,6 +19,7 @@ _ISO = re.compile(
 
 #: ``2021-03-04 10:15:00`` and ``2021-03-04T10:15:00``, which nearly all text dates are.
 _PLAIN_LENGTH = 19
+_DAY_LENGTH = 10
 
 #: Days that are remembered; a century has 36,525.
 _MOST_DAYS = 40_000
@@ -59,8 +61,13 @@ class InstantReader:
                 return value
             return self._place(value)
         if isinstance(value, date):
-            return self._place(datetime.combine(value, time()))
+            return self._first_of(value)
         return None
+
+    def _first_of(self, day: date) -> datetime | None:
+        instant = self._place(datetime.combine(day, time()))
+        # Where midnight was skipped, the day has a first instant all the same.
+        return datetime.combine(instant.date(), instant.timetz()) if instant is not None else None
 
     def _read_text(self, text: str) -> datetime | None:
         if len(text) == _PLAIN_LENGTH and text[7] == "-" and (suffix := self._suffixes.get(text[:10])):
@@ -70,6 +77,12 @@ class InstantReader:
                     return datetime.fromisoformat(text + suffix).astimezone(UTC)
                 except ValueError:
                     return None
+        if len(text) == _DAY_LENGTH:
+            moment = _parse(text)
+            return self._first_of(moment.date()) if moment is not None else None
+        if text.endswith("+00"):  # PostgreSQL's own form
+            with suppress(ValueError):
+                return datetime.fromisoformat(text + ":00")
         moment = _parse(text)
         if moment is None:
             return None
@@ -114,7 +127,7 @@ class InstantReader:
 
 
 def _parse(text: str) -> datetime | None:
-    match = _ISO.fullmatch(text.strip())
+    match = _ISO.fullmatch(text)
     if match is None:
         return None
     day, minute, second, fraction, utc, hours, minutes = match.groups()

@@ -17,6 +17,14 @@ from tablero.errors import DashboardError, DashboardUnavailable, OutsideHours, W
 from tablero.hours import SendHours
 from tablero.outbox import queue
 from tablero.outbox.queue import Claim
+from tablero.refusal import (
+    REFUSES_EVERYTHING_AFTER,
+    believable,
+    cut_out_named,
+    halve,
+    probe,
+    refuses_everything,
+)
 from tablero.settings import Settings
 from tablero.throttle import Throttle
 from tablero.windows import Window
@@ -25,9 +33,6 @@ log = logging.getLogger(__name__)
 
 #: Transient failures in a row after which a task stops early: the dashboard is down, not a batch unlucky.
 GIVE_UP_AFTER = 5
-
-#: Single rows that the dashboard refuses, none accepted before, after which it is taken to refuse everything.
-REFUSES_EVERYTHING_AFTER = 5
 
 #: What a lease lasts beyond the longest call, in seconds.
 _LEASE_MARGIN = 60
@@ -117,6 +122,8 @@ class _Work:
         self._lease = timedelta(seconds=settings.connect_timeout + settings.read_timeout + _LEASE_MARGIN)
         self._renewed = clock()
         self._accepted = False
+        self._refused = False
+        self._largest_first = False
         self._suspects: list[tuple[Claim, Answer]] = []
         self._named: set[int] = set()
         self._failures: list[Answer] = []
@@ -129,10 +136,19 @@ class _Work:
     def run(self) -> None:
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="tablero-post") as pool:
             self._pass(pool)
-            while self._suspects and self._permanent is None:
-                # Later changes of the same requests waited for these rows.
+            while self._suspects and self._permanent is None and self._came_to_the_end:
+                # Nothing is left to post: the dashboard's word on single rows stands, unless it never accepted anything.
+                if not self._accepted and not queue.ever_delivered(self._engine):
+                    self._permanent = self._refuses_everything()
+                    break
                 self._set_aside()
-                self._pass(pool)
+                self._pass(pool)  # later changes of the same requests waited for these rows
+        if self._suspects:
+            queue.release(self._engine, [claim for claim, _ in self._suspects])
+
+    @property
+    def _came_to_the_end(self) -> bool:
+        return not (self._failures or self._told_to_wait or self._closed)
 
     def _pass(self, pool: ThreadPoolExecutor) -> None:
         flying: dict[Future[Answer], Claim] = {}
@@ -164,7 +180,7 @@ class _Work:
     def _renew(self, claims: Collection[Claim]) -> None:
         now = self._clock()
         if claims and now >= self._renewed + self._lease / 3:
-            queue.renew(self._engine, claims, worker=self._worker, until=now + self._lease)
+            queue.renew(self._engine, claims, until=now + self._lease)
             self._renewed = now
 
     def conclude(self) -> None:
@@ -185,6 +201,11 @@ class _Work:
                 f"{_labels(self._windows)}: {left.rows} rows in {left.batches} batches are still pending;"
                 f" {len(self._failures)} calls failed. First cause: {_told(self._failures[0])}",
                 retry_after=max(waits, default=None),
+            )
+        if left.batches and left.batches == left.waiting:
+            raise WindowBusy(
+                f"{_labels(self._windows)}: {left.rows} rows in {left.batches} batches wait for earlier changes of the same"
+                " requests, which lie in another window and are pending there. Load that month or day first."
             )
         if left.batches:
             now = self._clock()
@@ -210,14 +231,22 @@ class _Work:
             limit=free,
             now=now,
             lease=self._lease,
+            largest_first=self._next_size(),
         )
+
+    def _next_size(self) -> bool:
+        """While it is open whether everything is refused, try a single row and a large part in turn."""
+        if self._accepted or not self._refused:
+            return False
+        self._largest_first = not self._largest_first
+        return not self._largest_first
 
     def _post(self, claim: Claim) -> Answer:
         try:
             return self._poster.post(encode(claim.changes), message_id=claim.message_id, issue=str(claim.batch_id))
         except Exception as error:  # whatever it is, the other batches in flight are not to be forgotten for it
             log.exception("batch %d", claim.batch_id)
-            return Answer(Outcome.UNKNOWN, error=f"{type(error).__name__}: {error}")
+            return Answer(Outcome.UNKNOWN, error=f"{type(error).__name__}; vea el registro / see the log")
 
     def _heed(self, claim: Claim, answer: Answer) -> None:
         """Draw the consequences of an outcome that is on record."""
@@ -239,17 +268,34 @@ class _Work:
             self._told_to_wait = self._told_to_wait or bool(answer.retry_after)
 
     def _take_apart(self, claim: Claim, answer: Answer) -> None:
+        self._refused = True
         if len(claim.changes) > 1:
-            edges = cuts(claim, answer, accepted=self._accepted)
-            parts = queue.split(self._engine, claim, edges, zone=self._zone)
-            if answer.named:
-                self._named.update(part for part, start in zip(parts, [0, *edges], strict=False) if start in answer.named)
+            self._split(claim, answer)
             return
         self._suspects.append((claim, answer))
         if self._accepted:
             self._set_aside()
-        elif sum(claim.batch_id not in self._named for claim, _ in self._suspects) >= REFUSES_EVERYTHING_AFTER:
-            self._permanent = _refuses_everything(self._suspects)
+        elif len(self._suspects) - self._refused_by_name >= REFUSES_EVERYTHING_AFTER:
+            self._permanent = self._refuses_everything()
+
+    def _split(self, claim: Claim, answer: Answer) -> None:
+        changes = claim.changes
+        names = self._accepted or believable(answer, self._refused_by_name)
+        if edges := cut_out_named(changes, answer) if names else []:
+            parts = queue.split(self._engine, claim, edges, zone=self._zone)
+            self._named.update(part for part, start in zip(parts, [0, *edges], strict=False) if start in answer.named)
+        elif self._accepted or answer.too_large or len(changes) == 2:
+            queue.split(self._engine, claim, halve(changes), zone=self._zone)
+        else:
+            services = {claim.changes[0].service_id for claim, _ in self._suspects}
+            queue.split(self._engine, claim, probe(changes, answer, services), zone=self._zone)
+
+    @property
+    def _refused_by_name(self) -> int:
+        return sum(claim.batch_id in self._named for claim, _ in self._suspects)
+
+    def _refuses_everything(self) -> Answer:
+        return refuses_everything([(claim.changes[0], answer) for claim, answer in self._suspects])
 
     def _set_aside(self) -> None:
         if self._suspects:
@@ -257,38 +303,6 @@ class _Work:
             queue.set_aside(self._engine, refused, self._clock())
             self.delivery.refused += len(self._suspects)
             self._suspects.clear()
-
-
-def cuts(claim: Claim, answer: Answer, *, accepted: bool) -> list[int]:
-    """Where to cut a refused batch.
-
-    Rows that the answer names are cut out, each by itself. Otherwise it is halved, between two requests where it can be.
-    As long as nothing was accepted, a single row is cut off first, to see soon whether everything is refused.
-    """
-    rows = claim.changes
-    named = [index for index in answer.named if index < len(rows)]
-    if named and len(named) < len(rows):
-        return sorted({edge for index in named for edge in (index, index + 1)} - {0, len(rows)})
-    if not accepted and not answer.too_large and len(rows) > 2:
-        return [1, 1 + (len(rows) - 1) // 2]
-    middle = len(rows) // 2
-    edges = [i for i in range(1, len(rows)) if rows[i].request_id != rows[i - 1].request_id]
-    return [min(edges, key=lambda edge: abs(edge - middle), default=middle)]
-
-
-def _refuses_everything(suspects: list[tuple[Claim, Answer]]) -> Answer:
-    first = suspects[0][1]
-    return Answer(
-        Outcome.PERMANENT,
-        status=first.status,
-        error=(
-            f"El tablero rechazó {len(suspects)} filas distintas, enviadas una por una, y no aceptó ninguna: revise"
-            " service_id y la versión del contrato con Burocracia Cero; no son filas malas. / The dashboard refused"
-            f" {len(suspects)} different rows, sent one by one, and accepted none: check service_id and the version of the"
-            " contract with Burocracia Cero; these are not bad rows."
-        ),
-        message=first.message,
-    )
 
 
 #: Every attempt is logged (guide, section on errors): INFO, WARN or ERROR.

@@ -62,6 +62,7 @@ def _absolute_path(value: str) -> str:
 
 
 def _client_id(value: str) -> str:
+    value = value.strip()
     if len([part for part in value.split("/") if part]) != 4 or value.count("/") != 3:
         raise ValueError("not an X-Road subsystem DO/GOB/<member>/<subsystem>")
     return value

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, timezone, tzinfo
+from enum import Enum
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy import exc
+from sqlalchemy import event, exc
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract import FIELDS
 from tablero.errors import SetupError, SourceUnavailable
 from tablero.instants import InstantReader
-from tablero.windows import Window, local_day
+from tablero.windows import Window, first_instant, local_day
 
 _FETCH = 5_000
 _DAY = timedelta(days=1)
@@ -53,7 +54,8 @@ class Source:
         self._day_zone = day_zone
         schema, _, name = table.rpartition(".")
         self._view = sa.table(name, *map(sa.column, FIELDS), schema=schema or None)
-        self._kind: type | None = None
+        self._kind: _Kind | None = None
+        prepare(engine)
         if sql is not None:
             missing = {"start", "end"} - set(sa.text(sql).compile().params)
             if missing:
@@ -69,8 +71,9 @@ class Source:
         """
         with self._connected() as connection:
             if self._sql is None:
-                query = sa.select(self._view).where(self._inside(self._bounds(connection, window)))
-                yield from self._stream(connection, query, {})
+                bounds = self._bounds(connection, window)
+                if bounds is not None:
+                    yield from self._stream(connection, sa.select(self._view).where(self._inside(bounds)), {})
             else:
                 yield from self._own_query(connection, window)
 
@@ -81,6 +84,8 @@ class Source:
                 rows = self._own_query(connection, window)
                 return sum(self.holds(window, row[-1]) for row in rows)
             bounds = self._bounds(connection, window)
+            if bounds is None:
+                return 0
             inside = self._inside(bounds)
             if bounds.exact:
                 return int(connection.scalar(sa.select(sa.func.count()).select_from(self._view).where(inside)) or 0)
@@ -98,6 +103,18 @@ class Source:
             return instant in window
         first, after = (local_day(edge, self._day_zone).isoformat() for edge in (window.start, window.end))
         return isinstance(value, str) and first <= value < after
+
+    def moment_of(self, value: object, window: Window) -> datetime:
+        """Where a row of ``window`` stands in time: its instant, or the day among which text that is no date sorts."""
+        instant = self.read_instant(value)
+        if instant is not None:
+            return instant
+        day = local_day(window.start, self._day_zone)
+        while (
+            isinstance(value, str) and (day + _DAY).isoformat() <= value and first_instant(day + _DAY, self._day_zone) in window
+        ):
+            day += _DAY
+        return max(window.start, first_instant(day, self._day_zone))
 
     def check(self) -> list[str]:
         """Look at the columns without reading rows.
@@ -125,21 +142,22 @@ class Source:
             return list(islice(rows, limit))
 
     def unseen(self, now: datetime) -> tuple[int, int] | None:
-        """Rows that no window ever reads: without ``last_modified_date``, and (to a day or two) in the future.
+        """Rows that no window reads: without a ``last_modified_date`` that could be one, and (to a day or two) in the future.
 
         :returns: both counts; ``None`` where the institution's own SQL does not let them be counted.
         """
         if self._sql is not None:
             return None
-        column = self._view.c.last_modified_date
         with self._connected() as connection:
             bounds = self._bounds(connection, Window("day", "future", now, now))
-            missing, future = connection.execute(
-                sa.select(
-                    _count_if(column.is_(None)),
-                    _count_if(column >= bounds.end),
-                ).select_from(self._view)
-            ).one()
+            if bounds is None:
+                return 0, 0
+            never: sa.ColumnElement[bool] = self._view.c.last_modified_date.is_(None)
+            if self._kind is _Kind.TEXT:
+                # Text that does not begin with a digit sorts among no days.
+                never = sa.or_(never, self._changed < "0", self._changed >= ":")
+            counts = (_count_if(never), _count_if(sa.and_(~never, self._changed >= bounds.end)))
+            missing, future = connection.execute(sa.select(*counts).select_from(self._view)).one()
         return int(missing or 0), int(future or 0)
 
     def clock(self) -> datetime | None:
@@ -148,7 +166,7 @@ class Source:
             return None
         with self._connected() as connection:
             value = connection.scalar(sa.select(sa.func.current_timestamp()))
-        return value if isinstance(value, datetime) else None
+        return value if isinstance(value, datetime) else self.read_instant(value)
 
     def _own_query(self, connection: Connection, window: Window) -> Iterator[tuple[Any, ...]]:
         result = connection.execution_options(stream_results=True, yield_per=_FETCH).execute(
@@ -182,31 +200,45 @@ class Source:
         return local_day(window.start, self._zone) - _DAY, local_day(window.end, self._zone) + 2 * _DAY
 
     def _inside(self, bounds: _Bounds) -> sa.ColumnElement[bool]:
-        column = self._view.c.last_modified_date
-        return sa.and_(column >= bounds.start, column < bounds.end)
+        return sa.and_(self._changed >= bounds.start, self._changed < bounds.end)
 
-    def _bounds(self, connection: Connection, window: Window) -> _Bounds:
-        """The window in the type of the column, which a look at one value tells."""
-        if self._kind is None:
-            column = self._view.c.last_modified_date
-            value = connection.scalar(sa.select(column).where(column.is_not(None)).limit(1))
-            self._kind = str if value is None else _Aware if getattr(value, "tzinfo", None) else type(value)
-            if not issubclass(self._kind, (str, date, _Aware)):
-                raise SetupError(
-                    f"{self._name}.last_modified_date is of type {self._kind.__name__}, for example {value!r}. Make it a"
-                    " timestamp, or text in ISO 8601."
-                )
-        if self._kind is _Aware:
+    def _bounds(self, connection: Connection, window: Window) -> _Bounds | None:
+        """The window in the type of the column, which a look at one value tells; ``None`` if the view is empty."""
+        kind = self._column_kind(connection)
+        if kind is None:
+            return None
+        if kind is _Kind.AWARE:
             return _Bounds(window.start, window.end, True)
-        if issubclass(self._kind, datetime):
+        if kind is _Kind.NAIVE:
             start, end = (edge.astimezone(self._zone).replace(tzinfo=None) for edge in (window.start, window.end))
             if self._steady(window.start) and self._steady(window.end):
                 return _Bounds(start, end, True)
             return _Bounds(start - _DAY, end + _DAY, False)
         start_day, end_day = self._wide_days(window)
-        if issubclass(self._kind, date):
+        if kind is _Kind.DAY:
             return _Bounds(start_day, end_day, False)
         return _Bounds(start_day.isoformat(), end_day.isoformat(), False)
+
+    def _column_kind(self, connection: Connection) -> _Kind | None:
+        if self._kind is None:
+            column = self._view.c.last_modified_date
+            told = sa.cast(sa.func.pg_typeof(column), sa.Text) if self._engine.dialect.name == "postgresql" else column
+            value = connection.scalar(sa.select(told).where(column.is_not(None)).limit(1))
+            if value is None:
+                return None
+            self._kind = _POSTGRESQL_KINDS.get(value) if told is not column else _kind_of(value)
+            if self._kind is None:
+                raise SetupError(
+                    f"{self._name}.last_modified_date is of no type that tells an instant (found: {value!r}). Make it a"
+                    " timestamp, or text in ISO 8601."
+                )
+        return self._kind
+
+    @property
+    def _changed(self) -> sa.ColumnElement[Any]:
+        """``last_modified_date``, compared byte by byte where it is text: a language's order is not that of dates."""
+        column = self._view.c.last_modified_date
+        return column.collate("C") if self._kind is _Kind.TEXT and self._engine.dialect.name == "postgresql" else column
 
     def _steady(self, instant: datetime) -> bool:
         """Whether the clocks do not change within a day of ``instant``."""
@@ -227,13 +259,15 @@ class Source:
             words = str(getattr(error, "orig", None) or error).strip()
             told = f"The source (connection tablero_source, {self._name}) says: {words}."
             lower = words.lower()
-            if any(part in lower for part in _MISSING_OBJECT):
+            if self._sql is None and any(part in lower for part in _MISSING_OBJECT):
                 raise SetupError(
                     f"{told} Ask your DBA for the view {self._name} with the columns {', '.join(FIELDS)}, or set"
                     " [tablero] source_table or source_sql."
                 ) from error
-            if isinstance(error, exc.ProgrammingError) or any(part in lower for part in _REFUSED):
-                raise SetupError(f"{told} Check the connection, its user's right to read, and the query.") from error
+            missing = any(part in lower for part in (*_MISSING_OBJECT, *_REFUSED))
+            if missing or isinstance(error, (exc.ProgrammingError, exc.DataError)):
+                what = "the query in source_sql" if self._sql else "the view"
+                raise SetupError(f"{told} Check the connection, its user's right to read, and {what}.") from error
             raise SourceUnavailable(f"{told} It will be tried again.") from error
 
 
@@ -241,8 +275,50 @@ def _count_if(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
     return sa.func.sum(sa.case((condition, 1), else_=0))
 
 
-class _Aware:
-    """Stands for the type of a ``datetime`` with an offset."""
+class _Kind(Enum):
+    """What type ``last_modified_date`` is of."""
+
+    AWARE = "timestamp with an offset"
+    NAIVE = "timestamp without an offset"
+    DAY = "date"
+    TEXT = "text"
+
+
+_POSTGRESQL_KINDS = {
+    "timestamp with time zone": _Kind.AWARE,
+    "timestamp without time zone": _Kind.NAIVE,
+    "date": _Kind.DAY,
+    "text": _Kind.TEXT,
+    "character varying": _Kind.TEXT,
+    "character": _Kind.TEXT,
+}
+
+
+def _kind_of(value: object) -> _Kind | None:
+    if isinstance(value, datetime):
+        return _Kind.AWARE if value.tzinfo else _Kind.NAIVE
+    if isinstance(value, date):
+        return _Kind.DAY
+    return _Kind.TEXT if isinstance(value, str) else None
+
+
+def prepare(engine: Engine) -> None:
+    """Have PostgreSQL give its dates as text, in UTC.
+
+    Python has no date before the year 1 or after 9999, and none that is ``infinity``: the driver would refuse the whole
+    answer for one such row. As text it is a row whose date is no date.
+    """
+    if engine.driver == "psycopg":
+        event.listen(engine, "connect", _dates_as_text)
+
+
+def _dates_as_text(connection: Any, _record: Any) -> None:
+    from psycopg.types.string import TextLoader
+
+    for name in ("date", "timestamp", "timestamptz"):
+        connection.adapters.register_loader(name, TextLoader)
+    connection.execute("SELECT set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO, YMD', false)")
+    connection.commit()
 
 
 _NO_TIME = Window("day", "none", *(datetime(2020, 1, 1, tzinfo=timezone.utc),) * 2)
@@ -257,7 +333,7 @@ def load_sql(path: str | None) -> str | None:
     if path is None:
         return None
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SetupError(f"[tablero] source_sql = {path}: the file cannot be read ({error}).") from error
     return text.strip().rstrip(";")

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import islice
 
 from sqlalchemy.engine import Engine
-from tablero.contract import Excluded, Rejected, StatusChange, encode, validator
+from tablero.contract import Excluded, StatusChange, encode, validator
 from tablero.outbox import intake
 from tablero.outbox.intake import SetAside
 from tablero.packing import Packed, pack, sort_key, without
@@ -148,12 +148,7 @@ def _classified(
                 tally.excluded += 1
             else:
                 tally.rejected[found.reason.value] += 1
-                set_aside(_placed(found, window, source))
-
-
-def _placed(rejected: Rejected, window: Window, source: Source) -> SetAside:
-    instant = source.read_instant(rejected.row[-1])
-    return SetAside.of(rejected, instant if instant is not None and instant in window else window.start)
+                set_aside(SetAside.of(found, source.moment_of(row[-1], window)))
 
 
 def _distinct(changes: Iterable[StatusChange], settings: Settings, tally: Tally) -> Iterator[StatusChange]:

@@ -12,6 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+from urllib.parse import quote
+
+#: Characters of an identifier that pr-rest 4.2 leaves as they are; all others are percent-encoded.
+_PLAIN = "/'()+,-.="
 
 
 class Verdict(Enum):
@@ -80,7 +84,7 @@ def request_headers(client: str, message_id: str, issue: str) -> dict[str, str]:
     :param message_id: fresh for every attempt; X-Road does not recognise a repeated one, and evidence looks it up.
     :param issue: the batch's id, the same for all its attempts.
     """
-    return {"X-Road-Client": client, "X-Road-Id": message_id, "X-Road-Issue": issue}
+    return {"X-Road-Client": quote(client, safe=_PLAIN), "X-Road-Id": message_id, "X-Road-Issue": issue}
 
 
 def find_error(headers: Mapping[str, str], body: Any) -> XRoadError | None:

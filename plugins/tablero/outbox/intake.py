@@ -124,7 +124,11 @@ class Extraction:
         statement = insert(rejection)
         statement = statement.on_conflict_do_update(
             index_elements=[rejection.c.digest],
-            set_={"extraction_id": statement.excluded.extraction_id, "resolved": sa.false()},
+            # Two readings may overlap; the newer one decides what is resolved.
+            set_={
+                "extraction_id": _greater(statement.excluded.extraction_id, rejection.c.extraction_id),
+                "resolved": sa.false(),
+            },
         )
         with writing(self._engine) as connection:
             connection.execute(statement, list(values.values()))
@@ -187,6 +191,10 @@ def begin(engine: Engine, window: Window, *, run_id: str, zone: tzinfo, now: dat
 
 def _overlapping(window: Window) -> sa.Select[Any]:
     return sa.select(batch).where(batch.c.first_change < window.end, batch.c.last_change >= window.start)
+
+
+def _greater(one: sa.ColumnElement[int], other: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+    return sa.case((one > other, one), else_=other)
 
 
 def _legible(value: object) -> str:

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from tablero.attempt import Answer, Outcome
+from tablero.attempt import Answer, Outcome, clean
 from tablero.contract import StatusChange
 from tablero.database import reading, writing
 from tablero.outbox import batches
@@ -30,12 +30,14 @@ class Claim(NamedTuple):
     :ivar batch_id: the same for all attempts of the batch.
     :ivar attempt_id: this attempt's record.
     :ivar message_id: fresh for each attempt; sent as ``X-Road-Id``.
+    :ivar worker: who claimed it.
     :ivar changes: in order.
     """
 
     batch_id: int
     attempt_id: int
     message_id: str
+    worker: str
     changes: list[StatusChange]
 
 
@@ -45,29 +47,47 @@ class Backlog(NamedTuple):
     :ivar batches: how many batches.
     :ivar rows: how many rows in them.
     :ivar leased_until: when the last lease of another worker ends, if any holds one.
+    :ivar waiting: batches that wait for earlier changes of the same request.
     """
 
     batches: int
     rows: int
     leased_until: datetime | None
+    waiting: int
 
 
 def claim(
-    engine: Engine, windows: Collection[Window], *, worker: str, run_id: str, limit: int, now: datetime, lease: timedelta
+    engine: Engine,
+    windows: Collection[Window],
+    *,
+    worker: str,
+    run_id: str,
+    limit: int,
+    now: datetime,
+    lease: timedelta,
+    largest_first: bool = False,
 ) -> list[Claim]:
     """Take up to ``limit`` pending batches which touch one of ``windows``, and put their attempts on record.
 
     Not taken: batches that another worker holds, those that this worker has had before (its retries are the task's), and
-    those that wait for earlier changes of the same request.
+    those that wait for earlier changes of the same request. Parts of a refused batch come before whole batches, so that what
+    is wrong is known before more is posted.
 
     :param worker: names this try of this task, and no other.
+    :param largest_first: of the parts, take the largest; else the smallest.
     """
+    size = -batch.c.rows if largest_first else batch.c.rows
     with writing(engine) as connection:
         query = (
             sa.select(batch.c.id)
             .where(_pending_in(windows), _free(now), batch.c.claimed_by.is_distinct_from(worker), _first_in_line())
             # Fresh ones first: a batch that keeps failing holds up no other, whatever ends the pass early.
-            .order_by(batch.c.claimed_by.is_not(None), batch.c.id)
+            .order_by(
+                batch.c.claimed_by.is_not(None),
+                batch.c.parent_id.is_(None),
+                sa.case((batch.c.parent_id.is_not(None), size)),
+                batch.c.id,
+            )
             .limit(limit)
             .with_for_update(skip_locked=True, of=batch)
         )
@@ -84,35 +104,53 @@ def claim(
         attempts = connection.scalars(sa.insert(attempt).returning(attempt.c.id, sort_by_parameter_order=True), values)
         changes = changes_of(connection, ids)
         return [
-            Claim(value["batch_id"], attempt_id, value["message_id"], changes[value["batch_id"]])
+            Claim(value["batch_id"], attempt_id, value["message_id"], worker, changes[value["batch_id"]])
             for value, attempt_id in zip(values, attempts, strict=True)
         ]
 
 
-def renew(engine: Engine, claims: Collection[Claim], *, worker: str, until: datetime) -> None:
+def renew(engine: Engine, claims: Collection[Claim], *, until: datetime) -> None:
     """Prolong the lease of batches that are still being posted."""
     with writing(engine) as connection:
-        connection.execute(
-            sa.update(batch)
-            .where(batch.c.id.in_([claim.batch_id for claim in claims]), batch.c.claimed_by == worker)
-            .values(claimed_until=until)
-        )
+        for claimed in claims:
+            connection.execute(sa.update(batch).where(_held(claimed)).values(claimed_until=until))
 
 
 def record(engine: Engine, answers: Sequence[tuple[Claim, Answer]], now: datetime) -> None:
-    """Make the outcomes of attempts durable. Batches that were not delivered are free for the next worker.
+    """Make the outcomes of attempts durable, and give up the leases of batches that were not delivered.
 
-    An acknowledgement counts whoever holds the lease by now: the dashboard has the rows.
+    An acknowledgement counts whoever holds the lease by now: the dashboard has the rows. Refused batches stay leased, for
+    :func:`split`, :func:`set_aside` or :func:`release` to follow.
     """
     with writing(engine) as connection:
         connection.execute(_END_ATTEMPT, [_ending(claimed, answer) for claimed, answer in answers])
         delivered = [claimed.batch_id for claimed, answer in answers if answer.outcome is Outcome.DELIVERED]
-        others = [claimed.batch_id for claimed, answer in answers if answer.outcome is not Outcome.DELIVERED]
-        for ids, values in ((delivered, {"state": "delivered", "settled_at": now}), (others, {})):
-            if ids:
-                connection.execute(
-                    sa.update(batch).where(batch.c.id.in_(ids), batch.c.state == "pending").values(claimed_until=None, **values)
-                )
+        if delivered:
+            connection.execute(
+                sa.update(batch)
+                .where(batch.c.id.in_(delivered), batch.c.state == "pending")
+                .values(state="delivered", settled_at=now, claimed_until=None)
+            )
+        _release(
+            connection,
+            [claimed for claimed, answer in answers if answer.outcome not in (Outcome.DELIVERED, Outcome.REFUSED)],
+        )
+
+
+def release(engine: Engine, claims: Collection[Claim]) -> None:
+    """Give up the leases of batches that stay pending."""
+    with writing(engine) as connection:
+        _release(connection, claims)
+
+
+def _release(connection: Connection, claims: Collection[Claim]) -> None:
+    for claimed in claims:
+        connection.execute(sa.update(batch).where(_held(claimed)).values(claimed_until=None))
+
+
+def _held(claimed: Claim) -> sa.ColumnElement[bool]:
+    """That the batch is still this worker's: a late one must not touch what another has claimed since."""
+    return sa.and_(batch.c.id == claimed.batch_id, batch.c.state == "pending", batch.c.claimed_by == claimed.worker)
 
 
 _END_ATTEMPT = sa.update(attempt).where(attempt.c.id == sa.bindparam("attempt_id"))
@@ -124,8 +162,8 @@ def _ending(claimed: Claim, answer: Answer) -> dict[str, Any]:
         "outcome": answer.outcome.value,
         "seconds": answer.seconds,
         "http_status": answer.status,
-        "error": answer.error[:1000] or None,
-        "message": answer.message[:500] or None,
+        "error": clean(answer.error, 1000) or None,
+        "message": clean(answer.message) or None,
         "xroad_request_id": answer.xroad_request_id,
         "xroad_error": answer.xroad_error,
         "xroad_detail": answer.xroad_detail,
@@ -133,7 +171,7 @@ def _ending(claimed: Claim, answer: Answer) -> dict[str, Any]:
 
 
 def split(engine: Engine, claimed: Claim, cuts: Sequence[int], *, zone: tzinfo) -> list[int]:
-    """Replace a batch by its parts, and return their ids in order.
+    """Replace a batch by its parts, and return their ids in order; none if another worker has claimed it since.
 
     :param cuts: positions at which a part begins, ascending, without 0. Where a cut falls between two changes of one
         request, the later part waits for the earlier one.
@@ -141,9 +179,7 @@ def split(engine: Engine, claimed: Claim, cuts: Sequence[int], *, zone: tzinfo) 
     edges = [0, *cuts, len(claimed.changes)]
     with writing(engine) as connection:
         whole = connection.execute(
-            sa.select(batch.c.extraction_id, batch.c.after_id, batch.c.resend_run_id)
-            .where(batch.c.id == claimed.batch_id, batch.c.state == "pending")
-            .with_for_update()
+            sa.select(batch.c.extraction_id, batch.c.after_id, batch.c.resend_run_id).where(_held(claimed)).with_for_update()
         ).one_or_none()
         if whole is None:
             return []
@@ -171,7 +207,7 @@ def set_aside(engine: Engine, refused: Sequence[tuple[Claim, str]], now: datetim
         for claimed, words in refused:
             connection.execute(
                 sa.update(batch)
-                .where(batch.c.id == claimed.batch_id, batch.c.state == "pending")
+                .where(_held(claimed))
                 .values(state="refused", words=words[:500], settled_at=now, claimed_until=None)
             )
 
@@ -181,11 +217,18 @@ def backlog(engine: Engine, windows: Collection[Window], now: datetime) -> Backl
     query = sa.select(
         sa.func.count(),
         sa.func.coalesce(sa.func.sum(batch.c.rows), 0),
-        sa.func.max(sa.case((batch.c.claimed_until > now, batch.c.claimed_until))),
+        sa.func.max(sa.case((batch.c.claimed_until > now, batch.c.claimed_until)), type_=batch.c.claimed_until.type),
+        sa.func.count().filter(~_first_in_line()),
     ).where(_pending_in(windows))
     with reading(engine) as connection:
-        batches, rows, leased_until = connection.execute(query).one()
-    return Backlog(int(batches), int(rows), leased_until)
+        batches, rows, leased_until, waiting = connection.execute(query).one()
+    return Backlog(int(batches), int(rows), leased_until, int(waiting))
+
+
+def ever_delivered(engine: Engine) -> bool:
+    """Whether the dashboard has accepted anything, ever."""
+    with reading(engine) as connection:
+        return connection.scalar(sa.select(batch.c.id).where(batch.c.state == "delivered").limit(1)) is not None
 
 
 def resend(engine: Engine, window: Window, *, run_id: str, zone: tzinfo) -> int:

@@ -6,29 +6,40 @@ faults match only that prefix.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+import re
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy.engine import URL
 
-from sandbox.dashboard import Row
 from sandbox.settings import DEFAULT_CLIENT
 from sandbox.testing import Handle, running_sandbox
 from tests.airflow.client import Client
-from tests.airflow.institution import Change, Institution
+from tests.airflow.credentials import SECRETS
+from tests.airflow.dashboard import Dashboard
+from tests.airflow.institution import Institution
+from tests.airflow.nights import Nights
+from tests.airflow.postgres import PostgresServer
 from tests.airflow.server import Airflow
 
 #: Tries after the first one.
 RETRIES = 2
+
+#: Minutes from the start of the session to the first run of daily_send that becomes due while it lasts. Long enough for a
+#: slow machine to start Airflow and to prepare that run.
+DAILY_IN = 6
 
 SETTINGS = {
     "xroad_client": DEFAULT_CLIENT,
     "batch_size": 20,
     "retries": RETRIES,
     "retry_delay": 2,
-    "max_retry_delay": 8,
+    # Longer than the lease of a worker that died, so that the try after it can take its batches over.
+    "max_retry_delay": 90,
     "connect_timeout": 2,
     "read_timeout": 5,
 }
@@ -39,40 +50,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker("airflow")
-
-
-class Dashboard:
-    """The sandbox, seen by one test: only rows whose request id begins with its prefix."""
-
-    def __init__(self, sandbox: Handle, prefix: str) -> None:
-        self.sandbox = sandbox
-        self.prefix = prefix
-        self._faults: set[int] = set()
-
-    def counts(self) -> Counter[Row]:
-        """How many times each row was accepted."""
-        return Counter({row: count for row, count in self.sandbox.counts().items() if row[1].startswith(self.prefix)})
-
-    def add_fault(self, beginning: str = "", **fields: object) -> int:
-        """A fault for calls with rows whose request id begins with the prefix and ``beginning``."""
-        number = self.sandbox.add_fault(match={"request_id": f"^{self.prefix}{beginning}"}, **fields)
-        self._faults.add(number)
-        return number
-
-    def remove_fault(self, number: int) -> None:
-        """Disarm one of them."""
-        self._faults.remove(number)
-        self.sandbox.remove_fault(number)
-
-    def heal(self) -> None:
-        """Disarm them all."""
-        while self._faults:
-            self.sandbox.remove_fault(self._faults.pop())
-
-
-def once(*groups: Iterable[Change]) -> Counter[Row]:
-    """What the dashboard holds if each of these rows was accepted exactly once."""
-    return Counter({change.wire: 1 for group in groups for change in group})
 
 
 @pytest.fixture(scope="session")
@@ -89,9 +66,26 @@ def institution(tmp_path_factory: pytest.TempPathFactory) -> Institution:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+def daily_at(institution: Institution) -> datetime:
+    """When the next daily_send becomes due, local time, to the minute; so the last one that was due is of the day before
+    yesterday.
+    """
+    while (due := datetime.now(institution.zone) + timedelta(minutes=DAILY_IN)).date() != datetime.now(institution.zone).date():
+        time.sleep(5)  # what is yesterday must not change between two tests
+    return due.replace(second=0, microsecond=0)
+
+
+@pytest.fixture(scope="session")
+def new_metadata(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], URL]]:
+    """Makes an empty PostgreSQL database for an Airflow."""
+    with PostgresServer(tmp_path_factory.mktemp("postgres"), tmp_path_factory.mktemp("run")) as postgres:
+        yield postgres.new_database
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[], URL], daily_at: datetime) -> Iterator[Airflow]:
     """The processes of Airflow."""
-    server = Airflow(tmp_path_factory.mktemp("airflow"), SETTINGS)
+    server = Airflow(tmp_path_factory.mktemp("airflow"), new_metadata(), {**SETTINGS, "daily_at": f"{daily_at:%H:%M}"})
     try:
         yield server
     finally:
@@ -100,18 +94,23 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
 
 @pytest.fixture(scope="session")
 def airflow(server: Airflow, sandbox: Handle, institution: Institution) -> Client:
-    """Airflow, ready: connections made, both DAGs switched on."""
+    """Airflow, ready: connections made, ``historical_load`` switched on."""
     client = server.start()
     client.connect("tablero_source", conn_type="sqlite", host=str(institution.path))
-    client.connect("tablero_api", conn_type="http", host=sandbox.url)
+    client.connect("tablero_api", conn_type="http", host=sandbox.url, **SECRETS.connection)
     client.unpause("historical_load")
-    client.unpause("daily_send")
     return client
+
+
+@pytest.fixture(scope="session")
+def nights(airflow: Client, institution: Institution, sandbox: Handle, daily_at: datetime) -> Nights:
+    """``daily_send`` switched on, the first of its two nights over and the second one prepared."""
+    return Nights.prepare(airflow, institution, Dashboard(sandbox, "nights/"), daily_at)
 
 
 @pytest.fixture
 def dashboard(request: pytest.FixtureRequest, sandbox: Handle) -> Iterator[Dashboard]:
     """The sandbox, with the test's own prefix: its name."""
-    dashboard = Dashboard(sandbox, request.node.originalname.removeprefix("test_"))
+    dashboard = Dashboard(sandbox, re.sub(r"\W+", "-", request.node.name.removeprefix("test_")) + "/")
     yield dashboard
     dashboard.heal()

@@ -62,12 +62,12 @@ class Institution:
         """Commit ``rows`` rows of ``month`` (``2020-05``), from its first instant to its last; ids begin with both names."""
         start = datetime.combine(date.fromisoformat(f"{month}-01"), time(), self.zone)
         end = datetime.combine((start.date() + timedelta(days=31)).replace(day=1), time(), self.zone)
-        return self.commit(_spread(f"{prefix}-{month}", start, end, rows))
+        return self.commit(_spread(f"{prefix}{month}", start, end, rows))
 
     def day(self, prefix: str, day: date, rows: int = 5, *, note: str = "") -> list[Change]:
         """Commit ``rows`` rows of the civil day ``day``, from its first instant to its last."""
         start = datetime.combine(day, time(), self.zone)
-        return self.commit(_spread(f"{prefix}-{day}{note}", start, start + timedelta(days=1), rows))
+        return self.commit(_spread(f"{prefix}{day}{note}", start, start + timedelta(days=1), rows))
 
     def _local(self, instant: datetime) -> str:
         return instant.astimezone(self.zone).replace(tzinfo=None).isoformat(sep=" ")

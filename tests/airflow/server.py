@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
 import psutil
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
 
 from tests.airflow.client import Client
 
@@ -30,15 +32,16 @@ _USER, _PASSWORD = "admin", "admin"
 
 
 class Airflow:
-    """``airflow standalone`` over the project's own ``dags/`` and ``plugins/``, with SQLite as its metadata database.
+    """``airflow standalone`` over the project's own ``dags/`` and ``plugins/``.
 
     :param home: its ``AIRFLOW_HOME``; made if need be.
+    :param metadata: its metadata database, PostgreSQL; on SQLite, Airflow refuses backfills whenever the scheduler is busy.
     :param settings: of section ``[tablero]``, by key.
-    :param environment: further variables.
     """
 
-    def __init__(self, home: Path, settings: Mapping[str, object], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, home: Path, metadata: URL, settings: Mapping[str, object]) -> None:
         self.home = home
+        self._metadata = sa.create_engine(metadata, poolclass=sa.NullPool)
         self.log = home / "standalone.log"
         port, worker_logs, trigger_logs = _free_ports(3)
         self.url = f"http://127.0.0.1:{port}"
@@ -48,6 +51,7 @@ class Airflow:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
             "AIRFLOW_HOME": str(home),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata.render_as_string(hide_password=False),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -66,7 +70,6 @@ class Airflow:
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
             "PATH": f"{AIRFLOW.parent}{os.pathsep}{os.environ['PATH']}",
             **{f"AIRFLOW__TABLERO__{key.upper()}": str(value) for key, value in settings.items()},
-            **(environment or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -110,17 +113,32 @@ class Airflow:
         raise RuntimeError(f"still alive: {self.processes()}")
 
     def processes(self) -> list[psutil.Process]:
-        """Every process of this Airflow, whatever group it is in: they all have its home in their environment."""
-        return [process for process in psutil.process_iter() if _home(process) == str(self.home)]
+        """Every process of this Airflow: all that are in the session it was started in, or have its home in their environment.
+
+        Processes that change their title (tasks, executors) lose the one, and those that make a session the other.
+        """
+        return [process for process in psutil.process_iter() if self._owns(process)]
+
+    def _owns(self, process: psutil.Process) -> bool:
+        try:
+            if self._process is not None and os.getsid(process.pid) == self._process.pid:
+                return process.status() != psutil.STATUS_ZOMBIE
+            return process.environ().get("AIRFLOW_HOME") == str(self.home)
+        except (psutil.Error, OSError):
+            return False
+
+    def ask(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
+        """Ask the metadata database what the API does not tell."""
+        with self._metadata.connect() as connection:
+            return [tuple(row) for row in connection.execute(sa.text(query), values)]
 
     def decided_delays(self, run_id: str, task_id: str, map_index: int) -> list[float]:
-        """Seconds that the retry policy chose to wait after each failed try; Airflow's API does not tell."""
+        """Seconds that the retry policy chose to wait after each failed try."""
         query = (
-            "select retry_delay_override from task_instance_history where run_id = ? and task_id = ? and map_index = ?"
-            " and retry_delay_override is not null order by try_number"
+            "select retry_delay_override from task_instance_history where run_id = :run and task_id = :task"
+            " and map_index = :index and retry_delay_override is not null order by try_number"
         )
-        with closing(sqlite3.connect(self.home / "airflow.db", timeout=60)) as connection:
-            return [seconds for (seconds,) in connection.execute(query, (run_id, task_id, map_index))]
+        return [seconds for (seconds,) in self.ask(query, run=run_id, task=task_id, index=map_index)]
 
     def run(self, *arguments: str) -> str:
         """Run ``airflow`` with these arguments and return what it printed.
@@ -158,14 +176,5 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(leader, number)
-    except ProcessLookupError:
-        pass
-
-
-def _home(process: psutil.Process) -> str | None:
-    try:
-        return process.environ().get("AIRFLOW_HOME")
-    except (psutil.Error, OSError):
-        return None

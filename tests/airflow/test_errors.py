@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.airflow.client import Client
-from tests.airflow.conftest import Dashboard
+from tests.airflow.dashboard import Dashboard
 from tests.airflow.institution import Institution
 
 
@@ -46,6 +46,7 @@ def test_refused_at_trigger(airflow: Client, dag_id: str, conf: dict[str, Any]) 
     airflow.ask("POST", f"/dags/{dag_id}/dagRuns", expected=(400,), json={"logical_date": None, "conf": conf})
 
 
+@pytest.mark.usefixtures("nights")
 @pytest.mark.parametrize(
     ("dag_id", "conf", "told"),
     [

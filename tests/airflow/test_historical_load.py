@@ -6,8 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta, timezone
 from itertools import pairwise
 
+import pytest
+
 from tests.airflow.client import Client, wait_for
-from tests.airflow.conftest import RETRIES, Dashboard, once
+from tests.airflow.conftest import RETRIES
+from tests.airflow.dashboard import Dashboard, once
 from tests.airflow.institution import Change, Institution
 from tests.airflow.server import Airflow
 
@@ -23,9 +26,9 @@ def test_load(airflow: Client, institution: Institution, dashboard: Dashboard) -
         *(row for month in months for row in institution.month(p, month)),
         *institution.commit(
             [
-                Change(f"{p}-last-of-january", datetime(2020, 1, 31, 23, 59, 59, 999999, zone)),
-                Change(f"{p}-first-of-february", datetime(2020, 2, 1, tzinfo=zone)),
-                Change(f"{p}-earliest", datetime(2020, 3, 1, tzinfo=zone), opened=datetime(2020, 1, 1, tzinfo=zone)),
+                Change(f"{p}last-of-january", datetime(2020, 1, 31, 23, 59, 59, 999999, zone)),
+                Change(f"{p}first-of-february", datetime(2020, 2, 1, tzinfo=zone)),
+                Change(f"{p}earliest", datetime(2020, 3, 1, tzinfo=zone), opened=datetime(2020, 1, 1, tzinfo=zone)),
             ]
         ),
     ]
@@ -34,15 +37,15 @@ def test_load(airflow: Client, institution: Institution, dashboard: Dashboard) -
         [
             valid[0],
             Change(
-                f"{p}-opened-too-early", datetime(2020, 3, 1, tzinfo=zone), opened=datetime(2020, 1, 1, tzinfo=zone) - second
+                f"{p}opened-too-early", datetime(2020, 3, 1, tzinfo=zone), opened=datetime(2020, 1, 1, tzinfo=zone) - second
             ),
-            Change(f"{p}-no-such-status", datetime(2020, 2, 3, tzinfo=zone), status=22),
+            Change(f"{p}no-such-status", datetime(2020, 2, 3, tzinfo=zone), status=22),
             Change(
-                f"{p}-before-the-first-month",
+                f"{p}before-the-first-month",
                 datetime(2020, 1, 1, tzinfo=zone) - second,
                 opened=datetime(2019, 1, 1, tzinfo=timezone.utc),
             ),
-            Change(f"{p}-after-the-last-month", datetime(2020, 4, 1, tzinfo=zone)),
+            Change(f"{p}after-the-last-month", datetime(2020, 4, 1, tzinfo=zone)),
         ]
     )
     dashboard.add_fault(kind="delay", seconds=1.0)
@@ -75,7 +78,7 @@ def test_outage(server: Airflow, airflow: Client, institution: Institution, dash
     """Two months fail after all their tries, while a third gets through; each, cleared alone, sends only its own rows."""
     months = ["2020-05", "2020-06", "2020-07"]
     rows = {month: institution.month(dashboard.prefix, month) for month in months}
-    faults = {month: dashboard.add_fault(f"-{month}", kind="status", status=503) for month in months[:2]}
+    faults = {month: dashboard.add_fault(month, kind="status", status=503) for month in months[:2]}
 
     run_id, state = airflow.load(DAG, {"start_month": months[0], "end_month": months[-1]})
 
@@ -127,10 +130,11 @@ def test_cleared_twice(airflow: Client, institution: Institution, dashboard: Das
     assert len(airflow.tries(DAG, run_id, "load_month", 0)) == 3
 
 
+@pytest.mark.usefixtures("nights")
 def test_two_runs(airflow: Client, institution: Institution, dashboard: Dashboard) -> None:
     """A month and a day of it, loaded by both DAGs at the same time, are sent once, and both runs end well."""
     rows = institution.month(dashboard.prefix, "2020-11", rows=150)
-    rows += institution.day(f"{dashboard.prefix}-day", date(2020, 11, 15), rows=90)
+    rows += institution.day(f"{dashboard.prefix}day", date(2020, 11, 15), rows=90)
     dashboard.add_fault(kind="delay", seconds=1.0)
 
     month = airflow.trigger(DAG, {"start_month": "2020-11", "end_month": "2020-11"})

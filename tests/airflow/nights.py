@@ -1,0 +1,65 @@
+"""Two nights of ``daily_send``: one that is due at once when it is switched on, and one that becomes due a little later."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sandbox.dashboard import Row
+from tests.airflow.client import Client, wait_for
+from tests.airflow.dashboard import Dashboard
+from tests.airflow.institution import Change, Institution
+
+DAG = "daily_send"
+
+
+@dataclass(frozen=True)
+class Nights:
+    """What the source and the dashboard held.
+
+    :ivar dashboard: which sees the rows of both nights.
+    :ivar first_day: the day that the first run is of: the day before yesterday.
+    :ivar first_run: its id.
+    :ivar first_owed: rows that it owes the dashboard: of its day, and of days before it, on which the scheduler was off.
+    :ivar first_received: what the dashboard had at its end.
+    :ivar second_day: yesterday, which a run by hand has sent already.
+    :ivar second_owed: rows committed into the days after they were read, which the second run owes the dashboard.
+    :ivar second_received: what the dashboard had before it.
+    """
+
+    dashboard: Dashboard
+    first_day: date
+    first_run: str
+    first_owed: list[Change]
+    first_received: Counter[Row]
+    second_day: date
+    second_owed: list[Change]
+    second_received: Counter[Row]
+
+    @classmethod
+    def prepare(cls, airflow: Client, institution: Institution, dashboard: Dashboard, daily_at: datetime) -> Nights:
+        """Switch ``daily_send`` on, see the first night through, and prepare the second one.
+
+        :param daily_at: when that one begins, local time.
+        """
+        second_day = daily_at.date() - timedelta(days=1)
+        first_day = second_day - timedelta(days=1)
+
+        def commit(day: date, back: int, note: str = "") -> list[Change]:
+            return institution.day(dashboard.prefix, day - timedelta(days=back), note=note)
+
+        owed = [row for back in (0, 1, 2, 3, 20, 31) for row in commit(first_day, back)]
+        commit(first_day, 32)  # longer ago than heal_days
+        commit(second_day, 0)
+        airflow.unpause(DAG)
+        (run,) = wait_for("daily_send has begun", lambda: airflow.runs(DAG, run_type="scheduled"))
+        airflow.wait(DAG, run["dag_run_id"])
+        received = dashboard.counts()
+
+        airflow.load(DAG, {"day": str(second_day)})
+        by_hand = dashboard.counts()
+        late = [row for back in (0, 1, 3) for row in commit(second_day, back, "-late")]
+        commit(second_day, 10, "-late")  # read whole, and longer ago than lookback_days
+        assert datetime.now(institution.zone) < daily_at, "this machine is too slow for DAILY_IN"
+        return cls(dashboard, first_day, run["dag_run_id"], owed, received, second_day, late, by_hand)

@@ -1,0 +1,33 @@
+"""A look into the outbox from outside, with nothing but SQL."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+
+def ask(outbox: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    """The rows of a query."""
+    with closing(sqlite3.connect(f"file:{outbox}?mode=ro", uri=True, timeout=60)) as connection:
+        return connection.execute(query, values).fetchall()
+
+
+def everything(outbox: Path) -> list[str]:
+    """All that is in the outbox, as SQL."""
+    with closing(sqlite3.connect(f"file:{outbox}?mode=ro", uri=True, timeout=60)) as connection:
+        return list(connection.iterdump())
+
+
+def attempts_by_request(outbox: Path, prefix: str) -> dict[str, list[str]]:
+    """How the attempts ended, in order, of the batch in which each request with that prefix lies."""
+    query = (
+        "select request_id, outcome from status_change join attempt using (batch_id)"
+        " where request_id glob ? order by attempt.id"
+    )
+    found = defaultdict(list)
+    for request, outcome in ask(outbox, query, f"{prefix}*"):
+        found[request].append(outcome)
+    return dict(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -69,6 +70,8 @@ class Action(NamedTuple):
 _FIELDS = ("service_id", "request_id", "opening_date", "status_id", "last_modified_date")
 _REFUSED = Reason.REFUSED_BY_DASHBOARD.value
 
+_NUMBER, _DIGEST = re.compile("[0-9]{1,18}"), re.compile("[0-9a-f]{1,32}")
+
 
 def count_by_reason(connection: Connection, chosen: Filter) -> dict[str, int]:
     """How many rows are set aside for each reason; none is counted further than one beyond :data:`COUNT_LIMIT`."""
@@ -99,12 +102,18 @@ def all_of(connection: Connection, chosen: Filter, *, limit: int) -> Iterator[Re
             yield found
 
 
+def is_key(reason: str, text: str) -> bool:
+    """Whether ``text`` can be the key of a row that was set aside for ``reason``."""
+    return (_NUMBER if reason == _REFUSED else _DIGEST).fullmatch(text) is not None
+
+
 def named(connection: Connection, reason: str, keys: Sequence[str]) -> list[Rejection]:
-    """Those of these rejections which are still set aside."""
+    """Those of these rejections which are still set aside; what can be no key is passed over."""
+    sane = [key for key in keys if is_key(reason, key)]
     if reason == _REFUSED:
-        query = _refused(Filter(reason)).where(batch.c.id.in_([int(key) for key in keys if key.isdigit()]))
+        query = _refused(Filter(reason)).where(batch.c.id.in_([int(key) for key in sane]))
     else:
-        query = _broken(Filter(reason)).where(rejection.c.digest.in_(list(keys)))
+        query = _broken(Filter(reason)).where(rejection.c.digest.in_(sane))
     return [_to_rejection(reason, row) for row in connection.execute(query)]
 
 

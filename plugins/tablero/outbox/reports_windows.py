@@ -90,6 +90,18 @@ def proofs_of(connection: Connection, window: Window, *, limit: int) -> list[Pro
     return [Proof.of(row) for row in connection.execute(query)]
 
 
+def last_proof(connection: Connection, window: Window) -> Proof | None:
+    """The last reconciliation of this very window, or of as much of it as there was; not of its parts."""
+    query = (
+        sa.select(reconciliation)
+        .where(reconciliation.c.window_start == window.start, reconciliation.c.kind == window.kind)
+        .order_by(reconciliation.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Proof.of(row)
+
+
 def batches_of(connection: Connection, window: Window, *, state: str | None, after: int, limit: int) -> list[Batch]:
     """Batches that touch ``window``, in the order in which they were made.
 

@@ -253,6 +253,25 @@ def calendar_start(today: date) -> date:
     return date(number // 12, number % 12 + 1, 1)
 
 
+def stretches(months: Iterable[Cell]) -> list[tuple[Cell, Cell]]:
+    """The first and the last of each run of months, one right after the other, for which the same is to be said.
+
+    What needs someone soonest comes first. Months with pending rows stand alone: each has a number of its own.
+    """
+    runs: list[tuple[Cell, Cell]] = []
+    for cell in months:
+        if runs and _continues(runs[-1][1], cell):
+            runs[-1] = runs[-1][0], cell
+        else:
+            runs.append((cell, cell))
+    return sorted(runs, key=lambda run: (_WORST.index(run[0].state), run[0].first))
+
+
+def _continues(before: Cell, cell: Cell) -> bool:
+    adjacent = _last_day(before.first) + _DAY == cell.first
+    return adjacent and before.judgement == cell.judgement and cell.judgement.why is not Why.ROWS
+
+
 def window_of(label: str, zone: tzinfo) -> Window:
     """The whole month ``YYYY-MM`` or the whole day ``YYYY-MM-DD``.
 

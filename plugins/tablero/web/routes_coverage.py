@@ -41,7 +41,7 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
         "coverage.html",
         coverage=found,
         headline=_headline(page, found, missing),
-        missing=missing if found.ever_read else [],
+        missing=coverage.stretches(missing) if found.ever_read else [],
         why=lambda cell: explain(page, cell),
         years=by_year(found.months),
         calendars=[(month, weeks_of(month, found.days)) for month in calendar_months(found.days)],

@@ -87,9 +87,9 @@ def _collect(page: Page, runs: Runs, label: str) -> tuple[Cell, Proof | None, Ev
     with page.outbox(seconds=DOCUMENT_SECONDS) as connection:
         facts = coverage.gather(connection, page.settings, page.now, running)
         cells = coverage.survey(facts, page.settings, page.now).months
-        proofs = reports_windows.proofs_of(connection, window, limit=1)
+        proof = reports_windows.last_proof(connection, window)
         found = page.site.shelf.fetch(connection, window)
-    return next(cell for cell in cells if cell.first == first), next(iter(proofs), None), found
+    return next(cell for cell in cells if cell.first == first), proof, found
 
 
 def _month(page: Page, label: str) -> Window:

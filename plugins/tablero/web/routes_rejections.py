@@ -35,7 +35,7 @@ def show_rejections(page: PageDep, reason: str = "", service: str = "", month: s
     with page.outbox() as connection:
         counts = reports_rejections.count_by_reason(connection, chosen)
         if chosen.reason is not None:
-            rows = reports_rejections.page_of(connection, chosen, before=_place(before), limit=_ROWS + 1)
+            rows = reports_rejections.page_of(connection, chosen, before=_place(before, chosen.reason), limit=_ROWS + 1)
     more = len(rows) > _ROWS
     rows = rows[:_ROWS]
     return page.render(
@@ -89,10 +89,10 @@ def _month(text: str) -> str | None:
     return text if _MONTH.fullmatch(text) else None
 
 
-def _place(text: str) -> tuple[datetime, str] | None:
+def _place(text: str, reason: str) -> tuple[datetime, str] | None:
     """Where the last page of rows ended."""
     moment, _, key = text.partition("-")
-    if not re.fullmatch(r"-?\d{1,17}", moment) or not re.fullmatch(r"[0-9a-f]{1,32}", key):
+    if not re.fullmatch("[0-9]{1,17}", moment) or not reports_rejections.is_key(reason, key):
         return None
     return from_microseconds(int(moment)), key
 

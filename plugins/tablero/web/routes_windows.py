@@ -42,6 +42,7 @@ def show_window(
         rejected = count_rejections(connection, [window]).get(label, 0)
         readings = reports_windows.readings_of(connection, window, limit=_LISTED)
         proofs = reports_windows.proofs_of(connection, window, limit=_LISTED)
+        proof = reports_windows.last_proof(connection, window)
         batches = reports_windows.batches_of(connection, window, state=chosen, after=after, limit=_BATCHES + 1)
         more = len(batches) > _BATCHES
         batches = batches[:_BATCHES]
@@ -66,8 +67,8 @@ def show_window(
         staged=cell.rows,
         rejected=cell.set_aside,
         rejected_link=page.link("rejections", month=label[:7]),
-        proof=next((proof for proof in proofs if proof.label == label), None),
-        proofs=[(proof, runs.path_of(proof.kind, proof.run_id)) for proof in proofs],
+        proof=proof,
+        proofs=[(shown, runs.path_of(shown.kind, shown.run_id)) for shown in proofs],
         readings=[(reading, runs.path_of(reading.kind, reading.run_id, reading.label)) for reading in readings],
         chosen_state=chosen,
         batches=batches,

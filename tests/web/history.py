@@ -1,0 +1,151 @@
+"""An institution's little history, staged, sent and proven by the project's own use cases: what the pages are asked about.
+
+================  ==========================================================================================
+``2026-08``       half of it is pending: the dashboard was down
+``2026-09``       complete
+``2026-10``       complete but for rows that break the contract and two that the dashboard refused
+``2026-11``       complete up to the day before yesterday, the last days by ``daily_send``
+everything else   never read
+================  ==========================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pendulum
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from tablero.attempt import Answer, Outcome
+from tablero.errors import TransientError
+from tablero.reconciling import reconcile
+from tablero.sending import send
+from tablero.settings import Settings
+from tablero.source import Source
+from tablero.staging import stage
+from tablero.windows import Window, day_window, month_windows
+
+ZONE = pendulum.timezone("America/Santo_Domingo")
+
+#: When the pages are looked at: in the night after 2026-11-23, before its daily send.
+NOW = datetime(2026, 11, 24, 5, 0, tzinfo=timezone.utc)
+
+#: When the months were loaded: in the middle of a day.
+LOADED = datetime(2026, 11, 20, 16, 0, tzinfo=timezone.utc)
+
+SETTINGS = Settings.read({"xroad_client": "DO/GOB/12345/TRAMITES", "batch_size": 20})
+
+#: What the dashboard says of a service that it does not know.
+WORDS = "service_id 9999 is <unknown>"
+
+#: A request whose id, service and words would do harm in a page or a spreadsheet that did not take care.
+HOSTILE = '<script>alert("1")</script>'
+FORMULA = '=HYPERLINK("http://example.invalid","x")'
+
+Row = tuple[Any, ...]
+
+
+class Dashboard:
+    """Takes everything but what is of service 9999; nothing at all while it is down."""
+
+    def __init__(self) -> None:
+        self.down_after: int | None = None
+        self.knows_9999 = False
+
+    def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+        if self.down_after is not None:
+            if self.down_after == 0:
+                return Answer(Outcome.TRANSIENT, status=503, seconds=1.5, error="HTTP 503", message="maintenance")
+            self.down_after -= 1
+        bad = [number for number, row in enumerate(orjson.loads(body)["requests"]) if row["service_id"] == "9999"]
+        if bad and not self.knows_9999:
+            return Answer(Outcome.REFUSED, status=400, seconds=0.3, error="HTTP 400", message=WORDS, named=tuple(bad))
+        return Answer(Outcome.DELIVERED, status=201, seconds=0.25, xroad_request_id=f"req-{message_id[:8]}")
+
+
+class History:
+    """The source, the dashboard and the outbox between them.
+
+    :param engine: of an outbox whose schema is there.
+    :param folder: where the source's file may be.
+    """
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.engine = engine
+        self.dashboard = Dashboard()
+        self._database = sa.create_engine(f"sqlite:///{folder / 'source.db'}")
+        with self._database.begin() as connection:
+            connection.exec_driver_sql(
+                "CREATE TABLE tablero_status_changes"
+                " (service_id TEXT, request_id TEXT, opening_date TEXT, status_id INTEGER, last_modified_date TEXT)"
+            )
+        self.source = Source(self._database, table="tablero_status_changes", sql=None, zone=ZONE, day_zone=ZONE)
+
+    def add(self, *rows: Row) -> None:
+        """Put rows into the source."""
+        with self._database.begin() as connection:
+            connection.exec_driver_sql("INSERT INTO tablero_status_changes VALUES (?, ?, ?, ?, ?)", list(rows))
+
+    def correct(self, statement: str, *values: Any) -> None:
+        """Change the source."""
+        with self._database.begin() as connection:
+            connection.exec_driver_sql(statement, tuple(values))
+
+    def run(self, *windows: Window, run_id: str, now: datetime, prove: bool = True) -> None:
+        """What a run does with some windows: read, send, reconcile. Failures are left as they are."""
+
+        def clock() -> datetime:
+            return now
+
+        for window in windows:
+            stage(self.engine, self.source, SETTINGS, window, run_id=run_id, clock=clock)
+        with suppress(TransientError):
+            send(self.engine, self.dashboard, SETTINGS, windows, run_id=run_id, clock=clock)
+        if prove:
+            reconcile(self.engine, self.source, windows, run_id=run_id, clock=clock, catch_up=lambda window: None)
+
+    def live(self) -> None:
+        """Everything that the table above tells."""
+        self.add(*requests("AUG", date(2026, 8, 3), 60))
+        self.add(*requests("SEP", date(2026, 9, 1), 45))
+        self.add(*requests("OCT", date(2026, 10, 5), 40))
+        self.add(
+            ("9999", "OCT-REFUSED-1", "2026-10-07 08:00:00", 1, "2026-10-07 09:00:00"),
+            ("9999", "OCT-REFUSED-2", "2026-10-07 08:00:00", 1, "2026-10-08 09:00:00"),
+            ("1041", HOSTILE, "2026-10-09 08:00:00", 99, "2026-10-09 09:00:00"),
+            (FORMULA, "OCT-FORMULA", "2026-10-09 08:00:00", 99, "2026-10-09 10:00:00"),
+            ("", "OCT-NO-SERVICE", "2026-10-09 08:00:00", 1, "2026-10-09 11:00:00"),
+            ("1041", "OCT-OLD", "2019-12-31 23:00:00", 7, "2026-10-10 09:00:00"),
+            ("1041", "OCT-TWICE", "2026-10-11 08:00:00", 2, "2026-10-11 09:00:00"),
+            ("1041", "OCT-TWICE", "2026-10-11 08:00:00", 2, "2026-10-11 09:00:00"),
+            ("1042", HOSTILE, "2026-10-12 08:00:00", 2, "2026-10-12 09:00:00"),
+        )
+        self.add(*requests("NOV", date(2026, 11, 2), 30))
+        for day in range(20, 24):
+            self.add(*requests(f"N{day}", date(2026, 11, day), 5))
+        self.add(
+            ("1041", "REQ-77", "2026-11-18 08:00:00", 9, "2026-11-18 08:00:00"),
+            ("1041", "REQ-77", "2026-11-18 08:00:00", 2, "2026-11-19 09:30:00"),
+            ("1041", "REQ-77", "2026-11-18 08:00:00", 7, "2026-11-22 15:00:00.25"),
+        )
+        months = month_windows(date(2026, 8, 1), date(2026, 11, 1), ZONE, LOADED)
+        self.dashboard.down_after = 1
+        self.run(months[0], run_id="manual__august", now=LOADED - timedelta(hours=2))
+        self.dashboard.down_after = None
+        self.run(*months[1:], run_id="manual__history", now=LOADED)
+        for day in range(20, 23):
+            own = day_window(date(2026, 11, day), ZONE)
+            self.run(own, run_id=f"scheduled__2026-11-{day + 1}", now=own.end + timedelta(hours=2, minutes=1))
+
+
+def requests(prefix: str, first: date, count: int) -> Iterator[Row]:
+    """Status changes of ``count`` requests, ten minutes apart from eight in the morning of a day on."""
+    start = datetime.combine(first, datetime.min.time()) + timedelta(hours=8)
+    for number in range(count):
+        moment = start + timedelta(minutes=10 * number)
+        yield ("1041", f"{prefix}-{number:04d}", start.isoformat(" "), 1 + number % 3, moment.isoformat(" "))

@@ -1,0 +1,101 @@
+"""The evidence of a month can be checked by anyone, later."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from typing import Any
+
+import orjson
+import pytest
+import sqlalchemy as sa
+from tablero.outbox.schema import batch, status_change
+
+from tests.web.history import NOW, ZONE, History, day_window
+
+
+def rows_file(browser: Any, month: str = "2026-10") -> bytes:
+    """The delivered rows."""
+    answer = browser.get(f"/tablero/evidence/{month}/rows.jsonl")
+    assert answer.status_code == 200
+    return bytes(answer.content)
+
+
+def test_the_digest_is_that_of_the_rows_that_can_be_downloaded(viewer: Any) -> None:
+    """``sha256sum`` of the file is the whole check."""
+    digest = hashlib.sha256(rows_file(viewer)).hexdigest()
+    assert re.search(r"data-digest>([0-9a-f]{64})<", viewer.get("/tablero/evidence/2026-10").text)[1] == digest
+    assert viewer.get("/tablero/evidence/2026-10.json").json()["digest"]["value"] == digest
+    rows = list(csv.reader(io.StringIO(viewer.get("/tablero/evidence/2026-10.csv").content.decode("utf-8-sig"))))
+    assert digest in rows[1]
+
+
+def test_the_rows_are_those_delivered_in_wire_form_and_order(viewer: Any, history: History) -> None:
+    """Each delivered row of the month once, by request and instant; neither refused nor pending ones."""
+    lines = [orjson.loads(line) for line in rows_file(viewer).splitlines()]
+    with history.engine.connect() as connection:
+        delivered = connection.scalar(
+            sa.select(sa.func.count())
+            .select_from(status_change)
+            .join(batch, batch.c.id == status_change.c.batch_id)
+            .where(
+                batch.c.state == "delivered", status_change.c.request_id.like("OCT-%") | status_change.c.request_id.like("<%")
+            )
+        )
+    assert len(lines) == delivered == 42
+    assert list(lines[0]) == ["service_id", "request_id", "opening_date", "status_id", "last_modified_date"]
+    order = [(line["request_id"], line["last_modified_date"]) for line in lines]
+    assert order == sorted(order)
+    assert not any("REFUSED" in line["request_id"] for line in lines)
+
+
+def test_the_documents_agree(viewer: Any) -> None:
+    """Page, JSON and CSV tell the same counts by service and status, and their sum is what was delivered."""
+    document = viewer.get("/tablero/evidence/2026-10.json").json()
+    text = viewer.get("/tablero/evidence/2026-10.csv").content.decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    page = viewer.get("/tablero/evidence/2026-10").text
+    assert sum(count["rows"] for count in document["counts"]) == document["delivered"] == 42
+    assert [(row["service"], int(row["status"]), int(row["rows"])) for row in rows] == [
+        (count["service_id"], count["status_id"], count["rows"]) for count in document["counts"]
+    ]
+    assert re.search(r'data-count="delivered">42<', page)
+    assert document["state"] == "rejections"
+    assert document["rejected"] == 5
+    assert document["time_zone"] == "America/Santo_Domingo"
+    assert document["from"] == "2026-10-01T00:00:00-04:00"
+    assert document["to"] == "2026-11-01T00:00:00-04:00"
+    assert document["last_acknowledgement"] == "2026-11-20T12:00:00-04:00"
+    assert document["last_proof"] == {
+        "window": "2026-10",
+        "counted_at": "2026-11-20T12:00:00-04:00",
+        "rows_in_source": 49,
+        "settled": True,
+    }
+    assert document["institution"] == "DO/GOB/12345/TRAMITES"
+    assert document["made_by"] == "vera"
+
+
+def test_the_digest_changes_only_with_what_is_delivered(admin: Any, own_history: History) -> None:
+    """Asking again gives the same; one more row of the month, delivered later, another."""
+    first, again = rows_file(admin), rows_file(admin)
+    assert first == again
+    own_history.add(("1041", "OCT-LATE", "2026-10-20 08:00:00", 1, "2026-10-20 09:00:00"))
+    digest = admin.get("/tablero/evidence/2026-10.json").json()["digest"]["value"]
+    own_history.run(day_window(NOW.date().replace(month=10, day=20), ZONE), run_id="late", now=NOW)
+    document = admin.get("/tablero/evidence/2026-10.json").json()
+    assert document["digest"]["value"] != digest
+    assert document["delivered"] == 43
+    assert hashlib.sha256(rows_file(admin)).hexdigest() == document["digest"]["value"]
+
+
+@pytest.mark.parametrize("month", ["2026-07", "2020-01"])
+def test_a_month_without_deliveries_has_the_evidence_of_nothing(viewer: Any, month: str) -> None:
+    """Zero rows, and the digest of an empty file."""
+    document = viewer.get(f"/tablero/evidence/{month}.json").json()
+    assert document["delivered"] == 0
+    assert document["counts"] == []
+    assert document["last_acknowledgement"] is None
+    assert document["digest"]["value"] == hashlib.sha256(b"").hexdigest()

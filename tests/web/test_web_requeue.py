@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -18,14 +17,13 @@ OWN = {"sec-fetch-site": "same-origin"}
 
 
 @pytest.fixture(autouse=True)
-def no_runs_of_other_tests(airflow_database: None) -> Iterator[None]:
+def no_runs_of_other_tests(airflow_database: None) -> None:
     """Runs are Airflow's, and stay; each test looks at its own."""
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
 
     with create_session() as session:
         session.execute(sa.delete(DagRun))
-    yield
 
 
 def runs() -> list[tuple[str, dict[str, str], str | None]]:

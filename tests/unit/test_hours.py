@@ -1,5 +1,7 @@
 """When sending is allowed: half open, over midnight, in local time."""
 
+# ruff: noqa: DTZ001 naive datetimes are what these tests are about
+
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta, timezone

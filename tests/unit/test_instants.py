@@ -1,5 +1,7 @@
 """Reading dates as instants: the quick ways give what the careful way gives, and that is what the zone's rules say."""
 
+# ruff: noqa: DTZ001, DTZ901 naive datetimes are what these tests are about
+
 from __future__ import annotations
 
 from collections.abc import Callable

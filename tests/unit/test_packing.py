@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, timezone
-from itertools import chain, groupby
+from itertools import chain, groupby, pairwise
 
 import pytest
 from hypothesis import given
@@ -53,7 +53,7 @@ def test_no_batch_is_smaller_than_it_must_be(changes: list[StatusChange], size: 
     """Two neighbours would not fit into one, so a load makes no more calls than the requests' sizes ask for."""
     changes.sort(key=sort_key(False))
     batches = list(pack(changes, size, by_service=False))
-    for one, other in zip(batches, batches[1:], strict=False):
+    for one, other in pairwise(batches):
         # A chain of batches stands alone, its last one too.
         if not one.continues and not other.continues:
             _, first_request = next(groupby(other.changes, lambda row: row.request_id))

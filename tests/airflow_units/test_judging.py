@@ -1,0 +1,290 @@
+"""What an answer of the other side means: a table of statuses and bodies, and every way in which there is none."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import datetime, timezone
+from email.utils import format_datetime
+from typing import Any
+
+import orjson
+import pytest
+import requests
+import urllib3
+from tablero.attempt import Answer, Outcome
+from tablero.dashboard import _lost, judge
+
+NOW = datetime(2026, 11, 24, 6, tzinfo=timezone.utc)
+DELIVERED, REFUSED, TRANSIENT, PERMANENT, UNKNOWN = Outcome
+
+CREATED = {"code": 201, "success": True, "message": "Datos cargados"}
+NESTJS = {"statusCode": 400, "message": ["requests.3.status_id must be an integer"], "error": "Bad Request"}
+HTML = "<!doctype html><html><body>Service</body></html>"
+SOAP = '<SOAP-ENV:Envelope xmlns:SOAP-ENV="http://schemas.xmlsoap.org/soap/envelope/"><SOAP-ENV:Body><SOAP-ENV:Fault>'
+
+
+def answer(status: int, body: Any = "", **headers: str) -> Answer:
+    """Judge an answer with this status and body; headers by keyword, ``_`` for ``-``."""
+    response = requests.Response()
+    response.status_code = status
+    text = body if isinstance(body, str) else orjson.dumps(body).decode()
+    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    return judge(response, text, NOW)
+
+
+TABLE = [
+    # success is all of: 2xx, a JSON object, success not false
+    (201, CREATED, DELIVERED),
+    (200, CREATED, DELIVERED),
+    (202, {}, DELIVERED),  # says nothing against it
+    (200, {"success": None}, DELIVERED),
+    (200, {"success": False, "message": "no"}, REFUSED),  # says no in a 200
+    (201, {"success": False}, REFUSED),
+    (204, "", UNKNOWN),  # no body is no acknowledgement
+    (200, "", UNKNOWN),
+    (201, '{"code": 201, "succ', UNKNOWN),  # cut on the way: it may well have been taken
+    (200, HTML, UNKNOWN),  # a login page, a portal: nobody knows what became of the call
+    (200, [CREATED], UNKNOWN),  # JSON, but not the dashboard's
+    (200, "null", UNKNOWN),
+    (200, "true", UNKNOWN),
+    # redirects are not followed, since a POST would become a GET
+    (301, "", PERMANENT),
+    (302, HTML, PERMANENT),
+    (307, "", PERMANENT),
+    # the content is refused: the batch is taken apart
+    (400, NESTJS, REFUSED),
+    (409, NESTJS, REFUSED),
+    (413, HTML, REFUSED),  # from a proxy in between: too large all the same
+    (422, NESTJS, REFUSED),
+    # a person must act
+    (401, {"message": "Unauthorized"}, PERMANENT),
+    (403, HTML, PERMANENT),
+    (404, {"message": "Cannot POST /api/laod"}, PERMANENT),
+    (405, "", PERMANENT),
+    (406, "", PERMANENT),
+    (410, "", PERMANENT),
+    (415, "", PERMANENT),
+    (418, "", PERMANENT),
+    (501, "", PERMANENT),
+    (505, "", PERMANENT),
+    # surely not taken, and may pass
+    (408, "", TRANSIENT),
+    (425, "", TRANSIENT),
+    (429, "", TRANSIENT),
+    (503, HTML, TRANSIENT),
+    (507, "", TRANSIENT),
+    (520, HTML, TRANSIENT),
+    # it, or a gateway before it, failed on the way: the rows may be in
+    (500, {"statusCode": 500, "message": "Internal server error"}, UNKNOWN),
+    (502, HTML, UNKNOWN),
+    (504, HTML, UNKNOWN),
+    # no answer of HTTP at all
+    (199, "", PERMANENT),
+    (600, "", TRANSIENT),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "outcome"), TABLE)
+def test_an_answer(status: int, body: Any, outcome: Outcome) -> None:
+    """By status and body; whatever is not a success says what to do, or what will be done."""
+    found = answer(status, body)
+    assert found.outcome is outcome
+    assert found.status == status
+    assert bool(found.error) == (outcome is not DELIVERED)
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+@pytest.mark.parametrize("body", [SOAP, SOAP.replace("SOAP-ENV", "soap"), SOAP.replace("SOAP-ENV:", "")])
+def test_the_soap_face_of_xroad(status: int, body: str) -> None:
+    """Never a success: api_path lacks /r1/, which only a person can mend. Java's own prefix is ``SOAP-ENV``."""
+    found = answer(status, body, Content_Type="text/xml;charset=UTF-8")
+    assert found.outcome is PERMANENT
+    assert "/r1/" in found.error
+
+
+@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.parametrize(
+    ("kind", "message", "outcome"),
+    [
+        ("Server.ServerProxy.AccessDenied", "Request is not allowed", PERMANENT),
+        ("server.serverproxy.access_denied", "Request is not allowed", PERMANENT),
+        ("Server.ServerProxy.ServiceDisabled", "until Monday", TRANSIENT),
+        ("Server.ClientProxy.NetworkError", "Could not connect to any target host", TRANSIENT),
+        ("Server.ServerProxy.IOError", "Read timed out", UNKNOWN),
+        ("Server.ClientProxy.IOError", "Message size exceeds maximum loggable size", REFUSED),
+        ("Server.ServerProxy.NeverHeardOf", None, UNKNOWN),
+    ],
+)
+def test_an_error_of_xroad(status: int, kind: str, message: str | None, outcome: Outcome) -> None:
+    """By its type alone: mixed server versions turn 500 into 400. Type and the key of the server's log are kept."""
+    found = answer(status, {"type": kind, "message": message, "detail": "d41e"}, X_Road_Error=kind)
+    assert found.outcome is outcome
+    assert (found.xroad_error, found.xroad_detail) == (kind, "d41e")
+    assert found.error.startswith(f"X-Road {kind}: ")
+    assert found.too_large == (outcome is REFUSED)
+    assert found.named == ()
+
+
+def test_an_error_that_the_dashboard_only_calls_so() -> None:
+    """Relayed by X-Road, which sets a hash on every answer of the provider: the header is the provider's own."""
+    found = answer(400, NESTJS, X_Road_Error="x", X_Road_Request_Hash="aGFzaA==", X_Road_Request_Id="r-1")
+    assert found.outcome is REFUSED
+    assert found.xroad_error is None
+    assert found.xroad_request_id == "r-1"
+
+
+def test_too_large() -> None:
+    """A 413 is of the size, not of any row; a 400 is not."""
+    assert answer(413).too_large
+    assert not answer(400, NESTJS).too_large
+
+
+@pytest.mark.parametrize(
+    ("message", "named"),
+    [
+        (["requests.3.status_id must be an integer", "requests.0.opening_date must be a date"], (0, 3)),
+        (["requests.3.status_id must be an integer", "requests.3.service_id should not be empty"], (3,)),
+        ("requests[12].request_id is too long", (12,)),
+        (["requests.12345.status_id"], ()),  # no batch is so large
+        (["requests must be an array"], ()),
+        (["status_id of 3 requests is wrong"], ()),
+        ("Bad Request", ()),
+        (None, ()),
+        (7, ()),
+        ([{"property": "requests.4.status_id"}, None, 5], (4,)),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 422, 200])
+def test_rows_that_a_refusal_names(status: int, message: Any, named: tuple[int, ...]) -> None:
+    """By the path that NestJS puts before its words; in whatever form, and never an error of ours."""
+    found = answer(status, {"success": False, "message": message})
+    assert found.outcome is REFUSED
+    assert found.named == named
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120.0),
+        (" 5 ", 5.0),
+        ("0", 0.0),
+        (format_datetime(NOW.replace(minute=10), usegmt=True), 600.0),
+        ("Tue, 24 Nov 2026 02:10:00 -0400", 600.0),
+        (format_datetime(NOW.replace(hour=5), usegmt=True), 0.0),  # past
+        ("soon", None),
+        ("-5", None),
+        ("1e9", None),
+        ("٥", None),
+        ("99999999999", None),
+        ("Tue, 99 Nov 2026 06:10:00 GMT", None),
+        ("", None),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503, 500])
+def test_retry_after(status: int, value: str, seconds: float | None) -> None:
+    """In both forms; what is neither is as if it were not there."""
+    assert answer(status, Retry_After=value).retry_after == seconds
+
+
+def test_words_are_kept_clean() -> None:
+    """The other side's own words: one line, cut, several joined; without a message the body's beginning."""
+    assert answer(400, {"message": ["a\nb", "c"]}).message == "a b; c"
+    assert answer(500, HTML).message == HTML
+    assert len(answer(500, "x" * 10_000).message) == 500
+    assert "\x1b" not in answer(500, "\x1b[31mred").message
+
+
+# -- no answer -------------------------------------------------------------------------------------------------------------
+
+#: Every exception of requests. Only those that surely left no byte behind are not *unknown*.
+REQUESTS = {
+    "RequestException": UNKNOWN,
+    "InvalidJSONError": UNKNOWN,
+    "JSONDecodeError": UNKNOWN,
+    "HTTPError": UNKNOWN,
+    "ConnectionError": UNKNOWN,
+    "ProxyError": TRANSIENT,
+    "SSLError": UNKNOWN,
+    "Timeout": UNKNOWN,
+    "ConnectTimeout": TRANSIENT,
+    "ReadTimeout": UNKNOWN,
+    "URLRequired": UNKNOWN,
+    "TooManyRedirects": UNKNOWN,
+    "MissingSchema": PERMANENT,
+    "InvalidSchema": PERMANENT,
+    "InvalidURL": PERMANENT,
+    "InvalidHeader": PERMANENT,
+    "InvalidProxyURL": PERMANENT,
+    "ChunkedEncodingError": UNKNOWN,
+    "ContentDecodingError": UNKNOWN,
+    "StreamConsumedError": UNKNOWN,
+    "RetryError": UNKNOWN,
+    "UnrewindableBodyError": UNKNOWN,
+}
+
+
+def exceptions(module: Any, root: type) -> dict[str, type]:
+    return {name: kind for name, kind in inspect.getmembers(module, inspect.isclass) if issubclass(kind, root)}
+
+
+def test_every_exception_of_requests_is_in_the_table() -> None:
+    """A version that brings a new one fails here, and not at night."""
+    kinds = exceptions(requests.exceptions, requests.RequestException)
+    assert {kind.__name__ for kind in kinds.values()} == set(REQUESTS)
+
+
+@pytest.mark.parametrize(("name", "outcome"), REQUESTS.items())
+def test_an_exception_of_requests(name: str, outcome: Outcome) -> None:
+    """Said in words, with an outcome that loses nothing."""
+    kind = getattr(requests.exceptions, name)
+    error = kind("cut off", "", 0) if name == "JSONDecodeError" else kind("cut off")
+    found = _lost(error, "https://ss/api/load")
+    assert found.outcome is outcome
+    assert found.status is None
+    assert "cut off" in found.error
+
+
+URLLIB3 = exceptions(urllib3.exceptions, urllib3.exceptions.HTTPError)
+
+
+def made(name: str) -> Exception:
+    """One of them; constructors differ, and two look at their own fields when they are told."""
+    if name == "IncompleteRead":
+        return urllib3.exceptions.IncompleteRead(3, 10)
+    if name == "InvalidChunkLength":
+        return urllib3.exceptions.InvalidChunkLength(urllib3.HTTPResponse(b""), b"x")
+    return URLLIB3[name].__new__(URLLIB3[name], "cut off")
+
+
+@pytest.mark.parametrize("name", URLLIB3)
+def test_an_exception_of_urllib3(name: str) -> None:
+    """Those that requests lets through, while the answer is read: it may have been taken."""
+    found = _lost(made(name), "https://ss/api/load")
+    assert found.outcome in (UNKNOWN, TRANSIENT)
+    assert found.error
+
+
+def wrapped(reason: Exception) -> Exception:
+    """As requests raises it: a ConnectionError around urllib3's MaxRetryError around the reason."""
+    return requests.ConnectionError(urllib3.exceptions.MaxRetryError(None, "/api/load", reason))
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "words"),
+    [
+        (wrapped(urllib3.exceptions.NewConnectionError(None, "Connection refused")), TRANSIENT, "No connection to https://ss"),
+        (wrapped(urllib3.exceptions.ConnectTimeoutError(None, "timed out")), TRANSIENT, "No connection to https://ss"),
+        (wrapped(urllib3.exceptions.ReadTimeoutError(None, "/", "Read timed out")), UNKNOWN, "It will be repeated"),
+        (wrapped(urllib3.exceptions.ProtocolError("Connection aborted.")), UNKNOWN, "Connection aborted"),
+        (requests.ConnectionError(ConnectionResetError(104, "Connection reset by peer")), UNKNOWN, "Connection reset"),
+        (wrapped(urllib3.exceptions.SSLError("CERTIFICATE_VERIFY_FAILED: self-signed certificate")), PERMANENT, "verify"),
+        (requests.exceptions.SSLError("certificate verify failed: hostname mismatch"), PERMANENT, "tablero_api"),
+        (OSError(28, "No space left on device"), UNKNOWN, "No space left"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_as_they_come(error: Exception, outcome: Outcome, words: str) -> None:
+    """Nested as in life: the innermost reason is told, and decides."""
+    found = _lost(error, "https://ss/api/load")
+    assert found.outcome is outcome
+    assert words in found.error

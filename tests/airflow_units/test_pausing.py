@@ -1,0 +1,71 @@
+"""Tasks that wait for the next opening without holding a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import TaskDeferred
+from tablero.errors import DashboardUnavailable, OutsideHours
+from tablero.pausing import pausable_task
+
+OPENS = datetime(2026, 11, 25, 0, 0, tzinfo=timezone.utc)
+
+
+def operator(function: Callable[[], Any], **arguments: Any) -> Any:
+    with DAG("d", schedule=None):
+        return pausable_task(task_id="work", **arguments)(function)().operator
+
+
+def closed() -> None:
+    raise OutsideHours("send_hours have closed", opens_at=OPENS)
+
+
+def test_the_task_is_deferred_to_the_opening() -> None:
+    """To that instant, and back into the same function; a deferral costs no try."""
+    with pytest.raises(TaskDeferred) as caught:
+        operator(closed).execute({})
+    assert isinstance(caught.value.trigger, DateTimeTrigger)
+    assert caught.value.trigger.serialize()[1]["moment"] == OPENS
+    assert caught.value.method_name == "resume"
+
+
+def test_resumed_at_the_opening() -> None:
+    """The function is called again and finds by itself what is left; its value is the task's."""
+    results = iter([OutsideHours("closed", opens_at=OPENS), {"delivered": 7}])
+
+    def work() -> Any:
+        result = next(results)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    task = operator(work)
+    with pytest.raises(TaskDeferred):
+        task.execute({})
+    assert task.resume({}, None) == {"delivered": 7}
+
+
+def test_resumed_too_early() -> None:
+    """It is simply deferred again."""
+    with pytest.raises(TaskDeferred):
+        operator(closed).resume({}, None)
+
+
+def test_other_errors_pass() -> None:
+    """They are for the retry policy."""
+
+    def fail() -> None:
+        raise DashboardUnavailable("down")
+
+    with pytest.raises(DashboardUnavailable):
+        operator(fail).execute({})
+
+
+def test_it_takes_what_a_task_takes() -> None:
+    """Retries, outlets and the like go through to Airflow."""
+    assert operator(closed, retries=3, max_active_tis_per_dagrun=2).retries == 3

@@ -1,0 +1,250 @@
+"""What must hold between two rounds, whatever happened: the outbox against the dashboard's memory and the source.
+
+The dashboard's memory and the outbox know of each other only through the message id of an attempt, which is on record
+before the call is made.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from tablero.contract import StatusChange
+from tablero.outbox.schema import attempt, batch, rejection, status_change
+from tablero.windows import Window
+
+from sandbox.dashboard import Row
+from sandbox.memory import read_calls, read_entries
+from tests.chaos.institution import EXCLUDED, Institution
+from tests.integration.samples import check_books
+
+#: Outcomes after which the dashboard may hold the rows; ``None`` is an attempt whose worker died.
+_LEAVES_IT_OPEN = ("unknown", None)
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A row of the outbox: where it is."""
+
+    batch_id: int
+    state: str
+    words: str | None
+    extraction_id: int
+    change: StatusChange
+
+
+class Evidence:
+    """What the outbox and the dashboard hold, read once."""
+
+    def __init__(self, outbox: Engine, memory: Path) -> None:
+        with outbox.connect() as connection:
+            self.batches = {row.id: row for row in connection.execute(sa.select(batch))}
+            self.attempts = list(connection.execute(sa.select(attempt).order_by(attempt.c.id)))
+            self.rejections = list(connection.execute(sa.select(rejection).where(~rejection.c.resolved)))
+            rows = connection.execute(sa.select(status_change.c.batch_id, *(status_change.c[name] for name in _FIELDS))).all()
+        self.staged = {_wire(change): self._staged(row.batch_id, change) for row in rows for change in [StatusChange(*row[1:])]}
+        self.calls = {call["call_id"]: call for call in read_calls(memory)}
+        self.entries = read_entries(memory)
+
+    def _staged(self, batch_id: int, change: StatusChange) -> Staged:
+        home = self.batches[batch_id]
+        return Staged(batch_id, home.state, home.words, home.extraction_id, change)
+
+    @cached_property
+    def by_message(self) -> dict[str, Any]:
+        """Attempts by the id that they had on the wire."""
+        return {found.message_id: found for found in self.attempts}
+
+    @cached_property
+    def accepted(self) -> dict[int, list[Row]]:
+        """The rows of each call that the dashboard took, in their order."""
+        accepted: dict[int, list[Row]] = defaultdict(list)
+        for entry in self.entries:
+            accepted[entry["call_id"]].append(tuple(entry[name] for name in _FIELDS))
+        return accepted
+
+    @cached_property
+    def holders(self) -> dict[Row, list[int]]:
+        """The calls by which the dashboard came to each row, in the order in which it took them."""
+        holders: dict[Row, list[int]] = defaultdict(list)
+        for entry in self.entries:
+            holders[tuple(entry[name] for name in _FIELDS)].append(entry["call_id"])
+        return holders
+
+    def lineage(self, batch_id: int) -> Iterator[int]:
+        """The batch, the one that it is a part of, and so on: all that ever held its rows."""
+        current: int | None = batch_id
+        while current is not None:
+            yield current
+            current = self.batches[current].parent_id
+
+    def pending(self) -> int:
+        """Rows that are neither delivered nor refused."""
+        return sum(row.state == "pending" for row in self.staged.values())
+
+    def states(self) -> Counter[str]:
+        """Rows by state."""
+        return Counter(row.state for row in self.staged.values())
+
+
+def standing(evidence: Evidence, outbox: Engine, institution: Institution) -> Iterator[str]:
+    """Complaints about what must hold at any time."""
+    yield from _books(outbox)
+    yield from _named_states(evidence, institution)
+    yield from _calls_are_on_record(evidence)
+    yield from _repeats_are_explained(evidence)
+    yield from _nothing_after_an_acknowledgement(evidence)
+    yield from _states_are_true(evidence)
+    yield from _order_within_requests(evidence)
+
+
+def window(evidence: Evidence, institution: Institution, read: Window) -> Iterator[str]:
+    """Complaints about a window that was staged and whose source did not change since."""
+    rows = institution.inside(read.start, read.end)
+    missing = {row.wire for row in rows if row.fate == "valid"} - evidence.staged.keys()
+    yield from _complain(f"{read.label}: valid rows of the source are not in the outbox", missing)
+    wanted = Counter({(row.fate, _texts(row.values)): 1 for row in rows if row.fate not in ("valid", EXCLUDED)})
+    found = Counter(
+        (row.reason, tuple(getattr(row, name) for name in _FIELDS)) for row in evidence.rejections if row.changed_at in read
+    )
+    yield from _complain(f"{read.label}: bad rows are not set aside as such", wanted - found)
+    yield from _complain(f"{read.label}: rows are set aside that are not in the source", found - wanted)
+
+
+def settled(evidence: Evidence, institution: Institution) -> Iterator[str]:
+    """Complaints about the end, when nothing goes wrong any more and everything was run once again."""
+    yield from _complain("rows are still pending", (row for row, at in evidence.staged.items() if at.state == "pending"))
+    current = {row.wire for row in institution.rows.values() if row.fate == "valid"}
+    yield from _complain("valid rows were never staged", current - evidence.staged.keys())
+    delivered = {row for row, at in evidence.staged.items() if at.state == "delivered"}
+    yield from _complain("delivered rows are not at the dashboard", delivered - evidence.holders.keys())
+    open_attempts = [found.id for found in evidence.attempts if found.outcome is None]
+    yield from _complain("attempts have no outcome", open_attempts)
+
+
+def _books(outbox: Engine) -> Iterator[str]:
+    try:
+        check_books(outbox)
+    except AssertionError as error:
+        yield f"the books are wrong: {error}"
+
+
+def _named_states(evidence: Evidence, institution: Institution) -> Iterator[str]:
+    yield from _complain("rows are staged that were never valid", evidence.staged.keys() - institution.ever_valid)
+    odd = {row: at.state for row, at in evidence.staged.items() if at.state not in ("pending", "delivered", "refused")}
+    yield from _complain("rows are in no state", odd.items())
+    silent = [row for row, at in evidence.staged.items() if at.state == "refused" and not at.words]
+    yield from _complain("refused rows lack the dashboard's words", silent)
+
+
+def _calls_are_on_record(evidence: Evidence) -> Iterator[str]:
+    """Staged before sent, and recorded before posted."""
+    strangers = [call for call in evidence.calls.values() if call["x_road_id"] not in evidence.by_message]
+    yield from _complain("calls are on no record", strangers)
+    for call in evidence.calls.values():
+        if call["violations"] and call["violations"] != ["upload_cut_off"]:
+            yield f"call {call['call_id']} breaks the contract: {call['violations']}"
+    contents: dict[int, set[Row]] = defaultdict(set)
+    for row, at in evidence.staged.items():
+        for identity in evidence.lineage(at.batch_id):
+            contents[identity].add(row)
+    for call_id, rows in evidence.accepted.items():
+        found = evidence.by_message.get(evidence.calls[call_id]["x_road_id"])
+        if found is not None and (set(rows) != contents[found.batch_id] or len(set(rows)) != len(rows)):
+            yield f"call {call_id} did not carry the rows of batch {found.batch_id}"
+
+
+def _repeats_are_explained(evidence: Evidence) -> Iterator[str]:
+    """Of the calls that brought a row, one may be acknowledged; each other one is recorded as unknown."""
+    for row, call_ids in evidence.holders.items():
+        outcomes = [evidence.by_message[evidence.calls[call_id]["x_road_id"]].outcome for call_id in call_ids]
+        open_ones = sum(outcome in _LEAVES_IT_OPEN for outcome in outcomes)
+        if len(outcomes) - open_ones > 1 or any(outcome not in (*_LEAVES_IT_OPEN, "delivered") for outcome in outcomes):
+            yield f"{row} is at the dashboard by calls recorded as {outcomes}"
+
+
+def _nothing_after_an_acknowledgement(evidence: Evidence) -> Iterator[str]:
+    """Once an attempt is recorded as delivered, no later one holds any of its rows."""
+    acknowledged: dict[int, int] = {}
+    for found in evidence.attempts:
+        if found.outcome == "delivered":
+            if found.batch_id in acknowledged:
+                yield f"batch {found.batch_id} was acknowledged twice"
+            acknowledged.setdefault(found.batch_id, found.id)
+    for found in evidence.attempts:
+        for identity in evidence.lineage(found.batch_id):
+            if acknowledged.get(identity, found.id) < found.id:
+                by = acknowledged[identity]
+                yield f"attempt {found.id} posted batch {found.batch_id} again, after attempt {by} was acknowledged"
+
+
+def _states_are_true(evidence: Evidence) -> Iterator[str]:
+    """Delivered means acknowledged; refused means that the last answer was a refusal of this one row."""
+    last: dict[int, Any] = {}
+    delivered = set()
+    for found in evidence.attempts:
+        last[found.batch_id] = found
+        if found.outcome == "delivered":
+            delivered.add(found.batch_id)
+    for identity, row in evidence.batches.items():
+        if (row.state == "delivered") != (identity in delivered):
+            yield f"batch {identity} is {row.state}, and {'an' if identity in delivered else 'no'} attempt was acknowledged"
+        if row.state == "refused" and last[identity].outcome != "refused":
+            yield f"batch {identity} is refused, and its last attempt is {last[identity].outcome}"
+    for row, at in evidence.staged.items():
+        if at.state == "delivered" and row not in evidence.holders:
+            yield f"{row} is delivered in batch {at.batch_id}, and the dashboard does not hold it"
+
+
+def _order_within_requests(evidence: Evidence) -> Iterator[str]:
+    """Changes of a request that came in one extraction arrive by date; repeats aside, and those that were refused."""
+    first: dict[Row, int] = {}
+    for entry in evidence.entries:
+        first.setdefault(tuple(entry[name] for name in _FIELDS), entry["seq"])
+    requests: dict[tuple[int, str, str], list[tuple[datetime, float, Row]]] = defaultdict(list)
+    for row, at in evidence.staged.items():
+        if at.state != "refused":
+            key = (at.extraction_id, at.change.service_id, at.change.request_id)
+            requests[key].append((at.change.last_modified_date, first.get(row, float("inf")), row))
+    for (extraction, service, name), changes in requests.items():
+        changes.sort(key=lambda change: change[:2])
+        arrivals = [arrived for _, arrived, _ in changes]
+        if arrivals != sorted(arrivals):
+            yield f"changes of {service}/{name} out of extraction {extraction} did not arrive by date: {arrivals}"
+
+
+_FIELDS = StatusChange._fields
+
+
+def _wire(change: StatusChange) -> Row:
+    return (
+        change.service_id,
+        change.request_id,
+        _instant(change.opening_date),
+        change.status_id,
+        _instant(change.last_modified_date),
+    )
+
+
+def _instant(value: datetime) -> str:
+    return value.astimezone(timezone.utc).replace(tzinfo=None).isoformat() + "Z"
+
+
+def _texts(values: Iterable[Any]) -> tuple[str | None, ...]:
+    return tuple(None if value is None else str(value).replace("\x07", "\\x07") for value in values)
+
+
+def _complain(what: str, about: Iterable[Any]) -> Iterator[str]:
+    found = list(about)
+    if found:
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        yield f"{what}: {', '.join(map(str, found[:_SHOWN]))}{more}"

@@ -1,0 +1,259 @@
+"""A worker as a process of its own: what the tasks of a DAG do, in their order, and death at a chosen moment.
+
+It runs the use cases against the real client; only Airflow is left out. Processes are forked from a server that has
+imported everything, since importing Airflow takes longer than a round.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from tablero.attempt import Answer
+from tablero.dashboard import Dashboard
+from tablero.database import connect, migrate
+from tablero.errors import PermanentError, TableroError, TransientError
+from tablero.planning import plan_healing
+from tablero.reconciling import reconcile, require_settled
+from tablero.sending import send
+from tablero.settings import Settings
+from tablero.source import Source
+from tablero.staging import stage
+from tablero.windows import Window
+
+#: Moments at which a worker can be told to die, at the n-th time that it comes to one of them.
+MOMENTS = ("before_post", "after_answer", "before_commit", "after_transaction")
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload([__name__])
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is to do.
+
+    :ivar windows: as a DAG's plan gives them; of a daily run, its own day.
+    :ivar healing: whether it is a scheduled daily run, which looks after earlier days too.
+    :ivar tries: of each task.
+    :ivar now: what its clock shows at ``started`` (``time.monotonic``).
+    :ivar death: a moment, and at which time it comes is the last.
+    """
+
+    name: str
+    outbox: str
+    source: Path
+    api: str
+    settings: dict[str, Any]
+    windows: list[dict[str, str]]
+    healing: bool
+    tries: int
+    now: datetime
+    started: float
+    death: tuple[str, int] | None
+    log: Path
+
+
+@dataclass
+class Worker:
+    """A worker as those who started it see it.
+
+    :ivar news: what it said, oldest first; see :class:`_Run`.
+    """
+
+    job: Job
+    process: ForkServerProcess
+    connection: Connection
+    news: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def listen(self) -> None:
+        """Take in what it has said by now."""
+        try:
+            while not self.connection.closed and self.connection.poll():
+                self.news.append(self.connection.recv())
+        except (EOFError, OSError):  # it has ended, perhaps in the middle of a word
+            self.connection.close()
+
+    @property
+    def finished(self) -> bool:
+        """Whether it came to the end of its job."""
+        return ("done",) in self.news
+
+    def told(self, kind: str) -> Iterator[tuple[Any, ...]]:
+        """The news of a kind, without its name."""
+        return (item[1:] for item in self.news if item[0] == kind)
+
+
+def start(job: Job) -> Worker:
+    """Start a worker; the caller joins or kills its process."""
+    here, there = _context.Pipe(duplex=False)
+    process = _context.Process(target=_main, args=(job, there), name=job.name, daemon=True)
+    process.start()
+    there.close()
+    return Worker(job, process, here)
+
+
+def _main(job: Job, connection: Connection) -> None:
+    logging.basicConfig(
+        filename=job.log, level=logging.INFO, force=True, format="%(asctime)s %(name)s %(levelname)s %(message)s"
+    )
+    address = sa.make_url(job.api)
+    os.environ["AIRFLOW_CONN_TABLERO_API"] = json.dumps({"conn_type": "http", "host": address.host, "port": address.port})
+    run = _Run(job, connection)
+    try:
+        run.all_tasks()
+    except Exception:
+        # Every error that is no TableroError is a bug, whatever the world did.
+        run.tell("bug", traceback.format_exc())
+    run.tell("done")
+    connection.close()
+
+
+class _Run:
+    """The tasks of one run.
+
+    Tells ``("staged", window, when it began)``, ``("proved", window, settled, when the recount began)``, ``("error", class,
+    words)``, ``("bug", traceback)`` and ``("done",)``.
+    """
+
+    def __init__(self, job: Job, connection: Connection) -> None:
+        self._job = job
+        self._connection = connection
+        self._settings = Settings.read(job.settings)
+        self._engine = connect(job.outbox)
+        self._fate = _Fate(job.death)
+        self._fate.watch(self._engine)
+        self._source = Source(
+            sa.create_engine(f"sqlite:///{job.source}"),
+            table="tablero_status_changes",
+            sql=None,
+            zone=self._settings.source_zone,
+            day_zone=self._settings.timezone,
+        )
+        # Retry-After as a date is a date of the sandbox's clock.
+        self._poster = _Mortal(Dashboard(self._settings, clock=lambda: datetime.now(timezone.utc)), self._fate)
+
+    def tell(self, *news: Any) -> None:
+        self._connection.send(news)
+
+    def clock(self) -> datetime:
+        return self._job.now + timedelta(seconds=time.monotonic() - self._job.started)
+
+    def all_tasks(self) -> None:
+        if not self._try(lambda: migrate(self._engine)):
+            return
+        windows = [Window.from_json(data) for data in self._job.windows]
+        if self._job.healing:
+            self._daily(windows)
+        else:
+            self._historical(windows)
+
+    def _historical(self, windows: list[Window]) -> None:
+        for window in windows:
+            self._try(lambda window=window: self._load(window))
+        self._try(lambda: self._prove(windows))
+
+    def _load(self, window: Window) -> None:
+        self._stage(window)
+        self._send([window])
+
+    def _daily(self, own: list[Window]) -> None:
+        windows = list(own)
+
+        def extract() -> None:
+            windows[1:] = plan_healing(self._engine, self._settings, own[0])
+            for window in windows:
+                self._stage(window)
+
+        if self._try(extract):
+            self._try(lambda: self._send(windows))
+        self._try(lambda: self._prove(windows))
+
+    def _try(self, task: Callable[[], None]) -> bool:
+        for _ in range(self._job.tries):
+            try:
+                task()
+            except TransientError as error:
+                self._tell_error(error)
+                time.sleep(0.05)
+            except PermanentError as error:
+                self._tell_error(error)
+                return False
+            else:
+                return True
+        return False
+
+    def _tell_error(self, error: TableroError) -> None:
+        self.tell("error", type(error).__name__, str(error))
+
+    def _stage(self, window: Window) -> None:
+        began = time.monotonic()
+        stage(self._engine, self._source, self._settings, window, run_id=self._job.name, clock=self.clock)
+        self.tell("staged", window.to_json(), began)
+
+    def _send(self, windows: list[Window]) -> None:
+        send(self._engine, self._poster, self._settings, windows, run_id=self._job.name, clock=self.clock)
+
+    def _prove(self, windows: list[Window]) -> None:
+        def catch_up(window: Window) -> None:
+            self._stage(window)
+            self._send([window])
+
+        began = time.monotonic()
+        accounts, failure = reconcile(
+            self._engine, self._source, windows, run_id=self._job.name, clock=self.clock, catch_up=catch_up
+        )
+        for account in accounts:
+            self.tell("proved", account.window.to_json(), account.settled, began)
+        if failure is not None:
+            raise failure
+        require_settled(accounts)
+
+
+class _Fate:
+    """Counts the moments and kills the process at the appointed one, as the kernel's out-of-memory killer would."""
+
+    def __init__(self, death: tuple[str, int] | None) -> None:
+        self._moment, self._left = death or ("", 0)
+        self._lock = Lock()
+
+    def comes_to(self, moment: str) -> None:
+        if moment != self._moment:
+            return
+        with self._lock:
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def watch(self, engine: Engine) -> None:
+        event.listen(engine, "commit", lambda _: self.comes_to("before_commit"))
+        event.listen(engine, "checkin", lambda *_: self.comes_to("after_transaction"))
+
+
+class _Mortal:
+    """The dashboard's client, in a process that may die on both sides of a call."""
+
+    def __init__(self, dashboard: Dashboard, fate: _Fate) -> None:
+        self._dashboard = dashboard
+        self._fate = fate
+
+    def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+        self._fate.comes_to("before_post")
+        answer = self._dashboard.post(body, message_id=message_id, issue=issue)
+        self._fate.comes_to("after_answer")
+        return answer

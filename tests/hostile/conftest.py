@@ -1,0 +1,45 @@
+"""The databases of the integration tests, and a client that talks to whatever answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from tablero.dashboard import Dashboard
+from tablero.settings import Settings
+
+from sandbox.settings import DEFAULT_CLIENT
+from tests.hostile.wire import WireServer, wire_server
+from tests.integration.conftest import (  # noqa: F401 fixtures
+    backend,
+    empty_outbox_url,
+    new_database,
+    outbox,
+    postgres,
+)
+
+#: Makes the client of a server at ``http://127.0.0.1:<port>``; further fields of the connection, and settings, by keyword.
+Client = Callable[..., Dashboard]
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Makes clients with short time-outs, through a connection in the environment as an operator would give it."""
+
+    def make(port: int, *, settings: dict[str, str] | None = None, **connection: Any) -> Dashboard:
+        fields = {"conn_type": "http", "host": "127.0.0.1", "port": port, **connection}
+        monkeypatch.setenv("AIRFLOW_CONN_TABLERO_API", json.dumps(fields))
+        chosen = {"xroad_client": DEFAULT_CLIENT, "connect_timeout": "1", "read_timeout": "0.5", **(settings or {})}
+        return Dashboard(Settings.read(chosen), clock=lambda: datetime.now(timezone.utc))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def wire() -> Iterator[WireServer]:
+    """A server that answers with whatever bytes it is given."""
+    with wire_server() as server:
+        yield server

@@ -1,0 +1,135 @@
+"""Thousands of answers that no dashboard should give: each call ends, in time and in little memory, in a named outcome."""
+
+from __future__ import annotations
+
+import gc
+import random
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+
+import pytest
+from tablero.attempt import MAX_KEPT, Answer, Outcome
+from tablero.dashboard import Dashboard
+
+from tests.hostile import answers
+from tests.hostile.answers import QUICK, Generator
+from tests.hostile.conftest import Client
+from tests.hostile.wire import Script, WireServer
+
+#: Of each kind that ends by itself; there are 15.
+EACH = 140
+
+READ_TIMEOUT = 0.5
+
+BODY = b'{"requests": []}' * 200
+
+
+def post(dashboard: Dashboard, wire: WireServer, script: Script) -> tuple[Answer, float]:
+    """Post once and be answered by ``script``: what it came to, and how long it took."""
+    over = wire.put(script)
+    began = time.monotonic()
+    answer = dashboard.post(BODY, message_id="7f9e7c5a", issue="1")
+    took = time.monotonic() - began
+    assert over.wait(5)
+    return answer, took
+
+
+@pytest.mark.parametrize("generate", QUICK, ids=lambda generate: generate.__name__)
+def test_every_answer_has_a_named_outcome(client: Client, wire: WireServer, generate: Generator) -> None:
+    """Never an exception, and never ``delivered`` but for a 2xx JSON object that does not say ``success: false``."""
+    dashboard = client(wire.port)
+    outcomes: Counter[Outcome] = Counter()
+    for number in range(EACH):
+        script = generate(random.Random(f"{generate.__name__} {number}"))
+        answer, took = post(dashboard, wire, script)
+        outcomes[answer.outcome] += 1
+        assert (answer.outcome is Outcome.DELIVERED) == script.success, (number, script, answer)
+        assert took < 2 * READ_TIMEOUT + 1, (number, script, answer)
+        _check_what_is_kept(answer)
+    assert outcomes.total() == EACH
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_ten_megabytes_end_soon(client: Client, wire: WireServer, number: int) -> None:
+    """An answer of 10 MB is neither awaited nor kept."""
+    answer, took = post(client(wire.port), wire, answers.large(random.Random(number)))
+    assert answer.outcome is not Outcome.DELIVERED
+    assert took < 2 * READ_TIMEOUT
+    _check_what_is_kept(answer)
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.1])
+@pytest.mark.parametrize("what", answers.drips())
+def test_read_timeout_bounds_the_whole_answer(client: Client, wire: WireServer, what: str, pause: float) -> None:
+    """Byte by byte, header by header, one ``100 Continue`` after another: the call ends, whatever arrives in time."""
+    start, drop = answers.drips()[what]
+    answer, took = post(client(wire.port), wire, answers.dripping(start, drop, pause))
+    assert answer.outcome in (Outcome.UNKNOWN, Outcome.TRANSIENT, Outcome.REFUSED)
+    assert took < 2 * READ_TIMEOUT + 1, answer
+    _check_what_is_kept(answer)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_silence_ends_by_read_timeout(client: Client, wire: WireServer, number: int) -> None:
+    """An answer that stops somewhere is not awaited."""
+    answer, took = post(client(wire.port), wire, answers.silent(random.Random(number)))
+    assert answer.outcome is Outcome.UNKNOWN
+    assert took < 2 * READ_TIMEOUT + 1
+
+
+def test_a_good_answer_after_a_bad_one_counts(client: Client, wire: WireServer) -> None:
+    """What an answer leaves behind in the connection does not spoil the next call."""
+    dashboard = client(wire.port)
+    for number in range(60):
+        rng = random.Random(number)
+        post(dashboard, wire, rng.choice(QUICK)(rng))
+        answer, _ = post(dashboard, wire, answers.good(rng))
+        assert answer.outcome is Outcome.DELIVERED
+
+
+#: Posts ten times, to be answered by 10 MB each, and prints by how many kilobytes the most memory ever used has grown.
+_MEASURE = """
+    import json, logging, os, resource, sys
+    from datetime import datetime, timezone
+    logging.disable(logging.CRITICAL)
+    port = int(sys.argv[1])
+    os.environ["AIRFLOW_CONN_TABLERO_API"] = json.dumps({"conn_type": "http", "host": "127.0.0.1", "port": port})
+    from tablero.dashboard import Dashboard
+    from tablero.settings import Settings
+    dashboard = Dashboard(Settings.read({"xroad_client": "DO/GOB/I/S"}), clock=lambda: datetime.now(timezone.utc))
+    used = []
+    for number in range(12):
+        dashboard.post(b"{}", message_id="7f9e7c5a", issue="1")
+        used.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(used[-1] - used[1])
+"""
+
+
+@pytest.mark.parametrize("kind", ["plain", "gzip"])
+def test_memory_does_not_grow_with_the_answer(wire: WireServer, kind: str) -> None:
+    """Neither 10 MB of text nor a gzip bomb of 20 MB raise the client's memory by a megabyte."""
+    for _ in range(12):
+        if kind == "plain":
+            script = Script("large", [answers.answer(b"", Content_Length="10000000"), *[b" " * 65536] * 152])
+        else:
+            script = Script("bomb", [answers.answer(answers.BOMB, Content_Encoding="gzip")])
+        wire.put(script)
+    gc.collect()
+    code = textwrap.dedent(_MEASURE)
+    run = subprocess.run([sys.executable, "-c", code, str(wire.port)], capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout.split()[-1]) < 1024
+
+
+def _check_what_is_kept(answer: Answer) -> None:
+    """All that is kept of an answer can be stored and shown: short, one line, UTF-8."""
+    for text in (answer.message, answer.error, answer.xroad_error, answer.xroad_detail, answer.xroad_request_id):
+        if text is not None:
+            assert len(text) <= 2 * MAX_KEPT
+            assert text.encode() is not None
+            assert not any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 for char in text)
+    assert answer.retry_after is None or 0 <= answer.retry_after < float("inf")
+    assert all(0 <= position < 10_000 for position in answer.named)

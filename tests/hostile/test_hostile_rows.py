@@ -1,0 +1,115 @@
+"""Ten thousand rows that no institution should have: each ends in a named state, and the sums close."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from datetime import timedelta, timezone
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy.engine import Engine
+from tablero.contract import STATUSES, Excluded, Reason, Rejected, StatusChange, encode, validator
+from tablero.outbox.schema import rejection
+from tablero.reconciling import reconcile
+from tablero.staging import rehearse, stage
+
+from tests.hostile.rows import HostileRow, Rows, rows
+from tests.integration.posters import Dashboard
+from tests.integration.samples import FEBRUARY, NOW, ZONE, check_books, clock, settings, staged
+
+COUNT = 10_000
+EARLIEST = settings().earliest_instant
+
+CONTENT: list[HostileRow] = list(rows(random.Random(20261124), COUNT, FEBRUARY.start + timedelta(days=9)))
+
+
+def found(row: HostileRow) -> StatusChange | Rejected | Excluded:
+    return validator(zone=ZONE, earliest=EARLIEST, now=NOW)(row)
+
+
+def test_every_row_is_valid_excluded_or_rejected_for_a_reason() -> None:
+    """Whatever a driver yields, validation has an answer to it."""
+    kinds: Counter[str] = Counter()
+    for row in CONTENT:
+        result = found(row)
+        kinds[result.reason.name if isinstance(result, Rejected) else type(result).__name__] += 1
+    assert kinds.total() == COUNT
+    # The generator is worth something only if it reaches the rules: all but those about the dashboard and skipped hours.
+    unreached = {reason.name for reason in Reason} - kinds.keys()
+    assert unreached <= {Reason.REFUSED_BY_DASHBOARD.name, Reason.NO_SUCH_LOCAL_TIME.name}
+    assert kinds["StatusChange"] > COUNT // 20
+    assert kinds["Excluded"] > 0
+
+
+def test_what_is_valid_can_be_sent() -> None:
+    """A valid row is UTF-8 JSON with ids of 1 to 255 printable characters, a known status and two instants in order."""
+    valid = [result for row in CONTENT if isinstance(result := found(row), StatusChange)]
+    for change in valid:
+        assert 1 <= len(change.service_id.strip()) <= 255
+        assert 1 <= len(change.request_id.strip()) <= 255
+        assert change.status_id in STATUSES
+        assert type(change.status_id) is int
+        assert EARLIEST <= change.opening_date <= change.last_modified_date <= NOW
+        assert change.opening_date.tzinfo is timezone.utc
+    sent = orjson.loads(encode(valid))["requests"]
+    assert [entry["request_id"] for entry in sent] == [change.request_id for change in valid]
+
+
+def test_a_rehearsal_counts_them_all() -> None:
+    """A dry run meets the same rows, and writes nothing."""
+    tally = rehearse(Rows(CONTENT, ZONE), settings(), FEBRUARY, clock=clock)
+    assert tally.read == Rows(CONTENT, ZONE).count(FEBRUARY)
+    assert tally.read == tally.valid + tally.duplicates + tally.excluded + tally.rejected.total()
+
+
+@pytest.mark.integration
+def test_all_are_staged_or_set_aside_and_the_sum_closes(outbox: Engine) -> None:
+    """Through staging, sending and reconciling: nothing crashes, nothing is lost, nothing is left over."""
+    from tablero.sending import send
+
+    source = Rows(CONTENT, ZONE)
+    tally = stage(outbox, source, settings(), FEBRUARY, run_id="run", clock=clock)
+    assert tally.read == source.count(FEBRUARY)
+    assert tally.read == tally.valid + tally.duplicates + tally.excluded + tally.rejected.total()
+    expected = {result for row in CONTENT if isinstance(result := found(row), StatusChange) and _inside(result)}
+    assert staged(outbox) == expected
+    check_books(outbox)
+
+    dashboard = Dashboard()
+    send(outbox, dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+    accounts, failure = reconcile(outbox, source, [FEBRUARY], run_id="run", clock=clock, catch_up=lambda _: None)
+    assert failure is None
+    assert accounts[0].settled
+    assert accounts[0].delivered == len(expected) == dashboard.accepted.total()
+
+
+@pytest.mark.integration
+def test_rows_set_aside_can_be_shown(outbox: Engine) -> None:
+    """What is kept of a rejected row is text of a bounded length, without control characters, that UTF-8 can carry."""
+    tally = stage(outbox, Rows(CONTENT, ZONE), settings(), FEBRUARY, run_id="run", clock=clock)
+    with outbox.connect() as connection:
+        kept = connection.execute(rejection.select()).mappings().all()
+    assert 0 < len(kept) <= tally.rejected.total()
+    assert {row["reason"] for row in kept} == set(tally.rejected)
+    for row in kept:
+        for name in StatusChange._fields:
+            text: Any = row[name]
+            assert text is None or (len(text) <= 300 and text.encode() is not None and not any(ord(char) < 32 for char in text))
+
+
+@pytest.mark.integration
+def test_reading_them_again_changes_nothing(outbox: Engine) -> None:
+    """Identity is the content, also of the oddest rows."""
+    first = stage(outbox, Rows(CONTENT, ZONE), settings(), FEBRUARY, run_id="run", clock=clock)
+    before = staged(outbox)
+    again = stage(outbox, Rows(CONTENT[::-1], ZONE), settings(), FEBRUARY, run_id="run", clock=clock)
+    assert again.new == 0
+    assert again.rejected == first.rejected
+    assert staged(outbox) == before
+    check_books(outbox)
+
+
+def _inside(change: StatusChange) -> bool:
+    return change.last_modified_date in FEBRUARY

@@ -1,0 +1,137 @@
+"""A server that answers with whatever bytes it is given, at whatever pace."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from time import monotonic
+
+#: What a script may contain beside bytes: seconds to wait.
+Step = bytes | float
+
+#: Longest that a connection is served, in seconds, whatever its script says.
+_LONGEST = 30.0
+
+
+@dataclass(frozen=True)
+class Script:
+    """What the server does once it has read a call.
+
+    :ivar name: the kind of answer, for whoever reads a failure.
+    :ivar steps: bytes to send and seconds to wait; may be endless.
+    :ivar success: whether this is, whole, the answer of a dashboard that took the rows.
+    :ivar reset: end by a TCP reset instead of an orderly close.
+    """
+
+    name: str
+    steps: Iterable[Step] = field(repr=False)
+    success: bool = False
+    reset: bool = False
+
+
+class WireServer:
+    """Answers the next call by the script that was put in."""
+
+    def __init__(self) -> None:
+        self._scripts: SimpleQueue[tuple[Script, threading.Event]] = SimpleQueue()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port: int = self._listener.getsockname()[1]
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._accept, name="wire-server", daemon=True)
+        self._thread.start()
+
+    def put(self, script: Script) -> threading.Event:
+        """Let the next call be answered so.
+
+        :returns: set once the connection is closed on this side, so that the client's next call takes a new one.
+        """
+        over = threading.Event()
+        self._scripts.put((script, over))
+        return over
+
+    def close(self) -> None:
+        """Stop; open connections end with their next step."""
+        self._closing.set()
+        with contextlib.suppress(OSError):  # wakes the thread that accepts
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        self._thread.join(5)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self._closing.is_set():
+            with contextlib.suppress(OSError):
+                connection, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            connection.settimeout(_LONGEST)
+            if not _read_call(connection):
+                return
+            script, over = self._scripts.get()
+            # The client leaves whenever it has had enough, which is what is being tested.
+            with contextlib.suppress(OSError):
+                self._play(connection, script)
+            if script.reset:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()
+            else:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_WR)
+            over.set()
+            with contextlib.suppress(OSError):
+                # Until the client closes too: what it has not read yet would be lost otherwise.
+                while not script.reset and connection.recv(65536):
+                    pass
+
+    def _play(self, connection: socket.socket, script: Script) -> None:
+        deadline = monotonic() + _LONGEST
+        for step in script.steps:
+            if self._closing.is_set() or monotonic() > deadline:
+                return
+            if isinstance(step, bytes):
+                connection.sendall(step)
+            elif _client_has_left(connection, step):
+                return
+
+
+def _client_has_left(connection: socket.socket, seconds: float) -> bool:
+    """Wait, but not for a client that is gone."""
+    return bool(select.select([connection], [], [], seconds)[0])
+
+
+def _read_call(connection: socket.socket) -> bool:
+    """Read one call to its end; whether there was one."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        try:
+            piece = connection.recv(65536)
+        except OSError:
+            return False
+        if not piece:
+            return False
+        received += piece
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    while len(body) < length:
+        piece = connection.recv(65536)
+        if not piece:
+            return False
+        body += piece
+    return True
+
+
+@contextlib.contextmanager
+def wire_server() -> Iterator[WireServer]:
+    """A server, gone when left."""
+    server = WireServer()
+    try:
+        yield server
+    finally:
+        server.close()

@@ -96,7 +96,7 @@ def outbox() -> Iterator[Engine]:
     """
     from tablero.database import connect, migrate
 
-    engine = connect(_outbox_url())
+    engine = connect(outbox_url())
     if engine.dialect.name == "sqlite":
         _require_one_machine()
     try:
@@ -118,7 +118,11 @@ def _require_one_machine() -> None:
         )
 
 
-def _outbox_url() -> Any:
+def outbox_url() -> Any:
+    """SQLAlchemy's URL of the outbox, which need not exist yet.
+
+    :raises SetupError: if the connection is of no type that could hold it.
+    """
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:

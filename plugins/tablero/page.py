@@ -38,7 +38,7 @@ class PageOutbox:
 
         with self._lock:
             if self._engine is None or time.monotonic() - self._looked_at > _LOOK_AGAIN:
-                url = configuration._outbox_url()
+                url = configuration.outbox_url()
                 if self._engine is None or url != self._url:
                     self._engine, self._url = connect(url), url
                 self._looked_at = time.monotonic()

@@ -107,6 +107,13 @@ def staged(engine: Engine) -> set[StatusChange]:
         return {StatusChange(**row) for row in connection.execute(_ALL_ROWS).mappings()}
 
 
+def rows_in(engine: Engine, state: str) -> set[StatusChange]:
+    """The rows whose batch is in this state."""
+    query = _ALL_ROWS.join(batch, batch.c.id == status_change.c.batch_id).where(batch.c.state == state)
+    with engine.connect() as connection:
+        return {StatusChange(**row) for row in connection.execute(query).mappings()}
+
+
 def states(engine: Engine) -> dict[str, int]:
     """Rows by the state of their batch."""
     query = (

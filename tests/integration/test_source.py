@@ -160,31 +160,30 @@ def test_an_empty_view(source_engine: Engine, backend: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [AWARE, NAIVE])
-@pytest.mark.parametrize("value", ["infinity", "-infinity", "20020-01-01 00:00", "0044-03-15 10:00 BC"])
-def test_dates_that_python_cannot_hold_spoil_nothing(postgres: Any, kind: str, value: str) -> None:
+def test_dates_that_python_cannot_hold_spoil_nothing(postgres: Any, kind: str) -> None:
     """PostgreSQL knows infinity, BC and the year 20020; such an opening date is a rejected row, the others are read."""
-    address = postgres.database()
-    engine = sa.create_engine(address)
+    engine = sa.create_engine(postgres.source())
     try:
         with engine.begin() as connection:
             connection.exec_driver_sql(
                 f"create table {VIEW} (service_id text, request_id text, opening_date {kind}, status_id integer,"
                 f" last_modified_date {kind})"
             )
-            connection.exec_driver_sql(
-                f"insert into {VIEW} values ('1', 'good', '2020-01-01', 2, '2020-02-02'),"
-                f" ('1', 'bad', '{value}', 2, '2020-02-03'), ('1', 'nowhere', '2020-01-01', 2, '{value}')"
-            )
+            connection.exec_driver_sql(f"insert into {VIEW} values ('1', 'good', '2020-01-01', 2, '2020-02-02')")
+            for value in ("infinity", "-infinity", "20020-01-01 00:00", "0044-03-15 10:00 BC"):
+                connection.exec_driver_sql(
+                    f"insert into {VIEW} values ('1', 'bad {value}', '{value}', 2, '2020-02-03'),"
+                    f" ('1', 'nowhere', '2020-01-01', 2, '{value}')"
+                )
         engine.dispose()  # the source is given an engine that has not connected yet
         found = source(engine)
         rows = {row[1]: row for row in found.read(MONTHS[2]) if found.holds(MONTHS[2], row[-1])}
-        assert set(rows) == {"good", "bad"}
         validate = validator(zone=ZONE, earliest=datetime(1, 1, 2, tzinfo=UTC), now=NOW)
-        assert isinstance(validate(rows["good"]), StatusChange)
-        assert not isinstance(validate(rows["bad"]), StatusChange)
+        assert isinstance(validate(rows.pop("good")), StatusChange)
+        assert len(rows) == 4
+        assert not any(isinstance(validate(row), StatusChange) for row in rows.values())
     finally:
         engine.dispose()
-        postgres.drop(address)
 
 
 # -- the institution's own SQL ---------------------------------------------------------------------------------------------

@@ -61,15 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show(folder: Path, programs: Programs, screen: Screen, rows: int, *, stay: bool) -> bool:
-    story = _set_up(folder, programs, screen, rows)
+    story, proven = None, False
     try:
+        story = _set_up(folder, programs, screen, rows)
         proven = story.tell()
     except DemoError as error:
-        if not stay:
-            raise
         _explain(error, screen)
-        proven = False
-    if stay:
+    if stay and story is not None:
         story.tell_addresses()
         screen.say("Ctrl-C para terminar / to stop")
         with contextlib.suppress(KeyboardInterrupt):

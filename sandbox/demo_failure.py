@@ -28,7 +28,8 @@ def last_lines(log: Path, count: int = _LINES) -> Iterator[str]:
     except OSError as error:
         yield str(error)
         return
-    for line in lines[-count:]:
+    # Airflow folds its log by such lines.
+    for line in [line for line in lines if '"event":"::' not in line][-count:]:
         yield from _said(line).splitlines()
 
 

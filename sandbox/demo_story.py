@@ -97,12 +97,12 @@ class Story:
         show(self.outbox.progress(run_id))
 
     def _failure(self, dag_id: str, run_id: str, state: str) -> DemoError:
-        told = f"{dag_id}, {run_id}: {state}"
         for wanted in ("failed", "up_for_retry", "running"):
-            for task in self.api.tasks(dag_id, run_id, wanted):
+            # The first one is the cause; reconcile, which fails after it, only says so.
+            for task in sorted(self.api.tasks(dag_id, run_id, wanted), key=lambda task: str(task["end_date"])):
                 name = f"{task['task_id']} {task['rendered_map_index'] or ''}".strip()
-                return DemoError(f"{told}: {name}: {wanted}", self.airflow.log_of(dag_id, run_id, task))
-        return DemoError(told)
+                return DemoError(f"{dag_id}: {name}: {wanted}", self.airflow.log_of(dag_id, run_id, task))
+        return DemoError(f"{dag_id}, {run_id}: {state}")
 
     def _prove(self, months: list[Account], day: Account, before: int) -> bool:
         dashboard = received(self.dashboard)

@@ -23,7 +23,8 @@ def test_task_logs_say_level_event_and_causes(tmp_path: Path) -> None:
         "error_detail": [{"exc_type": "SetupError", "exc_value": "There is no connection tablero_api."}],
     }
     log = tmp_path / "attempt=1.log"
-    log.write_text(json.dumps(record) + "\n")
+    fold = '{"level":"info","event":"::endgroup::"}'
+    log.write_text(f"{fold}\n{json.dumps(record)}\n{fold}\n")
     assert list(last_lines(log)) == [
         "ERROR Task failed with exception",
         "  SetupError: There is no connection tablero_api.",

@@ -1,0 +1,174 @@
+"""An institution in the middle of its work: almost seven years sent, some rows wrong, some refused, three months never read.
+
+The rows are the demonstration's (``sandbox.institution``); the project's own use cases staged, sent and proved them, so the
+pages have everything to show before Airflow has run for a minute.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone
+from pathlib import Path
+
+import orjson
+import pendulum
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from tablero.attempt import Answer, Outcome
+from tablero.database import connect, migrate
+from tablero.errors import TransientError
+from tablero.outbox.schema import rejection
+from tablero.reconciling import reconcile
+from tablero.sending import send
+from tablero.settings import Settings
+from tablero.source import Source
+from tablero.staging import stage
+from tablero.windows import Window, day_window, month_windows
+
+from sandbox import institution
+
+ZONE = pendulum.timezone("America/Santo_Domingo")
+
+#: Months that nobody has read yet.
+NEVER = ("2021-05", "2021-06", "2021-07")
+
+#: The month whose second half the dashboard did not take: it was down.
+PENDING = "2023-12"
+
+#: The month that was changed behind our back after it was read.
+MISMATCH = "2022-08"
+
+#: The month in which the dashboard refused some rows.
+REFUSED = "2024-03"
+
+#: How many requests they belong to.
+REFUSALS = 4
+
+WORDS = "service_id must be one of the registered services"
+
+_SEED = 7
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Where everything is.
+
+    :ivar source: the institution's database, an SQLite file.
+    :ivar outbox: the outbox, an SQLite file.
+    """
+
+    source: Path
+    outbox: Path
+
+    def engine(self) -> Engine:
+        """The outbox."""
+        return connect(f"sqlite:///{self.outbox}")
+
+    def correct_a_row(self) -> tuple[str, date]:
+        """Mend, in the source, one row whose status the dashboard does not know; returns its request and its day."""
+        with self.engine().connect() as connection:
+            wrong = connection.execute(
+                sa.select(rejection.c.request_id, rejection.c.changed_at)
+                .where(rejection.c.reason == "unknown_status", ~rejection.c.resolved)
+                .order_by(rejection.c.changed_at)
+                .limit(1)
+            ).one()
+        with closing(sqlite3.connect(self.source)) as database, database:
+            database.execute(
+                "update historial_solicitudes set codigo_estado = 'COM'"
+                " where no_solicitud = ? and codigo_estado in ('ARC', 'MIG')",
+                (wrong.request_id,),
+            )
+        return wrong.request_id, wrong.changed_at.astimezone(ZONE).date()
+
+
+class _Dashboard:
+    """Takes everything; but it can be down, and it can take against some rows."""
+
+    def __init__(self) -> None:
+        self.calls_left: int | None = None
+        self.to_refuse = 0
+        self._refused: set[str] = set()
+
+    def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+        seconds = 0.18 + int(message_id[:4], 16) % 400 / 1000
+        if self.calls_left is not None:
+            self.calls_left -= 1
+            if self.calls_left < 0:
+                return Answer(Outcome.TRANSIENT, status=503, seconds=3.2, error="HTTP 503", message="Service Unavailable")
+        requests = [row["request_id"] for row in orjson.loads(body)["requests"]]
+        if self.to_refuse:
+            self._refused |= set(requests[: self.to_refuse])
+            self.to_refuse = 0
+        bad = tuple(number for number, request in enumerate(requests) if request in self._refused)
+        if bad:
+            return Answer(Outcome.REFUSED, status=400, seconds=seconds, error="HTTP 400", message=WORDS, named=bad)
+        return Answer(Outcome.DELIVERED, status=201, seconds=seconds, xroad_request_id=f"{message_id[:8]}-xroad")
+
+
+def prepare(folder: Path, *, rows: int, now: datetime) -> Prepared:
+    """Make the institution's database and its outbox.
+
+    :param rows: status changes in the source.
+    :param now: the present; the last day that was sent is the one before yesterday.
+    """
+    made = Prepared(folder / "institution.db", folder / "outbox.db")
+    today = now.astimezone(ZONE).date()
+    institution.create(made.source, rows=rows, seed=_SEED, now=_at(today, 0))
+    engine = made.engine()
+    migrate(engine)
+    work = _Work(engine, Source(sa.create_engine(f"sqlite:///{made.source}"), **_VIEW))
+    loaded = _at(today - timedelta(days=4), 22)
+    months = month_windows(date(2020, 1, 1), today - timedelta(days=4), ZONE, loaded)
+    # One after the other over the last weeks, as the nights of a historical load.
+    for number, month in enumerate(window for window in months if window.label not in NEVER):
+        at = loaded - timedelta(hours=6) * (len(months) - len(NEVER) - 1 - number)
+        work.dashboard.calls_left = 1 if month.label == PENDING else None
+        work.dashboard.to_refuse = REFUSALS if month.label == REFUSED else 0
+        work.run(month, run_id=f"manual__{at:%Y-%m-%d}T22:00:00+00:00", now=at)
+    with closing(sqlite3.connect(made.source)) as database, database:
+        database.execute(
+            "insert into historial_solicitudes (id_servicio, no_solicitud, fecha_solicitud, codigo_estado, fecha_estado, canal)"
+            " values (1, 'LCM-LATE', ?, 'REC', ?, 'WEB')",
+            (f"{MISMATCH}-10 09:00:00",) * 2,
+        )
+    work.prove(next(month for month in months if month.label == MISMATCH), run_id="manual__again", now=loaded)
+    for back in (4, 3, 2):
+        day = day_window(today - timedelta(days=back), ZONE)
+        at = day.end + timedelta(hours=2, minutes=3)
+        work.run(day, run_id=f"scheduled__{at:%Y-%m-%d}T06:00:00+00:00", now=at)
+    engine.dispose()
+    return made
+
+
+_VIEW = {"table": "tablero_status_changes", "sql": None, "zone": ZONE, "day_zone": ZONE}
+
+_SETTINGS = Settings.read({"api_path": "/api/load", "batch_size": 200})
+
+
+class _Work:
+    def __init__(self, engine: Engine, source: Source) -> None:
+        self._engine = engine
+        self._source = source
+        self.dashboard = _Dashboard()
+
+    def run(self, window: Window, *, run_id: str, now: datetime) -> None:
+        clock = _always(now)
+        stage(self._engine, self._source, _SETTINGS, window, run_id=run_id, clock=clock)
+        with suppress(TransientError):
+            send(self._engine, self.dashboard, _SETTINGS, [window], run_id=run_id, clock=clock)
+        self.prove(window, run_id=run_id, now=now)
+
+    def prove(self, window: Window, *, run_id: str, now: datetime) -> None:
+        reconcile(self._engine, self._source, [window], run_id=run_id, clock=_always(now), catch_up=lambda _: None)
+
+
+def _always(now: datetime) -> Callable[[], datetime]:
+    return lambda: now
+
+
+def _at(day: date, hour: int) -> datetime:
+    return datetime.combine(day, time(hour), ZONE).astimezone(timezone.utc)

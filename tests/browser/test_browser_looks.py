@@ -1,0 +1,104 @@
+"""How the pages look, and whether everyone can use them: axe-core, widths, pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.prepared import MISMATCH, PENDING, REFUSED
+
+Open = Callable[..., Any]
+
+PAGES = {
+    "coverage": "",
+    "window": f"window/{REFUSED}",
+    "window-pending": f"window/{PENDING}",
+    "window-mismatch": f"window/{MISMATCH}",
+    "day": f"window/{REFUSED}-12",
+    "batch": "batch/7",
+    "request": "request?id=LCM-LATE",
+    "rejections": "rejections",
+    "rejections-reason": "rejections?reason=unknown_status",
+    "evidence-months": "evidence",
+    "evidence": "evidence/2024-02",
+    "activity": "activity",
+    "actions": "actions",
+    "nothing": "no/such/page",
+}
+
+#: The pages of the README, and at which widths.
+SHOWN = {"coverage": (360, 1280, 2560), **dict.fromkeys(("window", "rejections-reason", "evidence", "activity"), (1280,))}
+
+#: Where pictures are kept if they are to be kept: ``TABLERO_PICTURES=docs``.
+KEPT = os.environ.get("TABLERO_PICTURES")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(visit: Open, axe: str, name: str, theme: str) -> None:
+    """No violation of any rule, in both themes, on a wide and on a narrow screen."""
+    for width in (1280, 360):
+        page = visit(color_scheme=theme, viewport={"width": width, "height": 800})
+        page.goto(f"/tablero/{PAGES[name]}")
+        for closed in page.locator("details").all()[:3]:
+            closed.evaluate("element => { element.open = true }")
+        page.evaluate(axe)
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        told = [(rule["id"], [node["html"][:200] for node in rule["nodes"][:3]]) for rule in found["violations"]]
+        assert not told
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_on_the_page_for_those_who_are_not_logged_in(visit: Open, axe: str, theme: str) -> None:
+    """It has no style sheet but what it carries."""
+    page = visit(None, color_scheme=theme)
+    page.goto("/tablero/")
+    page.evaluate(axe)
+    assert page.evaluate("axe.run()")["violations"] == []
+
+
+def test_axe_finds_nothing_before_something_is_confirmed(visit: Open, axe: str) -> None:
+    """The page that asks back is reached by a form only."""
+    page = visit()
+    page.goto("/tablero/rejections?reason=unknown_status")
+    page.get_by_role("checkbox").first.check()
+    page.get_by_role("button", name="Retry the chosen ones").click()
+    page.get_by_role("heading", name="Retry?").wait_for()
+    page.evaluate(axe)
+    assert page.evaluate("axe.run()")["violations"] == []
+
+
+@pytest.mark.parametrize("width", [360, 1280, 2560])
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_sticks_out_of_the_page(visit: Open, name: str, width: int) -> None:
+    """No page is wider than the screen: what is wide by nature scrolls by itself."""
+    page = visit(viewport={"width": width, "height": 800})
+    page.goto(f"/tablero/{PAGES[name]}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize(("name", "width"), [(name, width) for name, widths in SHOWN.items() for width in widths])
+def test_pictures_for_the_readme(visit: Open, name: str, width: int, tmp_path: Path) -> None:
+    """Taken on every run, so that they can be taken; kept when asked for."""
+    folder = Path(KEPT) if KEPT else tmp_path
+    height = {360: 780, 1280: 900, 2560: 1440}[width]
+    page = visit(viewport={"width": width, "height": height}, locale="es-DO")
+    page.goto(f"/tablero/{PAGES[name]}")
+    picture = folder / f"page-{name}-{width}.png"
+    page.screenshot(path=picture)
+    assert picture.stat().st_size > 10_000
+
+
+def test_a_picture_within_airflow_for_the_readme(visit: Open, tmp_path: Path) -> None:
+    """As people see it, in the dark theme."""
+    folder = Path(KEPT) if KEPT else tmp_path
+    page = visit(viewport={"width": 1440, "height": 900}, locale="es-DO", color_scheme="dark")
+    page.goto("/plugin/tablero")
+    page.frame_locator("iframe").get_by_role("heading", level=1).wait_for()
+    page.wait_for_timeout(1_000)
+    page.screenshot(path=folder / "page-in-airflow-1440.png")
+    assert (folder / "page-in-airflow-1440.png").stat().st_size > 10_000

@@ -10,6 +10,9 @@ import requests
 
 from .demo_failure import DemoError
 
+#: Long, since all of Airflow may share two cores with others.
+_ANSWER_SECONDS = 120.0
+
 _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
 
@@ -75,9 +78,12 @@ class Api:
         return tasks
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        answer = self._session.request(method, f"{self._url}/api/v2{path}", json=body, timeout=60)
-        if answer.status_code == 401 and self.log_in():  # a token lasts a day; the demo may last longer
-            answer = self._session.request(method, f"{self._url}/api/v2{path}", json=body, timeout=60)
+        try:
+            answer = self._session.request(method, f"{self._url}/api/v2{path}", json=body, timeout=_ANSWER_SECONDS)
+            if answer.status_code == 401 and self.log_in():  # a token lasts a day; the demo may last longer
+                answer = self._session.request(method, f"{self._url}/api/v2{path}", json=body, timeout=_ANSWER_SECONDS)
+        except requests.RequestException as error:
+            raise DemoError(f"Airflow no responde / does not answer: {method} {path}: {error}") from error
         if not answer.ok:
             raise DemoError(f"{method} {path}: HTTP {answer.status_code} {answer.text[:500]}")
         return answer.json()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from math import log2
 from random import Random
 
 import pytest
 from sqlalchemy.engine import Engine
 from tablero.attempt import Answer, Outcome
-from tablero.errors import DashboardError, DashboardUnavailable, OutboxUnavailable, WindowBusy
+from tablero.errors import DashboardError, DashboardUnavailable, OutboxUnavailable, OutsideHours, WindowBusy
 from tablero.outbox import queue
 from tablero.sending import GIVE_UP_AFTER, Delivery, send
 from tablero.windows import Window
@@ -414,3 +416,76 @@ def test_told_to_stop_while_calls_are_under_way(outbox: Engine) -> None:
     assert {row.outcome for row in attempts(outbox)} == {"delivered"}
     assert states(outbox)["delivered"] == len(dashboard.calls)
     check_books(outbox)
+
+
+# -- office hours ----------------------------------------------------------------------------------------------------------
+
+OPEN, CLOSED = NOW.replace(hour=6), NOW.replace(hour=16)  # 02:00 and 12:00 in Santo Domingo
+OPENS = NOW.replace(day=25, hour=0)  # 20:00
+
+
+def at_night(engine: Engine, dashboard: Dashboard, now: Callable[[], datetime]) -> Delivery:
+    chosen = settings(send_hours="20:00-06:00", concurrency=1)
+    return send(engine, dashboard, chosen, [FEBRUARY], run_id="run", clock=now)
+
+
+def test_closed_hours(outbox: Engine) -> None:
+    """Not one call; the error carries the next opening, for the task to wait for, and says it in local time."""
+    stage(outbox, changes(3))
+    dashboard = Dashboard()
+    with pytest.raises(OutsideHours, match="3 rows in 1 batches wait until 2026-11-24 20:00") as caught:
+        at_night(outbox, dashboard, lambda: CLOSED)
+    assert caught.value.opens_at == OPENS
+    assert dashboard.calls == []
+
+
+def test_hours_that_close_on_the_way(outbox: Engine) -> None:
+    """Between two batches: what was sent stays sent, and the next opening sends the rest."""
+    stage(outbox, changes(10), size=1)
+    dashboard = Dashboard()
+    with pytest.raises(OutsideHours):
+        at_night(outbox, dashboard, lambda: OPEN if len(dashboard.calls) < 3 else CLOSED)
+    assert states(outbox) == {"delivered": 3, "pending": 7}
+    assert at_night(outbox, dashboard, lambda: OPENS).rows == 7
+    assert set(dashboard.accepted.values()) == {1}
+
+
+def test_hours_that_close_when_all_is_sent(outbox: Engine) -> None:
+    """Nothing is left to wait for."""
+    stage(outbox, changes(3), size=1)
+    dashboard = Dashboard()
+    assert at_night(outbox, dashboard, lambda: OPEN if len(dashboard.calls) < 3 else CLOSED).rows == 3
+
+
+def test_a_lease_is_prolonged_while_a_call_lasts(outbox: Engine) -> None:
+    """Time passes faster than expected while others are posted: the batch in flight is still this worker's."""
+    stage(outbox, changes(40), size=1)
+    moment = NOW
+    one_call = threading.Lock()
+    waited: list[timedelta] = []
+    stolen: list[queue.Claim] = []
+
+    def now() -> datetime:
+        nonlocal moment
+        moment += timedelta(seconds=5)
+        return moment
+
+    class Slow(Dashboard):
+        def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+            if len(self.calls) == 1 and one_call.acquire(blocking=False):
+                deadline = time.monotonic() + 20
+                while len(self.calls) < 38 and time.monotonic() < deadline:
+                    time.sleep(0.005)
+                waited.append(moment - NOW)
+                stolen.extend(claim for claim in rivals() if str(claim.batch_id) == issue)
+            return super().post(body, message_id=message_id, issue=issue)
+
+    def rivals() -> list[queue.Claim]:
+        lease = timedelta(seconds=1)
+        return queue.claim(outbox, [FEBRUARY], worker="rival", run_id="run", limit=99, now=moment, lease=lease)
+
+    dashboard = Slow()
+    with contextlib.suppress(WindowBusy):  # the rival holds what it took
+        send(outbox, dashboard, settings(concurrency=2), [FEBRUARY], run_id="run", clock=now)
+    assert waited[0] > timedelta(seconds=190), "longer than the lease of 10 + 120 + 60 seconds"
+    assert stolen == []

@@ -25,7 +25,7 @@ class Client:
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self._user = {"username": user, "password": password}
-        self._http = httpx.Client(base_url=url, timeout=60, trust_env=False)
+        self._http = httpx.Client(base_url=url, timeout=180, trust_env=False)
 
     def is_ready(self) -> bool:
         """Whether all components are healthy and both DAGs were parsed."""

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 AIRFLOW = Path(sys.executable).with_name("airflow")
 
 _START_SECONDS = 240.0
-_STOP_SECONDS = 30.0
+_STOP_SECONDS = 15.0
 _USER, _PASSWORD = "admin", "admin"
 
 

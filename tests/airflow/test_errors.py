@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.airflow import outbox
 from tests.airflow.client import Client
 from tests.airflow.dashboard import Dashboard
 from tests.airflow.institution import Institution
+from tests.airflow.server import Airflow
 
 
 def test_no_right(airflow: Client, institution: Institution, dashboard: Dashboard) -> None:
@@ -59,7 +61,7 @@ def test_refused_at_trigger(airflow: Client, dag_id: str, conf: dict[str, Any]) 
     ],
 )
 def test_refused_by_the_run(
-    airflow: Client, institution: Institution, dashboard: Dashboard, dag_id: str, conf: dict[str, Any], told: str
+    server: Airflow, airflow: Client, institution: Institution, dag_id: str, conf: dict[str, Any], told: str
 ) -> None:
     """A parameter that makes no sense fails the first task at its first try, in words; nothing is read or sent."""
     tomorrow = (datetime.now(institution.zone) + timedelta(days=1)).date()
@@ -76,3 +78,4 @@ def test_refused_by_the_run(
     assert len(airflow.tries(dag_id, run_id, first)) == 1
     assert told in airflow.log(dag_id, run_id, first)
     assert "Nothing was read or sent" in airflow.log(dag_id, run_id, "reconcile")
+    assert outbox.ask(server.outbox, "select * from extraction where run_id = ?", run_id) == []

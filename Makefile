@@ -28,7 +28,7 @@ If you have it elsewhere: make PYTHON=/path/to/python3.12 ...
 endef
 export FITNESS NO_PYTHON
 
-.PHONY: help demo test test-system test-all lint
+.PHONY: help demo test test-system test-all chaos lint
 
 help:
 	@echo 'make demo         la demostración completa, hasta Ctrl-C / the whole demonstration, until Ctrl-C'
@@ -36,6 +36,7 @@ help:
 	@echo 'make test         las pruebas / the tests'
 	@echo 'make test-system  las que piden paquetes del sistema / those that need system packages'
 	@echo 'make test-all     todas / all of them'
+	@echo 'make chaos        fallos al azar, repetibles; ROUNDS=, SEED= / random faults that can be replayed'
 	@echo 'make lint         ruff, mypy'
 	@echo 'PYTHON=...        otro Python para el entorno .venv / another Python for the environment .venv'
 
@@ -50,6 +51,9 @@ test-system: $(MADE)
 
 test-all: $(MADE)
 	$(VENV)/bin/python -m pytest
+
+chaos: $(MADE)
+	PYTHONPATH=plugins:. $(VENV)/bin/python -m tests.chaos.run --rounds $(or $(ROUNDS),20) --seed $(or $(SEED),1)
 
 lint: $(MADE)
 	$(VENV)/bin/ruff check

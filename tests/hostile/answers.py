@@ -13,9 +13,6 @@ from tests.hostile.wire import Script, Step
 
 Generator = Callable[[random.Random], Script]
 
-#: Deepest nesting of JSON that is read (orjson).
-_DEEPEST = 1024
-
 _GOOD_BODY = b'{"code":201,"success":true,"message":"20 solicitudes recibidas correctamente"}'
 
 
@@ -83,7 +80,7 @@ def large(rng: random.Random) -> Script:
 
 def deep(rng: random.Random) -> Script:
     """JSON that is nested deeply, or has huge numbers, or many keys."""
-    depth = rng.choice((500, 900, 1000, 1020, 1024, 1025, 10_000))
+    depth = rng.choice((500, 900, 1000, 10_000))  # around Python's own limit, and beyond any
     opening, closing = rng.choice((("[", "]"), ('{"a":', "}")))
     nested = opening * depth + "1" + closing * depth
     body = rng.choice(
@@ -100,7 +97,7 @@ def deep(rng: random.Random) -> Script:
         )
     )
     status = rng.choice(("201 Created", "400 Bad Request", "200 OK", "500 Oops"))
-    taken = status[0] == "2" and opening == "{" and body == nested and depth <= _DEEPEST
+    taken = status[0] == "2" and opening == "{" and body == nested and depth <= 1000
     return Script("deep", [answer(body.encode(), status)], success=taken)
 
 

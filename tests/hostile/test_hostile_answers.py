@@ -19,7 +19,7 @@ from tests.hostile.answers import QUICK, Generator
 from tests.hostile.conftest import Client
 from tests.hostile.wire import Script, WireServer
 
-#: Of each kind that ends by itself; there are 15.
+#: Of each kind that ends by itself; there are 15 kinds.
 EACH = 140
 
 READ_TIMEOUT = 0.5

@@ -7,7 +7,7 @@ import select
 import socket
 import struct
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from time import monotonic
@@ -24,13 +24,13 @@ class Script:
     """What the server does once it has read a call.
 
     :ivar name: the kind of answer, for whoever reads a failure.
-    :ivar steps: bytes to send and seconds to wait; may be endless.
+    :ivar steps: bytes to send and seconds to wait; may be endless. Or a function that makes them of the call that came.
     :ivar success: whether this is, whole, the answer of a dashboard that took the rows.
     :ivar reset: end by a TCP reset instead of an orderly close.
     """
 
     name: str
-    steps: Iterable[Step] = field(repr=False)
+    steps: Iterable[Step] | Callable[[bytes], Iterable[Step]] = field(repr=False)
     success: bool = False
     reset: bool = False
 
@@ -72,12 +72,13 @@ class WireServer:
     def _serve(self, connection: socket.socket) -> None:
         with connection:
             connection.settimeout(_LONGEST)
-            if not _read_call(connection):
+            call = _read_call(connection)
+            if call is None:
                 return
             script, over = self._scripts.get()
             # The client leaves whenever it has had enough, which is what is being tested.
             with contextlib.suppress(OSError):
-                self._play(connection, script)
+                self._play(connection, script, call)
             if script.reset:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 connection.close()
@@ -90,9 +91,9 @@ class WireServer:
                 while not script.reset and connection.recv(65536):
                     pass
 
-    def _play(self, connection: socket.socket, script: Script) -> None:
+    def _play(self, connection: socket.socket, script: Script, call: bytes) -> None:
         deadline = monotonic() + _LONGEST
-        for step in script.steps:
+        for step in script.steps(call) if callable(script.steps) else script.steps:
             if self._closing.is_set() or monotonic() > deadline:
                 return
             if isinstance(step, bytes):
@@ -106,25 +107,24 @@ def _client_has_left(connection: socket.socket, seconds: float) -> bool:
     return bool(select.select([connection], [], [], seconds)[0])
 
 
-def _read_call(connection: socket.socket) -> bool:
-    """Read one call to its end; whether there was one."""
+def _read_call(connection: socket.socket) -> bytes | None:
+    """Read one call to its end; ``None`` if the client left before."""
     received = b""
-    while b"\r\n\r\n" not in received:
+    while not _is_whole(received):
         try:
             piece = connection.recv(65536)
         except OSError:
-            return False
+            return None
         if not piece:
-            return False
+            return None
         received += piece
-    head, _, body = received.partition(b"\r\n\r\n")
-    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
-    while len(body) < length:
-        piece = connection.recv(65536)
-        if not piece:
-            return False
-        body += piece
-    return True
+    return received
+
+
+def _is_whole(call: bytes) -> bool:
+    head, end, body = call.partition(b"\r\n\r\n")
+    lengths = (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    return bool(end) and len(body) >= next(lengths, 0)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,50 @@
+"""A worker that sends and says, after each record, which batches it knows to be acknowledged.
+
+``python -m tests.hostile.sender OUTBOX``: a line for each record, the size of the write-ahead log and the ids of batches.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import Engine
+from tablero.attempt import Answer, Outcome
+from tablero.database import connect
+from tablero.outbox import queue
+from tablero.outbox.queue import Claim
+from tablero.sending import send
+
+from tests.integration.samples import FEBRUARY, clock, settings
+
+
+class Dashboard:
+    """Takes everything, after a moment."""
+
+    def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+        time.sleep(0.002)
+        return Answer(Outcome.DELIVERED, status=201)
+
+
+def main(path: Path) -> None:
+    """Send all that is pending."""
+    record = queue.record
+    log = path.with_name(path.name + "-wal")
+
+    def tell(engine: Engine, answers: Sequence[tuple[Claim, Answer]], now: datetime, **rest: Any) -> Any:
+        result = record(engine, answers, now, **rest)
+        ids = " ".join(str(claim.batch_id) for claim, _ in answers)
+        sys.stdout.write(f"{log.stat().st_size} {ids}\n")
+        sys.stdout.flush()
+        return result
+
+    queue.record = tell
+    send(connect(f"sqlite:///{path}"), Dashboard(), settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,192 @@
+"""Dashboards that are slow, busy or down: everything is delivered in the end, and no call is held longer than it may be."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy.engine import Engine
+from tablero.attempt import Answer, Outcome
+from tablero.dashboard import Dashboard
+from tablero.errors import DashboardUnavailable
+from tablero.sending import GIVE_UP_AFTER, send
+from tablero.settings import Settings
+
+from sandbox.testing import Handle, running_sandbox
+from tests.hostile.conftest import Client
+from tests.integration.samples import FEBRUARY, changes, clock, settings, stage, states
+
+pytestmark = pytest.mark.integration
+
+BATCHES = 500
+BATCH_SIZE = 4
+
+
+@pytest.fixture
+def backend() -> str:
+    """These are about time, not about databases."""
+    return "sqlite"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Handle]:
+    with running_sandbox() as handle:
+        yield handle
+
+
+def deliver(outbox: Engine, dashboard: Dashboard, **changed: object) -> int:
+    """Let a task have its tries; returns how many it needed.
+
+    :raises DashboardUnavailable: if all were in vain.
+    """
+    chosen: Settings = settings(**changed)
+    for tried in range(1, chosen.retries + 2):
+        try:
+            send(outbox, dashboard, chosen, [FEBRUARY], run_id="run", clock=clock)
+        except DashboardUnavailable:
+            if tried == chosen.retries + 1:
+                raise
+        else:
+            return tried
+    raise AssertionError("a try either returns or raises")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_month_gets_through_random_unavailability(outbox: Engine, sandbox: Handle, client: Client, seed: int) -> None:
+    """With 3 % random 503 a month of 500 batches is delivered within the default tries, each row once."""
+    stage(outbox, changes(BATCHES * BATCH_SIZE), size=BATCH_SIZE)
+    sandbox.settings(seed=seed)
+    sandbox.add_fault(kind="status", status=503, probability=0.03)
+    tries = deliver(outbox, client(sandbox.port, settings={"read_timeout": "30"}))
+    assert states(outbox) == {"delivered": BATCHES * BATCH_SIZE}
+    assert set(sandbox.counts().values()) == {1}
+    assert sandbox.stats()["by_status"]["503"] >= 5
+    assert tries <= 6
+
+
+@pytest.mark.parametrize("fault", [{"kind": "hang"}, {"kind": "delay", "seconds": 20}], ids=["never", "after the time-out"])
+def test_a_dashboard_that_never_answers_ends_the_task_in_time(
+    outbox: Engine, sandbox: Handle, client: Client, fault: dict[str, object]
+) -> None:
+    """Five calls without an answer are enough to know; the task ends with them, and leaves no call behind."""
+    stage(outbox, changes(100), size=1)
+    sandbox.add_fault(**fault)
+    began = time.monotonic()
+    with pytest.raises(DashboardUnavailable):
+        send(outbox, client(sandbox.port), settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)
+    assert time.monotonic() - began < GIVE_UP_AFTER * 0.5 + 3
+    assert len(sandbox.calls()) + sandbox.stats()["in_flight"] <= GIVE_UP_AFTER + 4
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("tablero-post")]
+    assert states(outbox) == {"pending": 100}
+
+
+def test_a_slow_dashboard_is_never_asked_by_more_than_concurrency_at_once(
+    outbox: Engine, sandbox: Handle, client: Client
+) -> None:
+    """Answers that take long, but come: all is delivered, with up to ``concurrency`` calls in flight and never more."""
+    stage(outbox, changes(40), size=1)
+    sandbox.add_fault(kind="delay", seconds=0.2)
+    send(
+        outbox,
+        client(sandbox.port, settings={"read_timeout": "30"}),
+        settings(concurrency="6"),
+        [FEBRUARY],
+        run_id="run",
+        clock=clock,
+    )
+    assert states(outbox) == {"delivered": 40}
+    assert sandbox.stats()["max_in_flight"] == 6
+
+
+class Watched:
+    """A client that remembers how many calls were in flight when each began, and what each came to."""
+
+    def __init__(self, dashboard: Dashboard) -> None:
+        self._dashboard = dashboard
+        self._lock = threading.Lock()
+        self._flying = 0
+        self.begun: list[int] = []
+        self.ended: list[tuple[int, Answer]] = []
+
+    def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+        with self._lock:
+            self._flying += 1
+            self.begun.append(self._flying)
+        answer = self._dashboard.post(body, message_id=message_id, issue=issue)
+        with self._lock:
+            self._flying -= 1
+            self.ended.append((len(self.begun), answer))
+        return answer
+
+
+def test_concurrency_starts_low_and_grows(outbox: Engine, sandbox: Handle, client: Client) -> None:
+    """One call first; more as long as answers are prompt."""
+    stage(outbox, changes(60), size=1)
+    sandbox.add_fault(kind="delay", seconds=0.03)
+    watched = Watched(client(sandbox.port, settings={"read_timeout": "30"}))
+    send(outbox, watched, settings(concurrency="8"), [FEBRUARY], run_id="run", clock=clock)
+    assert watched.begun[0] == 1
+    assert watched.ended[0][0] == 1, "the second call began before the first was answered"
+    assert max(watched.begun) == 8
+    assert sandbox.stats()["max_in_flight"] == 8
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [{"kind": "status", "status": 503}, {"kind": "status", "status": 429}, {"kind": "hang"}],
+    ids=["503", "429", "time-out"],
+)
+def test_trouble_halves_concurrency(outbox: Engine, sandbox: Handle, client: Client, trouble: dict[str, object]) -> None:
+    """After an answer that says "too many", or none, no call is begun beside more than half as many as before."""
+    stage(outbox, changes(120), size=1)
+    sandbox.add_fault(kind="delay", seconds=0.05)
+    sandbox.add_fault(**trouble, after=60, times=1)
+    watched = Watched(client(sandbox.port, settings={"read_timeout": "3"}))
+    with pytest.raises(DashboardUnavailable):
+        send(outbox, watched, settings(concurrency="8"), [FEBRUARY], run_id="run", clock=clock)
+    (at,) = [begun for begun, answer in watched.ended if answer.outcome is not Outcome.DELIVERED]
+    # Those that had begun by then are over before the next one begins.
+    soon_after = watched.begun[at + 8 : at + 12]
+    assert max(watched.begun[:at]) == 8
+    assert max(soon_after) <= 5
+    assert sandbox.stats()["max_in_flight"] <= 8
+    assert len(set(sandbox.counts())) == 119
+
+
+def test_a_dashboard_that_bears_three_calls_is_not_overrun(outbox: Engine) -> None:
+    """It answers 503 to the fourth call at once: few calls are wasted on finding that out, and all is delivered."""
+    stage(outbox, changes(300), size=1)
+    lock = threading.Lock()
+    flying = refused = 0
+
+    class Limited:
+        def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+            nonlocal flying, refused
+            with lock:
+                flying += 1
+                over = flying > 3
+                refused += over
+            time.sleep(0.005)
+            with lock:
+                flying -= 1
+            return Answer(Outcome.TRANSIENT, status=503, error="busy") if over else Answer(Outcome.DELIVERED, status=201)
+
+    tries = deliver(outbox, Limited(), concurrency="16")  # type: ignore[arg-type]  # a stand-in
+    assert states(outbox) == {"delivered": 300}
+    assert tries <= 8
+    assert refused < 100
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_ends_the_pass(outbox: Engine, sandbox: Handle, client: Client, status: int, form: str) -> None:
+    """Both forms are read; nothing more is posted before that time, and the retry policy learns of it."""
+    stage(outbox, changes(50), size=1)
+    sandbox.add_fault(kind="status", status=status, retry_after=77, retry_after_as=form)
+    with pytest.raises(DashboardUnavailable) as caught:
+        send(outbox, client(sandbox.port), settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)
+    assert caught.value.retry_after is not None
+    assert 70 < caught.value.retry_after <= 77
+    assert len(sandbox.calls()) == 1

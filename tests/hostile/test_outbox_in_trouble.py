@@ -1,0 +1,255 @@
+"""An outbox whose disk is full, whose file is read-only, or whose machine loses power: nothing acknowledged is forgotten."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from tablero.database import check_writable, connect, migrate
+from tablero.errors import OutboxUnavailable
+from tablero.outbox.schema import batch
+from tablero.sending import send
+
+from tests.integration.posters import Dashboard
+from tests.integration.samples import FEBRUARY, attempts, changes, check_books, clock, settings, stage, staged, states
+
+pytestmark = pytest.mark.integration
+
+ROWS = 60
+
+
+@pytest.fixture
+def outbox_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/outbox.db"
+
+
+@pytest.fixture
+def sqlite_outbox(outbox_url: str) -> Iterator[Engine]:
+    """An outbox on a disk that :func:`full_after` can fill."""
+    engine = connect(outbox_url)
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@contextmanager
+def full_after(engine: Engine, pages: int) -> Iterator[None]:
+    """A disk that has room for so many more pages."""
+
+    with engine.connect() as connection:
+        most = connection.exec_driver_sql("PRAGMA page_count").scalar_one() + pages
+    engine.dispose()  # connections that were not told of the limit
+
+    def limit(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {most}")
+
+    event.listen(engine, "connect", limit)
+    try:
+        yield
+    finally:
+        event.remove(engine, "connect", limit)
+        engine.dispose()
+
+
+@contextmanager
+def files_end_at(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond ``size``; as on a full disk, writing fails in the middle."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_disk_full_while_sending(sqlite_outbox: Engine) -> None:
+    """Wherever the disk runs full, the error is clear, and the next pass posts only what is not on record."""
+    dashboard = Dashboard()
+    stage(sqlite_outbox, changes(ROWS), size=1)
+    failures = 0
+    for pages in range(12):
+        with full_after(sqlite_outbox, pages // 4):
+            failures += _says_that_it_is_full(
+                lambda: send(sqlite_outbox, dashboard, settings(concurrency="1"), [FEBRUARY], run_id="run" * 80, clock=clock)
+            )
+        check_books(sqlite_outbox)
+        _nothing_acknowledged_is_forgotten(sqlite_outbox, dashboard)
+        _let_leases_end(sqlite_outbox)
+    assert failures >= 2
+    send(sqlite_outbox, dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+    assert states(sqlite_outbox) == {"delivered": ROWS}
+    _nothing_acknowledged_is_forgotten(sqlite_outbox, dashboard)
+
+
+def test_disk_full_while_staging(sqlite_outbox: Engine) -> None:
+    """What was staged before it was full stays staged; reading again adds the rest, once."""
+    rows = changes(2_000)
+    failures = 0
+    for pages in (0, 1, 2, 5, 10, 20, 40, 80):
+        with full_after(sqlite_outbox, pages):
+            failures += _says_that_it_is_full(lambda: stage(sqlite_outbox, rows, size=20))
+        check_books(sqlite_outbox)
+    assert failures >= 3
+    before = staged(sqlite_outbox)
+    stage(sqlite_outbox, [row for row in rows if row not in before], size=20)
+    assert staged(sqlite_outbox) == set(rows)
+    check_books(sqlite_outbox)
+
+
+def test_writing_fails_in_the_middle_of_a_file(sqlite_outbox: Engine, tmp_path: Path) -> None:
+    """The system refuses a write that SQLite had every reason to expect to succeed."""
+    dashboard = Dashboard()
+    stage(sqlite_outbox, changes(ROWS), size=1)
+    with closing(sqlite3.connect(tmp_path / "outbox.db")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with files_end_at(200_000), pytest.raises(OutboxUnavailable, match="Nothing acknowledged is lost"):
+        send(sqlite_outbox, dashboard, settings(concurrency="2"), [FEBRUARY], run_id="run", clock=clock)
+    assert 0 < dashboard.accepted.total() < ROWS
+    _nothing_acknowledged_is_forgotten(sqlite_outbox, dashboard)
+    _let_leases_end(sqlite_outbox)
+    send(sqlite_outbox, dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+    assert states(sqlite_outbox) == {"delivered": ROWS}
+    _nothing_acknowledged_is_forgotten(sqlite_outbox, dashboard)
+    check_books(sqlite_outbox)
+
+
+def test_read_only_file(sqlite_outbox: Engine, tmp_path: Path) -> None:
+    """Nothing is posted that could not be recorded, and the error says what is wrong."""
+    stage(sqlite_outbox, changes(5), size=1)
+    read_only = connect(f"sqlite:///file:{tmp_path}/outbox.db?mode=ro&uri=true")
+    dashboard = Dashboard()
+    with pytest.raises(OutboxUnavailable, match="readonly"):
+        send(read_only, dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+    with pytest.raises(OutboxUnavailable, match="readonly"):
+        stage(read_only, changes(5, first=5))
+    with pytest.raises(OutboxUnavailable, match="readonly"):
+        check_writable(read_only)
+    read_only.dispose()
+    assert dashboard.calls == []
+    assert states(sqlite_outbox) == {"pending": 5}
+
+
+@pytest.mark.parametrize("backend", ["postgresql"])
+def test_read_only_database(outbox: Engine) -> None:
+    """The same on PostgreSQL, after a failover to a replica that may only be read."""
+    stage(outbox, changes(5), size=1)
+    with outbox.begin() as connection:
+        connection.execute(sa.text(f'ALTER DATABASE "{outbox.url.database}" SET default_transaction_read_only = on'))
+    outbox.dispose()
+    dashboard = Dashboard()
+    with pytest.raises(OutboxUnavailable, match="read-only"):
+        send(outbox, dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+    assert dashboard.calls == []
+
+
+def test_power_loss_at_any_moment(tmp_path: Path, outbox_url: str) -> None:
+    """The file and its log as they were after any write open again, whole, and know of every acknowledgement till then.
+
+    The worker is stopped, not asked, at random moments; its files are copied as they are in that moment, and once more
+    with the end of the log cut off anywhere behind what it had made durable.
+    """
+    engine = connect(outbox_url)
+    migrate(engine)
+    stage(engine, changes(2_000), size=1)
+    engine.dispose()
+    rng = random.Random(7)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "tests.hostile.sender", str(tmp_path / "outbox.db")], stdout=subprocess.PIPE, env=_environment()
+    )
+    told: list[tuple[int, list[int]]] = []
+    listener = Thread(target=_listen, args=(worker, told))
+    listener.start()
+    looked = 0
+    try:
+        while worker.poll() is None and looked < 40:
+            time.sleep(rng.uniform(0.005, 0.08))
+            os.kill(worker.pid, signal.SIGSTOP)
+            known = list(told)
+            place = tmp_path / f"copy-{looked}"
+            place.mkdir()
+            for name in ("outbox.db", "outbox.db-wal"):
+                if (tmp_path / name).exists():
+                    shutil.copy(tmp_path / name, place)
+            os.kill(worker.pid, signal.SIGCONT)
+            if known:
+                looked += 1
+                _knows_what_was_told(place, known, rng)
+            shutil.rmtree(place)
+    finally:
+        worker.kill()
+        worker.wait()
+        listener.join()
+    assert looked >= 20
+
+
+def _knows_what_was_told(place: Path, known: list[tuple[int, list[int]]], rng: random.Random) -> None:
+    acknowledged = {identity for _, ids in known for identity in ids}
+    torn = place.with_name(place.name + "-torn")
+    shutil.copytree(place, torn)
+    log = torn / "outbox.db-wal"
+    if log.exists():
+        os.truncate(log, rng.randint(min(known[-1][0], log.stat().st_size), log.stat().st_size))
+    for folder in (place, torn):
+        engine = connect(f"sqlite:///{folder}/outbox.db")
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+            delivered = set(connection.scalars(sa.select(batch.c.id).where(batch.c.state == "delivered")))
+        assert acknowledged <= delivered
+        check_books(engine)
+        engine.dispose()
+    shutil.rmtree(torn)
+
+
+def _listen(worker: subprocess.Popen[bytes], told: list[tuple[int, list[int]]]) -> None:
+    assert worker.stdout is not None
+    for line in worker.stdout:
+        size, *ids = map(int, line.split())
+        told.append((size, ids))
+
+
+def _environment() -> dict[str, str]:
+    root = Path(__file__).parents[2]
+    return {**os.environ, "PYTHONPATH": f"{root / 'plugins'}{os.pathsep}{root}"}
+
+
+def _says_that_it_is_full(work: Callable[[], object]) -> bool:
+    """Whether the disk was too full for it; then the error said so."""
+    try:
+        work()
+    except OutboxUnavailable as error:
+        words = str(error)
+    else:
+        return False
+    assert "full" in words
+    assert "disk" in words
+    return True
+
+
+def _nothing_acknowledged_is_forgotten(engine: Engine, dashboard: Dashboard) -> None:
+    """Each row was posted as often as attempts of it are on record, and not again once one was acknowledged on record."""
+    recorded: dict[int, list[str | None]] = {}
+    for row in attempts(engine):
+        recorded.setdefault(row.batch_id, []).append(row.outcome)
+    assert dashboard.accepted.total() <= sum(map(len, recorded.values()))
+    for outcomes in recorded.values():
+        assert "delivered" not in outcomes[:-1]
+
+
+def _let_leases_end(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.update(batch).values(claimed_until=None))

@@ -1,0 +1,163 @@
+"""TLS between the institution's system and its security server, against real TLS servers."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tablero.attempt import Answer, Outcome
+
+from sandbox.server import Tls
+from sandbox.testing import running_sandbox
+from tests.hostile.certificates import Certificate, authority, self_signed
+from tests.hostile.conftest import Client
+
+BODY = b"""{"requests":[{"service_id":"1","request_id":"R-1","opening_date":"2020-02-01T04:00:00Z","status_id":2,
+"last_modified_date":"2020-02-02T04:00:00Z"}]}"""
+
+HOST = "127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Certificate]:
+    """A private authority and what it signs, another one, and a server that signs for itself."""
+    folder = tmp_path_factory.mktemp("pki")
+    private = authority(folder, "private-ca")
+    other = authority(folder, "other-ca")
+    return {
+        "ca": private,
+        "other ca": other,
+        "server": private.sign(folder, "server", HOST),
+        "named": private.sign(folder, "named", "ss1.institution.example"),
+        "expired": private.sign(folder, "expired", HOST, ago=timedelta(days=1)),
+        "impostor": other.sign(folder, "impostor", HOST),
+        "pinned": self_signed(folder, "pinned", HOST),
+        "system": self_signed(folder, "information-system"),
+        "stranger": self_signed(folder, "stranger"),
+    }
+
+
+@pytest.fixture
+def call(client: Client) -> Any:
+    """Posts one entry to a sandbox that serves TLS; keywords are the extra of the connection."""
+
+    def post(tls: Tls, **extra: Any) -> Answer:
+        with running_sandbox(tls=tls) as sandbox:
+            connection = {"schema": "https", "extra": {name: _plain(value) for name, value in extra.items()}}
+            answer = client(sandbox.port, settings={"read_timeout": "5"}, **connection).post(BODY, message_id="m", issue="1")
+            assert (answer.outcome is Outcome.DELIVERED) == (len(sandbox.entries()) == 1)
+            return answer
+
+    return post
+
+
+def test_private_authority(call: Any, pki: dict[str, Certificate]) -> None:
+    """``verify`` names the authority that signed the security server's certificate."""
+    assert call(pki["server"].serve(), verify=pki["ca"].path).outcome is Outcome.DELIVERED
+
+
+def test_pinned_certificate(call: Any, pki: dict[str, Certificate]) -> None:
+    """``verify`` names the self-signed certificate itself, as exported from the security server."""
+    assert call(pki["pinned"].serve(), verify=pki["pinned"].path).outcome is Outcome.DELIVERED
+
+
+def test_another_certificate_than_the_pinned_one(call: Any, pki: dict[str, Certificate]) -> None:
+    """A server with any other certificate is not talked to."""
+    _untrusted(call(pki["server"].serve(), verify=pki["pinned"].path))
+
+
+def test_certificate_name_other_than_the_host(call: Any, pki: dict[str, Certificate]) -> None:
+    """``assert_hostname`` says which name is expected where the certificate does not name the host."""
+    tls = pki["named"].serve()
+    _untrusted(call(tls, verify=pki["ca"].path))
+    _untrusted(call(tls, verify=pki["ca"].path, assert_hostname="ss2.institution.example"))
+    answer = call(tls, verify=pki["ca"].path, assert_hostname="ss1.institution.example")
+    assert answer.outcome is Outcome.DELIVERED
+
+
+def test_a_name_is_not_enough(call: Any, pki: dict[str, Certificate]) -> None:
+    """``assert_hostname`` does not make up for a certificate that nobody trusts."""
+    _untrusted(call(pki["impostor"].serve(), verify=pki["ca"].path, assert_hostname=HOST))
+
+
+@pytest.mark.parametrize("server", ["server", "pinned", "expired", "impostor"])
+def test_untrusted_certificates_are_permanent_errors_that_say_what_to_do(
+    call: Any, pki: dict[str, Certificate], server: str
+) -> None:
+    """Unknown authority, self-signed, expired, signed by another: nothing is sent, and the words name the setting."""
+    verify = {"verify": pki["ca"].path} if server in ("expired", "impostor") else {}
+    _untrusted(call(pki[server].serve(), **verify))
+
+
+def test_client_certificate(call: Any, pki: dict[str, Certificate]) -> None:
+    """``cert`` and ``key`` are what X-Road's connection type "HTTPS" asks of a client."""
+    tls = pki["server"].serve(clients=pki["system"].path)
+    verify = pki["ca"].path
+    answer = call(tls, verify=verify, cert=pki["system"].path, key=pki["system"].key)
+    assert answer.outcome is Outcome.DELIVERED
+    missing = call(tls, verify=verify)
+    assert missing.outcome is Outcome.PERMANENT
+    assert "cert y key" in missing.error
+    assert call(tls, verify=verify, cert=pki["stranger"].path, key=pki["stranger"].key).outcome is not Outcome.DELIVERED
+
+
+def test_verification_is_off_only_in_so_many_words(
+    call: Any, pki: dict[str, Certificate], caplog: pytest.LogCaptureFixture
+) -> None:
+    """``"verify": false`` works and warns, each time."""
+    with caplog.at_level(logging.WARNING):
+        assert call(pki["impostor"].serve(), verify=False).outcome is Outcome.DELIVERED
+    assert "TLS verification is OFF" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_the_environment_does_not_overrule_the_connection(
+    call: Any, pki: dict[str, Certificate], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whoever sets these for another program neither lets an impostor in nor keeps the right server out."""
+    monkeypatch.setenv(name, str(pki["other ca"].path))
+    _untrusted(call(pki["impostor"].serve(), verify=pki["ca"].path))
+    assert call(pki["server"].serve(), verify=pki["ca"].path).outcome is Outcome.DELIVERED
+
+
+def test_a_proxy_in_the_environment_is_not_asked_for_the_host_itself(
+    call: Any, pki: dict[str, Certificate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``no_proxy`` holds for the security server as for any other host."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", HOST)
+    assert call(pki["server"].serve(), verify=pki["ca"].path).outcome is Outcome.DELIVERED
+
+
+def test_files_that_are_not_there(call: Any, pki: dict[str, Certificate]) -> None:
+    """A path with a typing error is a person's to mend, and the words contain it."""
+    for extra in (
+        {"verify": "/nowhere/ca.pem"},
+        {"verify": pki["ca"].path, "cert": "/nowhere/me.pem", "key": "/nowhere/me.key"},
+    ):
+        answer = call(pki["server"].serve(), **extra)
+        assert answer.outcome is Outcome.PERMANENT
+        assert "/nowhere/" in answer.error
+
+
+def test_plain_http_on_the_port(client: Client, pki: dict[str, Certificate]) -> None:
+    """A server that speaks no TLS there is not taken to have received anything for good."""
+    with running_sandbox() as sandbox:
+        answer = client(sandbox.port, schema="https", extra={"verify": str(pki["ca"].path)}).post(
+            BODY, message_id="m", issue="1"
+        )
+        assert answer.outcome in (Outcome.TRANSIENT, Outcome.PERMANENT, Outcome.UNKNOWN)
+        assert sandbox.entries() == []
+
+
+def _untrusted(answer: Answer) -> None:
+    assert answer.outcome is Outcome.PERMANENT
+    assert "verify" in answer.error
+    assert "tablero_api" in answer.error
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value

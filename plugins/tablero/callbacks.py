@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import logging
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
@@ -58,7 +58,7 @@ def run_failed(context: Context) -> None:
     found: Situation | None = None
     try:
         with configuration.outbox() as engine:
-            found = incidents.situation(engine, run.dag_id, run.run_id)
+            found = incidents.situation(engine, run.dag_id, run.run_id, since=run.start_date)
             tell = incidents.run_failed(
                 engine,
                 run.dag_id,
@@ -151,10 +151,15 @@ class LateNotifier(BaseNotifier):
         found: Situation | None = None
         try:
             with configuration.outbox() as engine:
-                found = incidents.situation(engine, dag_id, run_id)
+                found = incidents.situation(engine, dag_id, run_id, since=_instant(run.get("start_date")))
         except TableroError as trouble:
             log.warning("%s", trouble)
         return settings, alerting.late(dag_id, run_id, f"{DUE:%H:%M}", found)
+
+
+def _instant(value: str | datetime | None) -> datetime | None:
+    # The triggerer gets the run as JSON.
+    return datetime.fromisoformat(value.replace("Z", "+00:00")) if isinstance(value, str) else value
 
 
 def task_arguments() -> dict[str, Any]:

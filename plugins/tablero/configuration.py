@@ -178,7 +178,7 @@ def retry_arguments(settings: Settings) -> dict[str, Any]:
         "retry_exponential_backoff": 2.0,
         "max_retry_delay": timedelta(seconds=settings.max_retry_delay),
         "retry_policy": TableroRetryPolicy(
-            settings.retry_delay, settings.max_retry_delay, settings.xroad_client or settings.api_path
+            settings.retries, settings.retry_delay, settings.max_retry_delay, settings.xroad_client or settings.api_path
         ),
     }
 

@@ -17,6 +17,8 @@ _ISO = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 
+_DAY_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d", re.ASCII)
+
 #: ``2021-03-04 10:15:00`` and ``2021-03-04T10:15:00``, which nearly all text dates are.
 _PLAIN_LENGTH = 19
 _DAY_LENGTH = 10
@@ -80,7 +82,7 @@ class InstantReader:
         if len(text) == _DAY_LENGTH:
             moment = _parse(text)
             return self._first_of(moment.date()) if moment is not None else None
-        if text.endswith("+00"):  # PostgreSQL's own form
+        if len(text) > _PLAIN_LENGTH and text.endswith("+00") and _DAY_AND_TIME.match(text):  # PostgreSQL's own form
             with suppress(ValueError):
                 return datetime.fromisoformat(text + ":00")
         moment = _parse(text)

@@ -26,12 +26,14 @@ class TableroRetryPolicy(RetryPolicy):
     second, and one second for each month before this one, so that mapped months do not: Airflow's own jitter leaves
     ``map_index`` out. Errors of no kind of ours are taken to be transient.
 
+    :param retries: tries after the first.
     :param retry_delay: seconds before the first retry.
     :param max_retry_delay: longest seconds, before the spread is added.
     :param seed: tells this institution from others.
     """
 
-    def __init__(self, retry_delay: float, max_retry_delay: float, seed: str) -> None:
+    def __init__(self, retries: int, retry_delay: float, max_retry_delay: float, seed: str) -> None:
+        self.retries = retries
         self.retry_delay = retry_delay
         self.max_retry_delay = max_retry_delay
         self.seed = seed
@@ -47,7 +49,9 @@ class TableroRetryPolicy(RetryPolicy):
         map_index = getattr(ti, "map_index", -1)
         run = f"{getattr(ti, 'dag_id', '')}/{getattr(ti, 'run_id', '')}/{getattr(ti, 'task_id', '')}"
         asked = exception.retry_after if isinstance(exception, TransientError) else None
-        return RetryDecision.retry(timedelta(seconds=self.delay(try_number, map_index, run, asked)), cause)
+        # After a clear Airflow counts on, and grants as many tries again: the delays begin anew with them.
+        since_clear = try_number - max(0, max_tries - self.retries)
+        return RetryDecision.retry(timedelta(seconds=self.delay(max(1, since_clear), map_index, run, asked)), cause)
 
     def delay(self, try_number: int, map_index: int, run: str, retry_after: float | None) -> float:
         """Seconds to wait after try number ``try_number`` (from 1)."""

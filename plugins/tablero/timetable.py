@@ -6,7 +6,7 @@ from 02:00 to 02:00.
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 
 import pendulum
@@ -71,11 +71,9 @@ class CivilDayTimetable(Timetable):
             day = max(day, self._last_due(pendulum.now("UTC")))
             if restriction.earliest is not None:
                 day = max(day, self._first_day_from(restriction.earliest))
-        run = self._run_for(day)
-        if restriction.latest is not None and run.data_interval is not None:
-            if run.data_interval.start > restriction.latest:
-                return None
-        return run
+        if restriction.latest is not None and day > self._last_day_to(restriction.latest):
+            return None
+        return self._run_for(day)
 
     def _last_due(self, now: datetime) -> date:
         """The day of the last run that should have started by ``now``."""
@@ -84,8 +82,14 @@ class CivilDayTimetable(Timetable):
 
     def _first_day_from(self, instant: datetime) -> date:
         """The first civil day that begins at ``instant`` or later."""
+        if (named := _named_day(instant)) is not None:
+            return named
         day = self._local_day(instant)
         return day if self._at_local(day, time()) >= instant else day + _DAY
+
+    def _last_day_to(self, instant: datetime) -> date:
+        """The last civil day that begins at ``instant`` or earlier."""
+        return _named_day(instant) or self._local_day(instant)
 
     def _run_for(self, day: date) -> DagRunInfo:
         after = day + _DAY
@@ -95,7 +99,14 @@ class CivilDayTimetable(Timetable):
         )
 
     def _at_local(self, day: date, at: time) -> pendulum.DateTime:
-        return pendulum.instance(datetime.combine(day, at, self._zone)).in_timezone("UTC")
+        # Not by pendulum, which moves a time that the clocks skip to before the skip.
+        return pendulum.instance(datetime.combine(day, at, self._zone).astimezone(timezone.utc))
 
     def _local_day(self, instant: datetime) -> date:
         return instant.astimezone(self._zone).date()
+
+
+def _named_day(instant: datetime) -> date | None:
+    """The day that midnight in UTC stands for: Airflow reads so what a backfill is given as a plain date."""
+    utc = instant.astimezone(timezone.utc)
+    return utc.date() if utc.time() == time() else None

@@ -102,7 +102,7 @@ def find_error(headers: Mapping[str, str], body: Any) -> XRoadError | None:
 
 def is_soap_fault(content_type: str, text: str) -> bool:
     """Whether an answer is of the SOAP face of a security server, reached by a URL that lacks ``/r1/``; its status is 200."""
-    return "xml" in content_type.lower() and re.search(r"<(\w+:)?(Envelope|Fault)\b", text) is not None
+    return "xml" in content_type.lower() and re.search(r"<([\w.-]+:)?(Envelope|Fault)\b", text) is not None
 
 
 def _normalise(code: str) -> str:
@@ -282,11 +282,12 @@ _RULES: tuple[_Rule, ...] = (
     _Rule("ioerror", "", (), _AMBIGUOUS),
     _Rule("cannotcreatesignature", "clientproxy", (), _OUR_SERVER_ILL),
     _Rule("cannotcreatesignature", "", (), _SIGNING_UNKNOWN),
+    _Rule("loggingfailed", "clientproxy", (), _AMBIGUOUS, inner=True),
     _Rule("loggingfailed", "", (), _SIGNING_UNKNOWN, inner=True),
     _Rule("timestamperfailed", "", (), _OUR_SERVER_ILL),
+    _Rule("httperror", "", (), _AMBIGUOUS),
     _Rule("servicefailed", "serverproxy", (), _CUT_UPLOAD, inner=True),
     _Rule("servicefailed", "", (), _AMBIGUOUS, inner=True),
-    _Rule("httperror", "", (), _AMBIGUOUS),
     _Rule("inconsistentresponse", "", (), _AMBIGUOUS),
     _Rule("missingsignature", "", (), _AMBIGUOUS),
     _Rule("signatureverification", "", (), _AMBIGUOUS, inner=True),

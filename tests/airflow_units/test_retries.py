@@ -15,7 +15,7 @@ from tablero.retries import TableroRetryPolicy
 from tablero.settings import Settings
 
 SETTINGS = Settings.read({})
-POLICY = TableroRetryPolicy(60, 1800, "DO/GOB/INST/SOLICITUDES")
+POLICY = TableroRetryPolicy(10, 60, 1800, "DO/GOB/INST/SOLICITUDES")
 
 
 def subclasses(kind: type) -> list[type]:
@@ -103,20 +103,20 @@ def test_83_months_never_retry_at_the_same_second(try_number: int, asked: float 
 def test_the_default_tries_outlast_two_hours() -> None:
     """A dashboard that is down from midnight to two needs nobody, whichever institution."""
     for seed in range(50):
-        policy = TableroRetryPolicy(SETTINGS.retry_delay, SETTINGS.max_retry_delay, str(seed))
+        policy = TableroRetryPolicy(SETTINGS.retries, SETTINGS.retry_delay, SETTINGS.max_retry_delay, str(seed))
         assert sum(delays(policy, SETTINGS.retries)) > 2 * 3600
 
 
 def test_institutions_do_not_call_at_the_same_second() -> None:
     """Hundreds of them lose the dashboard at one instant, and come back spread over a quarter of the delay."""
-    first = {round(delays(TableroRetryPolicy(60, 1800, f"DO/GOB/{number}/S"), 1)[0], 2) for number in range(200)}
+    first = {round(delays(TableroRetryPolicy(10, 60, 1800, f"DO/GOB/{number}/S"), 1)[0], 2) for number in range(200)}
     assert len(first) > 150
     assert max(first) - min(first) > 12
 
 
 def test_it_is_the_same_each_time() -> None:
     """Evaluated twice, or on another machine, for the same try: the same delay. Two tries differ."""
-    again = TableroRetryPolicy(60, 1800, "DO/GOB/INST/SOLICITUDES")
+    again = TableroRetryPolicy(10, 60, 1800, "DO/GOB/INST/SOLICITUDES")
     assert delays(POLICY, 10) == delays(again, 10)
     assert all(one < other for one, other in pairwise(delays(POLICY, 6)))
 

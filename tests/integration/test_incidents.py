@@ -79,11 +79,11 @@ def test_what_is_known_of_a_run(outbox: Engine) -> None:
     ledger.keep(outbox, ledger.account(outbox, month("2020-03")), "1", NOW)
     ledger.keep(outbox, ledger.account(outbox, FEBRUARY), "1", NOW)
     ledger.keep(outbox, ledger.account(outbox, FEBRUARY), "1", NOW + timedelta(minutes=1))
-    found = incidents.situation(outbox, DAG, "1")
+    found = incidents.situation(outbox, DAG, "1", since=None)
     assert found.troubles == [Trouble("post", True, "no access"), Trouble("reconcile", True, "w" * 2000)]
     assert found.windows == [OpenWindow("2020-02", 7), OpenWindow("2020-03", 0)]
 
 
 def test_nothing_is_known(outbox: Engine) -> None:
     """A run that failed before it did anything."""
-    assert incidents.situation(outbox, DAG, "1") == ([], [])
+    assert incidents.situation(outbox, DAG, "1", since=None) == ([], [])

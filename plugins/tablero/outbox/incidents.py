@@ -48,12 +48,16 @@ def record_trouble(engine: Engine, dag_id: str, run_id: str, task: str, *, perma
         connection.execute(sa.insert(trouble).values(**values, permanent=permanent, words=words[:2000]))
 
 
-def situation(engine: Engine, dag_id: str, run_id: str) -> Situation:
-    """Everything that is known of a run."""
+def situation(engine: Engine, dag_id: str, run_id: str, *, since: datetime | None) -> Situation:
+    """Everything that is known of a run.
+
+    :param since: when it started, or was cleared; what failed before that is history. ``None``: from its beginning.
+    """
+    recent = trouble.c.happened_at >= since if since is not None else sa.true()
     with reading(engine) as connection:
         troubles = connection.execute(
             sa.select(trouble.c.task, trouble.c.permanent, trouble.c.words)
-            .where(trouble.c.dag_id == dag_id, trouble.c.run_id == run_id)
+            .where(trouble.c.dag_id == dag_id, trouble.c.run_id == run_id, recent)
             .order_by(trouble.c.id)
         ).all()
         newest = (

@@ -122,6 +122,8 @@ def record(engine: Engine, answers: Sequence[tuple[Claim, Answer]], now: datetim
     An acknowledgement counts whoever holds the lease by now: the dashboard has the rows. Refused batches stay leased, for
     :func:`split`, :func:`set_aside` or :func:`release` to follow.
     """
+    if not answers:
+        return
     with writing(engine) as connection:
         connection.execute(_END_ATTEMPT, [_ending(claimed, answer) for claimed, answer in answers])
         delivered = [claimed.batch_id for claimed, answer in answers if answer.outcome is Outcome.DELIVERED]

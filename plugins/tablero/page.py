@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from tablero import configuration
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from sqlalchemy.engine import Engine
+    from tablero.settings import Settings
 
 #: Seconds after which the connection ``tablero_outbox`` is looked up again, in case someone changed it.
 _LOOK_AGAIN = 30.0
@@ -49,8 +51,14 @@ class PageOutbox:
         return engine
 
 
+@cache
+def read_settings() -> Settings:
+    """The settings, read once: they change with a restart only. Wrong ones are read again each time."""
+    return configuration.read_settings()
+
+
 def build() -> FastAPI:
     """The application for Airflow's API server."""
     from tablero.web.app import build_app
 
-    return build_app(PageOutbox(), configuration.read_settings, configuration.clock)
+    return build_app(PageOutbox(), read_settings, configuration.clock)

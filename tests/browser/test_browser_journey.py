@@ -259,3 +259,34 @@ def test_the_evidence_is_fit_to_be_printed(visit: Open) -> None:
         assert page.locator(part).is_hidden()
     assert page.locator("[data-digest]").is_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_the_evidence_leaves_the_frame_to_be_printed(visit: Open) -> None:
+    """A frame may not print: the document opens by itself in the window, and prints there."""
+    page = visit()
+    page.add_init_script("window.print = () => { window.printed = true }")
+    page.goto("/plugin/tablero/tablero/evidence/2024-02")
+    page.frame_locator("iframe").get_by_role("button", name="Print").click()
+    page.wait_for_url("**/tablero/evidence/2024-02#print")
+    assert "/plugin/" not in page.url
+    page.wait_for_function("window.printed === true")
+
+
+def test_a_page_that_lost_its_server_says_so(visit: Open) -> None:
+    """What is shown may be old; once the server is back the warning goes."""
+    page = visit()
+    page.goto("/tablero/")
+    stale = page.locator("[data-stale]")
+    assert stale.is_hidden()
+    page.route("**/tablero/live", lambda route: route.abort())
+    stale.wait_for(state="visible", timeout=60_000)
+    page.unroute("**/tablero/live")
+    stale.wait_for(state="hidden", timeout=60_000)
+
+
+def test_a_page_whose_login_ended_says_so_by_itself(visit: Open) -> None:
+    """On a wall screen nobody reloads."""
+    page = visit()
+    page.goto("/tablero/")
+    page.context.clear_cookies()
+    page.get_by_role("heading", name="Your session has ended").wait_for(timeout=60_000)

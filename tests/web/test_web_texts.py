@@ -21,7 +21,13 @@ TEXTS: dict[str, dict[str, Any]] = {
 
 #: Names of texts that are put together: a part, and what it ends in.
 FAMILIES = {
-    "state.": [state.value + end for state in State for end in ("", ".short", ".means")],
+    "state.": [
+        state.value + end
+        for state in State
+        for end in ("", ".short", ".means")
+        # A month with rejections says how many.
+        if (state, end) != (State.REJECTIONS, ".short")
+    ],
     "why.": [why.value for why in Why],
     "fix.": [reason.value for reason in Reason],
     "batch.": ["all", *(state + end for state in ("pending", "delivered", "refused", "split") for end in ("", ".means"))],

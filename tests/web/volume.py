@@ -84,7 +84,8 @@ SELECT CAST(last_modified_date AT TIME ZONE :zone AS date), batch_id, count(*) F
 
 _ATTEMPTS = """
 INSERT INTO attempt (batch_id, run_id, message_id, started_at, outcome, seconds, http_status)
-SELECT id, 'manual__history', 'message-' || id, settled_at - interval '1 second', 'delivered', 0.2 + (id % 97) / 50.0, 201
+SELECT id, 'manual__history_' || id / 500, 'message-' || id, settled_at - interval '1 second', 'delivered',
+       0.2 + (id % 97) / 50.0, 201
   FROM batch ORDER BY id
 """
 

@@ -123,13 +123,17 @@ class Facts:
 
 @dataclass(frozen=True)
 class Totals:
-    """What became of all rows ever read: ``read`` is the sum of the others."""
+    """What became of all rows ever read: ``read`` is the sum of the others.
+
+    :ivar at_least: there are more rejected rows than were counted.
+    """
 
     delivered: int
     rejected: int
     excluded: int
     duplicates: int
     pending: int
+    at_least: bool
 
     @property
     def read(self) -> int:
@@ -381,14 +385,15 @@ def _fold(found: Collection[Judgement], rows: Rows, rejected: int) -> Judgement:
 
 def _totals(facts: Facts) -> Totals:
     months = facts.months.values()
-    broken = sum(count for label, count in facts.rejected.items() if len(label) == len("YYYY-MM"))
+    broken = [count for label, count in facts.rejected.items() if len(label) == len("YYYY-MM")]
     counted = _side_by_side(facts.readings)
     return Totals(
         delivered=sum(rows.delivered for rows in months),
-        rejected=sum(rows.refused for rows in months) + broken,
+        rejected=sum(rows.refused for rows in months) + sum(broken),
         excluded=sum(reading.excluded for reading in counted),
         duplicates=sum(reading.duplicates for reading in counted),
         pending=sum(rows.pending for rows in months),
+        at_least=any(count > reports_coverage.COUNT_LIMIT for count in broken),
     )
 
 

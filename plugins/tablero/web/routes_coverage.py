@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from sqlalchemy.engine import Connection
 from tablero.outbox import reports_activity
 from tablero.web import coverage
-from tablero.web.airflow_runs import Runs, RunsDep
+from tablero.web.airflow_runs import Run, Runs, RunsDep
 from tablero.web.coverage import Cell, Coverage, State
 from tablero.web.page import Page, PageDep
 from tablero.web.progress import pace
@@ -34,7 +34,7 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
     running = {run.run_id for run in at_work}
     with page.outbox() as connection:
         found = coverage.survey(coverage.gather(connection, page.settings, page.now, running), page.settings, page.now)
-        live = _live(connection, runs, page)
+        live = _live(connection, at_work, runs, page)
     daily = runs.daily()
     missing = found.having(*_MISSING)
     return page.render(
@@ -56,7 +56,7 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
 def show_work(page: PageDep, runs: RunsDep) -> Response:
     """The work under way, as a piece of the first page."""
     with page.outbox() as connection:
-        live = _live(connection, runs, page)
+        live = _live(connection, runs.at_work(), runs, page)
     response = page.render("live_only.html", at_work=live)
     response.headers["X-Tablero-At-Work"] = str(len(live))
     return response
@@ -104,8 +104,7 @@ def _headline(page: Page, found: Coverage, missing: list[Cell]) -> str:
     return page.texts("answer.settled", day=page.formats.long_day(max(settled))) if settled else page.texts("answer.all")
 
 
-def _live(connection: Connection, runs: Runs, page: Page) -> list[dict[str, Any]]:
-    at_work = runs.at_work()
+def _live(connection: Connection, at_work: list[Run], runs: Runs, page: Page) -> list[dict[str, Any]]:
     if not at_work:
         return []
     pending = reports_activity.pending_rows(connection)

@@ -8,6 +8,15 @@
       return null;
     }
   };
+
+  const followOutside = (outside, address) => {
+    const link = outside.createElement("a");
+    link.href = address;
+    outside.body.append(link);
+    link.click();
+    link.remove();
+  };
+
   document.addEventListener("click", (event) => {
     const link = event.target instanceof Element ? event.target.closest("a[data-airflow]") : null;
     const outside = around();
@@ -15,16 +24,24 @@
       return;
     }
     event.preventDefault();
-    const own = outside.createElement("a");
-    own.href = link.href;
-    outside.body.append(own);
-    own.click();
-    own.remove();
+    followOutside(outside, link.href);
   });
 
+  // A frame may not print either: the document opens by itself, and prints from there.
   const print = document.querySelector("[data-print]");
   if (print) {
+    const wanted = "#print";
     print.hidden = false;
-    print.addEventListener("click", () => window.print());
+    print.addEventListener("click", () => {
+      const outside = around();
+      if (outside) {
+        followOutside(outside, window.location.href.split("#")[0] + wanted);
+      } else {
+        window.print();
+      }
+    });
+    if (window.location.hash === wanted && !around()) {
+      window.addEventListener("load", () => window.print());
+    }
   }
 })();

@@ -1,19 +1,24 @@
-// Keeps the first page up to date while a run is at work: the panel every few seconds, the rest less often. Without this script
-// the page shows what was true when it was loaded.
+// Keeps the first page up to date, on a wall screen too: the panel of the work under way every few seconds, the rest less
+// often. Without this script the page shows what was true when it was loaded.
 (() => {
   const panel = document.querySelector("[data-live]");
-  if (!panel) {
+  const stale = document.querySelector("[data-stale]");
+  if (!panel || !stale) {
     return;
   }
   const busy = Number(panel.dataset.every) * 1000;
   const idle = 10 * busy;
-  // The whole page is a few hundred times the panel.
-  const looksForOverview = 5;
+  // The whole page is a hundred times the panel: every 15 seconds while something is at work, every 5 minutes otherwise.
+  const looksForOverview = { busy: 5, idle: 10 };
   let looks = 0;
   let wasAtWork = !panel.hidden;
 
   const fetched = async (address) => {
     const response = await fetch(address, { headers: { accept: "text/html" }, cache: "no-store" });
+    if (response.status === 401 || response.status === 403) {
+      // The page that says so, and how to log in again.
+      window.location.reload();
+    }
     if (!response.ok) {
       throw new Error(String(response.status));
     }
@@ -43,21 +48,18 @@
         }
         panel.hidden = !atWork;
         looks += 1;
-        if ((atWork && looks % looksForOverview === 0) || atWork !== wasAtWork) {
+        if (atWork !== wasAtWork || looks % (atWork ? looksForOverview.busy : looksForOverview.idle) === 0) {
           await refreshOverview();
         }
         wasAtWork = atWork;
         wait = atWork ? busy : idle;
+        stale.hidden = true;
       }
     } catch {
-      // The server restarts, or the login has ended: the page stays as it is, and the next look may succeed.
+      // The server restarts, or the outbox is away: the page stays as it is, says so, and looks again.
+      stale.hidden = false;
     }
     window.setTimeout(look, wait);
   };
   window.setTimeout(look, wasAtWork ? busy : idle);
-  document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) {
-      looks = looksForOverview - 1;
-    }
-  });
 })();

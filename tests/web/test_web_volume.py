@@ -1,0 +1,115 @@
+"""Ten million staged rows on PostgreSQL: every page is quick, and no question reads a large table from end to end.
+
+Takes some minutes and two gigabytes. ``TABLERO_ROWS`` makes it smaller, ``TABLERO_TIMINGS`` names a file for what was measured.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from tablero.database import connect, migrate
+
+from tests.airflow.postgres import PostgresServer
+from tests.web.conftest import Site
+from tests.web.volume import fill
+
+pytestmark = [pytest.mark.system, pytest.mark.slow]
+
+ROWS = int(os.environ.get("TABLERO_ROWS", "10_000_000"))
+
+NOW = datetime(2026, 11, 24, 4, 0, tzinfo=timezone.utc)
+
+#: Tables with a row for each status change, or for each wrong row, or for many a POST.
+LARGE = {"status_change", "rejection", "attempt", "batch_day"}
+
+#: Seconds that a page may take at its best. A page that digests a month looks at every row of it.
+PAGES = {
+    "": 0.3,
+    "live": 0.1,
+    "window/2026-10": 0.4,
+    "window/2026-10-07": 0.4,
+    "batch/5000": 0.2,
+    "request?id=REQ-005000000": 0.2,
+    "rejections": 0.3,
+    "rejections?reason=unknown_status": 0.3,
+    "rejections?reason=unknown_status&service=1041&month=2022-03": 0.3,
+    "rejections?reason=refused_by_dashboard": 0.3,
+    "activity": 0.4,
+    "evidence": 0.4,
+    "evidence/2025-03": 0.4,
+}
+
+
+@pytest.fixture(scope="module")
+def huge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The outbox."""
+    with PostgresServer(tmp_path_factory.mktemp("huge"), tmp_path_factory.mktemp("run")) as server:
+        engine = connect(server.new_database())
+        migrate(engine)
+        fill(engine, rows=ROWS, now=NOW.isoformat())
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture
+def many(site: Site, huge: Engine) -> Engine:
+    """The same, before the page."""
+    site.engine, site.now = huge, NOW
+    return huge
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_quick(viewer: Any, many: Engine, path: str) -> None:
+    """The best of some tries, since the machine has other things to do; the first one, which is slower, is on record too."""
+    seconds = []
+    for _ in range(12):
+        began = time.perf_counter()
+        assert viewer.get(f"/tablero/{path}").status_code == 200
+        seconds.append(time.perf_counter() - began)
+    first, median, best = (1000 * value for value in (seconds[0], sorted(seconds)[len(seconds) // 2], min(seconds)))
+    _record(f"/{path}: first {first:.0f} ms, median {median:.0f} ms, best {best:.0f} ms")
+    assert min(seconds) < PAGES[path]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_question_reads_a_large_table_from_end_to_end(viewer: Any, many: Engine, path: str) -> None:
+    """What PostgreSQL means to do, for every question of a page."""
+    asked: list[tuple[str, Any]] = []
+
+    def remember(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        asked.append((statement, parameters))
+
+    sa.event.listen(many, "before_cursor_execute", remember)
+    try:
+        assert viewer.get(f"/tablero/{path}").status_code == 200
+    finally:
+        sa.event.remove(many, "before_cursor_execute", remember)
+    assert asked
+    with many.connect() as connection:
+        for statement, parameters in asked:
+            if not statement.lstrip().upper().startswith(("SELECT", "WITH")) or "set_config" in statement:
+                continue
+            plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
+            read = set(_read_whole(plan[0]["Plan"]))
+            assert not read & LARGE, f"{read}: {statement}"
+
+
+def _read_whole(node: dict[str, Any]) -> Iterator[str]:
+    if node["Node Type"] == "Seq Scan":
+        yield node["Relation Name"]
+    for part in node.get("Plans", ()):
+        yield from _read_whole(part)
+
+
+def _record(line: str) -> None:
+    if kept := os.environ.get("TABLERO_TIMINGS"):
+        with Path(kept).open("a", encoding="utf-8") as file:
+            file.write(f"{ROWS:,} rows {line}\n")

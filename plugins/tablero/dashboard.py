@@ -7,11 +7,12 @@ sets no time-out, follows redirects, and turns an answer into an exception which
 from __future__ import annotations
 
 import json
+import logging
 import re
+import ssl
 import threading
 import time
-from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -24,11 +25,14 @@ import urllib3
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk.log import mask_secret
 from requests import exceptions as http
-from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 from tablero.attempt import Answer, Outcome, clean
 from tablero.errors import SetupError
+from tablero.secrecy import Redactor, basic_credentials
 from tablero.settings import Settings
+from tablero.transport import Transport
 from tablero.xroad import Verdict, find_error, is_soap_fault, request_headers
+
+log = logging.getLogger(__name__)
 
 #: Most bytes of an answer that are read; the dashboard's are a few hundred.
 _MAX_ANSWER = 64 * 1024
@@ -58,8 +62,12 @@ _CHECK = (
 )
 
 
-#: Shorter texts are no secrets, and cutting them out of an answer would make it unreadable.
-_SHORTEST_SECRET = 4
+class Seen(NamedTuple):
+    """An answer that arrived whole, as far as it is read."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    text: str
 
 
 class Look(NamedTuple):
@@ -102,12 +110,12 @@ class Dashboard(HttpHook):
         if key := extra.pop("key", None):
             extra["cert"] = [extra.get("cert"), key]
         self._connection.extra = json.dumps(extra)
-        self._secrets = _secrets(self._connection.login, self._connection.password, extra)
-        for secret in self._secrets:
+        self._redact = Redactor(_secrets(self._connection, extra))
+        for secret in self._redact.secrets:
             mask_secret(secret)
         self._set_base_url(self._connection)
         if extra.get("verify", extra.get("verify_ssl")) is False:
-            self.log.warning(
+            log.warning(
                 "TLS verification is OFF for connection %s: anyone in between can read and change what is sent."
                 ' Put the security server\'s certificate (PEM) into its extra as "verify".',
                 conn_id,
@@ -119,8 +127,10 @@ class Dashboard(HttpHook):
         return self._connection
 
     def _configure_session_from_mount_adapters(self, session: requests.Session) -> requests.Session:
-        session.mount("https://", _Adapter(self._certificate_name))
-        session.mount("http://", _Adapter(None))
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, Transport(self._certificate_name))
+        if isinstance(session.cert, list):  # JSON has no tuples, and requests takes nothing else
+            session.cert = tuple(session.cert)
         return session
 
     @property
@@ -139,20 +149,8 @@ class Dashboard(HttpHook):
         if self._settings.over_xroad:
             headers |= request_headers(self._settings.xroad_client or "", message_id, issue)
         began = time.monotonic()
-        try:
-            answer = self._exchange(body, headers)
-        except (http.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            self._forget_session()
-            answer = _lost(error, self.url)
-        return replace(
-            answer, seconds=time.monotonic() - began, error=self.redact(answer.error), message=self.redact(answer.message)
-        )
-
-    def redact(self, text: str) -> str:
-        """``text`` without the connection's secrets, which a failing server may echo."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+        answer, _ = self._exchange("POST", self.url, headers, body)
+        return replace(answer, seconds=time.monotonic() - began)
 
     def look(self, path: str) -> Look:
         """GET ``path`` of the same server, without side effect, for the preflight. Never raises either.
@@ -162,42 +160,46 @@ class Dashboard(HttpHook):
         headers = {"Accept": "application/json"}
         if self._settings.over_xroad and path.startswith("/r1/"):
             headers |= request_headers(self._settings.xroad_client or "", str(uuid4()), "preflight")
-        timeout = (self._settings.connect_timeout, self._settings.read_timeout)
-        session = self._session()
-        url = str(self.url_from_endpoint(path))
-        try:
-            with session.get(
-                url, headers=headers, timeout=timeout, allow_redirects=False, stream=True, verify=session.verify
-            ) as response:
-                text = _read(response, time.monotonic() + self._settings.read_timeout, _MAX_METADATA)
-                answer = judge(response, text, self._clock())
-                date = response.headers.get("Date")
-                seen = Look(answer, _parse(text), _http_date(date) if date else None)
-        except (http.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            self._forget_session()
-            seen = Look(_lost(error, url), None, None)
-        answer = replace(seen.answer, error=self.redact(seen.answer.error), message=self.redact(seen.answer.message))
-        return seen._replace(answer=answer)
+        answer, seen = self._exchange("GET", str(self.url_from_endpoint(path)), headers, None, most=_MAX_METADATA)
+        if seen is None:
+            return Look(answer, None, None)
+        date = seen.headers.get("Date")
+        return Look(answer, _parse(seen.text), _http_date(date) if date else None)
 
-    def _exchange(self, body: bytes, headers: dict[str, str]) -> Answer:
-        timeout = (self._settings.connect_timeout, self._settings.read_timeout)
+    def _exchange(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, *, most: int = _MAX_ANSWER
+    ) -> tuple[Answer, Seen | None]:
         session = self._session()
-        with session.post(
-            self.url,
-            data=body,
-            headers=headers,
-            timeout=timeout,
-            allow_redirects=False,
-            stream=True,
-            # Said again here: where it is not, requests lets REQUESTS_CA_BUNDLE overrule the session.
-            verify=session.verify,
-        ) as response:
-            try:
-                text = _read(response, time.monotonic() + self._settings.read_timeout)
-            except (http.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-                self._forget_session()
-                return _cut_short(response, error)
-            return judge(response, text, self._clock())
+        patience = self._settings.connect_timeout + self._settings.read_timeout
+        try:
+            with (
+                self._transport(session, url).within(patience),
+                session.request(
+                    method,
+                    url,
+                    data=body,
+                    headers=headers,
+                    timeout=(self._settings.connect_timeout, self._settings.read_timeout),
+                    allow_redirects=False,
+                    stream=True,
+                    # Said again here: where it is not, requests lets REQUESTS_CA_BUNDLE overrule the session.
+                    verify=session.verify,
+                ) as response,
+            ):
+                try:
+                    seen = Seen(response.status_code, response.headers, _read(response, most))
+                except (http.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                    self._forget_session()
+                    return _cut_short(response, error, self._redact), None
+                return judge(seen, self._clock(), self._redact), seen
+        except (http.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            self._forget_session()
+            return _lost(error, url, self._redact), None
+
+    def _transport(self, session: requests.Session, url: str) -> Transport:
+        adapter = session.get_adapter(url)
+        assert isinstance(adapter, Transport)  # mounted above, for both schemes
+        return adapter
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -213,49 +215,41 @@ class Dashboard(HttpHook):
             self._local.session = None
 
 
-class _Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]  # the base has no types
-    """Keeps connections alive, and can expect another name in the certificate than the host's."""
-
-    def __init__(self, certificate_name: str | None) -> None:
-        self._certificate_name = certificate_name
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        if self._certificate_name:
-            kwargs["assert_hostname"] = self._certificate_name
-        super().init_poolmanager(*args, **kwargs)
-
-
-def _secrets(login: str | None, password: str | None, extra: dict[str, Any]) -> list[str]:
+def _secrets(connection: Any, extra: dict[str, Any]) -> set[str]:
     """What must not be seen of a connection: password, the header made of it, and headers given in the extra."""
-    found = [value for key, value in extra.items() if isinstance(value, str) and key not in ("verify", "cert")]
-    if password:
-        found += [password, b64encode(f"{login or ''}:{password}".encode()).decode()]
-    return sorted({text for text in found if len(text) >= _SHORTEST_SECRET}, key=len, reverse=True)
+    found = {value for key, value in extra.items() if isinstance(value, str) and key not in ("verify", "cert")}
+    if connection.password:
+        found |= {connection.password, *basic_credentials(connection.login or "", connection.password)}
+    return found
 
 
-def judge(response: requests.Response, text: str, now: datetime) -> Answer:
-    """What an answer means. Source: guide, section on responses; X-Road pr-rest 4.6."""
-    status = response.status_code
+def judge(seen: Seen, now: datetime, redact: Callable[[str], str]) -> Answer:
+    """What an answer means. Source: guide, section on responses; X-Road pr-rest 4.6.
+
+    :param seen: the answer.
+    :param now: aware; for ``Retry-After`` given as a date.
+    :param redact: takes secrets out of what is kept.
+    """
+    status, headers, text = seen
     body = _parse(text)
-    fault = find_error(response.headers, body)
+    fault = find_error(headers, body)
     kept: dict[str, Any] = {
         "status": status,
-        "message": _words(body, text),
-        "retry_after": _retry_after(response.headers.get("Retry-After"), now),
-        "xroad_request_id": _header(response, "X-Road-Request-Id"),
+        "message": _words(text, redact),
+        "retry_after": _retry_after(headers.get("Retry-After"), now),
+        "xroad_request_id": _request_id(headers, redact),
     }
     if fault is not None:
         judgement = fault.judge()
         return Answer(
             _VERDICTS[judgement.verdict],
-            error=f"X-Road {clean(fault.type)}: {judgement.advice}",
+            error=f"X-Road {clean(redact(fault.type))}: {judgement.advice}",
             too_large=judgement.verdict is Verdict.SPLIT,
-            xroad_error=clean(fault.type)[:200],
-            xroad_detail=clean(fault.detail)[:200],
+            xroad_error=clean(redact(fault.type), 200),
+            xroad_detail=clean(redact(fault.detail), 200),
             **kept,
         )
-    if is_soap_fault(response.headers.get("Content-Type", ""), text):
+    if is_soap_fault(headers.get("Content-Type", ""), text):
         return Answer(
             Outcome.PERMANENT,
             error="Respondió la cara SOAP de X-Road: api_path debe comenzar con /r1/ / X-Road's SOAP face answered: api_path"
@@ -312,10 +306,10 @@ def _success(body: Any, kept: dict[str, Any]) -> Answer:
     return Answer(Outcome.DELIVERED, **kept)
 
 
-def _lost(error: Exception, url: str) -> Answer:
+def _lost(error: Exception, url: str, redact: Callable[[str], str]) -> Answer:
     """An exchange that ended without an answer."""
-    words = clean(_root(error))
-    if "certificate" in words.lower():
+    words = clean(redact(str(_root(error))))
+    if _is_about_certificates(error):
         return Answer(
             Outcome.PERMANENT,
             error="El certificado TLS no es de confianza: ponga el certificado del servidor de seguridad (PEM) en verify, en"
@@ -336,15 +330,15 @@ def _lost(error: Exception, url: str) -> Answer:
     )
 
 
-def _cut_short(response: requests.Response, error: Exception) -> Answer:
+def _cut_short(response: requests.Response, error: Exception, redact: Callable[[str], str]) -> Answer:
     """An answer whose status arrived and whose body did not."""
     status = response.status_code
     certain = not 200 <= status < 300 and status not in _GAVE_UP
     return Answer(
         Outcome.TRANSIENT if certain else Outcome.UNKNOWN,
         status=status,
-        error=f"Respuesta incompleta (HTTP {status}) / Incomplete answer (HTTP {status}): {clean(_root(error))}",
-        xroad_request_id=_header(response, "X-Road-Request-Id"),
+        error=f"Respuesta incompleta (HTTP {status}) / Incomplete answer (HTTP {status}): {clean(redact(str(_root(error))))}",
+        xroad_request_id=_request_id(response.headers, redact),
     )
 
 
@@ -356,19 +350,34 @@ def _never_connected(error: BaseException) -> bool:
     return isinstance(getattr(error.args[0] if error.args else None, "reason", None), refused)
 
 
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and its reasons, the innermost last."""
+    while isinstance(error, BaseException):
+        yield error
+        inner = getattr(error.args[0] if error.args else None, "reason", None)
+        error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
+
+
 def _root(error: BaseException) -> BaseException:
     """The innermost reason, which is what a person can use."""
-    inner = getattr(error.args[0] if error.args else None, "reason", None) or error.__cause__
-    return _root(inner) if isinstance(inner, BaseException) else error
+    *_, innermost = _chain(error)
+    return innermost
 
 
-def _read(response: requests.Response, deadline: float, most: int = _MAX_ANSWER) -> str:
-    """The beginning of the body. The deadline bounds the whole of it; the socket's time-out only each silence."""
+def _is_about_certificates(error: BaseException) -> bool:
+    wrong = (ssl.SSLCertVerificationError, urllib3.exceptions.SSLError, http.SSLError)
+    return any(
+        isinstance(reason, ssl.CertificateError)
+        or (isinstance(reason, (*wrong, ssl.SSLError, OSError)) and "certificate" in str(reason).lower())
+        for reason in _chain(error)
+    )
+
+
+def _read(response: requests.Response, most: int) -> str:
+    """The beginning of the body, at most ``most`` bytes."""
     content = b""
     while len(content) < most and (piece := response.raw.read1(most, decode_content=True)):
         content += piece
-        if time.monotonic() > deadline:
-            raise http.ReadTimeout("the answer trickled in for longer than read_timeout")
     length = response.headers.get("Content-Length", "")
     if length.isdigit() and not response.headers.get("Content-Encoding") and len(content) < min(int(length), most):
         raise http.ContentDecodingError(f"{len(content)} of {length} bytes arrived")
@@ -382,26 +391,32 @@ def _parse(text: str) -> Any:
         return None
 
 
-def _words(body: Any, text: str) -> str:
-    if isinstance(body, dict) and body.get("message"):
-        message = body["message"]
-        return clean("; ".join(map(str, message[:50])) if isinstance(message, list) else message)
-    return clean(text)
+def _words(text: str, redact: Callable[[str], str]) -> str:
+    """What the other side says: the ``message`` of a NestJS or X-Road body, else the body as it is."""
+    body = _parse(redact(text))
+    message = body.get("message") if isinstance(body, dict) else None
+    said = [str(line) for line in _lines(message)[:50]]
+    # Redacted before it is cut, or the beginning of a secret would stay; and again, since it may be escaped twice.
+    return clean(redact("; ".join(said) if said else redact(text)))
 
 
 def _named(body: Any) -> tuple[int, ...]:
     """Positions which a NestJS validation names: ``requests.3.status_id must be ...``."""
-    message = body.get("message") if isinstance(body, dict) else None
-    lines = message if isinstance(message, list) else [message]
-    found = {
-        int(match.group(1)) for line in lines[:2000] for match in re.finditer(r"requests\W{1,2}(\d{1,4})\b", str(line)[:500])
-    }
+    lines = _lines(body.get("message") if isinstance(body, dict) else None)[:2000]
+    found = {int(match.group(1)) for line in lines for match in re.finditer(r"requests\W{1,2}(\d{1,4})\b", str(line)[:500])}
     return tuple(sorted(found))
 
 
-def _header(response: requests.Response, name: str) -> str | None:
-    value = response.headers.get(name)
-    return clean(value)[:100] if value else None
+def _lines(message: Any) -> list[str | int | float]:
+    # One level of objects and no more: it could be nested deeper than Python can write out.
+    entries = message if isinstance(message, list) else [message]
+    values = [value for entry in entries for value in (entry.values() if isinstance(entry, dict) else (entry,))]
+    return [value for value in values if isinstance(value, (str, int, float)) and value != ""]
+
+
+def _request_id(headers: Mapping[str, str], redact: Callable[[str], str]) -> str | None:
+    value = headers.get("X-Road-Request-Id")
+    return clean(redact(value), 100) if value else None
 
 
 def _retry_after(value: str | None, now: datetime) -> float | None:

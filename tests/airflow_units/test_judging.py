@@ -12,7 +12,7 @@ import pytest
 import requests
 import urllib3
 from tablero.attempt import Answer, Outcome
-from tablero.dashboard import _lost, judge
+from tablero.dashboard import Seen, _lost, judge
 
 NOW = datetime(2026, 11, 24, 6, tzinfo=timezone.utc)
 DELIVERED, REFUSED, TRANSIENT, PERMANENT, UNKNOWN = Outcome
@@ -25,11 +25,9 @@ SOAP = '<SOAP-ENV:Envelope xmlns:SOAP-ENV="http://schemas.xmlsoap.org/soap/envel
 
 def answer(status: int, body: Any = "", **headers: str) -> Answer:
     """Judge an answer with this status and body; headers by keyword, ``_`` for ``-``."""
-    response = requests.Response()
-    response.status_code = status
     text = body if isinstance(body, str) else orjson.dumps(body).decode()
-    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
-    return judge(response, text, NOW)
+    named = requests.structures.CaseInsensitiveDict((name.replace("_", "-"), value) for name, value in headers.items())
+    return judge(Seen(status, named, text), NOW, str)
 
 
 TABLE = [
@@ -238,7 +236,7 @@ def test_an_exception_of_requests(name: str, outcome: Outcome) -> None:
     """Said in words, with an outcome that loses nothing."""
     kind = getattr(requests.exceptions, name)
     error = kind("cut off", "", 0) if name == "JSONDecodeError" else kind("cut off")
-    found = _lost(error, "https://ss/api/load")
+    found = _lost(error, "https://ss/api/load", str)
     assert found.outcome is outcome
     assert found.status is None
     assert "cut off" in found.error
@@ -259,7 +257,7 @@ def made(name: str) -> Exception:
 @pytest.mark.parametrize("name", URLLIB3)
 def test_an_exception_of_urllib3(name: str) -> None:
     """Those that requests lets through, while the answer is read: it may have been taken."""
-    found = _lost(made(name), "https://ss/api/load")
+    found = _lost(made(name), "https://ss/api/load", str)
     assert found.outcome in (UNKNOWN, TRANSIENT)
     assert found.error
 
@@ -285,6 +283,6 @@ def wrapped(reason: Exception) -> Exception:
 )
 def test_as_they_come(error: Exception, outcome: Outcome, words: str) -> None:
     """Nested as in life: the innermost reason is told, and decides."""
-    found = _lost(error, "https://ss/api/load")
+    found = _lost(error, "https://ss/api/load", str)
     assert found.outcome is outcome
     assert words in found.error

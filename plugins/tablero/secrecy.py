@@ -1,0 +1,55 @@
+"""Keeping secrets out of what is kept and shown: a failing server may echo the call's headers in any spelling."""
+
+from __future__ import annotations
+
+import html
+import json
+from base64 import b64encode
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
+
+#: Shorter texts are no secrets, and cutting them out of an answer would make it unreadable.
+_SHORTEST = 4
+
+
+class Redactor:
+    """Replaces secrets in a text, also where they are escaped for JSON, HTML, a URL or a Python string.
+
+    :param secrets: as they are.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self.secrets = tuple(sorted({text for text in secrets if len(text) >= _SHORTEST}))
+        spellings = {spelling for secret in self.secrets for spelling in _spellings(secret)}
+        # The longest first: one secret may be a part of another.
+        self._spellings = sorted(spellings, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        """``text`` without the secrets."""
+        for spelling in self._spellings:
+            text = text.replace(spelling, "***")
+        return text
+
+
+def basic_credentials(login: str, password: str) -> set[str]:
+    """The value of a Basic ``Authorization`` header, in both encodings that clients use."""
+    pair = f"{login}:{password}"
+    return {b64encode(pair.encode(encoding, "replace")).decode() for encoding in ("utf-8", "latin-1")}
+
+
+def _spellings(secret: str) -> set[str]:
+    escaped = {
+        secret,
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        html.escape(secret),
+        html.escape(secret, quote=False),
+        quote(secret),
+        quote(secret, safe=""),
+        quote_plus(secret),
+        repr(secret)[1:-1],
+        repr(secret.encode())[2:-1],
+    }
+    # A client takes bytes for Latin-1 where they are UTF-8, as in headers, or the other way round.
+    misread = {text.encode().decode("latin-1") for text in escaped}
+    return escaped | misread | {text.encode("latin-1", "replace").decode("utf-8", "replace") for text in escaped}

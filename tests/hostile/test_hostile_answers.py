@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
 import subprocess
 import sys
 import textwrap
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from tablero.attempt import MAX_KEPT, Answer, Outcome
@@ -119,7 +121,15 @@ def test_memory_does_not_grow_with_the_answer(wire: WireServer, kind: str) -> No
         wire.put(script)
     gc.collect()
     code = textwrap.dedent(_MEASURE)
-    run = subprocess.run([sys.executable, "-c", code, str(wire.port)], capture_output=True, text=True, timeout=120, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "plugins")}
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(wire.port)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=environment,
+    )
     assert run.returncode == 0, run.stderr
     assert int(run.stdout.split()[-1]) < 1024
 

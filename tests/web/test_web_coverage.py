@@ -125,7 +125,7 @@ ONE_DAY = day_window(DAY, ZONE)
             Judgement(State.SETTLED),
             id="another day does not add up",
         ),
-        pytest.param({"rejected": {"2026-11-10": 1}}, Judgement(State.REJECTIONS), id="a row breaks the contract"),
+        pytest.param({"wrong": {DAY}}, Judgement(State.REJECTIONS), id="a row breaks the contract"),
         pytest.param({"days": {DAY: Rows(3, 0, 1)}}, Judgement(State.REJECTIONS), id="the dashboard refused a row"),
         pytest.param({"moving": {DAY}, "days": {DAY: Rows(1, 2)}}, Judgement(State.IN_PROGRESS), id="a batch is being posted"),
         pytest.param(

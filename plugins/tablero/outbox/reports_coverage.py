@@ -130,7 +130,7 @@ def last_readings(connection: Connection) -> list[Read]:
         .group_by(extraction.c.window_start, extraction.c.window_end)
     )
     query = sa.select(*(extraction.c[name] for name in Read._fields)).where(extraction.c.id.in_(newest))
-    return [Read._make(row) for row in connection.execute(query)]
+    return [Read._make(row) for row in connection.execute(query).all()]
 
 
 def unfinished_windows(connection: Connection, run_ids: Iterable[str]) -> list[tuple[datetime, datetime]]:
@@ -145,7 +145,7 @@ def last_proofs(connection: Connection) -> list[Proven]:
     """The last reconciliation of each window."""
     newest = sa.select(sa.func.max(reconciliation.c.id)).group_by(reconciliation.c.window_start, reconciliation.c.window_end)
     query = sa.select(*(reconciliation.c[name] for name in Proven._fields)).where(reconciliation.c.id.in_(newest))
-    return [Proven._make(row) for row in connection.execute(query)]
+    return [Proven._make(row) for row in connection.execute(query).all()]
 
 
 #: A count of rejections stops here, in each window.

@@ -75,7 +75,7 @@ class Cell:
     :ivar label: of its window.
     :ivar first: its first day.
     :ivar rows: staged.
-    :ivar rejected: rows that break the contract; of days only whether there are any, as 1.
+    :ivar rejected: rows that break the contract; not counted for days.
     """
 
     label: str
@@ -101,13 +101,14 @@ class Facts:
 
     :ivar span: the first and the last of the days that are shown as days.
     :ivar months: rows staged, by label of month.
-    :ivar days: rows staged, by civil day; of those not in ``span`` only what is pending.
+    :ivar days: rows staged, by civil day; only what is pending or refused, where no more is shown.
     :ivar moving: days of which a batch is being posted.
     :ivar readings: the last finished one of each window.
     :ivar unfinished: start and end of the windows that the runs at work are reading.
     :ivar proofs: the last one of each window.
     :ivar running: the runs at work.
-    :ivar rejected: rows that break the contract, by label of month; by day of ``span`` 1 if there are any.
+    :ivar rejected: rows that break the contract, by label of month.
+    :ivar wrong: those days of ``span`` on which a row breaks the contract.
     """
 
     span: tuple[date, date]
@@ -119,6 +120,7 @@ class Facts:
     proofs: Sequence[Proven] = ()
     running: Collection[str] = ()
     rejected: Mapping[str, int] = field(default_factory=dict)
+    wrong: Collection[date] = ()
 
 
 @dataclass(frozen=True)
@@ -169,38 +171,42 @@ def gather(
     """Ask the outbox.
 
     :param running: the runs at work.
-    :param span: the days that are to be shown as days; by default those of the last :data:`CALENDAR_MONTHS`.
+    :param span: the days that are to be shown as days, with their rows; by default those of the last
+        :data:`CALENDAR_MONTHS`, of which only the state is shown.
     """
     zone, today = settings.timezone, local_day(now, settings.timezone)
     first, last = span or (max(calendar_start(today), settings.earliest), today)
     months = [window_of(f"{month:%Y-%m}", zone) for month in months_between(settings.earliest, today)]
     days = [day_window(day, zone) for day in _days(first, last)]
+    unsettled = _unsettled(connection, days)
     return Facts(
         span=(first, last),
         months=reports_coverage.rows_by_month(connection, months),
-        days=_rows_of_days(connection, days),
+        days=unsettled if span is None else _with_delivered(connection, unsettled, first, last),
         moving=reports_coverage.days_on_their_way(connection, now),
         readings=reports_coverage.last_readings(connection),
         unfinished=reports_coverage.unfinished_windows(connection, running) if running else (),
         proofs=reports_coverage.last_proofs(connection),
         running=running,
-        rejected={
-            **dict.fromkeys(reports_coverage.with_rejections(connection, days), 1),
-            **reports_coverage.count_rejections(connection, months),
-        },
+        rejected=reports_coverage.count_rejections(connection, months),
+        wrong={date.fromisoformat(label) for label in reports_coverage.with_rejections(connection, days)},
     )
 
 
-def _rows_of_days(connection: Connection, days: Sequence[Window]) -> dict[date, Rows]:
-    first, last = (date.fromisoformat(days[end].label) for end in (0, -1))
-    staged = reports_coverage.staged_by_day(connection, first, last)
-    pending = reports_coverage.pending_by_day(connection)
+def _unsettled(connection: Connection, days: Sequence[Window]) -> dict[date, Rows]:
+    """The pending rows of all days, and the refused ones of ``days``: they decide the state of a day."""
     refused = {date.fromisoformat(label): rows for label, rows in reports_coverage.refused_in(connection, days).items()}
-    found = {}
-    for day in staged.keys() | pending.keys():
-        waiting, bad = pending.get(day, 0), refused.get(day, 0)
-        found[day] = Rows(max(0, staged.get(day, 0) - waiting - bad), waiting, bad)
-    return found
+    pending = reports_coverage.pending_by_day(connection)
+    return {day: Rows(0, pending.get(day, 0), refused.get(day, 0)) for day in pending.keys() | refused.keys()}
+
+
+def _with_delivered(connection: Connection, found: Mapping[date, Rows], first: date, last: date) -> dict[date, Rows]:
+    """The same, and what is delivered of each day from ``first`` to ``last``."""
+    complete = dict(found)
+    for day, staged in reports_coverage.staged_by_day(connection, first, last).items():
+        rows = found.get(day, Rows())
+        complete[day] = rows._replace(delivered=staged - rows.staged)
+    return complete
 
 
 def survey(facts: Facts, settings: Settings, now: datetime) -> Coverage:
@@ -230,8 +236,7 @@ def _cells(facts: Facts, judgements: Mapping[date, Judgement], today: date) -> d
     nothing = Rows()
     cells = {}
     for day in _days(first, min(last, today)):
-        label = day.isoformat()
-        cells[day] = Cell(label, day, judgements[day], facts.days.get(day, nothing), facts.rejected.get(label, 0))
+        cells[day] = Cell(day.isoformat(), day, judgements[day], facts.days.get(day, nothing))
     return cells
 
 
@@ -316,13 +321,13 @@ def _judge_days(facts: Facts, settings: Settings, first: date, last: date, now: 
     judgements = {}
     for index, day in enumerate(_days(first, last)):
         known = _Day(
-            rows=facts.days.get(day, nothing),
-            moving=index in moving or day in facts.moving,
-            read_whole=read.contains(*grid.edges(index)),
-            reading=newest[index],
-            proof=proven[index],
-            rejected=day.isoformat() in facts.rejected,
-            due=day <= last_due,
+            facts.days.get(day, nothing),
+            index in moving or day in facts.moving,
+            read.contains(*grid.edges(index)),
+            newest[index],
+            proven[index],
+            day in facts.wrong,
+            day <= last_due,
         )
         judgements[day] = _judge(known, facts.running)
     return judgements
@@ -385,7 +390,7 @@ def _fold(found: Collection[Judgement], rows: Rows, rejected: int) -> Judgement:
 
 def _totals(facts: Facts) -> Totals:
     months = facts.months.values()
-    broken = [count for label, count in facts.rejected.items() if len(label) == len("YYYY-MM")]
+    broken = facts.rejected.values()
     counted = _side_by_side(facts.readings)
     return Totals(
         delivered=sum(rows.delivered for rows in months),
@@ -443,20 +448,21 @@ class _Grid:
 
     def __init__(self, first: date, last: date, zone: tzinfo) -> None:
         self._edges = _edges(first, last, zone)
+        self._count = len(self._edges) - 1
 
     def __len__(self) -> int:
-        return len(self._edges) - 1
+        return self._count
 
     def edges(self, index: int) -> tuple[datetime, datetime]:
         return self._edges[index], self._edges[index + 1]
 
     def touched(self, start: datetime, end: datetime) -> range:
         """The days that share an instant with ``[start, end)``."""
-        return range(max(0, bisect_right(self._edges, start) - 1), min(len(self), bisect_left(self._edges, end)))
+        return range(max(0, bisect_right(self._edges, start) - 1), min(self._count, bisect_left(self._edges, end)))
 
     def within(self, start: datetime, end: datetime) -> range:
         """The days that lie wholly in ``[start, end)``."""
-        return range(bisect_left(self._edges, start), min(len(self), bisect_right(self._edges, end) - 1))
+        return range(bisect_left(self._edges, start), min(self._count, bisect_right(self._edges, end) - 1))
 
 
 @lru_cache(maxsize=8)

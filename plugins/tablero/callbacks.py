@@ -30,6 +30,8 @@ def task_failed(context: Context) -> None:
     from tablero.errors import PermanentError, TableroError
     from tablero.outbox import incidents
 
+    if _rehearses(context["dag_run"]):
+        return
     ti, error = context["ti"], context.get("exception")
     label = getattr(ti, "rendered_map_index", None) or (ti.map_index if ti.map_index is not None and ti.map_index >= 0 else "")
     try:
@@ -53,8 +55,10 @@ def run_failed(context: Context) -> None:
     from tablero.errors import TableroError
     from tablero.outbox import incidents
 
-    settings = configuration.read_settings()
     run = context["dag_run"]
+    if _rehearses(run):
+        return
+    settings = configuration.read_settings()
     found: Situation | None = None
     try:
         with configuration.outbox() as engine:
@@ -80,12 +84,19 @@ def run_succeeded(context: Context) -> None:
     from tablero import alerting, configuration
     from tablero.outbox import incidents
 
-    settings = configuration.read_settings()
     run = context["dag_run"]
+    if _rehearses(run):
+        return
+    settings = configuration.read_settings()
     with configuration.outbox() as engine:
         tell = incidents.run_succeeded(engine, run.dag_id, now=configuration.clock())
     if tell:
         _send(settings, alerting.recovery(run.dag_id, run.run_id))
+
+
+def _rehearses(run: Any) -> bool:
+    """Whether a run is a dry run: it writes nothing, not even of its failure, and its success ends no incident."""
+    return bool((run.conf or {}).get("dry_run"))
 
 
 def _causes(found: Situation) -> list[Any]:

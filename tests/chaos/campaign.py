@@ -78,7 +78,8 @@ class Totals:
     :ivar outcomes: of attempts, by the fault that their call met (``-``: none; ``not received``: no call arrived).
     :ivar events: deaths and changes of the source.
     :ivar errors: that tasks ended with, by class.
-    :ivar repeats: rows that reached the dashboard more than once, by how often.
+    :ivar repeats: rows that reached the dashboard, by how often.
+    :ivar explanations: of each time that one came again: what the call before met (``-``: nothing; its worker died).
     """
 
     rounds: int = 0
@@ -87,6 +88,7 @@ class Totals:
     events: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     repeats: Counter[int] = field(default_factory=Counter)
+    explanations: Counter[str] = field(default_factory=Counter)
 
 
 class Campaign:
@@ -138,6 +140,7 @@ class Campaign:
         evidence = self._evidence()
         self._totals.rows += evidence.states()
         self._totals.repeats += Counter(len(calls) for calls in evidence.holders.values())
+        self._totals.explanations.update(evidence.explanations())
         by_message = {call["x_road_id"]: call["fault"] or "-" for call in evidence.calls.values()}
         for attempt in evidence.attempts:
             self._totals.outcomes[by_message.get(attempt.message_id, "not received"), attempt.outcome] += 1
@@ -163,8 +166,7 @@ class Campaign:
         self._dashboard.arm(self._refusals, 0)
         self._dashboard.handle.settings(max_entries=1000)
         months, day = (
-            self._job(f"{number}-{kind}", kind, death=None, tries=_LAST_TRIES, windows=self._plan(kind))
-            for kind in ("months", "day")
+            self._job(f"{number}-{kind}", kind, tries=_LAST_TRIES, windows=self._plan(kind)) for kind in ("months", "day")
         )
         for job in (months, day):
             (run,) = self._go(seen, [job], [])
@@ -191,11 +193,21 @@ class Campaign:
         jobs = []
         for index, share in enumerate(shares):
             death = (self._rng.choice(MOMENTS), self._rng.randint(1, 30)) if self._rng.random() < 0.35 else None
+            cut = self._rng.randint(1, 100) if self._rng.random() < 0.4 else None
             name = f"{number}-{seen.kind}-{index}"
-            jobs.append(self._job(name, seen.kind, death=death, tries=self._rng.randint(1, 3), windows=share))
+            jobs.append(self._job(name, seen.kind, death=death, cut=cut, tries=self._rng.randint(1, 3), windows=share))
         return jobs
 
-    def _job(self, name: str, kind: str, *, death: tuple[str, int] | None, tries: int, windows: list[Window]) -> Job:
+    def _job(
+        self,
+        name: str,
+        kind: str,
+        *,
+        tries: int,
+        windows: list[Window],
+        death: tuple[str, int] | None = None,
+        cut: int | None = None,
+    ) -> Job:
         return Job(
             name=name,
             outbox=self._outbox_url,
@@ -208,6 +220,7 @@ class Campaign:
             now=self._clock(),
             started=time.monotonic(),
             death=death,
+            cut=cut,
             log=self._folder / f"{name}.log",
         )
 
@@ -217,6 +230,9 @@ class Campaign:
         planned = [(rng.uniform(0, 0.6), "source")] * (rng.random() < 0.3)
         planned += [(rng.uniform(0.02, 1.0), f"worker {index}") for index in range(seen.workers) if rng.random() < 0.2]
         planned += [(rng.uniform(0.02, 0.6), "dashboard")] * (rng.random() < 0.12)
+        if rng.random() < 0.25:
+            away = rng.uniform(0, 0.5)
+            planned += [(away, "source goes away"), (away + rng.uniform(0.05, 0.6), "source comes back")]
         planned += [(rng.uniform(0.02, 0.6), "database")] * (self._databases.mortal and rng.random() < 0.2)
         return sorted(planned)
 
@@ -231,6 +247,10 @@ class Campaign:
             for run in runs:
                 run.process.kill()
                 run.process.join()
+            self._institution.come_back()
+        for run in runs:
+            for _ in run.told("cut"):
+                self._happen(seen, "reading cut off")
         seen.events["worker killed"] += sum(not run.finished for run in runs)
         self._dashboard.quieten()
         evidence = self._evidence()
@@ -262,6 +282,11 @@ class Campaign:
     def _befall(self, seen: Round, runs: list[Worker], what: str) -> None:
         if what == "source":
             self._happen(seen, self._institution.change())
+        elif what == "source goes away":
+            self._institution.go_away()
+            self._happen(seen, "source away")
+        elif what == "source comes back":
+            self._institution.come_back()
         elif what == "dashboard":
             self._dashboard.die(self._rng.uniform(0, 0.3))
             self._happen(seen, "dashboard killed")

@@ -87,9 +87,15 @@ class Evidence:
             yield current
             current = self.batches[current].parent_id
 
-    def pending(self) -> int:
-        """Rows that are neither delivered nor refused."""
-        return sum(row.state == "pending" for row in self.staged.values())
+    def outcome(self, call_id: int) -> str | None:
+        """How the outbox recorded a call."""
+        return self.by_message[self.calls[call_id]["x_road_id"]].outcome
+
+    def explanations(self) -> Iterator[str]:
+        """For each time that a row came again: the faults that an earlier call met whose outcome was left open."""
+        for calls in self.holders.values():
+            left_open = [call_id for call_id in calls if self.outcome(call_id) in _LEAVES_IT_OPEN]
+            yield from (self.calls[call_id]["fault"] or "-" for call_id in left_open[: len(calls) - 1])
 
     def states(self) -> Counter[str]:
         """Rows by state."""
@@ -166,7 +172,7 @@ def _calls_are_on_record(evidence: Evidence) -> Iterator[str]:
 def _repeats_are_explained(evidence: Evidence) -> Iterator[str]:
     """Of the calls that brought a row, one may be acknowledged; each other one is recorded as unknown."""
     for row, call_ids in evidence.holders.items():
-        outcomes = [evidence.by_message[evidence.calls[call_id]["x_road_id"]].outcome for call_id in call_ids]
+        outcomes = [evidence.outcome(call_id) for call_id in call_ids]
         open_ones = sum(outcome in _LEAVES_IT_OPEN for outcome in outcomes)
         if len(outcomes) - open_ones > 1 or any(outcome not in (*_LEAVES_IT_OPEN, "delivered") for outcome in outcomes):
             yield f"{row} is at the dashboard by calls recorded as {outcomes}"

@@ -92,6 +92,14 @@ class Institution:
             self._replace(dict.fromkeys(chosen))
         return kind
 
+    def go_away(self) -> None:
+        """From now on the database answers nobody; who is reading is cut off in the middle."""
+        outage_of(self.path).touch()
+
+    def come_back(self) -> None:
+        """It answers again, with everything that happened meanwhile."""
+        outage_of(self.path).unlink(missing_ok=True)
+
     def inside(self, start: datetime, end: datetime) -> list[SourceRow]:
         """The rows there are now whose change lies in ``[start, end)``, aware instants."""
         first, after = (_local(edge) for edge in (start, end))
@@ -154,6 +162,11 @@ class Institution:
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, timeout=30)
+
+
+def outage_of(path: Path) -> Path:
+    """The file that is there as long as the database at ``path`` does not answer; all processes can see it."""
+    return path.with_suffix(".away")
 
 
 def _corrected(row: SourceRow) -> SourceRow:

@@ -98,6 +98,11 @@ def report(totals: Totals, seconds: float) -> list[str]:
     lines.append("tasks ended with: " + _listed(totals.errors))
     lines.append("rows: " + _listed(totals.rows))
     lines.append("rows at the dashboard: " + ", ".join(f"{n} {k} times" for k, n in sorted(totals.repeats.items())))
+    again = sum((times - 1) * rows for times, rows in totals.repeats.items())
+    lines.append(
+        f"came again {again} times, after calls recorded as unknown: {totals.explanations.total()}, which met "
+        + _listed(totals.explanations)
+    )
     lines.append(f"{totals.rounds} rounds in {seconds:.0f} s; every rule held")
     return lines
 

@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sqlite3
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -37,6 +38,11 @@ from tablero.source import Source
 from tablero.staging import stage
 from tablero.windows import Window
 
+from tests.chaos.institution import outage_of
+
+#: Steps of SQLite's machine after which a reading looks whether the source is still there: one or two rows.
+_LOOK_EVERY = 40
+
 #: Moments at which a worker can be told to die, at the n-th time that it comes to one of them.
 MOMENTS = ("before_post", "after_answer", "before_commit", "after_transaction")
 
@@ -53,6 +59,7 @@ class Job:
     :ivar tries: of each task.
     :ivar now: what its clock shows at ``started`` (``time.monotonic``).
     :ivar death: a moment, and at which time it comes is the last.
+    :ivar cut: how many looks into readings of the source it takes until the source restarts under one; ``None``: it does not.
     """
 
     name: str
@@ -66,6 +73,7 @@ class Job:
     now: datetime
     started: float
     death: tuple[str, int] | None
+    cut: int | None
     log: Path
 
 
@@ -128,7 +136,7 @@ class _Run:
     """The tasks of one run.
 
     Tells ``("staged", window, when it began)``, ``("proved", window, settled, when the recount began)``, ``("error", class,
-    words)``, ``("bug", traceback)`` and ``("done",)``.
+    words)``, ``("cut",)`` when the source restarts under a reading, ``("bug", traceback)`` and ``("done",)``.
     """
 
     def __init__(self, job: Job, connection: Connection) -> None:
@@ -138,8 +146,10 @@ class _Run:
         self._engine = connect(job.outbox)
         self._fate = _Fate(job.death)
         self._fate.watch(self._engine)
+        source = sa.create_engine(f"sqlite:///{job.source}", poolclass=sa.NullPool)
+        _Outages(job.source, job.cut, lambda: self.tell("cut")).befall(source)
         self._source = Source(
-            sa.create_engine(f"sqlite:///{job.source}"),
+            source,
             table="tablero_status_changes",
             sql=None,
             zone=self._settings.source_zone,
@@ -243,6 +253,36 @@ class _Fate:
     def watch(self, engine: Engine) -> None:
         event.listen(engine, "commit", lambda _: self.comes_to("before_commit"))
         event.listen(engine, "checkin", lambda *_: self.comes_to("after_transaction"))
+
+
+class _Outages:
+    """A source that goes away: connections are refused, and readings under way are cut off, by the driver's own errors.
+
+    :param cut: at which look a reading is cut off though the source answers again at once: it has restarted.
+    :param restarted: called then.
+    """
+
+    def __init__(self, source: Path, cut: int | None, restarted: Callable[[], None]) -> None:
+        self._away = outage_of(source)
+        self._left = cut
+        self._restarted = restarted
+
+    def befall(self, engine: Engine) -> None:
+        event.listen(engine, "do_connect", self._connect)
+        event.listen(engine, "connect", lambda connection, _: connection.set_progress_handler(self._look, _LOOK_EVERY))
+
+    def _connect(self, *_: Any) -> None:
+        if self._away.exists():
+            raise sqlite3.OperationalError("the source does not answer")
+
+    def _look(self) -> bool:
+        """True interrupts what the source is being asked."""
+        if self._left is not None:
+            self._left -= 1
+            if self._left == 0:
+                self._restarted()
+                return True
+        return self._away.exists()
 
 
 class _Mortal:

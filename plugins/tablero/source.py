@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.engine import Connection, Engine
+from tablero import binary
 from tablero.contract import FIELDS
 from tablero.errors import SetupError, SourceUnavailable
 from tablero.instants import InstantReader
@@ -73,7 +74,7 @@ class Source:
             if self._sql is None:
                 bounds = self._bounds(connection, window)
                 if bounds is not None:
-                    yield from self._stream(connection, sa.select(self._view).where(self._inside(bounds)), {})
+                    yield from self._stream(connection, sa.select(self._view).where(self._inside(bounds)))
             else:
                 yield from self._own_query(connection, window)
 
@@ -90,7 +91,7 @@ class Source:
             if bounds.exact:
                 return int(connection.scalar(sa.select(sa.func.count()).select_from(self._view).where(inside)) or 0)
             query = sa.select(self._view.c.last_modified_date).where(inside)
-            return sum(self.holds(window, value) for (value,) in self._stream(connection, query, {}))
+            return sum(self.holds(window, value) for (value,) in self._stream(connection, query))
 
     def holds(self, window: Window, value: object) -> bool:
         """Whether a row with this ``last_modified_date`` belongs to ``window``.
@@ -135,9 +136,7 @@ class Source:
         """Some rows, whichever come first."""
         with self._connected() as connection:
             rows = (
-                self._stream(connection, sa.select(self._view), {})
-                if self._sql is None
-                else self._own_query(connection, _ALL_TIME)
+                self._stream(connection, sa.select(self._view)) if self._sql is None else self._own_query(connection, _ALL_TIME)
             )
             return list(islice(rows, limit))
 
@@ -245,18 +244,23 @@ class Source:
         offsets = {(instant + shift).astimezone(self._zone).utcoffset() for shift in (-_DAY, timedelta(), _DAY)}
         return len(offsets) == 1
 
-    def _stream(self, connection: Connection, query: sa.Executable, binds: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-        result = connection.execution_options(stream_results=True, max_row_buffer=_FETCH).execute(query, binds)
+    def _stream(self, connection: Connection, query: sa.Select[Any]) -> Iterator[tuple[Any, ...]]:
+        if binary.is_readable(connection, query):
+            yield from binary.stream(connection, query, _FETCH)
+            return
+        result = connection.execution_options(stream_results=True, max_row_buffer=_FETCH).execute(query)
         for rows in result.partitions(_FETCH):
             yield from rows
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
+        driver = self._engine.dialect.loaded_dbapi
         try:
             with self._engine.connect() as connection:
                 yield connection
-        except exc.SQLAlchemyError as error:
-            words = str(getattr(error, "orig", None) or error).strip()
+        except (exc.SQLAlchemyError, driver.Error) as error:
+            cause = getattr(error, "orig", None) or error
+            words = str(cause).strip()
             told = f"The source (connection tablero_source, {self._name}) says: {words}."
             lower = words.lower()
             if self._sql is None and any(part in lower for part in _MISSING_OBJECT):
@@ -265,7 +269,7 @@ class Source:
                     " [tablero] source_table or source_sql."
                 ) from error
             missing = any(part in lower for part in (*_MISSING_OBJECT, *_REFUSED))
-            if missing or isinstance(error, (exc.ProgrammingError, exc.DataError)):
+            if missing or isinstance(cause, (driver.ProgrammingError, driver.DataError)):
                 what = "the query in source_sql" if self._sql else "the view"
                 raise SetupError(f"{told} Check the connection, its user's right to read, and {what}.") from error
             raise SourceUnavailable(f"{told} It will be tried again.") from error

@@ -186,6 +186,25 @@ def test_dates_that_python_cannot_hold_spoil_nothing(postgres: Any, kind: str) -
         engine.dispose()
 
 
+def test_columns_of_uncommon_types_are_text(postgres: Any) -> None:
+    """An enum and a domain of PostgreSQL come as what they say, not as bytes."""
+    engine = sa.create_engine(postgres.source())
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("create type service as enum ('passport', 'licence')")
+            connection.exec_driver_sql("create domain status as smallint check (value > 0)")
+            connection.exec_driver_sql(
+                f"create table {VIEW} (service_id service, request_id varchar(20), opening_date date, status_id status,"
+                f" last_modified_date timestamptz)"
+            )
+            connection.exec_driver_sql(f"insert into {VIEW} values ('licence', 'R', '2020-02-01', 2, '2020-02-02')")
+        engine.dispose()
+        (row,) = source(engine).read(MONTHS[2])
+        assert (row[0], row[1], row[3]) == ("licence", "R", 2)
+    finally:
+        engine.dispose()
+
+
 # -- the institution's own SQL ---------------------------------------------------------------------------------------------
 
 OWN_SQL = f"""

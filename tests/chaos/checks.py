@@ -89,7 +89,8 @@ class Evidence:
 
     def outcome(self, call_id: int) -> str | None:
         """How the outbox recorded a call."""
-        return self.by_message[self.calls[call_id]["x_road_id"]].outcome
+        found = self.by_message.get(self.calls[call_id]["x_road_id"])
+        return found.outcome if found is not None else "nowhere"
 
     def explanations(self) -> Iterator[str]:
         """For each time that a row came again: the faults that an earlier call met whose outcome was left open."""

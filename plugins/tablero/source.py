@@ -9,24 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, timezone, tzinfo
-from enum import Enum
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy import event, exc
+from sqlalchemy import exc
 from sqlalchemy.engine import Connection, Engine
-from tablero import binary
+from tablero import binary, dialects
 from tablero.contract import FIELDS
+from tablero.dialects import Kind
 from tablero.errors import SetupError, SourceUnavailable
 from tablero.instants import InstantReader
 from tablero.windows import Window, first_instant, local_day
 
 _FETCH = 5_000
 _DAY = timedelta(days=1)
-_MISSING_OBJECT = ("no such table", "no such column", "doesn't exist", "does not exist", "unknown column", "invalid object")
-_REFUSED = ("password authentication failed", "access denied", "permission denied", "unable to open database file")
 
 
 class _Bounds(NamedTuple):
@@ -55,8 +53,8 @@ class Source:
         self._day_zone = day_zone
         schema, _, name = table.rpartition(".")
         self._view = sa.table(name, *map(sa.column, FIELDS), schema=schema or None)
-        self._kind: _Kind | None = None
-        prepare(engine)
+        self._kind: Kind | None = None
+        dialects.prepare(engine, zone)
         if sql is not None:
             missing = {"start", "end"} - set(sa.text(sql).compile().params)
             if missing:
@@ -126,19 +124,22 @@ class Source:
         with self._connected() as connection:
             if self._sql is None:
                 query: sa.Executable = sa.select(sa.text("*")).select_from(self._view).where(sa.text("1=0"))
-                found = list(connection.execute(query).keys())
+                result = connection.execute(query)
             else:
-                found = list(connection.execute(sa.text(self._sql), self._own_bounds(_NO_TIME)).keys())
+                result = connection.execute(sa.text(self._sql), self._own_bounds(_NO_TIME))
+            found = list(result.keys())
+            dialects.refuse_unreadable(result.cursor.description if result.cursor is not None else ())
         self._order(found)
         return found
 
     def sample(self, limit: int) -> list[tuple[Any, ...]]:
         """Some rows, whichever come first."""
         with self._connected() as connection:
-            rows = (
-                self._stream(connection, sa.select(self._view)) if self._sql is None else self._own_query(connection, _ALL_TIME)
-            )
-            return list(islice(rows, limit))
+            if self._sql is None:
+                return list(self._stream(connection, sa.select(self._view).limit(limit)))
+            rows = list(islice(self._own_query(connection, _ALL_TIME), limit))
+            connection.invalidate()  # to end the query politely, some drivers would first read all of it
+            return rows
 
     def unseen(self, now: datetime) -> tuple[int, int] | None:
         """Rows that no window reads: without a ``last_modified_date`` that could be one, and (to a day or two) in the future.
@@ -151,11 +152,11 @@ class Source:
             bounds = self._bounds(connection, Window("day", "future", now, now))
             if bounds is None:
                 return 0, 0
-            never: sa.ColumnElement[bool] = self._view.c.last_modified_date.is_(None)
-            if self._kind is _Kind.TEXT:
-                # Text that does not begin with a digit sorts among no days.
-                never = sa.or_(never, self._changed < "0", self._changed >= ":")
-            counts = (_count_if(never), _count_if(sa.and_(~never, self._changed >= bounds.end)))
+            assert self._kind is not None  # without a kind there are no bounds
+            future = dialects.bound(bounds.end, self._kind, self._engine.dialect.name)
+            column = self._view.c.last_modified_date
+            never = sa.or_(column.is_(None), *dialects.no_dates(column, self._kind, self._engine.dialect.name))
+            counts = (_count_if(never), _count_if(sa.and_(~never, self._changed >= future)))
             missing, future = connection.execute(sa.select(*counts).select_from(self._view)).one()
         return int(missing or 0), int(future or 0)
 
@@ -199,33 +200,36 @@ class Source:
         return local_day(window.start, self._zone) - _DAY, local_day(window.end, self._zone) + 2 * _DAY
 
     def _inside(self, bounds: _Bounds) -> sa.ColumnElement[bool]:
-        return sa.and_(self._changed >= bounds.start, self._changed < bounds.end)
+        dialect, column = self._engine.dialect.name, self._view.c.last_modified_date
+        assert self._kind is not None  # without a kind there are no bounds
+        start, end = (dialects.bound(edge, self._kind, dialect) for edge in (bounds.start, bounds.end))
+        # In a column of dates, those that are none stand in its order all the same; among texts, the bounds leave them out.
+        none = [] if self._kind is Kind.TEXT else dialects.no_dates(column, self._kind, dialect)
+        return sa.and_(self._changed >= start, self._changed < end, *(~no_date for no_date in none))
 
     def _bounds(self, connection: Connection, window: Window) -> _Bounds | None:
         """The window in the type of the column, which a look at one value tells; ``None`` if the view is empty."""
         kind = self._column_kind(connection)
         if kind is None:
             return None
-        if kind is _Kind.AWARE:
+        if kind is Kind.AWARE:
             return _Bounds(window.start, window.end, True)
-        if kind is _Kind.NAIVE:
+        if kind is Kind.NAIVE:
             start, end = (edge.astimezone(self._zone).replace(tzinfo=None) for edge in (window.start, window.end))
             if self._steady(window.start) and self._steady(window.end):
                 return _Bounds(start, end, True)
             return _Bounds(start - _DAY, end + _DAY, False)
         start_day, end_day = self._wide_days(window)
-        if kind is _Kind.DAY:
+        if kind is Kind.DAY:
             return _Bounds(start_day, end_day, False)
         return _Bounds(start_day.isoformat(), end_day.isoformat(), False)
 
-    def _column_kind(self, connection: Connection) -> _Kind | None:
+    def _column_kind(self, connection: Connection) -> Kind | None:
         if self._kind is None:
-            column = self._view.c.last_modified_date
-            told = sa.cast(sa.func.pg_typeof(column), sa.Text) if self._engine.dialect.name == "postgresql" else column
-            value = connection.scalar(sa.select(told).where(column.is_not(None)).limit(1))
-            if value is None:
+            found = dialects.kind_of(connection, self._view.c.last_modified_date)
+            if found is None:
                 return None
-            self._kind = _POSTGRESQL_KINDS.get(value) if told is not column else _kind_of(value)
+            self._kind, value = found
             if self._kind is None:
                 raise SetupError(
                     f"{self._name}.last_modified_date is of no type that tells an instant (found: {value!r}). Make it a"
@@ -235,9 +239,8 @@ class Source:
 
     @property
     def _changed(self) -> sa.ColumnElement[Any]:
-        """``last_modified_date``, compared byte by byte where it is text: a language's order is not that of dates."""
-        column = self._view.c.last_modified_date
-        return column.collate("C") if self._kind is _Kind.TEXT and self._engine.dialect.name == "postgresql" else column
+        """``last_modified_date`` as it is compared with bounds."""
+        return dialects.comparable(self._view.c.last_modified_date, self._kind, self._engine.dialect.name)
 
     def _steady(self, instant: datetime) -> bool:
         """Whether the clocks do not change within a day of ``instant``."""
@@ -257,18 +260,23 @@ class Source:
         driver = self._engine.dialect.loaded_dbapi
         try:
             with self._engine.connect() as connection:
-                yield connection
+                try:
+                    yield connection
+                except GeneratorExit:
+                    # Its reader broke off: to end the query politely, some drivers would first read all of it.
+                    connection.invalidate()
+                    raise
         except (exc.SQLAlchemyError, driver.Error) as error:
             cause = getattr(error, "orig", None) or error
-            words = str(cause).strip()
+            words = dialects.words_of(cause)
             told = f"The source (connection tablero_source, {self._name}) says: {words}."
             lower = words.lower()
-            if self._sql is None and any(part in lower for part in _MISSING_OBJECT):
+            if self._sql is None and any(part in lower for part in dialects.MISSING_OBJECT):
                 raise SetupError(
                     f"{told} Ask your DBA for the view {self._name} with the columns {', '.join(FIELDS)}, or set"
                     " [tablero] source_table or source_sql."
                 ) from error
-            missing = any(part in lower for part in (*_MISSING_OBJECT, *_REFUSED))
+            missing = any(part in lower for part in (*dialects.MISSING_OBJECT, *dialects.REFUSED))
             if missing or isinstance(cause, (driver.ProgrammingError, driver.DataError)):
                 what = "the query in source_sql" if self._sql else "the view"
                 raise SetupError(f"{told} Check the connection, its user's right to read, and {what}.") from error
@@ -277,52 +285,6 @@ class Source:
 
 def _count_if(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
     return sa.func.sum(sa.case((condition, 1), else_=0))
-
-
-class _Kind(Enum):
-    """What type ``last_modified_date`` is of."""
-
-    AWARE = "timestamp with an offset"
-    NAIVE = "timestamp without an offset"
-    DAY = "date"
-    TEXT = "text"
-
-
-_POSTGRESQL_KINDS = {
-    "timestamp with time zone": _Kind.AWARE,
-    "timestamp without time zone": _Kind.NAIVE,
-    "date": _Kind.DAY,
-    "text": _Kind.TEXT,
-    "character varying": _Kind.TEXT,
-    "character": _Kind.TEXT,
-}
-
-
-def _kind_of(value: object) -> _Kind | None:
-    if isinstance(value, datetime):
-        return _Kind.AWARE if value.tzinfo else _Kind.NAIVE
-    if isinstance(value, date):
-        return _Kind.DAY
-    return _Kind.TEXT if isinstance(value, str) else None
-
-
-def prepare(engine: Engine) -> None:
-    """Have PostgreSQL give its dates as text, in UTC.
-
-    Python has no date before the year 1 or after 9999, and none that is ``infinity``: the driver would refuse the whole
-    answer for one such row. As text it is a row whose date is no date.
-    """
-    if engine.driver == "psycopg":
-        event.listen(engine, "connect", _dates_as_text)
-
-
-def _dates_as_text(connection: Any, _record: Any) -> None:
-    from psycopg.types.string import TextLoader
-
-    for name in ("date", "timestamp", "timestamptz"):
-        connection.adapters.register_loader(name, TextLoader)
-    connection.execute("SELECT set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO, YMD', false)")
-    connection.commit()
 
 
 _NO_TIME = Window("day", "none", *(datetime(2020, 1, 1, tzinfo=timezone.utc),) * 2)

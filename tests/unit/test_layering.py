@@ -18,7 +18,7 @@ FLOORS: dict[float, str] = {
     0: "errors",
     1: "instants settings windows attempt hours sorting secrecy",
     1.1: "contract",
-    2: "xroad binary database packing throttle refusal deadline transport",
+    2: "xroad binary database dialects packing throttle refusal deadline transport",
     3: "source dashboard retries timetable pausing outbox.schema",
     3.1: "outbox.rows outbox.batches outbox.incidents outbox.ledger",
     3.2: "outbox.intake outbox.queue",

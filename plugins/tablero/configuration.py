@@ -6,6 +6,7 @@ Imported by the DAG files, so it imports the heavy parts only when they are aske
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -17,7 +18,7 @@ from tablero.errors import SetupError
 from tablero.settings import Settings
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import URL, Engine
     from tablero.dashboard import Dashboard
     from tablero.source import Source
 
@@ -97,8 +98,6 @@ def outbox() -> Iterator[Engine]:
     from tablero.database import connect, migrate
 
     engine = connect(outbox_url())
-    if engine.dialect.name == "sqlite":
-        _require_one_machine()
     try:
         migrate(engine)
         yield engine
@@ -106,34 +105,49 @@ def outbox() -> Iterator[Engine]:
         engine.dispose()
 
 
-def _require_one_machine() -> None:
-    # Workers on several machines would each have a file of their own, or share one over a network that cannot lock it.
-    executors = [name.strip().rpartition(".")[2].split(":")[0] for name in conf.get("core", "executor").split(",")]
-    spread = [name for name in executors if name not in _LOCAL_EXECUTORS]
-    if spread:
-        raise SetupError(
-            f"The outbox is an SQLite file, and {', '.join(spread)} may run tasks on several machines. Make a connection"
-            f" {OUTBOX} to a PostgreSQL database. / El outbox es un archivo SQLite y las tareas pueden correr en varias"
-            f" máquinas: cree una conexión {OUTBOX} a PostgreSQL."
-        )
-
-
-def outbox_url() -> Any:
+def outbox_url() -> URL:
     """SQLAlchemy's URL of the outbox, which need not exist yet.
 
-    :raises SetupError: if the connection is of no type that could hold it.
+    :raises SetupError: if the connection is of no type that could hold it, or it is SQLite and tasks run on several machines.
     """
     from airflow.sdk.exceptions import AirflowNotFoundException
+    from sqlalchemy import make_url
 
     try:
         hook = _connection(OUTBOX).get_hook()
     except SetupError as error:
         if not isinstance(error.__cause__, AirflowNotFoundException):
             raise
+        _require_one_machine()
         path = airflow_home() / "tablero" / "outbox.db"
         path.parent.mkdir(parents=True, exist_ok=True)
-        return f"sqlite:///{path}"
-    return hook.get_uri() if hook.conn_type == "sqlite" else getattr(hook, "sqlalchemy_url", hook.conn_type + "://")
+        return make_url(f"sqlite:///{path}")
+    if hook.conn_type == "sqlite":
+        _require_one_machine()
+        return make_url(hook.get_uri())
+    return make_url(getattr(hook, "sqlalchemy_url", hook.conn_type + "://"))
+
+
+def _require_one_machine() -> None:
+    # Tasks on several machines would each have a file of their own, or share one over a network that cannot lock it.
+    elsewhere = _executors_elsewhere()
+    if elsewhere:
+        names = ", ".join(elsewhere)
+        raise SetupError(
+            f"El outbox es un archivo SQLite, y {names} puede correr tareas en varias máquinas: cree una conexión {OUTBOX} a"
+            f" una base de datos PostgreSQL. / The outbox is an SQLite file, and {names} may run tasks on several machines: make a"
+            f" connection {OUTBOX} to a PostgreSQL database."
+        )
+
+
+def _executors_elsewhere() -> list[str]:
+    # All forms of the setting: A,B  alias:A  module.path.A  A;team=B,alias:C
+    entries = re.split(r"[,;]", conf.get("core", "executor"))
+    names = [re.split(r"[=:.]", entry.strip())[-1] for entry in entries]
+    if os.environ.get("AIRFLOW_IS_K8S_EXECUTOR_POD"):
+        # Inside a task's pod the Helm chart names LocalExecutor, since that is what runs there.
+        names.append("KubernetesExecutor")
+    return list(dict.fromkeys(name for name in names if name and name not in _LOCAL_EXECUTORS))
 
 
 def airflow_home() -> Path:

@@ -135,8 +135,8 @@ def _require_one_machine() -> None:
         names = ", ".join(elsewhere)
         raise SetupError(
             f"El outbox es un archivo SQLite, y {names} puede correr tareas en varias máquinas: cree una conexión {OUTBOX} a"
-            f" una base de datos PostgreSQL. / The outbox is an SQLite file, and {names} may run tasks on several machines: make a"
-            f" connection {OUTBOX} to a PostgreSQL database."
+            f" una base de datos PostgreSQL. / The outbox is an SQLite file, and {names} may run tasks on several machines:"
+            f" make a connection {OUTBOX} to a PostgreSQL database."
         )
 
 

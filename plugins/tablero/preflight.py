@@ -19,6 +19,7 @@ from tablero.attempt import Answer, Outcome
 from tablero.contract import Rejected, validator
 from tablero.database import check_writable, schema_version
 from tablero.errors import TableroError, TransientError
+from tablero.outbox import target
 from tablero.settings import Settings
 from tablero.source import Source
 
@@ -87,7 +88,7 @@ def inspect(
     """
     yield from _guarded("source", lambda: _source(settings, source, clock()))
     if outbox is not None:
-        yield from _guarded("outbox", lambda: _outbox(outbox))
+        yield from _guarded("outbox", lambda: _outbox(settings, outbox, dashboard))
     if dashboard is not None:
         yield from _guarded("dashboard", lambda: _dashboard(settings, dashboard(), clock))
 
@@ -162,11 +163,24 @@ def _unseen(source: Source, now: datetime) -> Iterator[Finding]:
         yield Finding("source coverage", Level.OK, "toda fila cae en una ventana / every row lies in a window")
 
 
-def _outbox(opener: Callable[[], AbstractContextManager[Engine]]) -> Iterator[Finding]:
+def _outbox(
+    settings: Settings, opener: Callable[[], AbstractContextManager[Engine]], dashboard: Callable[[], Looker] | None
+) -> Iterator[Finding]:
     with opener() as engine:
         check_writable(engine)
         where = engine.url.render_as_string(hide_password=True)
         yield Finding("outbox", Level.OK, f"{where}, esquema / schema {schema_version(engine)}")
+        if dashboard is not None:
+            yield from _guarded("target", lambda: _target(settings, engine, dashboard))
+
+
+def _target(settings: Settings, engine: Engine, dashboard: Callable[[], Looker]) -> Iterator[Finding]:
+    try:
+        name = target.name_of(settings, dashboard().url)
+    except TableroError:
+        return  # told by the check of the dashboard
+    target.require(engine, name)
+    yield Finding("target", Level.OK, f"el outbox entrega a / the outbox delivers to {name}")
 
 
 def _dashboard(settings: Settings, looker: Looker, clock: Callable[[], datetime]) -> Iterator[Finding]:

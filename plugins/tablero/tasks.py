@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Engine
 from tablero import configuration, signals
 from tablero.configuration import clock
 from tablero.errors import ParameterError, PermanentError, TransientError
-from tablero.outbox import ledger, queue
+from tablero.outbox import ledger, queue, target
 from tablero.planning import plan_day, plan_healing, plan_history, plan_interval
 from tablero.preflight import Finding, Level, inspect
 from tablero.reconciling import reconcile, require_settled, table
@@ -22,6 +22,9 @@ from tablero.sending import Delivery, send
 from tablero.settings import Settings
 from tablero.staging import Tally, rehearse, stage
 from tablero.windows import Window
+
+if TYPE_CHECKING:
+    from tablero.dashboard import Dashboard
 
 log = logging.getLogger(__name__)
 
@@ -121,9 +124,10 @@ def post(windows: Sequence[Json], params: Json, run_id: str) -> Json:
     settings = configuration.read_settings()
     chosen = [Window.from_json(data) for data in windows]
     with configuration.outbox() as engine:
+        dashboard = _dashboard(engine, settings)
         if params["resend"]:
             _resend(engine, chosen, run_id, settings.timezone)
-        delivery = _send(engine, settings, chosen, run_id)
+        delivery = _send(engine, dashboard, settings, chosen, run_id)
     return {"delivered": delivery.rows, "refused": delivery.refused}
 
 
@@ -151,10 +155,11 @@ def prove(windows: Sequence[Json] | None, tallies: Iterable[Any] | None, params:
     settings = configuration.read_settings()
     chosen = [Window.from_json(data) for data in windows]
     with configuration.source(settings) as source, configuration.outbox() as engine:
+        dashboard = _dashboard(engine, settings)
 
         def catch_up(window: Window) -> None:
             stage(engine, source, settings, window, run_id=run_id, clock=clock)
-            _send(engine, settings, [window], run_id)
+            _send(engine, dashboard, settings, [window], run_id)
 
         accounts, failure = reconcile(engine, source, chosen, run_id=run_id, clock=clock, catch_up=catch_up)
         signals.reconciled(accounts, ledger.oldest_pending(engine, clock()))
@@ -166,8 +171,14 @@ def prove(windows: Sequence[Json] | None, tallies: Iterable[Any] | None, params:
     require_settled(accounts)
 
 
-def _send(engine: Engine, settings: Settings, windows: Sequence[Window], run_id: str) -> Delivery:
+def _dashboard(engine: Engine, settings: Settings) -> Dashboard:
+    """The client, unless the outbox delivers to another dashboard: settled there would not mean settled here."""
     dashboard = configuration.dashboard(settings)
+    target.remember(engine, target.name_of(settings, dashboard.url), clock())
+    return dashboard
+
+
+def _send(engine: Engine, dashboard: Dashboard, settings: Settings, windows: Sequence[Window], run_id: str) -> Delivery:
     return send(engine, dashboard, settings, windows, run_id=run_id, clock=clock, observe=signals.attempted)
 
 

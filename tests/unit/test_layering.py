@@ -20,7 +20,7 @@ FLOORS: dict[float, str] = {
     1.1: "contract",
     2: "xroad binary database dialects packing throttle refusal deadline transport",
     3: "source dashboard retries timetable pausing outbox.schema",
-    3.1: "outbox.rows outbox.batches outbox.incidents outbox.ledger",
+    3.1: "outbox.rows outbox.batches outbox.incidents outbox.ledger outbox.target",
     3.2: "outbox.intake outbox.queue",
     3.3: "outbox.reports outbox.reports_evidence outbox.reports_requests",
     3.4: "outbox.reports_activity outbox.reports_coverage outbox.reports_rejections outbox.reports_windows",

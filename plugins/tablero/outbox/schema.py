@@ -237,3 +237,12 @@ requeued = sa.Table(
     sa.Column("words", sa.String(500)),
     sa.Index("requeued_batch", "batch_id"),
 )
+
+#: The dashboard that this outbox delivers to; one row, made by the first task that sends.
+target = sa.Table(
+    "target",
+    metadata,
+    sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.String(1000), nullable=False),
+    sa.Column("since", Instant, nullable=False),
+)

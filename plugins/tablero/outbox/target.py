@@ -1,0 +1,84 @@
+"""Where an outbox delivers to: what one dashboard holds, another one does not, so an outbox has only one.
+
+It is known from the first task that sends. Until something was acknowledged it may still change: a mistyped path is
+corrected, and nothing is lost, since all rows are pending.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Engine, make_url
+from tablero.database import reading, writing
+from tablero.errors import SettingsError
+from tablero.outbox.schema import attempt, target
+from tablero.settings import Settings
+
+_THE_ONE = 1
+
+#: What an operator tells the outbox whose dashboard has a new name.
+FORGET = "DELETE FROM target"
+
+
+def name_of(settings: Settings, url: str) -> str:
+    """What tells one dashboard from another.
+
+    Over X-Road its path, which names the service; the host is the institution's own security server, and may move. Without
+    X-Road all dashboards have the same path, and the host tells them apart.
+
+    :param url: where batches are posted.
+    """
+    path = settings.api_path.rstrip("/")
+    if settings.over_xroad:
+        return path
+    address = make_url(url)
+    port = f":{address.port}" if address.port else ""
+    return f"{address.host}{port}{path}"
+
+
+def require(engine: Engine, name: str) -> None:
+    """See that the outbox delivers to this dashboard, or to none yet.
+
+    :raises SettingsError: if it delivers to another one; names both, and says what to do.
+    """
+    with reading(engine) as connection:
+        _require(connection, name)
+
+
+def remember(engine: Engine, name: str, now: datetime) -> None:
+    """The same, and from now on the outbox delivers to this one.
+
+    :raises SettingsError: as :func:`require`.
+    """
+    with reading(engine) as connection:
+        if _require(connection, name) == name:
+            return
+    insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+    values = {"name": name, "since": now}
+    with writing(engine) as connection:
+        _require(connection, name)
+        connection.execute(
+            insert(target).values(id=_THE_ONE, **values).on_conflict_do_update(index_elements=[target.c.id], set_=values)
+        )
+
+
+def _require(connection: Connection, name: str) -> str | None:
+    """What the outbox remembers."""
+    known = connection.scalar(sa.select(target.c.name))
+    if known is None or known == name:
+        return known
+    acknowledged = sa.select(attempt.c.id).where(attempt.c.outcome == "delivered").limit(1)
+    if connection.scalar(acknowledged) is None:
+        return str(known)
+    raise SettingsError(
+        f"This outbox delivers to {known}, and the settings say {name}: what the one has, the other would never get."
+        f" For another dashboard, production for instance, take a new outbox: let connection tablero_outbox lead to an empty"
+        f" database. To go on as before, set [tablero] api_path back (without X-Road, also the host of tablero_api). If both"
+        f" are the same dashboard under a new name: {FORGET} in the outbox. / Este outbox entrega a {known}, y la"
+        f" configuración dice {name}: lo que uno tiene, el otro no lo recibiría nunca. Para otro tablero, por ejemplo"
+        f" producción, use un outbox nuevo: apunte la conexión tablero_outbox a una base de datos vacía. Para seguir como"
+        f" antes, restablezca [tablero] api_path (sin X-Road, también el host de tablero_api). Si ambos son el mismo tablero"
+        f" con otro nombre: {FORGET} en el outbox."
+    )

@@ -251,7 +251,8 @@ class Campaign:
         for run in runs:
             for _ in run.told("cut"):
                 self._happen(seen, "reading cut off")
-        seen.events["worker killed"] += sum(not run.finished for run in runs)
+        for run in runs:
+            self._happen(seen, None if run.finished else "worker killed")
         self._dashboard.quieten()
         evidence = self._evidence()
         seen.seconds += time.monotonic() - began

@@ -5,6 +5,8 @@ PostgreSQL, MariaDB/MySQL and SQLite as seen on real servers; SQL Server and Ora
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta, tzinfo
 from enum import Enum
 from typing import Any
@@ -166,12 +168,26 @@ def refuse_unreadable(described: Any) -> None:
         )
 
 
+@contextmanager
+def cut_when_broken_off(connection: Connection) -> Iterator[None]:
+    """If the reader of a query breaks off, cut the connection: MariaDB's drivers would first read all the rest."""
+    try:
+        yield
+    except GeneratorExit:
+        unread = getattr(connection.connection.driver_connection, "_result", None)
+        if connection.engine.driver == "pymysql" and unread is not None:
+            unread.unbuffered_active = False  # or it would look for the rest when it is deleted, and complain
+        connection.invalidate()
+        raise
+
+
 def comparable(column: sa.ColumnClause[Any], kind: Kind | None, dialect: str) -> sa.ColumnElement[Any]:
     """A column as it is to be compared with bounds: text byte by byte, whatever the language or case of its collation."""
     if kind is not Kind.TEXT:
         return column
     if dialect in ("mysql", "mariadb"):
-        return sa.cast(column, sa.LargeBinary)  # a collation would have to be one of the column's own character set
+        # A collation would have to be one of the column's own character set.
+        return sa.type_coerce(sa.cast(column, sa.LargeBinary), sa.String)
     return column.collate(_BYTEWISE[dialect]) if dialect in _BYTEWISE else column
 
 

@@ -6,7 +6,7 @@ then the query lets more through, and :meth:`Source.holds` decides. So every row
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from itertools import islice
@@ -137,9 +137,10 @@ class Source:
         with self._connected() as connection:
             if self._sql is None:
                 return list(self._stream(connection, sa.select(self._view).limit(limit)))
-            rows = list(islice(self._own_query(connection, _ALL_TIME), limit))
-            connection.invalidate()  # to end the query politely, some drivers would first read all of it
-            return rows
+            rows = self._own_query(connection, _ALL_TIME)
+            found = list(islice(rows, limit))
+            rows.close()
+            return found
 
     def unseen(self, now: datetime) -> tuple[int, int] | None:
         """Rows that no window reads: without a ``last_modified_date`` that could be one, and (to a day or two) in the future.
@@ -168,13 +169,14 @@ class Source:
             value = connection.scalar(sa.select(sa.func.current_timestamp()))
         return value if isinstance(value, datetime) else self.read_instant(value)
 
-    def _own_query(self, connection: Connection, window: Window) -> Iterator[tuple[Any, ...]]:
+    def _own_query(self, connection: Connection, window: Window) -> Generator[tuple[Any, ...], None, None]:
         result = connection.execution_options(stream_results=True, yield_per=_FETCH).execute(
             sa.text(self._sql or ""), self._own_bounds(window)
         )
         order = self._order(list(result.keys()))
-        for row in result:
-            yield tuple(row[index] for index in order)
+        with dialects.cut_when_broken_off(connection):
+            for row in result:
+                yield tuple(row[index] for index in order)
 
     def _order(self, found: list[str]) -> list[int]:
         names = [name.lower() for name in found]
@@ -252,20 +254,16 @@ class Source:
             yield from binary.stream(connection, query, _FETCH)
             return
         result = connection.execution_options(stream_results=True, max_row_buffer=_FETCH).execute(query)
-        for rows in result.partitions(_FETCH):
-            yield from rows
+        with dialects.cut_when_broken_off(connection):
+            for rows in result.partitions(_FETCH):
+                yield from rows
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
         driver = self._engine.dialect.loaded_dbapi
         try:
             with self._engine.connect() as connection:
-                try:
-                    yield connection
-                except GeneratorExit:
-                    # Its reader broke off: to end the query politely, some drivers would first read all of it.
-                    connection.invalidate()
-                    raise
+                yield connection
         except (exc.SQLAlchemyError, driver.Error) as error:
             cause = getattr(error, "orig", None) or error
             words = dialects.words_of(cause)

@@ -65,7 +65,7 @@ def load(folder: Path, window: Window) -> dict[str, float]:
         sa.create_engine(f"sqlite:///{folder}/source.db"), table="tablero_status_changes", sql=None, zone=ZONE, day_zone=ZONE
     )
     source.check()
-    idle = _status("VmRSS")
+    idle = status("VmRSS")
     began = time.monotonic()
     tally = stage(outbox, source, SETTINGS, window, run_id="run", clock=lambda: NOW)
     staged = time.monotonic()
@@ -74,7 +74,7 @@ def load(folder: Path, window: Window) -> dict[str, float]:
     account = ledger.account(outbox, window)
     return {
         "idle": idle,
-        "highest": _status("VmHWM"),
+        "highest": status("VmHWM"),
         "read": tally.read,
         "delivered": delivery.rows,
         "accounted": account.accounted,
@@ -84,7 +84,7 @@ def load(folder: Path, window: Window) -> dict[str, float]:
     }
 
 
-def _status(name: str) -> float:
+def status(name: str) -> float:
     """MiB, from Linux's own books: the highest of this program alone, whoever started it."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
     return int(line.split()[1]) / 1024

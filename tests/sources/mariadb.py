@@ -1,0 +1,129 @@
+"""A MariaDB server of these tests' own, from the system's package, in a folder and on a port of its own."""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+
+#: Where Debian puts them, whatever the user's PATH.
+_PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
+
+_PASSWORD = "clave / 100%"
+
+_PATIENCE = 60
+
+
+def programs() -> tuple[str, str] | None:
+    """The server and the program that makes its folder, or ``None`` if they are not installed."""
+    server = shutil.which("mariadbd", path=_PATH) or shutil.which("mysqld", path=_PATH)
+    install = shutil.which("mariadb-install-db", path=_PATH)
+    return (server, install) if server and install else None
+
+
+class MariaDb:
+    """A running server; its clock is in UTC, so that whatever forgets the institution's zone shows."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = _free_port()
+        self._numbers = count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+        found = programs()
+        assert found is not None
+        self._server, install = found
+        subprocess.run(
+            [
+                *(install, "--no-defaults", f"--datadir={folder}/data", f"--user={getpass.getuser()}"),
+                *("--auth-root-authentication-method=normal", "--skip-test-db"),
+            ],
+            check=True,
+            capture_output=True,
+        )
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self._process = subprocess.Popen(
+            [
+                *(self._server, "--no-defaults", f"--user={getpass.getuser()}", f"--datadir={self._folder}/data"),
+                *(f"--socket={self._folder}/socket", f"--pid-file={self._folder}/pid", "--bind-address=127.0.0.1"),
+                *(f"--port={self._port}", "--skip-name-resolve", "--default-time-zone=+00:00"),
+                *("--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci"),
+                # Nothing here has to outlive a power cut.
+                *("--innodb-flush-log-at-trx-commit=0", "--skip-innodb-doublewrite", "--innodb-buffer-pool-size=256M"),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=(self._folder / "log").open("ab"),
+        )
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                with self.admin() as connection:
+                    connection.exec_driver_sql("SELECT 1")
+                return
+            except sa.exc.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError((self._folder / "log").read_text(errors="replace")[-3000:]) from None
+                time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Stop it; whoever is connected is cut off."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(_PATIENCE)
+
+    def restart(self) -> None:
+        """As its administrator would for an update."""
+        self.stop()
+        self.start()
+
+    @contextmanager
+    def admin(self, database: str = "") -> Iterator[sa.Connection]:
+        """As the server's root."""
+        address = URL.create("mysql+pymysql", "root", database=database, query={"unix_socket": f"{self._folder}/socket"})
+        engine = sa.create_engine(address, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            yield connection
+
+    def database(self, driver: str) -> URL:
+        """A new database, and a user who may read it, by this driver."""
+        name = f"db{next(self._numbers)}"
+        with self.admin() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+            connection.exec_driver_sql(f"CREATE USER {name}@'127.0.0.1' IDENTIFIED BY %s", (_PASSWORD,))
+            connection.exec_driver_sql(f"GRANT SELECT ON {name}.* TO {name}@'127.0.0.1'")
+        return URL.create(f"mysql+{driver}", name, _PASSWORD, "127.0.0.1", self._port, name)
+
+    def drop(self, address: URL) -> None:
+        """Drop a database and its user."""
+        with self.admin() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {address.database}")
+            connection.exec_driver_sql(f"DROP USER {address.username}@'127.0.0.1'")
+
+
+@contextmanager
+def running() -> Iterator[MariaDb]:
+    """A server that is gone afterwards, with all that it held."""
+    with TemporaryDirectory(prefix="tablero-maria-", ignore_cleanup_errors=True) as folder:
+        server = MariaDb(Path(folder))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

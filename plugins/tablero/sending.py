@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import uuid4
 
 from sqlalchemy.engine import Engine
@@ -16,6 +16,7 @@ from tablero.contract import encode
 from tablero.errors import DashboardError, DashboardUnavailable, OutsideHours, WindowBusy
 from tablero.hours import SendHours
 from tablero.outbox import queue
+from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.queue import Claim
 from tablero.refusal import (
     REFUSES_EVERYTHING_AFTER,
@@ -26,6 +27,7 @@ from tablero.refusal import (
     refuses_everything,
 )
 from tablero.settings import Settings
+from tablero.supply import Supply
 from tablero.throttle import Throttle
 from tablero.windows import Window
 
@@ -36,6 +38,10 @@ GIVE_UP_AFTER = 5
 
 #: What a lease lasts beyond the longest call, in seconds.
 _LEASE_MARGIN = 60
+
+
+#: Stages windows in steps, each of which gives its batches. It is told how to ask for the lease that they are to have.
+Staging = Callable[[Callable[[], Lease | None]], Iterator[Sequence[Fresh]]]
 
 
 class Poster(Protocol):
@@ -73,6 +79,7 @@ def send(
     run_id: str,
     clock: Callable[[], datetime],
     observe: Callable[[int, Answer], None] = lambda rows, answer: None,
+    staging: Staging | None = None,
 ) -> Delivery:
     """Post every pending batch of ``windows`` once, refused ones in ever smaller parts, and record every outcome.
 
@@ -81,12 +88,13 @@ def send(
 
     :param engine: of the outbox.
     :param observe: told of every attempt that is on record: the rows of its batch, and how it ended.
+    :param staging: carried out meanwhile, and to its end even where nothing can be posted; what it raises is raised.
     :raises DashboardError: the dashboard or X-Road says no to everything; says what to do.
     :raises DashboardUnavailable: some batches stay pending; those delivered stay delivered.
     :raises WindowBusy: another worker holds what is left.
     :raises OutsideHours: ``send_hours`` closed before all was sent.
     """
-    work = _Work(engine, poster, settings, windows, run_id, clock, observe)
+    work = _Work(engine, poster, settings, windows, run_id, clock, observe, staging)
     try:
         work.run()
     finally:
@@ -107,6 +115,7 @@ class _Work:
         run_id: str,
         clock: Callable[[], datetime],
         observe: Callable[[int, Answer], None],
+        staging: Staging | None,
     ) -> None:
         self._engine = engine
         self._poster = poster
@@ -121,6 +130,9 @@ class _Work:
         self._throttle = Throttle(settings.concurrency)
         self._lease = timedelta(seconds=settings.connect_timeout + settings.read_timeout + _LEASE_MARGIN)
         self._renewed = clock()
+        self._supply = Supply(staging(self._lease_of_fresh) if staging else None, enough=settings.concurrency)
+        self._look_into_outbox = True
+        self._posting = True
         self._accepted = False
         self._refused = False
         self._largest_first = False
@@ -134,17 +146,25 @@ class _Work:
         self.delivery = Delivery()
 
     def run(self) -> None:
-        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="tablero-post") as pool:
-            self._pass(pool)
-            while self._suspects and self._permanent is None and self._came_to_the_end:
-                # Nothing is left to post: the dashboard's word on single rows stands, unless it never accepted anything.
-                if not self._accepted and not queue.ever_delivered(self._engine):
-                    self._permanent = self._refuses_everything()
-                    break
-                self._set_aside()
-                self._pass(pool)  # later changes of the same requests waited for these rows
+        try:
+            with self._supply, ThreadPoolExecutor(self._concurrency, thread_name_prefix="tablero-post") as pool:
+                self._post_all(pool)
+                self._posting = False
+                self._supply.finish()
+        finally:
+            queue.hand_back(self._engine, self._supply.take(len(self._supply)), self._worker)
         if self._suspects:
             queue.release(self._engine, [claim for claim, _ in self._suspects])
+
+    def _post_all(self, pool: ThreadPoolExecutor) -> None:
+        self._pass(pool)
+        while self._suspects and self._permanent is None and self._came_to_the_end:
+            # Nothing is left to post: the dashboard's word on single rows stands, unless it never accepted anything.
+            if not self._accepted and not queue.ever_delivered(self._engine):
+                self._permanent = self._refuses_everything()
+                break
+            self._set_aside()
+            self._pass(pool)  # later changes of the same requests waited for these rows
 
     @property
     def _came_to_the_end(self) -> bool:
@@ -156,32 +176,45 @@ class _Work:
             self._fly(pool, flying)
         except BaseException:
             # Told to stop: calls that are under way end, and what they brought is recorded, or it would be repeated.
+            self._posting = False
             wait(flying)
             queue.record(self._engine, [(claim, future.result()) for future, claim in flying.items()], self._clock())
             raise
 
     def _fly(self, pool: ThreadPoolExecutor, flying: dict[Future[Answer], Claim]) -> None:
         while True:
+            self._supply.replenish()
             for claim in self._take(self._throttle.limit - len(flying)):
                 flying[pool.submit(self._post, claim)] = claim
-            if not flying:
+            under_way: set[Future[Any]] = {*flying, *self._supply.under_way}
+            if not under_way:
                 return
-            done, _ = wait(flying, timeout=self._lease.total_seconds() / 3, return_when=FIRST_COMPLETED)
-            answers = [(flying[future], future.result()) for future in done]
-            if answers:
-                queue.record(self._engine, answers, self._clock())
-            for future in done:
-                del flying[future]
+            wait(under_way, timeout=self._lease.total_seconds() / 3, return_when=FIRST_COMPLETED)
+            self._land(flying)
             self._renew(flying.values())
-            for claim, answer in answers:
-                self._throttle.heed(answer, len(flying))
-                self._heed(claim, answer)
+            self._supply.collect()
+
+    def _land(self, flying: dict[Future[Answer], Claim]) -> None:
+        """Record the calls that have ended, then draw the consequences."""
+        done = [future for future in flying if future.done()]
+        answers = [(flying[future], future.result()) for future in done]
+        queue.record(self._engine, answers, self._clock())
+        for future in done:
+            del flying[future]
+        for claim, answer in answers:
+            self._throttle.heed(answer, len(flying))
+            self._heed(claim, answer)
 
     def _renew(self, claims: Collection[Claim]) -> None:
         now = self._clock()
-        if claims and now >= self._renewed + self._lease / 3:
-            queue.renew(self._engine, claims, until=now + self._lease)
+        if now >= self._renewed + self._lease / 3:
+            held = [*(claim.batch_id for claim in claims), *self._supply]
+            queue.renew(self._engine, held, Lease(self._worker, now + self._lease))
             self._renewed = now
+
+    def _lease_of_fresh(self) -> Lease | None:
+        """The lease of what is staged now: none once nothing more is posted, or nobody else could."""
+        return Lease(self._worker, self._clock() + self._lease) if self._posting else None
 
     def conclude(self) -> None:
         """Raise what is left to say."""
@@ -223,16 +256,22 @@ class _Work:
         if self._hours is not None and not self._hours.open_at(now):
             self._closed = True
             return []
-        return queue.claim(
-            self._engine,
-            self._windows,
-            worker=self._worker,
-            run_id=self._run_id,
-            limit=free,
-            now=now,
-            lease=self._lease,
-            largest_first=self._next_size(),
-        )
+        claims: list[Claim] = []
+        if self._look_into_outbox or self._supply.is_spent:
+            claims = queue.claim(
+                self._engine,
+                self._windows,
+                worker=self._worker,
+                run_id=self._run_id,
+                limit=free,
+                now=now,
+                lease=self._lease,
+                largest_first=self._next_size(),
+            )
+            self._look_into_outbox = len(claims) == free
+        fresh = self._supply.take(free - len(claims))
+        lease = Lease(self._worker, now + self._lease)
+        return claims + queue.begin(self._engine, fresh, run_id=self._run_id, now=now, lease=lease)
 
     def _next_size(self) -> bool:
         """While it is open whether everything is refused, try a single row and a large part in turn."""
@@ -279,6 +318,7 @@ class _Work:
             self._permanent = self._refuses_everything()
 
     def _split(self, claim: Claim, answer: Answer) -> None:
+        self._look_into_outbox = True
         changes = claim.changes
         names = self._accepted or believable(answer, self._refused_by_name)
         if edges := cut_out_named(changes, answer) if names else []:

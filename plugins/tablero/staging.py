@@ -12,6 +12,7 @@ from itertools import islice
 from sqlalchemy.engine import Engine
 from tablero.contract import Excluded, StatusChange, encode, validator
 from tablero.outbox import intake
+from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.intake import SetAside
 from tablero.packing import Packed, pack, sort_key, without
 from tablero.settings import Settings
@@ -69,18 +70,41 @@ def stage(engine: Engine, source: Source, settings: Settings, window: Window, *,
     :raises SourceUnavailable, OutboxUnavailable: try again.
     :raises SetupError: the source or the outbox is not as it should be.
     """
-    extraction = intake.begin(engine, window, run_id=run_id, zone=settings.timezone, now=clock())
     tally = Tally(window)
+    for _ in stage_in_steps(engine, source, settings, tally, run_id=run_id, clock=clock):
+        pass
+    return tally
+
+
+def stage_in_steps(
+    engine: Engine,
+    source: Source,
+    settings: Settings,
+    tally: Tally,
+    *,
+    run_id: str,
+    clock: Clock,
+    lease: Callable[[], Lease | None] = lambda: None,
+) -> Iterator[list[Fresh]]:
+    """The same as :func:`stage`, a step at a time: what a step gives is durable, and may be posted while the next is made.
+
+    :param tally: of the window; whole at the end.
+    :param lease: asked at each step for the lease under which its batches are given; without one, none are.
+    """
+    window = tally.window
+    extraction = intake.begin(engine, window, run_id=run_id, zone=settings.timezone, now=clock())
     aside = _Aside(extraction)
-    fresh = without(
+    unknown = without(
         _distinct(_classified(source, settings, window, clock(), tally, aside.add), settings, tally),
         extraction.known(by_service=settings.group_by_service),
         sort_key(settings.group_by_service),
     )
-    packs = pack(fresh, settings.batch_size, by_service=settings.group_by_service)
+    packs = pack(unknown, settings.batch_size, by_service=settings.group_by_service)
     for step in _steps(packs):
-        tally.new += extraction.stage(step)
+        new, fresh = extraction.stage(step, lease())
+        tally.new += new
         tally.batches += len(step)
+        yield fresh
     aside.flush()
     extraction.finish(
         read=tally.read,
@@ -92,7 +116,6 @@ def stage(engine: Engine, source: Source, settings: Settings, window: Window, *,
         now=clock(),
     )
     log.info("%s", tally)
-    return tally
 
 
 def rehearse(source: Source, settings: Settings, window: Window, *, clock: Clock) -> Tally:

@@ -11,7 +11,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Engine
-from tablero import configuration, signals
+from tablero import configuration, loading, signals
 from tablero.configuration import clock
 from tablero.errors import ParameterError, PermanentError, TransientError
 from tablero.outbox import ledger, queue, target
@@ -128,13 +128,31 @@ def post(windows: Sequence[Json], params: Json, run_id: str) -> Json:
         if params["resend"]:
             _resend(engine, chosen, run_id, settings.timezone)
         delivery = _send(engine, dashboard, settings, chosen, run_id)
-    return {"delivered": delivery.rows, "refused": delivery.refused}
+    return _sent(delivery)
 
 
 def load(window: Json, params: Json, run_id: str) -> Json:
-    """Stage and send one month."""
-    (tally,) = extract([window], params, run_id)
-    return tally | post([window], params, run_id)
+    """Stage one month, and send what is staged meanwhile; in a dry run, only rehearse."""
+    if params["dry_run"]:
+        (tally,) = extract([window], params, run_id)
+        return tally | {"delivered": 0}
+    settings = configuration.read_settings()
+    chosen = [Window.from_json(window)]
+    with configuration.source(settings) as source, configuration.outbox() as engine:
+        dashboard = _dashboard(engine, settings)
+        if params["resend"]:
+            _resend(engine, chosen, run_id, settings.timezone)
+        tallies, delivery = loading.load(
+            engine,
+            source,
+            dashboard,
+            settings,
+            chosen,
+            run_id=run_id,
+            clock=clock,
+            observe=signals.attempted,
+        )
+    return _tally(tallies[0]) | _sent(delivery)
 
 
 def prove(windows: Sequence[Json] | None, tallies: Iterable[Any] | None, params: Json, run_id: str, events: Any) -> None:
@@ -186,6 +204,10 @@ def _resend(engine: Engine, windows: Sequence[Window], run_id: str, zone: tzinfo
     for window in windows:
         rows = queue.resend(engine, window, run_id=run_id, zone=zone)
         log.info("%s: %d delivered rows are to be posted again", window.label, rows)
+
+
+def _sent(delivery: Delivery) -> Json:
+    return {"delivered": delivery.rows, "refused": delivery.refused}
 
 
 def _tally(tally: Tally) -> Json:

@@ -80,7 +80,7 @@ def stage(
     """Stage rows as a reading of ``window`` that found these and no others; returns how many were new."""
     rows = sorted(rows, key=sort_key(by_service))
     extraction = begin(engine, window, run_id)
-    new = extraction.stage(list(pack(rows, size, by_service=by_service))) if rows else 0
+    new = extraction.stage(list(pack(rows, size, by_service=by_service))).new if rows else 0
     finish(extraction, valid=len(rows), new=new)
     return new
 

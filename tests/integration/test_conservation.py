@@ -17,6 +17,7 @@ from sqlalchemy.engine import Engine
 from tablero.contract import StatusChange
 from tablero.database import connect
 from tablero.outbox import ledger, queue
+from tablero.outbox.batches import Lease
 from tablero.outbox.queue import Claim
 from tablero.packing import pack, sort_key, without
 
@@ -105,7 +106,7 @@ class Walk:
         dies = self._random.random() < 0.3
         if dies:
             packs = packs[:1]
-        new = extraction.stage(packs) if packs else 0
+        new = extraction.stage(packs).new if packs else 0
         for packed in packs:
             self._allowed.update(packed.changes)
         if not dies:
@@ -162,7 +163,7 @@ class Walk:
     def _wait(self) -> None:
         """Time passes; some leases end, and some workers that are alive prolong theirs."""
         if self._claims and self._random.random() < 0.3:
-            queue.renew(self._engine, self._claims[-1:], until=self._now + LEASE)
+            queue.renew(self._engine, [self._claims[-1].batch_id], Lease(self._claims[-1].worker, self._now + LEASE))
         self._now += LEASE * self._random.choice([0.1, 0.6, 1.1])
 
     def _send_again(self) -> None:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.engine import Engine
 from tablero.attempt import Answer, Outcome
 from tablero.outbox import queue
+from tablero.outbox.batches import Lease
 from tablero.outbox.queue import Claim
 from tablero.windows import Window
 
@@ -93,7 +94,7 @@ def test_a_renewed_lease_lasts(outbox: Engine) -> None:
     """A worker that is alive keeps what it posts."""
     stage(outbox, changes(1))
     taken = claim(outbox, "one")
-    queue.renew(outbox, taken, until=NOW + 2 * LEASE)
+    queue.renew(outbox, [taken[0].batch_id], Lease(taken[0].worker, NOW + 2 * LEASE))
     assert claim(outbox, "two", at=LEASE) == []
     assert len(claim(outbox, "two", at=2 * LEASE)) == 1
 
@@ -103,7 +104,7 @@ def test_a_lost_lease_is_not_renewed(outbox: Engine) -> None:
     stage(outbox, changes(1))
     taken = claim(outbox, "slow")
     claim(outbox, "two", at=LEASE)
-    queue.renew(outbox, taken, until=NOW + 10 * LEASE)
+    queue.renew(outbox, [taken[0].batch_id], Lease(taken[0].worker, NOW + 10 * LEASE))
     assert len(claim(outbox, "three", at=2 * LEASE)) == 1
 
 

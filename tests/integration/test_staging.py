@@ -156,8 +156,8 @@ def _packed(rows: list[Any]) -> Any:
 def test_staged_by_another_worker_meanwhile(outbox: Engine) -> None:
     """Both read the same rows before either staged them: each row is there once, and both know how many were theirs."""
     one, two = begin(outbox), begin(outbox)
-    assert one.stage([_packed(changes(10))]) == 10
-    assert two.stage([_packed(changes(5)), _packed(changes(10, first=5))]) == 5
+    assert one.stage([_packed(changes(10))]).new == 10
+    assert two.stage([_packed(changes(5)), _packed(changes(10, first=5))]).new == 5
     check_books(outbox)
     assert staged(outbox) == set(changes(15))
     assert [row.state for row in all_batches(outbox)] == ["pending", "split", "pending"]

@@ -35,7 +35,7 @@ def stage_rows(address: str, barrier: Any, window: dict[str, str], numbers: list
     new = 0
     packs = list(pack(rows, size, by_service=False))
     for start in range(0, len(packs), 10):
-        new += extraction.stage(packs[start : start + 10])
+        new += extraction.stage(packs[start : start + 10]).new
     extraction.finish(read=len(rows), new=new, known=len(rows) - new, duplicates=0, excluded=0, rejected={}, now=NOW)
     engine.dispose()
     results.put(new)

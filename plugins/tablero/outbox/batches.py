@@ -27,14 +27,42 @@ class Origin(NamedTuple):
     resend_run_id: str | None = None
 
 
-def make(connection: Connection, origin: Origin, contents: Sequence[Sequence[StatusChange]], zone: tzinfo) -> list[int]:
+class Lease(NamedTuple):
+    """Until when a worker alone may post a batch.
+
+    :ivar worker: names one try of one task.
+    """
+
+    worker: str
+    until: datetime
+
+
+class Fresh(NamedTuple):
+    """A batch as it was made durable, leased to the worker that made it.
+
+    :ivar changes: in the order in which they are posted.
+    """
+
+    batch_id: int
+    changes: Sequence[StatusChange]
+
+
+def make(
+    connection: Connection,
+    origin: Origin,
+    contents: Sequence[Sequence[StatusChange]],
+    zone: tzinfo,
+    lease: Lease | None = None,
+) -> list[int]:
     """Insert a batch for each of ``contents``; returns their ids in order.
 
     :param zone: the institution's, whose civil days the rows are counted by.
+    :param lease: held by the worker that is going to post them.
     """
+    held = {"claimed_by": lease.worker, "claimed_until": lease.until} if lease else {}
     instants = [[change.last_modified_date for change in changes] for changes in contents]
     values = [
-        {**origin._asdict(), "rows": len(moments), "first_change": min(moments), "last_change": max(moments)}
+        {**origin._asdict(), **held, "rows": len(moments), "first_change": min(moments), "last_change": max(moments)}
         for moments in instants
     ]
     ids = list(connection.scalars(sa.insert(batch).returning(batch.c.id, sort_by_parameter_order=True), values))

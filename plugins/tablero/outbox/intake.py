@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection, Engine
 from tablero.contract import Rejected, StatusChange
 from tablero.database import reading, to_microseconds, writing
 from tablero.outbox import batches
+from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.rows import changes_of
 from tablero.outbox.schema import batch, extraction, rejection, status_change
 from tablero.packing import Packed
@@ -56,6 +57,17 @@ class SetAside(NamedTuple):
         return cls(digest, rejected.reason.value, cut, changed_at)
 
 
+class Step(NamedTuple):
+    """What one transaction made durable.
+
+    :ivar new: status changes; fewer than were given if another worker staged some at the same time.
+    :ivar fresh: batches that are leased to whoever asked for it.
+    """
+
+    new: int
+    fresh: list[Fresh]
+
+
 class Extraction:
     """One reading of a window, under way. Made by :func:`begin`."""
 
@@ -88,26 +100,35 @@ class Extraction:
             rows = connection.execution_options(stream_results=True, yield_per=_FETCH).execute(query)
             yield from map(StatusChange._make, rows)
 
-    def stage(self, packs: Sequence[Packed]) -> int:
+    def stage(self, packs: Sequence[Packed], lease: Lease | None = None) -> Step:
         """Make batches durable, in one transaction.
 
-        :returns: how many status changes were new; fewer than given if another worker staged some at the same time.
+        :param lease: taken for those that may be posted at once.
         """
         with writing(self._engine) as connection:
-            return self._stage_batches(connection, packs)
+            return self._stage_batches(connection, packs, lease)
 
-    def _stage_batches(self, connection: Connection, packs: Sequence[Packed]) -> int:
-        ids = batches.make(connection, batches.Origin(self._id), [pack.changes for pack in packs], self._zone)
+    def _stage_batches(self, connection: Connection, packs: Sequence[Packed], lease: Lease | None) -> Step:
+        ids = batches.make(connection, batches.Origin(self._id), [pack.changes for pack in packs], self._zone, lease)
+        waiting = set()
         for before, identity, pack in zip([self._last_batch, *ids], ids, packs, strict=False):
             if pack.continues:
                 connection.execute(sa.update(batch).where(batch.c.id == identity).values(after_id=before))
+                waiting.add(identity)
         self._last_batch = ids[-1]
 
         rows = [(*change, identity) for identity, pack in zip(ids, packs, strict=True) for change in pack.changes]
         added = _insert(connection, rows)
         if added < len(rows):
             batches.count_again(connection, changes_of(connection, ids), self._zone)
-        return added
+            waiting.update(ids)
+        if lease is None:
+            return Step(added, [])
+        if waiting:
+            unleased = sa.update(batch).where(batch.c.id.in_(sorted(waiting)))
+            connection.execute(unleased.values(claimed_by=None, claimed_until=None))
+        fresh = zip(ids, packs, strict=True)
+        return Step(added, [Fresh(identity, pack.changes) for identity, pack in fresh if identity not in waiting])
 
     def set_aside(self, rejections: Collection[SetAside]) -> None:
         """Keep rejected rows; one that is kept already is seen again."""

@@ -18,7 +18,7 @@ from tablero.attempt import Answer, Outcome, clean
 from tablero.contract import StatusChange
 from tablero.database import reading, writing
 from tablero.outbox import batches
-from tablero.outbox.batches import Origin
+from tablero.outbox.batches import Fresh, Lease, Origin
 from tablero.outbox.rows import changes_of
 from tablero.outbox.schema import attempt, batch, batch_day, status_change
 from tablero.windows import Window
@@ -38,7 +38,7 @@ class Claim(NamedTuple):
     attempt_id: int
     message_id: str
     worker: str
-    changes: list[StatusChange]
+    changes: Sequence[StatusChange]
 
 
 class Backlog(NamedTuple):
@@ -100,20 +100,58 @@ def claim(
             .values(outcome=Outcome.UNKNOWN.value, error="The worker ended without recording an answer.")
         )
         connection.execute(sa.update(batch).where(batch.c.id.in_(ids)).values(claimed_by=worker, claimed_until=now + lease))
-        values = [{"batch_id": identity, "run_id": run_id, "message_id": str(uuid4()), "started_at": now} for identity in ids]
-        attempts = connection.scalars(sa.insert(attempt).returning(attempt.c.id, sort_by_parameter_order=True), values)
+        attempts = _begin_attempts(connection, ids, run_id, now)
         changes = changes_of(connection, ids)
         return [
-            Claim(value["batch_id"], attempt_id, value["message_id"], worker, changes[value["batch_id"]])
-            for value, attempt_id in zip(values, attempts, strict=True)
+            Claim(identity, attempt_id, message_id, worker, changes[identity])
+            for identity, (attempt_id, message_id) in zip(ids, attempts, strict=True)
         ]
 
 
-def renew(engine: Engine, claims: Collection[Claim], *, until: datetime) -> None:
-    """Prolong the lease of batches that are still being posted."""
+def begin(engine: Engine, fresh: Sequence[Fresh], *, run_id: str, now: datetime, lease: Lease) -> list[Claim]:
+    """Put on record that batches are going to be posted which this worker has just staged.
+
+    :param lease: from now on; a batch which another worker took because the lease it was staged under had ended is left to it.
+    """
+    if not fresh:
+        return []
+    changes = dict(fresh)
     with writing(engine) as connection:
-        for claimed in claims:
-            connection.execute(sa.update(batch).where(_held(claimed)).values(claimed_until=until))
+        held = connection.scalars(
+            sa.update(batch).where(_leased(changes, lease.worker)).values(claimed_until=lease.until).returning(batch.c.id)
+        )
+        ids = sorted(held)
+        attempts = _begin_attempts(connection, ids, run_id, now) if ids else []
+    return [
+        Claim(batch_id, attempt_id, message_id, lease.worker, changes[batch_id])
+        for batch_id, (attempt_id, message_id) in zip(ids, attempts, strict=True)
+    ]
+
+
+def _begin_attempts(connection: Connection, ids: Sequence[int], run_id: str, now: datetime) -> list[tuple[int, str]]:
+    """Ids of the attempts' records, and their message ids."""
+    values = [{"batch_id": identity, "run_id": run_id, "message_id": str(uuid4()), "started_at": now} for identity in ids]
+    attempts = connection.scalars(sa.insert(attempt).returning(attempt.c.id, sort_by_parameter_order=True), values)
+    return [(attempt_id, str(value["message_id"])) for attempt_id, value in zip(attempts, values, strict=True)]
+
+
+def renew(engine: Engine, ids: Collection[int], lease: Lease) -> None:
+    """Prolong the lease of batches that are still to be posted, or being posted."""
+    with writing(engine) as connection:
+        connection.execute(sa.update(batch).where(_leased(ids, lease.worker)).values(claimed_until=lease.until))
+
+
+def hand_back(engine: Engine, fresh: Collection[Fresh], worker: str) -> None:
+    """Leave to others what this worker has staged and not posted; as if it had never been claimed."""
+    if not fresh:
+        return
+    mine = _leased([batch_id for batch_id, _ in fresh], worker)
+    with writing(engine) as connection:
+        connection.execute(sa.update(batch).where(mine).values(claimed_by=None, claimed_until=None))
+
+
+def _leased(ids: Collection[int], worker: str) -> sa.ColumnElement[bool]:
+    return sa.and_(batch.c.id.in_(ids), batch.c.state == "pending", batch.c.claimed_by == worker)
 
 
 def record(engine: Engine, answers: Sequence[tuple[Claim, Answer]], now: datetime) -> None:

@@ -1,0 +1,45 @@
+"""Use case: load windows. What is staged is posted at once, while the rest is still being read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from sqlalchemy.engine import Engine
+from tablero.attempt import Answer
+from tablero.outbox.batches import Fresh, Lease
+from tablero.sending import Delivery, Poster, send
+from tablero.settings import Settings
+from tablero.source import Source
+from tablero.staging import Clock, Tally, stage_in_steps
+from tablero.windows import Window
+
+
+def load(
+    engine: Engine,
+    source: Source,
+    poster: Poster,
+    settings: Settings,
+    windows: Sequence[Window],
+    *,
+    run_id: str,
+    clock: Clock,
+    observe: Callable[[int, Answer], None] = lambda rows, answer: None,
+) -> tuple[list[Tally], Delivery]:
+    """Stage ``windows`` one after another, and post what is pending in any of them meanwhile.
+
+    All of them are staged even where the dashboard takes nothing, so that a retry has only to post.
+
+    :param engine: of the outbox.
+    :param observe: told of every attempt that is on record: the rows of its batch, and how it ended.
+    :returns: what each window held, and what was sent.
+    :raises SourceUnavailable, SetupError, OutboxUnavailable: as :func:`tablero.staging.stage` does.
+    :raises DashboardError, DashboardUnavailable, WindowBusy, OutsideHours: as :func:`tablero.sending.send` does.
+    """
+    tallies = [Tally(window) for window in windows]
+
+    def staging(lease: Callable[[], Lease | None]) -> Iterator[Sequence[Fresh]]:
+        for tally in tallies:
+            yield from stage_in_steps(engine, source, settings, tally, run_id=run_id, clock=clock, lease=lease)
+
+    delivery = send(engine, poster, settings, windows, run_id=run_id, clock=clock, observe=observe, staging=staging)
+    return tallies, delivery

@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
+from tablero import loading
 from tablero.dashboard import Dashboard
 from tablero.errors import DashboardError, DashboardUnavailable
 from tablero.outbox.ledger import Account
 from tablero.planning import plan_history
 from tablero.reconciling import reconcile, require_settled
-from tablero.sending import send
 from tablero.settings import Settings
-from tablero.staging import stage
 from tablero.windows import Window
 
 from sandbox.institution import Summary, add_changes, create
@@ -43,9 +42,11 @@ class Load:
         self._dashboard = dashboard
 
     def month(self, window: Window) -> int:
-        """Stage and send; returns the rows delivered."""
-        stage(self._engine, self._source, SETTINGS, window, run_id="run", clock=lambda: NOW)
-        return send(self._engine, self._dashboard, SETTINGS, [window], run_id="run", clock=lambda: NOW).rows
+        """Load it; returns the rows delivered."""
+        _, delivery = loading.load(
+            self._engine, self._source, self._dashboard, SETTINGS, [window], run_id="run", clock=lambda: NOW
+        )
+        return delivery.rows
 
     def run(self) -> int:
         """All months."""

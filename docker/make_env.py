@@ -1,16 +1,21 @@
-"""Make ``.env`` with fresh secrets for docker-compose.yaml: ``python3 docker/make_env.py``. Never overwrites one."""
+"""Make the two files that docker-compose.yaml asks for: ``python3 docker/make_env.py [--demo]``. Never overwrites one.
 
+``.env`` holds fresh secrets of this deployment; ``tablero.env`` the institution's connections and settings, to be filled in,
+or with ``--demo`` those of the demo.
+"""
+
+import argparse
 import base64
 import os
 import secrets
 import sys
 from pathlib import Path
 
-ENV = Path(__file__).resolve().parent.parent / ".env"
+HERE = Path(__file__).resolve().parent
 
-TEXT = """\
-# Secretos de este despliegue; no los publique. / Secrets of this deployment; do not publish them.
-AIRFLOW_UID={uid}
+SECRETS = """\
+# Secretos de este despliegue; no los publique, y guarde una copia: sin FERNET_KEY no se leen las conexiones guardadas.
+# Secrets of this deployment; do not publish them, and keep a copy: without FERNET_KEY stored connections cannot be read.
 POSTGRES_PASSWORD={postgres}
 AIRFLOW_DB_PASSWORD={airflow}
 OUTBOX_DB_PASSWORD={outbox}
@@ -18,27 +23,35 @@ REDIS_PASSWORD={redis}
 FERNET_KEY={fernet}
 JWT_SECRET={jwt}
 API_SECRET_KEY={api}
+# Usuario admin de Airflow. / Airflow's user admin.
 ADMIN_PASSWORD={admin}
-
-# Su subsistema X-Road y sus dos conexiones. / Your X-Road subsystem and your two connections.
-TABLERO_XROAD_CLIENT=DO/GOB/INST/SOLICITUDES
-TABLERO_SOURCE=
-TABLERO_API=
 """
 
 
 def main() -> int:
-    """Write the file, readable by its owner only."""
+    """Write the files, readable by their owner only; exit status 1 if one of them was there already."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--demo", action="store_true", help="connections of docker compose --profile demo")
+    demo = parser.parse_args().demo
     words = {name: secrets.token_hex(24) for name in ("postgres", "airflow", "outbox", "redis", "jwt", "api")}
     fernet = base64.urlsafe_b64encode(os.urandom(32)).decode()
+    made = [
+        _write(".env", SECRETS.format(fernet=fernet, admin=secrets.token_urlsafe(12), **words)),
+        _write("tablero.env", (HERE / ("demo.env" if demo else "tablero.env")).read_text(encoding="utf-8")),
+    ]
+    return 0 if all(made) else 1
+
+
+def _write(name: str, text: str) -> bool:
+    path = HERE.parent / name
     try:
-        with os.fdopen(os.open(ENV, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(TEXT.format(uid=os.getuid() or 50000, fernet=fernet, admin=secrets.token_urlsafe(12), **words))
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
     except FileExistsError:
-        sys.stderr.write(f"{ENV} ya existe; no se cambia / exists already; it is left as it is\n")
-        return 1
-    sys.stdout.write(f"{ENV}\n")
-    return 0
+        sys.stderr.write(f"{path} ya existe; no se cambia / exists already; it is left as it is\n")
+        return False
+    sys.stdout.write(f"{path}\n")
+    return True
 
 
 if __name__ == "__main__":

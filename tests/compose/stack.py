@@ -1,0 +1,212 @@
+"""The demo of docker-compose.yaml under a project name, a port and secrets of its own, from nothing and back to nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import orjson
+
+log = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: All that docker-compose.yaml needs of the repository. A copy, so that no secrets are made in the repository itself.
+_PARTS = ("docker-compose.yaml", ".dockerignore", "requirements.txt", "dags", "plugins", "sandbox", "docker")
+
+#: Services that keep running; the others end by themselves.
+LASTING = (
+    "postgres",
+    "redis",
+    "airflow-apiserver",
+    "airflow-scheduler",
+    "airflow-dag-processor",
+    "airflow-triggerer",
+    "airflow-worker",
+    "institution",
+    "sandbox",
+)
+
+#: Seconds: a machine that others use too may be ten times as slow as an idle one.
+PATIENCE = 1800.0
+
+T = TypeVar("T")
+
+
+class Stack:
+    """One running demo.
+
+    :ivar folder: its copy of the repository.
+    :ivar timings: seconds that each step took, by its name.
+    """
+
+    def __init__(self, folder: Path, *, rows: int, workers: int, settings: Mapping[str, str]) -> None:
+        self.folder = folder
+        self._workers = workers
+        self._project = f"tablero-{uuid4().hex[:8]}"
+        self._environment = os.environ | {
+            "COMPOSE_PROJECT_NAME": self._project,
+            "AIRFLOW_PORT": str(_free_port()),
+            "DEMO_ROWS": str(rows),
+        }
+        self.timings: dict[str, float] = {}
+        for part in _PARTS:
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
+            copy(ROOT / part, folder / part)
+        subprocess.run([sys.executable, "docker/make_env.py", "--demo"], cwd=folder, check=True)
+        with (folder / "tablero.env").open("a") as file:
+            file.writelines(f"{name}={value}\n" for name, value in settings.items())
+
+    @property
+    def url(self) -> str:
+        """Airflow's address."""
+        return f"http://127.0.0.1:{self._environment['AIRFLOW_PORT']}"
+
+    @property
+    def admin_password(self) -> str:
+        """Password of Airflow's user ``admin``."""
+        lines = (self.folder / ".env").read_text().splitlines()
+        return next(line.partition("=")[2] for line in lines if line.startswith("ADMIN_PASSWORD="))
+
+    def up(self) -> None:
+        """Build, start, and wait until all that lasts is healthy."""
+        with self.timed("build"):
+            self.compose("--profile", "demo", "build")
+        with self.timed("up"):
+            self.compose("--profile", "demo", "up", "-d", "--scale", f"airflow-worker={self._workers}")
+        with self.timed("healthy"):
+            wait_for("all services are healthy", lambda: set(self.health().values()) == {"healthy"})
+
+    def down(self) -> None:
+        """Remove containers, networks and volumes."""
+        with self.timed("down"):
+            self.compose("--profile", "demo", "down", "--volumes", "--timeout", "10")
+
+    def left_over(self) -> list[str]:
+        """Containers, volumes and networks of the project."""
+        label = f"label=com.docker.compose.project={self._project}"
+        found = []
+        for listing in (["ps", "-aq"], ["volume", "ls", "-q"], ["network", "ls", "-q"]):
+            found += run(["docker", *listing, "--filter", label]).split()
+        return found
+
+    def compose(self, *arguments: str) -> str:
+        """Run a compose command; returns what it printed."""
+        return run([*compose_command(), *arguments], cwd=self.folder, env=self._environment)
+
+    def containers(self, service: str) -> list[str]:
+        """The ids, in short, of a service's containers."""
+        return [each[:12] for each in self.compose("--profile", "demo", "ps", "-q", service).split()]
+
+    def health(self) -> dict[str, str]:
+        """Health of each container of a service that lasts, by ``service/id``."""
+        found = {}
+        for service in LASTING:
+            for container in self.containers(service):
+                state = orjson.loads(run(["docker", "inspect", "--format", "{{json .State}}", container]))
+                found[f"{service}/{container}"] = state.get("Health", {}).get("Status", "none")
+        return found
+
+    def kill(self, container: str) -> None:
+        """End all its processes with signal 9."""
+        run(["docker", "kill", "--signal", "KILL", container])
+
+    def sql(self, database: str, query: str, *, service: str = "postgres") -> list[Any]:
+        """Ask a database from outside; returns a list of dictionaries."""
+        wrapped = f"select coalesce(json_agg(q), '[]') from ({query}) q"
+        arguments = ["psql", "--username", "postgres", "--dbname", database, "--no-align", "--tuples-only", "--command"]
+        return list(orjson.loads(self.compose("exec", "-T", service, *arguments, wrapped)))
+
+    def sandbox(self, path: str) -> Any:
+        """What the stand-in dashboard tells of what it received."""
+        return orjson.loads(self.compose("exec", "-T", "sandbox", "curl", "-s", "-f", f"http://localhost:8000/_sandbox{path}"))
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Take the time of a step."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.timings[step] = round(time.monotonic() - start, 1)
+
+
+@contextmanager
+def running(folder: Path, *, rows: int, workers: int = 2, **settings: str) -> Iterator[Stack]:
+    """A stack that is healthy when entered, and gone when left, whatever happened in between.
+
+    :param rows: of the sample institution.
+    :param settings: further lines of ``tablero.env``.
+    """
+    stack = Stack(folder, rows=rows, workers=workers, settings=settings)
+    try:
+        stack.up()
+        yield stack
+    except BaseException:
+        _tell(stack)
+        raise
+    finally:
+        stack.down()
+        log.info("%d rows; seconds: %s", rows, stack.timings)
+
+
+def _tell(stack: Stack) -> None:
+    try:
+        log.error("%s", stack.compose("--profile", "demo", "ps"))
+        log.error("%s", stack.compose("logs", "--tail", "60"))
+    except RuntimeError as error:
+        log.error("%s", error)
+
+
+def wait_for(what: str, found: Callable[[], T | None], patience: float = PATIENCE, *, every: float = 2.0) -> T:
+    """Ask again and again until there is something; returns it.
+
+    :param what: says in the error what did not come.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        result = found()
+        if result:
+            return result
+        assert time.monotonic() < deadline, f"not within {patience:g} s: {what}"
+        time.sleep(every)
+
+
+def engine_answers() -> bool:
+    """Whether there is a Docker engine to run this with."""
+    return shutil.which("docker") is not None and subprocess.run(["docker", "info"], capture_output=True).returncode == 0
+
+
+def run(command: list[str], **options: Any) -> str:
+    """Run a program.
+
+    :returns: its standard output.
+    :raises RuntimeError: it failed; holds what it wrote.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout[-8000:]}\n{done.stderr[-8000:]}")
+    return done.stdout
+
+
+def compose_command() -> list[str]:
+    """Compose v2, or else 1.29."""
+    if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
+        return ["docker", "compose"]
+    return ["docker-compose"]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,139 @@
+"""`docker compose --profile demo up` with two workers: it comes up, loads all, lets in whom it should, and goes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.compose import account
+from tests.compose.stack import ROOT, Stack, compose_command, engine_answers, run, running
+
+log = logging.getLogger(__name__)
+
+ROWS = int(os.environ.get("TABLERO_COMPOSE_ROWS", "5000"))
+OWN = {"sec-fetch-site": "same-origin"}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The demo, healthy; afterwards nothing is left of it."""
+    if not engine_answers():
+        pytest.skip("no Docker engine answers")
+    with running(tmp_path_factory.mktemp("stack"), rows=ROWS) as found:
+        yield found
+    assert found.left_over() == []
+
+
+@pytest.fixture(scope="module")
+def run_id(stack: Stack) -> str:
+    """The historical load that the demo starts by itself, ended well."""
+    found, state = account.ended(stack, "historical_load")
+    assert state == "success"
+    return found
+
+
+def test_without_secrets(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """It refuses to start, and says how to make them."""
+    if not engine_answers():
+        pytest.skip("no Docker engine answers")
+    folder = tmp_path_factory.mktemp("bare")
+    shutil.copy2(ROOT / "docker-compose.yaml", folder)
+    with pytest.raises(RuntimeError, match=r"run python3 docker/make_env\.py"):
+        run([*compose_command(), "up", "-d"], cwd=folder)
+
+
+def test_secrets_are_made_once(stack: Stack) -> None:
+    """Making them again changes nothing: the databases know the old ones."""
+    before = stack.admin_password
+    again = subprocess.run(["python3", "docker/make_env.py"], cwd=stack.folder, capture_output=True, text=True, check=False)
+    assert again.returncode == 1
+    assert "left as it is" in again.stderr
+    assert stack.admin_password == before
+    assert oct((stack.folder / ".env").stat().st_mode & 0o777) == "0o600"
+
+
+def test_every_row_is_accounted_for(stack: Stack, run_id: str) -> None:
+    """Institution, outbox and dashboard agree on every row; none was posted after it had been acknowledged."""
+    found = account.take(stack, run_id)
+    log.info("%s", found)
+    assert found.institution >= ROWS
+    assert found.delivered > 0.9 * ROWS
+    assert found.received == found.distinct, "undisturbed, nothing arrives twice"
+
+
+def test_both_workers_took_part(stack: Stack, run_id: str) -> None:
+    """The months were spread over them."""
+    assert account.workers(stack).keys() == set(stack.containers("airflow-worker"))
+
+
+def test_the_daily_send(stack: Stack, run_id: str) -> None:
+    """Yesterday's scheduled run ends well too."""
+    assert account.ended(stack, "daily_send")[1] == "success"
+
+
+def test_nobody_is_root(stack: Stack) -> None:
+    """Not one process of any container."""
+    for container in [each.partition("/")[2] for each in stack.health()]:
+        users = {line.split()[0] for line in run(["docker", "top", container, "-eo", "user,pid"]).splitlines()[1:]}
+        assert users
+        assert "root" not in users
+
+
+def test_metadata_and_outbox_are_apart(stack: Stack) -> None:
+    """The role of each gets into its own database only."""
+    for role, other in (("outbox", "airflow"), ("airflow", "outbox")):
+        with pytest.raises(RuntimeError, match="permission denied for database"):
+            stack.compose("exec", "-T", "postgres", "psql", "-h", "127.0.0.1", "-U", role, "-d", other, "-c", "select 1")
+
+
+class User:
+    """A browser with a user of Airflow's FAB auth manager logged in through its form."""
+
+    def __init__(self, stack: Stack, name: str, password: str) -> None:
+        self._http = httpx.Client(base_url=stack.url, timeout=180, trust_env=False)
+        form = self._http.get("/auth/login/").text
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', form)
+        assert token
+        fields = {"username": name, "password": password, "csrf_token": token[1]}
+        assert self._http.post("/auth/login/", data=fields).status_code == 302
+
+    def get(self, path: str) -> httpx.Response:
+        """Look at a page."""
+        return self._http.get(path)
+
+    def ask_again(self) -> httpx.Response:
+        """Ask for all rejected rows of a reason to be tried again, with the form of the page."""
+        page = self.get("/tablero/rejections?reason=unknown_status").text
+        fields = dict(re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', page)) | {"whole": "yes"}
+        return self._http.post("/tablero/requeue/review", data=fields, headers=OWN)
+
+
+def test_the_page_without_login(stack: Stack, run_id: str) -> None:
+    """It shows nothing."""
+    answer = httpx.get(f"{stack.url}/tablero/", timeout=180, trust_env=False)
+    assert answer.status_code == 401
+    assert "2020" not in answer.text
+
+
+def test_the_page_with_login(stack: Stack, run_id: str) -> None:
+    """The admin sees it, and may have rows tried again."""
+    admin = User(stack, "admin", stack.admin_password)
+    assert admin.get("/tablero/").status_code == 200
+    assert admin.ask_again().status_code == 200
+
+
+def test_the_page_for_a_viewer(stack: Stack, run_id: str) -> None:
+    """Who may only look sees it, and may not."""
+    user = ["--username", "looks", "--password", "only", "--role", "Viewer", "--email", "looks@example.org"]
+    names = ["--firstname", "Looks", "--lastname", "Only"]
+    stack.compose("exec", "-T", "airflow-apiserver", "airflow", "users", "create", *user, *names)
+    viewer = User(stack, "looks", "only")
+    assert viewer.get("/tablero/").status_code == 200
+    assert viewer.ask_again().status_code == 403

@@ -29,7 +29,15 @@ from sqlalchemy.engine import Engine
 from tablero.attempt import Answer
 from tablero.dashboard import Dashboard
 from tablero.database import connect, migrate
-from tablero.errors import PermanentError, TableroError, TransientError
+from tablero.errors import (
+    DashboardError,
+    DashboardUnavailable,
+    PermanentError,
+    TableroError,
+    TransientError,
+    WindowBusy,
+)
+from tablero.loading import load
 from tablero.planning import plan_healing
 from tablero.reconciling import reconcile, require_settled
 from tablero.sending import send
@@ -179,8 +187,14 @@ class _Run:
         self._try(lambda: self._prove(windows))
 
     def _load(self, window: Window) -> None:
-        self._stage(window)
-        self._send([window])
+        began = time.monotonic()
+        try:
+            load(self._engine, self._source, self._poster, self._settings, [window], run_id=self._job.name, clock=self.clock)
+        except (DashboardError, DashboardUnavailable, WindowBusy):
+            # All of it was read all the same: what reading raises comes first.
+            self.tell("staged", window.to_json(), began)
+            raise
+        self.tell("staged", window.to_json(), began)
 
     def _daily(self, own: list[Window]) -> None:
         windows = list(own)

@@ -28,7 +28,7 @@ If you have it elsewhere: make PYTHON=/path/to/python3.12 ...
 endef
 export FITNESS NO_PYTHON
 
-.PHONY: help demo test test-system test-all chaos lint
+.PHONY: help demo test test-system test-all compose-test chaos lint
 
 help:
 	@echo 'make demo         la demostración completa, hasta Ctrl-C / the whole demonstration, until Ctrl-C'
@@ -36,6 +36,7 @@ help:
 	@echo 'make test         las pruebas / the tests'
 	@echo 'make test-system  las que piden paquetes del sistema / those that need system packages'
 	@echo 'make test-all     todas / all of them'
+	@echo 'make compose-test docker-compose.yaml, de la nada a la nada / from nothing to nothing; TABLERO_COMPOSE_ROWS=5000'
 	@echo 'make chaos        fallos al azar, repetibles; ROUNDS=, SEED= / random faults that can be replayed'
 	@echo 'make lint         ruff, mypy'
 	@echo 'PYTHON=...        otro Python para el entorno .venv / another Python for the environment .venv'
@@ -51,6 +52,10 @@ test-system: $(MADE)
 
 test-all: $(MADE)
 	$(VENV)/bin/python -m pytest
+
+compose-test: $(MADE)
+	@docker info >/dev/null 2>&1 || { echo 'Docker no responde / does not answer' >&2; exit 1; }
+	$(VENV)/bin/python -m pytest tests/compose/test_demo.py -o log_cli=true -o log_cli_level=INFO
 
 chaos: $(MADE)
 	PYTHONPATH=plugins:. $(VENV)/bin/python -m tests.chaos.run --rounds $(or $(ROUNDS),20) --seed $(or $(SEED),1)

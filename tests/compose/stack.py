@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -142,7 +143,9 @@ class Stack:
 
 
 @contextmanager
-def running(folder: Path, *, rows: int, workers: int = 2, **settings: str) -> Iterator[Stack]:
+def running(
+    folder: Path, *, rows: int, workers: int = 2, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Stack]:
     """A stack that is healthy when entered, and gone when left, whatever happened in between.
 
     :param rows: of the sample institution.
@@ -196,7 +199,7 @@ def run(command: list[str], **options: Any) -> str:
     done = subprocess.run(command, capture_output=True, text=True, **options)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout[-8000:]}\n{done.stderr[-8000:]}")
-    return done.stdout
+    return str(done.stdout)
 
 
 def compose_command() -> list[str]:

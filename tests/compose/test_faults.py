@@ -45,7 +45,7 @@ def test_a_worker_redis_and_postgresql_fail_midway(tmp_path: Path) -> None:
     """A worker is killed with signal 9, Redis and PostgreSQL are restarted, each while months are being loaded."""
     if not engine_answers():
         pytest.skip("no Docker engine answers")
-    with running(tmp_path, rows=ROWS, **SETTINGS) as stack:
+    with running(tmp_path, rows=ROWS, settings=SETTINGS) as stack:
         both = set(stack.containers("airflow-worker"))
         assert after(stack, months=10)
         with stack.timed("redis restarted"):

@@ -298,14 +298,26 @@ def resend(engine: Engine, window: Window, *, run_id: str, zone: tzinfo) -> int:
                 )
                 count += row.rows
                 continue
-            changes = changes_of(connection, [row.id])[row.id]
-            inside = [change for change in changes if change.last_modified_date in window]
-            if inside:
-                _make_part(connection, Origin(row.extraction_id, row.id, run_id), inside, zone)
-                outside = [change for change in changes if change.last_modified_date not in window]
-                batches.count_again(connection, {row.id: outside}, zone)
-                count += len(inside)
+            _, rows = carve(connection, Origin(row.extraction_id, row.id, run_id), window, zone)
+            count += rows
         return count
+
+
+def carve(connection: Connection, origin: Origin, window: Window, zone: tzinfo) -> tuple[int | None, int]:
+    """Put those rows of a batch which lie in ``window`` into a pending batch of their own.
+
+    :param origin: of the new batch; its parent is the one that is cut.
+    :returns: the id of the new batch, ``None`` if there is no such row, and how many rows it has.
+    """
+    assert origin.parent_id is not None  # the batch that is cut
+    changes = changes_of(connection, [origin.parent_id])[origin.parent_id]
+    inside = [change for change in changes if change.last_modified_date in window]
+    if not inside:
+        return None, 0
+    identity = _make_part(connection, origin, inside, zone)
+    outside = [change for change in changes if change.last_modified_date not in window]
+    batches.count_again(connection, {origin.parent_id: outside}, zone)
+    return identity, len(inside)
 
 
 def _make_part(connection: Connection, origin: Origin, part: Sequence[StatusChange], zone: tzinfo) -> int:

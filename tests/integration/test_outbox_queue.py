@@ -119,6 +119,20 @@ def test_an_acknowledgement_counts_whoever_holds_the_lease(outbox: Engine) -> No
     assert claim(outbox, "three", at=3 * LEASE) == []
 
 
+def test_what_came_late_does_not_hide_why_the_batch_was_posted_again(outbox: Engine) -> None:
+    """The first worker was stopped for longer than its lease: its attempt stays unknown, and the answer stands beside it."""
+    stage(outbox, changes(1))
+    (late,) = claim(outbox, "stopped")
+    (other,) = claim(outbox, "two", at=LEASE)
+    record(outbox, (other, DELIVERED))
+    record(outbox, (late, DELIVERED))
+    first, second = attempts(outbox)
+    assert (first.outcome, second.outcome) == ("unknown", "delivered")
+    assert first.error.startswith(f"{queue.LATE}delivered")
+    assert first.http_status == DELIVERED.status
+    assert second.error is None
+
+
 def test_a_late_failure_does_not_free_what_another_worker_holds(outbox: Engine) -> None:
     """The slow worker's failure is recorded; the batch stays with the worker that is posting it now."""
     stage(outbox, changes(1))

@@ -193,16 +193,32 @@ def _held(claimed: Claim) -> sa.ColumnElement[bool]:
     return sa.and_(batch.c.id == claimed.batch_id, batch.c.state == "pending", batch.c.claimed_by == claimed.worker)
 
 
-_END_ATTEMPT = sa.update(attempt).where(attempt.c.id == sa.bindparam("attempt_id"))
+#: Begins what is kept of an answer that came when the attempt was on record as unknown already.
+LATE = "Another worker took over before this answer was on record: "
+
+_NO_OUTCOME_YET = attempt.c.outcome.is_(None)
+
+#: An outcome on record stays. Where it is "unknown", it is why the batch was posted again, whatever was learnt later.
+_END_ATTEMPT = (
+    sa.update(attempt)
+    .where(attempt.c.id == sa.bindparam("attempt_id"))
+    .values(
+        outcome=sa.func.coalesce(attempt.c.outcome, sa.bindparam("ended", type_=sa.String)),
+        error=sa.case(
+            (_NO_OUTCOME_YET, sa.bindparam("told", type_=sa.String)), else_=sa.bindparam("told_late", type_=sa.String)
+        ),
+    )
+)
 
 
 def _ending(claimed: Claim, answer: Answer) -> dict[str, Any]:
     return {
         "attempt_id": claimed.attempt_id,
-        "outcome": answer.outcome.value,
+        "ended": answer.outcome.value,
+        "told": clean(answer.error, 1000) or None,
+        "told_late": clean(f"{LATE}{answer.outcome.value}. {answer.error}", 1000),
         "seconds": answer.seconds,
         "http_status": answer.status,
-        "error": clean(answer.error, 1000) or None,
         "message": clean(answer.message) or None,
         "xroad_request_id": answer.xroad_request_id,
         "xroad_error": answer.xroad_error,

@@ -36,6 +36,9 @@ _PATIENCE = 90
 #: By this much clocks run ahead between rounds, in seconds: leases of the dead (at least 62 s) end without anyone waiting.
 _BETWEEN_ROUNDS = 120
 
+#: By this much the clock of a worker can be ahead of the other one's: it takes leases for ended that are not.
+_AHEAD = 90
+
 #: Tries of the last round; each may find something that only a pass shows.
 _LAST_TRIES = 4
 
@@ -195,7 +198,14 @@ class Campaign:
             death = (self._rng.choice(MOMENTS), self._rng.randint(1, 30)) if self._rng.random() < 0.35 else None
             cut = self._rng.randint(1, 100) if self._rng.random() < 0.4 else None
             name = f"{number}-{seen.kind}-{index}"
-            jobs.append(self._job(name, seen.kind, death=death, cut=cut, tries=self._rng.randint(1, 3), windows=share))
+            if index == 1 and self._rng.random() < 0.3:
+                ahead = _AHEAD
+                self._happen(seen, "clock ahead")
+            else:
+                ahead = 0
+            jobs.append(
+                self._job(name, seen.kind, death=death, cut=cut, tries=self._rng.randint(1, 3), windows=share, ahead=ahead)
+            )
         return jobs
 
     def _job(
@@ -207,6 +217,7 @@ class Campaign:
         windows: list[Window],
         death: tuple[str, int] | None = None,
         cut: int | None = None,
+        ahead: float = 0,
     ) -> Job:
         return Job(
             name=name,
@@ -217,7 +228,7 @@ class Campaign:
             windows=[window.to_json() for window in windows],
             healing=kind == "day",
             tries=tries,
-            now=self._clock(),
+            now=self._clock() + timedelta(seconds=ahead),
             started=time.monotonic(),
             death=death,
             cut=cut,

@@ -17,6 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract import StatusChange
+from tablero.outbox.queue import LATE
 from tablero.outbox.schema import attempt, batch, rejection, status_change
 from tablero.windows import Window
 
@@ -200,7 +201,7 @@ def _states_are_true(evidence: Evidence) -> Iterator[str]:
     delivered = set()
     for found in evidence.attempts:
         last[found.batch_id] = found
-        if found.outcome == "delivered":
+        if found.outcome == "delivered" or (found.error or "").startswith(f"{LATE}delivered"):
             delivered.add(found.batch_id)
     for identity, row in evidence.batches.items():
         if (row.state == "delivered") != (identity in delivered):

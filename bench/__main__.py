@@ -1,0 +1,87 @@
+"""The command: ``python -m bench [--rows N] [--latencies 0,50,300] [--rounds N] [--only NAME,...] [--publish]``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from bench import data, report
+from bench.report import Result
+from bench.servers import Postgres, postgres, sink
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+_PYTHONS = {"dlt_destination": ROOT / ".venv-dlt" / "bin" / "python"}
+CONTENDERS = ("tablero", "guide", "http_hook", "dlt_destination")
+
+
+def run(contender: str, source: str, server: Postgres, latency: float) -> Result:
+    """One run of one contender on a fresh outbox and sink.
+
+    :raises SystemExit: if it failed, or the sink did not get what it says it sent.
+    """
+    with sink(latency) as target:
+        command = [str(_PYTHONS.get(contender, sys.executable)), "-m", f"bench.contenders.{contender}"]
+        command += ["--source", source, "--outbox", server.database("outbox"), "--sink", target.url]
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", "PYTHONWARNINGS": "ignore"}
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+        if done.returncode != 0:
+            sys.exit(f"{contender} failed: {done.stdout}")
+        said = json.loads(done.stdout.splitlines()[-1])
+        came = target.counts()
+    if came["rows"] != said["rows"]:
+        sys.exit(f"{contender} says that it sent {said['rows']} rows; {came['rows']} came")
+    return Result(contender, latency, said["rows"], said["seconds"], said["peak"], came["calls"])
+
+
+def compare(server: Postgres, rows: int, latencies: list[float], rounds: int, contenders: list[str]) -> list[Result]:
+    """Let the contenders take turns; returns the median run of each at each latency."""
+    source = server.database("institution")
+    count = data.fill(source, rows)
+    print(f"{count} rows", flush=True)
+    found = []
+    for latency in latencies:
+        runs: dict[str, list[Result]] = {contender: [] for contender in contenders}
+        for _ in range(rounds):
+            for contender in contenders:
+                result = run(contender, source, server, latency)
+                if result.rows != count:
+                    sys.exit(f"{contender} sent {result.rows} of {count} rows")
+                print(result, flush=True)
+                runs[contender].append(result)
+        found += [_median(results) for results in runs.values()]
+    return found
+
+
+def _median(results: list[Result]) -> Result:
+    middle = median(result.seconds for result in results)
+    return min(results, key=lambda result: abs(result.seconds - middle))
+
+
+def main() -> None:
+    """Read the command line, run, print the table; with ``--publish``, put table and chart into the READMEs."""
+    parser = argparse.ArgumentParser(prog="bench")
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--latencies", default="0,50,300", help="of the sink, in milliseconds")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default=",".join(CONTENDERS))
+    parser.add_argument("--publish", action="store_true")
+    given = parser.parse_args()
+    latencies = [float(number) / 1000 for number in given.latencies.split(",")]
+    with tempfile.TemporaryDirectory(prefix="tablero-bench-") as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL runs as another user where we are root
+        with postgres(Path(folder)) as server:
+            results = compare(server, given.rows, latencies, given.rounds, given.only.split(","))
+    print(report.table(results, "en"))
+    if given.publish:
+        report.publish(results, given.rows, given.rounds, ROOT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""What the package costs inside Airflow, beside tasks and files which do nothing: ``python -m bench.in_airflow [--rounds N]``.
+
+``historical_load`` over 83 months with nothing to send, and a DAG of 83 empty mapped tasks, take turns in one real Airflow;
+then every DAG file is imported, several times, each in a fresh Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from zoneinfo import ZoneInfo
+
+from sandbox.settings import DEFAULT_CLIENT
+from sandbox.testing import running_sandbox
+from tests.airflow.client import Client
+from tests.airflow.institution import Institution
+from tests.airflow.postgres import PostgresServer
+from tests.airflow.server import Airflow
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: Seconds that a run may take.
+_PATIENCE = 1800.0
+
+MONTHS = 83
+
+#: Rows of a month, all of them delivered before anything is measured.
+_ROWS = 100
+
+EMPTY = Path(__file__).parent / "dags" / "empty_mapped.py"
+
+#: Prints the seconds that importing a file takes in a fresh Python, as Airflow's DAG processor does it.
+_IMPORT = """
+import sys, time
+from importlib.machinery import SourceFileLoader
+began = time.perf_counter()
+SourceFileLoader("dag_file", sys.argv[1]).load_module()
+print(time.perf_counter() - began)
+"""
+
+
+def loads(client: Client, rounds: int) -> dict[str, list[float]]:
+    """Seconds of each run: both DAGs in turn, after a first load that leaves nothing to send.
+
+    :raises SystemExit: if a run failed.
+    """
+    _seconds(client, "historical_load")
+    found: dict[str, list[float]] = {"historical_load": [], "empty_mapped": []}
+    for _ in range(rounds):
+        for dag_id, seconds in found.items():
+            seconds.append(_seconds(client, dag_id))
+            print(f"{dag_id}: {seconds[-1]:.1f} s", flush=True)
+    return found
+
+
+def _months() -> list[str]:
+    return [f"{year}-{month:02d}" for year in range(2020, 2027) for month in range(1, 13)][:MONTHS]
+
+
+def _seconds(client: Client, dag_id: str) -> float:
+    run_id = client.trigger(dag_id)
+    state = client.wait(dag_id, run_id, _PATIENCE)
+    if state != "success":
+        sys.exit(f"{dag_id} {run_id}: {state}")
+    run = client.run(dag_id, run_id)
+    start, end = (datetime.fromisoformat(run[key]) for key in ("start_date", "end_date"))
+    return (end - start).total_seconds()
+
+
+def imports(rounds: int, environment: dict[str, str]) -> dict[str, float]:
+    """Median seconds to import each DAG file."""
+    found = {}
+    for path in (EMPTY, *sorted((ROOT / "dags").glob("*.py"))):
+        command = [sys.executable, "-W", "ignore", "-c", _IMPORT, str(path)]
+        times = [
+            float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()[-1])
+            for _ in range(rounds)
+        ]
+        found[path.name] = median(times)
+    return found
+
+
+def main() -> None:
+    """Read the command line, measure, print."""
+    parser = argparse.ArgumentParser(prog="bench.in_airflow")
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory(prefix="tablero-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # PostgreSQL runs as another user where we are root
+        dags = shutil.copytree(ROOT / "dags", folder / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(EMPTY, dags)
+        for part in ("postgres", "run"):
+            (folder / part).mkdir()
+        (folder / "run").chmod(0o700)
+        institution = Institution(folder / "source.db", ZoneInfo("America/Santo_Domingo"))
+        for month in _months():
+            institution.month("bench/", month, _ROWS)
+        with (
+            running_sandbox(folder / "sandbox.db") as dashboard,
+            PostgresServer(folder / "postgres", folder / "run") as postgres,
+        ):
+            airflow = Airflow(folder / "airflow", postgres.new_database(), {"xroad_client": DEFAULT_CLIENT})
+            airflow.environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
+            try:
+                client = airflow.start()
+                client.connect("tablero_source", conn_type="sqlite", host=str(institution.path))
+                client.connect("tablero_api", conn_type="http", host=dashboard.url)
+                for dag_id in ("historical_load", "empty_mapped"):
+                    client.unpause(dag_id)
+                found = loads(client, rounds)
+            finally:
+                airflow.stop()
+            ours, empty = (median(found[dag_id]) for dag_id in ("historical_load", "empty_mapped"))
+            print(f"nothing to send: historical_load {ours:.1f} s, {MONTHS} empty tasks {empty:.1f} s: × {ours / empty:.2f}")
+            environment = {**airflow.environment, "PYTHONPATH": os.pathsep.join((str(ROOT / "plugins"), str(ROOT)))}
+            for file, seconds in imports(2 * rounds + 1, environment).items():
+                print(f"import of {file}: {seconds:.2f} s")
+
+
+if __name__ == "__main__":
+    main()

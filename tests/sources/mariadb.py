@@ -90,10 +90,17 @@ class MariaDb:
     @contextmanager
     def admin(self, database: str = "") -> Iterator[sa.Connection]:
         """As the server's root."""
-        address = URL.create("mysql+pymysql", "root", database=database, query={"unix_socket": f"{self._folder}/socket"})
-        engine = sa.create_engine(address, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+        engine = sa.create_engine(self.admin_address(database), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             yield connection
+
+    def admin_address(self, database: str) -> URL:
+        """Where the server's root enters."""
+        return URL.create("mysql+pymysql", "root", database=database, query={"unix_socket": f"{self._folder}/socket"})
+
+    def address(self, driver: str, user: str, password: str, database: str) -> URL:
+        """Where others enter."""
+        return URL.create(f"mysql+{driver}", user, password, "127.0.0.1", self._port, database)
 
     def database(self, driver: str) -> URL:
         """A new database, and a user who may read it, by this driver."""
@@ -102,7 +109,7 @@ class MariaDb:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
             connection.exec_driver_sql(f"CREATE USER {name}@'127.0.0.1' IDENTIFIED BY %s", (_PASSWORD,))
             connection.exec_driver_sql(f"GRANT SELECT ON {name}.* TO {name}@'127.0.0.1'")
-        return URL.create(f"mysql+{driver}", name, _PASSWORD, "127.0.0.1", self._port, name)
+        return self.address(driver, name, _PASSWORD, name)
 
     def drop(self, address: URL) -> None:
         """Drop a database and its user."""

@@ -128,9 +128,11 @@ class Stack:
         arguments = ["psql", "--username", "postgres", "--dbname", database, "--no-align", "--tuples-only", "--command"]
         return list(orjson.loads(self.compose("exec", "-T", service, *arguments, wrapped)))
 
-    def sandbox(self, path: str) -> Any:
-        """What the stand-in dashboard tells of what it received."""
-        return orjson.loads(self.compose("exec", "-T", "sandbox", "curl", "-s", "-f", f"http://localhost:8000/_sandbox{path}"))
+    def sandbox(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Ask the stand-in dashboard by its own routes, of :mod:`sandbox.control`; with a body, tell it something."""
+        data = [] if body is None else ["--json", orjson.dumps(body).decode()]
+        address = f"http://localhost:8000/_sandbox{path}"
+        return orjson.loads(self.compose("exec", "-T", "sandbox", "curl", "--silent", "--fail", *data, address))
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:

@@ -21,24 +21,38 @@ SETTINGS = {
     "AIRFLOW__TABLERO__RETRY_DELAY": "10",
 }
 
-# The one that began last first: it will still be running when something happens to it.
-_RUNNING = "select hostname from task_instance where task_id = 'load_month' and state = 'running' order by start_date desc"
+#: The dashboard holds so many calls for so many seconds, before it takes them, whenever something is about to fail.
+HELD, SECONDS = 8, 15
+
+_AT_WORK = "select hostname, map_index from task_instance where task_id = 'load_month' and state = 'running'"
 _LOADED = "select count(*) as months from task_instance where task_id = 'load_month' and state = 'success'"
+_IN_FLIGHT = """
+select distinct label from attempt join batch on batch.id = batch_id join extraction on extraction.id = extraction_id
+ where outcome is null and kind = 'month'
+"""
+_CUT_OFF = "select hostname, count(*) as tries from task_instance_history where task_id = 'load_month' group by hostname"
 
 
-def at_work(stack: Stack) -> list[str]:
-    """The workers which load a month at this moment."""
-    return [row["hostname"] for row in stack.sql("airflow", _RUNNING)]
+def posting(stack: Stack) -> list[str]:
+    """The workers with calls in flight at this moment."""
+    months = {row["label"] for row in stack.sql("outbox", _IN_FLIGHT)}
+    return [row["hostname"] for row in stack.sql("airflow", _AT_WORK) if _month(row["map_index"]) in months]
 
 
-def after(stack: Stack, months: int) -> list[str]:
-    """Wait until so many months are loaded and another one is under way; the workers which are at it."""
+def _month(map_index: int) -> str:
+    return f"{2020 + map_index // 12}-{map_index % 12 + 1:02}"
 
-    def look() -> list[str]:
+
+def in_the_middle(stack: Stack, months: int) -> list[str]:
+    """Wait until so many months are loaded, and calls of others are in flight; the workers which wait for their answers."""
+
+    def enough() -> bool:
         (loaded,) = stack.sql("airflow", _LOADED)
-        return at_work(stack) if loaded["months"] >= months else []
+        return bool(loaded["months"] >= months)
 
-    return wait_for(f"{months} months loaded", look, every=0.5)
+    wait_for(f"{months} months loaded", enough)
+    stack.sandbox("/faults", {"kind": "delay", "seconds": SECONDS, "times": HELD})
+    return wait_for("calls in flight", lambda: posting(stack), every=0.2)
 
 
 def test_a_worker_redis_and_postgresql_fail_midway(tmp_path: Path) -> None:
@@ -47,20 +61,22 @@ def test_a_worker_redis_and_postgresql_fail_midway(tmp_path: Path) -> None:
         pytest.skip("no Docker engine answers")
     with running(tmp_path, rows=ROWS, settings=SETTINGS) as stack:
         both = set(stack.containers("airflow-worker"))
-        assert after(stack, months=10)
+        assert in_the_middle(stack, months=10)
         with stack.timed("redis restarted"):
             stack.compose("restart", "redis")
-        assert after(stack, months=25)
+        assert in_the_middle(stack, months=25)
         with stack.timed("postgres restarted"):
             stack.compose("restart", "postgres")
-        victim = after(stack, months=40)[0]
+        victim = in_the_middle(stack, months=40)[0]
         stack.kill(victim)
-        assert victim in at_work(stack), "Airflow does not know yet that its task is dead"
 
         run_id, state = account.ended(stack, "historical_load")
         assert state == "success"
         found = account.take(stack, run_id)
-        log.info("%s; tries by worker: %s", found, account.workers(stack))
+        cut_off = {row["hostname"]: row["tries"] for row in stack.sql("airflow", _CUT_OFF)}
+        log.info("%s; tries by worker: %s, of them failed: %s", found, account.workers(stack), cut_off)
         assert found.institution >= ROWS
         assert account.workers(stack).keys() == both
+        assert cut_off.get(victim), "the worker was loading a month when it was killed"
+        assert found.unacknowledged, "the dashboard took calls whose answer nobody heard"
     assert stack.left_over() == []

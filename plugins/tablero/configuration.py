@@ -57,17 +57,25 @@ def clock() -> datetime:
 def source(settings: Settings) -> Iterator[Source]:
     """The institution's database, by the connection ``tablero_source``, of any type which common-sql knows.
 
-    :raises SetupError: if there is no such connection, or it is not an SQL one.
+    :raises SetupError: if there is no such connection, it is not an SQL one, or what it needs is not installed.
     """
     from airflow.providers.common.sql.hooks.sql import DbApiHook
+    from airflow.sdk.exceptions import AirflowException
     from tablero.source import Source, load_sql
 
-    hook = _connection(SOURCE).get_hook()
-    if not isinstance(hook, DbApiHook):
-        raise SetupError(f"Connection {SOURCE} is of type {hook.conn_type!r}, which is no SQL database.")
-    if hook.conn_type == "sqlite":
-        _require_file(hook.get_uri())
-    engine = hook.get_sqlalchemy_engine(engine_kwargs={"hide_parameters": True})
+    connection = _connection(SOURCE)
+    try:
+        hook = connection.get_hook()
+        if not isinstance(hook, DbApiHook):
+            raise SetupError(f"Connection {SOURCE} is of type {hook.conn_type!r}, which is no SQL database.")
+        if hook.conn_type == "sqlite":
+            _require_file(hook.get_uri())
+        engine = hook.get_sqlalchemy_engine(engine_kwargs={"hide_parameters": True})
+    except (AirflowException, ImportError) as error:
+        raise SetupError(
+            f"Connection {SOURCE} is of type {connection.conn_type!r}, whose provider or driver is not installed ({error})."
+            " Install it on every machine of Airflow; docs/dba.md says which."
+        ) from error
     try:
         yield Source(
             engine,

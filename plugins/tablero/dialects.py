@@ -18,17 +18,20 @@ from sqlalchemy.engine import Connection, Engine
 from tablero.errors import SetupError
 
 #: Parts of what databases say, in lower case, when an object of theirs is not there or not whole.
-MISSING_OBJECT = (
+_MISSING_OBJECT = (
     *("no such table", "no such column", "does not exist", "doesn't exist", "unknown column", "references invalid table"),
     *("invalid object", "invalid column name", "invalid identifier"),
 )
 
 #: The same when they refuse a user, or what the user asks for.
-REFUSED = (
+_REFUSED = (
     *("password authentication failed", "no pg_hba.conf entry", "permission denied", "unable to open database file"),
     *("access denied", "command denied", "unknown database", "is not allowed to connect", "password has expired"),
     *("login failed", "cannot open database", "logon denied", "insufficient privileges", "account is locked"),
 )
+
+#: SQL Server's driver says so of a server that is down, and says that it may not exist.
+_UNREACHABLE = "unable to connect"
 
 #: From the first day that the dashboard takes to the last that MariaDB's TIMESTAMP holds.
 _YEARS = range(2020, 2038)
@@ -214,8 +217,24 @@ def no_dates(column: sa.ColumnClause[Any], kind: Kind | None, dialect: str) -> l
 
 
 def words_of(error: BaseException) -> str:
-    """What the database said, without the form of the driver: those of MariaDB give a number and the words apart."""
+    """What the database said, without the form of the driver: some give a number and the words apart, or bytes."""
     match error.args:
-        case (int() as number, str() as words):
-            return f"{words} ({number})"
+        case (int() as number, str() | bytes() as words, *_):
+            text = words.decode(errors="replace") if isinstance(words, bytes) else words
+            return f"{text.strip()} ({number})"
     return str(error).strip()
+
+
+def tells_of_missing_object(words: str) -> bool:
+    """Whether the database says that a table, a view or a column is not there or not whole."""
+    return _says(words, _MISSING_OBJECT)
+
+
+def tells_of_refusal(words: str) -> bool:
+    """Whether the database refuses the user, or what the user asks for."""
+    return _says(words, _REFUSED)
+
+
+def _says(words: str, parts: tuple[str, ...]) -> bool:
+    lower = words.lower()
+    return _UNREACHABLE not in lower and any(part in lower for part in parts)

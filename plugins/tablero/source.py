@@ -268,14 +268,14 @@ class Source:
             cause = getattr(error, "orig", None) or error
             words = dialects.words_of(cause)
             told = f"The source (connection tablero_source, {self._name}) says: {words}."
-            lower = words.lower()
-            if self._sql is None and any(part in lower for part in dialects.MISSING_OBJECT):
+            missing = dialects.tells_of_missing_object(words)
+            if self._sql is None and missing:
                 raise SetupError(
                     f"{told} Ask your DBA for the view {self._name} with the columns {', '.join(FIELDS)}, or set"
                     " [tablero] source_table or source_sql."
                 ) from error
-            missing = any(part in lower for part in (*dialects.MISSING_OBJECT, *dialects.REFUSED))
-            if missing or isinstance(cause, (driver.ProgrammingError, driver.DataError)):
+            for_good = missing or dialects.tells_of_refusal(words)
+            if for_good or isinstance(cause, (driver.ProgrammingError, driver.DataError)):
                 what = "the query in source_sql" if self._sql else "the view"
                 raise SetupError(f"{told} Check the connection, its user's right to read, and {what}.") from error
             raise SourceUnavailable(f"{told} It will be tried again.") from error

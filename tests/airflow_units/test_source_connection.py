@@ -1,0 +1,48 @@
+"""The connection of the source: what its type needs and is not installed is named, not shown as a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tablero import configuration
+from tablero.errors import SetupError
+from tablero.settings import Settings
+
+
+def test_a_type_without_its_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after writing mysql:// in an Airflow without the provider for it."""
+    monkeypatch.setenv("AIRFLOW_CONN_TABLERO_SOURCE", "nosuchdb://tablero@db.example.gob.do/solicitudes")
+    with (
+        pytest.raises(SetupError, match=r"of type 'nosuchdb', whose provider or driver is not installed .*docs/dba\.md"),
+        configuration.source(Settings()),
+    ):
+        pass
+
+
+def test_a_type_without_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider is there, what it stands on is not."""
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+    def broken(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("No module named 'MySQLdb'")
+
+    monkeypatch.setattr(DbApiHook, "get_sqlalchemy_engine", broken)
+    monkeypatch.setenv("AIRFLOW_CONN_TABLERO_SOURCE", "postgresql://tablero@db.example.gob.do/solicitudes")
+    with pytest.raises(SetupError, match="is not installed .No module named 'MySQLdb'"), configuration.source(Settings()):
+        pass
+
+
+def test_a_type_that_is_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says which type it is."""
+    monkeypatch.setenv("AIRFLOW_CONN_TABLERO_SOURCE", "http://db.example.gob.do")
+    with pytest.raises(SetupError, match="of type 'http', which is no SQL database"), configuration.source(Settings()):
+        pass
+
+
+def test_a_file_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is not made."""
+    monkeypatch.setenv("AIRFLOW_CONN_TABLERO_SOURCE", f"sqlite:///{tmp_path}/none.db")
+    with pytest.raises(SetupError, match=r"there is no SQLite file .*none\.db"), configuration.source(Settings()):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -29,7 +29,7 @@ def test_a_type_without_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(DbApiHook, "get_sqlalchemy_engine", broken)
     monkeypatch.setenv("AIRFLOW_CONN_TABLERO_SOURCE", "postgresql://tablero@db.example.gob.do/solicitudes")
-    with pytest.raises(SetupError, match="is not installed .No module named 'MySQLdb'"), configuration.source(Settings()):
+    with pytest.raises(SetupError, match=r"is not installed \(No module named 'MySQLdb'"), configuration.source(Settings()):
         pass
 
 

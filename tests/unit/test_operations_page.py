@@ -1,0 +1,159 @@
+"""The operations guide knows every state that can be red, and says what the code does, in both languages."""
+
+from __future__ import annotations
+
+import ast
+import re
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from tablero import errors, xroad
+from tablero.contract import MAX_ID_LENGTH, Reason
+from tablero.dashboard import Seen, judge
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+ENGLISH, SPANISH = "operations.md", "operations.es.md"
+BOTH = pytest.mark.parametrize("page", [ENGLISH, SPANISH])
+
+NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
+
+#: The tables, by their first column's heading in either language.
+ERRORS, CHECKS, VERDICTS, ANSWERS, REASONS, METRICS = (
+    ("error",),
+    ("check", "comprobación"),
+    ("verdict", "veredicto"),
+    ("answer", "respuesta"),
+    ("reason", "motivo"),
+    ("metric", "métrica"),
+)
+
+
+def text(page: str) -> str:
+    return (DOCS / page).read_text(encoding="utf-8")
+
+
+def table(page: str, headings: tuple[str, ...]) -> list[list[str]]:
+    """The rows of a table, without its heading; cells without the signs of code."""
+    for found in re.findall(r"(?:^\|.*\|\n)+", text(page), re.MULTILINE):
+        rows = [[cell.strip().strip("`") for cell in line.strip("|\n").split("|")] for line in found.splitlines()]
+        if rows[0][0] in headings:
+            return rows[2:]
+    raise AssertionError(f"{page} has no table {headings}")
+
+
+def source(module: str) -> ast.Module:
+    return ast.parse((ROOT / "plugins" / "tablero" / f"{module}.py").read_text())
+
+
+@BOTH
+def test_every_error_has_a_remedy(page: str) -> None:
+    """Those that are raised: the roots of the tree are none."""
+    raised = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.TableroError)}
+    raised -= {"TableroError", "PermanentError", "TransientError"}
+    rows = table(page, ERRORS)
+    assert {row[0] for row in rows} == raised
+    assert all(len(row) == 3 and row[2] for row in rows)
+
+
+def checks() -> set[str]:
+    """The names of the preflight's findings, as its code spells them."""
+    tree = source("preflight")
+    makers = ("Finding", "_guarded", "_clocks")
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) in makers]
+    named = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "name"]
+    values = [*(call.args[0] for call in calls), *(assignment.value for assignment in named)]
+    return {value.value for value in values if isinstance(value, ast.Constant)}
+
+
+@BOTH
+def test_every_check_has_a_remedy(page: str) -> None:
+    """Each name that stands at the beginning of a line of the check."""
+    assert {row[0] for row in table(page, CHECKS)} == checks()
+    assert "X-Road access" in checks(), "the names are found in the code"
+
+
+@BOTH
+def test_every_judgement_of_x_road_is_there(page: str) -> None:
+    """In the very words of the log, which is what a person searches for, with its verdict."""
+    judgements = {rule.judgement for rule in xroad._RULES} | {xroad._UNHEARD_OF}
+    words = {(one.verdict.value, one.en if page == ENGLISH else one.es) for one in judgements}
+    rows = table(page, VERDICTS)
+    assert {tuple(row) for row in rows} == words
+    assert len(rows) == len(words)
+    assert {row[0] for row in rows} == {verdict.value for verdict in xroad.Verdict}
+
+
+def answer(code: int, sort: str) -> Seen:
+    """An answer as its line of the table describes it."""
+    if "SOAP" in sort:
+        return Seen(code, {"Content-Type": "text/xml"}, "<SOAP-ENV:Envelope/>")
+    if "HTML" in sort:
+        return Seen(code, {"Content-Type": "text/html"}, "<html></html>")
+    success = "false" if sort.endswith(("false", "falso")) and not sort.endswith(("not false", "no falso")) else "true"
+    return Seen(code, {"Content-Type": "application/json"}, f'{{"success": {success}}}')
+
+
+@BOTH
+def test_every_answer_is_judged_as_the_table_says(page: str) -> None:
+    """Each status of each line."""
+    judged = set()
+    for sort, outcome, *_ in table(page, ANSWERS):
+        for code in map(int, re.findall(r"\b\d{3}\b", sort)):
+            assert judge(answer(code, sort), NOW, str).outcome.value == outcome, f"{code}: {sort}"
+            judged.add(code)
+    assert {200, 201, 301, 400, 401, 403, 404, 408, 409, 413, 422, 425, 429, 500, 502, 503, 504} <= judged
+
+
+@BOTH
+def test_every_reason_of_a_rejection_has_a_remedy(page: str) -> None:
+    """In the order of the code; the limit of an id is the code's."""
+    rows = table(page, REASONS)
+    assert [row[0] for row in rows] == [reason.value for reason in Reason]
+    assert str(MAX_ID_LENGTH) in dict(rows)[Reason.TOO_LONG.value]
+
+
+@BOTH
+def test_every_metric_is_named(page: str) -> None:
+    """As signals.py sends them."""
+    sent = {
+        node.args[0].value
+        for node in ast.walk(source("signals"))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("incr", "timing", "gauge")
+        if isinstance(node.args[0], ast.Constant)
+    }
+    assert {row[0] for row in table(page, METRICS)} == sent
+    assert "tablero.rows" in sent
+
+
+def outline(page: str) -> list[str]:
+    """Headings by their level, lists by their items, tables by their columns."""
+    prose = re.sub(r"```.*?```", "", text(page), flags=re.DOTALL)
+    kinds = re.compile(r"^(#+ |\d+\. |- |\|)")
+    found = [(kinds.match(line), line) for line in prose.splitlines()]
+    return [match[1] + (str(line.count("|")) if match[1] == "|" else "") for match, line in found if match]
+
+
+@pytest.mark.parametrize(("english", "spanish"), [(ENGLISH, SPANISH), ("dba.md", "dba.es.md")])
+def test_both_languages_have_the_same_outline_and_commands(english: str, spanish: str) -> None:
+    """Whatever is added in one is missed in the other."""
+    assert outline(english) == outline(spanish)
+    blocks = [re.findall(r"^ *```.*?^ *```", text(page), re.DOTALL | re.MULTILINE) for page in (english, spanish)]
+    assert blocks[0] == blocks[1]
+    assert len(blocks[0]) > 5
+
+
+@pytest.mark.parametrize("page", [ENGLISH, SPANISH, "dba.md", "dba.es.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    """To files, and to headings of the same page."""
+    headings = {
+        re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-")
+        for title in re.findall(r"^#+ (.*)$", text(page), re.MULTILINE)
+    }
+    links = re.findall(r"\]\(([^)]+)\)", text(page))
+    assert links
+    for link in links:
+        file, _, anchor = link.partition("#")
+        assert not file or (DOCS / file).is_file(), link
+        assert not anchor or anchor in headings, link

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
-from tablero.errors import SetupError
+from tablero.errors import SetupError, TransientError
 from tablero.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def source(settings: Settings) -> Iterator[Source]:
     """The institution's database, by the connection ``tablero_source``, of any type which common-sql knows.
 
     :raises SetupError: if there is no such connection, it is not an SQL one, or what it needs is not installed.
+    :raises TransientError: if Airflow's own database, which knows the connection, does not answer.
     """
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.sdk.exceptions import AirflowException
@@ -117,6 +118,7 @@ def outbox_url() -> URL:
     """SQLAlchemy's URL of the outbox, which need not exist yet.
 
     :raises SetupError: if the connection is of no type that could hold it, or it is SQLite and tasks run on several machines.
+    :raises TransientError: if Airflow's own database, which knows the connection, does not answer.
     """
     from airflow.sdk.exceptions import AirflowNotFoundException
     from sqlalchemy import make_url
@@ -182,10 +184,47 @@ def _connection(conn_id: str) -> Any:
 
     try:
         return BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        # Airflow 3.3 says so too while its database does not answer. An outbox on PostgreSQL that seemed to be missing would
+        # be taken for a file, in which nothing has been delivered yet.
+        _require_metadata(conn_id)
+    try:
+        return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as error:
         raise SetupError(
             f"There is no connection {conn_id}. Make it in the UI (Admin > Connections), or set AIRFLOW_CONN_{conn_id.upper()}."
         ) from error
+
+
+def _require_metadata(conn_id: str) -> None:
+    """See that Airflow's own database answers; in a task, Airflow itself waits a little for it.
+
+    :raises TransientError: if it does not. Where there is no way to ask it (callbacks), it is taken to answer.
+    """
+    from airflow.sdk import get_current_context
+
+    try:
+        task = get_current_context()["ti"]
+    except RuntimeError:
+        task = None
+    try:
+        if task is not None:
+            task.get_dr_count(dag_id=task.dag_id, run_ids=[task.run_id])
+        elif os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "server":
+            _ask_metadata()
+    except Exception as error:
+        raise TransientError(
+            f"Connection {conn_id} could not be looked up: Airflow's own database does not answer ({error}). It will be tried"
+            " again; nothing was read or sent."
+        ) from error
+
+
+def _ask_metadata() -> None:
+    from airflow.utils.session import create_session
+    from sqlalchemy import text
+
+    with create_session() as session:
+        session.execute(text("SELECT 1"))
 
 
 def retry_arguments(settings: Settings) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+from sandbox.dashboard import Row
 
 
 def ask(outbox: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -31,3 +33,17 @@ def attempts_by_request(outbox: Path, prefix: str) -> dict[str, list[str]]:
     for request, outcome in ask(outbox, query, f"{prefix}*"):
         found[request].append(outcome)
     return dict(found)
+
+
+def unexplained(outbox: Path, prefix: str, received: Counter[Row]) -> list[str]:
+    """Rows that were posted again although they were acknowledged, or more often than attempts of unknown outcome explain.
+
+    :param received: how often the dashboard accepted each row with that prefix.
+    """
+    attempts = attempts_by_request(outbox, prefix)
+    found = []
+    for row, times in received.items():
+        *before, last = attempts[row[1]]
+        if last != "delivered" or "delivered" in before or times > 1 + before.count("unknown"):
+            found.append(f"{row} was received {times} times, by attempts recorded as {[*before, last]}")
+    return found

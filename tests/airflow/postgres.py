@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psutil
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
@@ -45,3 +46,11 @@ class PostgresServer:
         with admin.connect() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
         return address.set(database=name)
+
+    def kill(self) -> None:
+        """SIGKILL to the postmaster, which its children follow; then start it again, which recovers the databases."""
+        postmaster = self._server.get_postmaster_info().process
+        family = [postmaster, *postmaster.children(recursive=True)]
+        postmaster.kill()
+        psutil.wait_procs(family, timeout=60)
+        self._server.ensure_postgres_running()

@@ -72,6 +72,7 @@ class Airflow:
             **{f"AIRFLOW__TABLERO__{key.upper()}": str(value) for key, value in settings.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self._restarted: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
     def outbox(self) -> Path:
@@ -95,6 +96,36 @@ class Airflow:
         self._wait_for("Airflow is up", client.is_ready)
         return client
 
+    def kill(self, component: str) -> None:
+        """SIGKILL to a component (``scheduler``); the processes that it started go on, as in real life."""
+        for process in self._component(component):
+            process.kill()
+        self._wait_for(f"{component} is dead", lambda: not self._component(component))
+
+    def revive(self, component: str) -> bool:
+        """Start a component again if it has died, as systemd or Docker would; whether it had."""
+        if self._component(component):
+            return False
+        with self.log.open("ab") as log:
+            command = [AIRFLOW, component]
+            self._restarted[component] = subprocess.Popen(
+                command, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        return True
+
+    def _component(self, name: str) -> list[psutil.Process]:
+        """Its main process, if it lives: the one whose parent is none of its own."""
+        title = f"airflow {name.replace('-', '_')} --"  # what the api-server calls itself
+
+        def is_it(process: psutil.Process | None) -> bool:
+            try:
+                words = process.cmdline() if process is not None else []
+            except psutil.Error:
+                return False
+            return words[1:3] == [str(AIRFLOW), name] or bool(words and words[0].startswith(title))
+
+        return [process for process in self.processes() if is_it(process) and not is_it(process.parent())]
+
     def stop(self) -> None:
         """Stop everything, and see that nothing is left.
 
@@ -103,11 +134,13 @@ class Airflow:
         if self._process is None:
             return
         for patience, number in ((_STOP_SECONDS, signal.SIGTERM), (_STOP_SECONDS, signal.SIGKILL)):
-            _signal_group(self._process.pid, number)
+            for leader in (self._process, *self._restarted.values()):
+                _signal_group(leader.pid, number)
             for process in self.processes() if number == signal.SIGKILL else ():
                 process.kill()
             _, alive = psutil.wait_procs(self.processes(), timeout=patience)
-            self._process.poll()
+            for leader in (self._process, *self._restarted.values()):
+                leader.poll()
             if not alive and not self.processes():
                 return
         raise RuntimeError(f"still alive: {self.processes()}")

@@ -98,6 +98,7 @@ def evening(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[],
             settings = {
                 **SETTINGS,
                 "timezone": zone.key,
+                "earliest": "2019-12-31",  # requests are opened at midnight in Santo Domingo, which is earlier in some zones
                 "retries": 1,
                 "send_hours": f"{opens:%H:%M}-{now:%H:%M}",
                 "daily_at": f"{opens + timedelta(minutes=1):%H:%M}",

@@ -199,9 +199,10 @@ def _connection(conn_id: str) -> Any:
 def _require_metadata(conn_id: str) -> None:
     """See that Airflow's own database answers; in a task, Airflow itself waits a little for it.
 
-    :raises TransientError: if it does not. Where there is no way to ask it (callbacks), it is taken to answer.
+    :raises TransientError: if it does not. Where there is no way to ask it, as in callbacks, it is taken to answer.
     """
     from airflow.sdk import get_current_context
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         task = get_current_context()["ti"]
@@ -210,9 +211,11 @@ def _require_metadata(conn_id: str) -> None:
     try:
         if task is not None:
             task.get_dr_count(dag_id=task.dag_id, run_ids=[task.run_id])
-        elif os.environ.get("_AIRFLOW_PROCESS_CONTEXT") == "server":
+        else:
             _ask_metadata()
     except Exception as error:
+        if task is None and not isinstance(error, SQLAlchemyError):
+            return  # only Airflow's servers may ask it themselves
         raise TransientError(
             f"Connection {conn_id} could not be looked up: Airflow's own database does not answer ({error}). It will be tried"
             " again; nothing was read or sent."

@@ -90,7 +90,6 @@ def test_in_the_api_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answ
     """Where the page runs, the database itself is asked."""
     metadata = Metadata(None)
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
     monkeypatch.setattr(BaseHook, "get_connection", metadata.get_connection)
     from airflow import settings
 
@@ -101,3 +100,13 @@ def test_in_the_api_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answ
     else:
         with pytest.raises(TransientError, match="does not answer"):
             configuration.outbox_url()
+
+
+def test_in_a_callback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Which may not ask the database: the failure of a task is recorded in the file all the same."""
+    from airflow.sdk.execution_time.supervisor import BlockedDBSession
+
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setattr(BaseHook, "get_connection", Metadata(None).get_connection)
+    monkeypatch.setattr("airflow.settings.Session", BlockedDBSession)
+    assert configuration.outbox_url().get_backend_name() == "sqlite"

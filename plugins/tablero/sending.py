@@ -190,20 +190,37 @@ class _Work:
             if not under_way:
                 return
             wait(under_way, timeout=self._lease.total_seconds() / 3, return_when=FIRST_COMPLETED)
-            self._land(flying)
+            for claim in self._land(flying):
+                flying[pool.submit(self._post, claim)] = claim
             self._renew(flying.values())
             self._supply.collect()
 
-    def _land(self, flying: dict[Future[Answer], Claim]) -> None:
-        """Record the calls that have ended, then draw the consequences."""
+    def _land(self, flying: dict[Future[Answer], Claim]) -> list[Claim]:
+        """Record the calls that have ended, then draw the consequences; returns those that follow them at once."""
         done = [future for future in flying if future.done()]
         answers = [(flying[future], future.result()) for future in done]
-        queue.record(self._engine, answers, self._clock())
+        now = self._clock()
+        fresh = self._following([answer for _, answer in answers], len(flying) - len(done), now)
+        claims = self._exchange(answers, fresh, now)
         for future in done:
             del flying[future]
         for claim, answer in answers:
             self._throttle.heed(answer, len(flying))
             self._heed(claim, answer)
+        return claims
+
+    def _following(self, answers: Sequence[Answer], flying: int, now: datetime) -> list[Fresh]:
+        """What may follow calls of which nothing is to be learnt but that they are over."""
+        if self._look_into_outbox or any(answer.outcome is not Outcome.DELIVERED for answer in answers):
+            return []
+        free = min(len(answers), self._throttle.limit - flying)
+        return self._supply.first(free) if free > 0 and self._may_post(now) else []
+
+    def _exchange(self, answers: Sequence[tuple[Claim, Answer]], fresh: Sequence[Fresh], now: datetime) -> list[Claim]:
+        lease = Lease(self._worker, now + self._lease)
+        claims = queue.exchange(self._engine, answers, fresh, run_id=self._run_id, now=now, lease=lease)
+        self._supply.take(len(fresh))
+        return claims
 
     def _renew(self, claims: Collection[Claim]) -> None:
         now = self._clock()
@@ -250,11 +267,8 @@ class _Work:
             )
 
     def _take(self, free: int) -> list[Claim]:
-        if free <= 0 or self._permanent is not None or self._in_a_row >= GIVE_UP_AFTER or self._told_to_wait:
-            return []
         now = self._clock()
-        if self._hours is not None and not self._hours.open_at(now):
-            self._closed = True
+        if free <= 0 or not self._may_post(now):
             return []
         claims: list[Claim] = []
         if self._look_into_outbox or self._supply.is_spent:
@@ -269,9 +283,14 @@ class _Work:
                 largest_first=self._next_size(),
             )
             self._look_into_outbox = len(claims) == free
-        fresh = self._supply.take(free - len(claims))
-        lease = Lease(self._worker, now + self._lease)
-        return claims + queue.begin(self._engine, fresh, run_id=self._run_id, now=now, lease=lease)
+        return claims + self._exchange([], self._supply.first(free - len(claims)), now)
+
+    def _may_post(self, now: datetime) -> bool:
+        if self._permanent is not None or self._in_a_row >= GIVE_UP_AFTER or self._told_to_wait:
+            return False
+        if self._hours is not None and not self._hours.open_at(now):
+            self._closed = True
+        return not self._closed
 
     def _next_size(self) -> bool:
         """While it is open whether everything is refused, try a single row and a large part in turn."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from types import TracebackType
 
 from tablero.outbox.batches import Fresh
@@ -69,9 +70,13 @@ class Supply:
             else:
                 self._stock.extend(fresh)
 
-    def take(self, most: int) -> list[Fresh]:
-        """Take batches out of stock, the earliest first."""
-        return [self._stock.popleft() for _ in range(min(most, len(self._stock)))]
+    def first(self, most: int) -> list[Fresh]:
+        """The earliest batches in stock. They stay there until they are taken, when it is on record that they are posted."""
+        return list(islice(self._stock, most))
+
+    def take(self, count: int) -> list[Fresh]:
+        """Take that many batches out of stock, the earliest first."""
+        return [self._stock.popleft() for _ in range(count)]
 
     def finish(self) -> None:
         """Make all remaining steps, whatever is in stock.

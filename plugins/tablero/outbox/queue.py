@@ -113,15 +113,34 @@ def begin(engine: Engine, fresh: Sequence[Fresh], *, run_id: str, now: datetime,
 
     :param lease: from now on; a batch which another worker took because the lease it was staged under had ended is left to it.
     """
-    if not fresh:
+    return exchange(engine, [], fresh, run_id=run_id, now=now, lease=lease)
+
+
+def exchange(
+    engine: Engine,
+    answers: Sequence[tuple[Claim, Answer]],
+    fresh: Sequence[Fresh],
+    *,
+    run_id: str,
+    now: datetime,
+    lease: Lease,
+) -> list[Claim]:
+    """:func:`record` what has ended and :func:`begin` what follows, in one transaction: half the waiting for the disk."""
+    if not answers and not fresh:
         return []
-    changes = dict(fresh)
     with writing(engine) as connection:
-        held = connection.scalars(
-            sa.update(batch).where(_leased(changes, lease.worker)).values(claimed_until=lease.until).returning(batch.c.id)
-        )
-        ids = sorted(held)
-        attempts = _begin_attempts(connection, ids, run_id, now) if ids else []
+        if answers:
+            _record(connection, answers, now)
+        return _begin(connection, fresh, run_id, now, lease) if fresh else []
+
+
+def _begin(connection: Connection, fresh: Sequence[Fresh], run_id: str, now: datetime, lease: Lease) -> list[Claim]:
+    changes = dict(fresh)
+    held = connection.scalars(
+        sa.update(batch).where(_leased(changes, lease.worker)).values(claimed_until=lease.until).returning(batch.c.id)
+    )
+    ids = sorted(held)
+    attempts = _begin_attempts(connection, ids, run_id, now) if ids else []
     return [
         Claim(batch_id, attempt_id, message_id, lease.worker, changes[batch_id])
         for batch_id, (attempt_id, message_id) in zip(ids, attempts, strict=True)
@@ -163,18 +182,22 @@ def record(engine: Engine, answers: Sequence[tuple[Claim, Answer]], now: datetim
     if not answers:
         return
     with writing(engine) as connection:
-        connection.execute(_END_ATTEMPT, [_ending(claimed, answer) for claimed, answer in answers])
-        delivered = [claimed.batch_id for claimed, answer in answers if answer.outcome is Outcome.DELIVERED]
-        if delivered:
-            connection.execute(
-                sa.update(batch)
-                .where(batch.c.id.in_(delivered), batch.c.state == "pending")
-                .values(state="delivered", settled_at=now, claimed_until=None)
-            )
-        _release(
-            connection,
-            [claimed for claimed, answer in answers if answer.outcome not in (Outcome.DELIVERED, Outcome.REFUSED)],
+        _record(connection, answers, now)
+
+
+def _record(connection: Connection, answers: Sequence[tuple[Claim, Answer]], now: datetime) -> None:
+    connection.execute(_END_ATTEMPT, [_ending(claimed, answer) for claimed, answer in answers])
+    delivered = [claimed.batch_id for claimed, answer in answers if answer.outcome is Outcome.DELIVERED]
+    if delivered:
+        connection.execute(
+            sa.update(batch)
+            .where(batch.c.id.in_(delivered), batch.c.state == "pending")
+            .values(state="delivered", settled_at=now, claimed_until=None)
         )
+    _release(
+        connection,
+        [claimed for claimed, answer in answers if answer.outcome not in (Outcome.DELIVERED, Outcome.REFUSED)],
+    )
 
 
 def release(engine: Engine, claims: Collection[Claim]) -> None:

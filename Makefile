@@ -4,6 +4,7 @@
 VENV := .venv
 # Written last, so that an interrupted installation is begun anew.
 MADE := $(VENV)/made-from-requirements
+DLT := .venv-dlt
 CANDIDATES = $(or $(PYTHON),python3.12 python3.11 python3.13 python3.10 python3 python)
 
 # Read by any Python, however old.
@@ -28,7 +29,7 @@ If you have it elsewhere: make PYTHON=/path/to/python3.12 ...
 endef
 export FITNESS NO_PYTHON
 
-.PHONY: help demo test test-system test-all compose-test chaos lint
+.PHONY: help demo test test-system test-all compose-test chaos bench lint
 
 help:
 	@echo 'make demo         la demostración completa, hasta Ctrl-C / the whole demonstration, until Ctrl-C'
@@ -38,6 +39,8 @@ help:
 	@echo 'make test-all     todas / all of them'
 	@echo 'make compose-test docker-compose.yaml, de la nada a la nada / from nothing to nothing; TABLERO_COMPOSE_ROWS=5000'
 	@echo 'make chaos        fallos al azar, repetibles; ROUNDS=, SEED= / random faults that can be replayed'
+	@echo 'make bench        velocidad, junto a lo que usted correría si no / speed, beside what you would run otherwise;'
+	@echo '                  ROWS=, ROUNDS=, PUBLISH=1 (tabla y gráfico en los README / table and chart into the READMEs)'
 	@echo 'make lint         ruff, mypy'
 	@echo 'PYTHON=...        otro Python para el entorno .venv / another Python for the environment .venv'
 
@@ -60,6 +63,10 @@ compose-test: $(MADE)
 chaos: $(MADE)
 	PYTHONPATH=plugins:. $(VENV)/bin/python -m tests.chaos.run --rounds $(or $(ROUNDS),20) --seed $(or $(SEED),1)
 
+bench: $(MADE) $(DLT)/made-from-requirements
+	PYTHONPATH=plugins:. $(VENV)/bin/python -m bench --rows $(or $(ROWS),1000000) --rounds $(or $(ROUNDS),3) $(if $(PUBLISH),--publish)
+	PYTHONPATH=plugins:. $(VENV)/bin/python -m bench.in_airflow --rounds $(or $(ROUNDS),3)
+
 lint: $(MADE)
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
@@ -69,6 +76,12 @@ lint: $(MADE)
 $(MADE): requirements.txt $(VENV)/bin/python
 	@echo "Instalando en $(VENV), uno o dos minutos / Installing into $(VENV), a minute or two"
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# dlt and Airflow ask for different versions of what both need.
+$(DLT)/made-from-requirements: bench/requirements-dlt.txt $(MADE)
+	@$(VENV)/bin/python -m venv --clear $(DLT)
+	@$(DLT)/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements-dlt.txt
 	@touch $@
 
 # A link to a Python that has gone counts as missing.

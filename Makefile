@@ -5,6 +5,7 @@ VENV := .venv
 # Written last, so that an interrupted installation is begun anew.
 MADE := $(VENV)/made-from-requirements
 DLT := .venv-dlt
+comma := ,
 CANDIDATES = $(or $(PYTHON),python3.12 python3.11 python3.13 python3.10 python3 python)
 
 # Read by any Python, however old.
@@ -64,8 +65,8 @@ chaos: $(MADE)
 	PYTHONPATH=plugins:. $(VENV)/bin/python -m tests.chaos.run --rounds $(or $(ROUNDS),20) --seed $(or $(SEED),1)
 
 bench: $(MADE) $(DLT)/made-from-requirements
-	PYTHONPATH=plugins:. $(VENV)/bin/python -m bench --rows $(or $(ROWS),1000000) --rounds $(or $(ROUNDS),3) $(if $(PUBLISH),--publish)
-	PYTHONPATH=plugins:. $(VENV)/bin/python -m bench.in_airflow --rounds $(or $(ROUNDS),3)
+	PYTHONPATH=plugins:. $(VENV)/bin/python -m bench --rows $(or $(ROWS),1000000) --rounds $(or $(ROUNDS),3$(comma)3$(comma)1) $(if $(PUBLISH),--publish)
+	PYTHONPATH=plugins:. $(VENV)/bin/python -m bench.in_airflow
 
 lint: $(MADE)
 	$(VENV)/bin/ruff check

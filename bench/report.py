@@ -22,9 +22,9 @@ _HEADS = {
     "en": ("latency", "", "rows/s", "Tablero is", "ceiling", "memory", "calls"),
 }
 _ABOUT = {
-    "es": "{rows} cambios de estado, PostgreSQL como fuente y outbox, {rounds} rondas alternadas, medianas; {machine}. Techo:"
+    "es": "{rows} cambios de estado, PostgreSQL como fuente y outbox, rondas alternadas: {rounds}, medianas; {machine}. Techo:"
     " llamadas en vuelo × filas de un lote ÷ latencia. Memoria: sobre el proceso en reposo. Repetir: `make bench`.",
-    "en": "{rows} status changes, PostgreSQL as source and outbox, {rounds} alternating rounds, medians; {machine}. Ceiling:"
+    "en": "{rows} status changes, PostgreSQL as source and outbox, alternating rounds: {rounds}, medians; {machine}. Ceiling:"
     " calls in flight × rows of a batch ÷ latency. Memory: above the idle process. Repeat: `make bench`.",
 }
 _COLOURS = {"tablero": "#0b5cad", "guide": "#9a6700", "http_hook": "#6e7781", "dlt_destination": "#8250df"}
@@ -108,11 +108,12 @@ def chart(results: list[Result]) -> str:
     )
 
 
-def publish(results: list[Result], rows: int, rounds: int, root: Path) -> None:
+def publish(results: list[Result], rows: int, rounds: dict[float, int], root: Path) -> None:
     """Write the chart, and put the table between the marks of both READMEs."""
     (root / "docs" / "bench.svg").write_text(chart(results), encoding="utf-8")
     for language, name in (("en", "README.md"), ("es", "README.es.md")):
-        about = _ABOUT[language].format(rows=f"{rows:,}", rounds=rounds, machine=_machine())
+        turns = ", ".join(f"{turns} ({latency * 1000:.0f} ms)" for latency, turns in rounds.items())
+        about = _ABOUT[language].format(rows=f"{rows:,}", rounds=turns, machine=_machine())
         block = f"<!-- bench -->\n{table(results, language)}\n\n{about}\n<!-- /bench -->"
         path = root / name
         before, _, rest = path.read_text(encoding="utf-8").partition("<!-- bench -->")

@@ -25,6 +25,7 @@ import urllib3
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk.log import mask_secret
 from requests import exceptions as http
+from requests.utils import get_environ_proxies
 from tablero.attempt import Answer, Outcome, clean
 from tablero.errors import SetupError
 from tablero.secrecy import Redactor, basic_credentials
@@ -182,8 +183,6 @@ class Dashboard(HttpHook):
                     timeout=(self._settings.connect_timeout, self._settings.read_timeout),
                     allow_redirects=False,
                     stream=True,
-                    # Said again here: where it is not, requests lets REQUESTS_CA_BUNDLE overrule the session.
-                    verify=session.verify,
                 ) as response,
             ):
                 try:
@@ -205,6 +204,9 @@ class Dashboard(HttpHook):
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self.get_conn({"Accept-Encoding": "identity"})
+            # Looked up once: requests would search the environment again for each call. Nor does it read ~/.netrc so.
+            session.proxies = {**get_environ_proxies(self.url), **session.proxies}
+            session.trust_env = False
             self._local.session = session
         return session
 

@@ -84,7 +84,7 @@ class Airflow:
 
         :raises RuntimeError: with the end of the log, if that takes too long.
         """
-        with self.log.open("wb") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [AIRFLOW, "standalone"],
                 env=self.environment,

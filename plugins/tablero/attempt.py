@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from enum import Enum
+
+log = logging.getLogger(__name__)
 
 #: Longest text of an answer that is kept, in characters.
 MAX_KEPT = 500
@@ -57,6 +60,66 @@ class Answer:
     xroad_request_id: str | None = None
     xroad_error: str | None = None
     xroad_detail: str | None = None
+
+    @property
+    def told(self) -> str:
+        """What went wrong, then the other side's own words; empty if delivered."""
+        return " ".join(part for part in (self.error, f"«{self.message}»" if self.message else "") if part)
+
+
+#: Every attempt is logged (guide, section on errors): INFO, WARN or ERROR.
+_LEVELS = {Outcome.DELIVERED: logging.INFO, Outcome.PERMANENT: logging.ERROR}
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt that is on record, as those are told of it who watch.
+
+    :ivar batch: the batch's id in the outbox.
+    :ivar rows: how many are in it.
+    :ivar message_id: sent as ``X-Road-Id``.
+    :ivar answer: what it came to.
+    :ivar window: label of the window at work that its first row belongs to, if one does.
+    """
+
+    batch: int
+    rows: int
+    message_id: str
+    answer: Answer
+    window: str | None = None
+
+    def fields(self) -> dict[str, str | int]:
+        """What programs look for in the line of the log, by name; what is not known is left out."""
+        found = {
+            "window": self.window,
+            "batch": self.batch,
+            "rows": self.rows,
+            "outcome": self.answer.outcome.value,
+            "status": self.answer.status,
+            "milliseconds": round(self.answer.seconds * 1000),
+            "xroad_id": self.message_id,
+            "xroad_request_id": self.answer.xroad_request_id,
+            "xroad_error": self.answer.xroad_error,
+            "xroad_detail": self.answer.xroad_detail,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def log_line(attempt: Attempt) -> None:
+    """Write the one line that the log has of an attempt: a sentence, which carries its fields as attributes of the record."""
+    answer = attempt.answer
+    log.log(
+        _LEVELS.get(answer.outcome, logging.WARNING),
+        "batch %d, %d rows: %s, HTTP %s, %.0f ms, X-Road-Id %s%s",
+        attempt.batch,
+        attempt.rows,
+        answer.outcome.value,
+        answer.status or "-",
+        answer.seconds * 1000,
+        attempt.message_id,
+        f": {answer.told}" if answer.told and answer.outcome is not Outcome.DELIVERED else "",
+        extra=attempt.fields(),
+    )
 
 
 def clean(text: object, most: int = MAX_KEPT) -> str:

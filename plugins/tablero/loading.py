@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from sqlalchemy.engine import Engine
-from tablero.attempt import Answer
+from tablero.attempt import Attempt, log_line
 from tablero.outbox.batches import Fresh, Lease
 from tablero.sending import Delivery, Poster, send
 from tablero.settings import Settings
@@ -23,14 +23,14 @@ def load(
     *,
     run_id: str,
     clock: Clock,
-    observe: Callable[[int, Answer], None] = lambda rows, answer: None,
+    observe: Callable[[Attempt], None] = log_line,
 ) -> tuple[list[Tally], Delivery]:
     """Stage ``windows`` one after another, and post what is pending in any of them meanwhile.
 
     All of them are staged even where the dashboard takes nothing, so that a retry has only to post.
 
     :param engine: of the outbox.
-    :param observe: told of every attempt that is on record: the rows of its batch, and how it ended.
+    :param observe: told of every attempt that is on record; writes its line in the log.
     :returns: what each window held, and what was sent.
     :raises SourceUnavailable, SetupError, OutboxUnavailable: as :func:`tablero.staging.stage` does.
     :raises DashboardError, DashboardUnavailable, WindowBusy, OutsideHours: as :func:`tablero.sending.send` does.

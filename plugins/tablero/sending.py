@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from sqlalchemy.engine import Engine
-from tablero.attempt import Answer, Outcome
+from tablero.attempt import Answer, Attempt, Outcome, log_line
 from tablero.contract import encode
 from tablero.errors import DashboardError, DashboardUnavailable, OutsideHours, WindowBusy
 from tablero.hours import SendHours
@@ -78,7 +78,7 @@ def send(
     *,
     run_id: str,
     clock: Callable[[], datetime],
-    observe: Callable[[int, Answer], None] = lambda rows, answer: None,
+    observe: Callable[[Attempt], None] = log_line,
     staging: Staging | None = None,
 ) -> Delivery:
     """Post every pending batch of ``windows`` once, refused ones in ever smaller parts, and record every outcome.
@@ -87,7 +87,7 @@ def send(
     more are begun; those in flight are awaited. The same once the other side asked to wait, or ``send_hours`` have closed.
 
     :param engine: of the outbox.
-    :param observe: told of every attempt that is on record: the rows of its batch, and how it ended.
+    :param observe: told of every attempt that is on record; writes its line in the log.
     :param staging: carried out meanwhile, and to its end even where nothing can be posted; what it raises is raised.
     :raises DashboardError: the dashboard or X-Road says no to everything; says what to do.
     :raises DashboardUnavailable: some batches stay pending; those delivered stay delivered.
@@ -114,7 +114,7 @@ class _Work:
         windows: Collection[Window],
         run_id: str,
         clock: Callable[[], datetime],
-        observe: Callable[[int, Answer], None],
+        observe: Callable[[Attempt], None],
         staging: Staging | None,
     ) -> None:
         self._engine = engine
@@ -236,7 +236,7 @@ class _Work:
     def conclude(self) -> None:
         """Raise what is left to say."""
         if self._permanent is not None:
-            raise DashboardError(f"{_labels(self._windows)}: {_told(self._permanent)}")
+            raise DashboardError(f"{_labels(self._windows)}: {self._permanent.told}")
         left = queue.backlog(self._engine, self._windows, self._clock())
         if self._closed and left.batches and self._hours is not None:
             opens_at = self._hours.next_opening(self._clock())
@@ -249,7 +249,7 @@ class _Work:
             waits = [answer.retry_after for answer in self._failures if answer.retry_after is not None]
             raise DashboardUnavailable(
                 f"{_labels(self._windows)}: {left.rows} rows in {left.batches} batches are still pending;"
-                f" {len(self._failures)} calls failed. First cause: {_told(self._failures[0])}",
+                f" {len(self._failures)} calls failed. First cause: {self._failures[0].told}",
                 retry_after=max(waits, default=None),
             )
         if left.batches and left.batches == left.waiting:
@@ -309,8 +309,8 @@ class _Work:
     def _heed(self, claim: Claim, answer: Answer) -> None:
         """Draw the consequences of an outcome that is on record."""
         self.delivery.calls[answer.outcome] += 1
-        self._observe(len(claim.changes), answer)
-        _log_attempt(claim, answer)
+        window = _window_of(claim, self._windows)
+        self._observe(Attempt(claim.batch_id, len(claim.changes), claim.message_id, answer, window))
         if answer.outcome is Outcome.DELIVERED:
             self._accepted = True
             self._in_a_row = 0
@@ -358,33 +358,15 @@ class _Work:
 
     def _set_aside(self) -> None:
         if self._suspects:
-            refused = [(claim, _told(answer)) for claim, answer in self._suspects]
+            refused = [(claim, answer.told) for claim, answer in self._suspects]
             queue.set_aside(self._engine, refused, self._clock())
             self.delivery.refused += len(self._suspects)
             self._suspects.clear()
 
 
-#: Every attempt is logged (guide, section on errors): INFO, WARN or ERROR.
-_LEVELS = {Outcome.DELIVERED: logging.INFO, Outcome.PERMANENT: logging.ERROR}
-
-
-def _log_attempt(claim: Claim, answer: Answer) -> None:
-    log.log(
-        _LEVELS.get(answer.outcome, logging.WARNING),
-        "batch %d, %d rows: %s, HTTP %s, %.0f ms, X-Road-Id %s%s",
-        claim.batch_id,
-        len(claim.changes),
-        answer.outcome.value,
-        answer.status or "-",
-        answer.seconds * 1000,
-        claim.message_id,
-        "" if answer.outcome is Outcome.DELIVERED else f": {_told(answer)}",
-    )
-
-
-def _told(answer: Answer) -> str:
-    parts = [answer.error, f"«{answer.message}»" if answer.message else ""]
-    return " ".join(part for part in parts if part)
+def _window_of(claim: Claim, windows: Collection[Window]) -> str | None:
+    first = claim.changes[0].last_modified_date
+    return next((window.label for window in windows if first in window), None)
 
 
 def _labels(windows: Collection[Window]) -> str:

@@ -1,4 +1,6 @@
-"""What others can watch: metrics by Airflow's own ``stats`` (StatsD, OpenTelemetry), an asset event for each settled window."""
+"""What others can watch: metrics by Airflow's own ``stats`` (StatsD, OpenTelemetry), a line in the log for each attempt, an
+asset event for each settled window.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.observability import stats
-from tablero.attempt import Answer, Outcome
+from structlog.contextvars import bound_contextvars
+from tablero.attempt import Attempt, Outcome, log_line
 from tablero.outbox.ledger import Account
 
 #: Updated once for each window that a reconciliation finds settled; the event's extra carries its counts.
@@ -17,17 +20,18 @@ WINDOWS = Asset(name="tablero_windows", uri="x-tablero://windows")
 SETTLED = AssetAlias("tablero_settled")
 
 
-def attempted(rows: int, answer: Answer) -> None:
-    """Count an attempt.
-
-    :param rows: of its batch.
-    """
+def attempted(attempt: Attempt) -> None:
+    """Log an attempt, and count it."""
+    # Airflow's log files are lines of JSON, which have none of a record's attributes, but all of structlog's context.
+    with bound_contextvars(**attempt.fields()):
+        log_line(attempt)
+    answer = attempt.answer
     tags = {"outcome": answer.outcome.value}
     stats.incr("tablero.attempts", tags=tags)
     stats.timing("tablero.latency", answer.seconds * 1000, tags=tags)
     if answer.outcome is Outcome.DELIVERED:
         stats.incr("tablero.batches")
-        stats.incr("tablero.rows", rows)
+        stats.incr("tablero.rows", attempt.rows)
 
 
 def reconciled(accounts: Sequence[Account], oldest_pending: float) -> None:

@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 from sqlalchemy.engine import Engine
-from tablero.attempt import Answer, Outcome
+from tablero.attempt import Answer, Attempt, Outcome
 from tablero.errors import DashboardError, DashboardUnavailable, OutboxUnavailable, OutsideHours, WindowBusy
 from tablero.outbox import queue
 from tablero.sending import GIVE_UP_AFTER, Delivery, send
@@ -404,7 +404,7 @@ def test_told_to_stop_while_calls_are_under_way(outbox: Engine) -> None:
 
     seen = 0
 
-    def observe(_: int, __: Answer) -> None:
+    def observe(_: Attempt) -> None:
         nonlocal seen
         seen += 1
         if seen == 3:
@@ -416,6 +416,19 @@ def test_told_to_stop_while_calls_are_under_way(outbox: Engine) -> None:
     assert {row.outcome for row in attempts(outbox)} == {"delivered"}
     assert states(outbox)["delivered"] == len(dashboard.calls)
     check_books(outbox)
+
+
+def test_whoever_watches_is_told_of_each_attempt(outbox: Engine) -> None:
+    """Once it is on record: which batch it was, of which window, and how it ended."""
+    stage(outbox, changes(3), size=2)
+    march = month("2020-03")
+    stage(outbox, [change(9, at=march.start)], march)
+    seen: list[Attempt] = []
+    send(outbox, Dashboard(), settings(), [FEBRUARY, march], run_id="run", clock=clock, observe=seen.append)
+    told = [(one.rows, one.window, one.answer.outcome.value) for one in seen]
+    assert sorted(told) == [(1, "2020-02", "delivered"), (1, "2020-03", "delivered"), (2, "2020-02", "delivered")]
+    assert {one.message_id for one in seen} == {row.message_id for row in attempts(outbox)}
+    assert {one.batch for one in seen} == {row.batch_id for row in attempts(outbox)}
 
 
 # -- office hours ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.engine import Engine
 from tablero.adopting import adopt_all, plan_adoption
 from tablero.errors import ParameterError, WindowBusy
-from tablero.outbox import ledger, queue
+from tablero.outbox import ledger, queue, reports_evidence
 from tablero.outbox.adoption import adopt
 from tablero.reconciling import reconcile
 from tablero.sending import send
@@ -183,3 +183,18 @@ def test_days_that_make_no_sense(first: date | None, until: date, words: str) ->
     """A day that has not ended cannot have been delivered whole."""
     with pytest.raises(ParameterError, match=words):
         plan_adoption(SETTINGS, first=first, until=until, now=NOW)
+
+
+def test_the_evidence_tells_it_from_an_acknowledgement(outbox: Engine, institution: Institution) -> None:
+    """Adopted batches are counted apart, and the times are those of real acknowledgements."""
+    adopted(outbox, institution)
+    with outbox.connect() as connection:
+        found = reports_evidence.acknowledged(connection, FEBRUARY)
+    assert (found.first, found.last) == (None, None)
+    assert found.adopted == found.batches > 0
+    stage_window(outbox, institution.source, SETTINGS, FEBRUARY, run_id="run", clock=clock)
+    send(outbox, Dashboard(), SETTINGS, [FEBRUARY], run_id="run", clock=clock)
+    with outbox.connect() as connection:
+        later = reports_evidence.acknowledged(connection, FEBRUARY)
+    assert (later.first, later.last, later.adopted) == (NOW, NOW, found.adopted)
+    assert later.batches > later.adopted

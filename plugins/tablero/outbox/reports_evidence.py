@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from tablero.attempt import Outcome
 from tablero.contract import StatusChange
-from tablero.outbox.schema import batch, status_change
+from tablero.outbox.schema import attempt, batch, status_change
 from tablero.windows import Window
 
 _FETCH = 5_000
@@ -21,19 +22,29 @@ _FETCH = 5_000
 class Acknowledged(NamedTuple):
     """When the rows of a window were acknowledged.
 
-    :ivar batches: how many batches brought them.
+    :ivar batches: how many batches brought them, adopted ones included.
+    :ivar adopted: batches that a person said were delivered (``python -m tablero adopt``): no acknowledgement is on record.
     """
 
     first: datetime | None
     last: datetime | None
     batches: int
+    adopted: int
 
 
 def acknowledged(connection: Connection, window: Window) -> Acknowledged:
     """When the rows of ``window`` were acknowledged. Changes whenever one more is, so it tells documents apart."""
-    query = sa.select(sa.func.min(batch.c.settled_at), sa.func.max(batch.c.settled_at), sa.func.count()).where(
-        *_delivered(window)
+    # An adoption leaves an attempt that was delivered without a call: it has no HTTP status.
+    adopted = sa.exists().where(
+        attempt.c.batch_id == batch.c.id, attempt.c.outcome == Outcome.DELIVERED.value, attempt.c.http_status.is_(None)
     )
+    called = sa.case((~adopted, batch.c.settled_at))
+    query = sa.select(
+        sa.func.min(called, type_=batch.c.settled_at.type),
+        sa.func.max(called, type_=batch.c.settled_at.type),
+        sa.func.count(),
+        sa.func.count().filter(adopted),
+    ).where(*_delivered(window))
     return Acknowledged._make(connection.execute(query).one())
 
 

@@ -88,7 +88,7 @@ class Shelf:
 
     def __init__(self, size: int = 24) -> None:
         self._size = size
-        self._kept: dict[tuple[str, str, datetime | None, datetime | None, int], Evidence] = {}
+        self._kept: dict[tuple[str, str, datetime | None, datetime | None, int, int], Evidence] = {}
 
     def fetch(self, connection: Connection, window: Window) -> Evidence:
         """The evidence of ``window`` as it is now."""

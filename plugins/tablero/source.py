@@ -60,6 +60,11 @@ class Source:
             if missing:
                 raise SetupError(f"source_sql does not bind {' and '.join(f':{name}' for name in sorted(missing))}.")
 
+    @property
+    def engine(self) -> Engine:
+        """Of the connection; for those who say where rows come from, not for reading."""
+        return self._engine
+
     def read(self, window: Window) -> Iterator[tuple[Any, ...]]:
         """Stream the rows that may lie in ``window``, in no order: the five values in the order of the contract.
 

@@ -11,7 +11,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Engine
-from tablero import configuration, loading, signals
+from tablero import configuration, lineage, loading, signals
 from tablero.configuration import clock
 from tablero.errors import ParameterError, PermanentError, TransientError
 from tablero.outbox import ledger, queue, target
@@ -25,6 +25,7 @@ from tablero.windows import Window
 
 if TYPE_CHECKING:
     from tablero.dashboard import Dashboard
+    from tablero.source import Source
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,7 @@ def extract(windows: Sequence[Json], params: Json, run_id: str) -> list[Json]:
     settings = configuration.read_settings()
     chosen = [Window.from_json(data) for data in windows]
     with configuration.source(settings) as source:
+        _reads(source, settings)
         if params["dry_run"]:
             return [_tally(rehearse(source, settings, window, clock=clock)) for window in chosen]
         with configuration.outbox() as engine:
@@ -125,6 +127,7 @@ def post(windows: Sequence[Json], params: Json, run_id: str) -> Json:
     chosen = [Window.from_json(data) for data in windows]
     with configuration.outbox() as engine:
         dashboard = _dashboard(engine, settings)
+        lineage.sends(dashboard.url)
         if params["resend"]:
             _resend(engine, chosen, run_id, settings.timezone)
         delivery = _send(engine, dashboard, settings, chosen, run_id)
@@ -140,6 +143,8 @@ def load(window: Json, params: Json, run_id: str) -> Json:
     chosen = [Window.from_json(window)]
     with configuration.source(settings) as source, configuration.outbox() as engine:
         dashboard = _dashboard(engine, settings)
+        _reads(source, settings)
+        lineage.sends(dashboard.url)
         if params["resend"]:
             _resend(engine, chosen, run_id, settings.timezone)
         tallies, delivery = loading.load(
@@ -187,6 +192,10 @@ def prove(windows: Sequence[Json] | None, tallies: Iterable[Any] | None, params:
     if failure is not None:
         raise failure
     require_settled(accounts)
+
+
+def _reads(source: Source, settings: Settings) -> None:
+    lineage.reads(source.engine, None if settings.source_sql else settings.source_table)
 
 
 def _dashboard(engine: Engine, settings: Settings) -> Dashboard:

@@ -25,7 +25,7 @@ FLOORS: dict[float, str] = {
     3.3: "outbox.adoption outbox.reports outbox.reports_evidence outbox.reports_requests",
     3.4: "outbox.reports_activity outbox.reports_coverage outbox.reports_rejections outbox.reports_windows",
     3.5: "outbox.requeue",
-    4: "staging sending reconciling planning preflight alerting signals",
+    4: "staging sending reconciling planning preflight alerting signals lineage",
     4.1: "adopting loading",
     5: "configuration",
     5.1: "tasks callbacks page",
@@ -37,7 +37,7 @@ APART = ("web", "migrations")
 
 #: The only modules that may import Airflow, at whatever point.
 AIRFLOW = {
-    *("dashboard", "deadline", "timetable", "retries", "pausing", "signals", "configuration", "callbacks"),
+    *("dashboard", "deadline", "timetable", "retries", "pausing", "signals", "lineage", "configuration", "callbacks"),
     *("web.access", "web.airflow_runs", "web.app", "web.page"),
 }
 

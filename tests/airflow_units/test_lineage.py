@@ -1,0 +1,162 @@
+"""What OpenLineage is told: which view a task reads, to which service it sends, and no secret."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from tablero import lineage
+from tablero.lineage import Dataset, dataset_of_dashboard, dataset_of_source
+
+TABLE = "tablero_status_changes"
+SERVICE = "https://tablero:s3cret@ss.example.gob.do/api/load"
+
+
+@pytest.mark.parametrize(
+    ("url", "table", "schema", "told"),
+    [
+        (
+            "postgresql+psycopg://tablero:s3cret@db.example.gob.do/solicitudes?sslmode=require",
+            TABLE,
+            "public",
+            Dataset("postgres://db.example.gob.do:5432", f"solicitudes.public.{TABLE}"),
+        ),
+        (
+            "postgresql+psycopg2://tablero:s3cret@db.example.gob.do:6432/solicitudes",
+            f"reports.{TABLE}",
+            "public",
+            Dataset("postgres://db.example.gob.do:6432", f"solicitudes.reports.{TABLE}"),
+        ),
+        (
+            "mysql+pymysql://tablero:s3cret@db.example.gob.do/solicitudes?charset=utf8mb4",
+            TABLE,
+            "solicitudes",
+            Dataset("mysql://db.example.gob.do:3306", f"solicitudes.{TABLE}"),
+        ),
+        (
+            "mariadb+pymysql://tablero:s3cret@db.example.gob.do/solicitudes",
+            f"reports.{TABLE}",
+            "solicitudes",
+            Dataset("mysql://db.example.gob.do:3306", f"reports.{TABLE}"),
+        ),
+        (
+            "mssql+pymssql://tablero:s3cret@db.example.gob.do/solicitudes",
+            TABLE,
+            "dbo",
+            Dataset("mssql://db.example.gob.do:1433", f"solicitudes.dbo.{TABLE}"),
+        ),
+        (
+            "mssql+pymssql://tablero:s3cret@db.example.gob.do/solicitudes",
+            f"archive.dbo.{TABLE}",
+            "dbo",
+            Dataset("mssql://db.example.gob.do:1433", f"archive.dbo.{TABLE}"),
+        ),
+        (
+            "oracle+oracledb://tablero:s3cret@db.example.gob.do?service_name=FREEPDB1",
+            f"REPORTS.{TABLE}",
+            None,
+            Dataset("oracle://db.example.gob.do:1521", f"FREEPDB1.REPORTS.{TABLE}"),
+        ),
+        ("postgresql:///solicitudes", TABLE, None, Dataset("postgres://localhost:5432", f"solicitudes.{TABLE}")),
+        ("postgresql://[2001:db8::1]/solicitudes", None, "public", Dataset("postgres://[2001:db8::1]:5432", "solicitudes")),
+        ("db2://tablero:s3cret@db.example.gob.do/X", TABLE, None, Dataset("db2://db.example.gob.do", f"X.{TABLE}")),
+        ("sqlite:////srv/institution.db", TABLE, "main", Dataset("file", "/srv/institution.db")),
+    ],
+)
+def test_dataset_of_source(url: str, table: str | None, schema: str | None, told: Dataset) -> None:
+    """By OpenLineage's rules for names, the same as other tools use; the whole database for an own query."""
+    assert dataset_of_source(make_url(url), table, schema) == told
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        (
+            "https://tablero:s3cret@ss.example.gob.do/r1/DO/GOB/CNC/M/I/api/load?key=s3cret",
+            Dataset("https://ss.example.gob.do:443", "/r1/DO/GOB/CNC/M/I/api/load"),
+        ),
+        ("http://ss.example.gob.do:8080/api/load", Dataset("http://ss.example.gob.do:8080", "/api/load")),
+    ],
+)
+def test_dataset_of_dashboard(url: str, told: Dataset) -> None:
+    """The security server and the path of the service."""
+    assert dataset_of_dashboard(url) == told
+
+
+@dataclass(frozen=True)
+class Told:
+    """In place of OpenLineage's own dataset."""
+
+    namespace: str
+    name: str
+
+
+@pytest.fixture
+def openlineage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As much of OpenLineage's client as is used."""
+    module = ModuleType("openlineage.client.event_v2")
+    vars(module)["Dataset"] = Told
+    for name in ("openlineage", "openlineage.client"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+
+@pytest.fixture
+def no_openlineage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where it was not installed."""
+    for name in ("openlineage", "openlineage.client", "openlineage.client.event_v2"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+@pytest.fixture
+def task() -> Iterator[SimpleNamespace]:
+    """The task that is running."""
+    from airflow.sdk.execution_time.context import set_current_context
+
+    running = SimpleNamespace(inlets=["an inlet"], outlets=["an outlet"])
+    with set_current_context({"task": running}):  # type: ignore[typeddict-item]
+        yield running
+
+
+@pytest.mark.usefixtures("openlineage")
+def test_told_of_the_running_task(task: SimpleNamespace) -> None:
+    """Added to what the task has; the lists, which the DAG may share, are not touched."""
+    inlets, outlets = task.inlets, task.outlets
+    lineage.reads(sa.create_engine("sqlite://"), TABLE)
+    lineage.sends(SERVICE)
+    assert task.inlets == ["an inlet", Told("file", ":memory:")]
+    assert task.outlets == ["an outlet", Told("https://ss.example.gob.do:443", "/api/load")]
+    assert (inlets, outlets) == (["an inlet"], ["an outlet"])
+
+
+@pytest.mark.usefixtures("no_openlineage")
+def test_without_openlineage(task: SimpleNamespace) -> None:
+    """Nothing is looked at, nothing is changed, nothing is said."""
+    lineage.reads(None, TABLE)  # type: ignore[arg-type]
+    lineage.sends("")
+    assert vars(task) == {"inlets": ["an inlet"], "outlets": ["an outlet"]}
+
+
+@pytest.mark.usefixtures("openlineage", "task")
+def test_a_database_that_does_not_answer(caplog: pytest.LogCaptureFixture) -> None:
+    """The task goes on, to find out by itself; the warning gives nothing away."""
+    with socket.socket() as bound, caplog.at_level(logging.WARNING):
+        bound.bind(("127.0.0.1", 0))  # and does not listen
+        port = bound.getsockname()[1]
+        lineage.reads(sa.create_engine(f"postgresql+psycopg://tablero:s3cret@127.0.0.1:{port}/solicitudes"), TABLE)
+    assert caplog.messages == ["OpenLineage is not told of the task's inlets: OperationalError"]
+
+
+@pytest.mark.usefixtures("openlineage")
+def test_outside_of_a_task(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody is running whom it could be told of; that is no failure either."""
+    with caplog.at_level(logging.WARNING):
+        lineage.sends(SERVICE)
+    assert caplog.messages == ["OpenLineage is not told of the task's outlets: RuntimeError"]

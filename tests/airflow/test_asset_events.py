@@ -1,0 +1,32 @@
+"""Each window that was found settled is an event of an asset, on which an institution's own DAGs can be scheduled."""
+
+from __future__ import annotations
+
+from tests.airflow.client import Client, Json
+from tests.airflow.dashboard import Dashboard
+from tests.airflow.institution import Institution
+
+
+def events_of(airflow: Client, run_id: str) -> list[Json]:
+    """The asset events that a run made."""
+    return list(airflow.get("/assets/events", source_run_id=run_id)["asset_events"])
+
+
+def test_events_of_settled_windows(airflow: Client, institution: Institution, dashboard: Dashboard) -> None:
+    """One for each month of the load, with its counts; none for a dry run, which settles nothing."""
+    months = ["2022-08", "2022-09"]
+    rows = {month: len(institution.month(dashboard.prefix, month)) for month in months}
+    span = {"start_month": months[0], "end_month": months[-1]}
+    rehearsal, state = airflow.load("historical_load", span | {"dry_run": True})
+    assert state == "success"
+    run_id, state = airflow.load("historical_load", span)
+    assert state == "success"
+
+    assert events_of(airflow, rehearsal) == []
+    events = events_of(airflow, run_id)
+    assert {(event["name"], event["uri"]) for event in events} == {("tablero_windows", "x-tablero://windows")}
+    assert sorted(event["extra"]["window"] for event in events) == months
+    for event in events:
+        counts = event["extra"]
+        assert counts["read"] == counts["delivered"] == rows[counts["window"]]
+        assert (counts["rejected"], counts["excluded"], counts["duplicate"]) == ({}, 0, 0)

@@ -85,7 +85,9 @@ def dataset_of_dashboard(url: str) -> Dataset:
 
 
 def _authority(host: str | None, port: int | None) -> str:
-    name = f"[{host}]" if host and ":" in host else host or "localhost"
+    if not host or host.startswith("/"):  # the folder of a socket
+        host = "localhost"
+    name = f"[{host}]" if ":" in host else host
     return f"{name}:{port}" if port else name
 
 

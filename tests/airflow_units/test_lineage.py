@@ -11,7 +11,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from tablero import lineage
 from tablero.lineage import Dataset, dataset_of_dashboard, dataset_of_source
 
@@ -73,6 +73,12 @@ SERVICE = "https://tablero:s3cret@ss.example.gob.do/api/load"
 def test_dataset_of_source(url: str, table: str | None, schema: str | None, told: Dataset) -> None:
     """By OpenLineage's rules for names, the same as other tools use; the whole database for an own query."""
     assert dataset_of_source(make_url(url), table, schema) == told
+
+
+def test_dataset_behind_a_socket() -> None:
+    """A folder is no server: it is this machine's."""
+    url = URL.create("postgresql", host="/var/run/postgresql", database="solicitudes")
+    assert dataset_of_source(url, TABLE, "public") == Dataset("postgres://localhost:5432", f"solicitudes.public.{TABLE}")
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import json
+import logging
 import re
 from datetime import datetime, timezone
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from tablero import errors, xroad
+from tablero.attempt import Answer, Attempt, Outcome, log_line
 from tablero.contract import MAX_ID_LENGTH, Reason
 from tablero.dashboard import Seen, judge
 
@@ -125,6 +129,38 @@ def test_every_metric_is_named(page: str) -> None:
     }
     assert {row[0] for row in table(page, METRICS)} == sent
     assert "tablero.rows" in sent
+
+
+def block(page: str, language: str) -> str:
+    """The only block of code in a language."""
+    (found,) = re.findall(rf"^  ```{language}\n(.*?)^  ```", text(page), re.DOTALL | re.MULTILINE)
+    return dedent(found)
+
+
+@BOTH
+def test_the_line_of_an_attempt_is_as_it_is_written(page: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Its sentence, and each of its fields."""
+    line = json.loads(block(page, "json"))
+    answer = Answer(
+        Outcome(line["outcome"]),
+        status=line["status"],
+        seconds=line["milliseconds"] / 1000,
+        xroad_request_id=line["xroad_request_id"],
+    )
+    attempt = Attempt(line["batch"], line["rows"], line["xroad_id"], answer, line["window"])
+    assert {name: value for name, value in line.items() if name not in ("level", "event", "logger")} == attempt.fields()
+    with caplog.at_level(logging.INFO):
+        log_line(attempt)
+    (record,) = caplog.records
+    assert (record.levelname.lower(), record.getMessage(), record.name) == (line["level"], line["event"], line["logger"])
+    assert f"\n  {line['event']}\n" in text(page)
+
+
+@BOTH
+def test_the_dag_of_the_page_is_scheduled_on_the_asset(page: str) -> None:
+    """The one of the code: its name and its address."""
+    (asset,) = [line for line in block(page, "python").splitlines() if line.startswith("WINDOWS = ")]
+    assert ast.dump(ast.parse(asset)) in [ast.dump(ast.Module([node], [])) for node in source("signals").body]
 
 
 def outline(page: str) -> list[str]:

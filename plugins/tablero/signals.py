@@ -1,5 +1,5 @@
-"""What others can watch: metrics by Airflow's own ``stats`` (StatsD, OpenTelemetry), a line in the log for each attempt, an
-asset event for each settled window.
+"""What others can watch: metrics by Airflow's own ``stats`` (StatsD, OpenTelemetry), a line in the log for each attempt, asset
+events of settled windows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from tablero.outbox.ledger import Account
 #: Updated once for each window that a reconciliation finds settled; the event's extra carries its counts.
 WINDOWS = Asset(name="tablero_windows", uri="x-tablero://windows")
 
-#: The outlet through which the events come; schedule on :data:`WINDOWS`.
+#: Updated once for each reconciliation that finds any settled; the event's extra carries the counts of all of them. Other
+#: DAGs are scheduled on this one: of several events that one task makes of an asset, Airflow 3.3.2 hands only the first to the
+#: run which they trigger, and the rest to the run after it.
+RECONCILIATIONS = Asset(name="tablero_reconciliations", uri="x-tablero://reconciliations")
+
+#: The outlet through which the events of both come.
 SETTLED = AssetAlias("tablero_settled")
 
 
@@ -45,13 +50,15 @@ def reconciled(accounts: Sequence[Account], oldest_pending: float) -> None:
 
 
 def announce(events: Any, accounts: Sequence[Account]) -> None:
-    """Add an asset event for each settled window.
+    """Add the asset events of the settled windows: one for each, and one for all.
 
     :param events: Airflow's ``outlet_events`` of a task with the outlet :data:`SETTLED`.
     """
-    for found in accounts:
-        if found.settled:
-            events[SETTLED].add(WINDOWS, extra=counts(found))
+    settled = [counts(found) for found in accounts if found.settled]
+    for window in settled:
+        events[SETTLED].add(WINDOWS, extra=window)
+    if settled:
+        events[SETTLED].add(RECONCILIATIONS, extra={"windows": settled})
 
 
 def counts(found: Account) -> dict[str, Any]:

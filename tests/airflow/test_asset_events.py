@@ -1,4 +1,4 @@
-"""Each window that was found settled is an event of an asset, on which an institution's own DAGs can be scheduled."""
+"""Settled windows are events of assets, on which an institution's own DAGs can be scheduled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def events_of(airflow: Client, run_id: str) -> list[Json]:
 
 
 def test_events_of_settled_windows(airflow: Client, institution: Institution, dashboard: Dashboard) -> None:
-    """One for each month of the load, with its counts; none for a dry run, which settles nothing."""
+    """One for each month of the load, with its counts, and one for all of them; none for a dry run, which settles nothing."""
     months = ["2022-08", "2022-09"]
     rows = {month: len(institution.month(dashboard.prefix, month)) for month in months}
     span = {"start_month": months[0], "end_month": months[-1]}
@@ -23,10 +23,15 @@ def test_events_of_settled_windows(airflow: Client, institution: Institution, da
     assert state == "success"
 
     assert events_of(airflow, rehearsal) == []
-    events = events_of(airflow, run_id)
-    assert {(event["name"], event["uri"]) for event in events} == {("tablero_windows", "x-tablero://windows")}
-    assert sorted(event["extra"]["window"] for event in events) == months
-    for event in events:
-        counts = event["extra"]
+    windows, reconciliations = (
+        [event["extra"] for event in events_of(airflow, run_id) if (event["name"], event["uri"]) == asset]
+        for asset in (
+            ("tablero_windows", "x-tablero://windows"),
+            ("tablero_reconciliations", "x-tablero://reconciliations"),
+        )
+    )
+    assert sorted(counts["window"] for counts in windows) == months
+    for counts in windows:
         assert counts["read"] == counts["delivered"] == rows[counts["window"]]
         assert (counts["rejected"], counts["excluded"], counts["duplicate"]) == ({}, 0, 0)
+    assert reconciliations == [{"windows": sorted(windows, key=lambda counts: counts["window"])}]

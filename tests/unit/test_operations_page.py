@@ -159,7 +159,7 @@ def test_the_line_of_an_attempt_is_as_it_is_written(page: str, caplog: pytest.Lo
 @BOTH
 def test_the_dag_of_the_page_is_scheduled_on_the_asset(page: str) -> None:
     """The one of the code: its name and its address."""
-    (asset,) = [line for line in block(page, "python").splitlines() if line.startswith("WINDOWS = ")]
+    (asset,) = [line for line in block(page, "python").splitlines() if line.startswith("RECONCILIATIONS = ")]
     assert ast.dump(ast.parse(asset)) in [ast.dump(ast.Module([node], [])) for node in source("signals").body]
 
 

@@ -33,11 +33,12 @@ BATCH_SIZE = 20
 #: After this a worker hangs, whatever was in its way.
 _PATIENCE = 90
 
-#: By this much clocks run ahead between rounds, in seconds: leases of the dead (at least 62 s) end without anyone waiting.
-_BETWEEN_ROUNDS = 120
-
 #: By this much the clock of a worker can be ahead of the other one's: it takes leases for ended that are not.
 _AHEAD = 90
+
+#: By this much clocks run ahead between rounds, in seconds: leases of the dead (62 s by their own clocks, which may have been
+#: ahead) end without anyone waiting.
+_BETWEEN_ROUNDS = 90 + _AHEAD
 
 #: Tries of the last round; each may find something that only a pass shows.
 _LAST_TRIES = 4

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from sqlalchemy.engine import Engine
 from tablero.attempt import Answer, Outcome
 from tablero.database import connect
 from tablero.outbox import queue
+from tablero.outbox.batches import Fresh
 from tablero.outbox.queue import Claim
 from tablero.sending import send
 
@@ -32,17 +32,18 @@ class Dashboard:
 
 def main(path: Path) -> None:
     """Send all that is pending."""
-    record = queue.record
+    exchange = queue.exchange
     log = path.with_name(path.name + "-wal")
 
-    def tell(engine: Engine, answers: Sequence[tuple[Claim, Answer]], now: datetime, **rest: Any) -> Any:
-        result = record(engine, answers, now, **rest)
-        ids = " ".join(str(claim.batch_id) for claim, _ in answers)
-        sys.stdout.write(f"{log.stat().st_size} {ids}\n")
-        sys.stdout.flush()
-        return result
+    def tell(engine: Engine, answers: Sequence[tuple[Claim, Answer]], fresh: Sequence[Fresh], **rest: Any) -> list[Claim]:
+        claims = exchange(engine, answers, fresh, **rest)
+        if answers:
+            ids = " ".join(str(claim.batch_id) for claim, _ in answers)
+            sys.stdout.write(f"{log.stat().st_size} {ids}\n")
+            sys.stdout.flush()
+        return claims
 
-    queue.record = tell
+    queue.exchange = tell
     send(connect(f"sqlite:///{path}"), Dashboard(), settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)
 
 

@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 #: Transient failures in a row after which a task stops early: the dashboard is down, not a batch unlucky.
 GIVE_UP_AFTER = 5
 
+#: Fresh batches that wait beyond those in flight, so that no call waits for the next step of staging.
+_STOCK = 10
+
 #: What a lease lasts beyond the longest call, in seconds.
 _LEASE_MARGIN = 60
 
@@ -130,7 +133,7 @@ class _Work:
         self._throttle = Throttle(settings.concurrency)
         self._lease = timedelta(seconds=settings.connect_timeout + settings.read_timeout + _LEASE_MARGIN)
         self._renewed = clock()
-        self._supply = Supply(staging(self._lease_of_fresh) if staging else None, enough=settings.concurrency)
+        self._supply = Supply(staging(self._lease_of_fresh) if staging else None, enough=settings.concurrency + _STOCK)
         self._look_into_outbox = True
         self._posting = True
         self._accepted = False

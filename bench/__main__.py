@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
 
 from bench import data, report
 from bench.report import Result
@@ -63,8 +62,8 @@ def compare(server: Postgres, rows: int, rounds: dict[float, int], contenders: l
 
 
 def _median(results: list[Result]) -> Result:
-    middle = median(result.seconds for result in results)
-    return min(results, key=lambda result: abs(result.seconds - middle))
+    """The run in the middle; of two, the slower."""
+    return sorted(results, key=lambda result: result.seconds)[len(results) // 2]
 
 
 def main() -> None:

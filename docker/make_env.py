@@ -1,7 +1,8 @@
 """Make the two files that docker-compose.yaml asks for: ``python3 docker/make_env.py [--demo]``. Never overwrites one.
 
 ``.env`` holds fresh secrets of this deployment; ``tablero.env`` the institution's connections and settings, to be filled in,
-or with ``--demo`` those of the demo.
+or with ``--demo`` those of the demo. The secrets are hexadecimal, since some stand in addresses and on command lines, where a
+sign means something; but for ``FERNET_KEY``, whose form is Airflow's, and which travels in the environment only.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def main() -> int:
     words = {name: secrets.token_hex(24) for name in ("postgres", "airflow", "outbox", "redis", "jwt", "api")}
     fernet = base64.urlsafe_b64encode(os.urandom(32)).decode()
     made = [
-        _write(".env", SECRETS.format(fernet=fernet, admin=secrets.token_urlsafe(12), **words)),
+        _write(".env", SECRETS.format(fernet=fernet, admin=secrets.token_hex(12), **words)),
         _write("tablero.env", (HERE / ("demo.env" if demo else "tablero.env")).read_text(encoding="utf-8")),
     ]
     return 0 if all(made) else 1

@@ -65,6 +65,9 @@ class Stack:
             copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
             copy(ROOT / part, folder / part)
         subprocess.run([sys.executable, "docker/make_env.py", "--demo"], cwd=folder, check=True)
+        # As in files that were made when it could begin with a dash.
+        secrets = (folder / ".env").read_text()
+        (folder / ".env").write_text(secrets.replace("ADMIN_PASSWORD=", "ADMIN_PASSWORD=-"))
         with (folder / "tablero.env").open("a") as file:
             file.writelines(f"{name}={value}\n" for name, value in settings.items())
 

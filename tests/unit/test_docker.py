@@ -38,6 +38,26 @@ def test_each_secret_is_made(made: Path) -> None:
     assert {(made / name).stat().st_mode & 0o777 for name in (".env", "tablero.env")} == {0o600}
 
 
+def test_a_secret_means_the_same_everywhere(made: Path) -> None:
+    """In an address, in a line of an environment file, and where one that began with a dash would be taken for an option."""
+    secrets = variables(made / ".env")
+    del secrets["FERNET_KEY"]  # its form is Airflow's
+    assert {name for name, value in secrets.items() if not re.fullmatch(r"[0-9a-f]+", value)} == set()
+
+
+def test_the_fernet_key_is_on_no_command_line() -> None:
+    """It alone may begin with a dash."""
+    assert re.findall(r".*FERNET_KEY.*", COMPOSE) == [
+        "    AIRFLOW__CORE__FERNET_KEY: ${FERNET_KEY:?run python3 docker/make_env.py}"
+    ]
+
+
+def test_a_password_that_begins_with_a_dash_is_no_option() -> None:
+    """Older files hold such ones: what a shell puts in stands in one word with its option."""
+    assert '--password="$${ADMIN_PASSWORD}"' in COMPOSE
+    assert not re.findall(r"""--[\w-]+ ["']?\$+\{?\w*PASSWORD""", COMPOSE)
+
+
 def test_no_secret_has_a_default() -> None:
     """Whatever is asked of the environment is demanded, but for the demo's size and the port."""
     assert set(re.findall(r"\$\{(\w+):-", COMPOSE)) == {"AIRFLOW_PORT", "DEMO_ROWS"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -40,22 +41,24 @@ def pack(changes: Iterable[StatusChange], size: int, *, by_service: bool) -> Ite
 
     A request with more changes than ``size`` fills batches of its own, each to be settled before the next.
     """
-    batch: list[StatusChange] = []
-    for _, group in groupby(changes, _values(("service_id", "request_id") if by_service else ("request_id",))):
-        piece = list(islice(group, size))
-        if len(batch) + len(piece) > size or (by_service and batch and batch[0].service_id != piece[0].service_id):
-            yield Packed(batch, False)
-            batch = []
-        continues = False
-        while rest := list(islice(group, size)):
-            yield Packed(piece, continues)
-            piece, continues = rest, True
-        if continues:
-            yield Packed(piece, True)
-        else:
-            batch += piece
-    if batch:
-        yield Packed(batch, False)
+    service = _values(("service_id",))
+    request = _values(("service_id", "request_id") if by_service else ("request_id",))
+    stream = iter(changes)
+    ahead: list[StatusChange] = []
+    torn = None
+    while ahead := [*ahead, *islice(stream, size + 1 - len(ahead))]:
+        first = request(ahead[0])
+        end = min(size, len(ahead))
+        if first == torn:
+            end = bisect_right(ahead, torn, hi=end, key=request)
+        elif by_service and ahead[0].service_id != ahead[-1].service_id:
+            end = bisect_right(ahead, ahead[0].service_id, hi=end, key=service)
+        elif len(ahead) > size:
+            # Where the request begins that does not fit; one that is longer than a batch fills it.
+            end = bisect_left(ahead, request(ahead[size]), hi=end, key=request) or size
+        batch, ahead = ahead[:end], ahead[end:]
+        yield Packed(batch, first == torn)
+        torn = request(batch[-1]) if ahead and request(ahead[0]) == request(batch[-1]) else None
 
 
 def _values(names: tuple[str, ...]) -> Callable[[StatusChange], Any]:

@@ -10,6 +10,9 @@ from tablero.contract import StatusChange
 #: Single rows that the dashboard refuses, nothing accepted in between, after which it is taken to refuse everything.
 REFUSES_EVERYTHING_AFTER = 5
 
+#: Failures of the dashboard on one batch (HTTP 500) after which it may be a row of it that they come from.
+FAILS_ON_BATCH_AFTER = 3
+
 #: Names in an answer that are believed before anything was accepted: a list of all rows says nothing about rows.
 _BELIEVED_NAMES = 16
 
@@ -47,6 +50,23 @@ def believable(answer: Answer, refused_by_name: int) -> bool:
     :param refused_by_name: single rows that were refused after an answer had named them.
     """
     return len(answer.named) <= _BELIEVED_NAMES and refused_by_name < REFUSES_EVERYTHING_AFTER
+
+
+def is_own_failure(answer: Answer) -> bool:
+    """Whether the dashboard itself failed, neither X-Road nor a gateway on the way: a service that cannot cope with a row
+    answers so, and always will.
+    """
+    return answer.outcome is Outcome.UNKNOWN and answer.status == 500 and answer.xroad_error is None
+
+
+def fails_on_row(answer: Answer) -> str:
+    """What is kept with a row that the dashboard failed on when it was alone, while it took others."""
+    told = (
+        "El tablero falla con esta fila, incluso sola (HTTP 500), y acepta otras: corríjala en la fuente, o pida a Burocracia"
+        " Cero que la revise. / The dashboard fails on this row, even alone (HTTP 500), and accepts others: correct it at the"
+        " source, or ask Burocracia Cero to look into it."
+    )
+    return f"{told} «{answer.message}»" if answer.message else told
 
 
 def refuses_everything(refused: Sequence[tuple[StatusChange, Answer]]) -> Answer:

@@ -19,10 +19,13 @@ from tablero.outbox import queue
 from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.queue import Claim
 from tablero.refusal import (
+    FAILS_ON_BATCH_AFTER,
     REFUSES_EVERYTHING_AFTER,
     believable,
     cut_out_named,
+    fails_on_row,
     halve,
+    is_own_failure,
     probe,
     refuses_everything,
 )
@@ -86,7 +89,7 @@ def send(
 ) -> Delivery:
     """Post every pending batch of ``windows`` once, refused ones in ever smaller parts, and record every outcome.
 
-    One bad batch does not stop the others. After :data:`GIVE_UP_AFTER` transient failures in a row, or a permanent one, no
+    One bad batch does not stop the others, and one on which the dashboard fails again and again is taken apart, too. After :data:`GIVE_UP_AFTER` transient failures in a row, or a permanent one, no
     more are begun; those in flight are awaited. The same once the other side asked to wait, or ``send_hours`` have closed.
 
     :param engine: of the outbox.
@@ -141,6 +144,8 @@ class _Work:
         self._largest_first = False
         self._suspects: list[tuple[Claim, Answer]] = []
         self._named: set[int] = set()
+        self._doubtful: list[tuple[Claim, Answer]] = []
+        self._parts_of_doubtful: set[int] = set()
         self._failures: list[Answer] = []
         self._in_a_row = 0
         self._told_to_wait = False
@@ -158,6 +163,7 @@ class _Work:
             queue.hand_back(self._engine, self._supply.take(len(self._supply)), self._worker)
         if self._suspects:
             queue.release(self._engine, [claim for claim, _ in self._suspects])
+        self._failures += [answer for _, answer in self._doubtful]
 
     def _post_all(self, pool: ThreadPoolExecutor) -> None:
         self._pass(pool)
@@ -171,7 +177,7 @@ class _Work:
 
     @property
     def _came_to_the_end(self) -> bool:
-        return not (self._failures or self._told_to_wait or self._closed)
+        return not (self._failures or self._doubtful or self._told_to_wait or self._closed)
 
     def _pass(self, pool: ThreadPoolExecutor) -> None:
         flying: dict[Future[Answer], Claim] = {}
@@ -318,11 +324,16 @@ class _Work:
             self._accepted = True
             self._in_a_row = 0
             self.delivery.rows += len(claim.changes)
+            self._take_apart_doubtful()
         elif answer.outcome is Outcome.REFUSED:
             self._in_a_row = 0
             self._take_apart(claim, answer)
         elif answer.outcome is Outcome.PERMANENT:
             self._permanent = self._permanent or answer
+        elif self._is_doubtful(claim, answer):
+            self._in_a_row += 1
+            self._doubtful.append((claim, answer))
+            self._take_apart_doubtful()
         else:
             self._in_a_row += 1
             self._failures.append(answer)
@@ -351,6 +362,27 @@ class _Work:
         else:
             services = {claim.changes[0].service_id for claim, _ in self._suspects}
             queue.split(self._engine, claim, probe(changes, answer, services), zone=self._zone)
+
+    def _is_doubtful(self, claim: Claim, answer: Answer) -> bool:
+        """Whether it may be a row of the batch, and not the moment, that the dashboard fails on."""
+        if not is_own_failure(answer):
+            return False
+        again = queue.times_failed(self._engine, claim.batch_id) >= FAILS_ON_BATCH_AFTER
+        return again or claim.batch_id in self._parts_of_doubtful
+
+    def _take_apart_doubtful(self) -> None:
+        """Halve until the row stands alone. Only a dashboard that takes other rows meanwhile has failed on this one."""
+        doubtful, self._doubtful = self._doubtful, []
+        for claim, answer in doubtful:
+            single = len(claim.changes) == 1
+            if not self._accepted and (single or claim.batch_id in self._parts_of_doubtful):
+                self._doubtful.append((claim, answer))
+            elif single:
+                queue.set_aside(self._engine, [(claim, fails_on_row(answer))], self._clock())
+                self.delivery.refused += 1
+            else:
+                self._look_into_outbox = True
+                self._parts_of_doubtful.update(queue.split(self._engine, claim, halve(claim.changes), zone=self._zone))
 
     @property
     def _refused_by_name(self) -> int:

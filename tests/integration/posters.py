@@ -15,6 +15,7 @@ Entry = dict[str, Any]
 DELIVERED = Answer(Outcome.DELIVERED, status=201)
 UNAVAILABLE = Answer(Outcome.TRANSIENT, status=503, error="not available")
 LOST = Answer(Outcome.UNKNOWN, error="the answer was lost")
+CRASHED = Answer(Outcome.UNKNOWN, status=500, error="HTTP 500", message="Internal server error")
 FORBIDDEN = Answer(Outcome.PERMANENT, status=403, error="HTTP 403", message="no access")
 
 
@@ -59,6 +60,12 @@ def in_turn(*answers: Answer | BaseException) -> Callable[[list[Entry]], Answer]
         return answer
 
     return decide
+
+
+def crashing(bad: Iterable[str]) -> Callable[[list[Entry]], Answer]:
+    """Fails on every call in which one of these requests is, with its own HTTP 500."""
+    wrong = frozenset(bad)
+    return lambda entries: CRASHED if any(entry["request_id"] in wrong for entry in entries) else DELIVERED
 
 
 def refusing(bad: Iterable[str], *, names: bool = False) -> Callable[[list[Entry]], Answer]:

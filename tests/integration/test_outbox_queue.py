@@ -33,8 +33,15 @@ from tests.integration.samples import (
 LEASE = timedelta(seconds=100)
 
 
-def claim(engine: Engine, worker: str = "one", *windows: Window, limit: int = 10, at: timedelta = timedelta()) -> list[Claim]:
-    return queue.claim(engine, windows or [FEBRUARY], worker=worker, run_id="run", limit=limit, now=NOW + at, lease=LEASE)
+def claim(
+    engine: Engine,
+    worker: str = "one",
+    *windows: Window,
+    limit: int = 10,
+    at: timedelta = timedelta(),
+    run_id: str = "run",
+) -> list[Claim]:
+    return queue.claim(engine, windows or [FEBRUARY], worker=worker, run_id=run_id, limit=limit, now=NOW + at, lease=LEASE)
 
 
 def record(engine: Engine, *answers: tuple[Claim, Answer]) -> None:
@@ -404,6 +411,24 @@ def test_resend_interrupted(outbox: Engine) -> None:
     record(outbox, (half, DELIVERED))
     assert queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 0
     assert len(deliver_all(outbox, "three")) == 1
+
+
+def test_resend_leaves_what_the_run_itself_delivered(outbox: Engine) -> None:
+    """Rows that are new in a run which sends again are posted once by it, however often it is tried."""
+    stage(outbox, changes(4), size=2)
+    (half,) = claim(outbox, "one", limit=1, run_id="again")
+    record(outbox, (half, DELIVERED))
+    assert queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 0
+    assert queue.resend(outbox, FEBRUARY, run_id="another", zone=ZONE) == 2
+
+
+def test_an_answer_that_is_recorded_twice_keeps_its_words(outbox: Engine) -> None:
+    """A task told to stop between a commit and what follows it records once more what it has recorded."""
+    stage(outbox, changes(2), size=1)
+    one, other = claim(outbox, "one", limit=2)
+    for _ in range(2):
+        record(outbox, (one, DELIVERED), (other, LOST))
+    assert [(row.outcome, row.error) for row in attempts(outbox)] == [("delivered", None), ("unknown", LOST.error)]
 
 
 def test_resend_only_rows_of_the_window(outbox: Engine) -> None:

@@ -20,12 +20,14 @@ from tablero.sending import GIVE_UP_AFTER, Delivery, send
 from tablero.windows import Window
 
 from tests.integration.posters import (
+    CRASHED,
     DELIVERED,
     FORBIDDEN,
     LOST,
     UNAVAILABLE,
     Dashboard,
     Entry,
+    crashing,
     in_turn,
     refused,
     refusing,
@@ -309,6 +311,74 @@ def test_an_unknown_outcome_is_recorded_and_posted_again(outbox: Engine) -> None
     deliver(outbox, again)
     assert len(again.calls) == 1
     assert sorted(row.outcome for row in attempts(outbox)) == ["delivered", "delivered", "unknown"]
+
+
+# -- a dashboard that fails on a row ---------------------------------------------------------------------------------------
+
+
+def passes_until_all_is_settled(outbox: Engine, dashboard: Dashboard, most: int) -> int:
+    """How many passes, tries of a task, it takes; each ends in DashboardUnavailable but the last."""
+    for number in range(1, most + 1):
+        with contextlib.suppress(DashboardUnavailable):
+            deliver(outbox, dashboard)
+            return number
+    pytest.fail(f"not settled after {most} passes: {states(outbox)}")
+
+
+@pytest.mark.parametrize("bad_rows", [1, 3])
+def test_rows_that_the_dashboard_fails_on_hold_up_no_other(outbox: Engine, bad_rows: int) -> None:
+    """HTTP 500 for each call with a certain row in it: tried again twice, then halved down to the row, which is set aside with
+    words that say so. The others are delivered, though no other batch is left to show that the dashboard works."""
+    stage(outbox, changes(1000))
+    bad = names(Random(bad_rows).sample(range(1000), bad_rows))
+    dashboard = Dashboard(crashing(bad))
+    assert passes_until_all_is_settled(outbox, dashboard, most=10) <= 7
+    assert dashboard.accepted == Counter(names(range(1000))) - Counter(bad)
+    assert states(outbox) == {"delivered": 1000 - bad_rows, "refused": bad_rows}
+    words = {row.words for row in all_batches(outbox) if row.state == "refused"}
+    assert all("falla con esta fila" in told and "fails on this row" in told for told in words)
+    assert all(told.endswith("«Internal server error»") for told in words)
+
+
+def test_one_failure_of_the_dashboard_is_the_moments(outbox: Engine) -> None:
+    """A batch is not taken apart for two failures: it is posted whole again."""
+    stage(outbox, changes(100))
+    dashboard = Dashboard(in_turn(CRASHED, CRASHED))
+    assert passes_until_all_is_settled(outbox, dashboard, most=3) == 3
+    assert [len(call) for call in dashboard.calls] == [100, 100, 100]
+
+
+def test_no_row_is_set_aside_while_the_dashboard_fails_on_everything(outbox: Engine) -> None:
+    """An outage with HTTP 500, however long: batches become smaller, and all is delivered when it is over."""
+    stage(outbox, changes(8))
+    down = Dashboard(lambda _: CRASHED)
+    for _ in range(20):
+        with pytest.raises(DashboardUnavailable):
+            deliver(outbox, down)
+    assert states(outbox) == {"pending": 8}
+    up = Dashboard()
+    deliver(outbox, up)
+    assert up.accepted == Counter(names(range(8)))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(Outcome.UNKNOWN, status=504, error="gateway"),
+        Answer(Outcome.UNKNOWN, status=500, xroad_error="Server.ServerProxy.NetworkError", error="X-Road"),
+        LOST,
+    ],
+)
+def test_what_fails_on_the_way_is_never_taken_apart(outbox: Engine, answer: Answer) -> None:
+    """A gateway or X-Road that gives up says nothing about rows."""
+    stage(outbox, changes(4))
+    stage(outbox, [change(9)])
+    dashboard = Dashboard(lambda entries: answer if len(entries) > 1 else DELIVERED)
+    for _ in range(6):
+        with pytest.raises(DashboardUnavailable):
+            deliver(outbox, dashboard)
+    assert states(outbox) == {"pending": 4, "delivered": 1}
+    assert {len(call) for call in dashboard.calls} == {4, 1}
 
 
 def test_the_longest_wait_asked_for_is_passed_on(outbox: Engine) -> None:

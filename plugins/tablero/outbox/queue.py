@@ -221,6 +221,9 @@ LATE = "Another worker took over before this answer was on record: "
 
 _NO_OUTCOME_YET = attempt.c.outcome.is_(None)
 
+#: Only an answer brings the seconds that it took.
+_GIVEN_UP = sa.and_(attempt.c.outcome == Outcome.UNKNOWN.value, attempt.c.seconds.is_(None))
+
 #: An outcome on record stays. Where it is "unknown", it is why the batch was posted again, whatever was learnt later.
 _END_ATTEMPT = (
     sa.update(attempt)
@@ -228,7 +231,9 @@ _END_ATTEMPT = (
     .values(
         outcome=sa.func.coalesce(attempt.c.outcome, sa.bindparam("ended", type_=sa.String)),
         error=sa.case(
-            (_NO_OUTCOME_YET, sa.bindparam("told", type_=sa.String)), else_=sa.bindparam("told_late", type_=sa.String)
+            (_NO_OUTCOME_YET, sa.bindparam("told", type_=sa.String)),
+            (_GIVEN_UP, sa.bindparam("told_late", type_=sa.String)),
+            else_=attempt.c.error,
         ),
     )
 )
@@ -304,6 +309,18 @@ def backlog(engine: Engine, windows: Collection[Window], now: datetime) -> Backl
     return Backlog(int(batches), int(rows), leased_until, int(waiting))
 
 
+def times_failed(engine: Engine, batch_id: int) -> int:
+    """How often the dashboard itself has failed on a batch: its own HTTP 500, not one that X-Road made."""
+    query = sa.select(sa.func.count()).where(
+        attempt.c.batch_id == batch_id,
+        attempt.c.outcome == Outcome.UNKNOWN.value,
+        attempt.c.http_status == 500,
+        attempt.c.xroad_error.is_(None),
+    )
+    with reading(engine) as connection:
+        return int(connection.scalar(query) or 0)
+
+
 def ever_delivered(engine: Engine) -> bool:
     """Whether the dashboard has accepted anything, ever."""
     with reading(engine) as connection:
@@ -311,16 +328,20 @@ def ever_delivered(engine: Engine) -> bool:
 
 
 def resend(engine: Engine, window: Window, *, run_id: str, zone: tzinfo) -> int:
-    """Make the delivered rows of ``window`` pending again, once for each run.
+    """Make what others than this run delivered of ``window`` pending again, once for each run.
 
     :returns: how many rows.
     """
+    by_this_run = sa.exists().where(
+        attempt.c.batch_id == batch.c.id, attempt.c.run_id == run_id, attempt.c.outcome == Outcome.DELIVERED.value
+    )
     with writing(engine) as connection:
         delivered = connection.execute(
             sa.select(batch)
             .where(
                 batch.c.state == "delivered",
                 batch.c.resend_run_id.is_distinct_from(run_id),
+                ~by_this_run,
                 batch.c.first_change < window.end,
                 batch.c.last_change >= window.start,
             )

@@ -1,4 +1,5 @@
-"""This package, as ``historical_load`` runs it: two months at a time, four batches in flight each; outbox in PostgreSQL.
+"""This package, with the parallelism of ``historical_load``: two months at a time, four batches in flight each; outbox in
+PostgreSQL. Each process loads all its months in one go, without Airflow's own time per task (:mod:`bench.in_airflow`).
 
 Every row is validated, made durable and deduplicated; every attempt and acknowledgement is on disk before the next.
 """

@@ -115,19 +115,32 @@ def test_the_current_status(place: Institution, engine: Engine) -> None:
 
 
 def test_the_trigger_that_keeps_a_history(place: Institution, engine: Engine) -> None:
-    """What was there, what is created and each change of status is kept; other changes of a request are none."""
+    """What was there, what is created and each change of status is kept; other changes of a request are none. A status that is
+    taken away and given again is two changes."""
     furnish(place, "solicitudes")
     enter(place, "solicitudes", [HISTORY[0]])
     type_in(place, "history-trigger")
     type_in(place, "history")
     enter(place, "solicitudes", [HISTORY[3]])
-    change = (
-        "UPDATE solicitudes SET codigo_estado = '{}', fecha_estado = '2020-02-{:02} 10:00:00' WHERE no_solicitud = 'LCM-1';\n"
-    )
-    place.run(change.format("REV", 3) + change.format("ENT", 7) + change.format("ENT", 8))
-    assert read(engine) == (VALID, [])
+    for code, day in (("'REV'", 3), ("NULL", 4), ("NULL", 5), ("'ENT'", 7), ("'ENT'", 8)):
+        place.run(
+            f"UPDATE solicitudes SET codigo_estado = {code}, fecha_estado = '2020-02-{day:02} 10:00:00'"
+            " WHERE no_solicitud = 'LCM-1';\n"
+        )
+    assert read(engine) == (VALID, [Reason.UNKNOWN_STATUS])
     with engine.connect() as connection:
-        assert connection.execute(sa.text("SELECT COUNT(*) FROM historial_solicitudes")).scalar() == 4
+        changes = sa.text("SELECT codigo_estado FROM historial_solicitudes WHERE no_solicitud = 'LCM-1' ORDER BY fecha_estado")
+        assert connection.execute(changes).scalars().all() == ["REC", "REV", None, "ENT"]
+
+
+def test_the_trigger_refuses_nothing(place: Institution, engine: Engine) -> None:
+    """The application may save whatever its own table takes: what is missing is reported as rejected."""
+    furnish(place, "solicitudes")
+    type_in(place, "history-trigger")
+    type_in(place, "history")
+    place.run("INSERT INTO solicitudes VALUES ('LCM-5', NULL, NULL, NULL, '2020-02-12 09:00:00');\n")
+    place.run("INSERT INTO solicitudes VALUES (NULL, NULL, NULL, NULL, NULL);\n")
+    assert read(engine) == (set(), [Reason.OPENING_NOT_A_DATE])
 
 
 def test_codes_that_are_not_mapped(place: Institution, engine: Engine) -> None:

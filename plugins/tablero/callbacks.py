@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.deadline import DeadlineAlert
     from tablero.alerting import Message
-    from tablero.outbox.incidents import Situation
+    from tablero.outbox.incidents import Run, Situation
     from tablero.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -63,12 +63,12 @@ def run_failed(context: Context) -> None:
     try:
         with configuration.outbox() as engine:
             found = incidents.situation(engine, run.dag_id, run.run_id, since=run.start_date)
+            ended = _ended(run)
             tell = incidents.run_failed(
                 engine,
-                run.dag_id,
-                run.run_id,
-                # The historical load runs when someone asks for it: nobody waits for a second failure.
-                threshold=settings.alert_after_failures if run.run_type == "scheduled" else 1,
+                ended,
+                # What someone starts has no next time by itself: nobody waits for a second failure.
+                threshold=settings.alert_after_failures if ended.scheduled else 1,
                 permanent=any(trouble.permanent for trouble in _causes(found)),
                 now=configuration.clock(),
             )
@@ -89,7 +89,7 @@ def run_succeeded(context: Context) -> None:
         return
     settings = configuration.read_settings()
     with configuration.outbox() as engine:
-        tell = incidents.run_succeeded(engine, run.dag_id, now=configuration.clock())
+        tell = incidents.run_succeeded(engine, _ended(run), now=configuration.clock())
     if tell:
         _send(settings, alerting.recovery(run.dag_id, run.run_id))
 
@@ -97,6 +97,12 @@ def run_succeeded(context: Context) -> None:
 def _rehearses(run: Any) -> bool:
     """Whether a run is a dry run: it writes nothing, not even of its failure, and its success ends no incident."""
     return bool((run.conf or {}).get("dry_run"))
+
+
+def _ended(run: Any) -> Run:
+    from tablero.outbox.incidents import Run
+
+    return Run(run.dag_id, run.run_id, scheduled=run.run_type == "scheduled")
 
 
 def _causes(found: Situation) -> list[Any]:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import time
 from types import SimpleNamespace
 from typing import Any
 
+import pendulum
 import pytest
+from airflow.timetables.base import TimeRestriction
+from airflow.utils.types import DagRunType
 from tablero import callbacks, configuration
 from tablero.errors import SetupError
+from tablero.outbox import incidents
+from tablero.outbox.incidents import Run
+from tablero.timetable import CivilDayTimetable
 
 CALLBACKS = [callbacks.task_failed, callbacks.run_failed, callbacks.run_succeeded]
 
@@ -27,9 +35,17 @@ def watched_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(configuration, "outbox", outbox)
 
 
-def context(conf: dict[str, Any] | None) -> Any:
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The subjects of what is told."""
+    subjects: list[str] = []
+    monkeypatch.setattr(callbacks, "_send", lambda settings, message: subjects.append(message.subject))
+    return subjects
+
+
+def context(conf: dict[str, Any] | None, run_type: str = "manual") -> Any:
     ti = SimpleNamespace(dag_id="daily_send", run_id="run", task_id="post", map_index=-1, rendered_map_index=None)
-    run = SimpleNamespace(dag_id="daily_send", run_id="run", run_type="manual", conf=conf, start_date=None)
+    run = SimpleNamespace(dag_id="daily_send", run_id="run", run_type=run_type, conf=conf, start_date=None)
     return {"ti": ti, "dag_run": run, "exception": SetupError("no such view")}
 
 
@@ -45,3 +61,45 @@ def test_any_other_run_is_remembered(callback: Callable[[Any], None], conf: dict
     """With parameters or without."""
     with pytest.raises(Opened):
         callback(context(conf))
+
+
+@pytest.mark.parametrize("run_type", [*DagRunType])
+def test_only_the_schedule_makes_a_row_of_runs(run_type: DagRunType, told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs by hand and backfills are told apart from it, and their first failure is told."""
+    heard = []
+
+    def failed(engine: object, run: Run, *, threshold: int, **_: Any) -> bool:
+        heard.append((run, threshold))
+        return True
+
+    def succeeded(engine: object, run: Run, **_: Any) -> bool:
+        heard.append((run, None))
+        return True
+
+    monkeypatch.setenv("AIRFLOW__TABLERO__ALERT_AFTER_FAILURES", "3")
+    monkeypatch.setattr(configuration, "outbox", nullcontext)
+    monkeypatch.setattr(incidents, "situation", lambda *_, **__: incidents.Situation([], []))
+    monkeypatch.setattr(incidents, "run_failed", failed)
+    monkeypatch.setattr(incidents, "run_succeeded", succeeded)
+    callbacks.run_failed(context({}, run_type))
+    callbacks.run_succeeded(context({}, run_type))
+    scheduled = run_type is DagRunType.SCHEDULED
+    assert heard == [(Run("daily_send", "run", scheduled), 3 if scheduled else 1), (Run("daily_send", "run", scheduled), None)]
+    assert len(told) == 2
+
+
+@pytest.mark.parametrize("zone", ["America/Santo_Domingo", "America/New_York"])
+def test_ids_of_scheduled_runs_sort(zone: str) -> None:
+    """As the runs follow one another, also where the clocks change: incidents go by that."""
+    timetable = CivilDayTimetable(time(2), zone)
+    restriction = TimeRestriction(pendulum.datetime(2026, 1, 1, tz=zone), None, catchup=True)
+    ids, last = [], None
+    for _ in range(365):
+        info = timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
+        assert info is not None
+        last = info.data_interval
+        ids.append(
+            timetable.generate_run_id(run_type=DagRunType.SCHEDULED, run_after=info.run_after, data_interval=info.data_interval)
+        )
+    assert ids == sorted(set(ids))
+    assert all(name.startswith("scheduled__") for name in ids)

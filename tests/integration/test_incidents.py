@@ -6,68 +6,158 @@ from datetime import timedelta
 
 from sqlalchemy.engine import Engine
 from tablero.outbox import incidents, ledger
-from tablero.outbox.incidents import OpenWindow, Trouble
+from tablero.outbox.incidents import OpenWindow, Run, Trouble
+from tablero.outbox.ledger import Account
+from tablero.windows import Window
 
-from tests.integration.samples import FEBRUARY, NOW, changes, month, stage
+from tests.integration.samples import FEBRUARY, NOW, changes, day, month, stage
 
 DAG = "daily_send"
 
 
-def fail(engine: Engine, run: str, *, threshold: int = 1, permanent: bool = False, dag: str = DAG) -> bool:
-    return incidents.run_failed(engine, dag, run, threshold=threshold, permanent=permanent, now=NOW)
+def night(number: int) -> Run:
+    """The scheduled run of one of the nights of November."""
+    return Run(DAG, f"scheduled__2026-11-{number:02}T06:00:00+00:00", scheduled=True)
 
 
-def succeed(engine: Engine, dag: str = DAG) -> bool:
-    return incidents.run_succeeded(engine, dag, now=NOW)
+def by_hand(name: str, dag: str = DAG) -> Run:
+    """A run that someone started."""
+    return Run(dag, f"manual__{name}", scheduled=False)
+
+
+def fail(engine: Engine, run: Run, *, threshold: int = 1, permanent: bool = False) -> bool:
+    return incidents.run_failed(engine, run, threshold=threshold, permanent=permanent, now=NOW)
+
+
+def succeed(engine: Engine, run: Run) -> bool:
+    return incidents.run_succeeded(engine, run, now=NOW)
+
+
+def prove(engine: Engine, run: Run, window: Window = FEBRUARY, *, settled: bool = True) -> None:
+    """What ``reconcile`` of a run found of a window, later than every failure."""
+    found = Account(window, read=1, delivered=int(settled), pending=int(not settled), recount=1)
+    ledger.keep(engine, found, run.run_id, NOW + timedelta(minutes=1))
 
 
 def test_told_once(outbox: Engine) -> None:
     """Not once a run, and not once a try of it."""
-    assert [fail(outbox, run) for run in ("1", "1", "2", "3")] == [True, False, False, False]
+    assert [fail(outbox, night(number)) for number in (1, 1, 2, 3)] == [True, False, False, False]
 
 
 def test_told_from_the_threshold_on(outbox: Engine) -> None:
     """Three failed days in a row, as in the guide's example."""
-    assert [fail(outbox, run, threshold=3) for run in ("1", "2", "3", "4")] == [False, False, True, False]
+    assert [fail(outbox, night(number), threshold=3) for number in (1, 2, 3, 4)] == [False, False, True, False]
 
 
 def test_a_cleared_run_is_no_second_failure(outbox: Engine) -> None:
-    """It may fail as often as it likes: it is one day."""
-    assert [fail(outbox, "1", threshold=2) for _ in range(5)] == [False] * 5
-    assert fail(outbox, "2", threshold=2)
+    """It may fail as often as it likes: it is one night. So may one before it, which failed already."""
+    assert [fail(outbox, night(1), threshold=3) for _ in range(5)] == [False] * 5
+    assert [fail(outbox, night(number), threshold=3) for number in (2, 1, 2)] == [False] * 3
+    assert fail(outbox, night(3), threshold=3)
 
 
 def test_a_permanent_error_is_told_at_once(outbox: Engine) -> None:
     """It will fail tomorrow too; nobody has to wait for that."""
-    assert not fail(outbox, "1", threshold=3)
-    assert fail(outbox, "2", threshold=3, permanent=True)
+    assert not fail(outbox, night(1), threshold=3)
+    assert fail(outbox, night(2), threshold=3, permanent=True)
 
 
 def test_its_end_is_told(outbox: Engine) -> None:
     """If it was told itself; once."""
-    fail(outbox, "1")
-    assert [succeed(outbox), succeed(outbox)] == [True, False]
+    fail(outbox, night(1))
+    assert [succeed(outbox, night(2)), succeed(outbox, night(3))] == [True, False]
+
+
+def test_a_night_that_is_cleared_and_mended(outbox: Engine) -> None:
+    """The failed run itself ends its incident."""
+    fail(outbox, night(1))
+    assert succeed(outbox, night(1))
+
+
+def test_a_night_before_the_failed_one_ends_nothing(outbox: Engine) -> None:
+    """It was cleared and is mended; the last night is not."""
+    fail(outbox, night(1))
+    fail(outbox, night(2))
+    assert not succeed(outbox, night(1))
+    assert not fail(outbox, night(2))
+    assert succeed(outbox, night(2))
 
 
 def test_an_incident_that_nobody_heard_of_ends_in_silence(outbox: Engine) -> None:
     """And the count begins anew."""
-    fail(outbox, "1", threshold=2)
-    assert not succeed(outbox)
-    assert not fail(outbox, "2", threshold=2)
+    fail(outbox, night(1), threshold=2)
+    assert not succeed(outbox, night(2))
+    assert not fail(outbox, night(3), threshold=2)
 
 
 def test_the_next_incident_is_told_again(outbox: Engine) -> None:
     """After a recovery."""
-    fail(outbox, "1")
-    succeed(outbox)
-    assert fail(outbox, "2")
+    fail(outbox, night(1))
+    succeed(outbox, night(2))
+    assert fail(outbox, night(3))
+
+
+def test_a_run_by_hand_between_failed_nights(outbox: Engine) -> None:
+    """Whatever becomes of it, it is none of the failures in a row, nor does it end them."""
+    assert not fail(outbox, night(1), threshold=3)
+    assert not succeed(outbox, by_hand("other day"))
+    assert not fail(outbox, night(2), threshold=3)
+    assert fail(outbox, by_hand("broken"))
+    assert fail(outbox, night(3), threshold=3)
+
+
+def test_a_failed_run_by_hand_keeps_no_night_from_being_told(outbox: Engine) -> None:
+    """They are incidents of their own."""
+    assert fail(outbox, by_hand("1"))
+    assert fail(outbox, night(1))
+
+
+def test_a_backfill_is_told_once(outbox: Engine) -> None:
+    """A hundred days of it may fail for one reason."""
+    assert [fail(outbox, by_hand(str(number))) for number in range(3)] == [True, False, False]
+
+
+def test_a_load_is_mended_by_another_one(outbox: Engine) -> None:
+    """It settles what the first one left open; a month of today goes on until a later now."""
+    failed, half, whole = (by_hand(name, "historical_load") for name in ("failed", "half", "whole"))
+    november = month("2026-11")
+    later = Window("month", november.label, november.start, november.end + timedelta(hours=1))
+    for window in (FEBRUARY, november):
+        prove(outbox, failed, window, settled=False)
+    assert fail(outbox, failed)
+    prove(outbox, half, later)
+    assert not succeed(outbox, half)
+    assert not fail(outbox, by_hand("again", "historical_load"))
+    prove(outbox, whole, FEBRUARY)
+    prove(outbox, whole, later)
+    assert succeed(outbox, whole)
+
+
+def test_a_load_that_read_nothing_is_mended_by_any_other_one(outbox: Engine) -> None:
+    """Its preflight failed; that of the next one did not."""
+    assert fail(outbox, by_hand("1", "historical_load"))
+    assert succeed(outbox, by_hand("2", "historical_load"))
+
+
+def test_a_day_by_hand_is_mended_by_the_next_night(outbox: Engine) -> None:
+    """If that one healed the day; a run of some other day does not."""
+    failed, other = by_hand("failed"), by_hand("other")
+    prove(outbox, failed, day("2026-11-20"), settled=False)
+    fail(outbox, failed)
+    prove(outbox, other, day("2026-11-01"))
+    assert not succeed(outbox, other)
+    prove(outbox, night(24), day("2026-11-20"))
+    assert succeed(outbox, night(24))
 
 
 def test_dags_are_apart(outbox: Engine) -> None:
     """A load that fails says nothing about the daily send."""
-    assert fail(outbox, "1")
-    assert fail(outbox, "1", dag="historical_load")
-    assert not succeed(outbox, "another")
+    load = by_hand("1", "historical_load")
+    assert fail(outbox, night(1))
+    assert fail(outbox, load)
+    assert not succeed(outbox, by_hand("2", "another"))
+    assert succeed(outbox, night(2))
+    assert not fail(outbox, load)
 
 
 def test_what_is_known_of_a_run(outbox: Engine) -> None:

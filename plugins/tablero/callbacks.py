@@ -82,14 +82,20 @@ def run_failed(context: Context) -> None:
 def run_succeeded(context: Context) -> None:
     """Tell of the end of an incident; ``on_success_callback`` of the DAG."""
     from tablero import alerting, configuration
+    from tablero.errors import TableroError
     from tablero.outbox import incidents
 
     run = context["dag_run"]
     if _rehearses(run):
         return
     settings = configuration.read_settings()
-    with configuration.outbox() as engine:
-        tell = incidents.run_succeeded(engine, _ended(run), now=configuration.clock())
+    try:
+        with configuration.outbox() as engine:
+            tell = incidents.run_succeeded(engine, _ended(run), now=configuration.clock())
+    except TableroError as trouble:
+        # Whether there is an incident is not known; the next run that ends sees that it is over.
+        log.warning("The end of an incident, if there is one, could not be recorded: %s", trouble)
+        return
     if tell:
         _send(settings, alerting.recovery(run.dag_id, run.run_id))
 

@@ -13,7 +13,7 @@ import pytest
 from airflow.timetables.base import TimeRestriction
 from airflow.utils.types import DagRunType
 from tablero import callbacks, configuration
-from tablero.errors import SetupError
+from tablero.errors import OutboxUnavailable, SetupError
 from tablero.outbox import incidents
 from tablero.outbox.incidents import Run
 from tablero.timetable import CivilDayTimetable
@@ -61,6 +61,26 @@ def test_any_other_run_is_remembered(callback: Callable[[Any], None], conf: dict
     """With parameters or without."""
     with pytest.raises(Opened):
         callback(context(conf))
+
+
+@pytest.mark.parametrize(("callback", "tells"), zip(CALLBACKS, [False, True, False], strict=True))
+def test_the_outbox_is_away(
+    callback: Callable[[Any], None],
+    tells: bool,
+    told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A failure is told all the same; of a success it is not known whether it is the end of anything. No callback fails."""
+
+    def outbox() -> None:
+        raise OutboxUnavailable("the disk is full")
+
+    monkeypatch.setattr(configuration, "outbox", outbox)
+    with caplog.at_level("WARNING"):
+        callback(context({}))
+    assert ["FAILED" in subject for subject in told] == [True] * tells
+    assert "the disk is full" in caplog.text
 
 
 @pytest.mark.parametrize("run_type", [*DagRunType])

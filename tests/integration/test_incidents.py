@@ -150,6 +150,27 @@ def test_a_day_by_hand_is_mended_by_the_next_night(outbox: Engine) -> None:
     assert succeed(outbox, night(24))
 
 
+def test_a_recovery_that_could_not_be_recorded(outbox: Engine) -> None:
+    """The outbox was away when the run ended: its proof shows that it was a success, so the next failure is a new incident."""
+    assert fail(outbox, night(1))
+    prove(outbox, night(2), day("2026-11-01"))
+    assert fail(outbox, night(3))
+    assert fail(outbox, by_hand("1"))
+    prove(outbox, by_hand("2"), day("2026-10-01"))
+    assert fail(outbox, by_hand("3"))
+
+
+def test_no_recovery_is_made_up(outbox: Engine) -> None:
+    """Not from runs by hand between two nights, not from half a success, and not from what was well before it failed."""
+    ledger.keep(outbox, Account(FEBRUARY, read=0, recount=0), night(1).run_id, NOW - timedelta(hours=1))
+    assert not fail(outbox, night(1), threshold=3)
+    prove(outbox, by_hand("1"))
+    prove(outbox, night(2), day("2026-11-01"))
+    prove(outbox, night(2), day("2026-10-31"), settled=False)
+    assert not fail(outbox, night(2), threshold=3)
+    assert fail(outbox, night(3), threshold=3)
+
+
 def test_dags_are_apart(outbox: Engine) -> None:
     """A load that fails says nothing about the daily send."""
     load = by_hand("1", "historical_load")

@@ -16,6 +16,9 @@ from sqlalchemy.engine import Connection, Engine
 from tablero.database import reading, writing
 from tablero.outbox.schema import incident, reconciliation, trouble
 
+#: How the id of a scheduled run begins. Its time follows, in UTC, so that such ids sort as the runs follow one another.
+_SCHEDULED = "scheduled__"
+
 
 class Run(NamedTuple):
     """A run that ended.
@@ -100,6 +103,9 @@ def run_failed(engine: Engine, run: Run, *, threshold: int, permanent: bool, now
     """
     with writing(engine) as connection:
         found = connection.execute(_open((run.series,))).one_or_none()
+        if found is not None and _ended_unheard(connection, found, run):
+            _close(connection, found, now)
+            found = None
         # A run that is cleared fails again, and so may one before it; that is no second failure.
         follows = found is None or _follows(run, found.last_run_id)
         failures = (0 if found is None else found.failures) + follows
@@ -142,6 +148,29 @@ def _open(series: Iterable[str]) -> sa.Select[Any]:
 
 def _close(connection: Connection, found: Any, now: datetime) -> None:
     connection.execute(sa.update(incident).where(incident.c.id == found.id).values(closed_at=now))
+
+
+def _ended_unheard(connection: Connection, found: Any, run: Run) -> bool:
+    """Whether an incident is over although nobody could record it: a run succeeded while the outbox did not answer.
+
+    The proof of that run is here all the same, or it would not have succeeded. Without this look, an incident that was told
+    would keep the next one from being told.
+    """
+    scheduled = reconciliation.c.run_id.startswith(_SCHEDULED, autoescape=True)
+    if run.scheduled:
+        among = sa.and_(scheduled, reconciliation.c.run_id >= found.last_run_id)
+    else:
+        among = ~scheduled
+    succeeded = (
+        _last_proofs()
+        .where(among, reconciliation.c.counted_at >= found.opened_at)
+        .group_by(reconciliation.c.run_id)
+        .having(sa.func.min(sa.case((reconciliation.c.settled, 1), else_=0)) == 1)
+        .with_only_columns(reconciliation.c.run_id)
+        .limit(1)
+    )
+    unheard = connection.execute(succeeded).first() is not None
+    return unheard and (run.scheduled or not _left_open(connection, found.last_run_id))
 
 
 def _left_open(connection: Connection, run_id: str) -> bool:

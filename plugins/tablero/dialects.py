@@ -73,7 +73,7 @@ _BYTEWISE = {"postgresql": "C", "mssql": "Latin1_General_BIN2"}
 
 
 def prepare(engine: Engine, zone: tzinfo) -> None:
-    """Have new connections give dates in a form that loses nothing.
+    """Have new connections give dates and texts in a form that loses nothing, and no row for what is wrong with another.
 
     :param zone: in which naive timestamps are read.
     :raises SetupError: if the driver cannot do what is asked of it.
@@ -83,10 +83,22 @@ def prepare(engine: Engine, zone: tzinfo) -> None:
             "Connection tablero_source uses mysql-connector-python, which would hold a whole month in memory. Put"
             ' {"client": "mysqlclient"} or {"client": "pymysql"} into its extra.'
         )
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _any_bytes_as_text)
     if engine.driver == "psycopg":
         event.listen(engine, "connect", _dates_as_text)
     if engine.dialect.name in ("mysql", "mariadb"):
         event.listen(engine, "connect", lambda connection, _record: _speak_in(connection, zone))
+
+
+def _any_bytes_as_text(connection: Any, _record: Any) -> None:
+    # SQLite keeps whatever bytes it is given as text, and the driver would refuse the whole answer for one value that is no
+    # UTF-8. Such bytes come as lone surrogates instead: a row that holds some is rejected.
+    connection.text_factory = _decode
+
+
+def _decode(content: bytes) -> str:
+    return content.decode("utf-8", "surrogateescape")
 
 
 def _dates_as_text(connection: Any, _record: Any) -> None:

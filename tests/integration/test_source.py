@@ -14,10 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract import FIELDS, StatusChange, validator
 from tablero.errors import SetupError, SourceUnavailable
+from tablero.outbox.schema import rejection
 from tablero.source import Source, load_sql
+from tablero.staging import stage
 from tablero.windows import Window, day_window
 
-from tests.integration.samples import NOW, ZONE, day, month
+from tests.integration.samples import NOW, ZONE, clock, day, month, settings
 
 VIEW = "tablero_status_changes"
 UTC = timezone.utc
@@ -184,6 +186,46 @@ def test_dates_that_python_cannot_hold_spoil_nothing(postgres: Any, kind: str) -
         assert not any(isinstance(validate(row), StatusChange) for row in rows.values())
     finally:
         engine.dispose()
+
+
+#: SQLite takes any bytes for text. What Latin-1 makes of "ñ" is not UTF-8.
+NO_TEXT = "cast(x'f1' as text)"
+DAY_OF_NO_TEXT = "cast(x'323032302d30322d3130f1' as text)"  # 2020-02-10ñ
+
+
+def test_text_in_another_encoding_spoils_nothing(outbox: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A value of SQLite that is no UTF-8 rejects its own row, for what is wrong with it; the others are read."""
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/latin.db")
+    fill(engine, ["2020-02-02"])
+    rows = [
+        ("'1041'", f"'A' || {NO_TEXT}", "'2020-01-01'", "2", "'2020-02-03'"),
+        (NO_TEXT, "'B'", "'2020-01-01'", "2", "'2020-02-04'"),
+        ("'1041'", "'C'", NO_TEXT, "2", "'2020-02-05'"),
+        ("'1041'", "'D'", "'2020-01-01'", NO_TEXT, "'2020-02-06'"),
+        ("'1041'", "'E'", "'2020-01-01'", "2", DAY_OF_NO_TEXT),
+        ("'1041'", "'nowhere'", "'2020-01-01'", "2", NO_TEXT),
+    ]
+    with engine.begin() as connection:
+        for row in rows:
+            connection.exec_driver_sql(f"insert into {VIEW} values ({', '.join(row)})")
+    engine.dispose()  # the source is given an engine that has not connected yet
+
+    found = source(engine)
+    assert by_window(found, MONTHS) == {"2020-02": {"0", "A\udcf1", "B", "C", "D", "E"}}
+    assert found.unseen(NOW) == (1, 0)
+    days = [day(f"2020-02-{number:02}") for number in range(1, 30)]
+    assert by_window(found, days)["2020-02-10"] == {"E"}
+
+    with caplog.at_level("INFO"):
+        tally = stage(outbox, found, settings(), MONTHS[2], run_id="run", clock=clock)
+    assert (tally.read, tally.new) == (6, 1)
+    assert tally.rejected == {"control_characters": 2, "opening_not_a_date": 1, "unknown_status": 1, "change_not_a_date": 1}
+    with outbox.connect() as connection:
+        kept = {row.request_id: row for row in connection.execute(sa.select(rejection))}
+    assert kept.keys() == {"A\\udcf1", "B", "C", "D", "E"}
+    assert kept["E"].changed_at == day("2020-02-10").start
+    assert "udcf1" not in caplog.text
+    engine.dispose()
 
 
 def test_columns_of_uncommon_types_are_text(postgres: Any) -> None:

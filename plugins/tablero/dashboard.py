@@ -28,7 +28,7 @@ from requests import exceptions as http
 from requests.utils import get_environ_proxies
 from tablero.attempt import Answer, Outcome, clean
 from tablero.errors import SetupError
-from tablero.secrecy import Redactor, basic_credentials
+from tablero.secrecy import Redactor, basic_credentials, header_secrets
 from tablero.settings import Settings
 from tablero.transport import Transport
 from tablero.xroad import Verdict, find_error, is_soap_fault, request_headers
@@ -219,7 +219,8 @@ class Dashboard(HttpHook):
 
 def _secrets(connection: Any, extra: dict[str, Any]) -> set[str]:
     """What must not be seen of a connection: password, the header made of it, and headers given in the extra."""
-    found = {value for key, value in extra.items() if isinstance(value, str) and key not in ("verify", "cert")}
+    headers = [value for key, value in extra.items() if isinstance(value, str) and key not in ("verify", "cert")]
+    found = {secret for value in headers for secret in header_secrets(value)}
     if connection.password:
         found |= {connection.password, *basic_credentials(connection.login or "", connection.password)}
     return found

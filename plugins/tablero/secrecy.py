@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 #: Shorter texts are no secrets, and cutting them out of an answer would make it unreadable.
 _SHORTEST = 4
+
+#: The same for a part of a header: shorter ones are names and words of all kinds.
+_SHORTEST_PART = 8
 
 
 class Redactor:
@@ -35,6 +39,11 @@ def basic_credentials(login: str, password: str) -> set[str]:
     """The value of a Basic ``Authorization`` header, in both encodings that clients use."""
     pair = f"{login}:{password}"
     return {b64encode(pair.encode(encoding, "replace")).decode() for encoding in ("utf-8", "latin-1")}
+
+
+def header_secrets(value: str) -> set[str]:
+    """The value of a header, and its parts that are of use alone: a token without its scheme, a cookie without its name."""
+    return {value, *(part for part in re.split(r'[\s,;="]+', value) if len(part) >= _SHORTEST_PART)}
 
 
 def _spellings(secret: str) -> set[str]:

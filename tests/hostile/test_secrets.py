@@ -27,6 +27,8 @@ from tests.integration.samples import FEBRUARY, changes, clock, settings, stage
 LOGIN = "institución"
 PASSWORD = 'hunter2"Clave\\<secreta>&ñ/9'
 API_KEY = "tok-0123456789abcdef"
+TOKEN = "eyJhbGciOi.JIUzI1NiJ9"
+SESSION = "5f2b9c41d7e8"
 #: As it is on the wire: HTTP's own authentication is in Latin-1.
 BASIC = b64encode(f"{LOGIN}:{PASSWORD}".encode("latin-1")).decode()
 
@@ -42,6 +44,9 @@ SPELLINGS = {
     "password in a URL": quote(PASSWORD, safe=""),
     "authorization": f"Basic {BASIC}",
     "header": API_KEY,
+    "bearer": f"Bearer {TOKEN}",
+    "token without its scheme": TOKEN,
+    "cookie without its name": SESSION,
 }
 
 Echo = Callable[[str], bytes]
@@ -78,8 +83,8 @@ def everything_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def dashboard(client: Client, wire: WireServer) -> Dashboard:
-    """A client with a login, a password and a secret header."""
-    extra = {"X-Api-Key": API_KEY}
+    """A client with a login, a password and secret headers: in one of them a secret is all, in others a part."""
+    extra = {"X-Api-Key": API_KEY, "X-Authorization": f"Bearer {TOKEN}", "Cookie": f"lang=es; session={SESSION}"}
     return client(wire.port, login=LOGIN, password=PASSWORD, extra=extra)
 
 
@@ -89,7 +94,8 @@ def test_the_secrets_are_sent(dashboard: Dashboard, wire: WireServer) -> None:
     wire.put(Script("keep", lambda call: calls.append(call) or [answer(b"{}")]))  # type: ignore[func-returns-value]
     dashboard.post(b"{}", message_id="m", issue="1")
     assert f"authorization: basic {BASIC}".lower() in calls[0].decode().lower()
-    assert f"x-api-key: {API_KEY}" in calls[0].decode().lower()
+    for secret in (API_KEY, f"Bearer {TOKEN}", SESSION):
+        assert f": {secret}" in calls[0].decode() or f"={secret}" in calls[0].decode()
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
@@ -108,7 +114,7 @@ def test_no_answer_gives_them_away(
     _gives_nothing_away(everything_logged.text)
 
 
-@pytest.mark.parametrize("spelling", ["password", "authorization", "header"])
+@pytest.mark.parametrize("spelling", ["password", "authorization", "header", "token without its scheme"])
 @pytest.mark.parametrize("place", QUOTED)
 def test_no_error_quotes_them(
     dashboard: Dashboard,
@@ -165,7 +171,7 @@ def test_neither_outbox_nor_error_nor_log_keeps_them(
 
 def _gives_nothing_away(text: str) -> None:
     for name, spelled in SPELLINGS.items():
-        core = spelled.removeprefix("Basic ")
+        core = spelled.removeprefix("Basic ").removeprefix("Bearer ")
         # A beginning is enough to be looked for: what is cut off by a length limit is no better.
         assert core[:_REVEALING] not in text, f"{name} is in: …{text[max(0, text.find(core[:_REVEALING]) - 80) :][:200]}"
 

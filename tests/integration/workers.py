@@ -17,9 +17,9 @@ from tests.integration.samples import NOW, ZONE, change
 
 
 def migrate_outbox(address: str, barrier: Any, results: Any) -> None:
-    """Make the schema at the same moment as others do; tells its version."""
-    engine = connect(address)
+    """Make the database, if it is a file, and the schema at the same moment as others do; tells its version."""
     barrier.wait(60)
+    engine = connect(address)
     migrate(engine)
     results.put(schema_version(engine))
     engine.dispose()

@@ -66,19 +66,29 @@ def _values(names: tuple[str, ...]) -> Callable[[StatusChange], Any]:
 
 
 def without(
-    changes: Iterable[StatusChange], known: Iterable[StatusChange], key: Callable[[StatusChange], tuple[Any, ...]]
+    changes: Iterable[StatusChange],
+    known: Iterable[StatusChange],
+    key: Callable[[StatusChange], tuple[Any, ...]],
+    missing: Callable[[StatusChange], None],
 ) -> Iterator[StatusChange]:
-    """The status changes which are not among ``known``. Both in the order of ``key``, both streamed."""
+    """The status changes which are not among ``known``. Both in the order of ``key``, both streamed.
+
+    :param missing: told of each of the known that is not among ``changes``.
+    """
     others = iter(known)
     other = next(others, None)
-    other_key = None if other is None else key(other)
     stream = iter(changes)
     for change in stream:
         mine = key(change)
-        while other_key is not None and other_key < mine:
+        while other is not None and key(other) < mine:
+            missing(other)
             other = next(others, None)
-            other_key = None if other is None else key(other)
-        if other_key != mine:
+        if other == change:
+            other = next(others, None)
+        else:
             yield change
-        if other_key is None:
+        if other is None:
             yield from stream
+    while other is not None:
+        missing(other)
+        other = next(others, None)

@@ -98,6 +98,7 @@ def stage_in_steps(
         _distinct(_classified(source, settings, window, clock(), tally, aside.add), settings, tally),
         extraction.known(by_service=settings.group_by_service),
         sort_key(settings.group_by_service),
+        extraction.miss,
     )
     packs = pack(unknown, settings.batch_size, by_service=settings.group_by_service)
     for step in _steps(packs):

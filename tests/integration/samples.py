@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 from tablero.contract import StatusChange
 from tablero.outbox import intake
 from tablero.outbox.schema import attempt, batch, batch_day, status_change
-from tablero.packing import pack, sort_key
+from tablero.packing import pack, sort_key, without
 from tablero.settings import Settings
 from tablero.windows import Window, day_window, local_day, month_windows
 
@@ -78,9 +78,11 @@ def stage(
     run_id: str = "run",
 ) -> int:
     """Stage rows as a reading of ``window`` that found these and no others; returns how many were new."""
-    rows = sorted(rows, key=sort_key(by_service))
+    key = sort_key(by_service)
+    rows = sorted(rows, key=key)
     extraction = begin(engine, window, run_id)
-    new = extraction.stage(list(pack(rows, size, by_service=by_service))).new if rows else 0
+    fresh = list(without(rows, extraction.known(by_service=by_service), key, extraction.miss))
+    new = extraction.stage(list(pack(fresh, size, by_service=by_service))).new if fresh else 0
     finish(extraction, valid=len(rows), new=new)
     return new
 
@@ -151,10 +153,12 @@ def check_books(engine: Engine) -> None:
         instants = contents[identity]
         assert row.rows == len(instants), f"batch {identity} says {row.rows} rows and has {len(instants)}"
         assert days[identity] == _by_day(instants), f"batch {identity}: counts by day"
-        assert row.state in ("pending", "delivered", "refused", "split")
+        assert row.state in ("pending", "delivered", "refused", "withdrawn", "split")
         assert (row.state == "split") == (not instants), f"batch {identity} is {row.state} with {len(instants)} rows"
-        assert row.state != "refused" or row.rows == 1
-        assert (row.settled_at is not None) == (row.state in ("delivered", "refused")), f"batch {identity}: {row.state}"
+        assert row.state not in ("refused", "withdrawn") or row.rows == 1
+        assert (row.settled_at is not None) == (row.state in ("delivered", "refused", "withdrawn")), (
+            f"batch {identity}: {row.state}"
+        )
         if instants:
             assert row.first_change <= min(instants)
             assert max(instants) <= row.last_change

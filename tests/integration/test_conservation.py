@@ -20,6 +20,7 @@ from tablero.outbox import ledger, queue
 from tablero.outbox.batches import Lease
 from tablero.outbox.queue import Claim
 from tablero.packing import pack, sort_key, without
+from tablero.windows import Window
 
 from tests.integration.conftest import empty_sqlite_outbox
 from tests.integration.posters import DELIVERED, FORBIDDEN, LOST, UNAVAILABLE, refused
@@ -76,7 +77,7 @@ class Walk:
         check_books(self._engine)
         assert staged(self._engine) == set(self._allowed), "a row is lost, or came from nowhere"
         counts = states(self._engine)
-        assert set(counts) <= {"pending", "delivered", "refused"}
+        assert set(counts) <= {"pending", "delivered", "refused", "withdrawn"}
         assert sum(counts.values()) == len(self._allowed)
         accounts = [ledger.account(self._engine, window) for window in WINDOWS]
         assert sum(one.delivered for one in accounts) == counts.get("delivered", 0)
@@ -93,15 +94,16 @@ class Walk:
                 queue.record(self._engine, [(taken, DELIVERED)], self._now)
                 self._acknowledged.update(taken.changes)
             self._claims.clear()
-        assert set(states(self._engine)) <= {"delivered", "refused"}, "something waits for ever"
+        assert set(states(self._engine)) <= {"delivered", "refused", "withdrawn"}, "something waits for ever"
 
     def _read(self) -> None:
-        """Rows appear in the source, and a window is read, now and then not to its end."""
+        """Rows appear in the source and vanish from it, and a window is read, now and then not to its end."""
         window = self._random.choice(WINDOWS)
         self._source.update(self._random.sample(ROWS, 6))
+        self._source.difference_update(self._random.sample(ROWS, 2))
         inside = sorted((row for row in self._source if row.last_modified_date in window), key=sort_key(False))
         extraction = begin(self._engine, window)
-        fresh = without(inside, list(extraction.known(by_service=False)), sort_key(False))
+        fresh = without(inside, list(extraction.known(by_service=False)), sort_key(False), extraction.miss)
         packs = list(pack(fresh, self._random.randint(2, 6), by_service=False))
         dies = self._random.random() < 0.3
         if dies:
@@ -111,6 +113,13 @@ class Walk:
             self._allowed.update(packed.changes)
         if not dies:
             finish(extraction, valid=len(inside), new=new)
+            account = ledger.account(self._engine, window)
+            assert account.read == account.accounted, "the sum does not close"
+            assert not rows_in(self._engine, "refused") & (self._inside(window) - self._source), "refused, and corrected since"
+            assert not rows_in(self._engine, "withdrawn") & self._source & self._inside(window), "withdrawn, and there again"
+
+    def _inside(self, window: Window) -> set[StatusChange]:
+        return {row for row in ROWS if row.last_modified_date in window}
 
     def _claim(self, limit: int = 2) -> bool:
         """A new worker takes batches, whatever became of the others."""

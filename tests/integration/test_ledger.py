@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.outbox import ledger, queue
+from tablero.outbox.schema import batch, status_change
 from tablero.planning import plan_healing
 from tablero.windows import Window
 
 from tests.integration.posters import DELIVERED, refused
-from tests.integration.samples import FEBRUARY, NOW, begin, change, changes, day, finish, month, settings, stage
+from tests.integration.samples import FEBRUARY, NOW, begin, change, changes, day, finish, month, settings, stage, states
 
 LEASE = timedelta(seconds=100)
 
@@ -79,9 +82,68 @@ def test_rows_that_are_gone_from_the_source(outbox: Engine) -> None:
     """Delivered once and deleted there since: still accounted for, and told apart."""
     stage(outbox, changes(5))
     deliver(outbox)
-    finish(begin(outbox), valid=3, new=0)
+    stage(outbox, changes(3))
     account = ledger.account(outbox, FEBRUARY)
     assert (account.read, account.delivered, account.gone) == (5, 5, 2)
+    assert replace(account, recount=3).settled
+
+
+def test_rows_that_the_outbox_has_lost(outbox: Engine) -> None:
+    """By a hand that reached in, or a copy restored: the sum does not close, though the source holds what was read, and though
+    other rows are gone from there.
+    """
+    stage(outbox, changes(150), size=50)
+    deliver(outbox)
+    stage(outbox, changes(100))
+    with outbox.begin() as connection:
+        connection.execute(sa.delete(batch).where(batch.c.id == 1))
+        connection.execute(sa.delete(status_change).where(status_change.c.batch_id == 1))
+    account = replace(ledger.account(outbox, FEBRUARY), recount=100)
+    assert (account.read, account.accounted, account.gone) == (150, 100, 50)
+    assert not account.closes
+    stage(outbox, changes(100))
+    deliver(outbox)
+    assert replace(ledger.account(outbox, FEBRUARY), recount=100).settled
+
+
+# -- refused rows that are corrected ---------------------------------------------------------------------------------------
+
+
+def refuse_one(outbox: Engine) -> None:
+    """Four rows are staged; the first is refused, the others are delivered."""
+    stage(outbox, changes(4), size=1)
+    bad, *good = take(outbox, FEBRUARY, "one")
+    queue.record(outbox, [(bad, refused()), *((taken, DELIVERED) for taken in good)], NOW)
+    queue.set_aside(outbox, [(bad, "no such service")], NOW)
+
+
+def test_a_refused_row_that_is_corrected_at_the_source(outbox: Engine) -> None:
+    """It is no longer counted as refused, nor gone: its new self stands for it."""
+    refuse_one(outbox)
+    corrected = [change(0, service="1042"), *changes(3, first=1)]
+    stage(outbox, corrected)
+    assert states(outbox) == {"withdrawn": 1, "delivered": 3, "pending": 1}
+    deliver(outbox)
+    account = replace(ledger.account(outbox, FEBRUARY), recount=4)
+    assert (account.read, account.delivered, account.rejected.total(), account.gone) == (4, 4, 0, 0)
+    assert account.settled
+
+
+def test_a_refused_row_that_comes_back(outbox: Engine) -> None:
+    """A correction that was taken back: refused as before, and not posted by itself."""
+    refuse_one(outbox)
+    stage(outbox, changes(3, first=1))
+    assert stage(outbox, changes(4)) == 0
+    assert states(outbox) == {"refused": 1, "delivered": 3}
+    assert replace(ledger.account(outbox, FEBRUARY), recount=4).settled
+
+
+def test_another_window_does_not_withdraw(outbox: Engine) -> None:
+    """Only a reading of the window that a refused row lies in says anything about it."""
+    refuse_one(outbox)
+    stage(outbox, [], month("2020-03"))
+    stage(outbox, [], day("2020-02-02"))
+    assert states(outbox)["refused"] == 1
 
 
 # -- coverage --------------------------------------------------------------------------------------------------------------

@@ -97,11 +97,13 @@ def test_the_order(by_service: bool) -> None:
 
 @given(STREAMS, STREAMS, st.booleans())
 def test_without(changes: list[StatusChange], known: list[StatusChange], by_service: bool) -> None:
-    """Exactly those that are not known, in order; known ones that are not among them do no harm."""
+    """Exactly those that are not known, in order; and whoever asks is told of the known ones that are not among them."""
     key = sort_key(by_service)
     changes.sort(key=key)
     known.sort(key=key)
-    assert list(without(changes, known, key)) == [one for one in changes if one not in set(known)]
+    missing: list[StatusChange] = []
+    assert list(without(changes, known, key, missing.append)) == [one for one in changes if one not in set(known)]
+    assert missing == [one for one in known if one not in set(changes)]
 
 
 def test_without_streams_both() -> None:
@@ -113,6 +115,6 @@ def test_without_streams_both() -> None:
             read.append(number)
             yield change(1, number)
 
-    fresh = without(stream(range(0, 100, 2)), stream(range(1, 100, 2)), sort_key(False))
+    fresh = without(stream(range(0, 100, 2)), stream(range(1, 100, 2)), sort_key(False), lambda _: None)
     next(fresh)
     assert len(read) <= 3

@@ -62,7 +62,7 @@ def test_what_is_not_known_is_a_dash() -> None:
         (replace(SETTLED, recount=None), False),  # nobody counted
         (replace(SETTLED, delivered=979), False),  # a row is in no state
         (replace(SETTLED, read=1005, delivered=985, gone=5), True),  # five that the source no longer has
-        (replace(SETTLED, gone=-1), False),
+        (replace(SETTLED, gone=5), False),  # that many less than were read
         (NEVER_READ, False),
         (Account(JANUARY, read=0, recount=0), True),  # an empty month
     ],

@@ -33,6 +33,9 @@ _UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _FETCH = 5_000
 
+#: Fewer than SQLite binds in one statement.
+_STEP = 1_000
+
 
 class SetAside(NamedTuple):
     """A rejected row, fit to be kept: its values as texts, cut to a length, without control characters.
@@ -77,6 +80,9 @@ class Extraction:
         self._window = window
         self._zone = zone
         self._last_batch: int | None = None
+        self._refused: dict[StatusChange, int] = {}
+        self._withdrawn: set[int] = set()
+        self._gone = 0
 
     def known(self, *, by_service: bool) -> Iterator[StatusChange]:
         """What is staged of the window already, whoever read it, in the order of ``packing.sort_key``.
@@ -97,8 +103,16 @@ class Extraction:
             .order_by(*order)
         )
         with reading(self._engine) as connection:
+            self._refused = _refused(connection, self._window)
             rows = connection.execution_options(stream_results=True, yield_per=_FETCH).execute(query)
             yield from map(StatusChange._make, rows)
+
+    def miss(self, change: StatusChange) -> None:
+        """Be told of a row which is in the outbox, and which this reading does not find in the source any more."""
+        if change in self._refused:
+            self._withdrawn.add(self._refused[change])
+        else:
+            self._gone += 1
 
     def stage(self, packs: Sequence[Packed], lease: Lease | None = None) -> Step:
         """Make batches durable, in one transaction.
@@ -159,8 +173,9 @@ class Extraction:
     def finish(
         self, *, read: int, new: int, known: int, duplicates: int, excluded: int, rejected: Counter[str], now: datetime
     ) -> None:
-        """Record that the whole window was read, and what it held; rejections that it no longer holds are resolved."""
+        """Record that the whole window was read, and what it held; what was wrong and is not there any more is resolved."""
         with writing(self._engine) as connection:
+            self._withdraw(connection)
             connection.execute(
                 sa.update(rejection)
                 .where(
@@ -179,11 +194,20 @@ class Extraction:
                     rows_read=read,
                     rows_new=new,
                     rows_known=known,
+                    rows_gone=self._gone,
                     duplicates=duplicates,
                     excluded=excluded,
                     rejected=dict(rejected),
                 )
             )
+
+    def _withdraw(self, connection: Connection) -> None:
+        """A refused row that was corrected at the source is a new row there: its old self is not to be tried again."""
+        found = sorted({*self._refused.values()} - self._withdrawn)
+        for before, after, ids in (("refused", "withdrawn", sorted(self._withdrawn)), ("withdrawn", "refused", found)):
+            for start in range(0, len(ids), _STEP):
+                of_step = sa.and_(batch.c.id.in_(ids[start : start + _STEP]), batch.c.state == before)
+                connection.execute(sa.update(batch).where(of_step).values(state=after))
 
 
 _KEY_ORDER = [column.name for column in status_change.primary_key]
@@ -210,6 +234,20 @@ def begin(engine: Engine, window: Window, *, run_id: str, zone: tzinfo, now: dat
         )
     assert identity is not None  # RETURNING of one inserted row
     return Extraction(engine, identity, window, zone)
+
+
+def _refused(connection: Connection, window: Window) -> dict[StatusChange, int]:
+    """Rows that the dashboard refuses, or refused until they were withdrawn, and the batch that each is alone in."""
+    query = (
+        sa.select(batch.c.id, *(status_change.c[name] for name in StatusChange._fields))
+        .join(status_change, status_change.c.batch_id == batch.c.id)
+        .where(
+            batch.c.state.in_(("refused", "withdrawn")),
+            batch.c.first_change >= window.start,
+            batch.c.first_change < window.end,
+        )
+    )
+    return {StatusChange._make(change): identity for identity, *change in connection.execute(query)}
 
 
 def _overlapping(window: Window) -> sa.Select[Any]:

@@ -48,9 +48,7 @@ class Account:
     @property
     def closes(self) -> bool:
         """Whether every row read is accounted for, and the source, recounted, holds what was read."""
-        return (
-            self.read is not None and self.read == self.accounted and self.gone >= 0 and self.recount == self.read - self.gone
-        )
+        return self.read is not None and self.read == self.accounted and self.recount == self.read - self.gone
 
     @property
     def settled(self) -> bool:
@@ -92,8 +90,7 @@ def account(engine: Engine, window: Window) -> Account:
     rejected = Counter(last.rejected) if last else Counter()
     if states["refused"]:
         rejected[Reason.REFUSED_BY_DASHBOARD.value] += states["refused"]
-    staged = states["delivered"] + states["refused"] + states["pending"]
-    gone = staged - (last.rows_new + last.rows_known) if last else 0
+    gone = last.rows_gone if last else 0
     return Account(
         window,
         read=last.rows_read + gone if last else None,
@@ -123,6 +120,7 @@ def keep(engine: Engine, found: Account, run_id: str, now: datetime) -> None:
                 excluded=found.excluded,
                 duplicates=found.duplicates,
                 pending=found.pending,
+                gone=found.gone,
                 recount=found.recount,
                 settled=found.settled,
             )

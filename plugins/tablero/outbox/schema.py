@@ -32,6 +32,8 @@ extraction = sa.Table(
     sa.Column("rows_read", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("rows_new", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("rows_known", sa.BigInteger, nullable=False, server_default="0"),
+    # In the outbox, and no longer in the source; those that the dashboard had refused are not among them.
+    sa.Column("rows_gone", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("duplicates", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("excluded", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("rejected", sa.JSON, nullable=False, server_default="{}"),
@@ -51,7 +53,8 @@ batch = sa.Table(
     sa.Column("rows", sa.Integer, nullable=False),
     sa.Column("first_change", Instant, nullable=False),
     sa.Column("last_change", Instant, nullable=False),
-    # pending, delivered, refused (one row, set aside), split (its rows are in its children)
+    # pending, delivered, refused (one row, set aside), withdrawn (refused, and no longer in the source), split (its rows are
+    # in its children)
     sa.Column("state", sa.String(9), nullable=False, server_default="pending"),
     sa.Column("words", sa.String(500)),
     sa.Column("claimed_by", sa.String(36)),
@@ -206,6 +209,7 @@ reconciliation = sa.Table(
     sa.Column("excluded", sa.BigInteger, nullable=False),
     sa.Column("duplicates", sa.BigInteger, nullable=False),
     sa.Column("pending", sa.BigInteger, nullable=False),
+    sa.Column("gone", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("recount", sa.BigInteger),
     sa.Column("settled", sa.Boolean, nullable=False),
     sa.Index("reconciliation_window", "window_start", "window_end"),

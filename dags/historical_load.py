@@ -28,15 +28,17 @@ from tablero.pausing import pausable_task
 from tablero.signals import SETTLED
 
 SETTINGS = read_settings()
-MONTH = r"^20\d\d-(0[1-9]|1[0-2])$"
+MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
+EARLIEST = f"{SETTINGS.earliest:%Y-%m}"
 
 PARAMS = {
     "start_month": Param(
-        "2020-01",
+        EARLIEST,
         type="string",
         pattern=MONTH,
         title="Primer mes / First month",
-        description="AAAA-MM. El tablero no acepta solicitudes anteriores a 2020-01 / YYYY-MM, not before 2020-01.",
+        description=f"AAAA-MM, no antes de [tablero] earliest ({EARLIEST}) /"
+        f" YYYY-MM, not before [tablero] earliest ({EARLIEST}).",
     ),
     "end_month": Param(
         None,

@@ -25,8 +25,8 @@ def plan_history(settings: Settings, *, start_month: str, end_month: str | None,
     last = parse_month(end_month, "end_month") if end_month else today
     if first < settings.earliest.replace(day=1):
         raise ParameterError(
-            f"start_month is {start_month}, before {settings.earliest:%Y-%m}: the dashboard takes no request opened before"
-            f" {settings.earliest}."
+            f"start_month is {start_month}, before {settings.earliest:%Y-%m}, the month of [tablero] earliest: requests opened"
+            f" before {settings.earliest} are excluded."
         )
     if last > today:
         raise ParameterError(f"end_month is {end_month}, in the future; today is {today}.")

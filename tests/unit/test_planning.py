@@ -54,7 +54,7 @@ def test_parameters_that_make_no_sense(start: str, end: str | None, words: str) 
 def test_another_earliest_day() -> None:
     """Its whole month may be asked for; the one before may not."""
     assert labels("2021-06", "2021-06", earliest="2021-06-15") == ["2021-06"]
-    with pytest.raises(ParameterError, match="before 2021-06"):
+    with pytest.raises(ParameterError, match=r"before 2021-06, the month of \[tablero\] earliest: .* before 2021-06-15 are"):
         labels("2021-05", earliest="2021-06-15")
 
 

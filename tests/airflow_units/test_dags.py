@@ -1,0 +1,31 @@
+"""DAG files as they are read with some settings; what Airflow makes of them is in tests/airflow."""
+
+from __future__ import annotations
+
+import runpy
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tablero.configuration import read_settings
+from tablero.planning import plan_history
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def params(dag: str) -> dict[str, Any]:
+    """The parameters of a DAG, by name."""
+    found: dict[str, Any] = runpy.run_path(str(ROOT / "dags" / f"{dag}.py"))["PARAMS"]
+    return found
+
+
+@pytest.mark.parametrize("earliest", ["2020-01-01", "2021-06-15", "1998-12-31"])
+def test_a_load_begins_where_the_institution_does(earliest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Triggered as it is, it starts with the month of ``earliest``: a plan takes it, the form takes it and says so."""
+    monkeypatch.setenv("AIRFLOW__TABLERO__EARLIEST", earliest)
+    start = params("historical_load")["start_month"]
+    month = start.resolve()
+    windows = plan_history(read_settings(), start_month=month, end_month=None, now=datetime(2026, 11, 24, tzinfo=timezone.utc))
+    assert month == windows[0].label == earliest[:7]
+    assert start.description.count(f"[tablero] earliest ({earliest[:7]})") == 2

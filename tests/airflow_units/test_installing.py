@@ -1,0 +1,87 @@
+"""The commands by which the README installs the package, typed as they stand there, in homes of Airflow that people have."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from airflow._shared.module_loading.file_discovery import find_path_from_directory
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: Both READMEs have the same commands; tests/unit/test_readme.py sees to that.
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands() -> str:
+    """The one block that copies files."""
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```$", README, re.DOTALL | re.MULTILINE)
+    (found,) = [dedent(block) for block in blocks if "cp dags/" in block]
+    return found
+
+
+def install(home: Path) -> None:
+    """Type the commands."""
+    environment = os.environ | {"AIRFLOW_HOME": str(home)}
+    done = subprocess.run(
+        ["bash", "-eu", "-c", commands()], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """What is in a folder, but for what Python compiled."""
+    found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def seen(home: Path) -> set[str]:
+    """The plugins which Airflow finds."""
+    found = (Path(path) for path in find_path_from_directory(str(home / "plugins"), ".airflowignore", "glob"))
+    return {str(path.relative_to(home / "plugins")) for path in found if path.suffix == ".py"}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with a space in its path, which a command without quotes would fall over."""
+    made = tmp_path / "airflow home"
+    made.mkdir()
+    return made
+
+
+def test_into_an_empty_home(home: Path) -> None:
+    """DAGs, package and plugin are there, and Airflow finds the plugin only."""
+    install(home)
+    assert files(home / "dags") == files(ROOT / "dags")
+    assert files(home / "plugins" / "tablero") == files(ROOT / "plugins" / "tablero")
+    assert seen(home) == {"tablero_plugin.py"}
+
+
+def test_over_an_older_copy(home: Path) -> None:
+    """Nothing of it is left: a migration of another version would make its outbox look like that of this one."""
+    install(home)
+    once = files(home)
+    for stale in ("plugins/tablero/migrations/versions/9999_of_another_version.py", "plugins/tablero/gone.py"):
+        (home / stale).write_text("raise RuntimeError\n")
+    install(home)
+    assert files(home) == once
+
+
+@pytest.mark.parametrize("own", ["# Ours.\nlibrary/\n", "library/", "library/\ntablero/\n", "library/\ntablero/"])
+def test_beside_plugins_of_the_institution(home: Path, own: str) -> None:
+    """Their DAGs, plugins and ignore lines stay, whether their last line is ended or not; ours is added once."""
+    own_files = {"dags/own.py": "", "plugins/own.py": "", "plugins/library/part.py": "", "plugins/.airflowignore": own}
+    for name, text in own_files.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    install(home)
+    install(home)
+    ignored = (home / "plugins" / ".airflowignore").read_text()
+    assert ignored.startswith(own)
+    assert ignored.splitlines().count("tablero/") == 1
+    assert seen(home) == {"own.py", "tablero_plugin.py"}
+    assert (home / "dags" / "own.py").exists()

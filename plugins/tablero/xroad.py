@@ -70,7 +70,7 @@ class XRoadError:
         side = next((segment for segment in segments if segment in ("clientproxy", "serverproxy")), "")
         message = self.message.lower()
         for rule in _RULES:
-            if rule.code not in (segments[-1], "*") and not (rule.inner and rule.code in segments):
+            if rule.code != segments[-1] and not (rule.inner and rule.code in segments):
                 continue
             if rule.side in ("", side) and (not rule.words or any(word in message for word in rule.words)):
                 return rule.judgement
@@ -114,7 +114,7 @@ def _normalise(code: str) -> str:
 class _Rule:
     """A line of the table.
 
-    :ivar code: last segment of the type, normalised; ``*`` matches any.
+    :ivar code: last segment of the type, normalised.
     :ivar side: ``clientproxy`` (our security server), ``serverproxy`` (the dashboard's), or either.
     :ivar words: at least one is in the message, in lower case; none: any message.
     :ivar inner: the code may also stand before the last segment.

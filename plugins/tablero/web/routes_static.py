@@ -23,10 +23,7 @@ def send_file(name: str) -> Response:
     found = next((path for path in STATIC.iterdir() if path.name == name and path.suffix in _KINDS), None)
     if found is None:
         raise HTTPException(404)
-    # Its address changes with its content.
-    return FileResponse(
-        found, media_type=_KINDS[found.suffix], headers={"Cache-Control": "private, max-age=31536000, immutable"}
-    )
+    return FileResponse(found, media_type=_KINDS[found.suffix], headers={"Cache-Control": _KEPT})
 
 
 @router.api_route("/{path:path}", methods=["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import fnmatch
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -107,6 +109,31 @@ def test_the_page_stands_on_the_outbox(name: str) -> None:
     for other in ours(MODULES[name]):
         if not other.startswith("web."):
             assert floor_of(other) < 4, f"{name} imports {other}"
+
+
+def listed_in(package: str) -> list[set[str]]:
+    """The modules that the table in a package's docstring lists, line by line; a line that goes on counts as one."""
+    docstring = ast.get_docstring(ast.parse((PLUGINS / "tablero" / package / "__init__.py").read_text())) or ""
+    lines = re.split(r"\n(?=\S)", docstring.split("==\n")[1])
+    found = [set(re.findall(r"``([\w*]+)``", line)) for line in lines]
+    inside = [name.removeprefix(f"{package}.") for name in MODULES if name.startswith(f"{package}.")]
+    return [{module for name in names for module in fnmatch.filter(inside, name) or [name]} for names in found if names]
+
+
+@pytest.mark.parametrize("package", ["outbox", "web"])
+def test_a_package_lists_its_modules(package: str) -> None:
+    """Its docstring is where a reader begins: every module stands there once, and none that does not exist."""
+    listed = [name for names in listed_in(package) for name in names]
+    assert sorted(listed) == sorted(name.removeprefix(f"{package}.") for name in MODULES if name.startswith(f"{package}."))
+
+
+def test_the_staircase_of_the_page() -> None:
+    """Its modules import from lower steps than their own; files of pages from one another too."""
+    steps = {f"web.{name}": number for number, names in enumerate(reversed(listed_in("web"))) for name in names}
+    for name, step in steps.items():
+        for other in ours(MODULES[name]) & steps.keys():
+            among_pages = name.startswith("web.routes_") and other.startswith("web.routes_")
+            assert steps[other] < step or among_pages, f"{name} imports {other}, which is not below it"
 
 
 def test_no_circles() -> None:

@@ -42,7 +42,9 @@ class PageOutbox:
             if self._engine is None or time.monotonic() - self._looked_at > _LOOK_AGAIN:
                 url = configuration.outbox_url()
                 if self._engine is None or url != self._url:
-                    self._engine, self._url = connect(url), url
+                    before, self._engine, self._url = self._engine, connect(url), url
+                    if before is not None:
+                        before.dispose()  # a request that is being answered keeps its connection until it is done
                 self._looked_at = time.monotonic()
             engine = self._engine
         # SQLite would make an empty file where there is none.

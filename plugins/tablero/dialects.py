@@ -39,7 +39,7 @@ _YEARS = range(2020, 2038)
 _UNKNOWN_TIME_ZONE = 1298
 
 
-class Kind(Enum):
+class ColumnKind(Enum):
     """What type ``last_modified_date`` is of."""
 
     AWARE = "timestamp with an offset"
@@ -49,24 +49,28 @@ class Kind(Enum):
 
 
 _POSTGRESQL_KINDS = {
-    "timestamp with time zone": Kind.AWARE,
-    "timestamp without time zone": Kind.NAIVE,
-    "date": Kind.DAY,
-    "text": Kind.TEXT,
-    "character varying": Kind.TEXT,
-    "character": Kind.TEXT,
+    "timestamp with time zone": ColumnKind.AWARE,
+    "timestamp without time zone": ColumnKind.NAIVE,
+    "date": ColumnKind.DAY,
+    "text": ColumnKind.TEXT,
+    "character varying": ColumnKind.TEXT,
+    "character": ColumnKind.TEXT,
 }
 
 #: By the protocol's number of the type, which all drivers pass on. Values would not do: a zero date comes as text or as None.
 _MYSQL_KINDS = {
-    **dict.fromkeys((7, 12), Kind.NAIVE),  # TIMESTAMP, DATETIME
-    **dict.fromkeys((10, 14), Kind.DAY),
-    **dict.fromkeys((15, 249, 250, 251, 252, 253, 254), Kind.TEXT),  # VARCHAR, the TEXTs, CHAR
+    **dict.fromkeys((7, 12), ColumnKind.NAIVE),  # TIMESTAMP, DATETIME
+    **dict.fromkeys((10, 14), ColumnKind.DAY),
+    **dict.fromkeys((15, 249, 250, 251, 252, 253, 254), ColumnKind.TEXT),  # VARCHAR, the TEXTs, CHAR
 }
 
 _ORACLE_UNREADABLE = ("DB_TYPE_TIMESTAMP_TZ", "DB_TYPE_TIMESTAMP_LTZ")
 
-_MSSQL_TYPES: dict[Kind, Any] = {Kind.AWARE: mssql.DATETIMEOFFSET, Kind.NAIVE: mssql.DATETIME2, Kind.DAY: sa.Date}
+_MSSQL_TYPES: dict[ColumnKind, Any] = {
+    ColumnKind.AWARE: mssql.DATETIMEOFFSET,
+    ColumnKind.NAIVE: mssql.DATETIME2,
+    ColumnKind.DAY: sa.Date,
+}
 
 #: Collations by whose order text stands byte by byte: a language's order is not that of dates.
 _BYTEWISE = {"postgresql": "C", "mssql": "Latin1_General_BIN2"}
@@ -139,7 +143,7 @@ def _only_offset(zone: tzinfo) -> str:
     return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}"
 
 
-def kind_of(connection: Connection, column: sa.ColumnClause[Any]) -> tuple[Kind | None, Any] | None:
+def kind_of(connection: Connection, column: sa.ColumnClause[Any]) -> tuple[ColumnKind | None, Any] | None:
     """What type a column is of, by a look at one value, and that value; ``None`` if there is none.
 
     :raises SetupError: if it is of a type whose values do not say which instant they are.
@@ -160,12 +164,12 @@ def kind_of(connection: Connection, column: sa.ColumnClause[Any]) -> tuple[Kind 
     return _kind_of_value(value), value
 
 
-def _kind_of_value(value: object) -> Kind | None:
+def _kind_of_value(value: object) -> ColumnKind | None:
     if isinstance(value, datetime):
-        return Kind.AWARE if value.tzinfo else Kind.NAIVE
+        return ColumnKind.AWARE if value.tzinfo else ColumnKind.NAIVE
     if isinstance(value, date):
-        return Kind.DAY
-    return Kind.TEXT if isinstance(value, str) else None
+        return ColumnKind.DAY
+    return ColumnKind.TEXT if isinstance(value, str) else None
 
 
 def refuse_unreadable(described: Any) -> None:
@@ -196,9 +200,9 @@ def cut_when_broken_off(connection: Connection) -> Iterator[None]:
         raise
 
 
-def comparable(column: sa.ColumnClause[Any], kind: Kind | None, dialect: str) -> sa.ColumnElement[Any]:
+def comparable(column: sa.ColumnClause[Any], kind: ColumnKind | None, dialect: str) -> sa.ColumnElement[Any]:
     """A column as it is to be compared with bounds: text byte by byte, whatever the language or case of its collation."""
-    if kind is not Kind.TEXT:
+    if kind is not ColumnKind.TEXT:
         return column
     if dialect in ("mysql", "mariadb"):
         # A collation would have to be one of the column's own character set.
@@ -206,7 +210,7 @@ def comparable(column: sa.ColumnClause[Any], kind: Kind | None, dialect: str) ->
     return column.collate(_BYTEWISE[dialect]) if dialect in _BYTEWISE else column
 
 
-def bound(value: Any, kind: Kind, dialect: str) -> Any:
+def bound(value: Any, kind: ColumnKind, dialect: str) -> Any:
     """A bound as it is to be compared with a column."""
     if dialect == "mssql" and kind in _MSSQL_TYPES:
         # Its driver writes dates as text, which a DATETIME would read by the language of the login, day before month.
@@ -214,16 +218,16 @@ def bound(value: Any, kind: Kind, dialect: str) -> Any:
     return value
 
 
-def no_dates(column: sa.ColumnClause[Any], kind: Kind | None, dialect: str) -> list[sa.ColumnElement[bool]]:
+def no_dates(column: sa.ColumnClause[Any], kind: ColumnKind | None, dialect: str) -> list[sa.ColumnElement[bool]]:
     """Conditions under which a value that is not NULL lies in no window.
 
     Text that does not begin with a digit sorts among no days. MariaDB has dates without a month or a day (``2020-02-00``),
     which stand somewhere in its order, but which some of its drivers give as ``None``.
     """
-    if kind is Kind.TEXT:
+    if kind is ColumnKind.TEXT:
         compared = comparable(column, kind, dialect)
         return [compared < "0", compared >= ":"]
-    if dialect in ("mysql", "mariadb") and kind in (Kind.NAIVE, Kind.DAY):
+    if dialect in ("mysql", "mariadb") and kind in (ColumnKind.NAIVE, ColumnKind.DAY):
         return [sa.func.month(column) == 0, sa.func.dayofmonth(column) == 0]
     return []
 

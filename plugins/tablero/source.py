@@ -18,7 +18,7 @@ from sqlalchemy import exc
 from sqlalchemy.engine import Connection, Engine
 from tablero import binary, dialects
 from tablero.contract import FIELDS
-from tablero.dialects import Kind
+from tablero.dialects import ColumnKind
 from tablero.errors import SetupError, SourceUnavailable
 from tablero.instants import InstantReader
 from tablero.windows import Window, first_instant, local_day
@@ -53,7 +53,7 @@ class Source:
         self._day_zone = day_zone
         schema, _, name = table.rpartition(".")
         self._view = sa.table(name, *map(sa.column, FIELDS), schema=schema or None)
-        self._kind: Kind | None = None
+        self._kind: ColumnKind | None = None
         dialects.prepare(engine, zone)
         if sql is not None:
             missing = {"start", "end"} - set(sa.text(sql).compile().params)
@@ -211,7 +211,7 @@ class Source:
         assert self._kind is not None  # without a kind there are no bounds
         start, end = (dialects.bound(edge, self._kind, dialect) for edge in (bounds.start, bounds.end))
         # In a column of dates, those that are none stand in its order all the same; among texts, the bounds leave them out.
-        none = [] if self._kind is Kind.TEXT else dialects.no_dates(column, self._kind, dialect)
+        none = [] if self._kind is ColumnKind.TEXT else dialects.no_dates(column, self._kind, dialect)
         return sa.and_(self._changed >= start, self._changed < end, *(~no_date for no_date in none))
 
     def _bounds(self, connection: Connection, window: Window) -> _Bounds | None:
@@ -219,19 +219,19 @@ class Source:
         kind = self._column_kind(connection)
         if kind is None:
             return None
-        if kind is Kind.AWARE:
+        if kind is ColumnKind.AWARE:
             return _Bounds(window.start, window.end, True)
-        if kind is Kind.NAIVE:
+        if kind is ColumnKind.NAIVE:
             start, end = (edge.astimezone(self._zone).replace(tzinfo=None) for edge in (window.start, window.end))
             if self._steady(window.start) and self._steady(window.end):
                 return _Bounds(start, end, True)
             return _Bounds(start - _DAY, end + _DAY, False)
         start_day, end_day = self._wide_days(window)
-        if kind is Kind.DAY:
+        if kind is ColumnKind.DAY:
             return _Bounds(start_day, end_day, False)
         return _Bounds(start_day.isoformat(), end_day.isoformat(), False)
 
-    def _column_kind(self, connection: Connection) -> Kind | None:
+    def _column_kind(self, connection: Connection) -> ColumnKind | None:
         if self._kind is None:
             found = dialects.kind_of(connection, self._view.c.last_modified_date)
             if found is None:

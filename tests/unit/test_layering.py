@@ -24,7 +24,7 @@ FLOORS: dict[float, str] = {
     3: "source dashboard retries timetable pausing outbox.schema",
     3.1: "outbox.rows outbox.batches outbox.incidents outbox.ledger outbox.target",
     3.2: "outbox.intake outbox.queue supply",
-    3.3: "outbox.adoption outbox.reports outbox.reports_evidence outbox.reports_requests",
+    3.3: "outbox.adoption outbox.reports outbox.reports_actions outbox.reports_evidence outbox.reports_requests",
     3.4: "outbox.reports_activity outbox.reports_coverage outbox.reports_rejections outbox.reports_windows",
     3.5: "outbox.requeue",
     4: "staging sending reconciling planning preflight alerting signals lineage",

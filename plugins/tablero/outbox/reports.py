@@ -23,6 +23,9 @@ from tablero.windows import Window
 #: The oldest schema that these questions can be asked of.
 OLDEST_SCHEMA = "0002"
 
+#: A count of rejections stops here: beyond it the page says "more than".
+COUNT_LIMIT = 10_000
+
 
 class Readiness(Enum):
     """Whether the outbox can be asked."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from tablero.outbox.reports import Rows, looked_at
+from tablero.outbox.reports import COUNT_LIMIT, Rows, looked_at
 from tablero.outbox.schema import batch, batch_day, extraction, reconciliation, rejection
 from tablero.windows import Window
 
@@ -146,10 +146,6 @@ def last_proofs(connection: Connection) -> list[Proven]:
     newest = sa.select(sa.func.max(reconciliation.c.id)).group_by(reconciliation.c.window_start, reconciliation.c.window_end)
     query = sa.select(*(reconciliation.c[name] for name in Proven._fields)).where(reconciliation.c.id.in_(newest))
     return [Proven._make(row) for row in connection.execute(query).all()]
-
-
-#: A count of rejections stops here, in each window.
-COUNT_LIMIT = 10_000
 
 
 def count_rejections(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:

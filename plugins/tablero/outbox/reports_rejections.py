@@ -9,13 +9,10 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from tablero.contract import Reason
-from tablero.outbox.reports import looked_at
-from tablero.outbox.schema import batch, operator_action, rejection, requeued, status_change
+from tablero.contract import FIELDS, Reason
+from tablero.outbox.reports import COUNT_LIMIT, looked_at
+from tablero.outbox.schema import batch, rejection, status_change
 from tablero.windows import Window
-
-#: A count stops here: beyond it the page says "more than".
-COUNT_LIMIT = 10_000
 
 _FETCH = 2_000
 
@@ -50,24 +47,6 @@ class Rejection(NamedTuple):
     words: str | None
 
 
-class Action(NamedTuple):
-    """What someone asked for on the page.
-
-    :ivar runs: those that were started for it, each with ``dag_id`` and ``run_id``.
-    :ivar problem: why one could not be started.
-    """
-
-    id: int
-    done_at: datetime
-    user_name: str
-    reason: str
-    selection: dict[str, Any]
-    rows: int
-    runs: list[dict[str, str]]
-    problem: str | None
-
-
-_FIELDS = ("service_id", "request_id", "opening_date", "status_id", "last_modified_date")
 _REFUSED = Reason.REFUSED_BY_DASHBOARD.value
 
 _NUMBER, _DIGEST = re.compile("[0-9]{1,18}"), re.compile("[0-9a-f]{1,32}")
@@ -132,30 +111,6 @@ def of_request(connection: Connection, request_id: str, *, limit: int) -> list[R
     return [_to_rejection(row.reason, row) for row in connection.execute(query)]
 
 
-def actions(connection: Connection, *, limit: int) -> list[Action]:
-    """What was asked for on the page, latest first."""
-    query = sa.select(operator_action).order_by(operator_action.c.id.desc()).limit(limit)
-    return [Action._make(row) for row in connection.execute(query)]
-
-
-def action_of(connection: Connection, identity: int) -> Action | None:
-    """One of them."""
-    row = connection.execute(sa.select(operator_action).where(operator_action.c.id == identity)).one_or_none()
-    return None if row is None else Action._make(row)
-
-
-def requeues_of(connection: Connection, batch_id: int, *, limit: int) -> list[tuple[Action, str | None]]:
-    """Who put a batch back into the queue, latest first, with the dashboard's words of then."""
-    query = (
-        sa.select(operator_action, requeued.c.words.label("words"))
-        .join(requeued, requeued.c.action_id == operator_action.c.id)
-        .where(requeued.c.batch_id == batch_id)
-        .order_by(operator_action.c.id.desc())
-        .limit(limit)
-    )
-    return [(Action._make(row[:-1]), row[-1]) for row in connection.execute(query)]
-
-
 def _listed(connection: Connection, chosen: Filter, before: tuple[datetime, str] | None, limit: int) -> Iterator[Rejection]:
     assert chosen.reason is not None
     if chosen.reason == _REFUSED:
@@ -172,7 +127,7 @@ def _listed(connection: Connection, chosen: Filter, before: tuple[datetime, str]
 
 def _broken(chosen: Filter) -> sa.Select[Any]:
     query = sa.select(
-        rejection.c.digest.label("key"), rejection.c.reason, *(rejection.c[name] for name in _FIELDS), rejection.c.changed_at
+        rejection.c.digest.label("key"), rejection.c.reason, *(rejection.c[name] for name in FIELDS), rejection.c.changed_at
     ).where(~rejection.c.resolved)
     if chosen.reason is not None:
         query = query.where(rejection.c.reason == chosen.reason)
@@ -190,7 +145,7 @@ def _refused(chosen: Filter) -> sa.Select[Any]:
     query = (
         sa.select(
             batch.c.id.label("key"),
-            *(status_change.c[name] for name in _FIELDS),
+            *(status_change.c[name] for name in FIELDS),
             batch.c.first_change.label("changed_at"),
             batch.c.words,
         )
@@ -207,5 +162,5 @@ def _refused(chosen: Filter) -> sa.Select[Any]:
 
 
 def _to_rejection(reason: str, row: Any) -> Rejection:
-    values = tuple(getattr(row, name) for name in _FIELDS)
+    values = tuple(getattr(row, name) for name in FIELDS)
     return Rejection(str(row.key), reason, values, row.changed_at, getattr(row, "words", None))

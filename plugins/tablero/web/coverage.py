@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
 from tablero.outbox import reports_coverage
-from tablero.outbox.reports import Rows
+from tablero.outbox.reports import COUNT_LIMIT, Rows
 from tablero.outbox.reports_coverage import Proven, Read
 from tablero.settings import Settings
 from tablero.windows import Window, day_window, first_instant, local_day
@@ -398,7 +398,7 @@ def _totals(facts: Facts) -> Totals:
         excluded=sum(reading.excluded for reading in counted),
         duplicates=sum(reading.duplicates for reading in counted),
         pending=sum(rows.pending for rows in months),
-        at_least=any(count > reports_coverage.COUNT_LIMIT for count in broken),
+        at_least=any(count > COUNT_LIMIT for count in broken),
     )
 
 

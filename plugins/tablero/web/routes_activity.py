@@ -9,8 +9,9 @@ from datetime import date, datetime, timedelta
 from fastapi import APIRouter
 from fastapi.responses import Response
 from tablero.outbox import reports_activity, reports_rejections
+from tablero.outbox.reports import COUNT_LIMIT
 from tablero.outbox.reports_activity import Call
-from tablero.outbox.reports_rejections import COUNT_LIMIT, Filter
+from tablero.outbox.reports_rejections import Filter
 from tablero.web import charts
 from tablero.web.charts import percentile
 from tablero.web.page import PageDep

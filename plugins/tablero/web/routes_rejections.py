@@ -11,7 +11,8 @@ from fastapi.responses import Response, StreamingResponse
 from tablero.contract import FIELDS, Reason
 from tablero.database import from_microseconds, to_microseconds
 from tablero.outbox import reports_rejections
-from tablero.outbox.reports_rejections import COUNT_LIMIT, Filter, Rejection
+from tablero.outbox.reports import COUNT_LIMIT
+from tablero.outbox.reports_rejections import Filter, Rejection
 from tablero.web import spreadsheet
 from tablero.web.access import may_write
 from tablero.web.coverage import window_of

@@ -10,8 +10,9 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.engine import Connection
 from starlette.datastructures import FormData
 from tablero.contract import Reason
-from tablero.outbox import reports_rejections, requeue
-from tablero.outbox.reports_rejections import COUNT_LIMIT, Filter, Rejection
+from tablero.outbox import reports_actions, reports_rejections, requeue
+from tablero.outbox.reports import COUNT_LIMIT
+from tablero.outbox.reports_rejections import Filter, Rejection
 from tablero.web.access import WRITE, FormDep
 from tablero.web.airflow_runs import CannotStart, Runs, RunsDep
 from tablero.web.coverage import months_between, window_of
@@ -104,14 +105,14 @@ def do(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
 def show_actions(page: PageDep) -> Response:
     """Who asked for what, and when."""
     with page.outbox() as connection:
-        return page.render("actions.html", actions=reports_rejections.actions(connection, limit=_LISTED))
+        return page.render("actions.html", actions=reports_actions.actions(connection, limit=_LISTED))
 
 
 @router.get("/actions/{identity}")
 def show_action(page: PageDep, runs: RunsDep, identity: int) -> Response:
     """One of them, and the runs that were started for it."""
     with page.outbox() as connection:
-        action = reports_rejections.action_of(connection, identity) if 0 < identity < 2**62 else None
+        action = reports_actions.action_of(connection, identity) if 0 < identity < 2**62 else None
     if action is None:
         raise HTTPException(404)
     paths = [runs.path_of("month" if run["dag_id"] == "historical_load" else "day", run["run_id"]) for run in action.runs]

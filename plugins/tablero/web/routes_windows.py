@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import Response
-from tablero.outbox import reports_rejections, reports_windows
+from tablero.outbox import reports_actions, reports_windows
 from tablero.outbox.reports_coverage import count_rejections
 from tablero.web import coverage
 from tablero.web.airflow_runs import RunsDep
@@ -96,7 +96,7 @@ def show_batch(
         attempts = reports_windows.attempts_of(connection, identity, before=before, limit=_ATTEMPTS + 1)
         rows = reports_windows.rows_of(connection, identity, skip=skip, limit=_ROWS + 1)
         parts = reports_windows.parts_of(connection, identity, limit=_LISTED)
-        requeues = reports_rejections.requeues_of(connection, identity, limit=_LISTED)
+        requeues = reports_actions.requeues_of(connection, identity, limit=_LISTED)
     kind = found.kind or "month"
     return page.render(
         "batch.html",

@@ -52,7 +52,7 @@ def work(source_url: str, outbox_url: str, path: str, turn: int, start: Barrier)
     dashboard = Dashboard(chosen, "bench", clock=clock)
     idle = peak()
     start.wait()
-    _, delivery = load(outbox, source, dashboard, chosen, windows, run_id="bench", clock=clock)
+    _, delivery = load(outbox, source, lambda: dashboard, chosen, windows, run_id="bench", clock=clock)
     start.wait()
     return delivery.rows, peak() - idle
 

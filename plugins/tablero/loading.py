@@ -17,7 +17,7 @@ from tablero.windows import Window
 def load(
     engine: Engine,
     source: Source,
-    poster: Poster,
+    connect: Callable[[], Poster],
     settings: Settings,
     windows: Sequence[Window],
     *,
@@ -30,6 +30,7 @@ def load(
     All of them are staged even where the dashboard takes nothing, so that a retry has only to post.
 
     :param engine: of the outbox.
+    :param connect: called once there is something to post, and then once.
     :param observe: told of every attempt that is on record; writes its line in the log.
     :returns: what each window held, and what was sent.
     :raises SourceUnavailable, SetupError, OutboxUnavailable: as :func:`tablero.staging.stage` does.
@@ -41,5 +42,5 @@ def load(
         for tally in tallies:
             yield from stage_in_steps(engine, source, settings, tally, run_id=run_id, clock=clock, lease=lease)
 
-    delivery = send(engine, poster, settings, windows, run_id=run_id, clock=clock, observe=observe, staging=staging)
+    delivery = send(engine, connect, settings, windows, run_id=run_id, clock=clock, observe=observe, staging=staging)
     return tallies, delivery

@@ -43,5 +43,6 @@ class PausableOperator(DecoratedOperator, PythonOperator):
 
 
 def pausable_task(**kwargs: Any) -> TaskDecorator:
-    """Decorator, used like Airflow's ``@task(...)``."""
-    return task_decorator_factory(decorated_operator_class=PausableOperator, **kwargs)
+    """Decorator, used like Airflow's ``@task(...)``; what the function returns is one XCom, also if it is a dictionary."""
+    # Of a function which says that it returns one, Airflow pushes each key, too: a call to its server for every one.
+    return task_decorator_factory(decorated_operator_class=PausableOperator, multiple_outputs=False, **kwargs)

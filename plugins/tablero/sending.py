@@ -78,7 +78,7 @@ class Delivery:
 
 def send(
     engine: Engine,
-    poster: Poster,
+    connect: Callable[[], Poster],
     settings: Settings,
     windows: Collection[Window],
     *,
@@ -89,10 +89,12 @@ def send(
 ) -> Delivery:
     """Post every pending batch of ``windows`` once, refused ones in ever smaller parts, and record every outcome.
 
-    One bad batch does not stop the others, and one on which the dashboard fails again and again is taken apart, too. After :data:`GIVE_UP_AFTER` transient failures in a row, or a permanent one, no
-    more are begun; those in flight are awaited. The same once the other side asked to wait, or ``send_hours`` have closed.
+    One bad batch does not stop the others, and one on which the dashboard fails again and again is taken apart, too. After
+    :data:`GIVE_UP_AFTER` transient failures in a row, or a permanent one, no more are begun; those in flight are awaited. The
+    same once the other side asked to wait, or ``send_hours`` have closed.
 
     :param engine: of the outbox.
+    :param connect: called once there is something to post, and then once: a month without news needs no connection.
     :param observe: told of every attempt that is on record; writes its line in the log.
     :param staging: carried out meanwhile, and to its end even where nothing can be posted; what it raises is raised.
     :raises DashboardError: the dashboard or X-Road says no to everything; says what to do.
@@ -100,7 +102,7 @@ def send(
     :raises WindowBusy: another worker holds what is left.
     :raises OutsideHours: ``send_hours`` closed before all was sent.
     """
-    work = _Work(engine, poster, settings, windows, run_id, clock, observe, staging)
+    work = _Work(engine, connect, settings, windows, run_id, clock, observe, staging)
     try:
         work.run()
     finally:
@@ -115,7 +117,7 @@ class _Work:
     def __init__(
         self,
         engine: Engine,
-        poster: Poster,
+        connect: Callable[[], Poster],
         settings: Settings,
         windows: Collection[Window],
         run_id: str,
@@ -124,7 +126,8 @@ class _Work:
         staging: Staging | None,
     ) -> None:
         self._engine = engine
-        self._poster = poster
+        self._connect = connect
+        self._poster: Poster | None = None
         self._windows = windows
         self._hours = SendHours(*settings.send_hours, settings.timezone) if settings.send_hours else None
         self._run_id = run_id
@@ -277,7 +280,7 @@ class _Work:
 
     def _take(self, free: int) -> list[Claim]:
         now = self._clock()
-        if free <= 0 or not self._may_post(now):
+        if free <= 0 or not self._may_post(now) or not self._is_connected(now):
             return []
         claims: list[Claim] = []
         if self._look_into_outbox or self._supply.is_spent:
@@ -294,6 +297,11 @@ class _Work:
             self._look_into_outbox = len(claims) == free
         return claims + self._exchange([], self._supply.first(free - len(claims)), now)
 
+    def _is_connected(self, now: datetime) -> bool:
+        if self._poster is None and (len(self._supply) or queue.backlog(self._engine, self._windows, now).batches):
+            self._poster = self._connect()
+        return self._poster is not None
+
     def _may_post(self, now: datetime) -> bool:
         if self._permanent is not None or self._in_a_row >= GIVE_UP_AFTER or self._told_to_wait:
             return False
@@ -309,6 +317,7 @@ class _Work:
         return not self._largest_first
 
     def _post(self, claim: Claim) -> Answer:
+        assert self._poster is not None  # without it nothing is claimed
         try:
             return self._poster.post(encode(claim.changes), message_id=claim.message_id, issue=str(claim.batch_id))
         except Exception as error:  # whatever it is, the other batches in flight are not to be forgotten for it

@@ -11,6 +11,7 @@ from itertools import islice
 
 from sqlalchemy.engine import Engine
 from tablero.contract import Excluded, StatusChange, encode, validator
+from tablero.errors import PermanentError
 from tablero.outbox import intake
 from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.intake import SetAside
@@ -74,6 +75,21 @@ def stage(engine: Engine, source: Source, settings: Settings, window: Window, *,
     for _ in stage_in_steps(engine, source, settings, tally, run_id=run_id, clock=clock):
         pass
     return tally
+
+
+def heal(
+    engine: Engine, source: Source, settings: Settings, windows: Iterable[Window], *, run_id: str, clock: Clock
+) -> Iterator[Tally]:
+    """Stage windows that earlier runs left open. One that cannot be read at all is left out, with a line in the log: it must
+    not hold up what the others hold. That it is still open, ``reconcile`` says.
+
+    :raises SourceUnavailable, OutboxUnavailable: try again.
+    """
+    for window in windows:
+        try:
+            yield stage(engine, source, settings, window, run_id=run_id, clock=clock)
+        except PermanentError as error:
+            log.error("%s is left out: %s", window.label, error)
 
 
 def stage_in_steps(

@@ -6,8 +6,9 @@ DAG files import this module inside their tasks, so that parsing them costs noth
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import tzinfo
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import Engine
@@ -20,7 +21,7 @@ from tablero.preflight import Finding, Level, inspect
 from tablero.reconciling import reconcile, require_settled, table
 from tablero.sending import Delivery, send
 from tablero.settings import Settings
-from tablero.staging import Tally, rehearse, stage
+from tablero.staging import Tally, heal, rehearse, stage
 from tablero.windows import Window
 
 if TYPE_CHECKING:
@@ -105,9 +106,9 @@ def plan_days(params: Json, run: Any, known: Collection[str]) -> list[Json]:
 
 
 def extract(windows: Sequence[Json], params: Json, run_id: str) -> list[Json]:
-    """Stage each window; in a dry run, only rehearse.
+    """Stage each window, the run's own first; in a dry run, only rehearse.
 
-    :returns: a tally of each.
+    :returns: a tally of each that could be read.
     """
     settings = configuration.read_settings()
     chosen = [Window.from_json(data) for data in windows]
@@ -116,7 +117,9 @@ def extract(windows: Sequence[Json], params: Json, run_id: str) -> list[Json]:
         if params["dry_run"]:
             return [_tally(rehearse(source, settings, window, clock=clock)) for window in chosen]
         with configuration.outbox() as engine:
-            return [_tally(stage(engine, source, settings, window, run_id=run_id, clock=clock)) for window in chosen]
+            tallies = [stage(engine, source, settings, chosen[0], run_id=run_id, clock=clock)]
+            tallies += heal(engine, source, settings, chosen[1:], run_id=run_id, clock=clock)
+            return [_tally(tally) for tally in tallies]
 
 
 def post(windows: Sequence[Json], params: Json, run_id: str) -> Json:
@@ -126,11 +129,11 @@ def post(windows: Sequence[Json], params: Json, run_id: str) -> Json:
     settings = configuration.read_settings()
     chosen = [Window.from_json(data) for data in windows]
     with configuration.outbox() as engine:
-        dashboard = _dashboard(engine, settings)
-        lineage.sends(dashboard.url)
+        connect = _connector(engine, settings)
         if params["resend"]:
+            connect()
             _resend(engine, chosen, run_id, settings.timezone)
-        delivery = _send(engine, dashboard, settings, chosen, run_id)
+        delivery = _send(engine, connect, settings, chosen, run_id)
     return _sent(delivery)
 
 
@@ -142,15 +145,15 @@ def load(window: Json, params: Json, run_id: str) -> Json:
     settings = configuration.read_settings()
     chosen = [Window.from_json(window)]
     with configuration.source(settings) as source, configuration.outbox() as engine:
-        dashboard = _dashboard(engine, settings)
+        connect = _connector(engine, settings)
         _reads(source, settings)
-        lineage.sends(dashboard.url)
         if params["resend"]:
+            connect()
             _resend(engine, chosen, run_id, settings.timezone)
         tallies, delivery = loading.load(
             engine,
             source,
-            dashboard,
+            connect,
             settings,
             chosen,
             run_id=run_id,
@@ -182,7 +185,7 @@ def prove(windows: Sequence[Json] | None, tallies: Iterable[Any] | None, params:
 
         def catch_up(window: Window) -> None:
             stage(engine, source, settings, window, run_id=run_id, clock=clock)
-            _send(engine, dashboard, settings, [window], run_id)
+            _send(engine, lambda: dashboard, settings, [window], run_id)
 
         accounts, failure = reconcile(engine, source, chosen, run_id=run_id, clock=clock, catch_up=catch_up)
         signals.reconciled(accounts, ledger.oldest_pending(engine, clock()))
@@ -205,8 +208,23 @@ def _dashboard(engine: Engine, settings: Settings) -> Dashboard:
     return dashboard
 
 
-def _send(engine: Engine, dashboard: Dashboard, settings: Settings, windows: Sequence[Window], run_id: str) -> Delivery:
-    return send(engine, dashboard, settings, windows, run_id=run_id, clock=clock, observe=signals.attempted)
+def _connector(engine: Engine, settings: Settings) -> Callable[[], Dashboard]:
+    """Makes the client when it is first asked to, and says so to OpenLineage: its libraries take longer to be imported than a
+    month without news takes to be read."""
+
+    @cache
+    def connect() -> Dashboard:
+        dashboard = _dashboard(engine, settings)
+        lineage.sends(dashboard.url)
+        return dashboard
+
+    return connect
+
+
+def _send(
+    engine: Engine, connect: Callable[[], Dashboard], settings: Settings, windows: Sequence[Window], run_id: str
+) -> Delivery:
+    return send(engine, connect, settings, windows, run_id=run_id, clock=clock, observe=signals.attempted)
 
 
 def _resend(engine: Engine, windows: Sequence[Window], run_id: str, zone: tzinfo) -> None:

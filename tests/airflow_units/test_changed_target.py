@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tablero import tasks
+from tablero import configuration, tasks
 from tablero.configuration import clock, read_settings
 from tablero.errors import SettingsError
+from tablero.outbox import ledger
 from tablero.planning import plan_day
+from tablero.windows import Window
 
 from sandbox.settings import DEFAULT_CLIENT
 from sandbox.testing import running_sandbox
@@ -20,6 +23,19 @@ PRODUCTION = "/r1/DO/GOB/CNC/MONITOREO/INTEGRACION/api/load"
 PARAMS = {"dry_run": False, "resend": False}
 DAY = "2026-11-20"
 ROW = ("123", "REQ-1", "2026-11-20 08:00:00", 2, "2026-11-20 09:00:00")
+NEXT_ROW = ("123", "REQ-1", "2026-11-20 08:00:00", 7, "2026-11-20 10:00:00")
+_INSERT = "INSERT INTO tablero_status_changes VALUES (?, ?, ?, ?, ?)"
+
+
+@pytest.fixture
+def add_row(tmp_path: Path) -> Callable[[], None]:
+    """Puts another row of the same day into the source."""
+
+    def add() -> None:
+        with closing(sqlite3.connect(tmp_path / "source.db")) as connection, connection:
+            connection.execute(_INSERT, NEXT_ROW)
+
+    return add
 
 
 @pytest.fixture
@@ -29,7 +45,7 @@ def window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     with closing(sqlite3.connect(source)) as connection, connection:
         names = "service_id, request_id, opening_date, status_id, last_modified_date"
         connection.execute(f"CREATE TABLE tablero_status_changes ({names})")
-        connection.execute("INSERT INTO tablero_status_changes VALUES (?, ?, ?, ?, ?)", ROW)
+        connection.execute(_INSERT, ROW)
     monkeypatch.setenv("AIRFLOW__TABLERO__XROAD_CLIENT", DEFAULT_CLIENT)
     for name, database in (("SOURCE", source), ("OUTBOX", tmp_path / "outbox.db")):
         monkeypatch.setenv(f"AIRFLOW_CONN_TABLERO_{name}", json.dumps({"conn_type": "sqlite", "host": str(database)}))
@@ -42,13 +58,26 @@ def window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return day
 
 
-def test_nothing_is_sent_and_nothing_is_green(window: dict[str, str]) -> None:
-    """Posting fails for good, loading a month does, and so does the proof, for which all would be settled otherwise."""
+REFUSED = f"delivers to .*INTEGRACION-DEV/api/load, and the settings say {PRODUCTION}"
+
+
+def test_what_is_new_is_not_sent(window: dict[str, str], add_row: Callable[[], None]) -> None:
+    """Loading fails for good, posting does, and nothing that was delivered becomes pending to be sent again."""
+    add_row()
     for work in (
+        lambda: tasks.load(window, PARAMS, "run"),
         lambda: tasks.post([window], PARAMS, "run"),
         lambda: tasks.post([window], {**PARAMS, "resend": True}, "run"),
-        lambda: tasks.load(window, PARAMS, "run"),
-        lambda: tasks.prove([window], [], PARAMS, "run", {}),
     ):
-        with pytest.raises(SettingsError, match=f"delivers to .*INTEGRACION-DEV/api/load, and the settings say {PRODUCTION}"):
+        with pytest.raises(SettingsError, match=REFUSED):
             work()
+    with configuration.outbox() as engine:
+        found = ledger.account(engine, Window.from_json(window))
+    assert (found.delivered, found.pending) == (1, 1)
+
+
+def test_nothing_new_is_not_green_either(window: dict[str, str]) -> None:
+    """There is nothing to post, but what is settled there is not settled here: the proof fails."""
+    assert tasks.load(window, PARAMS, "run")["delivered"] == 0
+    with pytest.raises(SettingsError, match=REFUSED):
+        tasks.prove([window], [], PARAMS, "run", {})

@@ -50,6 +50,15 @@ def test_resumed_at_the_opening() -> None:
     assert task.resume({}, None) == {"delivered": 7}
 
 
+def test_a_dictionary_is_one_value() -> None:
+    """Airflow would push each of its keys as an XCom of its own, too."""
+
+    def work() -> dict[str, int]:
+        return {"delivered": 7, "refused": 0}
+
+    assert operator(work).multiple_outputs is False
+
+
 def test_resumed_too_early() -> None:
     """It is simply deferred again."""
     with pytest.raises(TaskDeferred):

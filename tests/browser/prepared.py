@@ -159,7 +159,7 @@ class _Work:
         clock = _always(now)
         stage(self._engine, self._source, _SETTINGS, window, run_id=run_id, clock=clock)
         with suppress(TransientError):
-            send(self._engine, self.dashboard, _SETTINGS, [window], run_id=run_id, clock=clock)
+            send(self._engine, lambda: self.dashboard, _SETTINGS, [window], run_id=run_id, clock=clock)
         self.prove(window, run_id=run_id, now=now)
 
     def prove(self, window: Window, *, run_id: str, now: datetime) -> None:

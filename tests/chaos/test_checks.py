@@ -103,8 +103,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Story:
     memory = Memory(folder / "dashboard.db")
     recorder = Recorder(memory, refuses=min(row[1] for row in institution.ever_valid))
     with suppress(DashboardUnavailable):
-        send(engine, recorder, SETTINGS, WINDOWS, run_id="run", clock=_clock)
-    send(engine, recorder, SETTINGS, WINDOWS, run_id="run", clock=_clock)
+        send(engine, lambda: recorder, SETTINGS, WINDOWS, run_id="run", clock=_clock)
+    send(engine, lambda: recorder, SETTINGS, WINDOWS, run_id="run", clock=_clock)
     memory.close()
     for each in (engine, source_engine):
         each.dispose()

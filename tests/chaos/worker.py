@@ -189,7 +189,15 @@ class _Run:
     def _load(self, window: Window) -> None:
         began = time.monotonic()
         try:
-            load(self._engine, self._source, self._poster, self._settings, [window], run_id=self._job.name, clock=self.clock)
+            load(
+                self._engine,
+                self._source,
+                lambda: self._poster,
+                self._settings,
+                [window],
+                run_id=self._job.name,
+                clock=self.clock,
+            )
         except (DashboardError, DashboardUnavailable, WindowBusy):
             # All of it was read all the same: what reading raises comes first.
             self.tell("staged", window.to_json(), began)
@@ -231,7 +239,7 @@ class _Run:
         self.tell("staged", window.to_json(), began)
 
     def _send(self, windows: list[Window]) -> None:
-        send(self._engine, self._poster, self._settings, windows, run_id=self._job.name, clock=self.clock)
+        send(self._engine, lambda: self._poster, self._settings, windows, run_id=self._job.name, clock=self.clock)
 
     def _prove(self, windows: list[Window]) -> None:
         def catch_up(window: Window) -> None:

@@ -44,7 +44,7 @@ def main(path: Path) -> None:
         return claims
 
     queue.exchange = tell
-    send(connect(f"sqlite:///{path}"), Dashboard(), settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)
+    send(connect(f"sqlite:///{path}"), Dashboard, settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def deliver(outbox: Engine, dashboard: Dashboard, **changed: object) -> int:
     chosen: Settings = settings(**changed)
     for tried in range(1, chosen.retries + 2):
         try:
-            send(outbox, dashboard, chosen, [FEBRUARY], run_id="run", clock=clock)
+            send(outbox, lambda: dashboard, chosen, [FEBRUARY], run_id="run", clock=clock)
         except DashboardUnavailable:
             if tried == chosen.retries + 1:
                 raise
@@ -90,7 +90,7 @@ def test_a_slow_dashboard_is_never_asked_by_more_than_concurrency_at_once(
     sandbox.add_fault(kind="delay", seconds=0.2)
     send(
         outbox,
-        client(sandbox.port, settings={"read_timeout": "30"}),
+        lambda: client(sandbox.port, settings={"read_timeout": "30"}),
         settings(concurrency="6"),
         [FEBRUARY],
         run_id="run",

@@ -78,7 +78,7 @@ def test_all_are_staged_or_set_aside_and_the_sum_closes(outbox: Engine) -> None:
     check_books(outbox)
 
     dashboard = Dashboard()
-    send(outbox, dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+    send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
     accounts, failure = reconcile(outbox, source, [FEBRUARY], run_id="run", clock=clock, catch_up=lambda _: None)
     assert failure is None
     assert accounts[0].settled

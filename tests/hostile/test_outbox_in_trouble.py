@@ -90,13 +90,15 @@ def test_disk_full_while_sending(sqlite_outbox: Engine) -> None:
     for pages in range(12):
         with full_after(sqlite_outbox, pages // 4):
             failures += _says_that_it_is_full(
-                lambda: send(sqlite_outbox, dashboard, settings(concurrency="1"), [FEBRUARY], run_id="run" * 80, clock=clock)
+                lambda: send(
+                    sqlite_outbox, lambda: dashboard, settings(concurrency="1"), [FEBRUARY], run_id="run" * 80, clock=clock
+                )
             )
         check_books(sqlite_outbox)
         _nothing_acknowledged_is_forgotten(sqlite_outbox, dashboard)
         _let_leases_end(sqlite_outbox)
     assert failures >= 2
-    send(sqlite_outbox, dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+    send(sqlite_outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
     assert states(sqlite_outbox) == {"delivered": ROWS}
     _nothing_acknowledged_is_forgotten(sqlite_outbox, dashboard)
 
@@ -123,11 +125,11 @@ def test_writing_fails_in_the_middle_of_a_file(sqlite_outbox: Engine, tmp_path: 
     with closing(sqlite3.connect(tmp_path / "outbox.db")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with files_end_at(200_000), pytest.raises(OutboxUnavailable, match="Nothing acknowledged is lost"):
-        send(sqlite_outbox, dashboard, settings(concurrency="2"), [FEBRUARY], run_id="run", clock=clock)
+        send(sqlite_outbox, lambda: dashboard, settings(concurrency="2"), [FEBRUARY], run_id="run", clock=clock)
     assert 0 < dashboard.accepted.total() < ROWS
     _nothing_acknowledged_is_forgotten(sqlite_outbox, dashboard)
     _let_leases_end(sqlite_outbox)
-    send(sqlite_outbox, dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+    send(sqlite_outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
     assert states(sqlite_outbox) == {"delivered": ROWS}
     _nothing_acknowledged_is_forgotten(sqlite_outbox, dashboard)
     check_books(sqlite_outbox)
@@ -139,7 +141,7 @@ def test_read_only_file(sqlite_outbox: Engine, tmp_path: Path) -> None:
     read_only = connect(f"sqlite:///file:{tmp_path}/outbox.db?mode=ro&uri=true")
     dashboard = Dashboard()
     with pytest.raises(OutboxUnavailable, match="readonly"):
-        send(read_only, dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+        send(read_only, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
     with pytest.raises(OutboxUnavailable, match="readonly"):
         stage(read_only, changes(5, first=5))
     with pytest.raises(OutboxUnavailable, match="readonly"):
@@ -158,7 +160,7 @@ def test_read_only_database(outbox: Engine) -> None:
     outbox.dispose()
     dashboard = Dashboard()
     with pytest.raises(OutboxUnavailable, match="read-only"):
-        send(outbox, dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+        send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
     assert dashboard.calls == []
 
 
@@ -234,7 +236,9 @@ def test_disk_of_the_server_full_while_sending(cramped_outbox: Engine, small_dis
     for pages in range(6):
         small_disk.leave(pages * _PAGE)
         failures += _says_that_it_is_full(
-            lambda: send(cramped_outbox, dashboard, settings(concurrency="1"), [FEBRUARY], run_id="run" * 80, clock=clock)
+            lambda: send(
+                cramped_outbox, lambda: dashboard, settings(concurrency="1"), [FEBRUARY], run_id="run" * 80, clock=clock
+            )
         )
         check_books(cramped_outbox)
         _nothing_acknowledged_is_forgotten(cramped_outbox, dashboard)
@@ -242,7 +246,7 @@ def test_disk_of_the_server_full_while_sending(cramped_outbox: Engine, small_dis
         _let_leases_end(cramped_outbox)
     assert failures >= 2
     assert 0 < dashboard.accepted.total() < 300
-    send(cramped_outbox, dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+    send(cramped_outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
     assert states(cramped_outbox) == {"delivered": 300}
     _nothing_acknowledged_is_forgotten(cramped_outbox, dashboard)
 

@@ -157,7 +157,7 @@ def test_neither_outbox_nor_error_nor_log_keeps_them(
             wire.put(Script("echo", [PLACES[place](spelled)]))
         for _ in range(2):
             with pytest.raises(TableroError) as caught:
-                send(outbox, dashboard, settings(concurrency="1"), [FEBRUARY], run_id="run", clock=clock)
+                send(outbox, lambda: dashboard, settings(concurrency="1"), [FEBRUARY], run_id="run", clock=clock)
             texts.append(str(caught.value))
     with outbox.connect() as connection:
         recorded = connection.scalar(sa.select(sa.func.count()).select_from(attempt))

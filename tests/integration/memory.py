@@ -69,7 +69,7 @@ def load(folder: Path, window: Window) -> dict[str, float]:
     began = time.monotonic()
     tally = stage(outbox, source, SETTINGS, window, run_id="run", clock=lambda: NOW)
     staged = time.monotonic()
-    delivery = send(outbox, Nowhere(), SETTINGS, [window], run_id="run", clock=lambda: NOW)
+    delivery = send(outbox, Nowhere, SETTINGS, [window], run_id="run", clock=lambda: NOW)
     sent = time.monotonic()
     account = ledger.account(outbox, window)
     return {

@@ -62,7 +62,7 @@ def institution(tmp_path: Path) -> Institution:
 def load(engine: Engine, institution: Institution, dashboard: Dashboard) -> None:
     """As historical_load does."""
     stage_window(engine, institution.source, SETTINGS, FEBRUARY, run_id="load", clock=clock)
-    send(engine, dashboard, SETTINGS, [FEBRUARY], run_id="load", clock=clock)
+    send(engine, lambda: dashboard, SETTINGS, [FEBRUARY], run_id="load", clock=clock)
 
 
 def test_the_load_after_it_sends_only_the_rest(outbox: Engine, institution: Institution) -> None:
@@ -193,7 +193,7 @@ def test_the_evidence_tells_it_from_an_acknowledgement(outbox: Engine, instituti
     assert (found.first, found.last) == (None, None)
     assert found.adopted == found.batches > 0
     stage_window(outbox, institution.source, SETTINGS, FEBRUARY, run_id="run", clock=clock)
-    send(outbox, Dashboard(), SETTINGS, [FEBRUARY], run_id="run", clock=clock)
+    send(outbox, Dashboard, SETTINGS, [FEBRUARY], run_id="run", clock=clock)
     with outbox.connect() as connection:
         later = reports_evidence.acknowledged(connection, FEBRUARY)
     assert (later.first, later.last, later.adopted) == (NOW, NOW, found.adopted)

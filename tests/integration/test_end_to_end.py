@@ -44,7 +44,7 @@ class Load:
     def month(self, window: Window) -> int:
         """Load it; returns the rows delivered."""
         _, delivery = loading.load(
-            self._engine, self._source, self._dashboard, SETTINGS, [window], run_id="run", clock=lambda: NOW
+            self._engine, self._source, lambda: self._dashboard, SETTINGS, [window], run_id="run", clock=lambda: NOW
         )
         return delivery.rows
 

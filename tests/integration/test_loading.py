@@ -24,7 +24,7 @@ from tablero.source import Source
 from tablero.windows import Window
 
 from tests.integration.institution import Institution, reading
-from tests.integration.posters import FORBIDDEN, UNAVAILABLE, Dashboard, Entry, in_turn, refusing
+from tests.integration.posters import FORBIDDEN, UNAVAILABLE, Dashboard, Entry, refusing
 from tests.integration.samples import (
     FEBRUARY,
     NOW,
@@ -53,7 +53,9 @@ def institution(tmp_path: Path) -> Institution:
 def load(
     engine: Engine, source: Source, dashboard: Dashboard, with_settings: Settings = ONE_A_BATCH, *windows: Window
 ) -> loading.Delivery:
-    _, delivery = loading.load(engine, source, dashboard, with_settings, windows or [FEBRUARY], run_id="run", clock=clock)
+    _, delivery = loading.load(
+        engine, source, lambda: dashboard, with_settings, windows or [FEBRUARY], run_id="run", clock=clock
+    )
     return delivery
 
 
@@ -218,7 +220,7 @@ def test_several_days(outbox: Engine, institution: Institution) -> None:
     tallies, delivery = loading.load(
         outbox,
         institution.source,
-        Dashboard(in_turn()),
+        Dashboard,
         settings(),
         [day("2020-02-01"), day("2020-02-20")],
         run_id="run",

@@ -33,7 +33,7 @@ def institution(tmp_path: Path) -> Institution:
 
 def load(engine: Engine, institution: Institution, dashboard: Dashboard, window: Window = FEBRUARY) -> None:
     stage(engine, institution.source, settings(), window, run_id="run", clock=clock)
-    send(engine, dashboard, settings(), [window], run_id="run", clock=clock)
+    send(engine, lambda: dashboard, settings(), [window], run_id="run", clock=clock)
 
 
 def prove(

@@ -14,7 +14,7 @@ from random import Random
 import pytest
 from sqlalchemy.engine import Engine
 from tablero.attempt import Answer, Attempt, Outcome
-from tablero.errors import DashboardError, DashboardUnavailable, OutboxUnavailable, OutsideHours, WindowBusy
+from tablero.errors import DashboardError, DashboardUnavailable, OutboxUnavailable, OutsideHours, SetupError, WindowBusy
 from tablero.outbox import queue
 from tablero.sending import GIVE_UP_AFTER, Delivery, send
 from tablero.windows import Window
@@ -53,7 +53,7 @@ def deliver(engine: Engine, dashboard: Dashboard, *windows: Window, concurrency:
     try:
         return send(
             engine,
-            dashboard,
+            lambda: dashboard,
             settings(concurrency=concurrency),
             windows or [FEBRUARY],
             run_id="run",
@@ -85,6 +85,30 @@ def test_sends_nothing_twice(outbox: Engine) -> None:
     second = Dashboard()
     assert deliver(outbox, second).rows == 0
     assert second.calls == []
+
+
+def test_connects_only_where_there_is_something_to_send(outbox: Engine) -> None:
+    """Once, and before the first batch is taken: a connection that cannot be made leaves no attempt behind."""
+    made = 0
+
+    def connect() -> Dashboard:
+        nonlocal made
+        made += 1
+        return Dashboard()
+
+    def deliver_with(connect: Callable[[], Dashboard]) -> Delivery:
+        return send(outbox, connect, settings(), [FEBRUARY], run_id="run", clock=clock)
+
+    def fail() -> Dashboard:
+        raise SetupError("There is no connection tablero_api.")
+
+    assert deliver_with(fail).rows == 0
+    stage(outbox, changes(3), size=1)
+    with pytest.raises(SetupError):
+        deliver_with(fail)
+    assert attempts(outbox) == []
+    assert deliver_with(connect).rows == 3
+    assert made == 1
 
 
 def test_sends_only_what_touches_its_windows(outbox: Engine) -> None:
@@ -482,7 +506,7 @@ def test_told_to_stop_while_calls_are_under_way(outbox: Engine) -> None:
 
     dashboard = Dashboard()
     with pytest.raises(Stopped):
-        send(outbox, dashboard, settings(), [FEBRUARY], run_id="run", clock=clock, observe=observe)
+        send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock, observe=observe)
     assert {row.outcome for row in attempts(outbox)} == {"delivered"}
     assert states(outbox)["delivered"] == len(dashboard.calls)
     check_books(outbox)
@@ -494,7 +518,7 @@ def test_whoever_watches_is_told_of_each_attempt(outbox: Engine) -> None:
     march = month("2020-03")
     stage(outbox, [change(9, at=march.start)], march)
     seen: list[Attempt] = []
-    send(outbox, Dashboard(), settings(), [FEBRUARY, march], run_id="run", clock=clock, observe=seen.append)
+    send(outbox, Dashboard, settings(), [FEBRUARY, march], run_id="run", clock=clock, observe=seen.append)
     told = [(one.rows, one.window, one.answer.outcome.value) for one in seen]
     assert sorted(told) == [(1, "2020-02", "delivered"), (1, "2020-03", "delivered"), (2, "2020-02", "delivered")]
     assert {one.message_id for one in seen} == {row.message_id for row in attempts(outbox)}
@@ -509,7 +533,7 @@ OPENS = NOW.replace(day=25, hour=0)  # 20:00
 
 def at_night(engine: Engine, dashboard: Dashboard, now: Callable[[], datetime]) -> Delivery:
     chosen = settings(send_hours="20:00-06:00", concurrency=1)
-    return send(engine, dashboard, chosen, [FEBRUARY], run_id="run", clock=now)
+    return send(engine, lambda: dashboard, chosen, [FEBRUARY], run_id="run", clock=now)
 
 
 def test_closed_hours(outbox: Engine) -> None:
@@ -569,6 +593,6 @@ def test_a_lease_is_prolonged_while_a_call_lasts(outbox: Engine) -> None:
 
     dashboard = Slow()
     with contextlib.suppress(WindowBusy):  # the rival holds what it took
-        send(outbox, dashboard, settings(concurrency=2), [FEBRUARY], run_id="run", clock=now)
+        send(outbox, lambda: dashboard, settings(concurrency=2), [FEBRUARY], run_id="run", clock=now)
     assert waited[0] > timedelta(seconds=190), "longer than the lease of 10 + 120 + 60 seconds"
     assert stolen == []

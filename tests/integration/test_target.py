@@ -26,7 +26,7 @@ PRODUCTION = "/r1/DO/GOB/CNC/MONITOREO/INTEGRACION/api/load"
 
 def deliver(outbox: Engine, *answers: Answer) -> None:
     """Send what is pending, and get these answers."""
-    send(outbox, Dashboard(in_turn(*answers)), settings(), [FEBRUARY], run_id="run", clock=clock)
+    send(outbox, lambda: Dashboard(in_turn(*answers)), settings(), [FEBRUARY], run_id="run", clock=clock)
 
 
 def test_a_new_outbox_takes_any_dashboard(outbox: Engine) -> None:

@@ -105,7 +105,7 @@ class History:
         for window in windows:
             stage(self.engine, self.source, SETTINGS, window, run_id=run_id, clock=clock)
         with suppress(TransientError):
-            send(self.engine, self.dashboard, SETTINGS, windows, run_id=run_id, clock=clock)
+            send(self.engine, lambda: self.dashboard, SETTINGS, windows, run_id=run_id, clock=clock)
         if prove:
             reconcile(self.engine, self.source, windows, run_id=run_id, clock=clock, catch_up=lambda window: None)
 

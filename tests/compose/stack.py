@@ -108,6 +108,16 @@ class Stack:
         """Run a compose command; returns what it printed."""
         return run([*compose_command(), *arguments], cwd=self.folder, env=self._environment)
 
+    def type_in(self, commands: str) -> str:
+        """Run commands of a document in a shell at the stack's folder, which is the user's home as well.
+
+        :returns: what they printed.
+        :raises RuntimeError: one of them failed.
+        """
+        typed = commands.replace("docker compose", " ".join(compose_command()))
+        home = {"HOME": str(self.folder), "DOCKER_CONFIG": os.environ.get("DOCKER_CONFIG", str(Path.home() / ".docker"))}
+        return run(["bash", "-eu", "-c", typed], cwd=self.folder, env=self._environment | home)
+
     def containers(self, service: str) -> list[str]:
         """The ids, in short, of a service's containers."""
         return [each[:12] for each in self.compose("--profile", "demo", "ps", "-q", service).split()]

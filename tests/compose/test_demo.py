@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from tests.compose import account
-from tests.compose.stack import ROOT, Stack, compose_command, engine_answers, run, running
+from tests.compose.guide import commands
+from tests.compose.stack import ROOT, Stack, compose_command, engine_answers, run, running, wait_for
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,10 @@ def test_nobody_is_root(stack: Stack) -> None:
 
 def test_metadata_and_outbox_are_apart(stack: Stack) -> None:
     """The role of each gets into its own database only."""
+    assert_apart(stack)
+
+
+def assert_apart(stack: Stack) -> None:
     for role, other in (("outbox", "airflow"), ("airflow", "outbox")):
         with pytest.raises(RuntimeError, match="permission denied for database"):
             stack.compose("exec", "-T", "postgres", "psql", "-h", "127.0.0.1", "-U", role, "-d", other, "-c", "select 1")
@@ -137,3 +142,70 @@ def test_the_page_for_a_viewer(stack: Stack, run_id: str) -> None:
     viewer = User(stack, "looks", "only")
     assert viewer.get("/tablero/").status_code == 200
     assert viewer.ask_again().status_code == 403
+
+
+@pytest.fixture(scope="module")
+def paused(stack: Stack, run_id: str) -> Iterator[None]:
+    """Both DAGs paused by the commands of the operations guide, with nothing under way."""
+    account.ended(stack, "daily_send")
+    stack.type_in(commands().pause)
+    yield
+    stack.type_in(commands().unpause)
+    assert paused_dags(stack) == set()
+
+
+def paused_dags(stack: Stack) -> set[str]:
+    return {row["dag_id"] for row in stack.sql("airflow", "select dag_id from dag where is_paused")}
+
+
+def test_the_commands_that_pause(stack: Stack, paused: None) -> None:
+    """They pause both DAGs; the fixture sees to the way back."""
+    assert paused_dags(stack) == {"historical_load", "daily_send"}
+
+
+def test_the_command_that_starts(stack: Stack, paused: None) -> None:
+    """Given again, as after a change or for an upgrade, it leaves all that runs healthy."""
+    stack.type_in(commands().start)
+    wait_for("all services are healthy", lambda: set(stack.health().values()) == {"healthy"})
+
+
+def test_the_command_that_checks(stack: Stack, paused: None) -> None:
+    """Every line of it says that all is well."""
+    lines = stack.type_in(commands().check).splitlines()
+    assert len(lines) > 5
+    assert [line for line in lines if not line.startswith("[ok]")] == []
+
+
+def test_the_command_that_adopts(stack: Stack, paused: None) -> None:
+    """Without ``--yes`` it counts what the institution has, and writes nothing."""
+    before = outbox_batches(stack)
+    said = re.search(r"(\d+) rows would be held for delivered; nothing was written", stack.type_in(commands().adopt))
+    assert said
+    assert 0.8 * ROWS < int(said[1]) < 1.2 * ROWS
+    assert outbox_batches(stack) == before
+
+
+def outbox_batches(stack: Stack) -> int:
+    (found,) = stack.sql("outbox", "select count(*) as batches from batch")
+    return int(found["batches"])
+
+
+def test_a_lost_outbox_comes_back_from_its_backup(stack: Stack, run_id: str, paused: None) -> None:
+    """Backed up, lost, made anew and restored, it accounts for every row as before, is its role's to write, and no other's."""
+    before = account.take(stack, run_id)
+    stack.type_in(commands().back_up)
+    stack.type_in(commands().empty)
+    stack.type_in(commands().check)  # makes the tables
+    assert outbox_batches(stack) == 0
+    stack.type_in(commands().restore)
+    assert account.take(stack, run_id) == before
+    assert "[ok] outbox" in stack.type_in(commands().check)
+    assert_apart(stack)
+    assert other_databases(stack) == {"outbox_before"}
+    stack.type_in(commands().drop)
+    assert other_databases(stack) == set()
+
+
+def other_databases(stack: Stack) -> set[str]:
+    names = {row["datname"] for row in stack.sql("postgres", "select datname from pg_database where not datistemplate")}
+    return names - {"postgres", "airflow", "outbox"}

@@ -100,6 +100,15 @@ def test_production_differs_from_the_default_in_the_service_only(name: str) -> N
 
 
 @BOTH
+def test_the_commands_for_docker_compose_are_those_of_the_operations_guide(name: str) -> None:
+    """Where tests/compose/ runs them."""
+    commands = re.findall(r"^ *(docker compose .*)$", _text(name), re.MULTILINE)
+    assert len(commands) > 1
+    guide = _text("docs/operations.md").partition("\n## With docker-compose\n")[2].partition("\n## ")[0]
+    assert set(commands) <= set(guide.splitlines())
+
+
+@BOTH
 def test_the_make_targets_exist(name: str) -> None:
     """As they are called, in blocks and in the text."""
     targets = set(re.findall(r"(?:^ *|`)make ([a-z-]+)", _text(name), re.MULTILINE))

@@ -10,9 +10,10 @@ from urllib.parse import urljoin
 
 import pytest
 import sqlalchemy as sa
+import tablero
 from tablero.database import connect
 from tablero.errors import OutboxUnavailable, SettingsError, SetupError
-from tablero.outbox.reports import Readiness
+from tablero.outbox.reports import OLDEST_SCHEMA, Readiness
 from tablero.outbox.schema import batch, status_change
 
 from tests.web.conftest import Site, make_history
@@ -336,6 +337,20 @@ def test_an_outbox_of_an_earlier_version_is_told_with_what_upgrades_it(admin: An
     assert answer.status_code == 503
     assert "earlier version" in answer.text
     assert Readiness.OLDER.value == "older"
+
+
+def test_an_outbox_is_shown_before_a_run_upgrades_it(admin: Any, site: Site, tmp_path: Path) -> None:
+    """The package is newer, its columns are not there yet: no page asks for them."""
+    from alembic import command
+    from alembic.config import Config
+
+    site.engine = connect(f"sqlite:///{tmp_path / 'older.db'}")
+    with site.engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(Path(tablero.__path__[0]) / "migrations"))
+        command.upgrade(config, OLDEST_SCHEMA)
+    for path in PAGES:
+        assert admin.get(f"/tablero/{path}").status_code == (404 if path == "batch/1" else 200), path
 
 
 def test_an_outbox_in_which_nothing_was_read_tells_the_first_step(admin: Any, site: Site, tmp_path: Path) -> None:

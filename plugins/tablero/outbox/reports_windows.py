@@ -71,7 +71,7 @@ _ATTEMPT = [attempt.c[name] for name in Attempt._fields]
 def readings_of(connection: Connection, window: Window, *, limit: int) -> list[Reading]:
     """The last readings that touch ``window``, newest first."""
     query = (
-        sa.select(extraction)
+        sa.select(*(extraction.c[name] for name in Reading._fields))
         .where(extraction.c.window_start < window.end, extraction.c.window_end > window.start)
         .order_by(extraction.c.id.desc())
         .limit(limit)
@@ -82,7 +82,7 @@ def readings_of(connection: Connection, window: Window, *, limit: int) -> list[R
 def proofs_of(connection: Connection, window: Window, *, limit: int) -> list[Proof]:
     """The last reconciliations of windows that touch ``window``, newest first."""
     query = (
-        sa.select(reconciliation)
+        sa.select(*(reconciliation.c[name] for name in Proof._fields))
         .where(reconciliation.c.window_start < window.end, reconciliation.c.window_end > window.start)
         .order_by(reconciliation.c.id.desc())
         .limit(limit)
@@ -93,7 +93,7 @@ def proofs_of(connection: Connection, window: Window, *, limit: int) -> list[Pro
 def last_proof(connection: Connection, window: Window) -> Proof | None:
     """The last reconciliation of this very window, or of as much of it as there was; not of its parts."""
     query = (
-        sa.select(reconciliation)
+        sa.select(*(reconciliation.c[name] for name in Proof._fields))
         .where(reconciliation.c.window_start == window.start, reconciliation.c.kind == window.kind)
         .order_by(reconciliation.c.id.desc())
         .limit(1)

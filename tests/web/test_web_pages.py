@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -15,9 +16,10 @@ from tablero.database import connect
 from tablero.errors import OutboxUnavailable, SettingsError, SetupError
 from tablero.outbox.reports import OLDEST_SCHEMA, Readiness
 from tablero.outbox.schema import batch, status_change
+from tablero.windows import day_window
 
 from tests.web.conftest import Site, make_history
-from tests.web.history import FORMULA, HOSTILE, WORDS, History
+from tests.web.history import FORMULA, HOSTILE, NOW, WORDS, ZONE, History
 
 PAGES = [
     "",
@@ -151,6 +153,29 @@ def test_a_request_is_found_with_all_its_changes(admin: Any) -> None:
     assert "9 · Recibido" in text
     assert text.count("20 Nov 2026, 12:00") == 2
     assert text.count("23 Nov 2026, 02:01") == 1
+
+
+def test_a_refused_row_that_was_corrected(admin: Any, own_history: History) -> None:
+    """The row as it was is withdrawn: it counts as delivered nowhere, is not to be mended any more, and can still be found."""
+    day = date(2026, 10, 7)
+    assert "0 of 1" in words_of(admin.get("/tablero/request?id=OCT-REFUSED-1").text)
+    own_history.correct("UPDATE tablero_status_changes SET service_id = '1041' WHERE request_id = 'OCT-REFUSED-1'")
+    own_history.correct("DELETE FROM tablero_status_changes WHERE request_id = 'OCT-REFUSED-2'")
+    for changed in (day, day + timedelta(days=1)):
+        own_history.run(day_window(changed, ZONE), run_id="again", now=NOW)
+
+    corrected = words_of(admin.get("/tablero/request?id=OCT-REFUSED-1").text)
+    assert "Yes: the only status change that was read is delivered" in corrected
+    assert "withdrawn" in corrected
+    assert "it is no longer in the source" in words_of(admin.get("/tablero/request?id=OCT-REFUSED-2").text)
+
+    page = admin.get(f"/tablero/window/{day}").text
+    assert re.search(r'data-count="delivered">1<', page)
+    assert re.search(r'data-count="rejected">0<', page)
+    listed = admin.get(f"/tablero/window/{day}?state=withdrawn").text
+    (number,) = re.findall(r"/batch/(\d+)", listed)
+    assert "Corrected there, it is another row" in admin.get(f"/tablero/batch/{number}").text
+    assert not re.search("OCT-REFUSED", admin.get("/tablero/rejections?reason=refused_by_dashboard").text)
 
 
 def test_a_request_that_nobody_knows_is_not_confused_with_one_that_is_wrong(admin: Any) -> None:

@@ -30,7 +30,10 @@ FAMILIES = {
     ],
     "why.": [why.value for why in Why],
     "fix.": [reason.value for reason in Reason],
-    "batch.": ["all", *(state + end for state in ("pending", "delivered", "refused", "split") for end in ("", ".means"))],
+    "batch.": [
+        "all",
+        *(state + end for state in ("pending", "delivered", "refused", "withdrawn", "split") for end in ("", ".means")),
+    ],
     "outcome.": ["delivered", "refused", "transient", "permanent", "unknown", "open"],
     "count.": [
         name + end for name in ("read", "delivered", "rejected", "excluded", "duplicates", "pending") for end in ("", ".means")

@@ -76,11 +76,12 @@ def _months_by_days(connection: Connection) -> dict[str, Rows]:
     return months
 
 
-def staged_by_day(connection: Connection, first: date, last: date) -> dict[date, int]:
-    """The staged rows of each civil day from ``first`` to ``last``, whatever became of them."""
+def delivered_by_day(connection: Connection, first: date, last: date) -> dict[date, int]:
+    """The delivered rows of each civil day from ``first`` to ``last`` that has any."""
     query = (
         sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows))
-        .where(batch_day.c.day.between(first, last))
+        .join(batch, batch.c.id == batch_day.c.batch_id)
+        .where(batch_day.c.day.between(first, last), batch.c.state == "delivered")
         .group_by(batch_day.c.day)
     )
     return {day: int(rows) for day, rows in connection.execute(query)}

@@ -203,9 +203,8 @@ def _unsettled(connection: Connection, days: Sequence[Window]) -> dict[date, Row
 def _with_delivered(connection: Connection, found: Mapping[date, Rows], first: date, last: date) -> dict[date, Rows]:
     """The same, and what is delivered of each day from ``first`` to ``last``."""
     complete = dict(found)
-    for day, staged in reports_coverage.staged_by_day(connection, first, last).items():
-        rows = found.get(day, Rows())
-        complete[day] = rows._replace(delivered=staged - rows.staged)
+    for day, rows in reports_coverage.delivered_by_day(connection, first, last).items():
+        complete[day] = found.get(day, Rows())._replace(delivered=rows)
     return complete
 
 

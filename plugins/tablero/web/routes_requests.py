@@ -37,5 +37,7 @@ def show_request(
         more=len(changes) > _CHANGES,
         skip=skip,
         delivered=sum(found.state == "delivered" for found in shown),
+        # What the source no longer has is not owed to the dashboard.
+        owed=sum(found.state != "withdrawn" for found in shown),
         rejections=rejections,
     )

@@ -21,7 +21,7 @@ router = APIRouter()
 
 _BATCHES, _ATTEMPTS_EACH, _ATTEMPTS, _ROWS, _LISTED = 25, 5, 50, 200, 20
 
-_STATES = ("pending", "delivered", "refused", "split")
+_STATES = ("pending", "delivered", "refused", "withdrawn", "split")
 
 
 @router.get("/window/{label}")
@@ -70,6 +70,7 @@ def show_window(
         proof=proof,
         proofs=[(shown, runs.path_of(shown.kind, shown.run_id)) for shown in proofs],
         readings=[(reading, runs.path_of(reading.kind, reading.run_id, reading.label)) for reading in readings],
+        states=_STATES,
         chosen_state=chosen,
         batches=batches,
         attempts=attempts,

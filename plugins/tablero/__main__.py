@@ -82,9 +82,10 @@ def _adopt(first: date | None, until: date, *, sure: bool) -> None:
         if not sure:
             rows = sum(rehearse(source, settings, window, clock=clock).new for window in windows)
             _say(
-                f"{rows} filas se darían por entregadas; no se escribió nada. Si el tablero las tiene todas, repita con --yes."
-                f" / {rows} rows would be held for delivered; nothing was written. If the dashboard has all of them, repeat"
-                " with --yes."
+                f"{rows} filas se darían por entregadas; no se escribió nada. Incluyen las que este outbox ya tiene por"
+                " entregadas. Si el tablero las tiene todas, repita con --yes."
+                f" / {rows} rows would be held for delivered; nothing was written. Those that this outbox has as delivered"
+                " already are among them. If the dashboard has all of them, repeat with --yes."
             )
             return
         with configuration.outbox() as engine:

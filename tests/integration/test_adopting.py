@@ -17,7 +17,7 @@ from tablero.staging import stage as stage_window
 from tablero.windows import Window, day_window, first_instant
 
 from tests.integration.institution import Institution
-from tests.integration.posters import Dashboard
+from tests.integration.posters import Dashboard, refused
 from tests.integration.samples import (
     FEBRUARY,
     NOW,
@@ -148,6 +148,31 @@ def test_a_batch_around_the_window_without_a_row_in_it(outbox: Engine) -> None:
     assert adopt(outbox, window, run_id="adopt__1", words="said so", zone=ZONE, now=NOW) == 0
     assert states(outbox) == {"pending": 2}
     assert attempts(outbox) == []
+
+
+def test_what_was_under_way_when_the_copy_was_made(outbox: Engine, institution: Institution) -> None:
+    """An attempt without an outcome, in a backup that was restored, becomes an unknown one, as a run would make it."""
+    stage(outbox, BEFORE)
+    queue.claim(
+        outbox, [FEBRUARY], worker="lost", run_id="run", limit=1, now=NOW - timedelta(days=1), lease=timedelta(minutes=3)
+    )
+    assert adopted(outbox, institution) == len(BEFORE)
+    assert [row.outcome for row in attempts(outbox)] == ["unknown", "delivered"]
+
+
+def test_who_held_a_batch_that_was_cut_does_not_take_it_apart(outbox: Engine) -> None:
+    """A worker that was stopped, and goes on after the adoption with a refusal of the batch as it was: nothing is pending
+    again."""
+    stage(outbox, ROWS)
+    (held,) = queue.claim(
+        outbox, [FEBRUARY], worker="slow", run_id="run", limit=1, now=NOW - timedelta(days=1), lease=timedelta(minutes=3)
+    )
+    window = Window("month", "2020-02", FEBRUARY.start, THEN)
+    assert adopt(outbox, window, run_id="adopt__1", words="ana", zone=ZONE, now=NOW) == len(BEFORE)
+    queue.record(outbox, [(held, refused())], NOW)
+    assert queue.split(outbox, held, [50], zone=ZONE) == []
+    assert states(outbox) == {"delivered": len(BEFORE), "pending": len(AFTER)}
+    check_books(outbox)
 
 
 def test_not_while_a_run_is_sending(outbox: Engine) -> None:

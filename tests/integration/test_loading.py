@@ -198,7 +198,7 @@ def test_a_lease_that_ended_before_posting(outbox: Engine) -> None:
         outbox, [FEBRUARY], worker="quick", run_id="run", limit=1, now=NOW, lease=timedelta(minutes=1)
     )
     later = Lease("slow", NOW + timedelta(minutes=1))
-    mine = queue.begin(outbox, fresh, run_id="run", now=NOW, lease=later)
+    mine = queue.exchange(outbox, [], fresh, run_id="run", now=NOW, lease=later)
     assert {claim.batch_id for claim in mine} == {fresh[0].batch_id, fresh[1].batch_id} - {other[0].batch_id}
     queue.hand_back(outbox, fresh, "slow")
     assert [row.claimed_by for row in all_batches(outbox) if row.id == other[0].batch_id] == ["quick"]

@@ -11,7 +11,7 @@ from tablero.attempt import Outcome
 from tablero.database import writing
 from tablero.errors import WindowBusy
 from tablero.outbox.batches import Origin
-from tablero.outbox.queue import carve
+from tablero.outbox.queue import carve, give_up_attempts
 from tablero.outbox.schema import attempt, batch
 from tablero.windows import Window
 
@@ -56,6 +56,7 @@ def adopt(engine: Engine, window: Window, *, run_id: str, words: str, zone: tzin
 def _deliver(connection: Connection, ids: list[int], run_id: str, words: str, now: datetime) -> None:
     if not ids:
         return
+    connection.execute(give_up_attempts(ids))
     connection.execute(
         sa.insert(attempt),
         [

@@ -94,11 +94,7 @@ def claim(
         ids = list(connection.scalars(query))
         if not ids:
             return []
-        connection.execute(
-            sa.update(attempt)
-            .where(attempt.c.batch_id.in_(ids), attempt.c.outcome.is_(None))
-            .values(outcome=Outcome.UNKNOWN.value, error="The worker ended without recording an answer.")
-        )
+        connection.execute(give_up_attempts(ids))
         connection.execute(sa.update(batch).where(batch.c.id.in_(ids)).values(claimed_by=worker, claimed_until=now + lease))
         attempts = _begin_attempts(connection, ids, run_id, now)
         changes = changes_of(connection, ids)
@@ -108,12 +104,13 @@ def claim(
         ]
 
 
-def begin(engine: Engine, fresh: Sequence[Fresh], *, run_id: str, now: datetime, lease: Lease) -> list[Claim]:
-    """Put on record that batches are going to be posted which this worker has just staged.
-
-    :param lease: from now on; a batch which another worker took because the lease it was staged under had ended is left to it.
-    """
-    return exchange(engine, [], fresh, run_id=run_id, now=now, lease=lease)
+def give_up_attempts(ids: Collection[int]) -> sa.Update:
+    """Attempts of these batches that are still without an outcome become unknown ones."""
+    return (
+        sa.update(attempt)
+        .where(attempt.c.batch_id.in_(ids), attempt.c.outcome.is_(None))
+        .values(outcome=Outcome.UNKNOWN.value, error="The worker ended without recording an answer.")
+    )
 
 
 def exchange(
@@ -125,7 +122,12 @@ def exchange(
     now: datetime,
     lease: Lease,
 ) -> list[Claim]:
-    """:func:`record` what has ended and :func:`begin` what follows, in one transaction: half the waiting for the disk."""
+    """:func:`record` what has ended and put on record what is posted next, in one transaction: half the waiting for the disk.
+
+    :param fresh: batches which this worker has just staged.
+    :param lease: from now on; a batch which another worker took, because the lease it was staged under had ended, is left
+        to it.
+    """
     if not answers and not fresh:
         return []
     with writing(engine) as connection:
@@ -377,6 +379,8 @@ def carve(connection: Connection, origin: Origin, window: Window, zone: tzinfo) 
     identity = _make_part(connection, origin, inside, zone)
     outside = [change for change in changes if change.last_modified_date not in window]
     batches.count_again(connection, {origin.parent_id: outside}, zone)
+    # Whoever held it knows it as it was: what comes late must not take it apart.
+    connection.execute(sa.update(batch).where(batch.c.id == origin.parent_id).values(claimed_by=None, claimed_until=None))
     return identity, len(inside)
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.dialects import mssql
 from sqlalchemy.engine import Connection, Engine
 from tablero.errors import SetupError
 
@@ -65,12 +64,6 @@ _MYSQL_KINDS = {
 }
 
 _ORACLE_UNREADABLE = ("DB_TYPE_TIMESTAMP_TZ", "DB_TYPE_TIMESTAMP_LTZ")
-
-_MSSQL_TYPES: dict[ColumnKind, Any] = {
-    ColumnKind.AWARE: mssql.DATETIMEOFFSET,
-    ColumnKind.NAIVE: mssql.DATETIME2,
-    ColumnKind.DAY: sa.Date,
-}
 
 #: Collations by whose order text stands byte by byte: a language's order is not that of dates.
 _BYTEWISE = {"postgresql": "C", "mssql": "Latin1_General_BIN2"}
@@ -212,10 +205,18 @@ def comparable(column: sa.ColumnClause[Any], kind: ColumnKind | None, dialect: s
 
 def bound(value: Any, kind: ColumnKind, dialect: str) -> Any:
     """A bound as it is to be compared with a column."""
-    if dialect == "mssql" and kind in _MSSQL_TYPES:
-        # Its driver writes dates as text, which a DATETIME would read by the language of the login, day before month.
-        return sa.cast(sa.literal(value), _MSSQL_TYPES[kind])
-    return value
+    if dialect != "mssql" or kind is ColumnKind.TEXT:
+        return value
+    # Not at the top: importing it costs every task process 0.1 s.
+    from sqlalchemy.dialects import mssql
+
+    types: dict[ColumnKind, Any] = {
+        ColumnKind.AWARE: mssql.DATETIMEOFFSET,
+        ColumnKind.NAIVE: mssql.DATETIME2,
+        ColumnKind.DAY: sa.Date,
+    }
+    # Its driver writes dates as text, which a DATETIME would read by the language of the login, day before month.
+    return sa.cast(sa.literal(value), types[kind])
 
 
 def no_dates(column: sa.ColumnClause[Any], kind: ColumnKind | None, dialect: str) -> list[sa.ColumnElement[bool]]:

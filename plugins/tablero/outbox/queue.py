@@ -41,6 +41,15 @@ class Claim(NamedTuple):
     changes: Sequence[StatusChange]
 
 
+# Built once, for what every batch goes through: building them took a fifth of the time of an exchange.
+_OF_THESE = sa.and_(batch.c.id.in_(sa.bindparam("ids", expanding=True)), batch.c.state == "pending")
+_LEASED = sa.and_(_OF_THESE, batch.c.claimed_by == sa.bindparam("worker"))
+_HOLD = sa.update(batch).where(_LEASED).values(claimed_until=sa.bindparam("until")).returning(batch.c.id)
+_HAND_BACK = sa.update(batch).where(_LEASED).values(claimed_by=None, claimed_until=None)
+_DELIVER = sa.update(batch).where(_OF_THESE).values(state="delivered", settled_at=sa.bindparam("now"), claimed_until=None)
+_BEGIN_ATTEMPT = sa.insert(attempt).returning(attempt.c.id, sort_by_parameter_order=True)
+
+
 class Backlog(NamedTuple):
     """What is pending in some windows.
 
@@ -138,9 +147,7 @@ def exchange(
 
 def _begin(connection: Connection, fresh: Sequence[Fresh], run_id: str, now: datetime, lease: Lease) -> list[Claim]:
     changes = dict(fresh)
-    held = connection.scalars(
-        sa.update(batch).where(_leased(changes, lease.worker)).values(claimed_until=lease.until).returning(batch.c.id)
-    )
+    held = connection.scalars(_HOLD, {"ids": list(changes), **lease._asdict()})
     ids = sorted(held)
     attempts = _begin_attempts(connection, ids, run_id, now) if ids else []
     return [
@@ -152,27 +159,22 @@ def _begin(connection: Connection, fresh: Sequence[Fresh], run_id: str, now: dat
 def _begin_attempts(connection: Connection, ids: Sequence[int], run_id: str, now: datetime) -> list[tuple[int, str]]:
     """Ids of the attempts' records, and their message ids."""
     values = [{"batch_id": identity, "run_id": run_id, "message_id": str(uuid4()), "started_at": now} for identity in ids]
-    attempts = connection.scalars(sa.insert(attempt).returning(attempt.c.id, sort_by_parameter_order=True), values)
+    attempts = connection.scalars(_BEGIN_ATTEMPT, values)
     return [(attempt_id, str(value["message_id"])) for attempt_id, value in zip(attempts, values, strict=True)]
 
 
 def renew(engine: Engine, ids: Collection[int], lease: Lease) -> None:
     """Prolong the lease of batches that are still to be posted, or being posted."""
     with writing(engine) as connection:
-        connection.execute(sa.update(batch).where(_leased(ids, lease.worker)).values(claimed_until=lease.until))
+        connection.execute(_HOLD, {"ids": list(ids), **lease._asdict()})
 
 
 def hand_back(engine: Engine, fresh: Collection[Fresh], worker: str) -> None:
     """Leave to others what this worker has staged and not posted; as if it had never been claimed."""
     if not fresh:
         return
-    mine = _leased([batch_id for batch_id, _ in fresh], worker)
     with writing(engine) as connection:
-        connection.execute(sa.update(batch).where(mine).values(claimed_by=None, claimed_until=None))
-
-
-def _leased(ids: Collection[int], worker: str) -> sa.ColumnElement[bool]:
-    return sa.and_(batch.c.id.in_(ids), batch.c.state == "pending", batch.c.claimed_by == worker)
+        connection.execute(_HAND_BACK, {"ids": [batch_id for batch_id, _ in fresh], "worker": worker})
 
 
 def record(engine: Engine, answers: Sequence[tuple[Claim, Answer]], now: datetime) -> None:
@@ -191,11 +193,7 @@ def _record(connection: Connection, answers: Sequence[tuple[Claim, Answer]], now
     connection.execute(_END_ATTEMPT, [_ending(claimed, answer) for claimed, answer in answers])
     delivered = [claimed.batch_id for claimed, answer in answers if answer.outcome is Outcome.DELIVERED]
     if delivered:
-        connection.execute(
-            sa.update(batch)
-            .where(batch.c.id.in_(delivered), batch.c.state == "pending")
-            .values(state="delivered", settled_at=now, claimed_until=None)
-        )
+        connection.execute(_DELIVER, {"ids": delivered, "now": now})
     _release(
         connection,
         [claimed for claimed, answer in answers if answer.outcome not in (Outcome.DELIVERED, Outcome.REFUSED)],

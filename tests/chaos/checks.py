@@ -29,6 +29,9 @@ from tests.integration.samples import check_books
 #: Outcomes after which the dashboard may hold the rows; ``None`` is an attempt whose worker died.
 _LEAVES_IT_OPEN = ("unknown", None)
 
+#: States of rows that the dashboard did not take; the source does not have the withdrawn ones any more.
+_REFUSED = ("refused", "withdrawn")
+
 _SHOWN = 5
 
 
@@ -133,6 +136,10 @@ def settled(evidence: Evidence, institution: Institution) -> Iterator[str]:
     yield from _complain("rows are still pending", (row for row, at in evidence.staged.items() if at.state == "pending"))
     current = {row.wire for row in institution.rows.values() if row.fate == "valid"}
     yield from _complain("valid rows were never staged", current - evidence.staged.keys())
+    refused = {row for row, at in evidence.staged.items() if at.state == "refused"}
+    yield from _complain("refused rows are no longer in the source", refused - current)
+    withdrawn = {row for row, at in evidence.staged.items() if at.state == "withdrawn"}
+    yield from _complain("withdrawn rows are in the source", withdrawn & current)
     delivered = {row for row, at in evidence.staged.items() if at.state == "delivered"}
     yield from _complain("delivered rows are not at the dashboard", delivered - evidence.holders.keys())
     open_attempts = [found.id for found in evidence.attempts if found.outcome is None]
@@ -148,9 +155,10 @@ def _books(outbox: Engine) -> Iterator[str]:
 
 def _named_states(evidence: Evidence, institution: Institution) -> Iterator[str]:
     yield from _complain("rows are staged that were never valid", evidence.staged.keys() - institution.ever_valid)
-    odd = {row: at.state for row, at in evidence.staged.items() if at.state not in ("pending", "delivered", "refused")}
+    named = ("pending", "delivered", *_REFUSED)
+    odd = {row: at.state for row, at in evidence.staged.items() if at.state not in named}
     yield from _complain("rows are in no state", odd.items())
-    silent = [row for row, at in evidence.staged.items() if at.state == "refused" and not at.words]
+    silent = [row for row, at in evidence.staged.items() if at.state in _REFUSED and not at.words]
     yield from _complain("refused rows lack the dashboard's words", silent)
 
 
@@ -196,7 +204,7 @@ def _nothing_after_an_acknowledgement(evidence: Evidence) -> Iterator[str]:
 
 
 def _states_are_true(evidence: Evidence) -> Iterator[str]:
-    """Delivered means acknowledged; refused means that the last answer was a refusal of this one row."""
+    """Delivered means acknowledged; refused means that the last answer was a refusal of this one row, or a failure on it."""
     last: dict[int, Any] = {}
     delivered = set()
     for found in evidence.attempts:
@@ -206,7 +214,7 @@ def _states_are_true(evidence: Evidence) -> Iterator[str]:
     for identity, row in evidence.batches.items():
         if (row.state == "delivered") != (identity in delivered):
             yield f"batch {identity} is {row.state}, and {'an' if identity in delivered else 'no'} attempt was acknowledged"
-        if row.state == "refused" and last[identity].outcome != "refused":
+        if row.state in _REFUSED and last[identity].outcome != "refused" and last[identity].http_status != 500:
             yield f"batch {identity} is refused, and its last attempt is {last[identity].outcome}"
     for row, at in evidence.staged.items():
         if at.state == "delivered" and row not in evidence.holders:
@@ -220,7 +228,7 @@ def _order_within_requests(evidence: Evidence) -> Iterator[str]:
         first.setdefault(tuple(entry[name] for name in _FIELDS), entry["seq"])
     requests: dict[tuple[int, str, str], list[tuple[datetime, float, Row]]] = defaultdict(list)
     for row, at in evidence.staged.items():
-        if at.state != "refused":
+        if at.state not in _REFUSED:
             key = (at.extraction_id, at.change.service_id, at.change.request_id)
             requests[key].append((at.change.last_modified_date, first.get(row, float("inf")), row))
     for (extraction, service, name), changes in requests.items():

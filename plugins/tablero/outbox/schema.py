@@ -172,7 +172,8 @@ trouble = sa.Table(
     sa.Index("trouble_run", "dag_id", "run_id"),
 )
 
-#: A row of failed runs of a DAG, from the first to the next one that succeeds. At most one of a DAG is open.
+#: Failed runs of a DAG, from the first until they are mended; ``incidents`` says when. Runs that someone starts are kept apart,
+#: as ``<dag_id> by hand``. At most one of each is open.
 incident = sa.Table(
     "incident",
     metadata,

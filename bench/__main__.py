@@ -1,4 +1,4 @@
-"""The command: ``python -m bench [--rows N] [--latencies 0,50,300] [--rounds 3,3,1] [--only NAME,...] [--publish]``."""
+"""The command: ``python -m bench``, with ``--rows``, ``--latencies``, ``--rounds``, ``--only``, ``--sqlite``, ``--publish``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from bench import data, report
@@ -20,14 +21,15 @@ _PYTHONS = {"dlt_destination": ROOT / ".venv-dlt" / "bin" / "python"}
 CONTENDERS = ("tablero", "guide", "http_hook", "dlt_destination")
 
 
-def run(contender: str, source: str, server: Postgres, latency: float) -> Result:
+def run(contender: str, source: str, new_outbox: Callable[[], str], latency: float) -> Result:
     """One run of one contender on a fresh outbox and sink.
 
+    :param new_outbox: makes an empty database, and returns its URL.
     :raises SystemExit: if it failed, or the sink did not get what it says it sent.
     """
     with sink(latency) as target:
         command = [str(_PYTHONS.get(contender, sys.executable)), "-m", f"bench.contenders.{contender}"]
-        command += ["--source", source, "--outbox", server.database("outbox"), "--sink", target.url]
+        command += ["--source", source, "--outbox", new_outbox(), "--sink", target.url]
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", "PYTHONWARNINGS": "ignore"}
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT, check=False)
         if done.returncode != 0:
@@ -39,9 +41,12 @@ def run(contender: str, source: str, server: Postgres, latency: float) -> Result
     return Result(contender, latency, said["rows"], said["seconds"], said["peak"], came["calls"])
 
 
-def compare(server: Postgres, rows: int, rounds: dict[float, int], contenders: list[str]) -> list[Result]:
+def compare(
+    server: Postgres, new_outbox: Callable[[], str], rows: int, rounds: dict[float, int], contenders: list[str]
+) -> list[Result]:
     """Let the contenders take turns; returns the median run of each at each latency.
 
+    :param new_outbox: makes an empty database, and returns its URL.
     :param rounds: how many, by the latency of the sink in seconds.
     """
     source = server.database("institution")
@@ -52,7 +57,7 @@ def compare(server: Postgres, rows: int, rounds: dict[float, int], contenders: l
         runs: dict[str, list[Result]] = {contender: [] for contender in contenders}
         for _ in range(turns):
             for contender in contenders:
-                result = run(contender, source, server, latency)
+                result = run(contender, source, new_outbox, latency)
                 if result.rows != count:
                     sys.exit(f"{contender} sent {result.rows} of {count} rows")
                 print(result, flush=True)
@@ -73,6 +78,7 @@ def main() -> None:
     parser.add_argument("--latencies", default="0,50,300", help="of the sink, in milliseconds")
     parser.add_argument("--rounds", default="3,3,1", help="at each latency; the longest one varies least, and takes longest")
     parser.add_argument("--only", default=",".join(CONTENDERS))
+    parser.add_argument("--sqlite", action="store_true", help="the outbox is an SQLite file")
     parser.add_argument("--publish", action="store_true")
     given = parser.parse_args()
     latencies = [float(number) / 1000 for number in given.latencies.split(",")]
@@ -80,7 +86,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tablero-bench-") as folder:
         Path(folder).chmod(0o755)  # PostgreSQL runs as another user where we are root
         with postgres(Path(folder)) as server:
-            results = compare(server, given.rows, rounds, given.only.split(","))
+
+            def new_outbox() -> str:
+                if given.sqlite:
+                    return f"sqlite:///{tempfile.mkdtemp(dir=folder)}/outbox.db"
+                return server.database("outbox")
+
+            results = compare(server, new_outbox, given.rows, rounds, given.only.split(","))
     print(report.table(results, "en"))
     if given.publish:
         report.publish(results, given.rows, rounds, ROOT)

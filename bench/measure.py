@@ -17,7 +17,7 @@ IN_FLIGHT = 8
 
 
 def arguments() -> argparse.Namespace:
-    """Where things are: ``--source``, ``--outbox`` (libpq URLs), ``--sink`` (URL of the call)."""
+    """Where things are: ``--source`` and ``--outbox`` (databases), ``--sink`` (the call). All of them URLs."""
     parser = argparse.ArgumentParser()
     for name in ("source", "outbox", "sink"):
         parser.add_argument(f"--{name}", required=True)

@@ -75,7 +75,7 @@ def test_a_dashboard_that_never_answers_ends_the_task_in_time(
     sandbox.add_fault(**fault)
     began = time.monotonic()
     with pytest.raises(DashboardUnavailable):
-        send(outbox, client(sandbox.port), settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)
+        send(outbox, lambda: client(sandbox.port), settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)
     assert time.monotonic() - began < GIVE_UP_AFTER * 0.5 + 3
     assert len(sandbox.calls()) + sandbox.stats()["in_flight"] <= GIVE_UP_AFTER + 4
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("tablero-post")]
@@ -126,7 +126,7 @@ def test_concurrency_starts_low_and_grows(outbox: Engine, sandbox: Handle, clien
     stage(outbox, changes(60), size=1)
     sandbox.add_fault(kind="delay", seconds=0.03)
     watched = Watched(client(sandbox.port, settings={"read_timeout": "30"}))
-    send(outbox, watched, settings(concurrency="8"), [FEBRUARY], run_id="run", clock=clock)
+    send(outbox, lambda: watched, settings(concurrency="8"), [FEBRUARY], run_id="run", clock=clock)
     assert watched.begun[0] == 1
     assert watched.ended[0][0] == 1, "the second call began before the first was answered"
     assert max(watched.begun) == 8
@@ -164,7 +164,7 @@ def test_retry_after_ends_the_pass(outbox: Engine, sandbox: Handle, client: Clie
     stage(outbox, changes(50), size=1)
     sandbox.add_fault(kind="status", status=status, retry_after=77, retry_after_as=form)
     with pytest.raises(DashboardUnavailable) as caught:
-        send(outbox, client(sandbox.port), settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)
+        send(outbox, lambda: client(sandbox.port), settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)
     assert caught.value.retry_after is not None
     assert 70 < caught.value.retry_after <= 77
     assert len(sandbox.calls()) == 1

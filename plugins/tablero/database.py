@@ -18,6 +18,9 @@ from tablero.errors import OutboxUnavailable, SetupError
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 
+#: Values that one statement may name; SQLite binds no more than some thousands.
+MOST_BOUND = 1_000
+
 #: Seconds that a writer waits for another one on SQLite before it gives up.
 _BUSY_SECONDS = 60
 

@@ -280,7 +280,7 @@ class _Work:
 
     def _take(self, free: int) -> list[Claim]:
         now = self._clock()
-        if free <= 0 or not self._may_post(now) or not self._is_connected(now):
+        if free <= 0 or not self._may_post(now) or not self._has_to_post(now):
             return []
         claims: list[Claim] = []
         if self._look_into_outbox or self._supply.is_spent:
@@ -297,7 +297,8 @@ class _Work:
             self._look_into_outbox = len(claims) == free
         return claims + self._exchange([], self._supply.first(free - len(claims)), now)
 
-    def _is_connected(self, now: datetime) -> bool:
+    def _has_to_post(self, now: datetime) -> bool:
+        """Whether there is, or was, anything to post; connects the first time."""
         if self._poster is None and (len(self._supply) or queue.backlog(self._engine, self._windows, now).batches):
             self._poster = self._connect()
         return self._poster is not None

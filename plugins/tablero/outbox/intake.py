@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract import Rejected, StatusChange
-from tablero.database import reading, to_microseconds, writing
+from tablero.database import MOST_BOUND, reading, to_microseconds, writing
 from tablero.outbox import batches
 from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.rows import changes_of
@@ -32,9 +32,6 @@ _MAX_VALUE = 300
 _UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _FETCH = 5_000
-
-#: Fewer than SQLite binds in one statement.
-_STEP = 1_000
 
 
 class SetAside(NamedTuple):
@@ -205,8 +202,8 @@ class Extraction:
         """A refused row that was corrected at the source is a new row there: its old self is not to be tried again."""
         found = sorted({*self._refused.values()} - self._withdrawn)
         for before, after, ids in (("refused", "withdrawn", sorted(self._withdrawn)), ("withdrawn", "refused", found)):
-            for start in range(0, len(ids), _STEP):
-                of_step = sa.and_(batch.c.id.in_(ids[start : start + _STEP]), batch.c.state == before)
+            for start in range(0, len(ids), MOST_BOUND):
+                of_step = sa.and_(batch.c.id.in_(ids[start : start + MOST_BOUND]), batch.c.state == before)
                 connection.execute(sa.update(batch).where(of_step).values(state=after))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from tablero.database import writing
+from tablero.database import MOST_BOUND, writing
 from tablero.outbox.reports_rejections import Filter
 from tablero.outbox.schema import batch, operator_action, requeued, status_change
 
@@ -16,9 +16,6 @@ from tablero.outbox.schema import batch, operator_action, requeued, status_chang
 MAX_ROWS = 10_000
 
 _PROBLEM = 500
-
-#: Fewer than SQLite binds in one statement.
-_STEP = 1_000
 
 
 def requeue_refused(
@@ -59,10 +56,10 @@ def requeue_refused(
         if found:
             kept = [{"action_id": identity, "batch_id": row.id, "words": row.words} for row in found]
             connection.execute(sa.insert(requeued), kept)
-        for step in range(0, len(found), _STEP):
+        for step in range(0, len(found), MOST_BOUND):
             connection.execute(
                 sa.update(batch)
-                .where(batch.c.id.in_([row.id for row in found[step : step + _STEP]]))
+                .where(batch.c.id.in_([row.id for row in found[step : step + MOST_BOUND]]))
                 .values(state="pending", words=None, settled_at=None, claimed_by=None, claimed_until=None)
             )
     return identity, [row.first_change for row in found]

@@ -22,9 +22,11 @@ _HEADS = {
     "en": ("latency", "", "rows/s", "Tablero is", "ceiling", "memory", "calls"),
 }
 _ABOUT = {
-    "es": "{rows} cambios de estado, PostgreSQL como fuente y outbox, rondas alternadas: {rounds}, medianas; {machine}. Techo:"
+    "es": "{rows} cambios de estado, PostgreSQL como fuente y outbox, rondas alternadas: {rounds}, medianas,"
+    " de dos la más lenta; {machine}. Techo:"
     " llamadas en vuelo × filas de un lote ÷ latencia. Memoria: sobre el proceso en reposo. Repetir: `make bench`.",
-    "en": "{rows} status changes, PostgreSQL as source and outbox, alternating rounds: {rounds}, medians; {machine}. Ceiling:"
+    "en": "{rows} status changes, PostgreSQL as source and outbox, alternating rounds: {rounds}, medians,"
+    " of two the slower; {machine}. Ceiling:"
     " calls in flight × rows of a batch ÷ latency. Memory: above the idle process. Repeat: `make bench`.",
 }
 _COLOURS = {"tablero": "#0b5cad", "guide": "#9a6700", "http_hook": "#6e7781", "dlt_destination": "#8250df"}

@@ -22,11 +22,11 @@ from datetime import timedelta
 
 import pendulum
 from airflow.sdk import Param, TriggerRule, dag, task
-from tablero.callbacks import dag_arguments, task_arguments
-from tablero.configuration import read_settings, retry_arguments
-from tablero.pausing import pausable_task
-from tablero.signals import SETTLED
-from tablero.timetable import CivilDayTimetable
+from tablero.airflow.callbacks import dag_arguments, task_arguments
+from tablero.airflow.configuration import read_settings, retry_arguments
+from tablero.airflow.metrics import SETTLED
+from tablero.airflow.pausing import pausable_task
+from tablero.airflow.timetable import CivilDayTimetable
 
 SETTINGS = read_settings()
 
@@ -70,20 +70,20 @@ PARAMS = {
 def daily_send() -> None:
     @task(execution_timeout=timedelta(hours=6))
     def extract(params: dict, dag_run) -> dict:
-        from tablero import tasks
+        from tablero.airflow import tasks
 
         windows = tasks.plan_days(params, dag_run, PARAMS)
         return {"windows": windows, "tallies": tasks.extract(windows, params, dag_run.run_id)}
 
     @pausable_task(execution_timeout=timedelta(hours=12))
     def post(extracted: dict, params: dict, run_id: str) -> dict:
-        from tablero import tasks
+        from tablero.airflow import tasks
 
         return tasks.post(extracted["windows"], params, run_id)
 
     @pausable_task(execution_timeout=timedelta(hours=6), trigger_rule=TriggerRule.ALL_DONE, outlets=[SETTLED])
     def reconcile(extracted: dict | None, params: dict, run_id: str, outlet_events) -> None:
-        from tablero import tasks
+        from tablero.airflow import tasks
 
         found = extracted or {}
         tasks.prove(found.get("windows"), found.get("tallies"), params, run_id, outlet_events)

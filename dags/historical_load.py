@@ -22,10 +22,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import Param, TriggerRule, dag, task
-from tablero.callbacks import dag_arguments, task_arguments
-from tablero.configuration import read_settings, retry_arguments
-from tablero.pausing import pausable_task
-from tablero.signals import SETTLED
+from tablero.airflow.callbacks import dag_arguments, task_arguments
+from tablero.airflow.configuration import read_settings, retry_arguments
+from tablero.airflow.metrics import SETTLED
+from tablero.airflow.pausing import pausable_task
 
 SETTINGS = read_settings()
 MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
@@ -77,13 +77,13 @@ PARAMS = {
 def historical_load() -> None:
     @task(execution_timeout=timedelta(minutes=10))
     def preflight(params: dict, dag_run) -> None:
-        from tablero import tasks
+        from tablero.airflow import tasks
 
         tasks.check(params, dag_run.conf, PARAMS)
 
     @task(execution_timeout=timedelta(minutes=10))
     def plan_months(params: dict) -> list[dict]:
-        from tablero import tasks
+        from tablero.airflow import tasks
 
         return tasks.plan_months(params)
 
@@ -93,13 +93,13 @@ def historical_load() -> None:
         map_index_template="{{ task.op_kwargs.get('window', {}).get('label', '') }}",
     )
     def load_month(window: dict, params: dict, run_id: str) -> dict:
-        from tablero import tasks
+        from tablero.airflow import tasks
 
         return tasks.load(window, params, run_id)
 
     @pausable_task(execution_timeout=timedelta(hours=6), trigger_rule=TriggerRule.ALL_DONE, outlets=[SETTLED])
     def reconcile(windows: list[dict], loaded: list[dict], params: dict, run_id: str, outlet_events) -> None:
-        from tablero import tasks
+        from tablero.airflow import tasks
 
         tasks.prove(windows, loaded, params, run_id, outlet_events)
 

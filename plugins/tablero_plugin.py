@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
-from tablero.deadline import ScheduledDayDeadline
-from tablero.timetable import CivilDayTimetable
+from tablero.airflow.deadline import ScheduledDayDeadline
+from tablero.airflow.timetable import CivilDayTimetable
 
 
 class TableroPlugin(AirflowPlugin):
@@ -24,6 +24,6 @@ class TableroPlugin(AirflowPlugin):
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """The page. Every process of Airflow loads plugins; only the API server asks for this, and pays for it."""
-        from tablero.page import build
+        from tablero.airflow.page import build
 
         return [{"app": build(), "url_prefix": "/tablero", "name": "Tablero"}]

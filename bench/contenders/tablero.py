@@ -15,12 +15,12 @@ from multiprocessing.synchronize import Barrier
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
-from tablero.dashboard import Dashboard
-from tablero.database import connect, migrate
-from tablero.loading import load
+from tablero.contract.windows import month_windows
+from tablero.dashboard.client import Dashboard
+from tablero.delivery.loading import load
+from tablero.outbox.engine import connect, migrate
 from tablero.settings import Settings
-from tablero.source import Source
-from tablero.windows import month_windows
+from tablero.source.reader import Source
 
 from bench.measure import IN_FLIGHT, arguments, peak
 

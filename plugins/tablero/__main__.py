@@ -65,16 +65,16 @@ def _log_plainly() -> None:
 
 
 def _check() -> None:
-    from tablero import configuration, tasks
+    from tablero.airflow import configuration, tasks
 
     tasks.require_ready(tasks.inspect_all(configuration.read_settings()))
 
 
 def _adopt(first: date | None, until: date, *, sure: bool) -> None:
-    from tablero import configuration
-    from tablero.adopting import adopt_all, plan_adoption
+    from tablero.airflow import configuration
+    from tablero.delivery.adopting import adopt_all, plan_adoption
+    from tablero.delivery.staging import rehearse
     from tablero.outbox import target
-    from tablero.staging import rehearse
 
     settings, clock = configuration.read_settings(), configuration.clock
     windows = plan_adoption(settings, first=first, until=until, now=clock())

@@ -16,8 +16,8 @@
         ├── WindowBusy            another worker holds what is left of the window
         └── OutsideHours          ``send_hours`` have closed; the task waits for the next opening, at no cost of a try
 
-The retry policy (``retries.py``) reads two things off an error: whether it is transient, and ``retry_after``.
-Exceptions of libraries are translated where they enter (``source.py``, ``database.py``, ``dashboard.py``), always
+The retry policy (``airflow.retries``) reads two things off an error: whether it is transient, and ``retry_after``.
+Exceptions of libraries are translated where they enter (``source``, ``outbox.engine``, ``dashboard.client``), always
 ``from`` their cause.
 """
 

@@ -1,6 +1,6 @@
 """The settings: section ``[tablero]`` of Airflow's configuration, or ``AIRFLOW__TABLERO__<KEY>`` in the environment.
 
-Read from a plain mapping, so that they need no Airflow; ``configuration.py`` brings the mapping.
+Read from a plain mapping, so that they need no Airflow; ``airflow.configuration`` brings the mapping.
 """
 
 from __future__ import annotations

@@ -12,11 +12,11 @@ import pendulum
 import pytest
 from airflow.timetables.base import TimeRestriction
 from airflow.utils.types import DagRunType
-from tablero import callbacks, configuration
+from tablero.airflow import callbacks, configuration
+from tablero.airflow.timetable import CivilDayTimetable
 from tablero.errors import OutboxUnavailable, SetupError
 from tablero.outbox import incidents
 from tablero.outbox.incidents import Run
-from tablero.timetable import CivilDayTimetable
 
 CALLBACKS = [callbacks.task_failed, callbacks.run_failed, callbacks.run_succeeded]
 

@@ -9,12 +9,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tablero import configuration, tasks
-from tablero.configuration import clock, read_settings
+from tablero.airflow import configuration, tasks
+from tablero.airflow.configuration import clock, read_settings
+from tablero.contract.windows import Window
+from tablero.delivery.planning import plan_day
 from tablero.errors import SettingsError
 from tablero.outbox import ledger
-from tablero.planning import plan_day
-from tablero.windows import Window
 
 from sandbox.settings import DEFAULT_CLIENT
 from sandbox.testing import running_sandbox

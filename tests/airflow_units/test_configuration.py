@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tablero import configuration
+from tablero.airflow import configuration
+from tablero.delivery.preflight import Level, inspect
 from tablero.errors import SetupError
-from tablero.preflight import Level, inspect
 from tablero.settings import Settings
 
 LOCAL = (

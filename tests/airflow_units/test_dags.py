@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tablero.configuration import read_settings
-from tablero.planning import plan_history
+from tablero.airflow.configuration import read_settings
+from tablero.delivery.planning import plan_history
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tablero.deadline import ScheduledDayDeadline, due
+from tablero.airflow.deadline import ScheduledDayDeadline, due
 
 UTC = timezone.utc
 

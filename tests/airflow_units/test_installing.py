@@ -65,7 +65,7 @@ def test_over_an_older_copy(home: Path) -> None:
     """Nothing of it is left: a migration of another version would make its outbox look like that of this one."""
     install(home)
     once = files(home)
-    for stale in ("plugins/tablero/migrations/versions/9999_of_another_version.py", "plugins/tablero/gone.py"):
+    for stale in ("plugins/tablero/outbox/migrations/versions/9999_of_another_version.py", "plugins/tablero/gone.py"):
         (home / stale).write_text("raise RuntimeError\n")
     install(home)
     assert files(home) == once

@@ -11,8 +11,8 @@ import orjson
 import pytest
 import requests
 import urllib3
-from tablero.attempt import Answer, Outcome
-from tablero.dashboard import Seen, _lost, judge
+from tablero.dashboard.answer import Answer, Outcome
+from tablero.dashboard.client import Seen, _lost, judge
 
 NOW = datetime(2026, 11, 24, 6, tzinfo=timezone.utc)
 DELIVERED, REFUSED, TRANSIENT, PERMANENT, UNKNOWN = Outcome

@@ -12,8 +12,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
-from tablero import lineage
-from tablero.lineage import Dataset, dataset_of_dashboard, dataset_of_source
+from tablero.airflow import lineage
+from tablero.airflow.lineage import Dataset, dataset_of_dashboard, dataset_of_source
 
 TABLE = "tablero_status_changes"
 SERVICE = "https://tablero:s3cret@ss.example.gob.do/api/load"

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
-from tablero import configuration
+from tablero.airflow import configuration
 from tablero.errors import SetupError, TransientError
 
 SERVER = Connection(conn_id="tablero_outbox", conn_type="postgres", host="db.example", schema="tablero", login="tablero")

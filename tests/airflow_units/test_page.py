@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine
-from tablero import configuration, page
-from tablero.outbox.reports import Readiness
-from tablero.page import PageOutbox
+from tablero.airflow import configuration, page
+from tablero.airflow.page import PageOutbox
+from tablero.outbox.reports.common import Readiness
 
 
 class Connection:

@@ -10,8 +10,8 @@ import pytest
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
+from tablero.airflow.pausing import pausable_task
 from tablero.errors import DashboardUnavailable, OutsideHours
-from tablero.pausing import pausable_task
 
 OPENS = datetime(2026, 11, 25, 0, 0, tzinfo=timezone.utc)
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from airflow.sdk import RetryAction
 from tablero import errors
+from tablero.airflow.retries import TableroRetryPolicy
 from tablero.errors import DashboardUnavailable, OutsideHours, PermanentError, TransientError
-from tablero.retries import TableroRetryPolicy
 from tablero.settings import Settings
 
 SETTINGS = Settings.read({})

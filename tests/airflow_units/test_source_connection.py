@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tablero import configuration
+from tablero.airflow import configuration
 from tablero.errors import SetupError
 from tablero.settings import Settings
 

@@ -7,8 +7,8 @@ from datetime import date, datetime, time, timedelta
 import pendulum
 import pytest
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
-from tablero.timetable import CivilDayTimetable
-from tablero.windows import day_window
+from tablero.airflow.timetable import CivilDayTimetable
+from tablero.contract.windows import day_window
 
 HERE = "America/Santo_Domingo"
 NIGHTLY = CivilDayTimetable(time(2), HERE)
@@ -24,7 +24,7 @@ def _now(monkeypatch: pytest.MonkeyPatch) -> None:
 def at(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is now this local time."""
     now = pendulum.parse(text, tz=HERE)
-    monkeypatch.setattr("tablero.timetable.pendulum.now", lambda _: now)
+    monkeypatch.setattr("tablero.airflow.timetable.pendulum.now", lambda _: now)
 
 
 def following(

@@ -13,10 +13,10 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.log import configure_logging
 from airflow.sdk.observability import stats
 from airflow.sdk.observability.metrics import stats_utils
-from tablero import signals
-from tablero.attempt import Answer, Attempt, Outcome
+from tablero.airflow import metrics
+from tablero.contract.windows import Window
+from tablero.dashboard.answer import Answer, Attempt, Outcome
 from tablero.outbox.ledger import Account
-from tablero.windows import Window
 
 JANUARY = Window("month", "2020-01", datetime(2020, 1, 1, tzinfo=timezone.utc), datetime(2020, 2, 1, tzinfo=timezone.utc))
 
@@ -34,9 +34,9 @@ def main(log: Path) -> None:
         stats.initialize(
             factory=stats_utils.get_stats_factory(), export_legacy_names=conf.getboolean("metrics", "legacy_names_on")
         )
-        signals.attempted(DELIVERED)
-        signals.attempted(LOST)
-        signals.reconciled([Account(JANUARY, read=1400, recount=1400, delivered=1000, pending=400)], 86_400.0)
+        metrics.attempted(DELIVERED)
+        metrics.attempted(LOST)
+        metrics.reconciled([Account(JANUARY, read=1400, recount=1400, delivered=1000, pending=400)], 86_400.0)
 
 
 if __name__ == "__main__":

@@ -17,16 +17,16 @@ import orjson
 import pendulum
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.attempt import Answer, Outcome
-from tablero.database import connect, migrate
+from tablero.contract.windows import Window, day_window, month_windows
+from tablero.dashboard.answer import Answer, Outcome
+from tablero.delivery.reconciling import reconcile
+from tablero.delivery.sending import send
+from tablero.delivery.staging import stage
 from tablero.errors import TransientError
+from tablero.outbox.engine import connect, migrate
 from tablero.outbox.schema import rejection
-from tablero.reconciling import reconcile
-from tablero.sending import send
 from tablero.settings import Settings
-from tablero.source import Source
-from tablero.staging import stage
-from tablero.windows import Window, day_window, month_windows
+from tablero.source.reader import Source
 
 from sandbox import institution
 

@@ -12,10 +12,10 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from sqlalchemy.engine import Engine
-from tablero.database import connect, migrate
-from tablero.planning import plan_day, plan_history
+from tablero.contract.windows import Window
+from tablero.delivery.planning import plan_day, plan_history
+from tablero.outbox.engine import connect, migrate
 from tablero.settings import Settings
-from tablero.windows import Window
 
 from sandbox.settings import DEFAULT_CLIENT
 from tests.chaos import checks, faults, worker

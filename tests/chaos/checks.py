@@ -16,10 +16,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.contract import StatusChange
+from tablero.contract.status_change import StatusChange
+from tablero.contract.windows import Window
 from tablero.outbox.queue import LATE
 from tablero.outbox.schema import attempt, batch, rejection, status_change
-from tablero.windows import Window
 
 from sandbox.dashboard import Row
 from sandbox.memory import read_calls, read_entries

@@ -15,13 +15,13 @@ from typing import Any
 import orjson
 import pytest
 import sqlalchemy as sa
-from tablero.attempt import Answer
-from tablero.database import connect, migrate
+from tablero.dashboard.answer import Answer
+from tablero.delivery.planning import plan_history
+from tablero.delivery.sending import send
+from tablero.delivery.staging import stage
 from tablero.errors import DashboardUnavailable
-from tablero.planning import plan_history
-from tablero.sending import send
-from tablero.source import Source
-from tablero.staging import stage
+from tablero.outbox.engine import connect, migrate
+from tablero.source.reader import Source
 
 from sandbox.memory import CallRecord, Memory
 from tests.chaos import checks

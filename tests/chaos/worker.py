@@ -26,9 +26,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from tablero.attempt import Answer
-from tablero.dashboard import Dashboard
-from tablero.database import connect, migrate
+from tablero.contract.windows import Window
+from tablero.dashboard.answer import Answer
+from tablero.dashboard.client import Dashboard
+from tablero.delivery.loading import load
+from tablero.delivery.planning import plan_healing
+from tablero.delivery.reconciling import reconcile, require_settled
+from tablero.delivery.sending import send
+from tablero.delivery.staging import stage
 from tablero.errors import (
     DashboardError,
     DashboardUnavailable,
@@ -37,14 +42,9 @@ from tablero.errors import (
     TransientError,
     WindowBusy,
 )
-from tablero.loading import load
-from tablero.planning import plan_healing
-from tablero.reconciling import reconcile, require_settled
-from tablero.sending import send
+from tablero.outbox.engine import connect, migrate
 from tablero.settings import Settings
-from tablero.source import Source
-from tablero.staging import stage
-from tablero.windows import Window
+from tablero.source.reader import Source
 
 from tests.chaos.institution import outage_of
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.database import connect, migrate
+from tablero.outbox.engine import connect, migrate
 from tablero.outbox.schema import attempt, batch, extraction, reconciliation
 
 from sandbox.demo_proof import Account, Outbox, Progress, by_year, prove

@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.engine import Connection, Engine
-from tablero.source import Source
-from tablero.windows import Window
+from tablero.contract.windows import Window
+from tablero.source.reader import Source
 
 pytestmark = pytest.mark.integration
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from tablero.dashboard import Dashboard
+from tablero.dashboard.client import Dashboard
 from tablero.settings import Settings
 
 from sandbox.settings import DEFAULT_CLIENT

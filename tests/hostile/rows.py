@@ -15,8 +15,8 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from tablero.source import Source
-from tablero.windows import Window
+from tablero.contract.windows import Window
+from tablero.source.reader import Source
 
 HostileRow = tuple[Any, ...]
 Maker = Callable[[random.Random], Any]

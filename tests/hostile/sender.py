@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy.engine import Engine
-from tablero.attempt import Answer, Outcome
-from tablero.database import connect
+from tablero.dashboard.answer import Answer, Outcome
+from tablero.delivery.sending import send
 from tablero.outbox import queue
 from tablero.outbox.batches import Fresh
+from tablero.outbox.engine import connect
 from tablero.outbox.queue import Claim
-from tablero.sending import send
 
 from tests.integration.samples import FEBRUARY, clock, settings
 

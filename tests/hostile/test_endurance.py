@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy.engine import Engine
-from tablero.attempt import Answer, Outcome
-from tablero.dashboard import Dashboard
+from tablero.dashboard.answer import Answer, Outcome
+from tablero.dashboard.client import Dashboard
+from tablero.delivery.sending import GIVE_UP_AFTER, send
 from tablero.errors import DashboardUnavailable
-from tablero.sending import GIVE_UP_AFTER, send
 from tablero.settings import Settings
 
 from sandbox.testing import Handle, running_sandbox

@@ -13,8 +13,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tablero.attempt import MAX_KEPT, Answer, Outcome
-from tablero.dashboard import Dashboard
+from tablero.dashboard.answer import MAX_KEPT, Answer, Outcome
+from tablero.dashboard.client import Dashboard
 
 from tests.hostile import answers
 from tests.hostile.answers import QUICK, Generator
@@ -99,7 +99,7 @@ _MEASURE = """
     logging.disable(logging.CRITICAL)
     port = int(sys.argv[1])
     os.environ["AIRFLOW_CONN_TABLERO_API"] = json.dumps({"conn_type": "http", "host": "127.0.0.1", "port": port})
-    from tablero.dashboard import Dashboard
+    from tablero.dashboard.client import Dashboard
     from tablero.settings import Settings
     dashboard = Dashboard(Settings.read({"xroad_client": "DO/GOB/I/S"}), clock=lambda: datetime.now(timezone.utc))
     used = []

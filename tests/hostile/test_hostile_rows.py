@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 import pytest
 from sqlalchemy.engine import Engine
-from tablero.contract import STATUSES, Excluded, Reason, Rejected, StatusChange, encode, validator
+from tablero.contract.status_change import STATUSES, Excluded, Reason, Rejected, StatusChange, encode, validator
+from tablero.delivery.reconciling import reconcile
+from tablero.delivery.staging import rehearse, stage
 from tablero.outbox.schema import rejection
-from tablero.reconciling import reconcile
-from tablero.staging import rehearse, stage
 
 from tests.hostile.rows import HostileRow, Rows, rows
 from tests.integration.posters import Dashboard
@@ -67,7 +67,7 @@ def test_a_rehearsal_counts_them_all() -> None:
 @pytest.mark.integration
 def test_all_are_staged_or_set_aside_and_the_sum_closes(outbox: Engine) -> None:
     """Through staging, sending and reconciling: nothing crashes, nothing is lost, nothing is left over."""
-    from tablero.sending import send
+    from tablero.delivery.sending import send
 
     source = Rows(CONTENT, ZONE)
     tally = stage(outbox, source, settings(), FEBRUARY, run_id="run", clock=clock)

@@ -22,10 +22,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from tablero.database import check_writable, connect, migrate
+from tablero.delivery.sending import send
 from tablero.errors import OutboxUnavailable
+from tablero.outbox.engine import check_writable, connect, migrate
 from tablero.outbox.schema import batch
-from tablero.sending import send
 
 from tests.integration.posters import Dashboard
 from tests.integration.samples import FEBRUARY, attempts, changes, check_books, clock, settings, stage, staged, states

@@ -13,11 +13,11 @@ from urllib.parse import quote
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.attempt import MAX_KEPT, Answer
-from tablero.dashboard import Dashboard
+from tablero.dashboard.answer import MAX_KEPT, Answer
+from tablero.dashboard.client import Dashboard
+from tablero.delivery.sending import send
 from tablero.errors import TableroError
 from tablero.outbox.schema import attempt, metadata
-from tablero.sending import send
 
 from tests.hostile.answers import answer
 from tests.hostile.conftest import Client

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tablero.attempt import Answer, Outcome
+from tablero.dashboard.answer import Answer, Outcome
 
 from sandbox.server import Tls
 from sandbox.testing import running_sandbox

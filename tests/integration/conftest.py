@@ -15,7 +15,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
-from tablero.database import connect, migrate
+from tablero.outbox.engine import connect, migrate
 from tablero.outbox.schema import metadata
 
 from sandbox.testing import Handle, running_sandbox

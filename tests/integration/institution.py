@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.contract import FIELDS, StatusChange
-from tablero.source import Source
+from tablero.contract.status_change import FIELDS, StatusChange
+from tablero.source.reader import Source
 
 from tests.integration.samples import ZONE
 

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pendulum
 import sqlalchemy as sa
-from tablero.attempt import Answer, Outcome
-from tablero.database import connect, migrate
+from tablero.contract.windows import Window, month_windows
+from tablero.dashboard.answer import Answer, Outcome
+from tablero.delivery.sending import send
+from tablero.delivery.staging import stage
 from tablero.outbox import ledger
-from tablero.sending import send
+from tablero.outbox.engine import connect, migrate
 from tablero.settings import Settings
-from tablero.source import Source
-from tablero.staging import stage
-from tablero.windows import Window, month_windows
+from tablero.source.reader import Source
 
 ZONE = pendulum.timezone("America/Santo_Domingo")
 NOW = datetime(2026, 11, 24, 6, tzinfo=timezone.utc)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
-from tablero.attempt import Answer, Outcome
+from tablero.dashboard.answer import Answer, Outcome
 
 Entry = dict[str, Any]
 

@@ -9,12 +9,12 @@ from typing import Any
 import pendulum
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.contract import StatusChange
+from tablero.contract.packing import pack, sort_key, without
+from tablero.contract.status_change import StatusChange
+from tablero.contract.windows import Window, day_window, local_day, month_windows
 from tablero.outbox import intake
 from tablero.outbox.schema import attempt, batch, batch_day, status_change
-from tablero.packing import pack, sort_key, without
 from tablero.settings import Settings
-from tablero.windows import Window, day_window, local_day, month_windows
 
 ZONE = pendulum.timezone("America/Santo_Domingo")
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from tablero.contract import StatusChange, encode
-from tablero.database import connect, migrate, schema_version
+from tablero.contract.packing import pack
+from tablero.contract.status_change import StatusChange, encode
+from tablero.contract.windows import Window
 from tablero.outbox import intake, queue
-from tablero.packing import pack
-from tablero.windows import Window
+from tablero.outbox.engine import connect, migrate, schema_version
 
 from tests.integration.posters import Dashboard
 from tests.integration.samples import NOW, ZONE, change

@@ -10,7 +10,7 @@ import sys
 import time
 
 import sqlalchemy as sa
-from tablero.source import Source
+from tablero.source.reader import Source
 
 from tests.integration.memory import status
 from tests.integration.samples import ZONE, month

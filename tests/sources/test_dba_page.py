@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.contract import Reason, Rejected, StatusChange, validator
+from tablero.contract.status_change import Reason, Rejected, StatusChange, validator
 from tablero.errors import SetupError
-from tablero.source import Source
+from tablero.source.reader import Source
 
 from tests.integration.samples import FEBRUARY, NOW, ZONE
 from tests.sources.institutions import HISTORY, SERVICES, VALID, Institution, institution

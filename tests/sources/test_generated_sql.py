@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from tablero.errors import SetupError
-from tablero.source import Source
+from tablero.source.reader import Source
 
 from tests.integration.samples import FEBRUARY, NOW, ZONE
 from tests.sources.recording import Asked, Recorder

@@ -10,10 +10,10 @@ import pendulum
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
-from tablero.contract import FIELDS, Reason, Rejected, StatusChange, validator
+from tablero.contract.status_change import FIELDS, Reason, Rejected, StatusChange, validator
+from tablero.contract.windows import Window, day_window
 from tablero.errors import SetupError, SourceUnavailable
-from tablero.source import Source
-from tablero.windows import Window, day_window
+from tablero.source.reader import Source
 
 from tests.integration.samples import NOW, ZONE, month
 from tests.sources.mariadb import MariaDb

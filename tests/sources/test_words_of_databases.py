@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tablero import dialects
+from tablero.source import dialects
 
 MISSING = [
     'relation "tablero_status_changes" does not exist',

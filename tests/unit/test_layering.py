@@ -1,10 +1,9 @@
-"""A module imports only from floors below its own, nothing goes in circles, and the core knows no Airflow."""
+"""A folder imports only from the folders that the table allows, nothing goes in circles, and the core knows no Airflow."""
 
 from __future__ import annotations
 
 import ast
-import fnmatch
-import re
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -14,37 +13,34 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"
 
-#: Every module by its floor, as in the drawing of the design: 0 errors, 1 facts and rules, 2 plumbing, 3 the three outside
-#: worlds and Airflow's own forms, 4 use cases, 5 composition. The digits after the point order the modules of one floor.
-FLOORS: dict[float, str] = {
-    0: "errors",
-    1: "instants settings windows attempt hours sorting secrecy",
-    1.1: "contract",
-    2: "xroad binary database dialects packing throttle refusal deadline transport",
-    3: "source dashboard retries timetable pausing outbox.schema",
-    3.1: "outbox.rows outbox.batches outbox.incidents outbox.ledger outbox.target",
-    3.2: "outbox.intake outbox.queue supply",
-    3.3: "outbox.adoption outbox.reports outbox.reports_actions outbox.reports_evidence outbox.reports_requests",
-    3.4: "outbox.reports_activity outbox.reports_coverage outbox.reports_rejections outbox.reports_windows",
-    3.5: "outbox.requeue",
-    4: "staging sending reconciling planning preflight alerting signals lineage",
-    4.1: "adopting loading",
-    5: "configuration",
-    5.1: "tasks callbacks page",
-    5.2: "__main__",
+#: The table of folders, top floor first: what each may import of ours. Modules of one folder may import one another.
+FOLDERS: dict[str, set[str]] = {
+    "__main__": {"airflow", "delivery", "outbox", "errors"},
+    "airflow": {"web", "delivery", "outbox", "outbox.reports", "dashboard", "source", "contract", "settings", "errors"},
+    "web": {"web.routes", "outbox.reports", "contract", "settings", "errors"},
+    "web.routes": {"web", "outbox", "outbox.reports", "contract", "settings", "errors"},
+    "delivery": {"outbox", "dashboard", "source", "contract", "settings", "errors"},
+    "outbox.migrations": {"outbox"},
+    "outbox.reports": {"outbox", "dashboard", "contract", "errors"},
+    "outbox": {"outbox.reports", "dashboard", "source", "contract", "settings", "errors"},
+    "dashboard": {"contract", "settings", "errors"},
+    "source": {"contract", "settings", "errors"},
+    "contract": {"errors"},
+    "settings": {"errors"},
+    "errors": set(),
 }
 
-#: Not floors of the core: the page, which has an order of its own, and migrations, which the database runs.
-APART = ("web", "migrations")
+#: The only places that may import Airflow, at whatever point: a folder, or one module.
+AIRFLOW = {"airflow", "web", "web.routes", "dashboard.client"}
 
-#: The only modules that may import Airflow, at whatever point.
-AIRFLOW = {
-    *("dashboard", "deadline", "timetable", "retries", "pausing", "signals", "lineage", "configuration", "callbacks"),
-    *("web.access", "web.airflow_runs", "web.app", "web.page"),
-}
+#: Everything that must run in a plain Python process, without Airflow, also through what it imports.
+PLAIN = {"delivery", "outbox", "outbox.reports", "source", "contract", "settings", "errors"}
 
 #: What a DAG file may import of ours when it is parsed.
-AT_THE_TOP_OF_A_DAG = {"callbacks", "configuration", "pausing", "signals", "timetable"}
+AT_THE_TOP_OF_A_DAG = {f"airflow.{name}" for name in ("callbacks", "configuration", "metrics", "pausing", "timetable")}
+
+#: What a newcomer can take in at one look.
+MOST_MODULES = 13
 
 
 def modules() -> dict[str, ast.Module]:
@@ -80,60 +76,45 @@ def ours(tree: ast.Module | ast.FunctionDef, *, deep: bool = True) -> set[str]:
     return {name.removeprefix("tablero.") for name in imported(tree, deep=deep) if name.partition(".")[0] == "tablero"}
 
 
-def floor_of(name: str) -> float:
-    return next(floor for floor, names in FLOORS.items() if name in names.split())
+def folder_of(name: str) -> str:
+    """The folder of a module, or of a module's name and what is imported from it."""
+    parts = name.split(".")
+    return next(folder for size in (2, 1) if (folder := ".".join(parts[:size])) in FOLDERS)
 
 
-CORE = [name for name in MODULES if name.partition(".")[0] not in APART]
+def test_the_table_lists_every_folder() -> None:
+    """Each once, and none that does not exist."""
+    assert {folder_of(name) for name in MODULES} == set(FOLDERS)
 
 
-def test_every_module_has_a_floor() -> None:
-    """One, and none is listed that does not exist."""
-    listed = [name for names in FLOORS.values() for name in names.split()]
-    assert sorted(listed) == sorted(CORE)
+@pytest.mark.parametrize("name", list(MODULES))
+def test_a_folder_imports_only_what_the_table_allows(name: str) -> None:
+    """Its own modules, and those of the folders that the table names."""
+    folder = folder_of(name)
+    for other in ours(MODULES[name]) - {"tablero"}:
+        assert folder_of(other) in FOLDERS[folder] | {folder}, f"{name} imports {other}"
 
 
-@pytest.mark.parametrize("name", CORE)
-def test_imports_come_from_below(name: str) -> None:
-    """From floors strictly below; only the composing floor knows the page."""
-    for other in ours(MODULES[name]):
-        if other.partition(".")[0] in APART:
-            assert name == "page", f"{name} imports {other}"
-        elif other not in ("tablero", "outbox"):
-            assert floor_of(other) < floor_of(name), f"{name} imports {other}, which is not below it"
+def test_folders_can_be_taken_in_at_one_look() -> None:
+    """No folder is a drawer."""
+    counts = Counter(folder_of(name) for name in MODULES)
+    assert {folder: count for folder, count in counts.items() if count > MOST_MODULES} == {}
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("web.")])
-def test_the_page_stands_on_the_outbox(name: str) -> None:
-    """Of the core it knows the questions to the outbox and what is below; no use case, no configuration."""
-    for other in ours(MODULES[name]):
-        if not other.startswith("web."):
-            assert floor_of(other) < 4, f"{name} imports {other}"
+def test_the_front_door_imports_nothing() -> None:
+    """Each folder's ``__init__`` says what lives there, and is nothing else; the first one has the version as well."""
+    for path in (PLUGINS / "tablero").rglob("__init__.py"):
+        tree = ast.parse(path.read_text())
+        assert ast.get_docstring(tree), path
+        rest = [ast.unparse(node) for node in tree.body[1:]]
+        assert all(line.startswith("__version__ = ") for line in rest), path
 
 
-def listed_in(package: str) -> list[set[str]]:
-    """The modules that the table in a package's docstring lists, line by line; a line that goes on counts as one."""
-    docstring = ast.get_docstring(ast.parse((PLUGINS / "tablero" / package / "__init__.py").read_text())) or ""
-    lines = re.split(r"\n(?=\S)", docstring.split("==\n")[1])
-    found = [set(re.findall(r"``([\w*]+)``", line)) for line in lines]
-    inside = [name.removeprefix(f"{package}.") for name in MODULES if name.startswith(f"{package}.")]
-    return [{module for name in names for module in fnmatch.filter(inside, name) or [name]} for names in found if names]
-
-
-@pytest.mark.parametrize("package", ["outbox", "web"])
-def test_a_package_lists_its_modules(package: str) -> None:
-    """Its docstring is where a reader begins: every module stands there once, and none that does not exist."""
-    listed = [name for names in listed_in(package) for name in names]
-    assert sorted(listed) == sorted(name.removeprefix(f"{package}.") for name in MODULES if name.startswith(f"{package}."))
-
-
-def test_the_staircase_of_the_page() -> None:
-    """Its modules import from lower steps than their own; files of pages from one another too."""
-    steps = {f"web.{name}": number for number, names in enumerate(reversed(listed_in("web"))) for name in names}
-    for name, step in steps.items():
-        for other in ours(MODULES[name]) & steps.keys():
-            among_pages = name.startswith("web.routes_") and other.startswith("web.routes_")
-            assert steps[other] < step or among_pages, f"{name} imports {other}, which is not below it"
+def test_the_front_door_names_every_folder() -> None:
+    """The picture in the package's docstring is the house as it stands."""
+    picture = ast.get_docstring(ast.parse((PLUGINS / "tablero" / "__init__.py").read_text())) or ""
+    top = {path.name for path in (PLUGINS / "tablero").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert all(f"    {name}/ " in picture for name in top), top
 
 
 def test_no_circles() -> None:
@@ -142,13 +123,18 @@ def test_no_circles() -> None:
     assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)
 
 
-def test_who_imports_airflow() -> None:
-    """Exactly the modules listed: everything else runs in a plain Python process."""
-    found = {name for name, tree in MODULES.items() if any(one.partition(".")[0] == "airflow" for one in imported(tree))}
-    assert found == AIRFLOW
+def imports_airflow(name: str) -> bool:
+    return any(one.partition(".")[0] == "airflow" for one in imported(MODULES[name]))
 
 
-@pytest.mark.parametrize("name", [name for name in CORE if name.startswith("outbox.") or name in ("staging", "sending")])
+@pytest.mark.parametrize("name", list(MODULES))
+def test_who_imports_airflow(name: str) -> None:
+    """Only the places listed: everything else runs in a plain Python process."""
+    if imports_airflow(name):
+        assert folder_of(name) in AIRFLOW or name in AIRFLOW
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if folder_of(name) in PLAIN])
 def test_the_core_stands_on_no_airflow(name: str) -> None:
     """Not even through others: the benchmark and the tests run it without."""
     seen: set[str] = set()
@@ -157,7 +143,7 @@ def test_the_core_stands_on_no_airflow(name: str) -> None:
         one = left.pop()
         seen.add(one)
         left |= {other for other in ours(MODULES[one]) if other in MODULES} - seen
-    assert not seen & AIRFLOW
+    assert not [one for one in seen if imports_airflow(one)]
 
 
 @pytest.mark.parametrize("name", ["historical_load", "daily_send"])
@@ -167,7 +153,7 @@ def test_dag_files_import_little_when_parsed(name: str) -> None:
     at_the_top = ours(tree, deep=False)
     assert at_the_top <= AT_THE_TOP_OF_A_DAG
     inside = {one for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for one in ours(node)}
-    assert inside == {"tasks"}
+    assert inside == {"airflow.tasks"}
 
 
 @pytest.mark.parametrize("path", [*(ROOT / "dags").glob("*.py"), *PLUGINS.glob("*.py")], ids=lambda path: path.name)

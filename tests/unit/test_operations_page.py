@@ -11,10 +11,11 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from tablero import errors, xroad
-from tablero.attempt import Answer, Attempt, Outcome, log_line
-from tablero.contract import MAX_ID_LENGTH, Reason
-from tablero.dashboard import Seen, judge
+from tablero import errors
+from tablero.contract.status_change import MAX_ID_LENGTH, Reason
+from tablero.dashboard import xroad
+from tablero.dashboard.answer import Answer, Attempt, Outcome, log_line
+from tablero.dashboard.client import Seen, judge
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -63,7 +64,7 @@ def test_every_error_has_a_remedy(page: str) -> None:
 
 def checks() -> set[str]:
     """The names of the preflight's findings, as its code spells them."""
-    tree = source("preflight")
+    tree = source("delivery/preflight")
     makers = ("Finding", "_guarded", "_clocks")
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) in makers]
     named = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "name"]
@@ -120,10 +121,10 @@ def test_every_reason_of_a_rejection_has_a_remedy(page: str) -> None:
 
 @BOTH
 def test_every_metric_is_named(page: str) -> None:
-    """As signals.py sends them."""
+    """As airflow/metrics.py sends them."""
     sent = {
         node.args[0].value
-        for node in ast.walk(source("signals"))
+        for node in ast.walk(source("airflow/metrics"))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("incr", "timing", "gauge")
         if isinstance(node.args[0], ast.Constant)
     }
@@ -160,7 +161,7 @@ def test_the_line_of_an_attempt_is_as_it_is_written(page: str, caplog: pytest.Lo
 def test_the_dag_of_the_page_is_scheduled_on_the_asset(page: str) -> None:
     """The one of the code: its name and its address."""
     (asset,) = [line for line in block(page, "python").splitlines() if line.startswith("RECONCILIATIONS = ")]
-    assert ast.dump(ast.parse(asset)) in [ast.dump(ast.Module([node], [])) for node in source("signals").body]
+    assert ast.dump(ast.parse(asset)) in [ast.dump(ast.Module([node], [])) for node in source("airflow/metrics").body]
 
 
 def outline(page: str) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pendulum
 import pytest
-from tablero import configuration
+from tablero.airflow import configuration
 from tablero.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy.engine import Engine
-from tablero.database import connect, migrate
 from tablero.errors import TableroError
+from tablero.outbox.engine import connect, migrate
 
 from tests.web.history import NOW, SETTINGS, History
 

@@ -7,8 +7,9 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from tablero.outbox.reports import Rows
-from tablero.outbox.reports_coverage import Proven, Read
+from tablero.contract.windows import day_window, first_instant
+from tablero.outbox.reports.common import Rows
+from tablero.outbox.reports.coverage import Proven, Read
 from tablero.settings import Settings
 from tablero.web.coverage import (
     Coverage,
@@ -22,7 +23,6 @@ from tablero.web.coverage import (
     survey_window,
     window_of,
 )
-from tablero.windows import day_window, first_instant
 
 SETTINGS = Settings.read({})
 ZONE = SETTINGS.timezone

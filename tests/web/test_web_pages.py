@@ -12,11 +12,11 @@ from urllib.parse import urljoin
 import pytest
 import sqlalchemy as sa
 import tablero
-from tablero.database import connect
+from tablero.contract.windows import day_window
 from tablero.errors import OutboxUnavailable, SettingsError, SetupError
-from tablero.outbox.reports import OLDEST_SCHEMA, Readiness
+from tablero.outbox.engine import connect
+from tablero.outbox.reports.common import OLDEST_SCHEMA, Readiness
 from tablero.outbox.schema import batch, status_change
-from tablero.windows import day_window
 
 from tests.web.conftest import Site, make_history
 from tests.web.history import FORMULA, HOSTILE, NOW, WORDS, ZONE, History
@@ -380,7 +380,7 @@ def test_an_outbox_is_shown_before_a_run_upgrades_it(admin: Any, site: Site, tmp
 
 def test_an_outbox_in_which_nothing_was_read_tells_the_first_step(admin: Any, site: Site, tmp_path: Path) -> None:
     """The tables are there, and empty."""
-    from tablero.database import migrate
+    from tablero.outbox.engine import migrate
 
     site.engine = connect(f"sqlite:///{tmp_path / 'empty.db'}")
     migrate(site.engine)

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tablero.outbox.reports_activity import Progress
+from tablero.outbox.reports.activity import Progress
 from tablero.web import charts, spreadsheet
 from tablero.web.formats import Formats
 from tablero.web.language import texts

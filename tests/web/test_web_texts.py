@@ -9,7 +9,7 @@ from string import Formatter
 from typing import Any
 
 import pytest
-from tablero.contract import Reason
+from tablero.contract.status_change import Reason
 from tablero.web.coverage import State, Why
 from tablero.web.language import LANGUAGES, Texts
 
@@ -58,7 +58,7 @@ FAMILIES = {
 
 def named() -> set[str]:
     """The names of all texts that templates and modules ask for, by themselves or as one of a family."""
-    sources = [path.read_text(encoding="utf-8") for pattern in ("*.py", "templates/*.html") for path in WEB.glob(pattern)]
+    sources = [path.read_text(encoding="utf-8") for pattern in ("**/*.py", "templates/*.html") for path in WEB.glob(pattern)]
     text = "\n".join(sources)
     single = set(re.findall(r"""(?:\bt|texts|_texts|\.list)\(\s*['"]([a-z_]+(?:\.[a-z0-9_]+)*)['"]""", text))
     either = {name for pair in re.findall(r"t\('([a-z.]+)' if \w+ else '([a-z.]+)'", text) for name in pair}

@@ -1,17 +1,4 @@
-"""The outbox: the durable store of every staged status change, its batch, every attempt, and its outcome.
+"""The durable store: every batch of status changes, every attempt to post it, its outcome, and the proofs.
 
-=============  ====================================================================================
-``schema``     the tables
-``target``     the one dashboard that this outbox delivers to
-``rows``       the status changes of batches
-``batches``    making batches, and counting their rows by civil day
-``intake``     extractions: what the source gave, staged in batches
-``queue``      batches on their way: claimed under a lease, attempts recorded, refused ones halved
-``ledger``     the counts that prove that nothing was lost
-``adoption``   rows that are delivered on a person's word, because the outbox that knew it is lost
-``incidents``  failed tasks and runs, and what of them was told
-``reports``    what the page's questions have in common
-``reports_*``  the questions, by what they are about
-``requeue``    what people ask for on the page
-=============  ====================================================================================
+SQL and transactions live here, on SQLite and PostgreSQL alike. Never here: a decision about when or whether to post.
 """

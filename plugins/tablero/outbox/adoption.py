@@ -7,13 +7,13 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from tablero.attempt import Outcome
-from tablero.database import writing
+from tablero.contract.windows import Window
+from tablero.dashboard.answer import Outcome
 from tablero.errors import WindowBusy
 from tablero.outbox.batches import Origin
+from tablero.outbox.engine import writing
 from tablero.outbox.queue import carve, give_up_attempts
 from tablero.outbox.schema import attempt, batch
-from tablero.windows import Window
 
 
 def adopt(engine: Engine, window: Window, *, run_id: str, words: str, zone: tzinfo, now: datetime) -> int:

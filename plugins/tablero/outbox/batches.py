@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from tablero.contract import StatusChange
+from tablero.contract.status_change import StatusChange
+from tablero.contract.windows import first_instant, local_day
 from tablero.outbox.schema import batch, batch_day
-from tablero.windows import first_instant, local_day
 
 
 class Origin(NamedTuple):

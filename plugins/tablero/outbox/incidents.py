@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from tablero.database import reading, writing
+from tablero.outbox.engine import reading, writing
 from tablero.outbox.schema import incident, reconciliation, trouble
 
 #: How the id of a scheduled run begins. Its time follows, in UTC, so that such ids sort as the runs follow one another.

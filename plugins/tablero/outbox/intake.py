@@ -17,14 +17,14 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
-from tablero.contract import Rejected, StatusChange
-from tablero.database import MOST_BOUND, reading, to_microseconds, writing
+from tablero.contract.packing import Packed
+from tablero.contract.status_change import Rejected, StatusChange
+from tablero.contract.windows import Window
 from tablero.outbox import batches
 from tablero.outbox.batches import Fresh, Lease
+from tablero.outbox.engine import MOST_BOUND, reading, to_microseconds, writing
 from tablero.outbox.rows import changes_of
 from tablero.outbox.schema import batch, extraction, rejection, status_change
-from tablero.packing import Packed
-from tablero.windows import Window
 
 #: Longest text of a rejected value that is kept, in characters.
 _MAX_VALUE = 300

@@ -8,10 +8,10 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.contract import Reason
-from tablero.database import reading, writing
+from tablero.contract.status_change import Reason
+from tablero.contract.windows import Window
+from tablero.outbox.engine import reading, writing
 from tablero.outbox.schema import batch, extraction, reconciliation, status_change
-from tablero.windows import Window
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from tablero.attempt import Answer, Outcome, clean
-from tablero.contract import StatusChange
-from tablero.database import reading, writing
+from tablero.contract.status_change import StatusChange
+from tablero.contract.windows import Window
+from tablero.dashboard.answer import Answer, Outcome, clean
 from tablero.outbox import batches
 from tablero.outbox.batches import Fresh, Lease, Origin
+from tablero.outbox.engine import reading, writing
 from tablero.outbox.rows import changes_of
 from tablero.outbox.schema import attempt, batch, batch_day, status_change
-from tablero.windows import Window
 
 
 class Claim(NamedTuple):

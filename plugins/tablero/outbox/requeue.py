@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from tablero.database import MOST_BOUND, writing
-from tablero.outbox.reports_rejections import Filter
+from tablero.outbox.engine import MOST_BOUND, writing
+from tablero.outbox.reports.rejections import Filter
 from tablero.outbox.schema import batch, operator_action, requeued, status_change
 
 #: Most rows that one action puts back into the queue: it holds the write lock of an SQLite outbox only for a moment.

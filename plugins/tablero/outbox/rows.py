@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from tablero.contract import StatusChange
+from tablero.contract.status_change import StatusChange
 from tablero.outbox.schema import status_change
 
 _COLUMNS = ("batch_id", *StatusChange._fields)

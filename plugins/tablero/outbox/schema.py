@@ -7,8 +7,8 @@ its whole content, so that a row can be staged only once, whoever reads it and h
 from __future__ import annotations
 
 import sqlalchemy as sa
-from tablero.contract import MAX_ID_LENGTH
-from tablero.database import Instant
+from tablero.contract.status_change import MAX_ID_LENGTH
+from tablero.outbox.engine import Instant
 
 metadata = sa.MetaData()
 

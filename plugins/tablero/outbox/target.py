@@ -11,8 +11,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
-from tablero.database import reading, writing
 from tablero.errors import SettingsError
+from tablero.outbox.engine import reading, writing
 from tablero.outbox.schema import attempt, target
 from tablero.settings import Settings
 

@@ -20,31 +20,22 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tablero.errors import OutboxUnavailable, SettingsError, TableroError
 from tablero.settings import Settings
-from tablero.web import (
-    routes_activity,
-    routes_coverage,
-    routes_evidence,
-    routes_rejections,
-    routes_requests,
-    routes_requeue,
-    routes_static,
-    routes_windows,
-)
 from tablero.web.access import CROSS_SITE, FORM_EXPIRED, HISTORY, READ
 from tablero.web.page import NotReady, Page, Site, secure
+from tablero.web.routes import activity, coverage, evidence, rejections, requests, requeue, static, windows
 
 log = logging.getLogger(__name__)
 
 #: In order: the last one takes every address that is left.
 _ROUTERS = (
-    routes_coverage.router,
-    routes_windows.router,
-    routes_requests.router,
-    routes_rejections.router,
-    routes_requeue.router,
-    routes_evidence.router,
-    routes_activity.router,
-    routes_static.router,
+    coverage.router,
+    windows.router,
+    requests.router,
+    rejections.router,
+    requeue.router,
+    evidence.router,
+    activity.router,
+    static.router,
 )
 
 

@@ -15,11 +15,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
-from tablero.outbox import reports_coverage
-from tablero.outbox.reports import COUNT_LIMIT, Rows
-from tablero.outbox.reports_coverage import Proven, Read
+from tablero.contract.windows import Window, day_window, first_instant, local_day
+from tablero.outbox.reports import coverage as coverage_report
+from tablero.outbox.reports.common import COUNT_LIMIT, Rows
+from tablero.outbox.reports.coverage import Proven, Read
 from tablero.settings import Settings
-from tablero.windows import Window, day_window, first_instant, local_day
 
 _DAY = timedelta(days=1)
 
@@ -181,29 +181,29 @@ def gather(
     unsettled = _unsettled(connection, days)
     return Facts(
         span=(first, last),
-        months=reports_coverage.rows_by_month(connection, months),
+        months=coverage_report.rows_by_month(connection, months),
         days=unsettled if span is None else _with_delivered(connection, unsettled, first, last),
-        moving=reports_coverage.days_on_their_way(connection, now),
-        readings=reports_coverage.last_readings(connection),
-        unfinished=reports_coverage.unfinished_windows(connection, running) if running else (),
-        proofs=reports_coverage.last_proofs(connection),
+        moving=coverage_report.days_on_their_way(connection, now),
+        readings=coverage_report.last_readings(connection),
+        unfinished=coverage_report.unfinished_windows(connection, running) if running else (),
+        proofs=coverage_report.last_proofs(connection),
         running=running,
-        rejected=reports_coverage.count_rejections(connection, months),
-        wrong={date.fromisoformat(label) for label in reports_coverage.with_rejections(connection, days)},
+        rejected=coverage_report.count_rejections(connection, months),
+        wrong={date.fromisoformat(label) for label in coverage_report.with_rejections(connection, days)},
     )
 
 
 def _unsettled(connection: Connection, days: Sequence[Window]) -> dict[date, Rows]:
     """The pending rows of all days, and the refused ones of ``days``: they decide the state of a day."""
-    refused = {date.fromisoformat(label): rows for label, rows in reports_coverage.refused_in(connection, days).items()}
-    pending = reports_coverage.pending_by_day(connection)
+    refused = {date.fromisoformat(label): rows for label, rows in coverage_report.refused_in(connection, days).items()}
+    pending = coverage_report.pending_by_day(connection)
     return {day: Rows(0, pending.get(day, 0), refused.get(day, 0)) for day in pending.keys() | refused.keys()}
 
 
 def _with_delivered(connection: Connection, found: Mapping[date, Rows], first: date, last: date) -> dict[date, Rows]:
     """The same, and what is delivered of each day from ``first`` to ``last``."""
     complete = dict(found)
-    for day, rows in reports_coverage.delivered_by_day(connection, first, last).items():
+    for day, rows in coverage_report.delivered_by_day(connection, first, last).items():
         complete[day] = found.get(day, Rows())._replace(delivered=rows)
     return complete
 

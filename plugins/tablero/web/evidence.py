@@ -14,10 +14,10 @@ from datetime import datetime
 
 import orjson
 from sqlalchemy.engine import Connection
-from tablero.contract import STATUSES, StatusChange
-from tablero.outbox import reports_evidence
-from tablero.outbox.reports_evidence import Acknowledged
-from tablero.windows import Window
+from tablero.contract.status_change import STATUSES, StatusChange
+from tablero.contract.windows import Window
+from tablero.outbox.reports import evidence as evidence_report
+from tablero.outbox.reports.evidence import Acknowledged
 
 _LINES = 1_000
 
@@ -58,7 +58,7 @@ def collect(connection: Connection, window: Window, acknowledged: Acknowledged) 
     """Count and digest the delivered rows of ``window``, each looked at once."""
     counts: Counter[tuple[str, int]] = Counter()
     digest = hashlib.sha256()
-    for change in reports_evidence.delivered_rows(connection, window):
+    for change in evidence_report.delivered_rows(connection, window):
         counts[change.service_id, change.status_id] += 1
         digest.update(line(change))
     return Evidence(window, dict(counts), digest.hexdigest(), acknowledged)
@@ -92,7 +92,7 @@ class Shelf:
 
     def fetch(self, connection: Connection, window: Window) -> Evidence:
         """The evidence of ``window`` as it is now."""
-        acknowledged = reports_evidence.acknowledged(connection, window)
+        acknowledged = evidence_report.acknowledged(connection, window)
         key = (connection.engine.url.render_as_string(), window.label, *acknowledged)
         found = self._kept.pop(key, None) or collect(connection, window, acknowledged)
         self._kept[key] = found

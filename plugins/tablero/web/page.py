@@ -19,15 +19,15 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy.engine import Connection, Engine
 from starlette.datastructures import MutableHeaders
-from tablero.contract import STATUSES, Reason
+from tablero.contract.status_change import STATUSES, Reason
+from tablero.contract.windows import local_day
 from tablero.errors import SetupError
-from tablero.outbox.reports import Readiness, readiness, snapshot
+from tablero.outbox.reports.common import Readiness, readiness, snapshot
 from tablero.settings import Settings
 from tablero.web import access
 from tablero.web.evidence import Shelf
 from tablero.web.formats import Formats
 from tablero.web.language import LANGUAGES, Texts, choose, texts
-from tablero.windows import local_day
 
 _HERE = Path(__file__).parent
 

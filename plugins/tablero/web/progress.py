@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from tablero.outbox.reports_activity import Progress
+from tablero.outbox.reports.activity import Progress
 
 
 class Pace(NamedTuple):

@@ -1,0 +1,55 @@
+"""Use case: adopt. A lost outbox is built anew from the source, without sending again what the dashboard has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+from sqlalchemy.engine import Engine
+from tablero.contract.windows import Window, first_instant, local_day, month_windows
+from tablero.delivery.staging import Clock, Tally, stage
+from tablero.errors import ParameterError
+from tablero.outbox.adoption import adopt
+from tablero.settings import Settings
+from tablero.source.reader import Source
+
+
+def plan_adoption(settings: Settings, *, first: date | None, until: date, now: datetime) -> list[Window]:
+    """The months from ``first`` to ``until``, both days included; the first and the last cut at them.
+
+    :param first: ``None`` is ``earliest``.
+    :raises ParameterError: if there is no day between them, or the last one has not ended.
+    """
+    start = first or settings.earliest
+    today = local_day(now, settings.timezone)
+    if until >= today:
+        raise ParameterError(
+            f"--until is {until}, and today is {today}: give the last day of which everything was delivered; it has ended."
+        )
+    if start > until:
+        raise ParameterError(f"--from is {start}, after --until, {until}.")
+    begins, ends = first_instant(start, settings.timezone), first_instant(until + timedelta(days=1), settings.timezone)
+    windows = month_windows(start, until, settings.timezone, ends)
+    return [replace(window, start=max(window.start, begins)) for window in windows]
+
+
+def adopt_all(
+    engine: Engine, source: Source, settings: Settings, windows: Iterable[Window], *, by: str, run_id: str, clock: Clock
+) -> Iterator[tuple[Tally, int]]:
+    """Stage each window and hold all of it for delivered. May be interrupted and repeated at any point.
+
+    :param engine: of the outbox.
+    :param by: who says that it was delivered.
+    :param run_id: names this adoption in the record of its attempts.
+    :returns: of each window what the source held, and how many rows were taken for delivered.
+    :raises WindowBusy: a run is sending; the DAGs are to be paused first.
+    :raises SourceUnavailable, OutboxUnavailable, SetupError: as :func:`tablero.delivery.staging.stage` does.
+    """
+    for window in windows:
+        tally = stage(engine, source, settings, window, run_id=run_id, clock=clock)
+        words = (
+            f"tablero adopt: se da por entregado hasta / held for delivered until {window.end.isoformat()}, por / by {by};"
+            " no se envió nada / nothing was posted"
+        )
+        yield tally, adopt(engine, window, run_id=run_id, words=words, zone=settings.timezone, now=clock())

@@ -1,0 +1,21 @@
+"""The outbox remembers where it delivers to."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from tablero.outbox.engine import Instant
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Create the table; its row is made by the first task that sends."""
+    op.create_table(
+        "target",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.String(length=1000), nullable=False),
+        sa.Column("since", Instant, nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )

@@ -1,0 +1,91 @@
+"""Questions about work under way and work done: how far a run has come, how much was delivered when, how quick the
+dashboard answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from tablero.contract.windows import Window
+from tablero.outbox.reports.common import looked_at
+from tablero.outbox.schema import attempt, batch, extraction
+
+
+class Progress(NamedTuple):
+    """How far a run has come.
+
+    :ivar delivered: rows that it delivered.
+    :ivar recently: those since the instant that was asked about.
+    :ivar windows_read: windows that it has read to their end.
+    :ivar rows_new: rows that it staged in them.
+    :ivar last_attempt: when its last POST began.
+    """
+
+    delivered: int
+    recently: int
+    windows_read: int
+    rows_new: int
+    last_attempt: datetime | None
+
+
+class Call(NamedTuple):
+    """A POST that ended.
+
+    :ivar seconds: how long the other side took.
+    """
+
+    started_at: datetime
+    seconds: float
+    outcome: str
+
+
+def progress_of(connection: Connection, run_id: str, *, since: datetime) -> Progress:
+    """How far a run has come, and how much it delivered of late."""
+    acknowledged = sa.and_(attempt.c.outcome == "delivered", batch.c.id == attempt.c.batch_id)
+    recently = sa.case((batch.c.settled_at >= since, batch.c.rows), else_=0)
+    delivered, late = connection.execute(
+        sa.select(sa.func.coalesce(sa.func.sum(batch.c.rows), 0), sa.func.coalesce(sa.func.sum(recently), 0))
+        .select_from(attempt)
+        .join(batch, acknowledged)
+        .where(attempt.c.run_id == run_id)
+    ).one()
+    windows, new = connection.execute(
+        sa.select(
+            sa.func.count(sa.distinct(extraction.c.label)), sa.func.coalesce(sa.func.sum(extraction.c.rows_new), 0)
+        ).where(extraction.c.run_id == run_id, extraction.c.finished_at.is_not(None))
+    ).one()
+    last = connection.scalar(sa.select(sa.func.max(attempt.c.started_at)).where(attempt.c.run_id == run_id))
+    return Progress(int(delivered), int(late), int(windows), int(new), last)
+
+
+def pending_rows(connection: Connection) -> int:
+    """Rows staged and not yet acknowledged."""
+    query = sa.select(sa.func.coalesce(sa.func.sum(batch.c.rows), 0)).where(sa.text("batch.state = 'pending'"))
+    return int(connection.scalar(query) or 0)
+
+
+def delivered_in(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:
+    """Rows acknowledged in each of these windows of time, by its label: when they were sent, not when they changed."""
+    window = looked_at(connection, windows)
+    settled = sa.and_(batch.c.settled_at >= window.c.first, batch.c.settled_at < window.c.after, batch.c.state == "delivered")
+    query = (
+        sa.select(window.c.label, sa.func.coalesce(sa.func.sum(batch.c.rows), 0))
+        .outerjoin(batch, settled)
+        .group_by(window.c.label)
+    )
+    return {label: int(rows) for label, rows in connection.execute(query)}
+
+
+def last_calls(connection: Connection, *, limit: int) -> list[Call]:
+    """The last POSTs that ended, in order of time."""
+    query = (
+        sa.select(attempt.c.started_at, attempt.c.seconds, attempt.c.outcome)
+        .where(attempt.c.seconds.is_not(None))
+        .order_by(attempt.c.id.desc())
+        .limit(limit)
+    )
+    return [Call._make(row) for row in reversed(connection.execute(query).all())]

@@ -1,0 +1,173 @@
+"""Questions about coverage: how many rows of each day are where, who read which window, and what was proven.
+
+Counts come from ``batch_day`` and ``batch``, of which there is one row for hundreds of status changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from tablero.contract.windows import Window
+from tablero.outbox.reports.common import COUNT_LIMIT, Rows, looked_at
+from tablero.outbox.schema import batch, batch_day, extraction, reconciliation, rejection
+
+
+class Read(NamedTuple):
+    """What coverage needs to know of a finished reading."""
+
+    id: int
+    run_id: str
+    window_start: datetime
+    window_end: datetime
+    finished_at: datetime
+    excluded: int
+    duplicates: int
+
+
+class Proven(NamedTuple):
+    """What coverage needs to know of a reconciliation: see :class:`tablero.outbox.reports.common.Proof`."""
+
+    id: int
+    window_start: datetime
+    window_end: datetime
+    counted_at: datetime
+    pending: int
+    recount: int | None
+    settled: bool
+
+
+def rows_by_month(connection: Connection, months: Sequence[Window]) -> dict[str, Rows]:
+    """The staged rows of each of these months that has any, by its label.
+
+    A batch holds rows of one window, and so of one month; should one reach beyond its month all the same (the institution's
+    zone was changed), the exact count by days is taken instead, which takes longer.
+    """
+    month = looked_at(connection, months)
+    beyond = sa.case((batch.c.last_change >= month.c.after, 1), else_=0)
+    query = (
+        sa.select(month.c.label, batch.c.state, sa.func.sum(batch.c.rows), sa.func.max(beyond))
+        .join(batch, sa.and_(batch.c.first_change >= month.c.first, batch.c.first_change < month.c.after))
+        .where(batch.c.state.in_(Rows._fields))
+        .group_by(month.c.label, batch.c.state)
+    )
+    counts: dict[str, dict[str, int]] = {}
+    for label, state, rows, straddles in connection.execute(query):
+        if straddles:
+            return _months_by_days(connection)
+        counts.setdefault(label, {})[state] = int(rows)
+    return {label: Rows(**states) for label, states in counts.items()}
+
+
+def _months_by_days(connection: Connection) -> dict[str, Rows]:
+    query = (
+        sa.select(batch_day.c.day, batch.c.state, sa.func.sum(batch_day.c.rows))
+        .join(batch, batch.c.id == batch_day.c.batch_id)
+        .where(batch.c.state.in_(Rows._fields))
+        .group_by(batch_day.c.day, batch.c.state)
+    )
+    months: dict[str, Rows] = {}
+    for day, state, rows in connection.execute(query):
+        label = f"{day:%Y-%m}"
+        months[label] = months.get(label, Rows()) + Rows(**{state: int(rows)})
+    return months
+
+
+def delivered_by_day(connection: Connection, first: date, last: date) -> dict[date, int]:
+    """The delivered rows of each civil day from ``first`` to ``last`` that has any."""
+    query = (
+        sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows))
+        .join(batch, batch.c.id == batch_day.c.batch_id)
+        .where(batch_day.c.day.between(first, last), batch.c.state == "delivered")
+        .group_by(batch_day.c.day)
+    )
+    return {day: int(rows) for day, rows in connection.execute(query)}
+
+
+def pending_by_day(connection: Connection) -> dict[date, int]:
+    """The pending rows of each civil day that has any."""
+    query = (
+        sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows))
+        .join(batch, batch.c.id == batch_day.c.batch_id)
+        # The literal, not a bound value: only so is the index of pending batches used.
+        .where(sa.text("batch.state = 'pending'"))
+        .group_by(batch_day.c.day)
+    )
+    return {day: int(rows) for day, rows in connection.execute(query)}
+
+
+def refused_in(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:
+    """How many rows the dashboard refused in each window that has any, by its label. A refused batch is one row."""
+    window = looked_at(connection, windows)
+    inside = sa.and_(batch.c.first_change >= window.c.first, batch.c.first_change < window.c.after)
+    query = (
+        sa.select(window.c.label, sa.func.count())
+        .join(batch, inside)
+        .where(sa.text("batch.state = 'refused'"))
+        .group_by(window.c.label)
+    )
+    return {label: int(rows) for label, rows in connection.execute(query)}
+
+
+def days_on_their_way(connection: Connection, now: datetime) -> set[date]:
+    """The days of which a batch is being posted."""
+    query = (
+        sa.select(batch_day.c.day)
+        .join(batch, batch.c.id == batch_day.c.batch_id)
+        .where(sa.text("batch.state = 'pending'"), batch.c.claimed_until > now)
+        .distinct()
+    )
+    return set(connection.scalars(query))
+
+
+def last_readings(connection: Connection) -> list[Read]:
+    """The last finished reading of each window."""
+    newest = (
+        sa.select(sa.func.max(extraction.c.id))
+        .where(extraction.c.finished_at.is_not(None))
+        .group_by(extraction.c.window_start, extraction.c.window_end)
+    )
+    query = sa.select(*(extraction.c[name] for name in Read._fields)).where(extraction.c.id.in_(newest))
+    return [Read._make(row) for row in connection.execute(query).all()]
+
+
+def unfinished_windows(connection: Connection, run_ids: Iterable[str]) -> list[tuple[datetime, datetime]]:
+    """Start and end of the windows that these runs have begun to read, and not read to their end."""
+    query = sa.select(extraction.c.window_start, extraction.c.window_end).where(
+        extraction.c.finished_at.is_(None), extraction.c.run_id.in_(list(run_ids))
+    )
+    return [(start, end) for start, end in connection.execute(query)]
+
+
+def last_proofs(connection: Connection) -> list[Proven]:
+    """The last reconciliation of each window."""
+    newest = sa.select(sa.func.max(reconciliation.c.id)).group_by(reconciliation.c.window_start, reconciliation.c.window_end)
+    query = sa.select(*(reconciliation.c[name] for name in Proven._fields)).where(reconciliation.c.id.in_(newest))
+    return [Proven._make(row) for row in connection.execute(query).all()]
+
+
+def count_rejections(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:
+    """How many rows break the contract, and were not mended yet, in each window that has any, by its label.
+
+    No window is counted further than one beyond :data:`COUNT_LIMIT`.
+    """
+    window = looked_at(connection, windows)
+    some = sa.select(sa.literal(1)).where(_open_in(window)).correlate(window).limit(COUNT_LIMIT + 1).subquery()
+    count = sa.select(sa.func.count()).select_from(some).scalar_subquery()
+    return {label: int(rows) for label, rows in connection.execute(sa.select(window.c.label, count)) if rows}
+
+
+def with_rejections(connection: Connection, windows: Iterable[Window]) -> set[str]:
+    """The labels of those windows in which some row breaks the contract and was not mended yet.
+
+    Looks whether there is one; does not count them.
+    """
+    window = looked_at(connection, windows)
+    return set(connection.scalars(sa.select(window.c.label).where(sa.exists().where(_open_in(window)))))
+
+
+def _open_in(window: sa.FromClause) -> sa.ColumnElement[bool]:
+    return sa.and_(~rejection.c.resolved, rejection.c.changed_at >= window.c.first, rejection.c.changed_at < window.c.after)

@@ -1,0 +1,166 @@
+"""Questions about rows that were set aside: those that break the contract, and those that the dashboard refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from tablero.contract.status_change import FIELDS, Reason
+from tablero.contract.windows import Window
+from tablero.outbox.reports.common import COUNT_LIMIT, looked_at
+from tablero.outbox.schema import batch, rejection, status_change
+
+_FETCH = 2_000
+
+
+class Filter(NamedTuple):
+    """Which rejections are meant.
+
+    :ivar start: first instant of ``last_modified_date``, if it matters.
+    :ivar end: first instant after it.
+    """
+
+    reason: str | None = None
+    service_id: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+class Rejection(NamedTuple):
+    """A row that was set aside.
+
+    :ivar key: names it: the digest of a row that breaks the contract, or the batch of a refused one.
+    :ivar reason: its code.
+    :ivar values: the row as the source gave it, in the order of the contract; instants of refused rows as instants.
+    :ivar changed_at: where it stands in time.
+    :ivar words: the dashboard's, if it refused it.
+    """
+
+    key: str
+    reason: str
+    values: tuple[Any, ...]
+    changed_at: datetime
+    words: str | None
+
+
+_REFUSED = Reason.REFUSED_BY_DASHBOARD.value
+
+_NUMBER, _DIGEST = re.compile("[0-9]{1,18}"), re.compile("[0-9a-f]{1,32}")
+
+
+def count_by_reason(connection: Connection, chosen: Filter) -> dict[str, int]:
+    """How many rows are set aside for each reason; none is counted further than one beyond :data:`COUNT_LIMIT`."""
+    reasons = [chosen.reason] if chosen.reason else [reason.value for reason in Reason]
+    counts = {}
+    for reason in reasons:
+        query = (_refused if reason == _REFUSED else _broken)(chosen._replace(reason=reason))
+        some = query.with_only_columns(sa.literal(1)).limit(COUNT_LIMIT + 1).subquery()
+        counts[reason] = int(connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0)
+    return {reason: count for reason, count in counts.items() if count}
+
+
+def page_of(connection: Connection, chosen: Filter, *, before: tuple[datetime, str] | None, limit: int) -> list[Rejection]:
+    """Rejections for one reason, latest first.
+
+    :param chosen: names its reason.
+    :param before: ``changed_at`` and ``key`` of the last one of the page before.
+    """
+    return list(_listed(connection, chosen, before, limit))
+
+
+def all_of(connection: Connection, chosen: Filter, *, limit: int) -> Iterator[Rejection]:
+    """Rejections, of one reason after the other; streamed."""
+    streaming = connection.execution_options(stream_results=True, yield_per=_FETCH)
+    for reason in [chosen.reason] if chosen.reason else [reason.value for reason in Reason]:
+        for found in _listed(streaming, chosen._replace(reason=reason), None, limit):
+            limit -= 1
+            yield found
+
+
+def is_key(reason: str, text: str) -> bool:
+    """Whether ``text`` can be the key of a row that was set aside for ``reason``."""
+    return (_NUMBER if reason == _REFUSED else _DIGEST).fullmatch(text) is not None
+
+
+def named(connection: Connection, reason: str, keys: Sequence[str]) -> list[Rejection]:
+    """Those of these rejections which are still set aside; what can be no key is passed over."""
+    sane = [key for key in keys if is_key(reason, key)]
+    if reason == _REFUSED:
+        query = _refused(Filter(reason)).where(batch.c.id.in_([int(key) for key in sane]))
+    else:
+        query = _broken(Filter(reason)).where(rejection.c.digest.in_(sane))
+    return [_to_rejection(reason, row) for row in connection.execute(query)]
+
+
+def windows_with(connection: Connection, chosen: Filter, windows: Iterable[Window]) -> set[str]:
+    """The labels of those windows in which some row is set aside for one reason."""
+    window = looked_at(connection, windows)
+    query = (_refused if chosen.reason == _REFUSED else _broken)(chosen)
+    column = batch.c.first_change if chosen.reason == _REFUSED else rejection.c.changed_at
+    inside = query.where(column >= window.c.first, column < window.c.after).correlate(window)
+    return set(connection.scalars(sa.select(window.c.label).where(inside.exists())))
+
+
+def of_request(connection: Connection, request_id: str, *, limit: int) -> list[Rejection]:
+    """The rows of a request that break the contract and were not mended yet."""
+    query = _broken(Filter()).where(rejection.c.request_id == request_id).order_by(rejection.c.changed_at.desc()).limit(limit)
+    return [_to_rejection(row.reason, row) for row in connection.execute(query)]
+
+
+def _listed(connection: Connection, chosen: Filter, before: tuple[datetime, str] | None, limit: int) -> Iterator[Rejection]:
+    assert chosen.reason is not None
+    if chosen.reason == _REFUSED:
+        query, order = _refused(chosen), (batch.c.first_change, batch.c.id)
+        last: Any = before and (before[0], int(before[1]))
+    else:
+        query, order = _broken(chosen), (rejection.c.changed_at, rejection.c.digest)
+        last = before
+    if last is not None:
+        query = query.where(sa.tuple_(*order) < sa.tuple_(*last, types=[column.type for column in order]))
+    rows = connection.execute(query.order_by(*(column.desc() for column in order)).limit(limit))
+    return (_to_rejection(chosen.reason, row) for row in rows)
+
+
+def _broken(chosen: Filter) -> sa.Select[Any]:
+    query = sa.select(
+        rejection.c.digest.label("key"), rejection.c.reason, *(rejection.c[name] for name in FIELDS), rejection.c.changed_at
+    ).where(~rejection.c.resolved)
+    if chosen.reason is not None:
+        query = query.where(rejection.c.reason == chosen.reason)
+    if chosen.service_id is not None:
+        query = query.where(rejection.c.service_id == chosen.service_id)
+    if chosen.start is not None:
+        query = query.where(rejection.c.changed_at >= chosen.start)
+    if chosen.end is not None:
+        query = query.where(rejection.c.changed_at < chosen.end)
+    return query
+
+
+def _refused(chosen: Filter) -> sa.Select[Any]:
+    # A refused batch holds one row.
+    query = (
+        sa.select(
+            batch.c.id.label("key"),
+            *(status_change.c[name] for name in FIELDS),
+            batch.c.first_change.label("changed_at"),
+            batch.c.words,
+        )
+        .join(status_change, status_change.c.batch_id == batch.c.id)
+        .where(sa.text("batch.state = 'refused'"))
+    )
+    if chosen.service_id is not None:
+        query = query.where(status_change.c.service_id == chosen.service_id)
+    if chosen.start is not None:
+        query = query.where(batch.c.first_change >= chosen.start)
+    if chosen.end is not None:
+        query = query.where(batch.c.first_change < chosen.end)
+    return query
+
+
+def _to_rejection(reason: str, row: Any) -> Rejection:
+    values = tuple(getattr(row, name) for name in FIELDS)
+    return Rejection(str(row.key), reason, values, row.changed_at, getattr(row, "words", None))

@@ -1,0 +1,161 @@
+"""Questions about one window: its readings, its proofs, its batches, and their attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from tablero.contract.status_change import StatusChange
+from tablero.contract.windows import Window
+from tablero.outbox.reports.common import Proof, Reading
+from tablero.outbox.schema import attempt, batch, extraction, reconciliation, status_change
+
+
+class Batch(NamedTuple):
+    """A batch as the page shows it.
+
+    :ivar run_id: the run that read its rows.
+    :ivar kind: of the window that it read, ``month`` or ``day``.
+    :ivar label: of that window.
+    :ivar words: the dashboard's, if it refused the row.
+    """
+
+    id: int
+    state: str
+    rows: int
+    first_change: datetime
+    last_change: datetime
+    settled_at: datetime | None
+    claimed_until: datetime | None
+    parent_id: int | None
+    after_id: int | None
+    words: str | None
+    run_id: str | None
+    kind: str | None
+    label: str | None
+
+
+class Attempt(NamedTuple):
+    """A POST of a batch.
+
+    :ivar outcome: ``None`` while it is under way.
+    :ivar error: what went wrong, for the operator.
+    :ivar message: the other side's own words.
+    """
+
+    id: int
+    batch_id: int
+    run_id: str
+    message_id: str
+    started_at: datetime
+    outcome: str | None
+    seconds: float | None
+    http_status: int | None
+    error: str | None
+    message: str | None
+    xroad_request_id: str | None
+    xroad_error: str | None
+    xroad_detail: str | None
+
+
+_BATCH = sa.select(
+    *((extraction if name in ("run_id", "kind", "label") else batch).c[name] for name in Batch._fields)
+).outerjoin(extraction, extraction.c.id == batch.c.extraction_id)
+
+_ATTEMPT = [attempt.c[name] for name in Attempt._fields]
+
+
+def readings_of(connection: Connection, window: Window, *, limit: int) -> list[Reading]:
+    """The last readings that touch ``window``, newest first."""
+    query = (
+        sa.select(*(extraction.c[name] for name in Reading._fields))
+        .where(extraction.c.window_start < window.end, extraction.c.window_end > window.start)
+        .order_by(extraction.c.id.desc())
+        .limit(limit)
+    )
+    return [Reading.of(row) for row in connection.execute(query)]
+
+
+def proofs_of(connection: Connection, window: Window, *, limit: int) -> list[Proof]:
+    """The last reconciliations of windows that touch ``window``, newest first."""
+    query = (
+        sa.select(*(reconciliation.c[name] for name in Proof._fields))
+        .where(reconciliation.c.window_start < window.end, reconciliation.c.window_end > window.start)
+        .order_by(reconciliation.c.id.desc())
+        .limit(limit)
+    )
+    return [Proof.of(row) for row in connection.execute(query)]
+
+
+def last_proof(connection: Connection, window: Window) -> Proof | None:
+    """The last reconciliation of this very window, or of as much of it as there was; not of its parts."""
+    query = (
+        sa.select(*(reconciliation.c[name] for name in Proof._fields))
+        .where(reconciliation.c.window_start == window.start, reconciliation.c.kind == window.kind)
+        .order_by(reconciliation.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Proof.of(row)
+
+
+def batches_of(connection: Connection, window: Window, *, state: str | None, after: int, limit: int) -> list[Batch]:
+    """Batches that touch ``window``, in the order in which they were made.
+
+    :param state: only those in this state.
+    :param after: only those with a greater id.
+    """
+    query = (
+        _BATCH.where(batch.c.first_change < window.end, batch.c.last_change >= window.start, batch.c.id > after)
+        .order_by(batch.c.id)
+        .limit(limit)
+    )
+    if state is not None:
+        query = query.where(batch.c.state == state)
+    return [Batch(**row) for row in connection.execute(query).mappings()]
+
+
+def batch_of(connection: Connection, identity: int) -> Batch | None:
+    """One batch, or ``None`` if there is no such."""
+    row = connection.execute(_BATCH.where(batch.c.id == identity)).mappings().one_or_none()
+    return None if row is None else Batch(**row)
+
+
+def parts_of(connection: Connection, identity: int, *, limit: int) -> list[Batch]:
+    """The batches into which one was taken apart."""
+    query = _BATCH.where(batch.c.parent_id == identity).order_by(batch.c.id).limit(limit)
+    return [Batch(**row) for row in connection.execute(query).mappings()]
+
+
+def last_attempts(connection: Connection, ids: Sequence[int], *, each: int) -> dict[int, list[Attempt]]:
+    """The last attempts of each of these batches, newest first; at most ``each``."""
+    rank = sa.func.row_number().over(partition_by=attempt.c.batch_id, order_by=attempt.c.id.desc()).label("rank")
+    ranked = sa.select(*_ATTEMPT, rank).where(attempt.c.batch_id.in_(ids)).subquery()
+    columns = [ranked.c[name] for name in Attempt._fields]
+    found: dict[int, list[Attempt]] = {identity: [] for identity in ids}
+    for row in connection.execute(sa.select(*columns).where(ranked.c.rank <= each).order_by(ranked.c.id.desc())):
+        found[row.batch_id].append(Attempt._make(row))
+    return found
+
+
+def attempts_of(connection: Connection, identity: int, *, before: int | None, limit: int) -> list[Attempt]:
+    """The attempts of a batch, newest first; with ``before``, only those with a lesser id."""
+    query = sa.select(*_ATTEMPT).where(attempt.c.batch_id == identity).order_by(attempt.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(attempt.c.id < before)
+    return [Attempt._make(row) for row in connection.execute(query)]
+
+
+def rows_of(connection: Connection, identity: int, *, skip: int, limit: int) -> list[StatusChange]:
+    """The rows of a batch, in the order in which they are posted. A batch holds at most a thousand."""
+    query = (
+        sa.select(*(status_change.c[name] for name in StatusChange._fields))
+        .where(status_change.c.batch_id == identity)
+        .order_by(*status_change.primary_key)
+        .offset(skip)
+        .limit(limit)
+    )
+    return [StatusChange._make(row) for row in connection.execute(query)]

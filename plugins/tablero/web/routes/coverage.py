@@ -1,0 +1,118 @@
+"""The first page: coverage of all months and of the last days, totals, and the work under way."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from sqlalchemy.engine import Connection
+from tablero.outbox.reports import activity as activity_report
+from tablero.web import coverage
+from tablero.web.airflow_runs import Run, Runs, RunsDep
+from tablero.web.coverage import Cell, Coverage, State
+from tablero.web.page import Page, PageDep
+from tablero.web.progress import pace
+
+router = APIRouter()
+
+#: Seconds over which the pace is measured.
+_LATELY = 60.0
+
+#: Seconds between two looks at the work under way.
+_LIVE_SECONDS = 3
+
+#: States in which a month is not complete.
+_MISSING = (State.MISMATCH, State.PENDING, State.NEVER)
+
+
+@router.get("/")
+def show_coverage(page: PageDep, runs: RunsDep) -> Response:
+    """All months and the last days."""
+    at_work = runs.at_work()
+    running = {run.run_id for run in at_work}
+    with page.outbox() as connection:
+        found = coverage.survey(coverage.gather(connection, page.settings, page.now, running), page.settings, page.now)
+        live = _live(connection, at_work, runs, page)
+    daily = runs.daily()
+    missing = found.having(*_MISSING)
+    return page.render(
+        "coverage.html",
+        coverage=found,
+        headline=_headline(page, found, missing),
+        missing=coverage.stretches(missing) if found.ever_read else [],
+        why=lambda cell: explain(page, cell),
+        years=by_year(found.months),
+        calendars=[(month, weeks_of(month, found.days)) for month in calendar_months(found.days)],
+        daily=daily,
+        daily_path=runs.path_of("day", daily.last.run_id) if daily.last else "",
+        at_work=live,
+        live_seconds=_LIVE_SECONDS,
+    )
+
+
+@router.get("/live")
+def show_work(page: PageDep, runs: RunsDep) -> Response:
+    """The work under way, as a piece of the first page."""
+    with page.outbox() as connection:
+        live = _live(connection, runs.at_work(), runs, page)
+    response = page.render("live_only.html", at_work=live)
+    response.headers["X-Tablero-At-Work"] = str(len(live))
+    return response
+
+
+def explain(page: Page, cell: Cell) -> str:
+    """The state of a day or a month as a sentence."""
+    if cell.state is State.PENDING:
+        return page.texts(f"why.{cell.judgement.why.value}", n=cell.rows.pending)
+    return page.texts(f"state.{cell.state.value}.means")
+
+
+def by_year(months: list[Cell]) -> list[tuple[int, list[Cell | None]]]:
+    """The months in rows of twelve."""
+    years: dict[int, list[Cell | None]] = {}
+    for cell in months:
+        years.setdefault(cell.first.year, [None] * 12)[cell.first.month - 1] = cell
+    return list(years.items())
+
+
+def calendar_months(days: dict[date, Cell]) -> list[date]:
+    """The months that have any of these days, latest first."""
+    return sorted({day.replace(day=1) for day in days}, reverse=True)
+
+
+def weeks_of(month: date, days: dict[date, Cell]) -> list[list[Cell | None]]:
+    """The days of a month in weeks from Monday to Sunday."""
+    cells: list[Cell | None] = [None] * month.weekday()
+    day = month
+    while day.month == month.month:
+        cells.append(days.get(day))
+        day += timedelta(days=1)
+    cells += [None] * (-len(cells) % 7)
+    return [cells[start : start + 7] for start in range(0, len(cells), 7)]
+
+
+def _headline(page: Page, found: Coverage, missing: list[Cell]) -> str:
+    if not found.ever_read:
+        return page.texts("answer.nothing")
+    if missing:
+        return page.texts("answer.missing", n=len(missing))
+    if found.having(State.IN_PROGRESS):
+        return page.texts("answer.progress", n=len(found.having(State.IN_PROGRESS)))
+    settled = [day for day, cell in found.days.items() if cell.state in (State.SETTLED, State.REJECTIONS)]
+    return page.texts("answer.settled", day=page.formats.long_day(max(settled))) if settled else page.texts("answer.all")
+
+
+def _live(connection: Connection, at_work: list[Run], runs: Runs, page: Page) -> list[dict[str, Any]]:
+    if not at_work:
+        return []
+    pending = activity_report.pending_rows(connection)
+    live = []
+    for run in at_work:
+        seconds = min(_LATELY, (page.now - run.start).total_seconds()) if run.start else 0.0
+        progress = activity_report.progress_of(connection, run.run_id, since=page.now - timedelta(seconds=seconds))
+        speed = pace(progress, pending=pending, windows_left=runs.months_left(run), seconds=seconds, now=page.now)
+        kind = "month" if run.dag_id == "historical_load" else "day"
+        live.append({"run": run, "progress": progress, "pace": speed, "path": runs.path_of(kind, run.run_id)})
+    return live

@@ -1,0 +1,107 @@
+"""Rejections: grouped by reason, filtered, listed, downloaded."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response, StreamingResponse
+from tablero.contract.status_change import FIELDS, Reason
+from tablero.outbox.engine import from_microseconds, to_microseconds
+from tablero.outbox.reports import rejections as rejections_report
+from tablero.outbox.reports.common import COUNT_LIMIT
+from tablero.outbox.reports.rejections import Filter, Rejection
+from tablero.web import spreadsheet
+from tablero.web.access import may_write
+from tablero.web.coverage import window_of
+from tablero.web.page import DOCUMENT_SECONDS, Page, PageDep
+
+router = APIRouter()
+
+_ROWS = 100
+
+#: What a spreadsheet holds.
+_MOST_LINES = 1_000_000
+
+_MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
+
+
+@router.get("/rejections")
+def show_rejections(page: PageDep, reason: str = "", service: str = "", month: str = "", before: str = "") -> Response:
+    """Rows that were set aside, by reason; with a reason chosen, the rows themselves."""
+    chosen = read_filter(page, reason, service, month)
+    rows: list[Rejection] = []
+    with page.outbox() as connection:
+        counts = rejections_report.count_by_reason(connection, chosen)
+        if chosen.reason is not None:
+            rows = rejections_report.page_of(connection, chosen, before=_place(before, chosen.reason), limit=_ROWS + 1)
+    more = len(rows) > _ROWS
+    rows = rows[:_ROWS]
+    return page.render(
+        "rejections.html",
+        chosen=chosen,
+        month=_month(month),
+        counts=dict(sorted(counts.items(), key=lambda item: -item[1])),
+        limit=COUNT_LIMIT,
+        reasons=[reason.value for reason in Reason],
+        rows=rows,
+        more=f"{to_microseconds(rows[-1].changed_at)}-{rows[-1].key}" if more else "",
+        fields=FIELDS,
+        refused=chosen.reason == Reason.REFUSED_BY_DASHBOARD.value,
+        may_write=may_write(page.user),
+    )
+
+
+@router.get("/rejections.csv")
+def download_rejections(page: PageDep, reason: str = "", service: str = "", month: str = "") -> Response:
+    """The same as a file for spreadsheets."""
+    chosen = read_filter(page, reason, service, month)
+    page.require_outbox()
+
+    def lines() -> Any:
+        with page.outbox(seconds=DOCUMENT_SECONDS) as connection:
+            found = rejections_report.all_of(connection, chosen, limit=_MOST_LINES)
+            yield from spreadsheet.write(_headings(page), (_cells(page, row) for row in found))
+
+    name = "-".join(filter(None, ("tablero", page.texts("file.rejections"), _month(month), chosen.reason)))
+    return download(lines(), f"{name}.csv", "text/csv; charset=utf-8")
+
+
+def read_filter(page: Page, reason: str, service: str, month: str) -> Filter:
+    """What the parameters of an address or a form ask for; what makes no sense is left out."""
+    known = {reason.value for reason in Reason}
+    window = window_of(month, page.settings.timezone) if _month(month) else None
+    return Filter(
+        reason=reason if reason in known else None,
+        service_id=service.replace("\x00", "").strip() or None,
+        start=window.start if window else None,
+        end=window.end if window else None,
+    )
+
+
+def download(pieces: Any, name: str, kind: str) -> Response:
+    """A file, sent in pieces."""
+    return StreamingResponse(pieces, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+def _month(text: str) -> str | None:
+    return text if _MONTH.fullmatch(text) else None
+
+
+def _place(text: str, reason: str) -> tuple[datetime, str] | None:
+    """Where the last page of rows ended."""
+    moment, _, key = text.partition("-")
+    if not re.fullmatch("[0-9]{1,17}", moment) or not rejections_report.is_key(reason, key):
+        return None
+    return from_microseconds(int(moment)), key
+
+
+def _headings(page: Page) -> list[str]:
+    return [*FIELDS, page.texts("csv.code"), page.texts("csv.reason"), page.texts("csv.fix"), page.texts("csv.words")]
+
+
+def _cells(page: Page, row: Rejection) -> list[Any]:
+    values = [page.formats.iso(value) if isinstance(value, datetime) else value for value in row.values]
+    return [*values, row.reason, page.reason(row.reason), page.texts(f"fix.{row.reason}"), row.words]

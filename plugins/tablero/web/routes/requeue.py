@@ -1,0 +1,164 @@
+"""Rows are tried again after a fix: what would happen is shown first; then it happens, and is kept."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, NamedTuple
+
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.engine import Connection
+from starlette.datastructures import FormData
+from tablero.contract.status_change import Reason
+from tablero.contract.windows import local_day
+from tablero.outbox import requeue
+from tablero.outbox.reports import actions as actions_report
+from tablero.outbox.reports import rejections as rejections_report
+from tablero.outbox.reports.common import COUNT_LIMIT
+from tablero.outbox.reports.rejections import Filter, Rejection
+from tablero.web.access import WRITE, FormDep
+from tablero.web.airflow_runs import CannotStart, Runs, RunsDep
+from tablero.web.coverage import months_between, window_of
+from tablero.web.page import Page, PageDep
+from tablero.web.reruns import Rerun, plan_days, plan_months
+from tablero.web.routes.rejections import read_filter
+
+router = APIRouter()
+
+#: Rows that can be chosen at once: more than a page shows.
+_MOST_CHOSEN = 500
+
+_SAMPLES, _LISTED = 10, 100
+
+_REFUSED = Reason.REFUSED_BY_DASHBOARD.value
+
+
+class _Choice(NamedTuple):
+    """What a form asks for.
+
+    :ivar keys: the chosen rows; ``None`` is all that the filter lets through.
+    """
+
+    chosen: Filter
+    keys: list[str] | None
+    month: str
+    service: str
+
+    @property
+    def refused(self) -> bool:
+        return self.chosen.reason == _REFUSED
+
+    def fields(self) -> list[tuple[str, str]]:
+        """The same as fields of a form."""
+        fields = [("reason", self.chosen.reason or ""), ("month", self.month), ("service", self.service)]
+        return fields + ([("whole", "yes")] if self.keys is None else [("key", key) for key in self.keys])
+
+    def selection(self) -> dict[str, object]:
+        """What is kept of it."""
+        return {"month": self.month, "service": self.service, "chosen": self.keys}
+
+
+@router.post("/requeue/review", dependencies=WRITE)
+def review(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
+    """What would happen. Changes nothing."""
+    choice = _read(page, form)
+    with page.outbox() as connection:
+        rows, count = _rows(connection, choice)
+        reruns = _plan(connection, page, choice, rows)
+    return page.render(
+        "review.html",
+        reason=choice.chosen.reason,
+        refused=choice.refused,
+        count=count,
+        limit=COUNT_LIMIT,
+        cap=requeue.MAX_ROWS,
+        capped=choice.refused and count > requeue.MAX_ROWS,
+        samples=rows[:_SAMPLES],
+        reruns=reruns,
+        paused=[dag_id for dag_id in sorted({rerun.dag_id for rerun in reruns}) if runs.is_paused(dag_id)],
+        fields=choice.fields(),
+        user_name=page.user.get_name() if page.user else "",
+        back=page.link("rejections", reason=choice.chosen.reason, service=choice.service, month=choice.month),
+    )
+
+
+@router.post("/requeue", dependencies=WRITE)
+def do(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
+    """Do it."""
+    assert page.user is not None  # WRITE lets nobody else pass
+    choice = _read(page, form)
+    engine = page.site.outbox()
+    kept: dict[str, Any] = {"user": page.user.get_name(), "reason": choice.chosen.reason or "", "selection": choice.selection()}
+    with page.outbox() as connection:
+        rows, count = _rows(connection, choice)
+        reruns = _plan(connection, page, choice, rows)
+    if choice.refused:
+        keys = None if choice.keys is None else [int(row.key) for row in rows]
+        identity, instants = requeue.requeue_refused(engine, chosen=keys, within=choice.chosen, now=page.now, **kept)
+        reruns = plan_days(local_day(instant, page.settings.timezone) for instant in instants)
+    else:
+        identity = requeue.keep_action(engine, rows=count, now=page.now, **kept)
+    started, problem = _start(runs, reruns, page)
+    requeue.keep_runs(engine, identity, started, problem)
+    return RedirectResponse(page.link(f"actions/{identity}"), status_code=303)
+
+
+@router.get("/actions")
+def show_actions(page: PageDep) -> Response:
+    """Who asked for what, and when."""
+    with page.outbox() as connection:
+        return page.render("actions.html", actions=actions_report.actions(connection, limit=_LISTED))
+
+
+@router.get("/actions/{identity}")
+def show_action(page: PageDep, runs: RunsDep, identity: int) -> Response:
+    """One of them, and the runs that were started for it."""
+    with page.outbox() as connection:
+        action = actions_report.action_of(connection, identity) if 0 < identity < 2**62 else None
+    if action is None:
+        raise HTTPException(404)
+    paths = [runs.path_of("month" if run["dag_id"] == "historical_load" else "day", run["run_id"]) for run in action.runs]
+    return page.render(
+        "action.html", action=action, refused=action.reason == _REFUSED, runs=list(zip(action.runs, paths, strict=True))
+    )
+
+
+def _read(page: Page, form: FormData) -> _Choice:
+    """What a form asks for; 400 if it names no reason."""
+    texts = {name: value for name in ("reason", "service", "month", "whole") if isinstance(value := form.get(name), str)}
+    month, service = texts.get("month", ""), texts.get("service", "")
+    chosen = read_filter(page, texts.get("reason", ""), service, month)
+    if chosen.reason is None:
+        raise HTTPException(400, "no reason")
+    keys = [key for key in form.getlist("key") if isinstance(key, str)][:_MOST_CHOSEN]
+    return _Choice(chosen, None if texts.get("whole") else keys, month if chosen.start else "", chosen.service_id or "")
+
+
+def _rows(connection: Connection, choice: _Choice) -> tuple[list[Rejection], int]:
+    """The rows that are meant, or the first of them, and how many they are."""
+    assert choice.chosen.reason is not None
+    if choice.keys is not None:
+        rows = rejections_report.named(connection, choice.chosen.reason, choice.keys)
+        return rows, len(rows)
+    count = rejections_report.count_by_reason(connection, choice.chosen).get(choice.chosen.reason, 0)
+    return rejections_report.page_of(connection, choice.chosen, before=None, limit=_SAMPLES), count
+
+
+def _plan(connection: Connection, page: Page, choice: _Choice, rows: list[Rejection]) -> list[Rerun]:
+    """The runs that bring the rows in: those of the days of chosen ones, or of all months that hold such a row."""
+    settings = page.settings
+    if choice.keys is not None:
+        return plan_days(local_day(row.changed_at, settings.timezone) for row in rows)
+    months = [window_of(f"{month:%Y-%m}", settings.timezone) for month in months_between(settings.earliest, page.today)]
+    found = rejections_report.windows_with(connection, choice.chosen, months)
+    return plan_months(date.fromisoformat(f"{label}-01") for label in found)
+
+
+def _start(runs: Runs, reruns: list[Rerun], page: Page) -> tuple[list[dict[str, str]], str | None]:
+    started, problems = [], []
+    for rerun in reruns:
+        try:
+            started.append({"dag_id": rerun.dag_id, "run_id": runs.start(rerun, page.user)})
+        except CannotStart as error:
+            problems.append(str(error))
+    return started, "\n".join(problems) or None

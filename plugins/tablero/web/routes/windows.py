@@ -1,0 +1,138 @@
+"""One window, and one batch: what was counted, tried and answered, and by which run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query
+from fastapi.responses import Response
+from tablero.contract.windows import Window, local_day
+from tablero.outbox.reports import actions as actions_report
+from tablero.outbox.reports import windows as windows_report
+from tablero.outbox.reports.coverage import count_rejections
+from tablero.web import coverage
+from tablero.web.airflow_runs import RunsDep
+from tablero.web.coverage import window_of
+from tablero.web.page import PageDep
+from tablero.web.routes.coverage import explain, weeks_of
+
+router = APIRouter()
+
+_BATCHES, _ATTEMPTS_EACH, _ATTEMPTS, _ROWS, _LISTED = 25, 5, 50, 200, 20
+
+_STATES = ("pending", "delivered", "refused", "withdrawn", "split")
+
+
+@router.get("/window/{label}")
+def show_window(
+    page: PageDep,
+    runs: RunsDep,
+    label: str,
+    state: str = "",
+    after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+) -> Response:
+    """A month or a day."""
+    settings, today = page.settings, page.today
+    window, first, last = _window(label, page)
+    chosen = state if state in _STATES else None
+    running = {run.run_id for run in runs.at_work()}
+    with page.outbox() as connection:
+        facts = coverage.gather(connection, settings, page.now, running, span=(first, last))
+        rejected = count_rejections(connection, [window]).get(label, 0)
+        readings = windows_report.readings_of(connection, window, limit=_LISTED)
+        proofs = windows_report.proofs_of(connection, window, limit=_LISTED)
+        proof = windows_report.last_proof(connection, window)
+        batches = windows_report.batches_of(connection, window, state=chosen, after=after, limit=_BATCHES + 1)
+        more = len(batches) > _BATCHES
+        batches = batches[:_BATCHES]
+        attempts = windows_report.last_attempts(connection, [batch.id for batch in batches], each=_ATTEMPTS_EACH)
+    month = window.kind == "month"
+    judged, days = coverage.survey_window(facts, settings, page.now)
+    cell = replace(judged, rejected=rejected)
+    before, following = _neighbours(first, month=month)
+    formats = page.formats
+    return page.render(
+        "window.html",
+        name=formats.month(first) if month else formats.long_day(first),
+        cell=cell,
+        why=lambda shown: explain(page, shown),
+        upper=None if month else first.replace(day=1),
+        weeks=weeks_of(first, days) if month else [],
+        whole_month=month,
+        before=before[0] if before[1] >= settings.earliest.replace(day=1) else None,
+        before_name=formats.month(before[1]) if month else formats.day(before[1]),
+        after=following[0] if following[1] <= today else None,
+        after_name=formats.month(following[1]) if month else formats.day(following[1]),
+        staged=cell.rows,
+        rejected=cell.set_aside,
+        rejected_link=page.link("rejections", month=label[:7]),
+        proof=proof,
+        proofs=[(shown, runs.path_of(shown.kind, shown.run_id)) for shown in proofs],
+        readings=[(reading, runs.path_of(reading.kind, reading.run_id, reading.label)) for reading in readings],
+        states=_STATES,
+        chosen_state=chosen,
+        batches=batches,
+        attempts=attempts,
+        more=more,
+    )
+
+
+@router.get("/batch/{identity}")
+def show_batch(
+    page: PageDep,
+    runs: RunsDep,
+    identity: int,
+    skip: Annotated[int, Query(ge=0, le=100_000)] = 0,
+    before: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+) -> Response:
+    """A batch, its attempts and its rows."""
+    if not 0 < identity < 2**62:
+        raise HTTPException(404)
+    zone = page.settings.timezone
+    with page.outbox() as connection:
+        found = windows_report.batch_of(connection, identity)
+        if found is None:
+            raise HTTPException(404)
+        attempts = windows_report.attempts_of(connection, identity, before=before, limit=_ATTEMPTS + 1)
+        rows = windows_report.rows_of(connection, identity, skip=skip, limit=_ROWS + 1)
+        parts = windows_report.parts_of(connection, identity, limit=_LISTED)
+        requeues = actions_report.requeues_of(connection, identity, limit=_LISTED)
+    kind = found.kind or "month"
+    return page.render(
+        "batch.html",
+        batch=found,
+        day=local_day(found.first_change, zone),
+        kind=kind,
+        path=runs.path_of(kind, found.run_id, found.label) if found.run_id else "",
+        attempts=attempts[:_ATTEMPTS],
+        more_attempts=len(attempts) > _ATTEMPTS,
+        rows=rows[:_ROWS],
+        more_rows=len(rows) > _ROWS,
+        skip=skip,
+        parts=parts,
+        requeues=requeues,
+    )
+
+
+def _window(label: str, page: PageDep) -> tuple[Window, date, date]:
+    """The window of a label, its first and its last day; 404 if the page shows no such window."""
+    try:
+        window = window_of(label, page.settings.timezone)
+    except ValueError:
+        raise HTTPException(404) from None
+    first = local_day(window.start, page.settings.timezone)
+    last = local_day(window.end - timedelta(microseconds=1), page.settings.timezone)
+    if window.label != label or last < page.settings.earliest or first > page.today:
+        raise HTTPException(404)
+    return window, first, last
+
+
+def _neighbours(first: date, *, month: bool) -> tuple[tuple[str, date], tuple[str, date]]:
+    """The windows before and after, each with its first day."""
+    if not month:
+        days = first - timedelta(days=1), first + timedelta(days=1)
+        return (days[0].isoformat(), days[0]), (days[1].isoformat(), days[1])
+    months = (first - timedelta(days=1)).replace(day=1), (first + timedelta(days=31)).replace(day=1)
+    return (f"{months[0]:%Y-%m}", months[0]), (f"{months[1]:%Y-%m}", months[1])

@@ -1,0 +1,226 @@
+"""A lost outbox is built anew: what a person says was delivered is not sent again, everything else is."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import Engine
+from tablero.contract.windows import Window, day_window, first_instant
+from tablero.delivery.adopting import adopt_all, plan_adoption
+from tablero.delivery.reconciling import reconcile
+from tablero.delivery.sending import send
+from tablero.delivery.staging import stage as stage_window
+from tablero.errors import ParameterError, WindowBusy
+from tablero.outbox import ledger, queue
+from tablero.outbox.adoption import adopt
+from tablero.outbox.reports import evidence as evidence_report
+
+from tests.integration.institution import Institution
+from tests.integration.posters import Dashboard, refused
+from tests.integration.samples import (
+    FEBRUARY,
+    NOW,
+    ZONE,
+    attempts,
+    change,
+    changes,
+    check_books,
+    clock,
+    rows_in,
+    settings,
+    stage,
+    states,
+)
+
+SETTINGS = settings()
+
+#: The last day of which everything was delivered.
+UNTIL = date(2020, 2, 14)
+THEN = first_instant(UNTIL + timedelta(days=1), ZONE)
+
+#: A change every six hours: 56 until that day, the others later.
+ROWS = [change(number, at=FEBRUARY.start + number * timedelta(hours=6)) for number in range(100)]
+BEFORE = [row for row in ROWS if row.last_modified_date < THEN]
+AFTER = [row for row in ROWS if row.last_modified_date >= THEN]
+
+
+def adopted(engine: Engine, institution: Institution, until: date = UNTIL, first: date | None = None) -> int:
+    windows = plan_adoption(SETTINGS, first=first, until=until, now=NOW)
+    found = adopt_all(engine, institution.source, SETTINGS, windows, by="ana", run_id="adopt__1", clock=clock)
+    return sum(rows for _, rows in found)
+
+
+@pytest.fixture
+def institution(tmp_path: Path) -> Institution:
+    """Whose rows the dashboard has until a day, by an outbox that is gone."""
+    made = Institution(tmp_path / "source.db")
+    made.add(ROWS)
+    return made
+
+
+def load(engine: Engine, institution: Institution, dashboard: Dashboard) -> None:
+    """As historical_load does."""
+    stage_window(engine, institution.source, SETTINGS, FEBRUARY, run_id="load", clock=clock)
+    send(engine, lambda: dashboard, SETTINGS, [FEBRUARY], run_id="load", clock=clock)
+
+
+def test_the_load_after_it_sends_only_the_rest(outbox: Engine, institution: Institution) -> None:
+    """And its reconciliation settles the month: nothing is missing, nothing is sent twice."""
+    dashboard = Dashboard()
+    assert adopted(outbox, institution) == len(BEFORE) == 56
+    load(outbox, institution, dashboard)
+    assert sorted(dashboard.accepted) == sorted(row.request_id for row in AFTER)
+    (found,), failure = reconcile(
+        outbox,
+        institution.source,
+        [FEBRUARY],
+        run_id="load",
+        clock=clock,
+        catch_up=lambda _: pytest.fail("nothing to catch up"),
+    )
+    assert failure is None
+    assert found.settled
+    assert found.delivered == len(ROWS)
+    check_books(outbox)
+
+
+def test_rows_that_come_late_are_sent(outbox: Engine, institution: Institution) -> None:
+    """A row entered after the adoption, for a day before it, is new."""
+    adopted(outbox, institution)
+    late = change(500, at=FEBRUARY.start + timedelta(hours=1))
+    institution.add([late])
+    dashboard = Dashboard()
+    load(outbox, institution, dashboard)
+    assert late.request_id in dashboard.accepted
+
+
+def test_the_record_says_what_was_done(outbox: Engine, institution: Institution) -> None:
+    """Each batch has an attempt which tells who held it for delivered, and that there was no call."""
+    adopted(outbox, institution)
+    for found in attempts(outbox):
+        assert (found.outcome, found.run_id, found.http_status, found.seconds) == ("delivered", "adopt__1", None, None)
+        assert "held for delivered until 2020-02-15T04:00:00+00:00, por / by ana; no se envió nada" in found.message
+    assert attempts(outbox)
+
+
+def test_again_it_changes_nothing(outbox: Engine, institution: Institution) -> None:
+    """It may be interrupted and repeated."""
+    adopted(outbox, institution)
+    before = attempts(outbox)
+    assert adopted(outbox, institution) == 0
+    assert attempts(outbox) == before
+
+
+def test_bad_rows_stay_rejected(outbox: Engine, institution: Institution) -> None:
+    """They were never delivered."""
+    bad = ROWS[0]._replace(status_id=99, request_id="bad")
+    institution.add([bad])
+    adopted(outbox, institution)
+    window = Window("month", "2020-02", FEBRUARY.start, THEN)
+    assert ledger.account(outbox, window).rejected == {"unknown_status": 1}
+
+
+def test_from_a_day_of_a_restored_backup_on(outbox: Engine, institution: Institution) -> None:
+    """What it holds for pending, and was delivered since, is held for delivered; the rest stays as the backup knows it."""
+    stage(outbox, ROWS)
+    first = date(2020, 2, 10)
+    assert adopted(outbox, institution, first=first) == 20
+    dashboard = Dashboard()
+    load(outbox, institution, dashboard)
+    assert len(dashboard.accepted) == len(ROWS) - 20
+
+
+def test_a_batch_across_the_edge_is_cut(outbox: Engine) -> None:
+    """Rows that a run staged before, some of them later than the day, in one batch: only the earlier ones are delivered."""
+    stage(outbox, ROWS)
+    window = Window("month", "2020-02", FEBRUARY.start, THEN)
+    assert adopt(outbox, window, run_id="adopt__1", words="said so", zone=ZONE, now=NOW) == len(BEFORE)
+    assert rows_in(outbox, "delivered") == set(BEFORE)
+    assert rows_in(outbox, "pending") == set(AFTER)
+    check_books(outbox)
+
+
+def test_a_batch_around_the_window_without_a_row_in_it(outbox: Engine) -> None:
+    """Stays as it is."""
+    stage(outbox, [ROWS[0], ROWS[-1]])
+    window = day_window(date(2020, 2, 10), ZONE)
+    assert adopt(outbox, window, run_id="adopt__1", words="said so", zone=ZONE, now=NOW) == 0
+    assert states(outbox) == {"pending": 2}
+    assert attempts(outbox) == []
+
+
+def test_what_was_under_way_when_the_copy_was_made(outbox: Engine, institution: Institution) -> None:
+    """An attempt without an outcome, in a backup that was restored, becomes an unknown one, as a run would make it."""
+    stage(outbox, BEFORE)
+    queue.claim(
+        outbox, [FEBRUARY], worker="lost", run_id="run", limit=1, now=NOW - timedelta(days=1), lease=timedelta(minutes=3)
+    )
+    assert adopted(outbox, institution) == len(BEFORE)
+    assert [row.outcome for row in attempts(outbox)] == ["unknown", "delivered"]
+
+
+def test_who_held_a_batch_that_was_cut_does_not_take_it_apart(outbox: Engine) -> None:
+    """A worker that was stopped, and goes on after the adoption with a refusal of the batch as it was: nothing is pending
+    again."""
+    stage(outbox, ROWS)
+    (held,) = queue.claim(
+        outbox, [FEBRUARY], worker="slow", run_id="run", limit=1, now=NOW - timedelta(days=1), lease=timedelta(minutes=3)
+    )
+    window = Window("month", "2020-02", FEBRUARY.start, THEN)
+    assert adopt(outbox, window, run_id="adopt__1", words="ana", zone=ZONE, now=NOW) == len(BEFORE)
+    queue.record(outbox, [(held, refused())], NOW)
+    assert queue.split(outbox, held, [50], zone=ZONE) == []
+    assert states(outbox) == {"delivered": len(BEFORE), "pending": len(AFTER)}
+    check_books(outbox)
+
+
+def test_not_while_a_run_is_sending(outbox: Engine) -> None:
+    """It may be posting that very row; nothing is changed."""
+    stage(outbox, changes(3))
+    queue.claim(outbox, [FEBRUARY], worker="w", run_id="load", limit=1, now=NOW, lease=timedelta(minutes=5))
+    with pytest.raises(WindowBusy, match="Pause both DAGs"):
+        adopt(outbox, FEBRUARY, run_id="adopt__1", words="said so", zone=ZONE, now=NOW)
+    assert states(outbox) == {"pending": 3}
+    later = NOW + timedelta(minutes=5)
+    assert adopt(outbox, FEBRUARY, run_id="adopt__1", words="said so", zone=ZONE, now=later) == 3
+
+
+def test_the_windows_are_months_cut_at_both_days() -> None:
+    """Both days included, in the institution's zone."""
+    windows = plan_adoption(SETTINGS, first=date(2020, 1, 31), until=date(2020, 3, 1), now=NOW)
+    assert [window.label for window in windows] == ["2020-01", "2020-02", "2020-03"]
+    assert windows[0].start == first_instant(date(2020, 1, 31), ZONE)
+    assert [one.end for one in windows[:-1]] == [other.start for other in windows[1:]]
+    assert windows[-1].end == first_instant(date(2020, 3, 2), ZONE)
+    assert plan_adoption(SETTINGS, first=None, until=UNTIL, now=NOW)[0].start == first_instant(SETTINGS.earliest, ZONE)
+
+
+@pytest.mark.parametrize(
+    ("first", "until", "words"),
+    [
+        (None, date(2026, 11, 24), "it has ended"),
+        (None, date(2019, 12, 31), "--from is 2020-01-01, after --until, 2019-12-31"),
+        (date(2020, 3, 1), date(2020, 2, 1), "after --until"),
+    ],
+)
+def test_days_that_make_no_sense(first: date | None, until: date, words: str) -> None:
+    """A day that has not ended cannot have been delivered whole."""
+    with pytest.raises(ParameterError, match=words):
+        plan_adoption(SETTINGS, first=first, until=until, now=NOW)
+
+
+def test_the_evidence_tells_it_from_an_acknowledgement(outbox: Engine, institution: Institution) -> None:
+    """Adopted batches are counted apart, and the times are those of real acknowledgements."""
+    adopted(outbox, institution)
+    with outbox.connect() as connection:
+        found = evidence_report.acknowledged(connection, FEBRUARY)
+    assert (found.first, found.last) == (None, None)
+    assert found.adopted == found.batches > 0
+    stage_window(outbox, institution.source, SETTINGS, FEBRUARY, run_id="run", clock=clock)
+    send(outbox, Dashboard, SETTINGS, [FEBRUARY], run_id="run", clock=clock)
+    with outbox.connect() as connection:
+        later = evidence_report.acknowledged(connection, FEBRUARY)
+    assert (later.first, later.last, later.adopted) == (NOW, NOW, found.adopted)
+    assert later.batches > later.adopted

@@ -1,0 +1,209 @@
+"""Whatever workers do, in whatever order, and whenever they die: no row is lost, and no acknowledged one is posted again.
+
+Each seed is another walk; a failing one can be run alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from tablero.contract.packing import pack, sort_key, without
+from tablero.contract.status_change import StatusChange
+from tablero.contract.windows import Window
+from tablero.outbox import ledger, queue
+from tablero.outbox.batches import Lease
+from tablero.outbox.engine import connect
+from tablero.outbox.queue import Claim
+
+from tests.integration.conftest import empty_sqlite_outbox
+from tests.integration.posters import DELIVERED, FORBIDDEN, LOST, UNAVAILABLE, refused
+from tests.integration.samples import (
+    FEBRUARY,
+    NOW,
+    ZONE,
+    all_batches,
+    begin,
+    change,
+    check_books,
+    finish,
+    month,
+    rows_in,
+    staged,
+    states,
+)
+
+LEASE = timedelta(seconds=60)
+WINDOWS = (FEBRUARY, month("2020-03"))
+STEPS = 120
+
+#: Three requests with eight changes each, in two months: so few that everything collides.
+ROWS = [
+    change(request, status=1 + number, at=WINDOWS[number > 4].start + timedelta(hours=number))
+    for request in range(3)
+    for number in range(8)
+]
+
+
+class Walk:
+    """Workers that read, claim, post, come late, die and ask to send again; what the dashboard has is kept beside."""
+
+    def __init__(self, engine: Engine, random: Random) -> None:
+        self._engine = engine
+        self._random = random
+        self._now = NOW
+        self._source: set[StatusChange] = set()
+        self._claims: list[Claim] = []
+        self._refusals: list[Claim] = []
+        self._names = 0
+        #: Acknowledgements that each row may have: one, and one more for each time that it was asked for again.
+        self._allowed: Counter[StatusChange] = Counter()
+        self._acknowledged: Counter[StatusChange] = Counter()
+
+    def step(self) -> None:
+        """Something happens."""
+        steps = [self._read, self._claim, self._end, self._take_apart, self._wait, self._send_again]
+        (chosen,) = self._random.choices(steps, [2, 6, 6, 4, 3, 1])
+        chosen()
+
+    def check(self) -> None:
+        """What must hold at any moment."""
+        check_books(self._engine)
+        assert staged(self._engine) == set(self._allowed), "a row is lost, or came from nowhere"
+        counts = states(self._engine)
+        assert set(counts) <= {"pending", "delivered", "refused", "withdrawn"}
+        assert sum(counts.values()) == len(self._allowed)
+        accounts = [ledger.account(self._engine, window) for window in WINDOWS]
+        assert sum(one.delivered for one in accounts) == counts.get("delivered", 0)
+        assert sum(one.pending for one in accounts) == counts.get("pending", 0)
+        delivered = rows_in(self._engine, "delivered")
+        assert all(self._acknowledged[row] for row in delivered), "delivered, and the dashboard never took it"
+
+    def end(self) -> None:
+        """Everybody has died; one more worker finishes the work."""
+        self._now += 2 * LEASE
+        self._claims.clear()
+        while self._claim(limit=100):
+            for taken in self._claims:
+                queue.record(self._engine, [(taken, DELIVERED)], self._now)
+                self._acknowledged.update(taken.changes)
+            self._claims.clear()
+        assert set(states(self._engine)) <= {"delivered", "refused", "withdrawn"}, "something waits for ever"
+
+    def _read(self) -> None:
+        """Rows appear in the source and vanish from it, and a window is read, now and then not to its end."""
+        window = self._random.choice(WINDOWS)
+        self._source.update(self._random.sample(ROWS, 6))
+        self._source.difference_update(self._random.sample(ROWS, 2))
+        inside = sorted((row for row in self._source if row.last_modified_date in window), key=sort_key(False))
+        extraction = begin(self._engine, window)
+        fresh = without(inside, list(extraction.known(by_service=False)), sort_key(False), extraction.miss)
+        packs = list(pack(fresh, self._random.randint(2, 6), by_service=False))
+        dies = self._random.random() < 0.3
+        if dies:
+            packs = packs[:1]
+        new = extraction.stage(packs).new if packs else 0
+        for packed in packs:
+            self._allowed.update(packed.changes)
+        if not dies:
+            finish(extraction, valid=len(inside), new=new)
+            account = ledger.account(self._engine, window)
+            assert account.read == account.accounted, "the sum does not close"
+            assert not rows_in(self._engine, "refused") & (self._inside(window) - self._source), "refused, and corrected since"
+            assert not rows_in(self._engine, "withdrawn") & self._source & self._inside(window), "withdrawn, and there again"
+
+    def _inside(self, window: Window) -> set[StatusChange]:
+        return {row for row in ROWS if row.last_modified_date in window}
+
+    def _claim(self, limit: int = 2) -> bool:
+        """A new worker takes batches, whatever became of the others."""
+        taken = queue.claim(
+            self._engine,
+            WINDOWS if limit > 2 else [self._random.choice(WINDOWS)],
+            worker=self._name(),
+            run_id="run",
+            limit=limit,
+            now=self._now,
+            lease=LEASE,
+            largest_first=self._random.random() < 0.5,
+        )
+        for one in taken:
+            assert one.changes, "an empty call"
+            assert all(self._acknowledged[row] < self._allowed[row] for row in one.changes), "posted again"
+        held = {one.batch_id for one in taken}
+        assert len(held) == len(taken)
+        self._claims += taken
+        return bool(taken)
+
+    def _end(self) -> None:
+        """A call ends, in time or long after its lease: acknowledged, failed, refused, or without a word."""
+        if not self._claims:
+            return
+        taken = self._claims.pop(self._random.randrange(len(self._claims)))
+        answer = self._random.choice([DELIVERED, UNAVAILABLE, LOST, FORBIDDEN, refused(), refused(), None])
+        if answer is None:
+            return
+        late = next(row.state for row in all_batches(self._engine) if row.id == taken.batch_id) != "pending"
+        queue.record(self._engine, [(taken, answer)], self._now)
+        if answer is DELIVERED and not late:
+            self._acknowledged.update(taken.changes)
+        elif answer not in (DELIVERED, UNAVAILABLE, LOST, FORBIDDEN):
+            self._refusals.append(taken)
+
+    def _take_apart(self) -> None:
+        """The worker of a refused batch goes on, perhaps when another one holds the batch or has settled it."""
+        if not self._refusals:
+            return
+        taken = self._refusals.pop(self._random.randrange(len(self._refusals)))
+        if self._random.random() < 0.1:
+            queue.release(self._engine, [taken])
+        elif len(taken.changes) == 1:
+            queue.set_aside(self._engine, [(taken, "no")], self._now)
+        else:
+            cuts = self._random.sample(range(1, len(taken.changes)), self._random.randint(1, min(2, len(taken.changes) - 1)))
+            queue.split(self._engine, taken, sorted(cuts), zone=ZONE)
+
+    def _wait(self) -> None:
+        """Time passes; some leases end, and some workers that are alive prolong theirs."""
+        if self._claims and self._random.random() < 0.3:
+            queue.renew(self._engine, [self._claims[-1].batch_id], Lease(self._claims[-1].worker, self._now + LEASE))
+        self._now += LEASE * self._random.choice([0.1, 0.6, 1.1])
+
+    def _send_again(self) -> None:
+        """A run asks for what was delivered."""
+        before = rows_in(self._engine, "delivered")
+        queue.resend(self._engine, self._random.choice(WINDOWS), run_id=self._name(), zone=ZONE)
+        for row in before - rows_in(self._engine, "delivered"):
+            self._allowed[row] = self._acknowledged[row] + 1
+
+    def _name(self) -> str:
+        self._names += 1
+        return str(self._names)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    path = tmp_path / "outbox.db"
+    path.write_bytes(empty_sqlite_outbox())
+    engine = connect(f"sqlite:///{path}")
+    # Thousands of commits, none of which has to outlive a power cut.
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_nothing_is_lost_or_sent_twice(engine: Engine, seed: int) -> None:
+    """After every step the books are right, and in the end every row is settled."""
+    walk = Walk(engine, Random(seed))
+    for _ in range(STEPS):
+        walk.step()
+        walk.check()
+    walk.end()
+    walk.check()

@@ -1,0 +1,598 @@
+"""Sending what is pending: order, refusals, trouble, and what a worker leaves behind."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from math import log2
+from random import Random
+
+import pytest
+from sqlalchemy.engine import Engine
+from tablero.contract.windows import Window
+from tablero.dashboard.answer import Answer, Attempt, Outcome
+from tablero.delivery.sending import GIVE_UP_AFTER, Delivery, send
+from tablero.errors import DashboardError, DashboardUnavailable, OutboxUnavailable, OutsideHours, SetupError, WindowBusy
+from tablero.outbox import queue
+
+from tests.integration.posters import (
+    CRASHED,
+    DELIVERED,
+    FORBIDDEN,
+    LOST,
+    UNAVAILABLE,
+    Dashboard,
+    Entry,
+    crashing,
+    in_turn,
+    refused,
+    refusing,
+)
+from tests.integration.samples import (
+    FEBRUARY,
+    NOW,
+    all_batches,
+    attempts,
+    change,
+    changes,
+    check_books,
+    clock,
+    day,
+    month,
+    settings,
+    stage,
+    states,
+)
+
+
+def deliver(engine: Engine, dashboard: Dashboard, *windows: Window, concurrency: int = 4) -> Delivery:
+    try:
+        return send(
+            engine,
+            lambda: dashboard,
+            settings(concurrency=concurrency),
+            windows or [FEBRUARY],
+            run_id="run",
+            clock=clock,
+        )
+    finally:
+        check_books(engine)
+
+
+def names(numbers: range | list[int]) -> list[str]:
+    return [change(number).request_id for number in numbers]
+
+
+def test_delivers_each_row_once(outbox: Engine) -> None:
+    """Every pending row is posted exactly once, and nothing is left."""
+    stage(outbox, changes(2500))
+    dashboard = Dashboard()
+    delivery = deliver(outbox, dashboard)
+    assert delivery.rows == 2500
+    assert dashboard.accepted == Counter(names(range(2500)))
+    assert states(outbox) == {"delivered": 2500}
+    assert sorted(map(len, dashboard.calls)) == [500, 1000, 1000]
+
+
+def test_sends_nothing_twice(outbox: Engine) -> None:
+    """A second pass over a delivered window makes no call."""
+    stage(outbox, changes(10))
+    deliver(outbox, Dashboard())
+    second = Dashboard()
+    assert deliver(outbox, second).rows == 0
+    assert second.calls == []
+
+
+def test_connects_only_where_there_is_something_to_send(outbox: Engine) -> None:
+    """Once, and before the first batch is taken: a connection that cannot be made leaves no attempt behind."""
+    made = 0
+
+    def connect() -> Dashboard:
+        nonlocal made
+        made += 1
+        return Dashboard()
+
+    def deliver_with(connect: Callable[[], Dashboard]) -> Delivery:
+        return send(outbox, connect, settings(), [FEBRUARY], run_id="run", clock=clock)
+
+    def fail() -> Dashboard:
+        raise SetupError("There is no connection tablero_api.")
+
+    assert deliver_with(fail).rows == 0
+    stage(outbox, changes(3), size=1)
+    with pytest.raises(SetupError):
+        deliver_with(fail)
+    assert attempts(outbox) == []
+    assert deliver_with(connect).rows == 3
+    assert made == 1
+
+
+def test_sends_only_what_touches_its_windows(outbox: Engine) -> None:
+    """Batches of other windows stay pending."""
+    stage(outbox, changes(3))
+    march = month("2020-03")
+    stage(outbox, [change(9, at=march.start)], march)
+    deliver(outbox, Dashboard(), march)
+    assert states(outbox) == {"pending": 3, "delivered": 1}
+
+
+def test_every_attempt_has_its_own_message_id(outbox: Engine) -> None:
+    """X-Road evidence looks messages up by id, so no two attempts share one, of one batch or of several."""
+    stage(outbox, changes(4), size=1)
+    for _ in range(3):
+        with pytest.raises(DashboardUnavailable):
+            deliver(outbox, dashboard := Dashboard(lambda _: UNAVAILABLE))
+        assert len(set(dashboard.message_ids)) == len(dashboard.message_ids)
+    assert len({row.message_id for row in attempts(outbox)}) == len(attempts(outbox)) == 12
+
+
+# -- refusals --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad_rows", [1, 5, 12])
+def test_bad_rows_are_found_by_halving(outbox: Engine, bad_rows: int) -> None:
+    """Of 1000 rows k bad ones are found in about k(log2(1000/k)+2) calls; all the others are delivered."""
+    stage(outbox, changes(1000))
+    bad = names(Random(bad_rows).sample(range(1000), bad_rows))
+    dashboard = Dashboard(refusing(bad))
+    delivery = deliver(outbox, dashboard)
+    assert delivery.refused == bad_rows
+    assert dashboard.accepted == Counter(names(range(1000))) - Counter(bad)
+    assert states(outbox) == {"delivered": 1000 - bad_rows, "refused": bad_rows}
+    # Each refused call makes two; and cutting off a first row costs at most one call a level.
+    assert len(dashboard.calls) <= 2 * bad_rows * (log2(1000 / bad_rows) + 2) + 12
+
+
+def test_named_rows_are_cut_out_at_once(outbox: Engine) -> None:
+    """Where the answer names the bad entries they are cut out, without halving."""
+    stage(outbox, changes(1000))
+    bad = names([0, 7, 8, 500, 999])
+    dashboard = Dashboard(refusing(bad, names=True))
+    assert deliver(outbox, dashboard).refused == 5
+    assert dashboard.accepted == Counter(names(range(1000))) - Counter(bad)
+    assert len(dashboard.calls) == 1 + 5 + 3  # the whole, the five, the three pieces between them
+
+
+def test_more_than_five_named_rows_are_not_everything(outbox: Engine) -> None:
+    """Many bad rows, each named, before anything was accepted: still bad rows, and the rest is delivered."""
+    stage(outbox, changes(100))
+    bad = names(range(20))
+    dashboard = Dashboard(refusing(bad, names=True))
+    assert deliver(outbox, dashboard, concurrency=1).refused == 20
+    assert states(outbox) == {"delivered": 80, "refused": 20}
+
+
+def test_refused_rows_keep_the_dashboards_words(outbox: Engine) -> None:
+    """The operator can read why a row was refused."""
+    stage(outbox, changes(8))
+    deliver(outbox, Dashboard(refusing(names([3]))))
+    (refusal,) = [row for row in all_batches(outbox) if row.state == "refused"]
+    assert "service_id is wrong" in refusal.words
+
+
+def test_positions_beyond_the_batch_are_ignored(outbox: Engine) -> None:
+    """An answer that names entry 5000 of 8 is a refusal like any other."""
+    bad = names([3])
+
+    def decide(entries: list[Entry]) -> Answer:
+        return refused(5000) if any(entry["request_id"] in bad for entry in entries) else DELIVERED
+
+    stage(outbox, changes(8))
+    assert deliver(outbox, Dashboard(decide)).refused == 1
+
+
+@pytest.mark.parametrize("answer", [refused(), refused(0), refused(*range(1000))], ids=["unnamed", "first", "all"])
+@pytest.mark.parametrize("rows", [1000, 40_000])
+def test_a_dashboard_that_refuses_everything_is_recognised_soon(outbox: Engine, answer: Answer, rows: int) -> None:
+    """Wrong service_id, changed contract: a permanent error after a few calls, and not one row is set aside for it."""
+    stage(outbox, changes(rows))
+    calls = 0
+
+    def decide(entries: list[Entry]) -> Answer:
+        nonlocal calls
+        calls += 1
+        assert calls <= 25, "it goes on and on"
+        return refused(*(index for index in answer.named if index < len(entries)))
+
+    with pytest.raises(DashboardError, match="service_id"):
+        deliver(outbox, Dashboard(decide))
+    assert states(outbox) == {"pending": rows}
+
+
+def test_nothing_is_set_aside_while_it_is_open_whether_everything_is_refused(outbox: Engine) -> None:
+    """Some rows refused, none ever accepted, and then the dashboard goes down: nothing proves those rows bad."""
+    stage(outbox, changes(20), size=1)
+    dashboard = Dashboard(in_turn(refused(), refused(), *[UNAVAILABLE] * 30))
+    with pytest.raises(DashboardUnavailable):
+        deliver(outbox, dashboard, concurrency=1)
+    assert states(outbox) == {"pending": 20}
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4])
+def test_a_small_window_of_which_every_row_is_refused(outbox: Engine, rows: int) -> None:
+    """While the dashboard has never accepted anything it is a permanent error, however few the rows."""
+    stage(outbox, changes(rows))
+    dashboard = Dashboard(lambda _: refused())
+    with pytest.raises(DashboardError, match=f"rechazó {rows} filas"):
+        deliver(outbox, dashboard)
+    assert states(outbox) == {"pending": rows}
+    assert len(dashboard.calls) <= 2 * rows
+    assert deliver(outbox, Dashboard()).rows == rows, "they are free for the next try at once"
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+def test_bad_rows_alone_once_the_dashboard_is_known_to_accept(outbox: Engine, rows: int) -> None:
+    """A day with nothing but bad rows in it: others were delivered before, so these are set aside, and the day is settled."""
+    march = month("2020-03")
+    stage(outbox, [change(99, at=march.start)], march)
+    deliver(outbox, Dashboard(), march)
+    stage(outbox, changes(rows))
+    assert deliver(outbox, Dashboard(lambda _: refused())).refused == rows
+    assert states(outbox) == {"delivered": 1, "refused": rows}
+
+
+def test_a_later_acceptance_proves_rows_bad(outbox: Engine) -> None:
+    """Rows refused alone before anything was accepted are set aside as soon as something is."""
+    stage(outbox, changes(10), size=1)
+    bad = names([0, 1, 2])
+    assert deliver(outbox, Dashboard(refusing(bad)), concurrency=1).refused == 3
+    assert states(outbox) == {"delivered": 7, "refused": 3}
+
+
+def test_too_large_is_split_down_to_what_passes(outbox: Engine) -> None:
+    """A 413 says nothing about any row: all are delivered, in smaller calls."""
+    stage(outbox, changes(1000))
+    dashboard = Dashboard(lambda entries: refused(too_large=True) if len(entries) > 100 else DELIVERED)
+    assert deliver(outbox, dashboard).rows == 1000
+    assert states(outbox) == {"delivered": 1000}
+    assert len(dashboard.calls) <= 31
+
+
+def test_halving_keeps_requests_whole_where_it_can(outbox: Engine) -> None:
+    """All changes of a request stay in one call unless it alone is refused."""
+    rows = [
+        change(number, status=status, at=FEBRUARY.start + timedelta(hours=status))
+        for number in range(50)
+        for status in (1, 2, 7)
+    ]
+    stage(outbox, rows)
+    dashboard = Dashboard(refusing(names([30])))
+    delivery = deliver(outbox, dashboard)
+    assert delivery.refused == 3
+    whole = [call for call in dashboard.calls if len(call) > 3]
+    assert all(len(set(call)) * 3 == len(call) for call in whole[2:])
+
+
+def test_changes_of_a_torn_request_arrive_in_order(outbox: Engine) -> None:
+    """A request that is cut between two calls is posted in date order, also when the first part is refused."""
+    rows = [change(1, status=1 + n % 21, at=FEBRUARY.start + timedelta(minutes=n)) for n in range(64)]
+    stage(outbox, rows)
+    order: list[str] = []
+    bad = "2020-02-01T04:05:00Z"
+
+    def decide(entries: list[Entry]) -> Answer:
+        if any(entry["last_modified_date"] == bad for entry in entries):
+            return refused()
+        order.extend(entry["last_modified_date"] for entry in entries)
+        return DELIVERED
+
+    assert deliver(outbox, Dashboard(decide)).refused == 1
+    assert order == sorted(order)
+    assert len(order) == 63
+
+
+# -- trouble ---------------------------------------------------------------------------------------------------------------
+
+
+def test_stops_after_five_failures_in_a_row(outbox: Engine) -> None:
+    """A dashboard that is down is not asked about every batch."""
+    stage(outbox, changes(50), size=1)
+    dashboard = Dashboard(lambda _: UNAVAILABLE)
+    with pytest.raises(DashboardUnavailable, match="50 rows in 50 batches are still pending"):
+        deliver(outbox, dashboard)
+    assert len(dashboard.calls) == GIVE_UP_AFTER
+
+
+def test_one_failing_batch_holds_up_no_other(outbox: Engine) -> None:
+    """The others are delivered in the same pass; the failing one stays pending, tried once."""
+    stage(outbox, changes(30), size=1)
+    (unlucky,) = names([3])
+    dashboard = Dashboard(lambda entries: UNAVAILABLE if entries[0]["request_id"] == unlucky else DELIVERED)
+    with pytest.raises(DashboardUnavailable):
+        deliver(outbox, dashboard)
+    assert states(outbox) == {"pending": 1, "delivered": 29}
+    assert sum(call == [unlucky] for call in dashboard.calls) == 1
+
+
+def test_a_failed_batch_is_tried_again_by_the_next_pass(outbox: Engine) -> None:
+    """Retries belong to the task: its next try finds the batch free at once."""
+    stage(outbox, changes(1))
+    with pytest.raises(DashboardUnavailable):
+        deliver(outbox, Dashboard(lambda _: UNAVAILABLE))
+    assert deliver(outbox, Dashboard()).rows == 1
+
+
+def test_a_permanent_error_ends_it_at_once(outbox: Engine) -> None:
+    """No more calls than were in flight, and the words say why."""
+    stage(outbox, changes(50), size=1)
+    dashboard = Dashboard(lambda _: FORBIDDEN)
+    with pytest.raises(DashboardError, match="HTTP 403 «no access»"):
+        deliver(outbox, dashboard)
+    assert len(dashboard.calls) <= 4
+    assert states(outbox) == {"pending": 50}
+
+
+def test_an_unknown_outcome_is_recorded_and_posted_again(outbox: Engine) -> None:
+    """The attempt stays on record as unknown; the batch is posted once more by the next pass, and only it."""
+    stage(outbox, changes(2), size=1)
+    with pytest.raises(DashboardUnavailable):
+        deliver(outbox, Dashboard(in_turn(LOST)))
+    again = Dashboard()
+    deliver(outbox, again)
+    assert len(again.calls) == 1
+    assert sorted(row.outcome for row in attempts(outbox)) == ["delivered", "delivered", "unknown"]
+
+
+# -- a dashboard that fails on a row ---------------------------------------------------------------------------------------
+
+
+def passes_until_all_is_settled(outbox: Engine, dashboard: Dashboard, most: int) -> int:
+    """How many passes, tries of a task, it takes; each ends in DashboardUnavailable but the last."""
+    for number in range(1, most + 1):
+        with contextlib.suppress(DashboardUnavailable):
+            deliver(outbox, dashboard)
+            return number
+    pytest.fail(f"not settled after {most} passes: {states(outbox)}")
+
+
+@pytest.mark.parametrize("bad_rows", [1, 3])
+def test_rows_that_the_dashboard_fails_on_hold_up_no_other(outbox: Engine, bad_rows: int) -> None:
+    """HTTP 500 for each call with a certain row in it: tried again twice, then halved down to the row, which is set aside with
+    words that say so. The others are delivered, though no other batch is left to show that the dashboard works."""
+    stage(outbox, changes(1000))
+    bad = names(Random(bad_rows).sample(range(1000), bad_rows))
+    dashboard = Dashboard(crashing(bad))
+    assert passes_until_all_is_settled(outbox, dashboard, most=10) <= 7
+    assert dashboard.accepted == Counter(names(range(1000))) - Counter(bad)
+    assert states(outbox) == {"delivered": 1000 - bad_rows, "refused": bad_rows}
+    words = {row.words for row in all_batches(outbox) if row.state == "refused"}
+    assert all("falla con esta fila" in told and "fails on this row" in told for told in words)
+    assert all(told.endswith("«Internal server error»") for told in words)
+
+
+def test_one_failure_of_the_dashboard_is_the_moments(outbox: Engine) -> None:
+    """A batch is not taken apart for two failures: it is posted whole again."""
+    stage(outbox, changes(100))
+    dashboard = Dashboard(in_turn(CRASHED, CRASHED))
+    assert passes_until_all_is_settled(outbox, dashboard, most=3) == 3
+    assert [len(call) for call in dashboard.calls] == [100, 100, 100]
+
+
+def test_no_row_is_set_aside_while_the_dashboard_fails_on_everything(outbox: Engine) -> None:
+    """An outage with HTTP 500, however long: batches become smaller, and all is delivered when it is over."""
+    stage(outbox, changes(8))
+    down = Dashboard(lambda _: CRASHED)
+    for _ in range(20):
+        with pytest.raises(DashboardUnavailable):
+            deliver(outbox, down)
+    assert states(outbox) == {"pending": 8}
+    up = Dashboard()
+    deliver(outbox, up)
+    assert up.accepted == Counter(names(range(8)))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(Outcome.UNKNOWN, status=504, error="gateway"),
+        Answer(Outcome.UNKNOWN, status=500, xroad_error="Server.ServerProxy.NetworkError", error="X-Road"),
+        LOST,
+    ],
+)
+def test_what_fails_on_the_way_is_never_taken_apart(outbox: Engine, answer: Answer) -> None:
+    """A gateway or X-Road that gives up says nothing about rows."""
+    stage(outbox, changes(4))
+    stage(outbox, [change(9)])
+    dashboard = Dashboard(lambda entries: answer if len(entries) > 1 else DELIVERED)
+    for _ in range(6):
+        with pytest.raises(DashboardUnavailable):
+            deliver(outbox, dashboard)
+    assert states(outbox) == {"pending": 4, "delivered": 1}
+    assert {len(call) for call in dashboard.calls} == {4, 1}
+
+
+def test_the_longest_wait_asked_for_is_passed_on(outbox: Engine) -> None:
+    """Retry-After reaches the error, for the retry policy to obey; nothing more is posted before it."""
+    stage(outbox, changes(10), size=1)
+    dashboard = Dashboard(lambda _: Answer(Outcome.TRANSIENT, status=429, retry_after=77.0))
+    with pytest.raises(DashboardUnavailable) as caught:
+        deliver(outbox, dashboard)
+    assert caught.value.retry_after == 77.0
+    assert len(dashboard.calls) == 1
+
+
+def test_a_window_held_by_another_worker_is_busy(outbox: Engine) -> None:
+    """What another worker holds is not posted; the error says until when it holds it."""
+    stage(outbox, changes(1))
+    lease = timedelta(seconds=90)
+    queue.claim(outbox, [FEBRUARY], worker="other", run_id="run", limit=1, now=NOW, lease=lease)
+    dashboard = Dashboard()
+    with pytest.raises(WindowBusy, match="another worker holds 1 rows in 1 batches") as caught:
+        deliver(outbox, dashboard)
+    assert dashboard.calls == []
+    assert caught.value.retry_after == 90.0
+
+
+def test_a_client_that_breaks_does_not_lose_what_others_brought(outbox: Engine) -> None:
+    """If posting one batch raises, its outcome is unknown, and acknowledgements beside it are recorded all the same. What it
+    said goes to the log alone: it could be anything."""
+    stage(outbox, changes(30), size=1)
+    (broken,) = names([20])
+
+    def decide(entries: list[Entry]) -> Answer:
+        if entries[0]["request_id"] == broken:
+            raise RuntimeError("a bug\x00in the client")
+        return DELIVERED
+
+    with pytest.raises(DashboardUnavailable, match="First cause: RuntimeError; vea el registro / see the log"):
+        deliver(outbox, Dashboard(decide))
+    assert states(outbox) == {"delivered": 29, "pending": 1}
+    assert [row.outcome for row in attempts(outbox) if row.outcome != "delivered"] == ["unknown"]
+
+
+def test_no_more_calls_in_flight_than_allowed(outbox: Engine) -> None:
+    """``concurrency`` is the most, however prompt the answers."""
+    stage(outbox, changes(20), size=1)
+    lock = threading.Lock()
+    now = most = 0
+
+    class Slow(Dashboard):
+        def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+            nonlocal now, most
+            with lock:
+                now += 1
+                most = max(most, now)
+            time.sleep(0.1)
+            answer = super().post(body, message_id=message_id, issue=issue)
+            with lock:
+                now -= 1
+            return answer
+
+    deliver(outbox, Slow(), concurrency=3)
+    assert most == 3
+
+
+def test_changes_of_a_request_wait_for_those_of_another_window(outbox: Engine) -> None:
+    """A part that waits for an earlier one outside of the windows asked for is not said to be another worker's."""
+    rows = [change(1, status=1 + n % 21, at=FEBRUARY.start + timedelta(hours=n)) for n in range(40)]
+    stage(outbox, rows, size=20)
+    dashboard = Dashboard()
+    second_day = day("2020-02-02")
+    with pytest.raises(WindowBusy) as caught:
+        deliver(outbox, dashboard, second_day)
+    assert "another worker" not in str(caught.value)
+
+
+def test_an_outbox_that_fails_says_so(outbox: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in flight, and the outbox does not answer: its own words are what the operator sees."""
+    stage(outbox, changes(1))
+
+    def fail(*_: object, **__: object) -> None:
+        raise OutboxUnavailable("the disk is full")
+
+    monkeypatch.setattr(queue, "claim", fail)
+    with pytest.raises(OutboxUnavailable, match="the disk is full"):
+        deliver(outbox, Dashboard())
+
+
+def test_told_to_stop_while_calls_are_under_way(outbox: Engine) -> None:
+    """A task that is killed by its time limit records what the calls in flight brought, and ends."""
+    stage(outbox, changes(8), size=1)
+
+    class Stopped(BaseException):
+        pass
+
+    seen = 0
+
+    def observe(_: Attempt) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 3:
+            raise Stopped
+
+    dashboard = Dashboard()
+    with pytest.raises(Stopped):
+        send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock, observe=observe)
+    assert {row.outcome for row in attempts(outbox)} == {"delivered"}
+    assert states(outbox)["delivered"] == len(dashboard.calls)
+    check_books(outbox)
+
+
+def test_whoever_watches_is_told_of_each_attempt(outbox: Engine) -> None:
+    """Once it is on record: which batch it was, of which window, and how it ended."""
+    stage(outbox, changes(3), size=2)
+    march = month("2020-03")
+    stage(outbox, [change(9, at=march.start)], march)
+    seen: list[Attempt] = []
+    send(outbox, Dashboard, settings(), [FEBRUARY, march], run_id="run", clock=clock, observe=seen.append)
+    told = [(one.rows, one.window, one.answer.outcome.value) for one in seen]
+    assert sorted(told) == [(1, "2020-02", "delivered"), (1, "2020-03", "delivered"), (2, "2020-02", "delivered")]
+    assert {one.message_id for one in seen} == {row.message_id for row in attempts(outbox)}
+    assert {one.batch for one in seen} == {row.batch_id for row in attempts(outbox)}
+
+
+# -- office hours ----------------------------------------------------------------------------------------------------------
+
+OPEN, CLOSED = NOW.replace(hour=6), NOW.replace(hour=16)  # 02:00 and 12:00 in Santo Domingo
+OPENS = NOW.replace(day=25, hour=0)  # 20:00
+
+
+def at_night(engine: Engine, dashboard: Dashboard, now: Callable[[], datetime]) -> Delivery:
+    chosen = settings(send_hours="20:00-06:00", concurrency=1)
+    return send(engine, lambda: dashboard, chosen, [FEBRUARY], run_id="run", clock=now)
+
+
+def test_closed_hours(outbox: Engine) -> None:
+    """Not one call; the error carries the next opening, for the task to wait for, and says it in local time."""
+    stage(outbox, changes(3))
+    dashboard = Dashboard()
+    with pytest.raises(OutsideHours, match="3 rows in 1 batches wait until 2026-11-24 20:00") as caught:
+        at_night(outbox, dashboard, lambda: CLOSED)
+    assert caught.value.opens_at == OPENS
+    assert dashboard.calls == []
+
+
+def test_hours_that_close_on_the_way(outbox: Engine) -> None:
+    """Between two batches: what was sent stays sent, and the next opening sends the rest."""
+    stage(outbox, changes(10), size=1)
+    dashboard = Dashboard()
+    with pytest.raises(OutsideHours):
+        at_night(outbox, dashboard, lambda: OPEN if len(dashboard.calls) < 3 else CLOSED)
+    assert states(outbox) == {"delivered": 3, "pending": 7}
+    assert at_night(outbox, dashboard, lambda: OPENS).rows == 7
+    assert set(dashboard.accepted.values()) == {1}
+
+
+def test_hours_that_close_when_all_is_sent(outbox: Engine) -> None:
+    """Nothing is left to wait for."""
+    stage(outbox, changes(3), size=1)
+    dashboard = Dashboard()
+    assert at_night(outbox, dashboard, lambda: OPEN if len(dashboard.calls) < 3 else CLOSED).rows == 3
+
+
+def test_a_lease_is_prolonged_while_a_call_lasts(outbox: Engine) -> None:
+    """Time passes faster than expected while others are posted: the batch in flight is still this worker's."""
+    stage(outbox, changes(40), size=1)
+    moment = NOW
+    one_call = threading.Lock()
+    waited: list[timedelta] = []
+    stolen: list[queue.Claim] = []
+
+    def now() -> datetime:
+        nonlocal moment
+        moment += timedelta(seconds=5)
+        return moment
+
+    class Slow(Dashboard):
+        def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+            if len(self.calls) == 1 and one_call.acquire(blocking=False):
+                deadline = time.monotonic() + 20
+                while len(self.calls) < 38 and time.monotonic() < deadline:
+                    time.sleep(0.005)
+                waited.append(moment - NOW)
+                stolen.extend(claim for claim in rivals() if str(claim.batch_id) == issue)
+            return super().post(body, message_id=message_id, issue=issue)
+
+    def rivals() -> list[queue.Claim]:
+        lease = timedelta(seconds=1)
+        return queue.claim(outbox, [FEBRUARY], worker="rival", run_id="run", limit=99, now=moment, lease=lease)
+
+    dashboard = Slow()
+    with contextlib.suppress(WindowBusy):  # the rival holds what it took
+        send(outbox, lambda: dashboard, settings(concurrency=2), [FEBRUARY], run_id="run", clock=now)
+    assert waited[0] > timedelta(seconds=190), "longer than the lease of 10 + 120 + 60 seconds"
+    assert stolen == []

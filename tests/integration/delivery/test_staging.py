@@ -1,0 +1,299 @@
+"""Staging a window: each row once, bad ones aside, batches that keep requests whole; interrupted and repeated at any point."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from tablero.contract.windows import Window
+from tablero.delivery.staging import Tally, heal, rehearse, stage
+from tablero.errors import SetupError, SourceUnavailable
+from tablero.outbox import ledger
+from tablero.outbox.schema import extraction, rejection
+from tablero.source.reader import Source
+
+from tests.integration.institution import Institution
+from tests.integration.samples import (
+    FEBRUARY,
+    NOW,
+    ZONE,
+    all_batches,
+    begin,
+    change,
+    changes,
+    check_books,
+    clock,
+    day,
+    finish,
+    month,
+    settings,
+    staged,
+)
+from tests.integration.samples import stage as stage_rows
+
+GOOD = ("1041", "R-1", "2020-01-15", 2, "2020-02-10 10:00:00")
+
+
+@pytest.fixture
+def institution(tmp_path: Path) -> Institution:
+    return Institution(tmp_path / "institution.db")
+
+
+def read(engine: Engine, institution: Institution, window: Any = FEBRUARY, **options: Any) -> Tally:
+    tally = stage(engine, institution.source, settings(**options), window, run_id="run", clock=clock)
+    check_books(engine)
+    account = ledger.account(engine, window)
+    assert account.accounted == account.read, "every row that was read is in a named state"
+    return tally
+
+
+def rejections(engine: Engine) -> list[Any]:
+    with engine.connect() as connection:
+        return list(connection.execute(sa.select(rejection).order_by(rejection.c.reason, rejection.c.digest)))
+
+
+def test_every_kind_of_row_is_counted(outbox: Engine, institution: Institution) -> None:
+    """Valid, duplicate, excluded, rejected: together what was read."""
+    institution.add(changes(10))
+    institution.add(changes(2))
+    excluded = ("1", "old", "2019-12-31", 2, "2020-02-10")
+    institution.add([excluded, ("1", "x", "2020-01-15", 99, "2020-02-10"), (None, "y", "2020-01-15", 2, "2020-02-10")])
+    tally = read(outbox, institution)
+    assert (tally.read, tally.valid, tally.new, tally.duplicates, tally.excluded) == (15, 10, 10, 2, 1)
+    assert tally.rejected == Counter({"unknown_status": 1, "missing_service_id": 1})
+    assert staged(outbox) == set(changes(10))
+
+
+def test_reading_again_stages_nothing(outbox: Engine, institution: Institution) -> None:
+    """Identity is the content: only what is not there yet is new."""
+    institution.add(changes(10))
+    read(outbox, institution)
+    assert read(outbox, institution).new == 0
+    institution.add(changes(5, first=10))
+    tally = read(outbox, institution)
+    assert (tally.read, tally.new, tally.known) == (15, 5, 10)
+
+
+@pytest.mark.parametrize("field", ["service_id", "opening_date", "status_id", "last_modified_date"])
+def test_a_corrected_row_is_a_new_row(outbox: Engine, institution: Institution, field: str) -> None:
+    """Whichever of the five values was corrected; what was sent of it stays on the books, as gone from the source."""
+    before = change(1)
+    values = {
+        "service_id": "1042",
+        "opening_date": before.opening_date + timedelta(days=1),
+        "status_id": 3,
+        "last_modified_date": before.last_modified_date + timedelta(seconds=1),
+    }
+    institution.add([before])
+    read(outbox, institution)
+    institution.remove([before])
+    after = before._replace(**{field: values[field]})
+    institution.add([after])
+    assert read(outbox, institution).new == 1
+    assert staged(outbox) == {before, after}
+    account = ledger.account(outbox, FEBRUARY)
+    assert (account.read, account.gone) == (2, 1)
+
+
+class PartlyUnreadable(Source):
+    """A view in which one row's conversion fails: any query whose window meets that day ends in an error."""
+
+    def __init__(self, institution: Institution, error: Exception) -> None:
+        self.__dict__.update(institution.source.__dict__)
+        self._error = error
+
+    def read(self, window: Window) -> Iterator[tuple[Any, ...]]:
+        """Read as ever, but for the second of February."""
+        if window.label == "2020-02-02":
+            raise self._error
+        yield from super().read(window)
+
+
+def test_a_day_that_cannot_be_read_holds_up_no_other(
+    outbox: Engine, institution: Institution, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of the days that a night heals: it is named in the log, stays open, and the others are staged."""
+    institution.add([change(number, at=FEBRUARY.start + timedelta(hours=number)) for number in range(72)])
+    source = PartlyUnreadable(institution, SetupError("invalid input syntax for type integer"))
+    days = [day("2020-02-01"), day("2020-02-02"), day("2020-02-03")]
+    tallies = list(heal(outbox, source, settings(), days, run_id="run", clock=clock))
+    assert [(tally.window.label, tally.new) for tally in tallies] == [("2020-02-01", 24), ("2020-02-03", 24)]
+    assert "2020-02-02 is left out: invalid input syntax" in caplog.text
+    assert not ledger.account(outbox, days[1]).settled
+
+
+def test_a_source_that_is_down_is_not_left_out(outbox: Engine, institution: Institution) -> None:
+    """The task is tried again: it may answer then."""
+    source = PartlyUnreadable(institution, SourceUnavailable("no answer"))
+    with pytest.raises(SourceUnavailable):
+        list(heal(outbox, source, settings(), [day("2020-02-02")], run_id="run", clock=clock))
+
+
+def test_a_day_finds_what_the_month_staged(outbox: Engine, institution: Institution) -> None:
+    """Days and months share one outbox: whoever read a row first, it is known."""
+    institution.add([change(number, at=FEBRUARY.start + timedelta(hours=number)) for number in range(48)])
+    assert read(outbox, institution, day("2020-02-02")).new == 24
+    assert read(outbox, institution).new == 24
+    assert read(outbox, institution, day("2020-02-01")).new == 0
+
+
+def test_the_edges_of_a_window(outbox: Engine, institution: Institution) -> None:
+    """The last microsecond of January goes with January, the first instant of February with February."""
+    last = ("1041", "last", "2020-01-15", 2, "2020-01-31 23:59:59.999999-04:00")
+    first = ("1041", "first", "2020-01-15", 2, "2020-02-01 00:00:00-04:00")
+    institution.add([first, last])
+    assert read(outbox, institution, month("2020-01")).new == 1
+    assert {row.request_id for row in staged(outbox)} == {"last"}
+    assert read(outbox, institution).new == 1
+    assert read(outbox, institution, month("2020-03")).read == 0
+
+
+def test_requests_stay_whole(outbox: Engine, institution: Institution) -> None:
+    """All changes of a request in one batch, in date order, however the source orders them; too many are chained."""
+    many = [change(5, status=1 + number % 21, at=FEBRUARY.start + timedelta(hours=number)) for number in range(7)]
+    institution.add(reversed([*changes(4), *many]))
+    read(outbox, institution, batch_size=3)
+    found = all_batches(outbox)
+    chained = [row for row in found if row.after_id is not None]
+    assert [row.rows for row in found] == [3, 1, 3, 3, 1]
+    assert [row.after_id for row in chained] == [found[2].id, found[3].id]
+
+
+def test_one_service_a_batch(outbox: Engine, institution: Institution) -> None:
+    """Asked for by a setting; reading again without it stages nothing new."""
+    institution.add(change(number, service=str(number % 3)) for number in range(9))
+    read(outbox, institution, group_by_service=True)
+    assert [row.rows for row in all_batches(outbox)] == [3, 3, 3]
+    assert read(outbox, institution, group_by_service=False).new == 0
+    assert read(outbox, institution, group_by_service=True).new == 0
+
+
+def test_interrupted_and_repeated(outbox: Engine, institution: Institution) -> None:
+    """A reading that died half-way stays unfinished, says nothing about the window, and costs nothing but time."""
+    rows = changes(30)
+    institution.add(rows)
+    half = begin(outbox)
+    half.stage([_packed(rows[:10])])
+    assert ledger.account(outbox, FEBRUARY).read is None
+    assert read(outbox, institution).new == 20
+    assert staged(outbox) == set(rows)
+
+
+def _packed(rows: list[Any]) -> Any:
+    from tablero.contract.packing import Packed
+
+    return Packed(rows, False)
+
+
+def test_staged_by_another_worker_meanwhile(outbox: Engine) -> None:
+    """Both read the same rows before either staged them: each row is there once, and both know how many were theirs."""
+    one, two = begin(outbox), begin(outbox)
+    assert one.stage([_packed(changes(10))]).new == 10
+    assert two.stage([_packed(changes(5)), _packed(changes(10, first=5))]).new == 5
+    check_books(outbox)
+    assert staged(outbox) == set(changes(15))
+    assert [row.state for row in all_batches(outbox)] == ["pending", "split", "pending"]
+
+
+@pytest.mark.parametrize("by_service", [False, True])
+def test_known_rows_come_in_the_order_of_packing(outbox: Engine, by_service: bool) -> None:
+    """By bytes, as Python orders text: accents, case and length as well; and only those of the window."""
+    from tablero.contract.packing import sort_key
+
+    ids = ["a", "A", "Z", "é", "e", "10", "9", "ñ", "n", "🏛", "￿", "a b", "a-b", "á"]
+    rows = [change(0, service=service)._replace(request_id=one) for one in ids for service in ("10", "9", "ñ", "n")]
+    stage_rows(outbox, [*rows, change(1, at=FEBRUARY.end)], month("2020-03"))
+    found = list(begin(outbox).known(by_service=by_service))
+    assert found == sorted(rows, key=sort_key(by_service))
+
+
+# -- rows that are set aside -----------------------------------------------------------------------------------------------
+
+
+def test_a_rejected_row_is_kept_as_it_came(outbox: Engine, institution: Institution) -> None:
+    """Each value as text, cut, and readable whatever is in it; where it stands in time."""
+    institution.add([("1041", "x\x00\n" + "9" * 400, "2020-01-15", 2, "2020-02-10 10:00:00")])
+    read(outbox, institution)
+    (kept,) = rejections(outbox)
+    assert (kept.reason, kept.service_id, kept.status_id) == ("too_long", "1041", "2")
+    assert kept.request_id.startswith("x\\x00\\n999")
+    assert len(kept.request_id) == 300
+    assert kept.changed_at.astimezone(ZONE).isoformat() == "2020-02-10T10:00:00-04:00"
+    assert not kept.resolved
+
+
+def test_a_rejected_row_is_kept_once(outbox: Engine, institution: Institution) -> None:
+    """Read every night, shown once; twice in one reading counts twice and is shown once."""
+    institution.add([(*GOOD[:3], 99, GOOD[4])] * 2)
+    assert read(outbox, institution).rejected == {"unknown_status": 2}
+    read(outbox, institution, day("2020-02-10"))
+    assert len(rejections(outbox)) == 1
+
+
+def test_a_mended_row_is_resolved(outbox: Engine, institution: Institution) -> None:
+    """Once the source no longer gives it; if it comes back it is open again."""
+    bad = (*GOOD[:3], 99, GOOD[4])
+    institution.add([bad])
+    read(outbox, institution)
+    institution.remove([change(0)._replace(request_id="R-1")])
+    institution.add([GOOD])
+    assert read(outbox, institution).new == 1
+    assert [row.resolved for row in rejections(outbox)] == [True]
+    institution.add([bad])
+    read(outbox, institution)
+    assert [row.resolved for row in rejections(outbox)] == [False]
+
+
+def test_a_reading_of_another_window_resolves_nothing(outbox: Engine, institution: Institution) -> None:
+    """March says nothing about rows of February."""
+    institution.add([(*GOOD[:3], 99, GOOD[4])])
+    read(outbox, institution)
+    read(outbox, institution, month("2020-03"))
+    assert [row.resolved for row in rejections(outbox)] == [False]
+
+
+def test_thousands_of_rejected_rows(outbox: Engine, institution: Institution) -> None:
+    """Kept step by step; none is forgotten at the end of a step."""
+    institution.add(("1041", f"R-{number}", "2020-01-15", 99, "2020-02-10") for number in range(2001))
+    assert read(outbox, institution).rejected == {"unknown_status": 2001}
+    assert len(rejections(outbox)) == 2001
+
+
+# -- rehearsal -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_rehearsal_tells_and_writes_nothing(outbox: Engine, institution: Institution) -> None:
+    """Rows, rejects, batches and bytes as they would be; the outbox stays empty."""
+    institution.add([*changes(25), *changes(3), (*GOOD[:3], 99, GOOD[4])])
+    chosen = settings(batch_size=10)
+    tally = rehearse(institution.source, chosen, FEBRUARY, clock=clock)
+    assert (tally.read, tally.new, tally.duplicates, tally.rejected.total(), tally.batches) == (29, 25, 3, 1, 3)
+    from tablero.contract.status_change import encode
+
+    assert tally.bytes == sum(len(encode(changes(size, first))) for first, size in ((0, 10), (10, 10), (20, 5)))
+    with outbox.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(extraction)) == 0
+    real = read(outbox, institution, batch_size=10)
+    assert (real.read, real.new, real.batches) == (29, 25, 3)
+
+
+def test_an_empty_window(outbox: Engine, institution: Institution) -> None:
+    """Read whole, with nothing in it: settled."""
+    assert read(outbox, institution).read == 0
+    assert ledger.account(outbox, FEBRUARY).read == 0
+
+
+def test_finishing_needs_no_rows(outbox: Engine) -> None:
+    """The newest finished reading counts, whatever older ones said."""
+    stage_rows(outbox, changes(3))
+    finish(begin(outbox), valid=3, new=0, duplicates=1, read=4)
+    account = ledger.account(outbox, FEBRUARY)
+    assert (account.read, account.duplicates, account.pending) == (4, 1, 3)
+    assert account.accounted == 4
+    assert NOW is not None

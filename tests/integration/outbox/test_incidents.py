@@ -1,0 +1,200 @@
+"""An incident is told once, when it is time, and its end too."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy.engine import Engine
+from tablero.contract.windows import Window
+from tablero.outbox import incidents, ledger
+from tablero.outbox.incidents import OpenWindow, Run, Trouble
+from tablero.outbox.ledger import Account
+
+from tests.integration.samples import FEBRUARY, NOW, changes, day, month, stage
+
+DAG = "daily_send"
+
+
+def night(number: int) -> Run:
+    """The scheduled run of one of the nights of November."""
+    return Run(DAG, f"scheduled__2026-11-{number:02}T06:00:00+00:00", scheduled=True)
+
+
+def by_hand(name: str, dag: str = DAG) -> Run:
+    """A run that someone started."""
+    return Run(dag, f"manual__{name}", scheduled=False)
+
+
+def fail(engine: Engine, run: Run, *, threshold: int = 1, permanent: bool = False) -> bool:
+    return incidents.run_failed(engine, run, threshold=threshold, permanent=permanent, now=NOW)
+
+
+def succeed(engine: Engine, run: Run) -> bool:
+    return incidents.run_succeeded(engine, run, now=NOW)
+
+
+def prove(engine: Engine, run: Run, window: Window = FEBRUARY, *, settled: bool = True) -> None:
+    """What ``reconcile`` of a run found of a window, later than every failure."""
+    found = Account(window, read=1, delivered=int(settled), pending=int(not settled), recount=1)
+    ledger.keep(engine, found, run.run_id, NOW + timedelta(minutes=1))
+
+
+def test_told_once(outbox: Engine) -> None:
+    """Not once a run, and not once a try of it."""
+    assert [fail(outbox, night(number)) for number in (1, 1, 2, 3)] == [True, False, False, False]
+
+
+def test_told_from_the_threshold_on(outbox: Engine) -> None:
+    """Three failed days in a row, as in the guide's example."""
+    assert [fail(outbox, night(number), threshold=3) for number in (1, 2, 3, 4)] == [False, False, True, False]
+
+
+def test_a_cleared_run_is_no_second_failure(outbox: Engine) -> None:
+    """It may fail as often as it likes: it is one night. So may one before it, which failed already."""
+    assert [fail(outbox, night(1), threshold=3) for _ in range(5)] == [False] * 5
+    assert [fail(outbox, night(number), threshold=3) for number in (2, 1, 2)] == [False] * 3
+    assert fail(outbox, night(3), threshold=3)
+
+
+def test_a_permanent_error_is_told_at_once(outbox: Engine) -> None:
+    """It will fail tomorrow too; nobody has to wait for that."""
+    assert not fail(outbox, night(1), threshold=3)
+    assert fail(outbox, night(2), threshold=3, permanent=True)
+
+
+def test_its_end_is_told(outbox: Engine) -> None:
+    """If it was told itself; once."""
+    fail(outbox, night(1))
+    assert [succeed(outbox, night(2)), succeed(outbox, night(3))] == [True, False]
+
+
+def test_a_night_that_is_cleared_and_mended(outbox: Engine) -> None:
+    """The failed run itself ends its incident."""
+    fail(outbox, night(1))
+    assert succeed(outbox, night(1))
+
+
+def test_a_night_before_the_failed_one_ends_nothing(outbox: Engine) -> None:
+    """It was cleared and is mended; the last night is not."""
+    fail(outbox, night(1))
+    fail(outbox, night(2))
+    assert not succeed(outbox, night(1))
+    assert not fail(outbox, night(2))
+    assert succeed(outbox, night(2))
+
+
+def test_an_incident_that_nobody_heard_of_ends_in_silence(outbox: Engine) -> None:
+    """And the count begins anew."""
+    fail(outbox, night(1), threshold=2)
+    assert not succeed(outbox, night(2))
+    assert not fail(outbox, night(3), threshold=2)
+
+
+def test_the_next_incident_is_told_again(outbox: Engine) -> None:
+    """After a recovery."""
+    fail(outbox, night(1))
+    succeed(outbox, night(2))
+    assert fail(outbox, night(3))
+
+
+def test_a_run_by_hand_between_failed_nights(outbox: Engine) -> None:
+    """Whatever becomes of it, it is none of the failures in a row, nor does it end them."""
+    assert not fail(outbox, night(1), threshold=3)
+    assert not succeed(outbox, by_hand("other day"))
+    assert not fail(outbox, night(2), threshold=3)
+    assert fail(outbox, by_hand("broken"))
+    assert fail(outbox, night(3), threshold=3)
+
+
+def test_a_failed_run_by_hand_keeps_no_night_from_being_told(outbox: Engine) -> None:
+    """They are incidents of their own."""
+    assert fail(outbox, by_hand("1"))
+    assert fail(outbox, night(1))
+
+
+def test_a_backfill_is_told_once(outbox: Engine) -> None:
+    """A hundred days of it may fail for one reason."""
+    assert [fail(outbox, by_hand(str(number))) for number in range(3)] == [True, False, False]
+
+
+def test_a_load_is_mended_by_another_one(outbox: Engine) -> None:
+    """It settles what the first one left open; a month of today goes on until a later now."""
+    failed, half, whole = (by_hand(name, "historical_load") for name in ("failed", "half", "whole"))
+    november = month("2026-11")
+    later = Window("month", november.label, november.start, november.end + timedelta(hours=1))
+    for window in (FEBRUARY, november):
+        prove(outbox, failed, window, settled=False)
+    assert fail(outbox, failed)
+    prove(outbox, half, later)
+    assert not succeed(outbox, half)
+    assert not fail(outbox, by_hand("again", "historical_load"))
+    prove(outbox, whole, FEBRUARY)
+    prove(outbox, whole, later)
+    assert succeed(outbox, whole)
+
+
+def test_a_load_that_read_nothing_is_mended_by_any_other_one(outbox: Engine) -> None:
+    """Its preflight failed; that of the next one did not."""
+    assert fail(outbox, by_hand("1", "historical_load"))
+    assert succeed(outbox, by_hand("2", "historical_load"))
+
+
+def test_a_day_by_hand_is_mended_by_the_next_night(outbox: Engine) -> None:
+    """If that one healed the day; a run of some other day does not."""
+    failed, other = by_hand("failed"), by_hand("other")
+    prove(outbox, failed, day("2026-11-20"), settled=False)
+    fail(outbox, failed)
+    prove(outbox, other, day("2026-11-01"))
+    assert not succeed(outbox, other)
+    prove(outbox, night(24), day("2026-11-20"))
+    assert succeed(outbox, night(24))
+
+
+def test_a_recovery_that_could_not_be_recorded(outbox: Engine) -> None:
+    """The outbox was away when the run ended: its proof shows that it was a success, so the next failure is a new incident."""
+    assert fail(outbox, night(1))
+    prove(outbox, night(2), day("2026-11-01"))
+    assert fail(outbox, night(3))
+    assert fail(outbox, by_hand("1"))
+    prove(outbox, by_hand("2"), day("2026-10-01"))
+    assert fail(outbox, by_hand("3"))
+
+
+def test_no_recovery_is_made_up(outbox: Engine) -> None:
+    """Not from runs by hand between two nights, not from half a success, and not from what was well before it failed."""
+    ledger.keep(outbox, Account(FEBRUARY, read=0, recount=0), night(1).run_id, NOW - timedelta(hours=1))
+    assert not fail(outbox, night(1), threshold=3)
+    prove(outbox, by_hand("1"))
+    prove(outbox, night(2), day("2026-11-01"))
+    prove(outbox, night(2), day("2026-10-31"), settled=False)
+    assert not fail(outbox, night(2), threshold=3)
+    assert fail(outbox, night(3), threshold=3)
+
+
+def test_dags_are_apart(outbox: Engine) -> None:
+    """A load that fails says nothing about the daily send."""
+    load = by_hand("1", "historical_load")
+    assert fail(outbox, night(1))
+    assert fail(outbox, load)
+    assert not succeed(outbox, by_hand("2", "another"))
+    assert succeed(outbox, night(2))
+    assert not fail(outbox, load)
+
+
+def test_what_is_known_of_a_run(outbox: Engine) -> None:
+    """Its failed tasks in order, and the windows that its last reconciliation left open; of no other run."""
+    for task, words in (("post", "no access"), ("reconcile", "w" * 5000)):
+        incidents.record_trouble(outbox, DAG, "1", task, permanent=True, words=words, now=NOW)
+    incidents.record_trouble(outbox, DAG, "2", "post", permanent=False, words="other", now=NOW)
+    stage(outbox, changes(7))
+    ledger.keep(outbox, ledger.account(outbox, month("2020-03")), "1", NOW)
+    ledger.keep(outbox, ledger.account(outbox, FEBRUARY), "1", NOW)
+    ledger.keep(outbox, ledger.account(outbox, FEBRUARY), "1", NOW + timedelta(minutes=1))
+    found = incidents.situation(outbox, DAG, "1", since=None)
+    assert found.troubles == [Trouble("post", True, "no access"), Trouble("reconcile", True, "w" * 2000)]
+    assert found.windows == [OpenWindow("2020-02", 7), OpenWindow("2020-03", 0)]
+
+
+def test_nothing_is_known(outbox: Engine) -> None:
+    """A run that failed before it did anything."""
+    assert incidents.situation(outbox, DAG, "1", since=None) == ([], [])

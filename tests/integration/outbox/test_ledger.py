@@ -1,0 +1,254 @@
+"""The counts that prove that nothing was lost; which days are covered; what is pending since when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from tablero.contract.windows import Window
+from tablero.delivery.planning import plan_healing
+from tablero.outbox import ledger, queue
+from tablero.outbox.schema import batch, status_change
+
+from tests.integration.posters import DELIVERED, refused
+from tests.integration.samples import FEBRUARY, NOW, begin, change, changes, day, finish, month, settings, stage, states
+
+LEASE = timedelta(seconds=100)
+
+
+def take(engine: Engine, window: Window, worker: str, limit: int = 1000) -> list[queue.Claim]:
+    return queue.claim(engine, [window], worker=worker, run_id="run", limit=limit, now=NOW, lease=LEASE)
+
+
+def deliver(engine: Engine, window: Window = FEBRUARY, worker: str = "one", limit: int = 1000) -> None:
+    queue.record(engine, [(taken, DELIVERED) for taken in take(engine, window, worker, limit)], NOW)
+
+
+def hourly(count: int) -> list[object]:
+    """A row an hour from the beginning of February."""
+    return [change(number, at=FEBRUARY.start + timedelta(hours=number)) for number in range(count)]
+
+
+def test_a_window_that_was_never_read(outbox: Engine) -> None:
+    """Not zero rows, but not known."""
+    account = ledger.account(outbox, FEBRUARY)
+    assert account.read is None
+    assert not account.settled
+
+
+def test_an_unfinished_reading_says_nothing(outbox: Engine) -> None:
+    """Only one that came to its end does."""
+    begin(outbox)
+    assert ledger.account(outbox, FEBRUARY).read is None
+
+
+def test_pending_then_delivered(outbox: Engine) -> None:
+    """Each row is in one column, and moves."""
+    stage(outbox, changes(10), size=4)
+    deliver(outbox, limit=1)
+    account = ledger.account(outbox, FEBRUARY)
+    assert (account.read, account.delivered, account.pending) == (10, 4, 6)
+    deliver(outbox, worker="two")
+    account = ledger.account(outbox, FEBRUARY)
+    assert (account.read, account.delivered, account.pending) == (10, 10, 0)
+
+
+def test_rows_that_the_dashboard_refused(outbox: Engine) -> None:
+    """They count as rejected, with a reason of their own beside those of the reading."""
+    stage(outbox, changes(3), size=1)
+    first, *rest = take(outbox, FEBRUARY, "one")
+    queue.record(outbox, [(first, refused()), *((taken, DELIVERED) for taken in rest)], NOW)
+    queue.set_aside(outbox, [(first, "no")], NOW)
+    finish(begin(outbox), valid=3, new=0, read=5, rejected={"too_long": 2})
+    account = ledger.account(outbox, FEBRUARY)
+    assert account.rejected == {"too_long": 2, "refused_by_dashboard": 1}
+    assert account.accounted == account.read == 5
+
+
+def test_days_of_a_batch_that_spans_several(outbox: Engine) -> None:
+    """A batch of a month lies across its days: each day counts its own rows of it."""
+    stage(outbox, hourly(60))
+    deliver(outbox, day("2020-02-02"))
+    counts = {label: ledger.account(outbox, day(label)).delivered for label in ("2020-02-01", "2020-02-02", "2020-02-03")}
+    assert counts == {"2020-02-01": 24, "2020-02-02": 24, "2020-02-03": 12}
+    assert ledger.account(outbox, FEBRUARY).delivered == 60
+    assert ledger.account(outbox, month("2020-01")).delivered == 0
+
+
+def test_rows_that_are_gone_from_the_source(outbox: Engine) -> None:
+    """Delivered once and deleted there since: still accounted for, and told apart."""
+    stage(outbox, changes(5))
+    deliver(outbox)
+    stage(outbox, changes(3))
+    account = ledger.account(outbox, FEBRUARY)
+    assert (account.read, account.delivered, account.gone) == (5, 5, 2)
+    assert replace(account, recount=3).settled
+
+
+def test_rows_that_the_outbox_has_lost(outbox: Engine) -> None:
+    """By a hand that reached in, or a copy restored: the sum does not close, though the source holds what was read, and though
+    other rows are gone from there.
+    """
+    stage(outbox, changes(150), size=50)
+    deliver(outbox)
+    stage(outbox, changes(100))
+    with outbox.begin() as connection:
+        connection.execute(sa.delete(batch).where(batch.c.id == 1))
+        connection.execute(sa.delete(status_change).where(status_change.c.batch_id == 1))
+    account = replace(ledger.account(outbox, FEBRUARY), recount=100)
+    assert (account.read, account.accounted, account.gone) == (150, 100, 50)
+    assert not account.closes
+    stage(outbox, changes(100))
+    deliver(outbox)
+    assert replace(ledger.account(outbox, FEBRUARY), recount=100).settled
+
+
+# -- refused rows that are corrected ---------------------------------------------------------------------------------------
+
+
+def refuse_one(outbox: Engine) -> None:
+    """Four rows are staged; the first is refused, the others are delivered."""
+    stage(outbox, changes(4), size=1)
+    bad, *good = take(outbox, FEBRUARY, "one")
+    queue.record(outbox, [(bad, refused()), *((taken, DELIVERED) for taken in good)], NOW)
+    queue.set_aside(outbox, [(bad, "no such service")], NOW)
+
+
+def test_a_refused_row_that_is_corrected_at_the_source(outbox: Engine) -> None:
+    """It is no longer counted as refused, nor gone: its new self stands for it."""
+    refuse_one(outbox)
+    corrected = [change(0, service="1042"), *changes(3, first=1)]
+    stage(outbox, corrected)
+    assert states(outbox) == {"withdrawn": 1, "delivered": 3, "pending": 1}
+    deliver(outbox)
+    account = replace(ledger.account(outbox, FEBRUARY), recount=4)
+    assert (account.read, account.delivered, account.rejected.total(), account.gone) == (4, 4, 0, 0)
+    assert account.settled
+
+
+def test_a_refused_row_that_comes_back(outbox: Engine) -> None:
+    """A correction that was taken back: refused as before, and not posted by itself."""
+    refuse_one(outbox)
+    stage(outbox, changes(3, first=1))
+    assert stage(outbox, changes(4)) == 0
+    assert states(outbox) == {"refused": 1, "delivered": 3}
+    assert replace(ledger.account(outbox, FEBRUARY), recount=4).settled
+
+
+def test_another_window_does_not_withdraw(outbox: Engine) -> None:
+    """Only a reading of the window that a refused row lies in says anything about it."""
+    refuse_one(outbox)
+    stage(outbox, [], month("2020-03"))
+    stage(outbox, [], day("2020-02-02"))
+    assert states(outbox)["refused"] == 1
+
+
+# -- coverage --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("read", "covered"),
+    [
+        ([], False),
+        (["2020-02-10"], True),
+        (["2020-02"], True),
+        (["2020-02-09", "2020-02-11"], False),
+        (["2020-01"], False),
+        (["2020-03"], False),
+    ],
+)
+def test_a_day_is_covered(outbox: Engine, read: list[str], covered: bool) -> None:
+    """By a finished reading of itself, or of its month."""
+    for label in read:
+        finish(begin(outbox, month(label) if len(label) == 7 else day(label)), valid=0, new=0)
+    assert ledger.is_covered(outbox, day("2020-02-10")) is covered
+
+
+def test_a_month_is_covered_by_its_days(outbox: Engine) -> None:
+    """All of them, without a gap; read in any order."""
+    days = [day(f"2020-02-{number:02}") for number in range(29, 0, -1)]
+    for one in days[:-1]:
+        finish(begin(outbox, one), valid=0, new=0)
+    assert not ledger.is_covered(outbox, FEBRUARY)
+    finish(begin(outbox, days[-1]), valid=0, new=0)
+    assert ledger.is_covered(outbox, FEBRUARY)
+
+
+def test_a_reading_that_was_cut_covers_a_part(outbox: Engine) -> None:
+    """The month of a load that was planned in the middle of a day does not cover that day."""
+    noon = day("2020-02-10").start + timedelta(hours=12)
+    finish(begin(outbox, Window("month", "2020-02", FEBRUARY.start, noon)), valid=0, new=0)
+    assert ledger.is_covered(outbox, day("2020-02-09"))
+    assert not ledger.is_covered(outbox, day("2020-02-10"))
+    begin(outbox, day("2020-02-10"))  # unfinished
+    assert not ledger.is_covered(outbox, day("2020-02-10"))
+
+
+# -- what is pending -------------------------------------------------------------------------------------------------------
+
+
+def test_a_day_with_something_pending(outbox: Engine) -> None:
+    """Its own rows count, not those of the same batch that lie in other days."""
+    stage(outbox, [change(1, at=day("2020-02-01").start), change(2, at=day("2020-02-03").start)])
+    pending = [ledger.has_pending(outbox, day(f"2020-02-0{number}")) for number in (1, 2, 3, 4)]
+    assert pending == [True, False, True, False]
+    deliver(outbox)
+    assert not ledger.has_pending(outbox, day("2020-02-01"))
+
+
+def test_since_when_something_is_pending(outbox: Engine) -> None:
+    """Seconds since its reading began; nothing pending is zero."""
+    assert ledger.oldest_pending(outbox, NOW) == 0.0
+    stage(outbox, changes(2), size=1)
+    assert ledger.oldest_pending(outbox, NOW + timedelta(minutes=5)) == 300.0
+    deliver(outbox)
+    assert ledger.oldest_pending(outbox, NOW + timedelta(minutes=5)) == 0.0
+
+
+# -- the days that a scheduled run heals -----------------------------------------------------------------------------------
+
+
+def healed(engine: Engine, own: str = "2020-02-20", **options: object) -> list[str]:
+    return [window.label for window in plan_healing(engine, settings(**options), day(own))]
+
+
+def test_the_last_days_are_read_again(outbox: Engine) -> None:
+    """For rows that were committed late, though all is settled."""
+    finish(begin(outbox, FEBRUARY), valid=0, new=0)
+    finish(begin(outbox, month("2020-01")), valid=0, new=0)
+    assert healed(outbox) == ["2020-02-19", "2020-02-18", "2020-02-17"]
+    assert healed(outbox, lookback_days=0) == []
+
+
+def test_days_that_were_never_read(outbox: Engine) -> None:
+    """Up to ``heal_days`` back, newest first, and not before the earliest day."""
+    assert len(healed(outbox)) == 31
+    assert healed(outbox, heal_days=5) == [f"2020-02-{number}" for number in (19, 18, 17, 16, 15)]
+    assert healed(outbox, "2020-01-03") == ["2020-01-02", "2020-01-01"]
+
+
+def test_days_with_something_pending(outbox: Engine) -> None:
+    """Read, but not sent to the end."""
+    finish(begin(outbox, month("2020-01")), valid=0, new=0)
+    stage(outbox, [change(1, at=day("2020-02-05").start)])
+    assert healed(outbox, lookback_days=1) == ["2020-02-19", "2020-02-05"]
+
+
+# -- proofs ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_proof_is_kept(outbox: Engine) -> None:
+    """As it was found, when, and by which run."""
+    import sqlalchemy as sa
+    from tablero.outbox.schema import reconciliation
+
+    stage(outbox, changes(3))
+    ledger.keep(outbox, ledger.account(outbox, FEBRUARY), "run", NOW)
+    with outbox.connect() as connection:
+        (kept,) = connection.execute(sa.select(reconciliation)).all()
+    assert (kept.label, kept.rows_read, kept.pending, kept.settled, kept.recount) == ("2020-02", 3, 3, False, None)
+    assert (kept.run_id, kept.counted_at, kept.window_start) == ("run", NOW, FEBRUARY.start)
+    assert isinstance(kept.counted_at, datetime)

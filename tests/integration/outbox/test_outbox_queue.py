@@ -1,0 +1,470 @@
+"""Batches on their way: claimed under a lease, recorded, split, set aside, sent again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import Engine
+from tablero.contract.windows import Window
+from tablero.dashboard.answer import Answer, Outcome
+from tablero.outbox import queue
+from tablero.outbox.batches import Lease
+from tablero.outbox.queue import Claim
+
+from tests.integration.posters import DELIVERED, FORBIDDEN, LOST, UNAVAILABLE, refused
+from tests.integration.samples import (
+    FEBRUARY,
+    NOW,
+    ZONE,
+    all_batches,
+    attempts,
+    change,
+    changes,
+    check_books,
+    day,
+    month,
+    stage,
+    staged,
+    states,
+)
+
+LEASE = timedelta(seconds=100)
+
+
+def claim(
+    engine: Engine,
+    worker: str = "one",
+    *windows: Window,
+    limit: int = 10,
+    at: timedelta = timedelta(),
+    run_id: str = "run",
+) -> list[Claim]:
+    return queue.claim(engine, windows or [FEBRUARY], worker=worker, run_id=run_id, limit=limit, now=NOW + at, lease=LEASE)
+
+
+def record(engine: Engine, *answers: tuple[Claim, Answer]) -> None:
+    queue.record(engine, answers, NOW)
+    check_books(engine)
+
+
+# -- claims ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_claim_has_the_rows_in_the_order_of_posting(outbox: Engine) -> None:
+    """By request, then by date: what was packed is what is posted."""
+    rows = [
+        change(2, at=FEBRUARY.start + timedelta(hours=1)),
+        change(1, at=FEBRUARY.start + timedelta(hours=3), status=2),
+        change(1, at=FEBRUARY.start + timedelta(hours=2), status=7),
+    ]
+    stage(outbox, rows)
+    (taken,) = claim(outbox)
+    assert taken.changes == [rows[2], rows[1], rows[0]]
+
+
+def test_two_workers_never_hold_the_same_batch(outbox: Engine) -> None:
+    """What one holds the other does not get."""
+    stage(outbox, changes(6), size=1)
+    first = claim(outbox, "one", limit=4)
+    second = claim(outbox, "two", limit=4)
+    assert len(first) == 4
+    assert len(second) == 2
+    assert not {taken.batch_id for taken in first} & {taken.batch_id for taken in second}
+    assert claim(outbox, "three") == []
+
+
+def test_a_worker_does_not_take_a_batch_twice(outbox: Engine) -> None:
+    """Its failures are for the task's next try, which is another worker."""
+    stage(outbox, changes(1))
+    (taken,) = claim(outbox, "one")
+    record(outbox, (taken, UNAVAILABLE))
+    assert claim(outbox, "one") == []
+    assert [again.batch_id for again in claim(outbox, "two")] == [taken.batch_id]
+
+
+def test_an_expired_lease_comes_back(outbox: Engine) -> None:
+    """A dead worker's batch is taken over when its lease has ended, not a microsecond earlier."""
+    stage(outbox, changes(1))
+    (lost,) = claim(outbox, "dead")
+    assert claim(outbox, "two", at=LEASE - timedelta(microseconds=1)) == []
+    (found,) = claim(outbox, "two", at=LEASE)
+    assert found.batch_id == lost.batch_id
+    assert found.message_id != lost.message_id
+    first, second = attempts(outbox)
+    assert (first.outcome, second.outcome) == ("unknown", None)
+    assert first.error == "The worker ended without recording an answer."
+
+
+def test_a_renewed_lease_lasts(outbox: Engine) -> None:
+    """A worker that is alive keeps what it posts."""
+    stage(outbox, changes(1))
+    taken = claim(outbox, "one")
+    queue.renew(outbox, [taken[0].batch_id], Lease(taken[0].worker, NOW + 2 * LEASE))
+    assert claim(outbox, "two", at=LEASE) == []
+    assert len(claim(outbox, "two", at=2 * LEASE)) == 1
+
+
+def test_a_lost_lease_is_not_renewed(outbox: Engine) -> None:
+    """A worker that was too slow cannot take back what another one holds by now."""
+    stage(outbox, changes(1))
+    taken = claim(outbox, "slow")
+    claim(outbox, "two", at=LEASE)
+    queue.renew(outbox, [taken[0].batch_id], Lease(taken[0].worker, NOW + 10 * LEASE))
+    assert len(claim(outbox, "three", at=2 * LEASE)) == 1
+
+
+def test_an_acknowledgement_counts_whoever_holds_the_lease(outbox: Engine) -> None:
+    """The dashboard has the rows, so nobody posts them again."""
+    stage(outbox, changes(1))
+    (late,) = claim(outbox, "slow")
+    (other,) = claim(outbox, "two", at=LEASE)
+    record(outbox, (late, DELIVERED))
+    record(outbox, (other, UNAVAILABLE))
+    assert states(outbox) == {"delivered": 1}
+    assert claim(outbox, "three", at=3 * LEASE) == []
+
+
+def test_what_came_late_does_not_hide_why_the_batch_was_posted_again(outbox: Engine) -> None:
+    """The first worker was stopped for longer than its lease: its attempt stays unknown, and the answer stands beside it."""
+    stage(outbox, changes(1))
+    (late,) = claim(outbox, "stopped")
+    (other,) = claim(outbox, "two", at=LEASE)
+    record(outbox, (other, DELIVERED))
+    record(outbox, (late, DELIVERED))
+    first, second = attempts(outbox)
+    assert (first.outcome, second.outcome) == ("unknown", "delivered")
+    assert first.error.startswith(f"{queue.LATE}delivered")
+    assert first.http_status == DELIVERED.status
+    assert second.error is None
+
+
+def test_a_late_failure_does_not_free_what_another_worker_holds(outbox: Engine) -> None:
+    """The slow worker's failure is recorded; the batch stays with the worker that is posting it now."""
+    stage(outbox, changes(1))
+    (late,) = claim(outbox, "slow")
+    claim(outbox, "two", at=LEASE)
+    record(outbox, (late, LOST))
+    assert claim(outbox, "three", at=LEASE) == []
+
+
+def test_fresh_batches_come_before_failed_ones(outbox: Engine) -> None:
+    """A batch that keeps failing holds up no other."""
+    stage(outbox, changes(3), size=1)
+    (first,) = claim(outbox, "one", limit=1)
+    record(outbox, (first, UNAVAILABLE))
+    assert [taken.batch_id for taken in claim(outbox, "two")][-1] == first.batch_id
+
+
+def test_a_part_waits_for_the_one_before_it(outbox: Engine) -> None:
+    """A request that fills several batches: the second is free once the first is delivered, or refused for good."""
+    rows = [change(1, status=1 + n % 21, at=FEBRUARY.start + timedelta(minutes=n)) for n in range(5)]
+    stage(outbox, rows, size=2)
+    (first,) = claim(outbox)
+    assert first.changes == rows[:2]
+    assert claim(outbox, "two") == []
+    record(outbox, (first, DELIVERED))
+    (second,) = claim(outbox, "two")
+    assert second.changes == rows[2:4]
+    record(outbox, (second, DELIVERED))
+    assert [taken.changes for taken in claim(outbox, "three")] == [rows[4:]]
+
+
+def test_only_batches_that_touch_a_window(outbox: Engine) -> None:
+    """The edges are half open: a batch ending where the window begins, or beginning where it ends, is not its own."""
+    march = month("2020-03")
+    stage(outbox, [change(1, at=FEBRUARY.start), change(2, at=FEBRUARY.end - timedelta(microseconds=1))], size=1)
+    stage(outbox, [change(3, at=march.start)], march)
+    assert len(claim(outbox, "one", day("2020-02-01"), day("2020-02-29"), day("2020-02-15"))) == 2
+    assert len(claim(outbox, "two", day("2020-03-01"))) == 1
+
+
+def test_no_windows_nothing_to_do(outbox: Engine) -> None:
+    """An empty list of windows is no list of all."""
+    stage(outbox, changes(1))
+    assert queue.claim(outbox, [], worker="w", run_id="r", limit=5, now=NOW, lease=LEASE) == []
+
+
+# -- what an attempt came to -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [(DELIVERED, "delivered"), (UNAVAILABLE, "pending"), (FORBIDDEN, "pending"), (LOST, "pending"), (refused(), "pending")],
+    ids=lambda value: value.outcome.value if isinstance(value, Answer) else value,
+)
+def test_the_outcome_is_on_record(outbox: Engine, answer: Answer, state: str) -> None:
+    """Only an acknowledgement settles a batch; every attempt keeps its outcome."""
+    stage(outbox, changes(2))
+    (taken,) = claim(outbox)
+    record(outbox, (taken, answer))
+    assert states(outbox) == {state: 2}
+    assert [row.outcome for row in attempts(outbox)] == [answer.outcome.value]
+
+
+def test_all_of_the_answer_is_kept(outbox: Engine) -> None:
+    """What the operator needs to ask the other side: status, words, and X-Road's ids; long words are cut, not refused."""
+    stage(outbox, changes(1))
+    (taken,) = claim(outbox)
+    answer = Answer(
+        Outcome.TRANSIENT,
+        status=500,
+        seconds=1.5,
+        error="e" * 2000,
+        message="m" * 2000,
+        xroad_request_id="r" * 36,
+        xroad_error="Server.ServerProxy.NetworkError",
+        xroad_detail="d" * 36,
+    )
+    record(outbox, (taken, answer))
+    (row,) = attempts(outbox)
+    assert (row.http_status, row.seconds, row.error, row.message) == (500, 1.5, "e" * 999 + "…", "m" * 499 + "…")
+    assert (row.xroad_request_id, row.xroad_error, row.xroad_detail) == ("r" * 36, "Server.ServerProxy.NetworkError", "d" * 36)
+    assert (row.run_id, row.batch_id, row.message_id) == ("run", taken.batch_id, taken.message_id)
+
+
+# -- splitting -------------------------------------------------------------------------------------------------------------
+
+
+def test_parts_hold_all_rows_in_order(outbox: Engine) -> None:
+    """Nothing is lost, added or moved; the counts by day follow."""
+    stage(outbox, [change(number, at=FEBRUARY.start + timedelta(hours=5 * number)) for number in range(10)])
+    before = staged(outbox)
+    (taken,) = claim(outbox)
+    record(outbox, (taken, refused()))
+    parts = queue.split(outbox, taken, [3, 7], zone=ZONE)
+    check_books(outbox)
+    assert staged(outbox) == before
+    found = {part.batch_id: part.changes for part in claim(outbox, "two")}
+    assert [found[part] for part in parts] == [taken.changes[:3], taken.changes[3:7], taken.changes[7:]]
+    assert {row.parent_id for row in all_batches(outbox) if row.id in parts} == {taken.batch_id}
+
+
+def test_a_torn_request_is_kept_in_order(outbox: Engine) -> None:
+    """Where the cut falls within a request the later part waits for the earlier one; else it does not."""
+    rows = [
+        change(1, at=FEBRUARY.start),
+        change(1, at=FEBRUARY.start + timedelta(hours=1), status=3),
+        change(2, at=FEBRUARY.start),
+        change(3, at=FEBRUARY.start),
+    ]
+    stage(outbox, rows)
+    (taken,) = claim(outbox)
+    record(outbox, (taken, refused()))
+    parts = queue.split(outbox, taken, [1, 3], zone=ZONE)
+    waiting = {row.id: row.after_id for row in all_batches(outbox) if row.id in parts}
+    assert waiting == {parts[0]: None, parts[1]: parts[0], parts[2]: None}
+
+
+def test_what_waited_for_the_whole_waits_for_its_last_part(outbox: Engine) -> None:
+    """The chain of a long request stays whole when its first batch is split, and its first part waits as the whole did."""
+    rows = [change(1, status=1 + n % 21, at=FEBRUARY.start + timedelta(minutes=n)) for n in range(12)]
+    stage(outbox, rows, size=4)
+    order = []
+    for worker in ("a", "b", "c", "d", "e", "f", "g"):
+        taken = claim(outbox, worker)
+        assert len(taken) <= 1
+        for one in taken:
+            if len(one.changes) == 4 and one.changes[0] == rows[4]:
+                record(outbox, (one, refused()))
+                queue.split(outbox, one, [2], zone=ZONE)
+            else:
+                record(outbox, (one, DELIVERED))
+                order += one.changes
+    assert order == rows
+
+
+def test_a_batch_that_is_settled_is_not_split(outbox: Engine) -> None:
+    """Another worker was faster; what it settled stays."""
+    stage(outbox, changes(4))
+    (taken,) = claim(outbox)
+    record(outbox, (taken, DELIVERED))
+    assert queue.split(outbox, taken, [2], zone=ZONE) == []
+    assert states(outbox) == {"delivered": 4}
+
+
+def test_a_batch_that_another_worker_holds_by_now_is_not_split(outbox: Engine) -> None:
+    """It may just be acknowledged; then its parts would be posted again."""
+    stage(outbox, changes(4))
+    (late,) = claim(outbox, "slow")
+    (other,) = claim(outbox, "two", at=LEASE)
+    record(outbox, (late, refused()))
+    assert queue.split(outbox, late, [2], zone=ZONE) == []
+    record(outbox, (other, DELIVERED))
+    assert states(outbox) == {"delivered": 4}
+
+
+def test_a_refused_batch_stays_with_its_worker_until_it_is_split(outbox: Engine) -> None:
+    """Another one could have it acknowledged in between, and its parts would be posted again all the same."""
+    stage(outbox, changes(4))
+    (taken,) = claim(outbox, "one")
+    record(outbox, (taken, refused()))
+    assert claim(outbox, "two") == []
+    queue.split(outbox, taken, [2], zone=ZONE)
+    assert [len(part.changes) for part in claim(outbox, "two")] == [2, 2]
+
+
+def test_a_refused_batch_of_a_dead_worker_comes_back(outbox: Engine) -> None:
+    """The lease that protects it ends like any other."""
+    stage(outbox, changes(4))
+    (taken,) = claim(outbox, "dead")
+    record(outbox, (taken, refused()))
+    assert [again.batch_id for again in claim(outbox, "two", at=LEASE)] == [taken.batch_id]
+
+
+def test_a_released_batch_is_free_at_once(outbox: Engine) -> None:
+    """Given up by the worker that holds it, and by no other."""
+    stage(outbox, changes(1))
+    (taken,) = claim(outbox, "one")
+    queue.release(outbox, [taken._replace(worker="other")])
+    assert claim(outbox, "two") == []
+    queue.release(outbox, [taken])
+    assert len(claim(outbox, "two")) == 1
+
+
+def test_parts_come_before_whole_batches_and_by_size(outbox: Engine) -> None:
+    """The smallest part first, or the largest: in turn they tell soonest whether all is refused or some rows are."""
+    stage(outbox, changes(20), size=10)
+    first, _ = claim(outbox, "one")
+    record(outbox, (first, refused()))
+    queue.split(outbox, first, [1, 7], zone=ZONE)
+    queue.release(outbox, claim(outbox, "one"))
+
+    def size(worker: str, **options: Any) -> int:
+        (taken,) = queue.claim(outbox, [FEBRUARY], worker=worker, run_id="run", limit=1, now=NOW, lease=LEASE, **options)
+        queue.release(outbox, [taken])
+        return len(taken.changes)
+
+    assert (size("a"), size("b", largest_first=True)) == (1, 6)
+
+
+# -- rows that are refused for good ----------------------------------------------------------------------------------------
+
+
+def test_a_refused_row_is_settled_with_words(outbox: Engine) -> None:
+    """It holds up nothing, and nobody posts it again."""
+    stage(outbox, changes(1))
+    (taken,) = claim(outbox)
+    record(outbox, (taken, refused()))
+    queue.set_aside(outbox, [(taken, "w" * 2000)], NOW)
+    check_books(outbox)
+    (row,) = all_batches(outbox)
+    assert (row.state, row.words, row.settled_at) == ("refused", "w" * 500, NOW)
+    assert claim(outbox, "two") == []
+
+
+def test_a_delivered_row_is_not_set_aside(outbox: Engine) -> None:
+    """An acknowledgement that another worker brought meanwhile stands."""
+    stage(outbox, changes(1))
+    (taken,) = claim(outbox)
+    record(outbox, (taken, DELIVERED))
+    queue.set_aside(outbox, [(taken, "no")], NOW)
+    assert states(outbox) == {"delivered": 1}
+
+
+# -- backlog ---------------------------------------------------------------------------------------------------------------
+
+
+def test_backlog_counts_what_is_pending(outbox: Engine) -> None:
+    """Batches, rows, and until when others hold some of them."""
+    stage(outbox, changes(5), size=2)
+    assert queue.backlog(outbox, [FEBRUARY], NOW)[:2] == (3, 5)
+    claim(outbox, "two", limit=1)
+    assert queue.backlog(outbox, [FEBRUARY], NOW).leased_until == NOW + LEASE
+    assert queue.backlog(outbox, [FEBRUARY], NOW + LEASE).leased_until is None
+    assert queue.backlog(outbox, [month("2020-03")], NOW) == (0, 0, None, 0)
+
+
+def test_backlog_tells_what_waits(outbox: Engine) -> None:
+    """Batches that wait for earlier changes of the same request are no other worker's."""
+    stage(outbox, [change(1, status=1 + n % 21, at=FEBRUARY.start + timedelta(hours=n)) for n in range(6)], size=2)
+    assert queue.backlog(outbox, [FEBRUARY], NOW) == (3, 6, None, 2)
+
+
+# -- sending again ---------------------------------------------------------------------------------------------------------
+
+
+def deliver_all(engine: Engine, worker: str, *windows: Window) -> list[Any]:
+    taken = claim(engine, worker, *windows, limit=1000)
+    record(engine, *((one, DELIVERED) for one in taken))
+    return [change for one in taken for change in one.changes]
+
+
+def test_resend_once_for_each_run(outbox: Engine) -> None:
+    """The task may be retried or cleared: what it has posted again is not posted a third time; another run does."""
+    stage(outbox, changes(4), size=2)
+    deliver_all(outbox, "one")
+    assert queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 4
+    assert len(deliver_all(outbox, "two")) == 4
+    assert queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 0
+    assert queue.resend(outbox, FEBRUARY, run_id="another", zone=ZONE) == 4
+    check_books(outbox)
+
+
+def test_resend_interrupted(outbox: Engine) -> None:
+    """A try that posted half of it: the next one posts the other half, and only it."""
+    stage(outbox, changes(2), size=1)
+    deliver_all(outbox, "one")
+    queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE)
+    (half,) = claim(outbox, "two", limit=1)
+    record(outbox, (half, DELIVERED))
+    assert queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 0
+    assert len(deliver_all(outbox, "three")) == 1
+
+
+def test_resend_leaves_what_the_run_itself_delivered(outbox: Engine) -> None:
+    """Rows that are new in a run which sends again are posted once by it, however often it is tried."""
+    stage(outbox, changes(4), size=2)
+    (half,) = claim(outbox, "one", limit=1, run_id="again")
+    record(outbox, (half, DELIVERED))
+    assert queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 0
+    assert queue.resend(outbox, FEBRUARY, run_id="another", zone=ZONE) == 2
+
+
+def test_an_answer_that_is_recorded_twice_keeps_its_words(outbox: Engine) -> None:
+    """A task told to stop between a commit and what follows it records once more what it has recorded."""
+    stage(outbox, changes(2), size=1)
+    one, other = claim(outbox, "one", limit=2)
+    for _ in range(2):
+        record(outbox, (one, DELIVERED), (other, LOST))
+    assert [(row.outcome, row.error) for row in attempts(outbox)] == [("delivered", None), ("unknown", LOST.error)]
+
+
+def test_resend_only_rows_of_the_window(outbox: Engine) -> None:
+    """Of a batch that straddles the window only the rows inside are posted again, whichever windows are asked for in turn."""
+    rows = [change(number, at=FEBRUARY.start + timedelta(hours=6 * number)) for number in range(12)]
+    stage(outbox, rows)
+    deliver_all(outbox, "one")
+    second = day("2020-02-02")
+    assert queue.resend(outbox, second, run_id="again", zone=ZONE) == 4
+    check_books(outbox)
+    assert queue.resend(outbox, second, run_id="again", zone=ZONE) == 0
+    assert sorted(deliver_all(outbox, "two")) == rows[4:8]
+    assert queue.resend(outbox, day("2020-02-01"), run_id="again", zone=ZONE) == 4
+    assert sorted(deliver_all(outbox, "three")) == rows[:4]
+    assert queue.resend(outbox, FEBRUARY, run_id="whole", zone=ZONE) == 12
+    check_books(outbox)
+    assert staged(outbox) == set(rows)
+
+
+def test_resend_leaves_what_was_refused(outbox: Engine) -> None:
+    """Only acknowledged rows; a refused one has its own way back into the queue."""
+    stage(outbox, changes(2), size=1)
+    first, second = claim(outbox)
+    record(outbox, (first, DELIVERED), (second, refused()))
+    queue.set_aside(outbox, [(second, "no")], NOW)
+    assert queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 1
+    assert states(outbox) == {"pending": 1, "refused": 1}
+
+
+def test_parts_of_a_resent_batch_belong_to_its_run(outbox: Engine) -> None:
+    """A resent batch that is refused and split is not sent a third time by the same run."""
+    stage(outbox, changes(4))
+    deliver_all(outbox, "one")
+    queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE)
+    (taken,) = claim(outbox, "two")
+    record(outbox, (taken, refused()))
+    queue.split(outbox, taken, [2], zone=ZONE)
+    assert len(deliver_all(outbox, "three")) == 4
+    assert queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 0

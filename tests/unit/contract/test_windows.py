@@ -1,0 +1,143 @@
+"""Months and civil days: half open, without gap or overlap, also where the clocks change."""
+
+# ruff: noqa: DTZ001 naive datetimes are what these tests are about
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pendulum
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tablero.contract.windows import Window, day_window, first_instant, local_day, month_windows, parse_month
+from tablero.errors import ParameterError
+
+UTC = timezone.utc
+HERE = pendulum.timezone("America/Santo_Domingo")
+NOW = datetime(2026, 11, 24, 6, 0, 0, 1, tzinfo=UTC)
+ZONES = ["America/Santo_Domingo", "America/New_York", "America/Havana", "Asia/Beirut", "Australia/Lord_Howe", "UTC"]
+
+
+def hours(window: Window) -> float:
+    return (window.end - window.start) / timedelta(hours=1)
+
+
+def test_the_whole_history() -> None:
+    """83 months from 2020-01 to 2026-11, each beginning where the one before ends."""
+    windows = month_windows(date(2020, 1, 1), date(2026, 11, 24), HERE, NOW)
+    assert len(windows) == 83
+    assert (windows[0].label, windows[-1].label) == ("2020-01", "2026-11")
+    assert windows[0].start == datetime(2020, 1, 1, 4, tzinfo=UTC)
+    assert all(one.end == other.start for one, other in pairwise(windows))
+
+
+def test_the_last_month_ends_at_the_planning_instant() -> None:
+    """To the microsecond: what changes later is the daily send's."""
+    last = month_windows(date(2026, 1, 1), date(2026, 12, 31), HERE, NOW)[-1]
+    assert (last.label, last.end) == ("2026-11", NOW)
+    assert NOW not in last
+    assert NOW - timedelta(microseconds=1) in last
+
+
+def test_a_month_that_has_not_begun_is_none() -> None:
+    """At the first instant of a month there is nothing in it yet; the one before it is whole."""
+    midnight = datetime(2026, 12, 1, 4, tzinfo=UTC)
+    assert [one.label for one in month_windows(date(2026, 11, 1), date(2026, 12, 1), HERE, midnight)] == ["2026-11"]
+    assert month_windows(date(2026, 11, 1), date(2026, 12, 1), HERE, midnight)[0].end == midnight
+
+
+@pytest.mark.parametrize(("first", "last"), [("2021-02", "2021-01"), ("2027-01", "2027-02"), ("2026-12", "2026-12")])
+def test_no_month(first: str, last: str) -> None:
+    """The wrong way round, or in the future: the error names both parameters."""
+    with pytest.raises(ParameterError, match=r"from .* to .*Check start_month and end_month"):
+        month_windows(parse_month(first, "a"), parse_month(last, "b"), HERE, NOW)
+
+
+def test_the_edge_of_a_month() -> None:
+    """The last microsecond of January is January, the first instant of February is February."""
+    january, february = month_windows(date(2020, 1, 31), date(2020, 2, 1), HERE, NOW)
+    last = datetime.fromisoformat("2020-01-31T23:59:59.999999-04:00")
+    first = datetime.fromisoformat("2020-02-01T00:00:00-04:00")
+    assert last in january
+    assert last not in february
+    assert first in february
+    assert first not in january
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "length"),
+    [
+        ("America/Santo_Domingo", date(2021, 3, 14), 24),  # no daylight saving
+        ("America/New_York", date(2021, 3, 14), 23),
+        ("America/New_York", date(2021, 11, 7), 25),
+        ("America/Havana", date(2021, 3, 14), 23),  # midnight is skipped: the day begins at 01:00
+        ("America/Havana", date(2021, 11, 7), 25),  # midnight comes twice: it begins at the first
+        ("America/Havana", date(2021, 11, 6), 24),  # and the day before ends there
+        ("Australia/Lord_Howe", date(2021, 10, 3), 23.5),
+    ],
+)
+def test_how_long_a_day_lasts(zone: str, day: date, length: float) -> None:
+    """23, 24 or 25 hours, by the zone's rules."""
+    assert hours(day_window(day, pendulum.timezone(zone))) == length
+
+
+def test_where_a_skipped_midnight_begins() -> None:
+    """At the instant of the skip, 05:00 UTC in Havana."""
+    havana = pendulum.timezone("America/Havana")
+    assert first_instant(date(2021, 3, 14), havana) == datetime(2021, 3, 14, 5, tzinfo=UTC)
+    assert first_instant(date(2021, 11, 7), havana) == datetime(2021, 11, 7, 4, tzinfo=UTC)
+
+
+INSTANTS = st.one_of(
+    st.datetimes(datetime(2020, 1, 2), datetime(2026, 11, 23)),
+    *(
+        st.timedeltas(timedelta(hours=-27), timedelta(hours=27)).map(change.__add__)
+        for change in (datetime(2021, 3, 14), datetime(2021, 11, 7), datetime(2021, 10, 3), datetime(2022, 3, 27))
+    ),
+).map(lambda moment: moment.replace(tzinfo=UTC))
+
+
+@given(INSTANTS, st.sampled_from(ZONES))
+@example(datetime(2021, 3, 14, 5, tzinfo=UTC), "America/Havana")
+@example(datetime(2021, 11, 7, 4, tzinfo=UTC), "America/Havana")
+def test_any_instant_is_in_exactly_one_month_and_one_day(instant: datetime, name: str) -> None:
+    """And both are those of the zone's calendar."""
+    zone = pendulum.timezone(name)
+    today = instant.astimezone(ZoneInfo(name)).date()
+    assert local_day(instant, zone) == today
+    days = [day_window(today + timedelta(days=number), zone) for number in (-2, -1, 0, 1, 2)]
+    assert [window.label for window in days if instant in window] == [today.isoformat()]
+    months = month_windows(date(2020, 1, 1), date(2026, 11, 24), zone, NOW)
+    assert [window.label for window in months if instant in window] == [f"{today:%Y-%m}"]
+
+
+@pytest.mark.parametrize("name", ZONES)
+def test_days_tile_the_months(name: str) -> None:
+    """Seven years of days: each begins where the one before ends, and months begin with days."""
+    zone = pendulum.timezone(name)
+    days = [day_window(date(2020, 1, 1) + timedelta(days=number), zone) for number in range(7 * 365)]
+    assert all(one.end == other.start for one, other in pairwise(days))
+    starts = {day.start for day in days}
+    assert all(month.start in starts for month in month_windows(date(2020, 1, 1), date(2026, 6, 1), zone, NOW))
+
+
+def test_travels_as_json() -> None:
+    """Between tasks, and comes back the same."""
+    for window in (day_window(date(2021, 11, 7), HERE), month_windows(date(2026, 11, 1), date(2026, 11, 1), HERE, NOW)[0]):
+        assert Window.from_json(window.to_json()) == window
+
+
+def test_naive_edges_are_refused() -> None:
+    """They would mean another instant on every machine."""
+    with pytest.raises(ValueError, match="must be aware"):
+        Window("day", "x", datetime(2021, 1, 1), datetime(2021, 1, 2, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("text", ["", "2020", "2020-13", "2020-1", "enero", "2020-01-01"])
+def test_no_month_name(text: str) -> None:
+    """The error names the parameter and shows the form."""
+    with pytest.raises(ParameterError, match=r"start_month is .*YYYY-MM"):
+        parse_month(text, "start_month")

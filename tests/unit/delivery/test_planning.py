@@ -1,0 +1,103 @@
+"""Which windows a run is about; what needs the outbox is in tests/integration."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from tablero.delivery.planning import plan_day, plan_history, plan_interval
+from tablero.errors import ParameterError
+from tablero.settings import Settings
+
+UTC = timezone.utc
+NOW = datetime(2026, 11, 24, 6, tzinfo=UTC)
+SETTINGS = Settings.read({})
+
+
+def labels(start: str = "2020-01", end: str | None = None, now: datetime = NOW, **settings: str) -> list[str]:
+    return [window.label for window in plan_history(Settings.read(settings), start_month=start, end_month=end, now=now)]
+
+
+def test_the_whole_history() -> None:
+    """Without an end it goes to the month of today, cut at this instant."""
+    assert len(labels()) == 83
+    assert plan_history(SETTINGS, start_month="2026-11", end_month=None, now=NOW)[0].end == NOW
+
+
+def test_some_months() -> None:
+    """Both ends included."""
+    assert labels("2021-11", "2022-02") == ["2021-11", "2021-12", "2022-01", "2022-02"]
+    assert labels("2026-11", "2026-11") == ["2026-11"]
+
+
+def test_the_month_of_today_is_local() -> None:
+    """At 02:00 UTC on December 1st it is still November in Santo Domingo."""
+    assert labels("2026-10", now=datetime(2026, 12, 1, 2, tzinfo=UTC)) == ["2026-10", "2026-11"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "words"),
+    [
+        ("2019-12", None, "start_month is 2019-12, before 2020-01"),
+        ("2020-01", "2026-12", "end_month is 2026-12, in the future; today is 2026-11-24"),
+        ("2022-02", "2022-01", "Check start_month and end_month"),
+        ("2020-1", None, "start_month is '2020-1'; give a month as YYYY-MM"),
+        ("2020-01", "soon", "end_month is 'soon'; give a month as YYYY-MM"),
+    ],
+)
+def test_parameters_that_make_no_sense(start: str, end: str | None, words: str) -> None:
+    """The error names the parameter and says why."""
+    with pytest.raises(ParameterError, match=words):
+        labels(start, end)
+
+
+def test_another_earliest_day() -> None:
+    """Its whole month may be asked for; the one before may not."""
+    assert labels("2021-06", "2021-06", earliest="2021-06-15") == ["2021-06"]
+    with pytest.raises(ParameterError, match=r"before 2021-06, the month of \[tablero\] earliest: .* before 2021-06-15 are"):
+        labels("2021-05", earliest="2021-06-15")
+
+
+def test_a_day_by_name() -> None:
+    """The civil day; that of today ends now."""
+    whole = plan_day(SETTINGS, "2026-11-22", now=NOW)
+    assert (whole.label, whole.end - whole.start) == ("2026-11-22", timedelta(days=1))
+    assert plan_day(SETTINGS, "2026-11-24", now=NOW).end == NOW
+
+
+@pytest.mark.parametrize(
+    ("day", "words"),
+    [
+        ("2026-11-25", "in the future; today is 2026-11-24"),
+        ("yesterday", "give a day as YYYY-MM-DD"),
+        ("2026-02-30", "give a day as YYYY-MM-DD"),
+        ("24/11/2026", "give a day as YYYY-MM-DD"),
+    ],
+)
+def test_no_day(day: str, words: str) -> None:
+    """The error shows what was given and what is asked for."""
+    with pytest.raises(ParameterError, match=words):
+        plan_day(SETTINGS, day, now=NOW)
+
+
+def test_the_day_of_a_run() -> None:
+    """The data interval is exactly a civil day."""
+    start = datetime(2026, 11, 22, 4, tzinfo=UTC)
+    assert plan_interval(SETTINGS, start, start + timedelta(days=1)).label == "2026-11-22"
+
+
+@pytest.mark.parametrize("hours", [(0, 23), (1, 25), (0, 48), (0, 0), (2, 26)])
+def test_an_interval_that_is_no_civil_day(hours: tuple[int, int]) -> None:
+    """Nobody sends half a day, or two, by mistake."""
+    midnight = datetime(2026, 11, 22, 4, tzinfo=UTC)
+    with pytest.raises(ParameterError, match="not one civil day in America/Santo_Domingo"):
+        plan_interval(SETTINGS, *(midnight + timedelta(hours=number) for number in hours))
+
+
+def test_a_day_of_23_hours() -> None:
+    """Where the clocks change a civil day is shorter; it is one all the same."""
+    settings = Settings.read({"timezone": "America/New_York"})
+    start = datetime(2021, 3, 14, 5, tzinfo=UTC)
+    assert plan_interval(settings, start, start + timedelta(hours=23)).label == "2021-03-14"
+    with pytest.raises(ParameterError):
+        plan_interval(settings, start, start + timedelta(hours=24))

@@ -1,0 +1,262 @@
+"""Preflight against stand-ins: every check runs, none has an effect, and each that fails says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tablero.dashboard.answer import Answer, Outcome
+from tablero.delivery.preflight import Finding, Level, inspect
+from tablero.errors import OutboxUnavailable, SetupError, SourceUnavailable, TableroError
+from tablero.settings import Settings
+
+UTC = timezone.utc
+NOW = datetime(2026, 11, 24, 6, tzinfo=UTC)
+OVER_XROAD = Settings.read({"xroad_client": "DO/GOB/INST/SOLICITUDES"})
+DIRECT = Settings.read({"api_path": "/api/load"})
+GOOD_ROW = ("1041", "R-1", "2021-03-01", 2, "2021-03-02")
+BAD_ROW = ("1041", "R-1", "2021-03-01", 99, "2021-03-02")
+
+#: listClients and allowedMethods as a security server answers them.
+OURS = {
+    "member": [{"id": {"xroad_instance": "DO", "member_class": "GOB", "member_code": "INST", "subsystem_code": "SOLICITUDES"}}]
+}
+
+
+def right(*endpoints: dict[str, str], service: str = "INTEGRACION-DEV") -> dict[str, Any]:
+    return {"service": [{"service_code": service, "endpoint_list": list(endpoints)}]}
+
+
+class FakeSource:
+    """A source that answers what it is told to; an error is raised."""
+
+    def __init__(self, **answers: Any) -> None:
+        defaults = {"check": ["service_id"], "clock": NOW, "sample": [GOOD_ROW], "unseen": (0, 0)}
+        self._answers: dict[str, Any] = defaults | answers
+
+    def __getattr__(self, name: str) -> Any:
+        def answer(*_: Any) -> Any:
+            found = self._answers[name]
+            if isinstance(found, TableroError):
+                raise found
+            return found
+
+        return answer
+
+
+class FakeDashboard:
+    """A security server that answers GETs by path, and can do nothing else."""
+
+    url = "https://ss/r1/DO/GOB/CNC/MONITOREO/INTEGRACION-DEV/api/load"
+
+    def __init__(self, answers: dict[str, Any] | None = None, *, date: datetime | None = NOW) -> None:
+        self._answers = {"/": {}, "/listClients": OURS, "/r1/DO/GOB/CNC/MONITOREO/allowedMethods": right()} | (answers or {})
+        self._date = date
+        self.looked: list[str] = []
+
+    def look(self, path: str) -> Any:
+        self.looked.append(path)
+        found = self._answers[path]
+        if isinstance(found, Answer):
+            return SimpleNamespace(answer=found, body=None, date=None)
+        return SimpleNamespace(answer=Answer(Outcome.DELIVERED, status=200, message="m"), body=found, date=self._date)
+
+
+def found(settings: Settings = OVER_XROAD, *, source: Any = None, dashboard: Any = None) -> dict[str, Finding]:
+    """What the checks of source and dashboard found, by name."""
+
+    @contextmanager
+    def open_source() -> Iterator[Any]:
+        if isinstance(source, TableroError):
+            raise source
+        yield source or FakeSource()
+
+    def make_dashboard() -> Any:
+        if isinstance(dashboard, TableroError):
+            raise dashboard
+        return dashboard or FakeDashboard()
+
+    findings = list(inspect(settings, source=open_source, outbox=None, dashboard=make_dashboard, clock=lambda: NOW))
+    return {one.check: one for one in findings}
+
+
+def test_all_is_well() -> None:
+    """Each check is there and content."""
+    findings = found()
+    assert {one.level for one in findings.values()} == {Level.OK}
+    assert list(findings) == [
+        *("source", "source clock", "source sample", "source coverage"),
+        *("dashboard", "dashboard clock", "X-Road client", "X-Road access"),
+    ]
+
+
+def test_only_metadata_is_asked_for() -> None:
+    """No side effect on the other side: two GETs."""
+    dashboard = FakeDashboard()
+    found(dashboard=dashboard)
+    assert dashboard.looked == ["/listClients", "/r1/DO/GOB/CNC/MONITOREO/allowedMethods"]
+
+
+def test_a_dashboard_without_xroad() -> None:
+    """Nothing of X-Road is looked at."""
+    dashboard = FakeDashboard()
+    assert {"dashboard", "dashboard clock"} == {name for name in found(DIRECT, dashboard=dashboard) if "source" not in name}
+    assert dashboard.looked == ["/"]
+
+
+def test_a_dry_run_looks_at_the_source_alone() -> None:
+    """It makes no outbox, and needs no dashboard."""
+
+    @contextmanager
+    def source() -> Iterator[Any]:
+        yield FakeSource()
+
+    findings = inspect(OVER_XROAD, source=source, outbox=None, dashboard=None, clock=lambda: NOW)
+    assert {finding.check.split()[0] for finding in findings} == {"source"}
+
+
+def test_it_does_not_stop_at_the_first() -> None:
+    """Source, outbox and dashboard are all down: three findings, each with its own remedy, and whether it may pass."""
+
+    def broken(error: TableroError) -> Any:
+        def opener() -> Any:
+            raise error
+
+        return opener
+
+    findings = list(
+        inspect(
+            OVER_XROAD,
+            source=broken(SourceUnavailable("the source is down")),
+            outbox=broken(OutboxUnavailable("the outbox is locked")),
+            dashboard=broken(SetupError("there is no connection tablero_api")),
+            clock=lambda: NOW,
+        )
+    )
+    assert [(one.check, one.text, one.transient) for one in findings] == [
+        ("source", "the source is down", True),
+        ("outbox", "the outbox is locked", True),
+        ("dashboard", "there is no connection tablero_api", False),
+    ]
+    assert str(findings[0]) == "[failed] source: the source is down"
+
+
+@pytest.mark.parametrize("check", ["clock", "sample", "unseen"])
+def test_one_check_of_the_source_fails(check: str) -> None:
+    """The others of the source are made all the same."""
+    findings = found(source=FakeSource(**{check: SourceUnavailable("gone")}))
+    failed = [one for one in findings.values() if one.level is Level.FAILED]
+    assert len(failed) == 1
+    assert failed[0].transient
+    assert {"source clock", "source sample", "source coverage"} <= set(findings)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "level"),
+    [
+        (NOW + timedelta(seconds=120), Level.OK),
+        (NOW - timedelta(seconds=121), Level.WARNING),
+        (NOW.replace(tzinfo=None) - timedelta(hours=4), Level.OK),  # local time, in a zone that only it knows
+        (NOW.replace(tzinfo=None) + timedelta(hours=5, minutes=45), Level.OK),
+        (NOW.replace(tzinfo=None) - timedelta(hours=4, minutes=5), Level.WARNING),
+    ],
+)
+def test_the_clocks(theirs: datetime, level: Level) -> None:
+    """They may differ by two minutes, and by a zone where none is given; more is a warning, for NTP to mend."""
+    finding = found(source=FakeSource(clock=theirs))["source clock"]
+    assert finding.level is level
+    assert (level is Level.OK) == ("NTP" not in finding.text)
+
+
+def test_a_database_without_a_clock() -> None:
+    """SQLite's is ours."""
+    assert "source clock" not in found(source=FakeSource(clock=None))
+
+
+@pytest.mark.parametrize(
+    ("rows", "level", "words"),
+    [
+        ([], Level.WARNING, "the view is empty"),
+        ([GOOD_ROW] * 3, Level.OK, "3 filas válidas"),
+        ([GOOD_ROW, BAD_ROW], Level.WARNING, "1 of 2 rows would be rejected; correct the view: unknown_status 1"),
+        ([BAD_ROW] * 3, Level.FAILED, "3 of 3 rows would be rejected"),
+    ],
+)
+def test_the_sample(rows: list[Any], level: Level, words: str) -> None:
+    """Some wrong rows are normal; if all are, the view is wrong."""
+    finding = found(source=FakeSource(sample=rows))["source sample"]
+    assert finding.level is level
+    assert words in finding.text
+
+
+@pytest.mark.parametrize(
+    ("counts", "level", "words"),
+    [
+        ((0, 0), Level.OK, "every row lies in a window"),
+        ((3, 1), Level.WARNING, "3 rows without last_modified_date and 1 in the future"),
+        (None, Level.WARNING, "with source_sql"),
+    ],
+)
+def test_rows_that_no_window_sees(counts: Any, level: Level, words: str) -> None:
+    """They are told, so that nobody misses them."""
+    finding = found(source=FakeSource(unseen=counts))["source coverage"]
+    assert finding.level is level
+    assert words in finding.text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "transient"), [(Outcome.TRANSIENT, True), (Outcome.UNKNOWN, True), (Outcome.PERMANENT, False)]
+)
+def test_a_dashboard_that_cannot_be_reached(outcome: Outcome, transient: bool) -> None:
+    """No connection may pass; a certificate that is not trusted will not. Nothing more is asked then."""
+    findings = found(dashboard=FakeDashboard({"/listClients": Answer(outcome, error="what to do")}))
+    assert findings["dashboard"] == Finding("dashboard", Level.FAILED, "what to do", transient)
+    assert "X-Road client" not in findings
+
+
+@pytest.mark.parametrize(
+    ("body", "level", "words"),
+    [
+        (OURS, Level.OK, "is registered"),
+        ({"member": []}, Level.FAILED, "complete its registration"),
+        ({"member": [{"id": None}, {}, "x"]}, Level.FAILED, "complete its registration"),
+        ({}, Level.WARNING, "does not tell"),
+        ([], Level.WARNING, "does not tell"),
+        (None, Level.WARNING, "does not tell"),
+    ],
+)
+def test_the_own_subsystem(body: Any, level: Level, words: str) -> None:
+    """Among the clients of the security server, or not; an answer that cannot be read is only a warning."""
+    finding = found(dashboard=FakeDashboard({"/listClients": body}))["X-Road client"]
+    assert finding.level is level
+    assert words in finding.text
+
+
+POST_LOAD = {"method": "POST", "path": "/api/load"}
+
+
+@pytest.mark.parametrize(
+    ("body", "level", "words"),
+    [
+        (right(), Level.OK, "may call INTEGRACION-DEV"),  # listed without endpoints: all of the service
+        (right(POST_LOAD), Level.OK, "may call"),
+        (right({"method": "*", "path": "/api/*"}), Level.OK, "may call"),
+        (right({"method": "*", "path": "/**"}), Level.OK, "may call"),
+        (right({"method": "GET", "path": "/api/load"}), Level.WARNING, "POST /api/load is not seen"),
+        (right({"method": "POST", "path": "/other"}), Level.WARNING, "is not seen"),
+        (right(POST_LOAD, service="INTEGRACION"), Level.FAILED, "no right to INTEGRACION-DEV"),
+        ({"service": []}, Level.FAILED, "no right"),
+        ({}, Level.WARNING, "allowedMethods"),
+        (Answer(Outcome.PERMANENT, status=500, error="not registered"), Level.FAILED, "not registered"),
+        (Answer(Outcome.TRANSIENT, status=500, error="not now"), Level.WARNING, "not now"),
+    ],
+)
+def test_the_right_to_the_service(body: Any, level: Level, words: str) -> None:
+    """As allowedMethods tells; what cannot be decided is a warning."""
+    finding = found(dashboard=FakeDashboard({"/r1/DO/GOB/CNC/MONITOREO/allowedMethods": body}))["X-Road access"]
+    assert finding.level is level
+    assert words in finding.text

@@ -1,0 +1,90 @@
+"""How many calls may be in flight."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tablero.dashboard.answer import Answer, Outcome
+from tablero.delivery.throttle import Throttle
+
+PROMPT = Answer(Outcome.DELIVERED, status=201, seconds=0.1)
+SLOW = Answer(Outcome.DELIVERED, status=201, seconds=5.0)
+BUSY = Answer(Outcome.TRANSIENT, status=503, seconds=0.1)
+TOO_MANY = Answer(Outcome.TRANSIENT, status=429, seconds=0.1)
+LOST = Answer(Outcome.UNKNOWN, seconds=120.0)
+REFUSED = Answer(Outcome.REFUSED, status=400, seconds=0.1)
+
+
+def heeding(*answers: Answer, ceiling: int = 8) -> Throttle:
+    """After these answers, each of which came when nothing else was in flight."""
+    throttle = Throttle(ceiling)
+    for answer in answers:
+        throttle.heed(answer, 0)
+    return throttle
+
+
+def test_starts_with_one() -> None:
+    """A dashboard that is ill is not met with everything at once."""
+    assert Throttle(8).limit == 1
+
+
+def test_grows_while_answers_are_prompt() -> None:
+    """One more for each, up to ``concurrency`` and never beyond."""
+    assert [heeding(*[PROMPT] * number).limit for number in (1, 2, 3, 7, 100)] == [2, 3, 4, 8, 8]
+
+
+@pytest.mark.parametrize("trouble", [BUSY, TOO_MANY, LOST], ids=["503", "429", "time-out"])
+def test_halved_by_trouble(trouble: Answer) -> None:
+    """And again by the next, but never below one."""
+    assert [heeding(*[PROMPT] * 7, *[trouble] * number).limit for number in (1, 2, 3, 4)] == [4, 2, 1, 1]
+
+
+def test_calls_of_one_moment_halve_it_once() -> None:
+    """Those that were in flight when the first trouble came tell of the same moment."""
+    throttle = heeding(*[PROMPT] * 7)
+    for in_flight in range(7, -1, -1):
+        throttle.heed(BUSY, in_flight)
+    assert throttle.limit == 4
+    throttle.heed(BUSY, 3)
+    assert throttle.limit == 2
+
+
+def test_grows_slowly_after_trouble() -> None:
+    """One more for a whole round of prompt answers, not for each."""
+    throttle = heeding(*[PROMPT] * 7, BUSY)
+    limits = []
+    for _ in range(10):
+        throttle.heed(PROMPT, 0)
+        limits.append(throttle.limit)
+    assert limits[:4] == [4, 4, 4, 4]
+    assert limits[-1] in (5, 6)
+
+
+def test_does_not_grow_while_answers_get_slower() -> None:
+    """Four times the usual time is a sign of a dashboard at its limit."""
+    throttle = heeding(*[Answer(Outcome.DELIVERED, seconds=1.0)] * 3)
+    before = throttle.limit
+    throttle.heed(SLOW, 0)
+    assert throttle.limit == before
+
+
+def test_quick_answers_are_steady_whatever_they_vary_by() -> None:
+    """From 1 to 200 milliseconds is no sign of anything."""
+    assert heeding(*[Answer(Outcome.DELIVERED, seconds=0.001)] * 3, Answer(Outcome.DELIVERED, seconds=0.2)).limit == 5
+
+
+def test_a_refusal_says_nothing_about_load() -> None:
+    """Neither more nor fewer calls for it."""
+    assert heeding(PROMPT, REFUSED, REFUSED).limit == 2
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([PROMPT, SLOW, BUSY, TOO_MANY, LOST, REFUSED]), st.integers(0, 8))), st.integers(1, 8)
+)
+def test_always_between_one_and_the_ceiling(answers: list[tuple[Answer, int]], ceiling: int) -> None:
+    """Whatever comes."""
+    throttle = Throttle(ceiling)
+    for answer, in_flight in answers:
+        throttle.heed(answer, in_flight)
+        assert 1 <= throttle.limit <= ceiling

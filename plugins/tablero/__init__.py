@@ -11,6 +11,7 @@ The house, from the top floor down. A folder imports only from folders below it:
     contract/     what a status change is: rules, wire form, windows, order
     settings.py   section [tablero], checked
     errors.py     everything that can go wrong, in one tree
+    texts/        every sentence that an operator reads, in Spanish and English
 
 The way a row takes: ``source.reader`` reads it, ``contract.status_change`` accepts, rejects or excludes it,
 ``contract.packing`` puts it into a batch, ``outbox.intake`` makes the batch durable, ``delivery.sending`` claims and posts it

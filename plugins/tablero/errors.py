@@ -25,16 +25,19 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tablero.texts.text import Text, verbatim
+
 
 class TableroError(Exception):
     """Root of all errors that this package raises on purpose.
 
-    :param message: what happened, to what, and what to do; shown to the operator as it is.
+    :param message: what happened, to what, and what to do, in both languages; shown to the operator as it is.
     :param retry_after: seconds to wait before the next try, if the other side said so.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: Text | str, *, retry_after: float | None = None) -> None:
+        super().__init__(str(message))
+        self.text = message if isinstance(message, Text) else verbatim(message)
         self.retry_after = retry_after
 
 
@@ -88,6 +91,6 @@ class OutsideHours(TransientError):
     :param opens_at: the next opening, in UTC.
     """
 
-    def __init__(self, message: str, *, opens_at: datetime) -> None:
+    def __init__(self, message: Text | str, *, opens_at: datetime) -> None:
         super().__init__(message)
         self.opens_at = opens_at

@@ -372,7 +372,7 @@ def test_an_outbox_is_shown_before_a_run_upgrades_it(admin: Any, site: Site, tmp
     site.engine = connect(f"sqlite:///{tmp_path / 'older.db'}")
     with site.engine.begin() as connection:
         config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(Path(tablero.__path__[0]) / "migrations"))
+        config.set_main_option("script_location", str(Path(tablero.__path__[0]) / "outbox" / "migrations"))
         command.upgrade(config, OLDEST_SCHEMA)
     for path in PAGES:
         assert admin.get(f"/tablero/{path}").status_code == (404 if path == "batch/1" else 200), path

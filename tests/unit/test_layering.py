@@ -40,6 +40,9 @@ AIRFLOW = {"airflow", "web", "web.routes", "dashboard.client"}
 #: Everything that must run in a plain Python process, without Airflow, also through what it imports.
 PLAIN = {"delivery", "outbox", "outbox.reports", "source", "contract"} | GROUND
 
+#: What a DAG file may import of ours when it is parsed.
+AT_THE_TOP_OF_A_DAG = {f"airflow.{name}" for name in ("callbacks", "configuration", "metrics", "pausing", "timetable")}
+
 #: What a newcomer can take in at one look.
 MOST_MODULES = 13
 

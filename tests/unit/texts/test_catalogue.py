@@ -1,0 +1,197 @@
+"""Every sentence that an operator reads stands in the catalogue, in both languages, and nowhere else."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+import pytest
+import tablero.errors
+from tablero.texts.text import Text
+
+ROOT = Path(__file__).resolve().parents[3]
+HOUSE = ROOT / "plugins" / "tablero"
+ROOMS = sorted(path.stem for path in (HOUSE / "texts").glob("*.py") if path.stem not in ("__init__", "text"))
+
+#: Modules whose sentences are still built where they are used. It only ever gets shorter.
+NOT_YET: set[str] = {
+    "dags/daily_send.py",
+    "dags/historical_load.py",
+    "plugins/tablero/__main__.py",
+    "plugins/tablero/airflow/alerting.py",
+    "plugins/tablero/airflow/callbacks.py",
+    "plugins/tablero/airflow/configuration.py",
+    "plugins/tablero/airflow/lineage.py",
+    "plugins/tablero/airflow/tasks.py",
+    "plugins/tablero/airflow/timetable.py",
+    "plugins/tablero/contract/status_change.py",
+    "plugins/tablero/contract/windows.py",
+    "plugins/tablero/dashboard/client.py",
+    "plugins/tablero/dashboard/xroad.py",
+    "plugins/tablero/delivery/adopting.py",
+    "plugins/tablero/delivery/planning.py",
+    "plugins/tablero/delivery/preflight.py",
+    "plugins/tablero/delivery/reconciling.py",
+    "plugins/tablero/delivery/refusal.py",
+    "plugins/tablero/delivery/sending.py",
+    "plugins/tablero/delivery/staging.py",
+    "plugins/tablero/outbox/adoption.py",
+    "plugins/tablero/outbox/engine.py",
+    "plugins/tablero/outbox/target.py",
+    "plugins/tablero/settings.py",
+    "plugins/tablero/source/dialects.py",
+    "plugins/tablero/source/reader.py",
+    "plugins/tablero/web/app.py",
+}
+
+
+def catalogue() -> dict[tuple[str, str], Text]:
+    """All texts by room and name; those of a table by ``NAME[key]``."""
+    found: dict[tuple[str, str], Text] = {}
+    for room in ROOMS:
+        for name, value in vars(importlib.import_module(f"tablero.texts.{room}")).items():
+            if isinstance(value, Text):
+                found[room, name] = value
+            elif isinstance(value, dict) and name.isupper():
+                found |= {(room, f"{name}[{key}]"): text for key, text in value.items()}
+    return found
+
+
+CATALOGUE = catalogue()
+NAMES = {(room, name.partition("[")[0]) for room, name in CATALOGUE}
+
+
+def sources() -> dict[str, ast.Module]:
+    """All modules that may speak to an operator, by path: the package and the DAG files."""
+    paths = [*HOUSE.rglob("*.py"), *(ROOT / "dags").glob("*.py")]
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in sorted(paths)}
+
+
+SOURCES = sources()
+SPEAKERS = {path: tree for path, tree in SOURCES.items() if "/texts/" not in path and "/migrations/" not in path}
+
+
+def rooms_in(tree: ast.Module) -> dict[str, str]:
+    """What a module calls the rooms of the catalogue that it imports."""
+    return {
+        alias.asname or alias.name: alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "tablero.texts"
+        for alias in node.names
+    }
+
+
+def uses(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Room and name of every text that a module mentions."""
+    rooms = rooms_in(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in rooms:
+            yield rooms[node.value.id], node.attr
+        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("tablero.texts."):
+            yield from ((str(node.module).rpartition(".")[2], alias.name) for alias in node.names)
+
+
+def used() -> set[tuple[str, str]]:
+    """All that is mentioned anywhere: by modules, by other texts of the same room, or by a template of the page."""
+    found = {use for tree in SOURCES.values() for use in uses(tree)}
+    for room in ROOMS:
+        tree = SOURCES[f"plugins/tablero/texts/{room}.py"]
+        found |= {(room, node.id) for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    templates = "\n".join(path.read_text() for path in (HOUSE / "web" / "templates").glob("*.html"))
+    words = set(re.findall(r"\b[A-Z][A-Z0-9_]+\b", templates))
+    return found | {(room, name) for room, name in NAMES if room == "web" and name in words}
+
+
+@pytest.mark.parametrize("key", CATALOGUE, ids=".".join)
+def test_a_text_says_the_same_in_both_languages(key: tuple[str, str]) -> None:
+    """Neither is missing, both mention the same values, by name, and a sentence is not left untranslated."""
+    text = CATALOGUE[key]
+    assert isinstance(text, Text)
+    assert text.es.strip()
+    assert text.en.strip()
+    fields = [[field for _, field, _, _ in Formatter().parse(language) if field is not None] for language in text]
+    assert set(fields[0]) == set(fields[1])
+    assert all(field.isidentifier() for field in fields[0])
+    assert text.es != text.en or " " not in re.sub(r"\{\w+\}", "", text.es).strip()
+
+
+def test_no_text_is_left_over() -> None:
+    """Whoever changes a sentence changes one that somebody reads."""
+    assert NAMES - used() == set()
+
+
+def test_no_text_is_missing() -> None:
+    """What is asked for by name is there."""
+    there = NAMES | {(room, name) for room in ROOMS for name in vars(importlib.import_module(f"tablero.texts.{room}"))}
+    assert {use for tree in SPEAKERS.values() for use in uses(tree) if use[0] in ROOMS} - there == set()
+
+
+def test_a_text_is_given_the_values_that_it_mentions() -> None:
+    """None missing, which would hide the error that was to be told, and none that no language shows."""
+    wrong = []
+    for path, tree in SPEAKERS.items():
+        rooms = rooms_in(tree)
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            if not isinstance(node.func.value, ast.Name) or node.func.value.id not in rooms:
+                continue
+            text = CATALOGUE.get((rooms[node.func.value.id], node.func.attr))
+            given = {keyword.arg for keyword in node.keywords}
+            if text is not None and None not in given and given != text.placeholders:
+                wrong.append(f"{path}:{node.lineno} {node.func.attr}: {sorted(given ^ text.placeholders)}")
+    assert wrong == []
+
+
+OUR_ERRORS = {name for name, value in vars(tablero.errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+
+#: From here on a line of the log asks for something, and speaks both languages; below, it is for those who maintain this.
+ASKING = {"warning", "error", "exception", "critical"}
+
+
+def is_written_here(node: ast.expr) -> bool:
+    """Whether an expression puts words together itself: a literal with letters, an f-string, a sum of them."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str) and bool(re.search(r"[a-zA-Z]", re.sub(r"%[a-z]", "", node.value)))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("verbatim", "str"):
+        return any(is_written_here(argument) for argument in node.args)
+    return isinstance(node, ast.JoinedStr | ast.BinOp)
+
+
+def docstrings(tree: ast.Module) -> set[int]:
+    """The nodes which are docstrings."""
+    places = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, places) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+
+
+def sentences_by_hand(tree: ast.Module) -> Iterator[int]:
+    """Lines with a sentence for an operator that is no text of the catalogue."""
+    skipped = docstrings(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args:
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            asks = name in ASKING and isinstance(node.func, ast.Attribute)
+            if (asks or name in OUR_ERRORS) and is_written_here(node.args[0]):
+                yield node.lineno
+        elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
+            kind = getattr(node.exc.func, "id", "")
+            if kind.islower() and is_written_here(node.exc.args[0]):  # an error chosen by a variable
+                yield node.lineno
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
+            if re.search(r"[a-z.)] / [A-Za-z¿¡]|[áéíóúñ¿¡]", node.value):  # both languages in one, or Spanish
+                yield node.lineno
+
+
+@pytest.mark.parametrize("path", SPEAKERS)
+def test_sentences_come_from_the_catalogue(path: str) -> None:
+    """Errors, lines of the log that ask for something, alerts, the form and the command line."""
+    lines = sorted(set(sentences_by_hand(SPEAKERS[path])))
+    assert not lines or path in NOT_YET, lines

@@ -1,17 +1,34 @@
 """The settings: section ``[tablero]`` of Airflow's configuration, or ``AIRFLOW__TABLERO__<KEY>`` in the environment.
 
-Read from a plain mapping, so that they need no Airflow; ``airflow.configuration`` brings the mapping.
+Read from a plain mapping, so that they need no Airflow; ``airflow.configuration`` brings the mapping. What each key means and
+what is said of a wrong value stands in ``texts.settings``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timezone
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pendulum
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from tablero.errors import SettingsError
+from tablero.texts import settings as texts
+from tablero.texts.text import Text, joined, verbatim
+
+#: Keys of older versions, and what to do instead.
+GONE = {"heal_days": texts.HEAL_DAYS}
+
+
+class NotAllowed(ValueError):
+    """A validator's no.
+
+    :ivar allowed: what the value must be.
+    """
+
+    def __init__(self, allowed: Text) -> None:
+        super().__init__(str(allowed))
+        self.allowed = allowed
 
 
 def _zone(value: object) -> pendulum.Timezone:
@@ -20,7 +37,7 @@ def _zone(value: object) -> pendulum.Timezone:
     try:
         return pendulum.timezone(str(value))
     except Exception as error:
-        raise ValueError("not the name of a time zone, such as America/Santo_Domingo") from error
+        raise NotAllowed(texts.NOT_A_ZONE) from error
 
 
 def _time_of_day(value: object) -> object:
@@ -28,7 +45,7 @@ def _time_of_day(value: object) -> object:
         try:
             return datetime.strptime(value.strip(), "%H:%M").time()  # noqa: DTZ007 a wall-clock time has no zone
         except ValueError:
-            raise ValueError("not a time of day such as 02:00") from None
+            raise NotAllowed(texts.NOT_A_TIME) from None
     return value
 
 
@@ -36,14 +53,14 @@ def _hours(value: object) -> object:
     if isinstance(value, str):
         opens, dash, closes = value.partition("-")
         if not dash:
-            raise ValueError("not two times of day such as 20:00-06:00")
+            raise NotAllowed(texts.NOT_HOURS)
         return _time_of_day(opens), _time_of_day(closes)
     return value
 
 
 def _open_at_all(value: tuple[time, time] | None) -> tuple[time, time] | None:
     if value is not None and value[0] == value[1]:
-        raise ValueError("opens and closes at the same time, so it would never open; leave it out to send at any hour")
+        raise NotAllowed(texts.NEVER_OPEN)
     return value
 
 
@@ -53,19 +70,37 @@ def _list(value: object) -> object:
     return value
 
 
+def _statuses(value: object) -> object:
+    if isinstance(value, str):
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if not all(part.isascii() and part.isdigit() for part in parts):
+            raise NotAllowed(texts.NOT_STATUSES)
+        return tuple(int(part) for part in parts)
+    return value
+
+
 def _absolute_path(value: str) -> str:
     if not value.startswith("/") or "//" in value or any(char in value for char in "?# "):
-        raise ValueError("not an absolute path without blanks, '//', '?' or '#'")
+        raise NotAllowed(texts.NOT_A_PATH)
     if value.rstrip("/").endswith("/services-data/requests"):
-        raise ValueError("the deprecated path; the dashboard's own path is /api/load")
+        raise NotAllowed(texts.OLD_PATH)
     return value
 
 
 def _client_id(value: str) -> str:
     value = value.strip()
     if len([part for part in value.split("/") if part]) != 4 or value.count("/") != 3:
-        raise ValueError("not an X-Road subsystem DO/GOB/<member>/<subsystem>")
+        raise NotAllowed(texts.NOT_A_SUBSYSTEM)
     return value
+
+
+Zone = Annotated[pendulum.Timezone, BeforeValidator(_zone)]
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
+Hours = Annotated[tuple[TimeOfDay, TimeOfDay] | None, BeforeValidator(_hours), AfterValidator(_open_at_all)]
+
+
+def _key(default: Any, meaning: Text, **limits: Any) -> Any:
+    return Field(default, description=str(meaning), **limits)
 
 
 class Settings(BaseModel):
@@ -73,56 +108,37 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
 
-    api_path: Annotated[str, AfterValidator(_absolute_path)] = Field(
-        "/r1/DO/GOB/CNC/MONITOREO/INTEGRACION-DEV/api/load",
-        description="path of the dashboard on the security server; production ends in INTEGRACION/api/load",
+    api_path: Annotated[str, AfterValidator(_absolute_path)] = _key(
+        "/r1/DO/GOB/CNC/MONITOREO/INTEGRACION-DEV/api/load", texts.API_PATH
     )
-    xroad_client: Annotated[str, AfterValidator(_client_id)] | None = Field(
-        None, description="own subsystem, DO/GOB/<member>/<subsystem>; required when api_path begins with /r1/"
-    )
-    source_table: str = Field("tablero_status_changes", min_length=1, description="view with the five columns")
-    source_sql: str | None = Field(None, description="path of a .sql file which replaces the view; it binds :start and :end")
-    timezone: Annotated[pendulum.Timezone, BeforeValidator(_zone)] = Field(
-        pendulum.timezone("America/Santo_Domingo"), description="the institution's zone: its days and months"
-    )
-    source_timezone: Annotated[pendulum.Timezone, BeforeValidator(_zone)] | None = Field(
-        None, description="zone of the source's timestamps without offset; default: timezone"
-    )
-    earliest: date = Field(date(2020, 1, 1), description="requests opened before this day are excluded")
-    batch_size: int = Field(1000, ge=1, le=1000, description="most status changes in a call")
-    group_by_service: bool = Field(False, description="one service only in a call")
-    concurrency: int = Field(4, ge=1, le=64, description="batches in flight in a task")
-    parallel_months: int = Field(2, ge=1, le=64, description="months of historical_load at the same time")
-    daily_at: Annotated[time, BeforeValidator(_time_of_day)] = Field(
-        time(2, 0), description="when daily_send starts, local time"
-    )
-    lookback_days: int = Field(3, ge=0, le=366, description="days which a scheduled daily_send reads again")
-    heal_days: int = Field(31, ge=0, le=366, description="how far back it looks for days left undone")
-    send_hours: Annotated[
-        tuple[
-            Annotated[time, BeforeValidator(_time_of_day)],
-            Annotated[time, BeforeValidator(_time_of_day)],
-        ]
-        | None,
-        BeforeValidator(_hours),
-        AfterValidator(_open_at_all),
-    ] = Field(None, description="only send between these local times, for example 20:00-06:00")
-    retries: int = Field(10, ge=0, le=100, description="tries after the first, for each task")
-    retry_delay: float = Field(60, gt=0, le=86_400, description="seconds before the first retry; doubles each time")
-    max_retry_delay: float = Field(1800, gt=0, le=86_400, description="longest seconds between two tries")
-    connect_timeout: float = Field(10, gt=0, le=600, description="seconds to reach the security server")
-    read_timeout: float = Field(120, gt=0, le=3600, description="seconds to wait for an answer; X-Road needs over 60")
-    alert_emails: Annotated[tuple[str, ...], BeforeValidator(_list)] = Field(
-        (), description="addresses that hear of failure and recovery, separated by commas"
-    )
-    alert_webhook_conn_id: str | None = Field(None, description="HTTP connection that hears of them")
-    alert_after_failures: int = Field(1, ge=1, le=100, description="failed daily runs in a row before an alert")
-
-    @model_validator(mode="after")
-    def _fit_together(self) -> Settings:
-        if self.max_retry_delay < self.retry_delay:
-            raise ValueError("max_retry_delay must not be less than retry_delay")
-        return self
+    xroad_client: Annotated[str, AfterValidator(_client_id)] | None = _key(None, texts.XROAD_CLIENT)
+    source_table: str = _key("tablero_status_changes", texts.SOURCE_TABLE, min_length=1)
+    source_sql: str | None = _key(None, texts.SOURCE_SQL)
+    timezone: Zone = _key(pendulum.timezone("America/Santo_Domingo"), texts.TIMEZONE)
+    source_timezone: Zone | None = _key(None, texts.SOURCE_TIMEZONE)
+    earliest: date = _key(date(2020, 1, 1), texts.EARLIEST)
+    extra_statuses: Annotated[tuple[int, ...], BeforeValidator(_statuses)] = _key((), texts.EXTRA_STATUSES)
+    batch_size: int = _key(1000, texts.BATCH_SIZE, ge=1, le=1000)
+    group_by_service: bool = _key(False, texts.GROUP_BY_SERVICE)
+    concurrency: int = _key(4, texts.CONCURRENCY, ge=1, le=64)
+    parallel_months: int = _key(2, texts.PARALLEL_MONTHS, ge=1, le=64)
+    daily_at: TimeOfDay = _key(time(2, 0), texts.DAILY_AT)
+    deadline: TimeOfDay = _key(time(6, 0), texts.DEADLINE)
+    lookback_days: int = _key(3, texts.LOOKBACK_DAYS, ge=0, le=366)
+    audit_months: int = _key(3, texts.AUDIT_MONTHS, ge=0, le=120)
+    send_hours: Hours = _key(None, texts.SEND_HOURS)
+    retries: int = _key(10, texts.RETRIES, ge=0, le=100)
+    retry_delay: float = _key(60, texts.RETRY_DELAY, gt=0, le=86_400)
+    max_retry_delay: float = _key(1800, texts.MAX_RETRY_DELAY, gt=0, le=86_400)
+    connect_timeout: float = _key(10, texts.CONNECT_TIMEOUT, gt=0, le=600)
+    read_timeout: float = _key(120, texts.READ_TIMEOUT, gt=0, le=3600)
+    alert_emails: Annotated[tuple[str, ...], BeforeValidator(_list)] = _key((), texts.ALERT_EMAILS)
+    alert_webhook_conn_id: str | None = _key(None, texts.ALERT_WEBHOOK_CONN_ID)
+    alert_after_failures: int = _key(1, texts.ALERT_AFTER_FAILURES, ge=1, le=100)
+    alert_rejected_percent: float = _key(5, texts.ALERT_REJECTED_PERCENT, ge=0, le=100)
+    alert_low_volume_percent: float = _key(20, texts.ALERT_LOW_VOLUME_PERCENT, ge=0, le=100)
+    digest: Literal["daily", "weekly", "monthly"] | None = _key(None, texts.DIGEST)
+    heartbeat_conn_id: str | None = _key(None, texts.HEARTBEAT_CONN_ID)
 
     @property
     def source_zone(self) -> pendulum.Timezone:
@@ -147,10 +163,7 @@ class Settings(BaseModel):
         :raises SettingsError: if ``xroad_client`` is missing.
         """
         if self.over_xroad and self.xroad_client is None:
-            raise SettingsError(
-                "[tablero] xroad_client is not set, and api_path goes through X-Road (/r1/...). "
-                "Set AIRFLOW__TABLERO__XROAD_CLIENT to your own subsystem, DO/GOB/<member>/<subsystem>."
-            )
+            raise SettingsError(texts.NO_CLIENT)
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Settings:
@@ -160,19 +173,79 @@ class Settings(BaseModel):
         """
         given = {key: value for key, value in values.items() if not (isinstance(value, str) and value.strip() == "")}
         try:
-            return cls.model_validate(given)
+            settings = cls.model_validate(given)
         except ValidationError as error:
-            raise SettingsError("\n".join(_complaint(given, problem) for problem in error.errors())) from None
+            raise SettingsError(joined([_complaint(given, problem) for problem in error.errors()], "\n")) from None
+        contradictions = list(_contradictions(settings))
+        if contradictions:
+            raise SettingsError(joined(contradictions, "\n"))
+        return settings
 
 
-def _complaint(given: Mapping[str, Any], problem: Any) -> str:
-    if not problem["loc"]:
-        return f"[tablero] {problem['msg'].removeprefix('Value error, ')}."
+def meaning_of(key: str) -> Text:
+    """What a key means, in both languages."""
+    meaning: Text = getattr(texts, key.upper())
+    return meaning
+
+
+def _contradictions(settings: Settings) -> Iterator[Text]:
+    """What is wrong with values that are each allowed."""
+    if settings.max_retry_delay < settings.retry_delay:
+        yield texts.DELAYS(longest=f"{settings.max_retry_delay:g}", first=f"{settings.retry_delay:g}")
+    hours = settings.send_hours
+    named = {"daily_at": f"{settings.daily_at:%H:%M}", "send_hours": f"{hours[0]:%H:%M}-{hours[1]:%H:%M}" if hours else "-"}
+    begins = _begins(settings.daily_at, hours)
+    if begins is None:
+        yield texts.OPENS_TOO_LATE(**named)
+    elif settings.deadline <= begins:
+        yield texts.DEADLINE_TOO_EARLY(deadline=f"{settings.deadline:%H:%M}", begins=f"{begins:%H:%M}", **named)
+
+
+def _begins(daily_at: time, send_hours: tuple[time, time] | None) -> time | None:
+    """When a night's sending can begin; ``None`` if not before midnight."""
+    if send_hours is None:
+        return daily_at
+    opens, closes = send_hours
+    is_open = opens <= daily_at < closes if opens < closes else daily_at >= opens or daily_at < closes
+    if is_open:
+        return daily_at
+    return opens if opens > daily_at else None
+
+
+def _complaint(given: Mapping[str, Any], problem: Any) -> Text:
     key = str(problem["loc"][0])
+    variable = f"AIRFLOW__TABLERO__{key.upper()}"
+    if key in GONE:
+        return texts.GONE(key=key, variable=variable, instead=GONE[key])
     if problem["type"] == "extra_forbidden":
-        known = ", ".join(Settings.model_fields)
-        return f"[tablero] {key} is no setting (AIRFLOW__TABLERO__{key.upper()}). Known: {known}."
-    return (
-        f"[tablero] {key} = {given.get(key)!r} is wrong (AIRFLOW__TABLERO__{key.upper()}): "
-        f"{problem['msg'].removeprefix('Value error, ')}. It means: {Settings.model_fields[key].description}."
+        return texts.UNKNOWN(key=key, variable=variable, known=", ".join(Settings.model_fields))
+    return texts.WRONG(
+        key=key, value=repr(given.get(key)), variable=variable, allowed=_allowed(problem), meaning=meaning_of(key)
     )
+
+
+#: Of pydantic's own refusals, by type.
+_ALLOWED = {
+    "int_parsing": texts.NOT_WHOLE,
+    "int_from_float": texts.NOT_WHOLE,
+    "float_parsing": texts.NOT_A_NUMBER,
+    "bool_parsing": texts.NOT_A_BOOLEAN,
+    "date_from_datetime_parsing": texts.NOT_A_DATE,
+    "date_from_datetime_inexact": texts.NOT_A_DATE,
+    "literal_error": texts.NOT_A_DIGEST,
+    "greater_than_equal": texts.AT_LEAST,
+    "greater_than": texts.MORE_THAN,
+    "less_than_equal": texts.AT_MOST,
+}
+
+
+def _allowed(problem: Any) -> Text:
+    details = problem.get("ctx") or {}
+    if isinstance(details.get("error"), NotAllowed):
+        allowed: Text = details["error"].allowed
+        return allowed
+    text = _ALLOWED.get(problem["type"])
+    if text is None:
+        return texts.NOT_ACCEPTED(words=verbatim(problem["msg"]))
+    limits = [details[name] for name in ("ge", "gt", "le") if name in details]
+    return text(limit=f"{limits[0]:g}") if limits else text

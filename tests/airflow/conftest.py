@@ -85,7 +85,9 @@ def new_metadata(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[], URL], daily_at: datetime) -> Iterator[Airflow]:
     """The processes of Airflow."""
-    server = Airflow(tmp_path_factory.mktemp("airflow"), new_metadata(), {**SETTINGS, "daily_at": f"{daily_at:%H:%M}"})
+    server = Airflow(
+        tmp_path_factory.mktemp("airflow"), new_metadata(), {**SETTINGS, "daily_at": f"{daily_at:%H:%M}", "deadline": "23:59"}
+    )
     try:
         yield server
     finally:

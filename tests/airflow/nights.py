@@ -50,7 +50,7 @@ class Nights:
             return institution.day(dashboard.prefix, day - timedelta(days=back), note=note)
 
         owed = [row for back in (0, 1, 2, 3, 20, 31) for row in commit(first_day, back)]
-        commit(first_day, 32)  # longer ago than heal_days
+        commit(first_day, 32)  # longer ago than daily_send looks back
         commit(second_day, 0)
         airflow.unpause(DAG)
         (run,) = wait_for("daily_send has begun", lambda: airflow.runs(DAG, run_type="scheduled"))

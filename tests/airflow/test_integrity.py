@@ -106,7 +106,7 @@ def test_retries_outlast_a_night_of_trouble(parsed: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "allowed"),
     [
-        ("batch_size", "5000", "less than or equal to 1000"),
+        ("batch_size", "5000", "must be 1000 or less"),
         ("daily_at", "25:00", "02:00"),
         ("timezone", "America/Nowhere", "America/Santo_Domingo"),
         ("send_hours", "06:00-06:00", "never open"),

@@ -120,7 +120,6 @@ class Campaign:
             "concurrency": str(self._rng.choice((1, 2, 4))),
             "group_by_service": str(self._rng.random() < 0.3),
             "lookback_days": "2",
-            "heal_days": "5",
             "connect_timeout": str(CONNECT_TIMEOUT),
             "read_timeout": str(READ_TIMEOUT),
         }

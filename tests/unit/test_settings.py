@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from tablero.errors import SettingsError
-from tablero.settings import Settings
+from tablero.settings import GONE, Settings, meaning_of
 
 #: Key, default, a text that is accepted, what it means.
 KEYS: list[tuple[str, Any, str, Any]] = [
@@ -24,13 +24,15 @@ KEYS: list[tuple[str, Any, str, Any]] = [
     ("timezone", "America/Santo_Domingo", "America/New_York", "America/New_York"),
     ("source_timezone", None, "UTC", "UTC"),
     ("earliest", date(2020, 1, 1), "2021-06-01", date(2021, 6, 1)),
+    ("extra_statuses", (), "22, 23,", (22, 23)),
     ("batch_size", 1000, "250", 250),
     ("group_by_service", False, "True", True),
     ("concurrency", 4, "1", 1),
     ("parallel_months", 2, "8", 8),
-    ("daily_at", time(2), "23:30", time(23, 30)),
+    ("daily_at", time(2), "04:30", time(4, 30)),
+    ("deadline", time(6), "23:59", time(23, 59)),
     ("lookback_days", 3, "0", 0),
-    ("heal_days", 31, "366", 366),
+    ("audit_months", 3, "0", 0),
     ("send_hours", None, "20:00-06:00", (time(20), time(6))),
     ("retries", Settings().retries, "0", 0),
     ("retry_delay", Settings().retry_delay, "1.5", 1.5),
@@ -40,6 +42,10 @@ KEYS: list[tuple[str, Any, str, Any]] = [
     ("alert_emails", (), " ana@example.org, ,luis@example.org", ("ana@example.org", "luis@example.org")),
     ("alert_webhook_conn_id", None, "alerts", "alerts"),
     ("alert_after_failures", 1, "3", 3),
+    ("alert_rejected_percent", 5, "0.5", 0.5),
+    ("alert_low_volume_percent", 20, "0", 0),
+    ("digest", None, "weekly", "weekly"),
+    ("heartbeat_conn_id", None, "monitor", "monitor"),
 ]
 
 #: Key, a wrong text, part of what is said to be allowed.
@@ -57,28 +63,35 @@ WRONG = [
     ("timezone", "America/Macondo", "name of a time zone"),
     ("timezone", "-04:00", "name of a time zone"),
     ("source_timezone", "local time", "name of a time zone"),
-    ("earliest", "01/01/2020", "date"),
-    ("batch_size", "0", "greater than or equal to 1"),
-    ("batch_size", "1001", "less than or equal to 1000"),
-    ("batch_size", "many", "integer"),
-    ("group_by_service", "perhaps", "boolean"),
-    ("concurrency", "0", "greater than or equal to 1"),
-    ("concurrency", "65", "less than or equal to 64"),
-    ("parallel_months", "0", "greater than or equal to 1"),
+    ("earliest", "01/01/2020", "a date such as 2020-01-31"),
+    ("batch_size", "0", "must be 1 or more"),
+    ("batch_size", "1001", "must be 1000 or less"),
+    ("batch_size", "many", "whole number"),
+    ("group_by_service", "perhaps", "true or false"),
+    ("concurrency", "0", "must be 1 or more"),
+    ("concurrency", "65", "must be 64 or less"),
+    ("parallel_months", "0", "must be 1 or more"),
     ("daily_at", "2 am", "time of day such as 02:00"),
     ("daily_at", "24:00", "time of day such as 02:00"),
-    ("lookback_days", "-1", "greater than or equal to 0"),
-    ("heal_days", "367", "less than or equal to 366"),
+    ("lookback_days", "-1", "must be 0 or more"),
+    ("audit_months", "-1", "must be 0 or more"),
+    ("deadline", "noon", "time of day such as 02:00"),
+    ("extra_statuses", "22;23", "status numbers separated by commas"),
+    ("extra_statuses", "-22", "status numbers separated by commas"),
+    ("alert_rejected_percent", "101", "must be 100 or less"),
+    ("alert_low_volume_percent", "-5", "must be 0 or more"),
+    ("alert_low_volume_percent", "few", "must be a number"),
+    ("digest", "yearly", "daily, weekly or monthly"),
     ("send_hours", "20:00", "two times of day such as 20:00-06:00"),
     ("send_hours", "20:00-25:00", "time of day"),
     ("send_hours", "08:00-08:00", "never open"),
-    ("retries", "-1", "greater than or equal to 0"),
-    ("retry_delay", "0", "greater than 0"),
-    ("max_retry_delay", "86401", "less than or equal to 86400"),
-    ("connect_timeout", "0", "greater than 0"),
-    ("read_timeout", "3601", "less than or equal to 3600"),
-    ("read_timeout", "nan", "less than or equal to 3600"),
-    ("alert_after_failures", "0", "greater than or equal to 1"),
+    ("retries", "-1", "must be 0 or more"),
+    ("retry_delay", "0", "must be more than 0"),
+    ("max_retry_delay", "86401", "must be 86400 or less"),
+    ("connect_timeout", "0", "must be more than 0"),
+    ("read_timeout", "3601", "must be 3600 or less"),
+    ("read_timeout", "nan", "must be 3600 or less"),
+    ("alert_after_failures", "0", "must be 1 or more"),
 ]
 
 
@@ -98,18 +111,21 @@ def test_a_key(key: str, default: Any, text: str, meaning: Any) -> None:
     assert plain(getattr(Settings.read({}), key)) == default
     assert plain(getattr(Settings.read({key: "  "}), key)) == default
     assert plain(getattr(Settings.read({key: text}), key)) == meaning
-    assert Settings.model_fields[key].description
+    assert Settings.model_fields[key].description == str(meaning_of(key))
 
 
 @pytest.mark.parametrize(("key", "text", "allowed"), WRONG)
 def test_a_wrong_value(key: str, text: str, allowed: str) -> None:
-    """The error names the key, the variable, the value, what is allowed and what it means."""
+    """The error names the key, the value, the variable, what is allowed and what it means, in both languages."""
     with pytest.raises(SettingsError) as caught:
         Settings.read({key: text})
-    said = str(caught.value)
-    assert f"[tablero] {key} = {text!r} is wrong (AIRFLOW__TABLERO__{key.upper()})" in said
-    assert allowed in said
-    assert f"It means: {Settings.model_fields[key].description}." in said
+    said = caught.value.text
+    start = f"[tablero] {key} = {text!r} (AIRFLOW__TABLERO__{key.upper()}): "
+    assert said.es.startswith(start)
+    assert said.en.startswith(start)
+    assert allowed in said.en
+    assert said.es.endswith(f" Significa: {meaning_of(key).es}.")
+    assert said.en.endswith(f" It means: {meaning_of(key).en}.")
 
 
 def test_all_wrong_values_are_told_at_once() -> None:
@@ -118,6 +134,7 @@ def test_all_wrong_values_are_told_at_once() -> None:
         Settings.read({"batch_size": "0", "timezone": "x", "bach_size": "10"})
     lines = str(caught.value).splitlines()
     assert [line.split()[1] for line in lines] == ["timezone", "batch_size", "bach_size"]
+    assert all(line.count(" / [tablero] ") == 1 for line in lines)
 
 
 def test_an_unknown_key() -> None:
@@ -128,8 +145,49 @@ def test_an_unknown_key() -> None:
 
 def test_delays_must_fit_together() -> None:
     """The cap may not lie below the first delay."""
-    with pytest.raises(SettingsError, match="max_retry_delay must not be less than retry_delay"):
+    with pytest.raises(SettingsError, match="max_retry_delay = 99 must be at least retry_delay = 100"):
         Settings.read({"retry_delay": "100", "max_retry_delay": "99"})
+
+
+@pytest.mark.parametrize("key", GONE)
+def test_a_key_of_an_older_version(key: str) -> None:
+    """It is named, with what to do instead, rather than called unknown."""
+    with pytest.raises(SettingsError, match=rf"{key} no longer exists \(AIRFLOW__TABLERO__{key.upper()}\): .+\."):
+        Settings.read({key: "31"})
+
+
+#: daily_at, send_hours, deadline, whether the night can be settled in time.
+NIGHTS = [
+    ("02:00", "", "06:00", True),
+    ("02:00", "", "02:01", True),
+    ("02:00", "", "02:00", False),
+    ("07:30", "", "06:00", False),
+    ("07:30", "", "09:00", True),
+    ("02:00", "20:00-06:00", "06:00", True),  # open when it begins
+    ("02:00", "03:00-05:00", "06:00", True),
+    ("02:00", "07:00-18:00", "06:00", False),
+    ("02:00", "07:00-18:00", "08:00", True),
+    ("02:00", "20:00-22:00", "06:00", False),
+    ("05:00", "20:00-05:00", "06:00", False),  # just closed
+    ("05:00", "20:00-05:00", "21:00", True),
+]
+
+
+@pytest.mark.parametrize(("daily_at", "send_hours", "deadline", "possible"), NIGHTS)
+def test_the_deadline_lies_after_the_earliest_sending(daily_at: str, send_hours: str, deadline: str, possible: bool) -> None:
+    """Else each night would be called late, and a real one would not be noticed."""
+    values = {"daily_at": daily_at, "send_hours": send_hours, "deadline": deadline}
+    if possible:
+        Settings.read(values)
+    else:
+        with pytest.raises(SettingsError, match=f"deadline = {deadline} must be later than .+daily_at = {daily_at}"):
+            Settings.read(values)
+
+
+def test_hours_that_open_only_on_the_next_day() -> None:
+    """No deadline could be met; what has to change is something else."""
+    with pytest.raises(SettingsError, match=r"send_hours = 01:00-05:00 does not open on the same day after daily_at = 23:00"):
+        Settings.read({"daily_at": "23:00", "send_hours": "01:00-05:00", "deadline": "23:59"})
 
 
 def test_frozen() -> None:

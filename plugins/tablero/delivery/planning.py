@@ -63,15 +63,15 @@ def plan_interval(settings: Settings, start: datetime, end: datetime) -> Window:
     return window
 
 
-def plan_healing(engine: Engine, settings: Settings, own: Window) -> list[Window]:
+def plan_healing(engine: Engine, settings: Settings, own: Window, *, horizon: int = 31) -> list[Window]:
     """The days before a scheduled run's own which it reads again, newest first.
 
-    Always the last ``lookback_days``, for rows that were committed late; up to ``heal_days`` back those that were never
+    Always the last ``lookback_days``, for rows that were committed late; up to ``horizon`` days back those that were never
     read whole, or have something pending.
     """
     day = local_day(own.start, settings.timezone)
     healed = []
-    for back in range(1, max(settings.lookback_days, settings.heal_days) + 1):
+    for back in range(1, max(settings.lookback_days, horizon) + 1):
         earlier = day - back * _DAY
         if earlier < settings.earliest:
             break

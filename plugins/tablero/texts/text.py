@@ -29,8 +29,11 @@ class Text(NamedTuple):
         return Text(*(_fill(getattr(self, language), language, values) for language in LANGUAGES))
 
     def __str__(self) -> str:
-        """Both languages, Spanish first: the form of logs, errors and alerts."""
-        return self.es if self.es == self.en else f"{self.es} / {self.en}"
+        """Both languages, Spanish first, line by line: the form of logs, errors and alerts."""
+        spanish, english = self.es.splitlines(), self.en.splitlines()
+        if len(spanish) != len(english):
+            return f"{self.es} / {self.en}"
+        return "\n".join(es if es == en else f"{es} / {en}" for es, en in zip(spanish, english, strict=True))
 
     def within(self, language: str) -> str:
         """The sentence in one language, ``es`` or ``en``."""

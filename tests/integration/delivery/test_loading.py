@@ -143,7 +143,7 @@ def test_out_of_hours_all_is_read_and_nothing_posted(outbox: Engine, institution
     institution.add(changes(30))
     dashboard = Dashboard()
     with pytest.raises(OutsideHours):
-        load(outbox, institution.source, dashboard, settings(batch_size="1", send_hours="20:00-21:00"))
+        load(outbox, institution.source, dashboard, settings(batch_size="1", send_hours="20:00-21:00", deadline="21:00"))
     assert (dashboard.calls, len(staged(outbox)), leases(outbox)) == ([], 30, 0)
 
 

@@ -211,8 +211,8 @@ def test_since_when_something_is_pending(outbox: Engine) -> None:
 # -- the days that a scheduled run heals -----------------------------------------------------------------------------------
 
 
-def healed(engine: Engine, own: str = "2020-02-20", **options: object) -> list[str]:
-    return [window.label for window in plan_healing(engine, settings(**options), day(own))]
+def healed(engine: Engine, own: str = "2020-02-20", *, horizon: int = 31, **options: object) -> list[str]:
+    return [window.label for window in plan_healing(engine, settings(**options), day(own), horizon=horizon)]
 
 
 def test_the_last_days_are_read_again(outbox: Engine) -> None:
@@ -224,9 +224,9 @@ def test_the_last_days_are_read_again(outbox: Engine) -> None:
 
 
 def test_days_that_were_never_read(outbox: Engine) -> None:
-    """Up to ``heal_days`` back, newest first, and not before the earliest day."""
+    """Up to the horizon, newest first, and not before the earliest day."""
     assert len(healed(outbox)) == 31
-    assert healed(outbox, heal_days=5) == [f"2020-02-{number}" for number in (19, 18, 17, 16, 15)]
+    assert healed(outbox, horizon=5) == [f"2020-02-{number}" for number in (19, 18, 17, 16, 15)]
     assert healed(outbox, "2020-01-03") == ["2020-01-02", "2020-01-01"]
 
 

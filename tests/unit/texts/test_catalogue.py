@@ -42,7 +42,6 @@ NOT_YET: set[str] = {
     "plugins/tablero/outbox/adoption.py",
     "plugins/tablero/outbox/engine.py",
     "plugins/tablero/outbox/target.py",
-    "plugins/tablero/settings.py",
     "plugins/tablero/source/dialects.py",
     "plugins/tablero/source/reader.py",
     "plugins/tablero/web/app.py",

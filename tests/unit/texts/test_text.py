@@ -29,3 +29,8 @@ def test_a_missing_value_is_a_mistake_of_ours() -> None:
 def test_sentences_are_joined_language_by_language() -> None:
     """Never Spanish after English."""
     assert joined([Text("Uno.", "One."), Text("Dos.", "Two.")]) == Text("Uno. Dos.", "One. Two.")
+
+
+def test_a_list_is_read_line_by_line() -> None:
+    """Each complaint in both languages, before the next one."""
+    assert str(joined([Text("Uno.", "One."), Text("Dos.", "Two.")], "\n")) == "Uno. / One.\nDos. / Two."

@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import Literal
 
 from tablero.errors import ParameterError
+from tablero.texts import windows as texts
 
 Kind = Literal["month", "day"]
 
@@ -77,7 +78,7 @@ def parse_month(text: str, name: str) -> date:
     try:
         return date.fromisoformat(f"{text}-01")
     except ValueError:
-        raise ParameterError(f"{name} is {text!r}; give a month as YYYY-MM, for example 2020-01.") from None
+        raise ParameterError(texts.NOT_A_MONTH(parameter=name, value=repr(text))) from None
 
 
 def month_windows(first: date, last: date, zone: tzinfo, now: datetime) -> list[Window]:
@@ -94,8 +95,7 @@ def month_windows(first: date, last: date, zone: tzinfo, now: datetime) -> list[
     windows = [window for window in windows if window.start < window.end]
     if not windows:
         raise ParameterError(
-            f"No month to load: from {first:%Y-%m} to {last:%Y-%m}, and it is now "
-            f"{now.astimezone(zone):%Y-%m-%d %H:%M}. Check start_month and end_month."
+            texts.NO_MONTH(first=f"{first:%Y-%m}", last=f"{last:%Y-%m}", now=f"{now.astimezone(zone):%Y-%m-%d %H:%M}")
         )
     return windows
 

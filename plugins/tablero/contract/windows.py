@@ -1,4 +1,8 @@
-"""Half-open windows ``[start, end)`` of ``last_modified_date``: months and civil days in the institution's zone."""
+"""Half-open windows ``[start, end)`` of ``last_modified_date``: months and civil days in the institution's zone.
+
+What lies in no month since the first one has a window as well, so that windows tile the whole view: see
+:func:`undated_window`.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,26 @@ from typing import Literal
 from tablero.errors import ParameterError
 from tablero.texts import windows as texts
 
-Kind = Literal["month", "day"]
+Kind = Literal["month", "day", "undated"]
+
+#: Where rows stand whose ``last_modified_date`` is no date: long before any request, and within what every database can hold.
+NO_DATE = datetime(1900, 1, 1, tzinfo=timezone.utc)
+
+#: Where dates before it stand, so that they are told apart from what is no date.
+OLDEST_DATE = NO_DATE + timedelta(days=1)
+
+#: The label of windows of rows that lie in no month.
+UNDATED = "undated"
+
+_KINDS: dict[str, Kind] = {"month": "month", "day": "day", "undated": "undated"}
 
 
 @dataclass(frozen=True)
 class Window:
     """A half-open interval of ``last_modified_date``.
 
-    :ivar kind: what it is a part of: ``month`` for the historical load, ``day`` for the daily send.
-    :ivar label: how people call it: ``2022-03`` or ``2022-03-14``.
+    :ivar kind: ``month`` for the historical load, ``day`` for the daily send, ``undated`` for what lies in no month.
+    :ivar label: how people call it: ``2022-03``, ``2022-03-14`` or ``undated``.
     :ivar start: first instant inside; aware, in UTC.
     :ivar end: first instant after it; aware, in UTC.
     """
@@ -47,8 +62,7 @@ class Window:
     @classmethod
     def from_json(cls, data: dict[str, str]) -> Window:
         """Read what :meth:`to_json` wrote."""
-        kind: Kind = "month" if data["kind"] == "month" else "day"
-        return cls(kind, data["label"], *(datetime.fromisoformat(data[edge]) for edge in ("start", "end")))
+        return cls(_KINDS[data["kind"]], data["label"], *(datetime.fromisoformat(data[edge]) for edge in ("start", "end")))
 
 
 def first_instant(day: date, zone: tzinfo) -> datetime:
@@ -67,6 +81,19 @@ def local_day(instant: datetime, zone: tzinfo) -> date:
 def day_window(day: date, zone: tzinfo) -> Window:
     """The civil day ``[00:00, 24:00)`` of ``zone``, which lasts 23 or 25 hours where the clocks change."""
     return Window("day", day.isoformat(), first_instant(day, zone), first_instant(day + timedelta(days=1), zone))
+
+
+def undated_window(earliest: date, zone: tzinfo) -> Window:
+    """All that lies before the month of ``earliest``: rows without a date, which stand at :data:`NO_DATE`, and older ones.
+
+    None of them can be delivered: a request opened since ``earliest`` cannot have changed before it.
+    """
+    return Window("undated", UNDATED, NO_DATE, first_instant(earliest.replace(day=1), zone))
+
+
+def dateless_window() -> Window:
+    """The rows without a date alone, which a night can read again whatever the number of old ones."""
+    return Window("undated", UNDATED, NO_DATE, OLDEST_DATE)
 
 
 def parse_month(text: str, name: str) -> date:

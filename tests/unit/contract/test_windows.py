@@ -12,7 +12,18 @@ import pendulum
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tablero.contract.windows import Window, day_window, first_instant, local_day, month_windows, parse_month
+from tablero.contract.windows import (
+    NO_DATE,
+    OLDEST_DATE,
+    Window,
+    dateless_window,
+    day_window,
+    first_instant,
+    local_day,
+    month_windows,
+    parse_month,
+    undated_window,
+)
 from tablero.errors import ParameterError
 
 UTC = timezone.utc
@@ -141,3 +152,14 @@ def test_no_month_name(text: str) -> None:
     """The error names the parameter and shows the form."""
     with pytest.raises(ParameterError, match=r"start_month is .*YYYY-MM"):
         parse_month(text, "start_month")
+
+
+def test_what_lies_in_no_month_has_a_window_too() -> None:
+    """It ends where the first month begins, and holds the place of rows without a date, which a night reads alone."""
+    undated, january = undated_window(date(2020, 1, 15), HERE), month_windows(date(2020, 1, 1), date(2020, 1, 1), HERE, NOW)[0]
+    assert undated.end == january.start
+    assert NO_DATE in undated
+    assert OLDEST_DATE in undated
+    assert NO_DATE in dateless_window()
+    assert OLDEST_DATE not in dateless_window()
+    assert Window.from_json(undated.to_json()) == undated

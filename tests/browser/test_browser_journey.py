@@ -121,7 +121,7 @@ def test_a_row_that_was_mended_is_delivered(visit: Open, airflow: Client, prepar
     frame.get_by_label(f"Choose the row of {request}").check()
     frame.get_by_role("button", name="Retry the chosen ones").click()
     frame.get_by_role("heading", name="Retry?").wait_for()
-    assert f"started for {day}" in frame.locator("ol").inner_text()
+    assert f"run for {day}" in frame.locator("ol").inner_text()
     frame.get_by_role("button", name="Yes, retry").click()
     frame.get_by_role("heading", name="Retry asked for").wait_for()
     run_id = frame.locator(".run .code").inner_text()
@@ -132,7 +132,7 @@ def test_a_row_that_was_mended_is_delivered(visit: Open, airflow: Client, prepar
     frame.get_by_text(re.compile("Yes: ")).wait_for()
     assert [count for row, count in sandbox.counts().items() if row[1] == request] == [1]
     frame.get_by_role("link", name="Actions", exact=True).click()
-    frame.get_by_role("heading", name="What people did").wait_for()
+    frame.get_by_role("heading", name="Actions by people").wait_for()
     assert "admin" in frame.locator("tbody").inner_text()
 
 

@@ -139,7 +139,7 @@ def test_nothing_changes_before_it_is_confirmed(admin: Any, own_history: History
     form = fields(listed) | {"key": list(keys(listed).values())}
     text = admin.post("/tablero/requeue/review", data=form, headers=OWN).text
     assert "2 rows" in text
-    assert "started for 2026-10-07" in text
+    assert "run for 2026-10-07" in text
     assert "This DAG is paused" in text
     assert "admin asked for it" in text
     assert states(own_history, "OCT-REFUSED-1") == [("refused", f"HTTP 400 «{WORDS}»")]

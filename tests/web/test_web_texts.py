@@ -1,23 +1,21 @@
-"""Every word of the page stands in both languages, and no word is left over."""
+"""The page's texts: what its templates and routes ask for is what the catalogue has, and language and numbers are babel's.
+
+That both languages are there and mention the same values is tested for the whole catalogue, in ``tests/unit/texts``.
+"""
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from string import Formatter
-from typing import Any
 
 import pytest
 from tablero.contract.status_change import Reason
+from tablero.texts.page import TEXTS
+from tablero.texts.text import Counted
 from tablero.web.coverage import State, Why
-from tablero.web.language import LANGUAGES, Texts
+from tablero.web.language import Texts, choose
 
 WEB = Path(__file__).resolve().parents[2] / "plugins" / "tablero" / "web"
-
-TEXTS: dict[str, dict[str, Any]] = {
-    language: json.loads((WEB / "translations" / f"{language}.json").read_text(encoding="utf-8")) for language in LANGUAGES
-}
 
 #: Names of texts that are put together: a part, and what it ends in.
 FAMILIES = {
@@ -60,45 +58,32 @@ def named() -> set[str]:
     """The names of all texts that templates and modules ask for, by themselves or as one of a family."""
     sources = [path.read_text(encoding="utf-8") for pattern in ("**/*.py", "templates/*.html") for path in WEB.glob(pattern)]
     text = "\n".join(sources)
-    single = set(re.findall(r"""(?:\bt|texts|_texts|\.list)\(\s*['"]([a-z_]+(?:\.[a-z0-9_]+)*)['"]""", text))
+    single = set(re.findall(r"""(?:\bt|texts|_texts)\(\s*['"]([a-z_]+(?:\.[a-z0-9_]+)*)['"]""", text))
     either = {name for pair in re.findall(r"t\('([a-z.]+)' if \w+ else '([a-z.]+)'", text) for name in pair}
     return single | either | {head + tail for head, tails in FAMILIES.items() for tail in tails}
 
 
-def parts(text: Any) -> set[str]:
-    """The values that a text mentions, in all its forms."""
-    forms = text.values() if isinstance(text, dict) else text if isinstance(text, list) else [text]
-    return {field for form in forms for _, field, _, _ in Formatter().parse(form) if field is not None}
-
-
-def test_all_languages_have_the_same_texts() -> None:
-    """In the same order, so that they can be read side by side."""
-    assert list(TEXTS["es"]) == list(TEXTS["en"])
-
-
-@pytest.mark.parametrize("name", TEXTS["es"])
-def test_a_text_mentions_the_same_in_all_languages(name: str) -> None:
-    """The same values, forms and number of words in a list."""
-    spanish, english = TEXTS["es"][name], TEXTS["en"][name]
-    assert type(spanish) is type(english)
-    assert parts(spanish) == parts(english)
-    if isinstance(spanish, dict):
-        assert set(spanish) == set(english) == {"one", "other"}
-    if isinstance(spanish, list):
-        assert len(spanish) == len(english)
-
-
 def test_no_text_is_missing_and_none_is_left_over() -> None:
-    """What the pages ask for is what the files hold."""
-    assert named() == set(TEXTS["es"])
+    """What the pages ask for is what the catalogue has."""
+    assert named() == set(TEXTS)
+
+
+def test_a_text_that_counts_mentions_its_number_where_it_is_not_one() -> None:
+    """As ``n``, by which its form is chosen, or as ``shown``, where there is room for a short one only."""
+    assert not [
+        name for name, text in TEXTS.items() if isinstance(text, Counted) and not {"n", "shown"} & text.other.placeholders
+    ]
 
 
 def test_no_text_holds_markup() -> None:
     """Texts are escaped like everything else."""
-    assert not [name for texts in TEXTS.values() for name, text in texts.items() if re.search("[<>&]", str(text))]
+    assert not [name for name, text in TEXTS.items() if re.search("[<>&]", str(text))]
 
 
-@pytest.mark.parametrize(("count", "text"), [(0, "0 filas"), (1, "1 fila"), (2, "2 filas"), (12_345, "12,345 filas")])
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 filas"), (1, "1 fila"), (2, "2 filas"), (12_345, "12,345 filas"), (1_000_000, "1,000,000 filas")],
+)
 def test_one_is_told_from_many(count: int, text: str) -> None:
     """And thousands are set apart."""
     assert Texts("es")("rows", n=count) == text
@@ -108,3 +93,20 @@ def test_a_text_that_is_missing_is_an_error() -> None:
     """Not a page with the name of a text in it."""
     with pytest.raises(KeyError):
         Texts("es")("no.such.text")
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept", "accepted", "language"),
+    [
+        pytest.param("en", "es", "es", "en", id="the address first"),
+        pytest.param(None, "en", "es", "en", id="then what was asked for before"),
+        pytest.param(None, None, "en-GB,en;q=0.9", "en", id="then the browser's, whatever its country"),
+        pytest.param(None, None, "fr;q=0.9, es-MX;q=0.5, en;q=0.7", "en", id="by weight"),
+        pytest.param(None, None, "en;q=0, es;q=0.1", "es", id="never one that is ruled out"),
+        pytest.param(None, None, "*, de-DE", "es", id="Spanish where it speaks neither"),
+        pytest.param("xx", "<script>", ";;q=,en;q=x,", "es", id="whatever it says"),
+    ],
+)
+def test_the_language_is_negotiated(asked: str | None, kept: str | None, accepted: str, language: str) -> None:
+    """What was asked for, then what the browser prefers."""
+    assert choose(asked, kept, accepted) == language

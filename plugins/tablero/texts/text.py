@@ -45,6 +45,17 @@ class Text(NamedTuple):
         return {name for _, name, _, _ in Formatter().parse(self.es) if name}
 
 
+class Counted(NamedTuple):
+    """A sentence about a number of things, the placeholder ``{n}``; who asks for it knows the number, and takes a form.
+
+    :ivar one: about exactly one thing.
+    :ivar other: about none, and about several.
+    """
+
+    one: Text
+    other: Text
+
+
 def verbatim(words: str) -> Text:
     """Words of another, a server's or a driver's, which are the same in both languages."""
     return Text(words, words)

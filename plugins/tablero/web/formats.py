@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from datetime import date, datetime, tzinfo
 
+from babel.dates import format_date, get_day_names, get_month_names
+from babel.numbers import format_decimal
 from tablero.web.language import Texts
+
+#: Days in the field symbols of Unicode (CLDR), the same in both languages; those that differ stand in the catalogue.
+_DAY, _SHORT_DAY = "d MMM y", "d MMM"
+
+#: Instants show wall-clock time to the minute; seconds only where they tell something.
+_MINUTE = "%H:%M"
 
 
 class Formats:
@@ -20,20 +28,32 @@ class Formats:
 
     def number(self, value: float) -> str:
         """A whole number with separators of thousands, or one with a digit after the point."""
-        return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+        return format_decimal(value, "#,##0" if isinstance(value, int) else "#,##0.0", self._texts.locale)
 
     def compact(self, value: int) -> str:
-        """A number that fits into a small cell: three digits at most, and a unit."""
+        """A number that fits into a small cell: three digits at most, and a unit. It never says more than there is."""
         for unit, sign in ((1_000_000, "M"), (1_000, "k")):
             if value >= unit:
                 shown = value / unit
                 return f"{shown:.0f}{sign}" if shown >= 10 else f"{int(shown * 10) / 10:g}{sign}"
         return str(value)
 
+    def percent(self, share: float) -> str:
+        """A share of one, in percent with a digit after the point; what is not nothing is never written as ``0 %``."""
+        percents = share * 100
+        if 0 < percents < 0.1:
+            return f"< {format_decimal(0.1, '0.0', self._texts.locale)} %"
+        return f"{format_decimal(percents, '0.#', self._texts.locale)} %"
+
     def instant(self, moment: datetime) -> str:
         """An instant to the minute."""
         local = moment.astimezone(self._zone)
-        return f"{self.day(local.date())}, {local:%H:%M}"
+        return f"{self.day(local.date())}, {local:{_MINUTE}}"
+
+    def short_instant(self, moment: datetime) -> str:
+        """An instant to the minute, without its year: for the axis of a figure."""
+        local = moment.astimezone(self._zone)
+        return f"{self.short_day(local.date())} {local:{_MINUTE}}"
 
     def exact(self, moment: datetime) -> str:
         """An instant to the second, or as far as it goes beyond."""
@@ -47,28 +67,34 @@ class Formats:
 
     def day(self, day: date) -> str:
         """A civil day."""
-        return self._texts(
-            "date.day", day=str(day.day), month=self._texts.list("months.short")[day.month - 1], year=str(day.year)
-        )
+        return self._date(_DAY, day)
+
+    def short_day(self, day: date) -> str:
+        """A civil day without its year: for the axis of a figure."""
+        return self._date(_SHORT_DAY, day)
 
     def long_day(self, day: date) -> str:
         """A civil day with its weekday."""
-        return self._texts(
-            "date.long_day",
-            weekday=self._texts.list("weekdays")[day.weekday()],
-            day=str(day.day),
-            month=self._texts.list("months")[day.month - 1],
-            year=str(day.year),
-        )
+        return self._date(self._texts("date.long_day"), day)
 
     def month(self, first: date) -> str:
         """A month."""
-        return self._texts("date.month", month=self._texts.list("months")[first.month - 1], year=str(first.year))
+        return self._date(self._texts("date.month"), first)
+
+    def months(self) -> list[tuple[str, str]]:
+        """The names of the twelve months, each short and in full."""
+        short, wide = (get_month_names(width, "stand-alone", self._texts.locale) for width in ("abbreviated", "wide"))
+        return [(short[number], wide[number]) for number in range(1, 13)]
+
+    def weekdays(self) -> list[str]:
+        """The names of the seven days of the week, from Monday on."""
+        names = get_day_names("wide", "stand-alone", self._texts.locale)
+        return [names[number] for number in range(7)]
 
     def duration(self, seconds: float) -> str:
         """How long something took, or will take."""
         if seconds < 10:
-            return f"{seconds:.2f} s"
+            return f"{format_decimal(seconds, '0.00', self._texts.locale)} s"
         whole = round(seconds)
         if whole < 60:
             return f"{whole} s"
@@ -76,4 +102,7 @@ class Formats:
         if minutes < 60:
             return f"{minutes} min {rest} s"
         hours, minutes = divmod(minutes, 60)
-        return f"{hours:,} h {minutes} min"
+        return f"{self.number(hours)} h {minutes} min"
+
+    def _date(self, pattern: str, day: date) -> str:
+        return format_date(day, pattern, self._texts.locale)

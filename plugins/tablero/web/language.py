@@ -1,71 +1,56 @@
-"""Spanish and English: every word of the page stands in ``translations/``."""
+"""The language of a page: which one a browser asks for, and the texts in it."""
 
 from __future__ import annotations
 
-import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-_FOLDER = Path(__file__).parent / "translations"
-
-#: Spanish first: it is what a browser gets that speaks neither.
-LANGUAGES = ("es", "en")
+from babel import Locale, negotiate_locale
+from tablero.texts.page import TEXTS
+from tablero.texts.text import LANGUAGES, Counted
 
 
 class Texts:
-    """The texts of one language; called with the name of one, and the values that it mentions.
+    """The page's texts in one language; called with the name of one, and the values for its placeholders.
 
-    :param language: one of :data:`LANGUAGES`.
+    :param language: one of :data:`tablero.texts.text.LANGUAGES`.
+    :ivar locale: as it is written in the Dominican Republic: its numbers, months and weekdays.
     """
 
     def __init__(self, language: str) -> None:
         self.language = language
-        self._texts = _read(language)
+        self.locale = Locale.parse({"es": "es_DO", "en": "en"}[language])
 
     def __call__(self, name: str, /, **values: Any) -> str:
-        """A text. Whole numbers are written with separators of thousands; one that has a singular is chosen by ``n``.
+        """A text. Whole numbers are written with separators of thousands; the form for one or many is chosen by ``n``.
 
         :raises KeyError: there is no such text, or a value that it mentions was not given.
         """
-        text = self._texts[name]
-        if isinstance(text, dict):
-            text = text["one" if values["n"] == 1 else "other"]
-        shown = {key: f"{value:,}" if isinstance(value, int) else value for key, value in values.items()}
-        return str(text).format(**shown)
-
-    def list(self, name: str) -> list[str]:
-        """A list of words, such as the names of the months."""
-        words: list[str] = self._texts[name]
-        return words
+        text = TEXTS[name]
+        if isinstance(text, Counted):
+            text = text.one if self.locale.plural_form(values["n"]) == "one" else text.other
+        return text(**values).within(self.language)
 
 
 @cache
 def texts(language: str) -> Texts:
-    """The texts of a language."""
+    """The texts of a language, made once."""
     return Texts(language)
 
 
-@cache
-def _read(language: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8"))
-    return found
-
-
 def choose(asked: str | None, kept: str | None, accepted: str) -> str:
-    """The language of a page.
+    """The language of a page; Spanish for a browser that speaks neither.
 
     :param asked: what the address asks for (``?lang=``).
     :param kept: what was asked for before (a cookie).
     :param accepted: the header ``Accept-Language``.
     """
-    for candidate in (asked, kept, *_preferred(accepted)):
-        if candidate in LANGUAGES:
-            return candidate
-    return LANGUAGES[0]
+    preferred = [*(language for language in (asked, kept) if language), *_by_weight(accepted)]
+    return negotiate_locale(preferred, LANGUAGES, sep="-") or LANGUAGES[0]
 
 
-def _preferred(accepted: str) -> list[str]:
+def _by_weight(accepted: str) -> list[str]:
+    """The tags of an ``Accept-Language`` header, the most wanted first (RFC 9110, section 12.5.4)."""
     weighted: list[tuple[float, int, str]] = []
     for part in accepted.split(","):
         tag, _, parameters = part.strip().partition(";")
@@ -73,6 +58,6 @@ def _preferred(accepted: str) -> list[str]:
             weight = float(parameters.strip().removeprefix("q=")) if parameters else 1.0
         except ValueError:
             continue
-        if weight > 0:
-            weighted.append((-weight, len(weighted), tag.strip().lower().partition("-")[0]))
+        if weight > 0 and tag.strip():
+            weighted.append((-weight, len(weighted), tag.strip()))
     return [tag for _, _, tag in sorted(weighted)]

@@ -24,10 +24,11 @@ from tablero.contract.windows import local_day
 from tablero.errors import SetupError
 from tablero.outbox.reports.common import Readiness, readiness, snapshot
 from tablero.settings import Settings
+from tablero.texts.text import LANGUAGES
 from tablero.web import access
 from tablero.web.evidence import Shelf
 from tablero.web.formats import Formats
-from tablero.web.language import LANGUAGES, Texts, choose, texts
+from tablero.web.language import Texts, choose, texts
 
 _HERE = Path(__file__).parent
 

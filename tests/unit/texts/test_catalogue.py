@@ -11,7 +11,7 @@ from string import Formatter
 
 import pytest
 import tablero.errors
-from tablero.texts.text import Text
+from tablero.texts.text import Counted, Text
 
 ROOT = Path(__file__).resolve().parents[3]
 HOUSE = ROOT / "plugins" / "tablero"
@@ -48,14 +48,16 @@ NOT_YET: set[str] = {
 
 
 def catalogue() -> dict[tuple[str, str], Text]:
-    """All texts by room and name; those of a table by ``NAME[key]``."""
+    """All texts by room and name; those of a table by ``NAME[key]``, and both forms of one that counts."""
     found: dict[tuple[str, str], Text] = {}
     for room in ROOMS:
         for name, value in vars(importlib.import_module(f"tablero.texts.{room}")).items():
             if isinstance(value, Text):
                 found[room, name] = value
             elif isinstance(value, dict) and name.isupper():
-                found |= {(room, f"{name}[{key}]"): text for key, text in value.items()}
+                for key, text in value.items():
+                    forms = text._asdict() if isinstance(text, Counted) else {"": text}
+                    found |= {(room, f"{name}[{key}]{form}"): sentence for form, sentence in forms.items()}
     return found
 
 

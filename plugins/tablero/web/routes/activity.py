@@ -39,13 +39,13 @@ def show_activity(page: PageDep) -> Response:
     formats = page.formats
     return page.render(
         "activity.html",
-        deliveries=charts.columns([f"{day:%d/%m}" for day in days], [rows for _, rows in by_day], every=5),
+        deliveries=charts.columns([formats.short_day(day) for day in days], [rows for _, rows in by_day], every=5),
         by_day=by_day,
         delivered=sum(rows for _, rows in by_day),
         best_rows=best_rows,
         best_day=formats.long_day(best_day),
         latency=charts.lines(
-            [f"{start.astimezone(zone):%d/%m %H:%M}" for start, _, _ in slices],
+            [formats.short_instant(start) for start, _, _ in slices],
             {
                 page.texts("activity.half"): [half for _, half, _ in slices],
                 page.texts("activity.most"): [most for _, _, most in slices],

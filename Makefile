@@ -6,6 +6,8 @@ VENV := .venv
 MADE := $(VENV)/made-from-requirements
 DLT := .venv-dlt
 comma := ,
+# What waits for an Airflow needs no core: a worker more than there are cores.
+WORKERS = $(or $(JOBS),$(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1))))
 CANDIDATES = $(or $(PYTHON),python3.12 python3.11 python3.13 python3.10 python3 python)
 
 # Read by any Python, however old.
@@ -30,7 +32,7 @@ If you have it elsewhere: make PYTHON=/path/to/python3.12 ...
 endef
 export FITNESS NO_PYTHON
 
-.PHONY: help demo test test-system test-all compose-test chaos bench lint
+.PHONY: help demo test test-system test-all compose-test chaos bench lint dist pins
 
 help:
 	@echo 'make demo         la demostración completa, hasta Ctrl-C / the whole demonstration, until Ctrl-C'
@@ -43,13 +45,15 @@ help:
 	@echo 'make bench        velocidad, junto a lo que usted correría si no / speed, beside what you would run otherwise;'
 	@echo '                  ROWS=, ROUNDS=, PUBLISH=1 (tabla y gráfico en los README / table and chart into the READMEs)'
 	@echo 'make lint         ruff, mypy'
+	@echo 'make dist         el paquete, en dist/ / the wheel, into dist/'
+	@echo 'make pins         requirements.txt de nuevo, con lo que haya cambiado / requirements.txt anew, where something has changed'
 	@echo 'PYTHON=...        otro Python para el entorno .venv / another Python for the environment .venv'
 
 demo: $(MADE)
 	@$(VENV)/bin/python -m sandbox.demo $(if $(filter-out 0,$(ONCE)),--once)
 
 test: $(MADE)
-	$(VENV)/bin/python -m pytest -m 'not system'
+	$(VENV)/bin/python -m pytest -m 'not system' --numprocesses $(WORKERS) --dist loadgroup
 
 test-system: $(MADE)
 	$(VENV)/bin/python -m pytest -m system
@@ -72,6 +76,17 @@ lint: $(MADE)
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+
+dist: $(MADE)
+	@rm -rf dist
+	$(VENV)/bin/python -m hatchling build --target wheel
+
+# First together with what institutions use, then without it: uv keeps what is pinned in the file that it writes.
+PINS = UV_CUSTOM_COMPILE_COMMAND='make pins' $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.10 \
+    --output-file requirements.txt requirements.in
+pins: $(MADE)
+	$(PINS) --group institution
+	$(PINS)
 
 # Whatever else is installed in the environment stays.
 $(MADE): requirements.txt $(VENV)/bin/python

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 
 import pytest
@@ -13,10 +14,15 @@ for _name in list(os.environ):
     if _name.startswith(("AIRFLOW__TABLERO__", "AIRFLOW_CONN_TABLERO_")):
         del os.environ[_name]
 
-# Before the first import of Airflow, which reads it then and makes files there.
+# Before the first import of Airflow, which reads it then and makes files there. Each process of `make test` has its own.
 _home = tempfile.TemporaryDirectory(prefix="tablero-tests-")
-os.environ.setdefault("AIRFLOW_HOME", _home.name)
+os.environ["AIRFLOW_HOME"] = _home.name
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+
+# As in a terminal, wherever the tests were started: `nohup ... &` and some CI runners have these ignored, which every
+# program inherits that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 settings.register_profile(
     "tablero",
@@ -29,6 +35,20 @@ settings.register_profile(
 )
 settings.register_profile("explore", settings.get_profile("tablero"), derandomize=False, max_examples=1000)
 settings.load_profile("tablero")
+
+
+#: Tests that share what takes long to start: a whole Airflow, or Airflow's own database and application.
+SHARING = ("tests/airflow/", "tests/web/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `make test`, on several cores: what shares stays together, all else goes file by file; and what takes longest
+    begins first, so that no core waits for it at the end.
+    """
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(next((folder for folder in SHARING if file.startswith(folder)), file)))
+    items.sort(key=lambda item: not item.nodeid.startswith(SHARING))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -19,4 +19,4 @@ through ``dashboard.client``, ``dashboard.answer`` is what came back, ``outbox.q
 proves that no row is missing.
 """
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"

@@ -32,9 +32,10 @@ If you have it elsewhere: make PYTHON=/path/to/python3.12 ...
 endef
 export FITNESS NO_PYTHON
 
-.PHONY: help demo test test-system test-all compose-test chaos bench lint dist pins
+.PHONY: help setup demo test test-system test-all compose-test chaos bench lint dist pins
 
 help:
+	@echo 'make setup        el entorno .venv, y nada más / the environment .venv, and nothing else'
 	@echo 'make demo         la demostración completa, hasta Ctrl-C / the whole demonstration, until Ctrl-C'
 	@echo 'make demo ONCE=1  lo mismo, y termina sola / the same, and stops by itself'
 	@echo 'make test         las pruebas / the tests'
@@ -48,6 +49,8 @@ help:
 	@echo 'make dist         el paquete, en dist/ / the wheel, into dist/'
 	@echo 'make pins         requirements.txt de nuevo, con lo que haya cambiado / requirements.txt anew, where something has changed'
 	@echo 'PYTHON=...        otro Python para el entorno .venv / another Python for the environment .venv'
+
+setup: $(MADE)
 
 demo: $(MADE)
 	@$(VENV)/bin/python -m sandbox.demo $(if $(filter-out 0,$(ONCE)),--once)

@@ -83,7 +83,7 @@ def test_every_check_has_a_remedy(page: str) -> None:
 def test_every_judgement_of_x_road_is_there(page: str) -> None:
     """In the very words of the log, which is what a person searches for, with its verdict."""
     judgements = {rule.judgement for rule in xroad._RULES} | {xroad._UNHEARD_OF}
-    words = {(one.verdict.value, one.en if page == ENGLISH else one.es) for one in judgements}
+    words = {(one.verdict.value, one.advice.en if page == ENGLISH else one.advice.es) for one in judgements}
     rows = table(page, VERDICTS)
     assert {tuple(row) for row in rows} == words
     assert len(rows) == len(words)

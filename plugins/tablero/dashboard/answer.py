@@ -17,10 +17,10 @@ class Outcome(Enum):
     """The five ways in which an attempt ends."""
 
     DELIVERED = "delivered"
-    """Acknowledged: a 2xx status, a JSON object, and ``success`` not false."""
+    """Acknowledged: a 2xx status and a JSON object in which nothing says otherwise."""
 
     REFUSED = "refused"
-    """The dashboard refuses the content of the call; nothing of it was taken."""
+    """The dashboard refuses the content of the call; nothing of it was taken, unless the answer is *partial*."""
 
     TRANSIENT = "transient"
     """Surely not taken, and a later try may succeed."""
@@ -43,7 +43,12 @@ class Answer:
     :ivar message: the other side's own words, cleaned and cut.
     :ivar retry_after: seconds that the other side asked to wait.
     :ivar named: positions in the batch which a refusal names.
+    :ivar partial: the named rows were refused, and all others taken.
     :ivar too_large: the call was refused for its size, not for what is in it.
+    :ivar is_repeat: the dashboard says that it has rows of this call already.
+    :ivar may_be_content: an outcome for a person to act on, unless the dashboard has taken rows on this path: then it is about
+        the content of this call (its own 403 or 404).
+    :ivar unexpected: a 2xx status without the dashboard's answer: a gateway, a portal, another service.
     :ivar xroad_request_id: id which the security server gave this attempt.
     :ivar xroad_error: type of the X-Road error.
     :ivar xroad_detail: key of the entry in the security server's log.
@@ -56,7 +61,11 @@ class Answer:
     message: str = ""
     retry_after: float | None = None
     named: tuple[int, ...] = ()
+    partial: bool = False
     too_large: bool = False
+    is_repeat: bool = False
+    may_be_content: bool = False
+    unexpected: bool = False
     xroad_request_id: str | None = None
     xroad_error: str | None = None
     xroad_detail: str | None = None

@@ -6,17 +6,16 @@ sets no time-out, follows redirects, and turns an answer into an exception which
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import logging
-import re
-import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import orjson
@@ -26,49 +25,21 @@ from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk.log import mask_secret
 from requests import exceptions as http
 from requests.utils import get_environ_proxies
-from tablero.dashboard.answer import Answer, Outcome, clean
-from tablero.dashboard.redaction import Redactor, basic_credentials, header_secrets
+from tablero.dashboard.answer import Answer
+from tablero.dashboard.judging import Seen, http_date, judge, judge_cut_short
+from tablero.dashboard.no_answer import innermost, lost
+from tablero.dashboard.redaction import Redactor, basic_credentials, header_secrets, proxy_secrets
 from tablero.dashboard.transport import Transport
-from tablero.dashboard.xroad import Verdict, find_error, is_soap_fault, request_headers
+from tablero.dashboard.xroad import request_headers
 from tablero.errors import SetupError
 from tablero.settings import Settings
+from tablero.texts import dashboard as texts
 
 log = logging.getLogger(__name__)
 
-#: Most bytes of an answer that are read; the dashboard's are a few hundred.
-_MAX_ANSWER = 64 * 1024
-
-#: The same for X-Road's lists of members, which run to thousands.
-_MAX_METADATA = 8 * 1024 * 1024
-
-#: Refusals of the content of the call: the batch is taken apart. 409 is not in the guide; it speaks of content too.
-_REFUSALS = {400, 409, 413, 422}
-
-#: A dashboard that failed on the way, or a gateway that gave up waiting for it: it may have taken the rows.
-_GAVE_UP = {500, 502, 504}
-
-_TRANSIENT = {408, 425, 429}
-
-_VERDICTS = {
-    Verdict.CONFIGURATION: Outcome.PERMANENT,
-    Verdict.SLOW: Outcome.TRANSIENT,
-    Verdict.TRANSIENT: Outcome.TRANSIENT,
-    Verdict.UNKNOWN: Outcome.UNKNOWN,
-    Verdict.SPLIT: Outcome.REFUSED,
-}
-
-_CHECK = (
-    "Revise api_path, la dirección y la credencial de tablero_api / "
-    "Check api_path, the address and the credentials of tablero_api"
-)
-
-
-class Seen(NamedTuple):
-    """An answer that arrived whole, as far as it is read."""
-
-    status_code: int
-    headers: Mapping[str, str]
-    text: str
+#: Most bytes of an answer that are read. The dashboard's are a few hundred, but it may echo what it saved, and X-Road's
+#: lists of members run to thousands.
+_MAX_ANSWER = 8 * 1024 * 1024
 
 
 class Look(NamedTuple):
@@ -105,7 +76,7 @@ class Dashboard(HttpHook):
         # Fetched once, here: Airflow hands out connections to the task's main thread only.
         self._connection = super().get_connection(conn_id)
         if not self._connection.host:
-            raise SetupError(f"Connection {conn_id} has no host: enter the address of your security server.")
+            raise SetupError(texts.NO_HOST(connection=conn_id))
         extra = dict(self._connection.extra_dejson)
         self._certificate_name = extra.pop("assert_hostname", None)
         if key := extra.pop("key", None):
@@ -114,13 +85,15 @@ class Dashboard(HttpHook):
         self._redact = Redactor(_secrets(self._connection, extra))
         for secret in self._redact.secrets:
             mask_secret(secret)
+        self._connection.schema = _scheme(self._connection)
         self._set_base_url(self._connection)
+        self._proxies = get_environ_proxies(self.url)
+        for secret in self._redact.add(proxy_secrets(self._proxies)):
+            mask_secret(secret)
         if extra.get("verify", extra.get("verify_ssl")) is False:
-            log.warning(
-                "TLS verification is OFF for connection %s: anyone in between can read and change what is sent."
-                ' Put the security server\'s certificate (PEM) into its extra as "verify".',
-                conn_id,
-            )
+            log.warning("%s", texts.VERIFICATION_OFF(connection=conn_id))
+        if self.plain_host:
+            log.warning("%s", texts.PLAIN_HTTP(connection=conn_id, host=self.plain_host))
 
     # The base's is a class method; here the connection belongs to the object.
     def get_connection(self, conn_id: str) -> Any:  # type: ignore[override]
@@ -138,6 +111,13 @@ class Dashboard(HttpHook):
     def url(self) -> str:
         """Where batches are posted."""
         return str(self.url_from_endpoint(self._settings.api_path))
+
+    @property
+    def plain_host(self) -> str:
+        """The other machine that is called unencrypted; empty where the calls are encrypted, or stay on this machine."""
+        address = urlsplit(self.url)
+        host = address.hostname or ""
+        return "" if address.scheme == "https" or _is_this_machine(host) else host
 
     def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
         """Post one batch. Never raises for what the other side does: every ending is an :class:`Answer`.
@@ -161,15 +141,13 @@ class Dashboard(HttpHook):
         headers = {"Accept": "application/json"}
         if self._settings.over_xroad and path.startswith("/r1/"):
             headers |= request_headers(self._settings.xroad_client or "", str(uuid4()), "preflight")
-        answer, seen = self._exchange("GET", str(self.url_from_endpoint(path)), headers, None, most=_MAX_METADATA)
+        answer, seen = self._exchange("GET", str(self.url_from_endpoint(path)), headers, None)
         if seen is None:
             return Look(answer, None, None)
         date = seen.headers.get("Date")
-        return Look(answer, _parse(seen.text), _http_date(date) if date else None)
+        return Look(answer, _parse(seen.text), http_date(date) if date else None)
 
-    def _exchange(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None, *, most: int = _MAX_ANSWER
-    ) -> tuple[Answer, Seen | None]:
+    def _exchange(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> tuple[Answer, Seen | None]:
         session = self._session()
         patience = self._settings.connect_timeout + self._settings.read_timeout
         try:
@@ -186,14 +164,16 @@ class Dashboard(HttpHook):
                 ) as response,
             ):
                 try:
-                    seen = Seen(response.status_code, response.headers, _read(response, most))
+                    seen = Seen(response.status_code, response.headers, _read(response, _MAX_ANSWER))
                 except (http.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
                     self._forget_session()
-                    return _cut_short(response, error, self._redact), None
-                return judge(seen, self._clock(), self._redact), seen
+                    return judge_cut_short(
+                        response.status_code, response.headers, innermost(error, self._redact), self._redact
+                    ), None
+                return judge(seen, self._clock(), self._redact, body or b""), seen
         except (http.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             self._forget_session()
-            return _lost(error, url, self._redact), None
+            return lost(error, url, self._redact), None
 
     def _transport(self, session: requests.Session, url: str) -> Transport:
         adapter = session.get_adapter(url)
@@ -205,8 +185,10 @@ class Dashboard(HttpHook):
         if session is None:
             session = self.get_conn({"Accept-Encoding": "identity"})
             # Looked up once: requests would search the environment again for each call. Nor does it read ~/.netrc so.
-            session.proxies = {**get_environ_proxies(self.url), **session.proxies}
+            session.proxies = {**self._proxies, **session.proxies}
             session.trust_env = False
+            # requests reads the whole body of a redirect for ``Response.next``, which nobody follows.
+            session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
             self._local.session = session
         return session
 
@@ -219,172 +201,44 @@ class Dashboard(HttpHook):
 
 def _secrets(connection: Any, extra: dict[str, Any]) -> set[str]:
     """What must not be seen of a connection: password, the header made of it, and headers given in the extra."""
-    headers = [value for key, value in extra.items() if isinstance(value, str) and key not in ("verify", "cert")]
+    headers = [value for key, value in extra.items() if isinstance(value, str) and key not in ("verify", "cert", "proxy")]
     found = {secret for value in headers for secret in header_secrets(value)}
+    for key in ("proxies", "proxy"):
+        found |= proxy_secrets(extra.get(key))
     if connection.password:
         found |= {connection.password, *basic_credentials(connection.login or "", connection.password)}
     return found
 
 
-def judge(seen: Seen, now: datetime, redact: Callable[[str], str]) -> Answer:
-    """What an answer means. Source: guide, section on responses; X-Road pr-rest 4.6.
+def _scheme(connection: Any) -> str:
+    """``https`` where the connection says so anywhere: as its type too, which a URI that begins with it becomes.
 
-    :param seen: the answer.
-    :param now: aware; for ``Retry-After`` given as a date.
-    :param redact: takes secrets out of what is kept.
+    :raises SetupError: if it says something else, such as a path.
     """
-    status, headers, text = seen
-    body = _parse(text)
-    fault = find_error(headers, body)
-    kept: dict[str, Any] = {
-        "status": status,
-        "message": _words(text, redact),
-        "retry_after": _retry_after(headers.get("Retry-After"), now),
-        "xroad_request_id": _request_id(headers, redact),
-    }
-    if fault is not None:
-        judgement = fault.judge()
-        return Answer(
-            _VERDICTS[judgement.verdict],
-            error=f"X-Road {clean(redact(fault.type))}: {judgement.advice}",
-            too_large=judgement.verdict is Verdict.SPLIT,
-            xroad_error=clean(redact(fault.type), 200),
-            xroad_detail=clean(redact(fault.detail), 200),
-            **kept,
-        )
-    if is_soap_fault(headers.get("Content-Type", ""), text):
-        return Answer(
-            Outcome.PERMANENT,
-            error="Respondió la cara SOAP de X-Road: api_path debe comenzar con /r1/ / X-Road's SOAP face answered: api_path"
-            " must begin with /r1/",
-            **kept,
-        )
-    if 200 <= status < 300:
-        return _success(body, kept)
-    if status in _REFUSALS:
-        return Answer(
-            Outcome.REFUSED,
-            error=f"El tablero rechaza el contenido (HTTP {status}) / The dashboard refuses the content (HTTP {status})",
-            named=_named(body),
-            too_large=status == 413,
-            **kept,
-        )
-    if status in _GAVE_UP:
-        return Answer(
-            Outcome.UNKNOWN,
-            error=f"El tablero falló a medio camino (HTTP {status}); pudo haber recibido las filas. Se repetirá / The dashboard"
-            f" failed on the way (HTTP {status}); it may have taken the rows. It will be repeated",
-            **kept,
-        )
-    if status in _TRANSIENT or (status >= 500 and status not in (501, 505)):
-        return Answer(
-            Outcome.TRANSIENT,
-            error=f"El tablero no está disponible (HTTP {status}) / The dashboard is not available (HTTP {status})",
-            **kept,
-        )
-    if 300 <= status < 400:
-        return Answer(
-            Outcome.PERMANENT,
-            error=f"La dirección redirige (HTTP {status}), y no se sigue. {_CHECK} / The address redirects, which is not"
-            " followed",
-            **kept,
-        )
-    return Answer(Outcome.PERMANENT, error=f"HTTP {status}. {_CHECK}", **kept)
+    said = connection.schema or ""
+    if said not in ("", "http", "https"):
+        raise SetupError(texts.NOT_A_SCHEME(connection=connection.conn_id, said=said))
+    return "https" if "https" in (said, connection.conn_type) else "http"
 
 
-def _success(body: Any, kept: dict[str, Any]) -> Answer:
-    if not isinstance(body, dict):
-        return Answer(
-            Outcome.UNKNOWN,
-            error=f"HTTP {kept['status']}, pero no es la respuesta del tablero (JSON) / but not the dashboard's answer (JSON)",
-            **kept,
-        )
-    if body.get("success") is False:
-        return Answer(
-            Outcome.REFUSED,
-            error="El tablero respondió success: false / The dashboard answered success: false",
-            named=_named(body),
-            **kept,
-        )
-    return Answer(Outcome.DELIVERED, **kept)
-
-
-def _lost(error: Exception, url: str, redact: Callable[[str], str]) -> Answer:
-    """An exchange that ended without an answer."""
-    words = clean(redact(str(_root(error))))
-    if _is_about_certificates(error):
-        return Answer(
-            Outcome.PERMANENT,
-            error="El certificado TLS no es de confianza: ponga el certificado del servidor de seguridad (PEM) en verify, en"
-            " los extras de tablero_api / The TLS certificate is not trusted: put the security server's certificate (PEM)"
-            f' into "verify" in the extra of tablero_api. {words}',
-        )
-    if isinstance(error, (http.InvalidURL, http.MissingSchema, http.InvalidSchema, http.InvalidHeader)):
-        return Answer(Outcome.PERMANENT, error=f"{words}. {_CHECK}")
-    if _never_connected(error):
-        return Answer(
-            Outcome.TRANSIENT,
-            error=f"No hay conexión con {url} / No connection to {url}: {words}",
-        )
-    return Answer(
-        Outcome.UNKNOWN,
-        error="Se perdió la respuesta; pudo haber llegado. Se repetirá / The answer was lost; it may have arrived. It will"
-        f" be repeated: {words}",
-    )
-
-
-def _cut_short(response: requests.Response, error: Exception, redact: Callable[[str], str]) -> Answer:
-    """An answer whose status arrived and whose body did not."""
-    status = response.status_code
-    certain = not 200 <= status < 300 and status not in _GAVE_UP
-    return Answer(
-        Outcome.TRANSIENT if certain else Outcome.UNKNOWN,
-        status=status,
-        error=f"Respuesta incompleta (HTTP {status}) / Incomplete answer (HTTP {status}): {clean(redact(str(_root(error))))}",
-        xroad_request_id=_request_id(response.headers, redact),
-    )
-
-
-def _never_connected(error: BaseException) -> bool:
-    """Whether not a byte of the call can have left: the connection itself could not be made."""
-    if isinstance(error, (http.ConnectTimeout, http.ProxyError)):
-        return True
-    refused = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
-    return isinstance(getattr(error.args[0] if error.args else None, "reason", None), refused)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and its reasons, the innermost last."""
-    while isinstance(error, BaseException):
-        yield error
-        inner = getattr(error.args[0] if error.args else None, "reason", None)
-        error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
-
-
-def _root(error: BaseException) -> BaseException:
-    """The innermost reason, which is what a person can use."""
-    *_, innermost = _chain(error)
-    return innermost
-
-
-def _is_about_certificates(error: BaseException) -> bool:
-    wrong = (ssl.SSLCertVerificationError, urllib3.exceptions.SSLError, http.SSLError)
-    return any(
-        isinstance(reason, ssl.CertificateError)
-        or (isinstance(reason, (*wrong, ssl.SSLError, OSError)) and "certificate" in str(reason).lower())
-        for reason in _chain(error)
-    )
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _read(response: requests.Response, most: int) -> str:
-    """The beginning of the body, at most ``most`` bytes."""
-    content = b""
-    while len(content) < most and (piece := response.raw.read1(most, decode_content=True)):
+    """The body, at most ``most`` bytes of it; nothing of a redirect's, which is read by its headers."""
+    if 300 <= response.status_code < 400:
+        return ""
+    content = bytearray()
+    while len(content) < most and (piece := response.raw.read1(most - len(content), decode_content=True)):
         content += piece
     length = response.headers.get("Content-Length", "")
     if length.isdigit() and not response.headers.get("Content-Encoding") and len(content) < min(int(length), most):
         raise http.ContentDecodingError(f"{len(content)} of {length} bytes arrived")
-    return content[:most].decode("utf-8", errors="replace")
+    return content.decode("utf-8", errors="replace")
 
 
 def _parse(text: str) -> Any:
@@ -392,49 +246,3 @@ def _parse(text: str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
-
-
-def _words(text: str, redact: Callable[[str], str]) -> str:
-    """What the other side says: the ``message`` of a NestJS or X-Road body, else the body as it is."""
-    body = _parse(redact(text))
-    message = body.get("message") if isinstance(body, dict) else None
-    said = [str(line) for line in _lines(message)[:50]]
-    # Redacted before it is cut, or the beginning of a secret would stay; and again, since it may be escaped twice.
-    return clean(redact("; ".join(said) if said else redact(text)))
-
-
-def _named(body: Any) -> tuple[int, ...]:
-    """Positions which a NestJS validation names: ``requests.3.status_id must be ...``."""
-    lines = _lines(body.get("message") if isinstance(body, dict) else None)[:2000]
-    found = {int(match.group(1)) for line in lines for match in re.finditer(r"requests\W{1,2}(\d{1,4})\b", str(line)[:500])}
-    return tuple(sorted(found))
-
-
-def _lines(message: Any) -> list[str | int | float]:
-    # One level of objects and no more: it could be nested deeper than Python can write out.
-    entries = message if isinstance(message, list) else [message]
-    values = [value for entry in entries for value in (entry.values() if isinstance(entry, dict) else (entry,))]
-    return [value for value in values if isinstance(value, (str, int, float)) and value != ""]
-
-
-def _request_id(headers: Mapping[str, str], redact: Callable[[str], str]) -> str | None:
-    value = headers.get("X-Road-Request-Id")
-    return clean(redact(value), 100) if value else None
-
-
-def _retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds to wait, from either form of ``Retry-After`` (RFC 9110, 10.2.3); ``None`` if it is neither."""
-    if not value:
-        return None
-    if re.fullmatch(r"\s*\d{1,9}\s*", value, re.ASCII):
-        return float(value)
-    date = _http_date(value)
-    return None if date is None else max(0.0, (date - now).total_seconds())
-
-
-def _http_date(value: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)

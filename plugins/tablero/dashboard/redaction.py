@@ -6,8 +6,8 @@ import html
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterable
-from urllib.parse import quote, quote_plus
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, quote_plus, unquote
 
 #: Shorter texts are no secrets, and cutting them out of an answer would make it unreadable.
 _SHORTEST = 4
@@ -23,10 +23,18 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self.secrets = tuple(sorted({text for text in secrets if len(text) >= _SHORTEST}))
+        self.secrets: tuple[str, ...] = ()
+        self._spellings: list[str] = []
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> tuple[str, ...]:
+        """Further secrets; returns those that are long enough to be any."""
+        new = tuple(sorted({text for text in secrets if len(text) >= _SHORTEST}))
+        self.secrets = tuple(sorted({*self.secrets, *new}))
         spellings = {spelling for secret in self.secrets for spelling in _spellings(secret)}
         # The longest first: one secret may be a part of another.
         self._spellings = sorted(spellings, key=len, reverse=True)
+        return new
 
     def __call__(self, text: str) -> str:
         """``text`` without the secrets."""
@@ -44,6 +52,21 @@ def basic_credentials(login: str, password: str) -> set[str]:
 def header_secrets(value: str) -> set[str]:
     """The value of a header, and its parts that are of use alone: a token without its scheme, a cookie without its name."""
     return {value, *(part for part in re.split(r'[\s,;="]+', value) if len(part) >= _SHORTEST_PART)}
+
+
+def proxy_secrets(proxies: object) -> set[str]:
+    """Credentials in the addresses of proxies, given as requests takes them: by scheme, or one address."""
+    addresses = proxies.values() if isinstance(proxies, Mapping) else [proxies]
+    found = set()
+    for address in addresses:
+        pair = str(address).rpartition("//")[2].rpartition("@")[0] if isinstance(address, str) else ""
+        login, _, password = pair.partition(":")
+        if password:
+            plain = unquote(password)
+            found |= {pair, password, plain, *basic_credentials(unquote(login), plain)}
+        elif pair:
+            found |= {pair, unquote(pair)}
+    return found
 
 
 def _spellings(secret: str) -> set[str]:

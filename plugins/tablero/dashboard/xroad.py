@@ -14,6 +14,9 @@ from enum import Enum
 from typing import Any
 from urllib.parse import quote
 
+from tablero.texts import xroad as texts
+from tablero.texts.text import Text
+
 #: Characters of an identifier that pr-rest 4.2 leaves as they are; all others are percent-encoded.
 _PLAIN = "/'()+,-.="
 
@@ -39,16 +42,10 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict and who must do what, in Spanish and English."""
+    """A verdict and who must do what."""
 
     verdict: Verdict
-    es: str
-    en: str
-
-    @property
-    def advice(self) -> str:
-        """Both languages on one line."""
-        return f"{self.es} / {self.en}"
+    advice: Text
 
 
 @dataclass(frozen=True)
@@ -127,103 +124,25 @@ class _Rule:
     inner: bool = False
 
 
-def _configuration(es: str, en: str) -> Judgement:
-    return Judgement(Verdict.CONFIGURATION, es, en)
-
-
-_OUR_REGISTRATION = _configuration(
-    "Su subsistema no está registrado en este servidor de seguridad: revise [tablero] xroad_client, o pida a su"
-    " administrador de X-Road que complete el registro.",
-    "Your subsystem is not registered on this security server: check [tablero] xroad_client, or ask your X-Road"
-    " administrator to complete the registration.",
-)
-_PROVIDER_ID = _configuration(
-    "X-Road no conoce al proveedor: revise [tablero] api_path (instancia, clase, miembro, subsistema) con OGTIC.",
-    "X-Road does not know the provider: check [tablero] api_path (instance, class, member, subsystem) with OGTIC.",
-)
-_OUR_REQUEST = _configuration(
-    "El servidor de seguridad no entiende la llamada: revise [tablero] api_path y xroad_client.",
-    "The security server does not understand the call: check [tablero] api_path and xroad_client.",
-)
-_CLIENT_CERTIFICATE = _configuration(
-    "El servidor de seguridad exige el certificado de cliente registrado para su subsistema: ponga cert y key en la"
-    " conexión tablero_api, o pida a su administrador de X-Road otro tipo de conexión.",
-    "The security server wants the client certificate registered for your subsystem: put cert and key into the"
-    " connection tablero_api, or ask your X-Road administrator for another connection type.",
-)
-_NO_ACCESS = _configuration(
-    "Su subsistema no tiene permiso para el servicio del tablero: solicite el acceso a Burocracia Cero / OGTIC.",
-    "Your subsystem has no access right to the dashboard's service: ask Burocracia Cero / OGTIC for it.",
-)
-_NO_SERVICE = _configuration(
-    "El servicio no existe en el proveedor: revise el código del servicio en [tablero] api_path.",
-    "The service does not exist at the provider: check the service code in [tablero] api_path.",
-)
-_PROVIDER_SETUP = _configuration(
-    "El servicio está mal configurado en el lado del tablero: avise a Burocracia Cero / OGTIC.",
-    "The service is set up wrongly on the dashboard's side: tell Burocracia Cero / OGTIC.",
-)
-_OUR_VERSION = _configuration(
-    "Su servidor de seguridad es demasiado viejo para el proveedor: pida a su administrador de X-Road que lo actualice.",
-    "Your security server is too old for the provider: ask your X-Road administrator to upgrade it.",
-)
-_PROVIDER_CERTIFICATE = _configuration(
-    "El lado del tablero no acepta el certificado de su servidor de seguridad: avise a su administrador de X-Road y a OGTIC.",
-    "The dashboard's side does not accept your security server's certificate: tell your X-Road administrator and OGTIC.",
-)
-_DISABLED = Judgement(
-    Verdict.SLOW,
-    "El servicio del tablero está desactivado o en mantenimiento: espere, o pregunte a Burocracia Cero / OGTIC.",
-    "The dashboard's service is disabled or in maintenance: wait, or ask Burocracia Cero / OGTIC.",
-)
-_OUR_SERVER_ILL = Judgement(
-    Verdict.SLOW,
-    "Su servidor de seguridad no puede firmar, sellar o registrar mensajes (token, OCSP, sello de tiempo, disco): avise a"
-    " su administrador de X-Road.",
-    "Your security server cannot sign, time-stamp or log messages (token, OCSP, time-stamp, disk): tell your X-Road"
-    " administrator.",
-)
-_SIGNING_UNKNOWN = Judgement(
-    Verdict.UNKNOWN,
-    "El otro servidor de seguridad no pudo firmar o registrar; la llamada pudo haber llegado. Se repetirá.",
-    "The other security server could not sign or log; the call may have arrived. It will be repeated.",
-)
-_GLOBAL_CONFIGURATION = Judgement(
-    Verdict.TRANSIENT,
-    "La configuración global de X-Road venció; suele renovarse sola. Si dura, avise a su administrador de X-Road.",
-    "X-Road's global configuration has expired; it usually renews itself. If it lasts, tell your X-Road administrator.",
-)
-_UNREACHABLE = Judgement(
-    Verdict.TRANSIENT,
-    "No se pudo conectar con el otro lado; se repetirá.",
-    "The other side could not be reached; it will be repeated.",
-)
-_CUT_UPLOAD = Judgement(
-    Verdict.TRANSIENT,
-    "El mensaje no llegó entero al otro servidor de seguridad; se repetirá.",
-    "The message did not reach the other security server whole; it will be repeated.",
-)
-_AMBIGUOUS = Judgement(
-    Verdict.UNKNOWN,
-    "X-Road perdió la respuesta; la llamada pudo haber llegado. Se repetirá y el intento queda registrado.",
-    "X-Road lost the answer; the call may have arrived. It will be repeated, and the attempt stays on record.",
-)
-_TOO_LARGE = Judgement(
-    Verdict.SPLIT,
-    "El mensaje excede el límite del registro de mensajes de X-Road; se enviará en partes.",
-    "The message exceeds the limit of X-Road's message log; it will be sent in parts.",
-)
-_BAD_REQUEST = _configuration(
-    "X-Road rechaza la forma de la llamada: revise [tablero] api_path y la versión de este paquete.",
-    "X-Road refuses the form of the call: check [tablero] api_path and the version of this package.",
-)
-_UNHEARD_OF = Judgement(
-    Verdict.UNKNOWN,
-    "Error de X-Road desconocido para este paquete; la llamada pudo haber llegado. Se repetirá; si dura, avise a su"
-    " administrador de X-Road.",
-    "An X-Road error which this package does not know; the call may have arrived. It will be repeated; if it lasts, tell"
-    " your X-Road administrator.",
-)
+_OUR_REGISTRATION = Judgement(Verdict.CONFIGURATION, texts.OUR_REGISTRATION)
+_PROVIDER_ID = Judgement(Verdict.CONFIGURATION, texts.PROVIDER_ID)
+_OUR_REQUEST = Judgement(Verdict.CONFIGURATION, texts.OUR_REQUEST)
+_CLIENT_CERTIFICATE = Judgement(Verdict.CONFIGURATION, texts.CLIENT_CERTIFICATE)
+_NO_ACCESS = Judgement(Verdict.CONFIGURATION, texts.NO_ACCESS)
+_NO_SERVICE = Judgement(Verdict.CONFIGURATION, texts.NO_SERVICE)
+_PROVIDER_SETUP = Judgement(Verdict.CONFIGURATION, texts.PROVIDER_SETUP)
+_OUR_VERSION = Judgement(Verdict.CONFIGURATION, texts.OUR_VERSION)
+_PROVIDER_CERTIFICATE = Judgement(Verdict.CONFIGURATION, texts.PROVIDER_CERTIFICATE)
+_DISABLED = Judgement(Verdict.SLOW, texts.DISABLED)
+_OUR_SERVER_ILL = Judgement(Verdict.SLOW, texts.OUR_SERVER_ILL)
+_SIGNING_UNKNOWN = Judgement(Verdict.UNKNOWN, texts.SIGNING_UNKNOWN)
+_GLOBAL_CONFIGURATION = Judgement(Verdict.TRANSIENT, texts.GLOBAL_CONFIGURATION)
+_UNREACHABLE = Judgement(Verdict.TRANSIENT, texts.UNREACHABLE)
+_CUT_UPLOAD = Judgement(Verdict.TRANSIENT, texts.CUT_UPLOAD)
+_AMBIGUOUS = Judgement(Verdict.UNKNOWN, texts.AMBIGUOUS)
+_TOO_LARGE = Judgement(Verdict.SPLIT, texts.TOO_LARGE)
+_BAD_REQUEST = Judgement(Verdict.CONFIGURATION, texts.BAD_REQUEST)
+_UNHEARD_OF = Judgement(Verdict.UNKNOWN, texts.UNHEARD_OF)
 
 _CANNOT_CONNECT = ("could not connect", "connect to", "connection refused", "unknown host", "unresolved")
 

@@ -29,8 +29,6 @@ NOT_YET: set[str] = {
     "plugins/tablero/airflow/tasks.py",
     "plugins/tablero/airflow/timetable.py",
     "plugins/tablero/contract/status_change.py",
-    "plugins/tablero/dashboard/client.py",
-    "plugins/tablero/dashboard/xroad.py",
     "plugins/tablero/delivery/adopting.py",
     "plugins/tablero/delivery/planning.py",
     "plugins/tablero/delivery/preflight.py",

@@ -12,7 +12,8 @@ import pytest
 import requests
 import urllib3
 from tablero.dashboard.answer import Answer, Outcome
-from tablero.dashboard.client import Seen, _lost, judge
+from tablero.dashboard.judging import Seen, judge
+from tablero.dashboard.no_answer import lost
 
 NOW = datetime(2026, 11, 24, 6, tzinfo=timezone.utc)
 DELIVERED, REFUSED, TRANSIENT, PERMANENT, UNKNOWN = Outcome
@@ -23,16 +24,35 @@ HTML = "<!doctype html><html><body>Service</body></html>"
 SOAP = '<SOAP-ENV:Envelope xmlns:SOAP-ENV="http://schemas.xmlsoap.org/soap/envelope/"><SOAP-ENV:Body><SOAP-ENV:Fault>'
 
 
-def answer(status: int, body: Any = "", **headers: str) -> Answer:
+def answer(status: int, body: Any = "", sent: bytes = b"", **headers: str) -> Answer:
     """Judge an answer with this status and body; headers by keyword, ``_`` for ``-``."""
     text = body if isinstance(body, str) else orjson.dumps(body).decode()
     named = requests.structures.CaseInsensitiveDict((name.replace("_", "-"), value) for name, value in headers.items())
-    return judge(Seen(status, named, text), NOW, str)
+    return judge(Seen(status, named, text), NOW, str, sent)
+
+
+def call(count: int) -> bytes:
+    """The body of a call with this many rows; the second value of each names its position."""
+    rows = [
+        {"service_id": "1", "request_id": f"R-{n}", "opening_date": "x", "status_id": 2, "last_modified_date": "y"}
+        for n in range(count)
+    ]
+    return orjson.dumps({"requests": rows})
 
 
 TABLE = [
-    # success is all of: 2xx, a JSON object, success not false
+    # success is all of: 2xx, a JSON object, success true or absent, no code from 400 on, no error
     (201, CREATED, DELIVERED),
+    (201, {"success": True, "status": "success", "error": None, "errors": []}, DELIVERED),
+    (201, {"success": True, "code": 400}, REFUSED),  # what says both yes and no is no acknowledgement
+    (201, {"code": 400, "message": ["requests.3.status_id must be an integer"]}, REFUSED),
+    (201, {"statusCode": "422"}, REFUSED),
+    (201, {"status": 500}, UNKNOWN),  # it failed on the way
+    (201, {"success": "false"}, REFUSED),
+    (201, {"success": 0}, REFUSED),
+    (201, {"success": True, "error": "Bad Request"}, REFUSED),
+    (201, {"success": True, "errors": ["one was wrong"]}, REFUSED),  # nothing is named
+    (201, {"success": True, "errors": {"count": 1}}, REFUSED),
     (200, CREATED, DELIVERED),
     (202, {}, DELIVERED),  # says nothing against it
     (200, {"success": None}, DELIVERED),
@@ -192,6 +212,135 @@ def test_words_are_kept_clean() -> None:
     assert "\x1b" not in answer(500, "\x1b[31mred").message
 
 
+def test_only_the_message_of_an_answer_is_quoted() -> None:
+    """A service may echo all that it saved, whole or cut; rows belong into no record."""
+    echo = {"success": True, "message": "Datos cargados", "data": [{"request_id": "402-1234567-8"}]}
+    assert answer(201, echo).message == "Datos cargados"
+    assert answer(201, orjson.dumps(echo).decode()[:-3]).message == ""
+    assert answer(500, [{"request_id": "402-1234567-8"}]).message == ""
+    assert "402-1234567-8" not in answer(201, {"errors": [{"request_id": "402-1234567-8", "error": "no"}]}).message
+
+
+def test_an_answer_as_long_as_the_call_is_judged() -> None:
+    """Several megabytes: what it means stands at its beginning or at its end."""
+    rows = [{"request_id": f"R-{n}", "note": "x" * 1000} for n in range(3000)]
+    assert answer(201, {"data": rows, "success": True}).outcome is DELIVERED
+    assert answer(201, {"data": rows, "success": False}).outcome is REFUSED
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        [{"index": 1, "message": "wrong"}, {"index": 3, "message": "wrong"}],
+        [{"request_id": "R-1", "message": "wrong"}, {"request_id": "R-3"}],
+        [{"request_id": "R-1", "index": 1}, {"index": 3}],
+        ["requests.1.status_id must be an integer", "requests.3.service_id is wrong"],
+        [{"path": "requests[1].status_id"}, {"property": "requests.3.x", "constraints": {"isInt": "must be"}}],
+    ],
+)
+def test_errors_that_name_entries_acknowledge_the_others(errors: list[Any]) -> None:
+    """By position or by content: the named ones are refused, the others are taken."""
+    found = answer(201, {"success": True, "errors": errors}, call(5))
+    assert (found.outcome, found.partial, found.named) == (REFUSED, True, (1, 3))
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        [{"index": 1}, {"message": "another"}],  # one of them is not named
+        [{"index": 5}],  # not in the call
+        [{"index": True}],
+        [{"request_id": "R-9"}],
+        [{"request_id": "R-1", "index": 2}],  # contradicts itself
+        [{"index": n} for n in range(5)],  # all of them
+        "requests are wrong",
+        7,
+    ],
+)
+def test_errors_that_do_not_name_each_entry_refuse_the_call(errors: Any) -> None:
+    """Nothing is acknowledged on a guess."""
+    found = answer(201, {"success": True, "errors": errors}, call(5))
+    assert (found.outcome, found.partial) == (REFUSED, False)
+
+
+def test_a_refusal_is_never_partial() -> None:
+    """``success: false``, or a status that says no, refuses the whole call; names tell only where to cut."""
+    errors = [{"index": 1}]
+    for found in (
+        answer(201, {"success": False, "errors": errors}, call(5)),
+        answer(201, {"success": True, "code": 400, "errors": errors}, call(5)),
+        answer(400, {"errors": errors}, call(5)),
+    ):
+        assert (found.outcome, found.partial, found.named) == (REFUSED, False, (1,))
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        ({"success": True, "inserted": 5}, DELIVERED),
+        ({"success": True, "count": 6}, DELIVERED),
+        ({"success": True, "inserted": 4}, UNKNOWN),
+        ({"success": True, "count": 0}, UNKNOWN),
+        ({"success": True, "inserted": "4"}, UNKNOWN),
+        ({"success": True, "inserted": "all"}, DELIVERED),
+        ({"success": True, "inserted": 3, "errors": [{"index": 0}, {"index": 4}]}, REFUSED),
+    ],
+)
+def test_a_count_smaller_than_the_call(body: Any, outcome: Outcome) -> None:
+    """With nothing named nobody knows which rows were taken."""
+    assert answer(201, body, call(5)).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "is_repeat"),
+    [
+        (409, {"statusCode": 409, "message": "Conflict"}, True),
+        (400, {"message": "La solicitud ya existe"}, True),
+        (400, {"message": ["requests already exist"]}, True),
+        (422, {"message": 'duplicate key value violates unique constraint "uq"'}, True),
+        (200, {"success": False, "message": "Registro duplicado"}, True),
+        (201, {"code": 409}, True),
+        (400, NESTJS, False),
+        (500, {"message": "duplicate key value"}, False),  # it may have stopped at the first of several
+    ],
+)
+def test_a_repeat_that_the_dashboard_recognises(status: int, body: Any, is_repeat: bool) -> None:
+    """By its status or its words; what follows from it is not for this place to say."""
+    assert answer(status, body).is_repeat is is_repeat
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "may_be_content"),
+    [
+        (404, {"statusCode": 404, "message": "Servicio 666 no encontrado", "error": "Not Found"}, True),
+        (403, {"statusCode": 403, "message": "Servicio 666 no permitido", "error": "Forbidden"}, True),
+        (404, {"statusCode": 404, "message": "Cannot POST /api/load", "error": "Not Found"}, False),
+        (404, {"message": "no Route matched with those values"}, False),  # a gateway
+        (404, HTML, False),
+        (401, {"statusCode": 401, "message": "Unauthorized"}, False),
+    ],
+)
+def test_not_found_may_be_about_content(status: int, body: Any, may_be_content: bool) -> None:
+    """Where the application itself says so; permanent all the same, until rows were taken on the same path."""
+    found = answer(status, body)
+    assert found.outcome is PERMANENT
+    assert found.may_be_content is may_be_content
+
+
+def test_a_redirect_says_where_to() -> None:
+    """So that the address can be mended; a secret in it is not shown."""
+    assert "https://otro.gob.do/api/load" in answer(301, HTML, Location="https://otro.gob.do/api/load").error
+    assert "un lugar que no dice" in answer(302).error
+
+
+@pytest.mark.parametrize(("status", "body"), [(204, ""), (200, HTML), (201, "[]")])
+def test_a_success_that_is_not_the_dashboards(status: int, body: str) -> None:
+    """It says what is expected; two of them with nothing ever acknowledged are one too many."""
+    found = answer(status, body)
+    assert found.unexpected
+    assert '"success": true' in found.error
+
+
 # -- no answer -------------------------------------------------------------------------------------------------------------
 
 #: Every exception of requests. Only those that surely left no byte behind are not *unknown*.
@@ -236,7 +385,7 @@ def test_an_exception_of_requests(name: str, outcome: Outcome) -> None:
     """Said in words, with an outcome that loses nothing."""
     kind = getattr(requests.exceptions, name)
     error = kind("cut off", "", 0) if name == "JSONDecodeError" else kind("cut off")
-    found = _lost(error, "https://ss/api/load", str)
+    found = lost(error, "https://ss/api/load", str)
     assert found.outcome is outcome
     assert found.status is None
     assert "cut off" in found.error
@@ -257,7 +406,7 @@ def made(name: str) -> Exception:
 @pytest.mark.parametrize("name", URLLIB3)
 def test_an_exception_of_urllib3(name: str) -> None:
     """Those that requests lets through, while the answer is read: it may have been taken."""
-    found = _lost(made(name), "https://ss/api/load", str)
+    found = lost(made(name), "https://ss/api/load", str)
     assert found.outcome in (UNKNOWN, TRANSIENT)
     assert found.error
 
@@ -283,6 +432,6 @@ def wrapped(reason: Exception) -> Exception:
 )
 def test_as_they_come(error: Exception, outcome: Outcome, words: str) -> None:
     """Nested as in life: the innermost reason is told, and decides."""
-    found = _lost(error, "https://ss/api/load", str)
+    found = lost(error, "https://ss/api/load", str)
     assert found.outcome is outcome
     assert words in found.error

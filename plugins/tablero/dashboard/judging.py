@@ -1,0 +1,353 @@
+"""What an answer means: by status, headers and body, as the contract defines success and X-Road its errors.
+
+Source: guide, section on responses; ``contract.md`` (*Call*, on success); X-Road pr-rest 4.6. Pure: no network, no clock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+from tablero.contract.status_change import FIELDS
+from tablero.dashboard.answer import Answer, Outcome, clean
+from tablero.dashboard.xroad import Verdict, XRoadError, find_error, is_soap_fault
+from tablero.texts import dashboard as texts
+from tablero.texts.text import Text, joined, verbatim
+
+Redact = Callable[[str], str]
+
+#: Refusals of the content of the call: the batch is cut. 409 is not in the guide; it speaks of content too.
+_REFUSALS = {400, 409, 413, 422}
+
+#: The application's own of these speak of content where rows were taken on the same path before.
+_OF_CONTENT_OR_OF_THE_PATH = {403, 404}
+
+#: A dashboard that failed on the way, or a gateway that gave up waiting for it: it may have taken the rows.
+_GAVE_UP = {500, 502, 504}
+
+_TRANSIENT = {408, 425, 429}
+
+_VERDICTS = {
+    Verdict.CONFIGURATION: Outcome.PERMANENT,
+    Verdict.SLOW: Outcome.TRANSIENT,
+    Verdict.TRANSIENT: Outcome.TRANSIENT,
+    Verdict.UNKNOWN: Outcome.UNKNOWN,
+    Verdict.SPLIT: Outcome.REFUSED,
+}
+
+#: How services say that they have a row already; P2002 is Prisma's code for it, 23505 PostgreSQL's.
+_REPEAT = re.compile(
+    r"already (exist|registered|received|loaded|been)|duplicat|duplicad|unique (constraint|violation)|P2002|23505"
+    r"|ya (existe|fue|est(a|\xe1)|ha sido|se encuentra)",
+    re.IGNORECASE,
+)
+
+#: Most names, and most characters of each, that are looked at in an answer.
+_MOST_NAMES, _LONGEST_NAME = 2000, 500
+
+#: Most characters of an answer that are searched for secrets, before it is cut to what is kept.
+_MOST_WORDS = 64 * 1024
+
+
+class Seen(NamedTuple):
+    """An answer as it arrived, as far as it is read."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    text: str
+
+
+class Body(msgspec.Struct):
+    """The fields of an answer that mean something; whatever else it holds, maybe all that was sent, is skipped unread."""
+
+    success: Any = None
+    code: Any = None
+    statusCode: Any = None  # as NestJS spells it
+    status: Any = None
+    error: Any = None
+    errors: Any = None
+    message: Any = None
+    detail: Any = None
+    inserted: Any = None
+    count: Any = None
+
+
+_DECODER = msgspec.json.Decoder(Body)
+
+
+def body_of(text: str) -> Body | None:
+    """The JSON object that an answer is, or ``None``."""
+    try:
+        return _DECODER.decode(text)
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+    except RecursionError:  # deeper than Python can follow, in a field that may not matter
+        try:
+            value = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return None
+        known = {name: value.get(name) for name in Body.__struct_fields__} if isinstance(value, dict) else None
+        return Body(**known) if known is not None else None
+
+
+def judge(seen: Seen, now: datetime, redact: Redact, sent: bytes = b"") -> Answer:
+    """What an answer means.
+
+    :param now: aware; for ``Retry-After`` given as a date.
+    :param redact: takes secrets out of what is kept.
+    :param sent: the body of the call: how many rows it had, and where in it those are that an answer quotes.
+    """
+    status, headers, text = seen
+    body = body_of(text)
+    kept: dict[str, Any] = {
+        "status": status,
+        "message": _words(body, text, redact),
+        "retry_after": _retry_after(headers, now),
+        "xroad_request_id": request_id(headers, redact),
+    }
+    fault = find_error(headers, {"message": body.message, "detail": body.detail} if body else None)
+    if fault is not None:
+        return _xroad(fault, kept, redact)
+    if is_soap_fault(headers.get("Content-Type", ""), text):
+        return _answer(Outcome.PERMANENT, texts.SOAP_FACE, **kept)
+    if 200 <= status < 300:
+        return _success(body, sent, kept)
+    if status in _REFUSALS:
+        return _answer(
+            Outcome.REFUSED,
+            texts.REFUSED(status=str(status)),
+            named=_named(body, sent),
+            too_large=status == 413,
+            is_repeat=status == 409 or bool(_REPEAT.search(kept["message"])),
+            **kept,
+        )
+    if status in _GAVE_UP:
+        return _answer(Outcome.UNKNOWN, texts.FAILED_ON_THE_WAY(status=str(status)), **kept)
+    if status in _TRANSIENT or (status >= 500 and status not in (501, 505)):
+        return _answer(Outcome.TRANSIENT, texts.UNAVAILABLE(status=str(status)), **kept)
+    if 300 <= status < 400:
+        place = clean(redact(headers.get("Location", "")), 200)
+        return _answer(
+            Outcome.PERMANENT, texts.REDIRECTS(status=str(status), place=verbatim(place) if place else texts.NOWHERE), **kept
+        )
+    return _answer(
+        Outcome.PERMANENT,
+        texts.NO(status=str(status), check=texts.CHECK),
+        may_be_content=status in _OF_CONTENT_OR_OF_THE_PATH and _is_the_applications_own(status, body),
+        named=_named(body, sent),
+        **kept,
+    )
+
+
+def judge_cut_short(status: int, headers: Mapping[str, str], words: str, redact: Redact) -> Answer:
+    """What it means that the status arrived and the body did not."""
+    certain = not 200 <= status < 300 and status not in _GAVE_UP
+    return _answer(
+        Outcome.TRANSIENT if certain else Outcome.UNKNOWN,
+        texts.INCOMPLETE(status=str(status), words=words),
+        status=status,
+        xroad_request_id=request_id(headers, redact),
+    )
+
+
+def request_id(headers: Mapping[str, str], redact: Redact) -> str | None:
+    """The id which the security server gave the call."""
+    value = headers.get("X-Road-Request-Id")
+    return clean(redact(value), 100) if value else None
+
+
+def http_date(value: str) -> datetime | None:
+    """A date of HTTP, aware; ``None`` if it is none."""
+    try:
+        date = parsedate_to_datetime(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)
+
+
+def _answer(outcome: Outcome, error: Text, **fields: Any) -> Answer:
+    return Answer(outcome, error=str(error), **fields)
+
+
+def _xroad(fault: XRoadError, kept: Mapping[str, Any], redact: Redact) -> Answer:
+    judgement = fault.judge()
+    return _answer(
+        _VERDICTS[judgement.verdict],
+        joined([verbatim(f"X-Road {clean(redact(fault.type))}:"), judgement.advice]),
+        too_large=judgement.verdict is Verdict.SPLIT,
+        xroad_error=clean(redact(fault.type), 200),
+        xroad_detail=clean(redact(fault.detail), 200),
+        **kept,
+    )
+
+
+def _success(body: Body | None, sent: bytes, kept: Mapping[str, Any]) -> Answer:
+    """A 2xx status: a success unless the body says otherwise."""
+    status = str(kept["status"])
+    if body is None:
+        return _answer(Outcome.UNKNOWN, texts.NOT_THE_DASHBOARD(status=status), unexpected=True, **kept)
+    rows = _rows_in(sent)
+    named, is_all_named = _named_errors(body, sent)
+    objection = _objection(body)
+    if objection in ("error", "errors") and body.success is not False and is_all_named and len(named) < rows:
+        return _answer(Outcome.REFUSED, texts.REFUSED_SOME(status=status, rows=len(named)), named=named, partial=True, **kept)
+    if objection is not None:
+        number = _number(getattr(body, objection))
+        if objection in _CODES and number is not None and number >= 500:
+            return _answer(Outcome.UNKNOWN, texts.FAILED_ON_THE_WAY(status=f"{status}, {objection} {number:.0f}"), **kept)
+        said = f"{objection} {number:.0f}" if number is not None else objection
+        return _answer(
+            Outcome.REFUSED,
+            texts.REFUSED_IN_SUCCESS(status=status, field=said),
+            named=_named(body, sent),
+            is_repeat=number == 409 or bool(_REPEAT.search(kept["message"])),
+            **kept,
+        )
+    taken = min((number for number in map(_number, (body.inserted, body.count)) if number is not None), default=None)
+    if taken is not None and taken < rows:
+        return _answer(Outcome.UNKNOWN, texts.FEWER_THAN_SENT(taken=int(max(taken, 0)), sent=rows), **kept)
+    return Answer(Outcome.DELIVERED, **kept)
+
+
+_CODES = ("code", "statusCode", "status")
+
+
+def _objection(body: Body) -> str | None:
+    """The field of a 2xx answer that says no, the plainest first; ``None`` if none does."""
+    if body.success is not None and body.success is not True:
+        return "success"
+    for name in _CODES:
+        number = _number(getattr(body, name))
+        if number is not None and not number < 400:
+            return name
+    return next((name for name in ("errors", "error") if getattr(body, name)), None)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, str) and re.fullmatch(r"\s*\d{1,9}\s*", value, re.ASCII):
+        return float(value)
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15 else None
+
+
+def _is_the_applications_own(status: int, body: Body | None) -> bool:
+    """Whether the application itself answers, and not a gateway. What NestJS says where it has no such path is of the path."""
+    if body is None or re.match(r"Cannot (POST|GET) ", str(body.message)):
+        return False
+    return status in (body.statusCode, body.code, body.status) or body.success is False
+
+
+def _rows_in(sent: bytes) -> int:
+    # Inside a value the quotes would stand behind a backslash.
+    return sent.count(b'"request_id":')
+
+
+# -- what an answer names ----------------------------------------------------------------------------------------------------
+
+
+def _named(body: Body | None, sent: bytes) -> tuple[int, ...]:
+    """Positions that a refusal names anywhere, for cutting."""
+    if body is None:
+        return ()
+    by_words = {place for line in _lines(body.message)[:_MOST_NAMES] for place in _places(str(line))}
+    return tuple(sorted(by_words | set(_named_errors(body, sent)[0])))
+
+
+def _named_errors(body: Body, sent: bytes) -> tuple[tuple[int, ...], bool]:
+    """Positions that ``errors`` names, and whether each of its entries names one."""
+    entries = body.errors if isinstance(body.errors, list) else [body.errors] if body.errors else []
+    if not entries or len(entries) > _MOST_NAMES:
+        return (), False
+    quoted = _Quoted(sent)
+    places = [_place_of(entry, quoted) for entry in entries]
+    found = {place for place in places if place is not None}
+    return tuple(sorted(found)), None not in places and not (body.error and not isinstance(body.error, str))
+
+
+class _Quoted:
+    """Finds the rows of a call by their values; reads it only when asked."""
+
+    def __init__(self, sent: bytes) -> None:
+        self._sent = sent
+        self._rows: list[dict[str, Any]] | None = None
+
+    def find(self, values: Mapping[str, Any]) -> int | None:
+        """The position of the one row which has these values; ``None`` if there is none, or more than one."""
+        if self._rows is None:
+            self._rows = orjson.loads(self._sent)["requests"] if self._sent else []
+        places = [
+            place
+            for place, row in enumerate(self._rows)
+            if all(str(row.get(name)) == str(value) for name, value in values.items())
+        ]
+        return places[0] if len(places) == 1 else None
+
+    @property
+    def count(self) -> int:
+        return _rows_in(self._sent)
+
+
+def _place_of(entry: object, quoted: _Quoted) -> int | None:
+    """The position that an entry of ``errors`` is about: by ``index``, by content, or by the path that NestJS writes."""
+    if isinstance(entry, str):
+        places = set(_places(entry))
+        return places.pop() if len(places) == 1 else None
+    if not isinstance(entry, dict):
+        return None
+    values = {name: entry[name] for name in FIELDS if name in entry and "request_id" in entry}
+    by_content = quoted.find(values) if values else None
+    index = entry.get("index")
+    if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < quoted.count:
+        return index if not values or by_content in (None, index) else None
+    if by_content is not None:
+        return by_content
+    places = {place for value in entry.values() if isinstance(value, str) for place in _places(value)}
+    return places.pop() if len(places) == 1 else None
+
+
+def _places(line: str) -> Iterator[int]:
+    """Positions in NestJS's words: ``requests.3.status_id must be ...``."""
+    return (int(match.group(1)) for match in re.finditer(r"requests\W{1,2}(\d{1,4})\b", line[:_LONGEST_NAME]))
+
+
+def _lines(message: Any) -> list[str | int | float]:
+    # One level of objects and no more: it could be nested deeper than Python can write out.
+    entries: Iterable[Any] = message if isinstance(message, list) else [message]
+    values = [value for entry in entries for value in (entry.values() if isinstance(entry, dict) else (entry,))]
+    return [value for value in values if isinstance(value, (str, int, float)) and value != ""]
+
+
+def _words(body: Body | None, text: str, redact: Redact) -> str:
+    """What the other side says: the ``message`` of its answer; of what is no JSON object, its beginning."""
+    if body is None:
+        # Half of a JSON text is likely to be what was sent. Redacted before it is cut, or the beginning of a secret would stay.
+        return "" if text.lstrip()[:1] in ("{", "[") else clean(redact(text[:_MOST_WORDS]))
+    errors = body.errors if isinstance(body.errors, list) else [body.errors]
+    without_rows = [_without_row(entry) for entry in errors[:50]]
+    said = [str(line) for source in (body.message, without_rows, body.error) for line in _lines(source)[:50]]
+    return clean(redact("; ".join(dict.fromkeys(said))[:_MOST_WORDS]))
+
+
+def _without_row(entry: object) -> object:
+    return {name: value for name, value in entry.items() if name not in FIELDS} if isinstance(entry, dict) else entry
+
+
+def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds to wait, from either form of ``Retry-After`` (RFC 9110, 10.2.3), also with the name of a limit, as NestJS's
+    throttler writes it; ``None`` if there is none."""
+    values = [
+        value for name, value in headers.items() if name.lower() == "retry-after" or name.lower().startswith("retry-after-")
+    ]
+    waits = [_seconds(value, now) for value in values]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _seconds(value: str, now: datetime) -> float | None:
+    if re.fullmatch(r"\s*\d{1,9}\s*", value, re.ASCII):
+        return float(value)
+    date = http_date(value)
+    return None if date is None else max(0.0, (date - now).total_seconds())

@@ -1,0 +1,59 @@
+"""Calls that ended without an answer: what is to be made of the exception."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator
+
+import urllib3
+from requests import exceptions as http
+from tablero.dashboard.answer import Answer, Outcome, clean
+from tablero.texts import dashboard as texts
+
+
+def lost(error: BaseException, url: str, redact: Callable[[str], str]) -> Answer:
+    """An exchange that ended without an answer.
+
+    :param error: as requests or urllib3 raised it.
+    :param url: of the call.
+    :param redact: takes secrets out of what is kept.
+    """
+    words = innermost(error, redact)
+    if _is_about_certificates(error):
+        return Answer(Outcome.PERMANENT, error=str(texts.CERTIFICATE(words=words)))
+    if isinstance(error, (http.InvalidURL, http.MissingSchema, http.InvalidSchema, http.InvalidHeader)):
+        return Answer(Outcome.PERMANENT, error=str(texts.WRONG_ADDRESS(words=words, check=texts.CHECK)))
+    if _never_connected(error):
+        return Answer(Outcome.TRANSIENT, error=str(texts.NO_CONNECTION(url=url, words=words)))
+    return Answer(Outcome.UNKNOWN, error=str(texts.LOST(words=words)))
+
+
+def innermost(error: BaseException, redact: Callable[[str], str]) -> str:
+    """The words of the innermost reason, which is what a person can use."""
+    *_, reason = _chain(error)
+    return clean(redact(str(reason)))
+
+
+def _never_connected(error: BaseException) -> bool:
+    """Whether not a byte of the call can have left: the connection itself could not be made."""
+    if isinstance(error, (http.ConnectTimeout, http.ProxyError)):
+        return True
+    refused = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+    return isinstance(getattr(error.args[0] if error.args else None, "reason", None), refused)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and its reasons, the innermost last."""
+    while isinstance(error, BaseException):
+        yield error
+        inner = getattr(error.args[0] if error.args else None, "reason", None)
+        error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
+
+
+def _is_about_certificates(error: BaseException) -> bool:
+    wrong = (ssl.SSLCertVerificationError, urllib3.exceptions.SSLError, http.SSLError)
+    return any(
+        isinstance(reason, ssl.CertificateError)
+        or (isinstance(reason, (*wrong, ssl.SSLError, OSError)) and "certificate" in str(reason).lower())
+        for reason in _chain(error)
+    )

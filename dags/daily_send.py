@@ -21,6 +21,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pendulum
+import tablero.package.supported  # noqa: F401 before what an older Airflow does not have
 from airflow.sdk import Param, TriggerRule, dag, task
 from tablero.airflow.callbacks import dag_arguments, task_arguments
 from tablero.airflow.configuration import read_settings, retry_arguments

@@ -5,17 +5,19 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+import tablero.package.supported  # noqa: F401 first of all: Airflow itself may be too old for what follows
 from airflow.plugins_manager import AirflowPlugin
 from tablero.airflow.deadline import ScheduledDayDeadline
 from tablero.airflow.timetable import CivilDayTimetable
+from tablero.package import renamed
 
 
 class TableroPlugin(AirflowPlugin):
     """Tablero's timetable, its deadline, and its page in Airflow's navigation."""
 
     name = "tablero"
-    timetables = [CivilDayTimetable]  # noqa: RUF012 Airflow's own form
-    deadline_references = [ScheduledDayDeadline]  # noqa: RUF012 as above
+    timetables = [CivilDayTimetable, renamed.CivilDayTimetable]  # noqa: RUF012 Airflow's own form
+    deadline_references = [ScheduledDayDeadline, renamed.ScheduledDayDeadline]  # noqa: RUF012 as above
     external_views = [  # noqa: RUF012 as above
         # Relative: right under any path prefix. On top level, whatever other plugins there are.
         {"name": "Tablero", "href": "tablero/", "url_route": "tablero", "destination": "nav", "nav_top_level": True}

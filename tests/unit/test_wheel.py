@@ -15,7 +15,7 @@ import pytest
 import tablero
 from packaging.requirements import Requirement
 from packaging.version import Version
-from tablero.airflow.provider import get_provider_info, written
+from tablero.package.provider import get_provider_info, written
 from tablero.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +71,7 @@ def test_what_finds_it(wheel: zipfile.ZipFile) -> None:
     points.read_string(information(wheel, "entry_points.txt"))
     assert {section: dict(points[section]) for section in points.sections()} == {
         "airflow.plugins": {"tablero": "tablero_plugin:TableroPlugin"},
-        "apache_airflow_provider": {"provider_info": "tablero.airflow.provider:get_provider_info"},
+        "apache_airflow_provider": {"provider_info": "tablero.package.provider:get_provider_info"},
         "console_scripts": {"tablero": "tablero.__main__:main"},
     }
 
@@ -117,7 +117,7 @@ def test_how_a_default_is_written(value: object, text: str | None) -> None:
 
 def test_airflow_imports_nothing_before_it_asks() -> None:
     """The entry point is loaded by every process of Airflow; a broken import there would end all of them."""
-    code = "import tablero.airflow.provider, sys; print(*sorted(name.partition('.')[0] for name in sys.modules))"
+    code = "import tablero.package.provider, sys; print(*sorted(name.partition('.')[0] for name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "plugins", capture_output=True, text=True, check=True)
     heavy = {"airflow", "pydantic", "pendulum", "sqlalchemy", "requests", "orjson", "fastapi"}
     assert heavy & set(done.stdout.split()) == set()
@@ -125,6 +125,6 @@ def test_airflow_imports_nothing_before_it_asks() -> None:
 
 def test_what_airflow_is_told_needs_no_airflow() -> None:
     """While it starts, Airflow may be half imported."""
-    code = "from tablero.airflow.provider import get_provider_info as ask; import sys; ask(); print('airflow' in sys.modules)"
+    code = "from tablero.package.provider import get_provider_info as ask; import sys; ask(); print('airflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "plugins", capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -1,0 +1,55 @@
+"""What Airflow's database holds of version 0.1 is still read: its DAGs, as they were serialized then."""
+
+from __future__ import annotations
+
+import json
+from datetime import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow._shared.module_loading import import_string
+from airflow.serialization.decoders import decode_deadline_alert
+from airflow.serialization.encoders import encode_timetable
+from airflow.serialization.serialized_objects import DagSerialization
+from tablero.airflow.callbacks import LateNotifier
+from tablero.airflow.deadline import ScheduledDayDeadline
+from tablero.airflow.timetable import CivilDayTimetable
+
+#: Both DAGs of version 0.1.0 with alerts by mail, as Airflow 3.3.2 wrote them into its table ``serialized_dag``.
+KEPT: dict[str, Any] = json.loads((Path(__file__).parent / "serialized_0_1.json").read_text())
+
+
+@pytest.fixture(autouse=True)
+def registered(plugins_loaded: None) -> None:
+    """As in any process of Airflow."""
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_the_dag_of_then(name: str) -> None:
+    """The grid shows its runs, and the scheduler goes on with those under way."""
+    dag = DagSerialization.from_dict(KEPT[name])
+    assert dag.dag_id == name
+    assert {"reconcile"} < set(dag.task_dict)
+
+
+def test_its_timetable() -> None:
+    """It is today's."""
+    found = DagSerialization.from_dict(KEPT["daily_send"]).timetable
+    assert isinstance(found, CivilDayTimetable)
+    assert found.serialize().items() >= {"at": "02:00", "zone": "America/Santo_Domingo"}.items()
+
+
+def test_its_deadline() -> None:
+    """It is today's, and so is what it calls: the triggerer imports that by name."""
+    (kept,) = KEPT["daily_send"]["dag"]["deadline"]
+    found: Any = decode_deadline_alert(kept)
+    assert isinstance(found.reference.inner_ref, ScheduledDayDeadline)
+    assert found.reference.inner_ref.zone == "America/Santo_Domingo"
+    assert import_string(found.callback.path) is LateNotifier
+
+
+def test_what_is_written_now_has_the_names_of_now() -> None:
+    """The old ones are read, and not written any more."""
+    written = encode_timetable(CivilDayTimetable(time(2), "America/Santo_Domingo"))
+    assert written["__type"] == "tablero.airflow.timetable.CivilDayTimetable"

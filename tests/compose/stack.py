@@ -23,7 +23,18 @@ log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
 
 #: All that docker-compose.yaml needs of the repository. A copy, so that no secrets are made in the repository itself.
-_PARTS = ("docker-compose.yaml", ".dockerignore", "requirements.txt", "dags", "plugins", "sandbox", "docker")
+_PARTS = (
+    ".dockerignore",
+    "LICENSE",
+    "README.md",
+    "dags",
+    "docker",
+    "docker-compose.yaml",
+    "plugins",
+    "pyproject.toml",
+    "requirements.txt",
+    "sandbox",
+)
 
 #: Services that keep running; the others end by themselves.
 LASTING = (
@@ -34,6 +45,7 @@ LASTING = (
     "airflow-dag-processor",
     "airflow-triggerer",
     "airflow-worker",
+    "airflow-maintenance",
     "institution",
     "sandbox",
 )
@@ -69,7 +81,7 @@ class Stack:
         secrets = (folder / ".env").read_text()
         (folder / ".env").write_text(secrets.replace("ADMIN_PASSWORD=", "ADMIN_PASSWORD=-"))
         with (folder / "tablero.env").open("a") as file:
-            file.writelines(f"{name}={value}\n" for name, value in settings.items())
+            file.writelines(f"{name}='{value}'\n" for name, value in settings.items())
 
     @property
     def url(self) -> str:

@@ -2,8 +2,83 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[2]
 
 #: The program that belongs to the Python that runs the tests.
-UV = Path(sys.executable).with_name("uv")
+UV = str(Path(sys.executable).with_name("uv"))
+
+#: The first Airflow that the package runs on.
+OLDEST = Version("3.3.0")
+
+
+def airflows() -> list[str]:
+    """Every release of Airflow from :data:`OLDEST` on, and what is in preparation after the last one."""
+    command = [sys.executable, "-m", "pip", "index", "versions", "apache-airflow", "--pre", "--disable-pip-version-check"]
+    listed = re.search(r"^Available versions: (.+)$", run(command), re.MULTILINE)
+    assert listed
+    found = sorted(Version(one) for one in listed[1].split(", ") if one.startswith("3."))
+    releases = [one for one in found if one >= OLDEST and not one.is_prerelease]
+    coming = [one for one in found if one > releases[-1]][-1:]
+    return [str(one) for one in releases + coming]
+
+
+class Environment:
+    """A virtual environment.
+
+    :param folder: where it is made.
+    :param python: its Python, a version or a path; by default that of the tests.
+    """
+
+    def __init__(self, folder: Path, python: str = sys.executable) -> None:
+        self.folder = folder
+        run([UV, "venv", "--quiet", "--seed", "--python", python, str(folder)])
+
+    def program(self, name: str) -> str:
+        """The path of one of its programs."""
+        return str(self.folder / "bin" / name)
+
+    def install(self, *words: str) -> None:
+        """Install by uv: packages and options."""
+        run([UV, "pip", "install", "--quiet", "--python", self.program("python"), *words])
+
+    def installed(self) -> dict[str, str]:
+        """The version of each package."""
+        listed = run([self.program("pip"), "list", "--format=freeze", "--disable-pip-version-check"])
+        return dict(line.split("==") for line in listed.split())
+
+    def run(self, *command: str, variables: Mapping[str, str] = MappingProxyType({})) -> str:
+        """Run one of its programs, with nothing of the surroundings' Airflow; returns what it printed.
+
+        :raises RuntimeError: if it fails; holds what it wrote.
+        """
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHONPATH", "VIRTUAL"))}
+        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        return run([self.program(command[0]), *command[1:]], env=clean | {"PATH": path} | dict(variables))
+
+
+def build_wheel(folder: Path) -> Path:
+    """The wheel of the tree as it is."""
+    run([sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)], cwd=ROOT)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def run(command: list[str], **options: object) -> str:
+    """Run a program; returns its standard output.
+
+    :raises RuntimeError: if it fails; holds what it wrote.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}")
+    return str(done.stdout)

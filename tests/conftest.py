@@ -37,18 +37,19 @@ settings.register_profile("explore", settings.get_profile("tablero"), derandomiz
 settings.load_profile("tablero")
 
 
-#: Tests that share what takes long to start: a whole Airflow, or Airflow's own database and application.
-SHARING = ("tests/airflow/", "tests/web/")
+#: Tests that share what takes long to start, a whole Airflow, or Airflow's own database and application; those that take
+#: longest first.
+SHARING = ("tests/airflow/test_alerts_and_hours.py", "tests/airflow/test_integrity.py", "tests/airflow/", "tests/web/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `make test`, on several cores: what shares stays together, all else goes file by file; and what takes longest
-    begins first, so that no core waits for it at the end.
+    """For `make test`, on several cores: what shares stays together, all else goes file by file, and what takes longest is
+    not left for the end.
     """
     for item in items:
         file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(next((folder for folder in SHARING if file.startswith(folder)), file)))
-    items.sort(key=lambda item: not item.nodeid.startswith(SHARING))
+        item.add_marker(pytest.mark.xdist_group(next((shared for shared in SHARING if file.startswith(shared)), file)))
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/airflow/"))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from contextlib import ExitStack
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -29,9 +31,15 @@ from tests.airflow.server import Airflow
 #: Tries after the first one.
 RETRIES = 2
 
-#: Minutes from the start of the session to the first run of daily_send that becomes due while it lasts. Long enough for a
-#: slow machine to start Airflow and to prepare that run.
-DAILY_IN = 6
+#: Minutes from the start of Airflow to the first run of daily_send that becomes due while it runs; for a machine on which
+#: Airflow is not up so soon, the next.
+DAILY_IN = (5, 10, 20)
+
+#: What the first night needs, once Airflow is up.
+MARGIN = timedelta(minutes=2)
+
+#: The files of the two nights: the first one is prepared at once, and while the second one is waited for, the others run.
+ORDER = {"test_daily_send": 0, "test_late_rows": 2}
 
 SETTINGS = {
     "xroad_client": DEFAULT_CLIENT,
@@ -50,6 +58,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker("airflow")
+    # The two nights: the first one is prepared at once, and while everybody waits for the second one, the others run.
+    items.sort(
+        key=lambda item: {"test_daily_send": 0, "test_late_rows": 2}.get(item.path.stem, 1) if here in item.path.parents else 1
+    )
 
 
 @pytest.fixture(scope="session")
@@ -66,38 +78,60 @@ def institution(tmp_path_factory: pytest.TempPathFactory) -> Institution:
 
 
 @pytest.fixture(scope="session")
-def daily_at(institution: Institution) -> datetime:
-    """When the next daily_send becomes due, local time, to the minute; so the last one that was due is of the day before
-    yesterday.
-    """
-    while (due := datetime.now(institution.zone) + timedelta(minutes=DAILY_IN)).date() != datetime.now(institution.zone).date():
-        time.sleep(5)  # what is yesterday must not change between two tests
-    return due.replace(second=0, microsecond=0)
-
-
-@pytest.fixture(scope="session")
 def new_metadata(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], URL]]:
     """Makes an empty PostgreSQL database for an Airflow."""
     with PostgresServer(tmp_path_factory.mktemp("postgres"), tmp_path_factory.mktemp("run")) as postgres:
         yield postgres.new_database
 
 
+class Started(NamedTuple):
+    """A running Airflow.
+
+    :ivar daily_at: when the next daily_send becomes due, local time, to the minute; so the last one that was due is of the day
+        before yesterday.
+    """
+
+    server: Airflow
+    client: Client
+    daily_at: datetime
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[], URL], daily_at: datetime) -> Iterator[Airflow]:
+def started(
+    tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[], URL], institution: Institution
+) -> Iterator[Started]:
+    """Airflow, up well before a night."""
+    metadata = new_metadata()
+    with ExitStack() as stack:
+        for minutes in DAILY_IN:
+            daily_at = _today_in(minutes, institution.zone)
+            settings = {**SETTINGS, "daily_at": f"{daily_at:%H:%M}"}
+            server = Airflow(tmp_path_factory.mktemp("airflow"), metadata, settings)
+            stack.callback(server.stop)
+            client = server.start()
+            if datetime.now(institution.zone) < daily_at - MARGIN:
+                break
+            server.stop()
+        yield Started(server, client, daily_at)
+
+
+def _today_in(minutes: int, zone: tzinfo) -> datetime:
+    """So many minutes from now, and still today: what is yesterday must not change between two tests."""
+    while (due := datetime.now(zone) + timedelta(minutes=minutes)).date() != datetime.now(zone).date():
+        time.sleep(5)
+    return due.replace(second=0, microsecond=0)
+
+
+@pytest.fixture(scope="session")
+def server(started: Started) -> Airflow:
     """The processes of Airflow."""
-    server = Airflow(
-        tmp_path_factory.mktemp("airflow"), new_metadata(), {**SETTINGS, "daily_at": f"{daily_at:%H:%M}", "deadline": "23:59"}
-    )
-    try:
-        yield server
-    finally:
-        server.stop()
+    return started.server
 
 
 @pytest.fixture(scope="session")
-def airflow(server: Airflow, sandbox: Handle, institution: Institution) -> Client:
+def airflow(started: Started, sandbox: Handle, institution: Institution) -> Client:
     """Airflow, ready: connections made, ``historical_load`` switched on."""
-    client = server.start()
+    client = started.client
     client.connect("tablero_source", conn_type="sqlite", host=str(institution.path))
     client.connect("tablero_api", conn_type="http", host=sandbox.url, **SECRETS.connection)
     client.unpause("historical_load")
@@ -105,9 +139,9 @@ def airflow(server: Airflow, sandbox: Handle, institution: Institution) -> Clien
 
 
 @pytest.fixture(scope="session")
-def nights(airflow: Client, institution: Institution, sandbox: Handle, daily_at: datetime) -> Nights:
+def nights(airflow: Client, institution: Institution, sandbox: Handle, started: Started) -> Nights:
     """``daily_send`` switched on, the first of its two nights over and the second one prepared."""
-    return Nights.prepare(airflow, institution, Dashboard(sandbox, "nights/"), daily_at)
+    return Nights.prepare(airflow, institution, Dashboard(sandbox, "nights/"), started.daily_at)
 
 
 @pytest.fixture

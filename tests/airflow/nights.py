@@ -55,11 +55,13 @@ class Nights:
         airflow.unpause(DAG)
         (run,) = wait_for("daily_send has begun", lambda: airflow.runs(DAG, run_type="scheduled"))
         airflow.wait(DAG, run["dag_run_id"])
+        # On a slow machine the second night may become due while it is prepared: it begins when this is switched on again.
+        airflow.unpause(DAG, paused=True)
         received = dashboard.counts()
 
         airflow.load(DAG, {"day": str(second_day)})
         by_hand = dashboard.counts()
         late = [row for back in (0, 1, 3) for row in commit(second_day, back, "-late")]
         commit(second_day, 10, "-late")  # read whole, and longer ago than lookback_days
-        assert datetime.now(institution.zone) < daily_at, "this machine is too slow for DAILY_IN"
+        airflow.unpause(DAG)
         return cls(dashboard, first_day, run["dag_run_id"], owed, received, second_day, late, by_hand)

@@ -14,7 +14,7 @@ The house, from the top floor down. A folder imports only from folders below it:
     errors.py     everything that can go wrong, in one tree
     texts/        every sentence that an operator reads, in Spanish and English
 
-The way a row takes: ``source.reader`` reads it, ``contract.status_change`` accepts, rejects or excludes it,
+The way a row takes: ``source.reader`` reads it, ``contract.rules`` accepts, rejects or excludes it,
 ``contract.packing`` puts it into a batch, ``outbox.intake`` makes the batch durable, ``delivery.sending`` claims and posts it
 through ``dashboard.client``, ``dashboard.answer`` is what came back, ``outbox.queue`` records it, and ``delivery.reconciling``
 proves that no row is missing.

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tablero.contract.status_change import Reason
+from tablero.contract.reasons import Reason
 
 from sandbox.dashboard import Row
 

@@ -10,7 +10,10 @@ from typing import Any
 import orjson
 import pytest
 from sqlalchemy.engine import Engine
-from tablero.contract.status_change import STATUSES, Excluded, Reason, Rejected, StatusChange, encode, validator
+from tablero.contract.reasons import Reason
+from tablero.contract.rules import Excluded, Rejected, validator
+from tablero.contract.status_change import STATUSES, StatusChange
+from tablero.contract.wire import encode
 from tablero.delivery.reconciling import reconcile
 from tablero.delivery.staging import rehearse, stage
 from tablero.outbox.schema import rejection

@@ -7,8 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 from tablero.contract.packing import pack
-from tablero.contract.status_change import StatusChange, encode
+from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
+from tablero.contract.wire import encode
 from tablero.outbox import intake, queue
 from tablero.outbox.engine import connect, migrate, schema_version
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.contract.status_change import Reason, Rejected, StatusChange, validator
+from tablero.contract.reasons import Reason
+from tablero.contract.rules import Rejected, validator
+from tablero.contract.status_change import StatusChange
 from tablero.errors import SetupError
 from tablero.source.reader import Source
 

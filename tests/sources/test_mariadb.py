@@ -10,7 +10,9 @@ import pendulum
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
-from tablero.contract.status_change import FIELDS, Reason, Rejected, StatusChange, validator
+from tablero.contract.reasons import Reason
+from tablero.contract.rules import Rejected, validator
+from tablero.contract.status_change import FIELDS, StatusChange
 from tablero.contract.windows import Window, day_window
 from tablero.errors import SetupError, SourceUnavailable
 from tablero.source.reader import Source

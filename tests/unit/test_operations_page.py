@@ -12,7 +12,8 @@ from textwrap import dedent
 
 import pytest
 from tablero import errors
-from tablero.contract.status_change import MAX_ID_LENGTH, Reason
+from tablero.contract.reasons import Reason
+from tablero.contract.status_change import MAX_ID_LENGTH
 from tablero.dashboard import xroad
 from tablero.dashboard.answer import Answer, Attempt, Outcome, log_line
 from tablero.dashboard.client import Seen, judge

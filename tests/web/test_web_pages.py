@@ -211,7 +211,7 @@ def test_times_are_those_of_the_institution_and_say_so(admin: Any) -> None:
 def test_rejections_are_grouped_and_say_what_to_do(admin: Any) -> None:
     """The reason in words, how many rows, and the remedy."""
     text = words_of(admin.get("/tablero/rejections").text)
-    assert "status_id is not one of the dashboard's 21 statuses. 2 rows" in text
+    assert "status_id is not one of the dashboard's statuses. 2 rows" in text
     assert "The dashboard refused this row; see its words. 2 rows" in text
     assert "What to do: Map the institution's code" in text
 

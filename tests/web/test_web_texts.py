@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 
 import pytest
-from tablero.contract.status_change import Reason
 from tablero.texts.page import TEXTS
 from tablero.texts.text import Counted
 from tablero.web.coverage import State, Why
@@ -27,7 +26,6 @@ FAMILIES = {
         if (state, end) != (State.REJECTIONS, ".short")
     ],
     "why.": [why.value for why in Why],
-    "fix.": [reason.value for reason in Reason],
     "batch.": [
         "all",
         *(state + end for state in ("pending", "delivered", "refused", "withdrawn", "split") for end in ("", ".means")),

@@ -27,6 +27,11 @@ _DAY_LENGTH = 10
 _MOST_DAYS = 40_000
 
 
+def has_iso_form(text: str) -> bool:
+    """Whether a text is written like a date in ISO 8601, be there such a date or not."""
+    return _ISO.fullmatch(text) is not None
+
+
 class _Skipped(datetime):
     """An instant read from a local time which the clocks skipped, at the offset before the skip."""
 
@@ -40,9 +45,9 @@ class InstantReader:
     """Reads values of a database as instants in UTC.
 
     Called with a ``datetime`` (naive ones are local times of ``zone``), a ``date`` (its first instant in ``zone``), or text in
-    ISO 8601, with a blank or a ``T`` between date and time, with or without offset; digits beyond microseconds are cut. Where
-    the local time happened twice, the first is meant; where daylight saving skipped it, the offset before the skip counts
-    (:func:`was_skipped` tells). Anything else is no date: ``None``.
+    ISO 8601, with a blank or a ``T`` between date and time, with or without offset; blanks around it (padded CHAR columns) and
+    digits beyond microseconds are cut. Where the local time happened twice, the first is meant; where daylight saving skipped
+    it, the offset before the skip counts (:func:`was_skipped` tells). Anything else is no date: ``None``.
 
     :param zone: of naive values (``source_timezone``).
     """
@@ -71,7 +76,8 @@ class InstantReader:
         # Where midnight was skipped, the day has a first instant all the same.
         return datetime.combine(instant.date(), instant.timetz()) if instant is not None else None
 
-    def _read_text(self, text: str) -> datetime | None:
+    def _read_text(self, value: str) -> datetime | None:
+        text = value.strip()
         if len(text) == _PLAIN_LENGTH and text[7] == "-" and (suffix := self._suffixes.get(text[:10])):
             # Only texts whose day was read before by the careful way get here; the rest is checked by the parser.
             if text[10] in "T " and text[13] == ":" == text[16]:

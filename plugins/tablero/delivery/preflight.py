@@ -15,7 +15,7 @@ from fnmatch import fnmatch
 from typing import Any, Protocol
 
 from sqlalchemy.engine import Engine
-from tablero.contract.status_change import Rejected, validator
+from tablero.contract.rules import Rejected, validator
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.errors import TableroError, TransientError
 from tablero.outbox import target

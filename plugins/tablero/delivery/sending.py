@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from sqlalchemy.engine import Engine
-from tablero.contract.status_change import encode
 from tablero.contract.windows import Window
+from tablero.contract.wire import encode
 from tablero.dashboard.answer import Answer, Attempt, Outcome, log_line
 from tablero.delivery.hours import SendHours
 from tablero.delivery.refusal import (

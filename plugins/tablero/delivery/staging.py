@@ -11,9 +11,11 @@ from itertools import islice
 
 from sqlalchemy.engine import Engine
 from tablero.contract.packing import Packed, pack, sort_key, without
+from tablero.contract.rules import Excluded, validator
 from tablero.contract.sorting import in_order
-from tablero.contract.status_change import Excluded, StatusChange, encode, validator
+from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
+from tablero.contract.wire import encode
 from tablero.errors import PermanentError
 from tablero.outbox import intake
 from tablero.outbox.batches import Fresh, Lease

@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract.packing import Packed
-from tablero.contract.status_change import Rejected, StatusChange
+from tablero.contract.rules import Rejected
+from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.outbox import batches
 from tablero.outbox.batches import Fresh, Lease

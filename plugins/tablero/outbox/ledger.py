@@ -8,7 +8,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.contract.status_change import Reason
+from tablero.contract.reasons import Reason
 from tablero.contract.windows import Window
 from tablero.outbox.engine import reading, writing
 from tablero.outbox.schema import batch, extraction, reconciliation, status_change

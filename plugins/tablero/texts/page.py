@@ -308,52 +308,6 @@ TEXTS: dict[str, Text | Counted] = {
     "csv.digest": Text("sha256 de las filas", "sha256 of the rows"),
     "file.rejections": Text("rechazos", "rejections"),
     "file.evidence": Text("constancia", "evidence"),
-    "fix.missing_service_id": Text(
-        "Ponga en la vista el identificador que Burocracia Cero asignó al servicio, o registre el servicio.",
-        "Put the id that Burocracia Cero gave the service into the view, or have the service registered.",
-    ),
-    "fix.missing_request_id": Text(
-        "Complete el número de la solicitud en el sistema de origen.",
-        "Fill in the number of the request in the original system.",
-    ),
-    "fix.id_not_text": Text(
-        "Entregue el identificador como texto o número entero en la vista.",
-        "Give the id as text or as a whole number in the view.",
-    ),
-    "fix.too_long": Text(
-        "Revise el número: suele ser una nota escrita en el campo equivocado.",
-        "Check the number: it is often a note written into the wrong field.",
-    ),
-    "fix.control_characters": Text(
-        "Quite los caracteres invisibles (tabuladores, saltos de línea) del identificador.",
-        "Remove the invisible characters (tabs, line breaks) from the id.",
-    ),
-    "fix.unknown_status": Text(
-        "Haga corresponder el código de la institución con uno de los 21 estados del tablero.",
-        "Map the institution's code to one of the dashboard's 21 statuses.",
-    ),
-    "fix.opening_not_a_date": Text(
-        "Corrija la fecha de apertura en el sistema de origen.", "Correct the opening date in the original system."
-    ),
-    "fix.change_not_a_date": Text(
-        "Corrija la fecha del cambio de estado en el sistema de origen.",
-        "Correct the date of the status change in the original system.",
-    ),
-    "fix.no_such_local_time": Text(
-        "Corrija la hora, o revise el ajuste source_timezone.", "Correct the time, or check the setting source_timezone."
-    ),
-    "fix.opening_after_change": Text(
-        "Corrija la fecha de apertura o la del cambio: una solicitud no cambia antes de abrirse.",
-        "Correct the opening date or that of the change: no request changes before it is opened.",
-    ),
-    "fix.in_the_future": Text(
-        "Corrija la fecha, o revise el reloj y la zona horaria de la base de datos.",
-        "Correct the date, or check the clock and the time zone of the database.",
-    ),
-    "fix.refused_by_dashboard": Text(
-        "Lea las palabras del tablero; si pide registrar un servicio, hágalo con Burocracia Cero y reintente.",
-        "Read the dashboard's words; if it wants a service registered, have that done by Burocracia Cero, and retry.",
-    ),
     "requeue.choose": Text("Elegir", "Choose"),
     "requeue.choose_row": Text("Elegir la fila de {request}", "Choose the row of {request}"),
     "requeue.chosen": Text("Reintentar las elegidas…", "Retry the chosen ones…"),

@@ -19,7 +19,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy.engine import Connection, Engine
 from starlette.datastructures import MutableHeaders
-from tablero.contract.status_change import STATUSES, Reason
+from tablero.contract.reasons import Reason
+from tablero.contract.status_change import STATUSES
 from tablero.contract.windows import local_day
 from tablero.errors import SetupError
 from tablero.outbox.reports.common import Readiness, readiness, snapshot
@@ -204,7 +205,14 @@ class Page:
             reason = Reason(code)
         except ValueError:  # of a newer version of this package
             return code
-        return reason.es if self.texts.language == "es" else reason.en
+        return reason.text.within(self.texts.language)
+
+    def fix(self, code: str) -> str:
+        """What to do about a reason."""
+        try:
+            return Reason(code).fix.within(self.texts.language)
+        except ValueError:  # of a newer version of this package
+            return ""
 
     def status_name(self, number: Any) -> str:
         """A status with its name, if it has one."""

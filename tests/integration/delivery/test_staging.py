@@ -274,7 +274,7 @@ def test_a_rehearsal_tells_and_writes_nothing(outbox: Engine, institution: Insti
     chosen = settings(batch_size=10)
     tally = rehearse(institution.source, chosen, FEBRUARY, clock=clock)
     assert (tally.read, tally.new, tally.duplicates, tally.rejected.total(), tally.batches) == (29, 25, 3, 1, 3)
-    from tablero.contract.status_change import encode
+    from tablero.contract.wire import encode
 
     assert tally.bytes == sum(len(encode(changes(size, first))) for first, size in ((0, 10), (10, 10), (20, 5)))
     with outbox.connect() as connection:

@@ -12,7 +12,8 @@ import pendulum
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.contract.status_change import FIELDS, StatusChange, validator
+from tablero.contract.rules import validator
+from tablero.contract.status_change import FIELDS, StatusChange
 from tablero.contract.windows import Window, day_window
 from tablero.delivery.staging import stage
 from tablero.errors import SetupError, SourceUnavailable

@@ -3,27 +3,73 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from itertools import islice
-from operator import itemgetter
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tablero.contract import sorting
+from tablero.contract.packing import sort_key
 from tablero.contract.sorting import in_order
+from tablero.contract.status_change import StatusChange
+
+START = datetime(2020, 2, 1, tzinfo=timezone.utc)
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers())), st.integers(1, 20))
-def test_like_sorted(items: list[tuple[int, int]], run: int) -> None:
-    """For any length of a run; equal keys stay in the order in which they came."""
-    assert list(in_order(iter(items), itemgetter(0), run)) == sorted(items, key=itemgetter(0))
+def change(request: int, microsecond: int = 0, service: str = "1") -> StatusChange:
+    return StatusChange(service, f"R{request:05}", START, 2, START + timedelta(microseconds=microsecond))
+
+
+CHANGES = st.lists(st.builds(change, st.integers(0, 9), st.integers(0, 3), st.sampled_from(["1", "2"])), max_size=60)
+
+
+@given(CHANGES, st.integers(1, 20), st.integers(1, 5), st.booleans())
+def test_like_sorted(changes: list[StatusChange], run: int, piece: int, by_service: bool) -> None:
+    """For any length of a run and of the pieces of its file; nothing is lost, repeats included."""
+    key = sort_key(by_service)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sorting, "_PIECE", piece)
+        assert list(in_order(iter(changes), key, run)) == sorted(changes, key=key)
+
+
+INSTANTS = st.datetimes(timezones=st.just(timezone.utc))
+
+
+@given(st.lists(st.builds(StatusChange, st.text(), st.text(), INSTANTS, st.integers(1, 99), INSTANTS), max_size=9))
+def test_every_value_comes_back_as_it_was(changes: list[StatusChange]) -> None:
+    """Any text and any instant, through a file."""
+    found = list(in_order(iter(changes), sort_key(False), 1))
+    assert found == sorted(changes, key=sort_key(False))
+    assert all(type(one) is StatusChange and one.opening_date.tzinfo is timezone.utc for one in found)
 
 
 @pytest.mark.parametrize("length", [9, 10, 11, 20, 21, 5001])
 def test_around_the_length_of_a_run(length: int) -> None:
     """One less, exactly, and one more; also when a run exceeds the pieces in which it is written."""
     run = 2_000 if length > 5000 else 10
-    assert list(in_order(range(length, 0, -1), int, run)) == list(range(1, length + 1))
+    found = list(in_order(map(change, range(length, 0, -1)), sort_key(False), run))
+    assert found == list(map(change, range(1, length + 1)))
+
+
+def test_merging_holds_a_piece_of_each_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the files are."""
+    monkeypatch.setattr(sorting, "_PIECE", 5)
+    pieces = 0
+    read = sorting._read
+
+    def counted(file: object) -> Iterator[list[StatusChange]]:
+        nonlocal pieces
+        for piece in read(file):  # type: ignore[arg-type]
+            pieces += 1
+            yield piece
+
+    monkeypatch.setattr(sorting, "_read", counted)
+    stream = in_order(map(change, range(1000, 0, -1)), sort_key(False), 100)
+    next(stream)
+    assert pieces <= 10 + 2
 
 
 def test_files_are_gone_when_the_reader_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,8 +78,8 @@ def test_files_are_gone_when_the_reader_stops(tmp_path: Path, monkeypatch: pytes
     opened = []
     make = tempfile.TemporaryFile
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **options: opened.append(make(**options)) or opened[-1])
-    stream = in_order(range(100, 0, -1), int, 10)
-    assert list(islice(stream, 3)) == [1, 2, 3]
+    stream = in_order(map(change, range(100, 0, -1)), sort_key(False), 10)
+    assert list(islice(stream, 3)) == list(map(change, (1, 2, 3)))
     stream.close()
     assert len(opened) == 10
     assert all(file.closed for file in opened)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from tablero.contract.status_change import FIELDS, Reason
+from tablero.contract.reasons import Reason
+from tablero.contract.status_change import FIELDS
 from tablero.contract.windows import Window
 from tablero.outbox.reports.common import COUNT_LIMIT, looked_at
 from tablero.outbox.schema import batch, rejection, status_change

@@ -8,7 +8,8 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response, StreamingResponse
-from tablero.contract.status_change import FIELDS, Reason
+from tablero.contract.reasons import Reason
+from tablero.contract.status_change import FIELDS
 from tablero.outbox.engine import from_microseconds, to_microseconds
 from tablero.outbox.reports import rejections as rejections_report
 from tablero.outbox.reports.common import COUNT_LIMIT
@@ -104,4 +105,4 @@ def _headings(page: Page) -> list[str]:
 
 def _cells(page: Page, row: Rejection) -> list[Any]:
     values = [page.formats.iso(value) if isinstance(value, datetime) else value for value in row.values]
-    return [*values, row.reason, page.reason(row.reason), page.texts(f"fix.{row.reason}"), row.words]
+    return [*values, row.reason, page.reason(row.reason), page.fix(row.reason), row.words]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.engine import Connection
 from starlette.datastructures import FormData
-from tablero.contract.status_change import Reason
+from tablero.contract.reasons import Reason
 from tablero.contract.windows import local_day
 from tablero.outbox import requeue
 from tablero.outbox.reports import actions as actions_report

@@ -1,0 +1,44 @@
+"""The wire form of a batch: what is posted, and what the outbox keeps of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import starmap
+
+import msgspec
+from tablero.contract.status_change import StatusChange, of_values
+
+
+class _Entry(msgspec.Struct, gc=False):
+    """The keys of an entry, in the order of the contract."""
+
+    service_id: str
+    request_id: str
+    opening_date: datetime
+    status_id: int
+    last_modified_date: datetime
+
+
+class _Body(msgspec.Struct, gc=False):
+    requests: list[_Entry]
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(_Body)
+
+
+def encode(changes: Iterable[StatusChange]) -> bytes:
+    """The body of a call: UTF-8 JSON, keys in the order of the contract, instants in UTC with ``Z``.
+
+    Fractions of a second are written with six digits, and only where there are any.
+    """
+    return _encoder.encode(_Body(list(starmap(_Entry, changes))))
+
+
+def decode(body: bytes) -> list[StatusChange]:
+    """The status changes of a body that :func:`encode` made: the same, in the same order.
+
+    :raises ValueError: if it is another's.
+    """
+    return list(map(of_values, map(msgspec.structs.astuple, _decoder.decode(body).requests)))

@@ -1,0 +1,55 @@
+"""The wire form: byte for byte, and back."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tablero.contract.status_change import StatusChange
+from tablero.contract.wire import decode, encode
+
+UTC = timezone.utc
+
+
+def test_the_wire_form_byte_for_byte() -> None:
+    """Key order of the contract, UTC with Z, UTF-8 unescaped, a fraction with six digits and only where there is one."""
+    local = timezone(timedelta(hours=-4))
+    number = 'Nº 4/ñ "é" \\ 申請'
+    opened = datetime(2020, 1, 1, 0, tzinfo=local)
+    changes = [
+        StatusChange("123", "REQ-001", datetime(2025, 6, 13, 8, tzinfo=UTC), 2, datetime(2025, 6, 13, 10, 15, tzinfo=UTC)),
+        StatusChange("1057", number, opened, 21, datetime(2020, 1, 31, 23, 59, 59, 999_999, tzinfo=local)),
+        StatusChange("1057", number, opened, 7, datetime(2020, 2, 1, 0, 0, 0, 500, tzinfo=local)),
+    ]
+    in_utc = [
+        one._replace(opening_date=one.opening_date.astimezone(UTC), last_modified_date=one.last_modified_date.astimezone(UTC))
+        for one in changes
+    ]
+    assert encode(in_utc) == (Path(__file__).parent / "golden" / "batch.json").read_bytes()
+
+
+def test_the_wire_form_takes_a_stream() -> None:
+    """Whatever can be iterated, also nothing."""
+    assert encode(iter(())) == b'{"requests":[]}'
+
+
+INSTANTS = st.datetimes(timezones=st.just(UTC))
+CHANGES = st.builds(StatusChange, st.text(), st.text(), INSTANTS, st.integers(1, 99), INSTANTS)
+
+
+@given(st.lists(CHANGES, max_size=20))
+def test_there_and_back(changes: list[StatusChange]) -> None:
+    """To the microsecond and the last character, in the same order, as the same types."""
+    found = decode(encode(changes))
+    assert found == changes
+    assert all(type(one) is StatusChange and one.opening_date.tzinfo is UTC for one in found)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"requests":[{}]}', b'{"requests":[1]}', encode([])[:-1]])
+def test_what_is_no_wire_form(body: bytes) -> None:
+    """Is not taken for one."""
+    with pytest.raises(ValueError):
+        decode(body)

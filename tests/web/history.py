@@ -21,12 +21,14 @@ import orjson
 import pendulum
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.contract.windows import Window, day_window, month_windows
+from tablero.contract.reasons import Reason
+from tablero.contract.windows import NO_DATE, Window, day_window, month_windows
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.reconciling import reconcile
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.errors import TransientError
+from tablero.outbox.schema import rejection
 from tablero.settings import Settings
 from tablero.source.reader import Source
 
@@ -95,6 +97,21 @@ class History:
         """Change the source."""
         with self._database.begin() as connection:
             connection.exec_driver_sql(statement, tuple(values))
+
+    def put_undated(self, request_id: str) -> None:
+        """A row without a date, as a reading of what lies in no month sets it aside."""
+        values = dict.fromkeys(("service_id", "opening_date", "status_id", "last_modified_date"))
+        with self.engine.begin() as connection:
+            connection.execute(
+                sa.insert(rejection).values(
+                    **values,
+                    digest=f"{len(request_id):032x}",
+                    reason=Reason.CHANGE_MISSING.value,
+                    request_id=request_id,
+                    changed_at=NO_DATE,
+                    extraction_id=1,
+                )
+            )
 
     def run(self, *windows: Window, run_id: str, now: datetime, prove: bool = True) -> None:
         """What a run does with some windows: read, send, reconcile. Failures are left as they are."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from tablero.errors import OutboxUnavailable
@@ -199,3 +200,18 @@ def test_the_login_that_ended_is_told_with_a_way_back(as_user: Callable[[str | N
     assert answer.status_code == 401
     assert "Su sesión terminó" in answer.text
     assert re.search(r'href="/auth/login\?next=[^"]*window%2F2026-10"', answer.text)
+
+
+def test_behind_tls_the_way_back_is_the_one_that_the_browser_knows(
+    as_user: Callable[[str | None], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server sees plain HTTP; Airflow's login only leads back to its own ``base_url``."""
+    from airflow.api_fastapi.core_api.security import is_safe_url
+
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.institucion.gob.do")
+    answer = as_user(None).get("/tablero/request?id=REQ-77")
+    link = re.search(r'href="/auth/login\?next=([^"]*)"', answer.text)
+    assert link
+    back = unquote(link[1])
+    assert back == "https://airflow.institucion.gob.do/tablero/request?id=REQ-77"
+    assert is_safe_url(back)

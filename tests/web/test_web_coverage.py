@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tablero.contract.windows import day_window, first_instant
-from tablero.outbox.reports.common import Rows
+from tablero.outbox.reports.common import COUNT_LIMIT, Rows
 from tablero.outbox.reports.coverage import Proven, Read
 from tablero.settings import Settings
 from tablero.web.coverage import (
@@ -21,6 +21,7 @@ from tablero.web.coverage import (
     stretches,
     survey,
     survey_window,
+    too_many_rejected,
     window_of,
 )
 
@@ -125,8 +126,13 @@ ONE_DAY = day_window(DAY, ZONE)
             Judgement(State.SETTLED),
             id="another day does not add up",
         ),
-        pytest.param({"wrong": {DAY}}, Judgement(State.REJECTIONS), id="a row breaks the contract"),
-        pytest.param({"days": {DAY: Rows(3, 0, 1)}}, Judgement(State.REJECTIONS), id="the dashboard refused a row"),
+        pytest.param({"rejected_by_day": {DAY: 1}}, Judgement(State.REJECTIONS), id="a row of four breaks the contract"),
+        pytest.param({"days": {DAY: Rows(3, 0, 1)}}, Judgement(State.REJECTIONS), id="the dashboard refused one of four"),
+        pytest.param(
+            {"days": {DAY: Rows(97, 0, 2)}, "rejected_by_day": {DAY: 3}},
+            Judgement(State.SETTLED),
+            id="few rows are rejected",
+        ),
         pytest.param({"moving": {DAY}, "days": {DAY: Rows(1, 2)}}, Judgement(State.IN_PROGRESS), id="a batch is being posted"),
         pytest.param(
             {"unfinished": [(ONE_DAY.start, ONE_DAY.end)], "running": {"run-2"}},
@@ -197,7 +203,22 @@ def by_days(labels: list[str]) -> Facts:
         pytest.param(
             replace(by_days(OCTOBER), rejected={"2026-10": 4}),
             Judgement(State.REJECTIONS),
-            id="some rows break the contract, on days that are not shown",
+            id="many rows break the contract, on days that are not shown",
+        ),
+        pytest.param(
+            replace(by_days(OCTOBER), months={"2026-10": Rows(950)}, rejected={"2026-10": 50}),
+            Judgement(State.SETTLED),
+            id="five in a hundred rows break the contract",
+        ),
+        pytest.param(
+            replace(by_days(OCTOBER), months={"2026-10": Rows(949)}, rejected={"2026-10": 50}),
+            Judgement(State.REJECTIONS),
+            id="more than five in a hundred do",
+        ),
+        pytest.param(
+            replace(by_days(OCTOBER), months={"2026-10": Rows(999)}, rejected_by_day={date(2026, 10, 5): 1}),
+            Judgement(State.SETTLED),
+            id="on one of its days all rows are rejected, and they are few",
         ),
         pytest.param(
             replace(by_days(OCTOBER), months={"2026-10": Rows(8, 0, 1)}),
@@ -224,6 +245,44 @@ def by_days(labels: list[str]) -> Facts:
 def test_a_month_is_as_good_as_its_worst_day(facts: Facts, expected: Judgement) -> None:
     """Whether it was read as a month or day by day."""
     assert month(facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("broken", "rows", "percent", "expected"),
+    [
+        (0, Rows(), 5, False),
+        (5, Rows(90, 5), 5, False),
+        (5, Rows(94), 5, True),
+        (3, Rows(90, 0, 3), 5, True),
+        (500, Rows(500), 0, False),
+        (2, Rows(), 0, True),
+        (0, Rows(0, 0, 2), 0, True),
+        (COUNT_LIMIT + 1, Rows(10_000_000), 5, True),
+    ],
+)
+def test_many_rejected_rows_are_told_from_few(broken: int, rows: Rows, percent: float, expected: bool) -> None:
+    """By their share of all that could be sent; all of them are too many even where nobody asked, and so are uncounted ones."""
+    assert too_many_rejected(broken, rows, percent) is expected
+
+
+def test_a_month_knows_when_it_was_last_proved_as_a_whole() -> None:
+    """Not by a day of it; and the oldest of these proofs is how far back all of them are good."""
+    later = READ_AT + timedelta(days=2)
+    proofs = [proven("2026-10", 1), proven("2026-10", 2, later), proven("2026-10-01", 3, later + timedelta(days=1))]
+    facts = replace(by_days(OCTOBER), proofs=[*proofs, proven("2026-09", 4)], readings=[read("2026-10"), read("2026-09", 2)])
+    found = survey(facts, SETTINGS, NOW)
+    assert {cell.label: cell.proved_at for cell in found.months[-3:]} == {
+        "2026-09": READ_AT + timedelta(minutes=5),
+        "2026-10": later,
+        "2026-11": None,
+    }
+    assert found.proved_since == READ_AT + timedelta(minutes=5)
+
+
+def test_rows_that_lie_in_no_month_are_counted_among_the_rejected() -> None:
+    """And by themselves."""
+    found = survey(Facts(span=(DAY, DAY), rejected={"undated": 12, "2026-10": 3}), SETTINGS, NOW)
+    assert (found.totals.rejected, found.totals.undated) == (15, 12)
 
 
 def test_the_month_of_today_is_complete_when_all_days_that_are_due_are() -> None:

@@ -437,3 +437,43 @@ def test_pages_are_the_same_on_postgresql(admin: Any, site: Site, history: Histo
 def _without_ids(text: str) -> str:
     """Message ids are drawn anew, and batches numbered as they come."""
     return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|req-[0-9a-f]{8}|Batch \d+", "#", text)
+
+
+@pytest.mark.parametrize("path", ["", "activity", "evidence/2026-09"])
+def test_a_page_says_of_which_version_it_is(admin: Any, path: str) -> None:
+    """In its footer, and the evidence in itself: whoever asks for help is asked for it first."""
+    assert f"Tablero {tablero.__version__}" in words_of(admin.get(f"/tablero/{path}").text)
+    assert admin.get("/tablero/evidence/2026-09.json").json()["version"] == tablero.__version__
+
+
+def test_a_figure_says_what_its_axes_count(admin: Any) -> None:
+    """Units on both, a legend for two lines, the sum in words, and the numbers as a table."""
+    figures = re.findall(r"<figure.*?</figure>", admin.get("/tablero/activity").text, re.DOTALL)
+    units = [re.findall(r'<text class="unit"[^>]*>([^<]+)<', figure) for figure in figures]
+    assert units == [["rows", "Day of sending"], ["seconds", "calls, in order of time"], []]
+    assert ">rows</th>" in figures[2]
+    assert figures[1].count('class="key"') == 2
+    for figure in figures:
+        assert re.search(r"<table", figure)
+
+
+def test_few_rejected_rows_are_a_badge_on_green(admin: Any, site: Site) -> None:
+    """Of October's rows a tenth is rejected: too many by default, and not where the institution allows for more."""
+    assert 'class="cell s-rejections" href="./window/2026-10"' in admin.get("/tablero/").text
+    site.settings = site.settings.model_copy(update={"alert_rejected_percent": 20})
+    page = admin.get("/tablero/").text
+    found = re.search(r'<a class="cell s-settled" href="\./window/2026-10".*?</a>', page, re.DOTALL)
+    assert found
+    assert 'class="flag"' in found[0]
+    assert "5 rejected" in found[0]
+
+
+def test_rows_that_lie_in_no_month_have_a_filter_of_their_own(admin: Any, own_history: History) -> None:
+    """The first page names them, the list shows them, and a retry reads them by the shortest historical load."""
+    own_history.put_undated("UND-1")
+    page = admin.get("/tablero/").text
+    assert "1 of them lies in no month" in words_of(page)
+    assert 'href="./rejections?month=undated"' in page
+    listed = admin.get("/tablero/rejections?month=undated&reason=change_missing").text
+    assert "UND-1" in listed
+    assert "OCT-FORMULA" not in admin.get("/tablero/rejections?month=undated&reason=unknown_status").text

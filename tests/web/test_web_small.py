@@ -19,16 +19,31 @@ from tablero.web.reruns import MAX_STRETCHES, Rerun, plan_days, plan_months
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=timezone.utc)
 
 
+def plan(days: list[date]) -> list[Rerun]:
+    """The runs that bring in rows of these days, on a day in November 2026."""
+    return plan_days(days, earliest=date(2020, 1, 15), today=NOW.date())
+
+
+def test_rows_that_lie_in_no_month_are_read_by_the_shortest_historical_load() -> None:
+    """Which reads them whatever its months are; no daily send does."""
+    no_date, too_early = date(1900, 1, 1), date(2019, 12, 31)
+    shortest = Rerun("historical_load", {"start_month": "2026-11", "end_month": "2026-11"})
+    assert plan([no_date, too_early]) == [shortest]
+    assert plan([no_date, date(2026, 10, 7)]) == [Rerun("daily_send", {"day": "2026-10-07"}), shortest]
+    many = [date(2026, 10, day) for day in range(1, 9)]
+    assert plan([no_date, *many]) == [Rerun("historical_load", {"start_month": "2026-10", "end_month": "2026-10"})]
+
+
 def test_few_days_are_sent_each_by_a_run_of_its_own() -> None:
     """However many rows of a day were chosen."""
     days = [date(2026, 10, 9), date(2026, 10, 7), date(2026, 10, 9)]
-    assert plan_days(days) == [Rerun("daily_send", {"day": "2026-10-07"}), Rerun("daily_send", {"day": "2026-10-09"})]
+    assert plan(days) == [Rerun("daily_send", {"day": "2026-10-07"}), Rerun("daily_send", {"day": "2026-10-09"})]
 
 
 def test_many_days_are_sent_by_their_months() -> None:
     """Months one after the other by one run."""
     days = [date(2026, 10, day) for day in (1, 2, 3)] + [date(2026, 11, 4), date(2025, 12, 31)]
-    assert plan_days(days) == [
+    assert plan(days) == [
         Rerun("historical_load", {"start_month": "2025-12", "end_month": "2025-12"}),
         Rerun("historical_load", {"start_month": "2026-10", "end_month": "2026-11"}),
     ]
@@ -36,14 +51,14 @@ def test_many_days_are_sent_by_their_months() -> None:
 
 def test_nothing_to_send_is_no_run() -> None:
     """Neither by days nor by months."""
-    assert plan_days([]) == []
+    assert plan([]) == []
     assert plan_months([]) == []
 
 
 @given(st.lists(st.dates(date(2020, 1, 1), date(2026, 11, 24)), max_size=40))
 def test_every_day_is_covered_and_runs_are_few(days: list[date]) -> None:
     """Whatever days are chosen."""
-    reruns = plan_days(days)
+    reruns = plan(days)
     assert len(reruns) <= max(3, MAX_STRETCHES)
     for day in days:
         assert any(

@@ -22,7 +22,7 @@ FAMILIES = {
         state.value + end
         for state in State
         for end in ("", ".short", ".means")
-        # A month with rejections says how many.
+        # A month with too many rejections says how many.
         if (state, end) != (State.REJECTIONS, ".short")
     ],
     "why.": [why.value for why in Why],

@@ -34,8 +34,8 @@ TEXTS: dict[str, Text | Counted] = {
     "state.settled": Text("Completo", "Complete"),
     "state.settled.short": Text("completo", "complete"),
     "state.settled.means": Text(
-        "Todo lo que hay en la fuente está entregado, y el último recuento coincide.",
-        "All that the source holds is delivered, and the last recount agrees.",
+        "Todo lo válido está entregado, y la fuente, leída otra vez, coincide.",
+        "All that is valid is delivered, and the source, read again, agrees.",
     ),
     "state.progress": Text("En curso", "In progress"),
     "state.progress.short": Text("en curso", "running"),
@@ -45,10 +45,10 @@ TEXTS: dict[str, Text | Counted] = {
     "state.pending.means": Text(
         "Falta algo por leer, por entregar o por comprobar.", "Something is still to be read, delivered or proven."
     ),
-    "state.rejections": Text("Con rechazos", "With rejections"),
+    "state.rejections": Text("Demasiados rechazos", "Too many rejections"),
     "state.rejections.means": Text(
-        "Todo lo válido está entregado; hay filas con errores por corregir.",
-        "All that is valid is delivered; some rows have errors and need correcting.",
+        "Todo lo válido está entregado, pero se rechazaron más filas de las que admite alert_rejected_percent.",
+        "All that is valid is delivered, but more rows were rejected than alert_rejected_percent allows for.",
     ),
     "state.mismatch": Text("No cuadra", "Does not add up"),
     "state.mismatch.short": Text("no cuadra", "mismatch"),
@@ -66,6 +66,11 @@ TEXTS: dict[str, Text | Counted] = {
     "state.future.short": Text("aún no", "not due"),
     "state.future.means": Text(
         "No ha terminado, o su envío diario no ha empezado.", "It is not over, or its daily send has not begun."
+    ),
+    "legend.flag": Text("Con algunos rechazos", "With some rejections"),
+    "legend.flag.means": Text(
+        "Unas pocas filas tienen errores; lo demás está como dice el color.",
+        "A few rows have errors; all else is as the colour says.",
     ),
     "legend.label": Text("Leyenda", "Legend"),
     "why.nothing": Text("Falta algo.", "Something is missing."),
@@ -106,6 +111,16 @@ TEXTS: dict[str, Text | Counted] = {
         one=Text("{n} fila tiene errores y espera corrección", "{n} row has errors and needs correcting"),
         other=Text("{n} filas tienen errores y esperan corrección", "{n} rows have errors and need correcting"),
     ),
+    "answer.undated": Counted(
+        one=Text(
+            "{n} de ellas no está en ningún mes: su fecha de cambio falta, no es una fecha o es anterior al primero",
+            "{n} of them lies in no month: its date of change is missing, is no date or is before the first one",
+        ),
+        other=Text(
+            "{n} de ellas no están en ningún mes: su fecha de cambio falta, no es una fecha o es anterior al primero",
+            "{n} of them lie in no month: their date of change is missing, is no date or is before the first one",
+        ),
+    ),
     "totals.title": Text("En total", "In total"),
     "count.read": Text("Leídas", "Read"),
     "count.read.means": Text("de la fuente", "from the source"),
@@ -130,6 +145,10 @@ TEXTS: dict[str, Text | Counted] = {
     "daily.no_next": Text("No hay próximo envío programado.", "No next one is scheduled."),
     "daily.due": Text("El próximo ya toca, desde", "The next one is due, since"),
     "daily.next": Text("El próximo:", "The next one:"),
+    "audits.since": Text(
+        "Cada noche se comprueban otra vez los meses que llevan más tiempo sin comprobarse; el más antiguo, el",
+        "Each night the months that were not proven for longest are proven again; the oldest proof is of",
+    ),
     "months.title": Text("Mes por mes", "Month by month"),
     "months.hint": Text(
         "Cada casilla es un mes, con sus filas entregadas. Ábrala para ver el detalle.",
@@ -141,6 +160,17 @@ TEXTS: dict[str, Text | Counted] = {
     ),
     "cell.rejected": Counted(
         one=Text("{shown} rechazo", "{shown} rejected"), other=Text("{shown} rechazos", "{shown} rejected")
+    ),
+    "cell.proved": Text("comprobado el {day}", "proven on {day}"),
+    "cell.share": Counted(
+        one=Text(
+            "{n} fila rechazada, el {percent} de las que podían enviarse",
+            "{n} row rejected, {percent} of those that could be sent",
+        ),
+        other=Text(
+            "{n} filas rechazadas, el {percent} de las que podían enviarse",
+            "{n} rows rejected, {percent} of those that could be sent",
+        ),
     ),
     "days.title": Text("Día por día, los últimos doce meses", "Day by day, the last twelve months"),
     "live.title": Text("Ahora mismo", "Right now"),
@@ -433,7 +463,8 @@ TEXTS: dict[str, Text | Counted] = {
         "En las últimas {n} llamadas, la mitad tardó {half} o menos, y el 95 % tardó {most} o menos.",
         "Of the last {n} calls, half took {half} or less, and 95 % took {most} or less.",
     ),
-    "activity.calls": Text("llamadas", "calls"),
+    "activity.calls_in_time": Text("llamadas, en orden de tiempo", "calls, in order of time"),
+    "activity.seconds": Text("segundos", "seconds"),
     "activity.from": Text("Desde", "From"),
     "activity.half": Text("la mitad, hasta", "half, up to"),
     "activity.most": Text("el 95 %, hasta", "95 %, up to"),

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import secrets
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
@@ -55,6 +55,19 @@ def may_write(user: Any) -> bool:
         for method, entity in _RIGHTS
         for dag_id in DAGS
     )
+
+
+def login_link(request: Request) -> str:
+    """Where to log in, and then come back to what was asked for.
+
+    As Airflow's own pages do: the way back begins with ``[api] base_url``, which is what the browser sees. Behind TLS that ends
+    at a proxy, the request itself may say ``http``, and the login would refuse to lead there.
+    """
+    back = request.url
+    base = urlsplit(_base_url())
+    if base.scheme and base.netloc:
+        back = back.replace(scheme=base.scheme, netloc=base.netloc)
+    return f"{get_auth_manager().get_url_login()}?{urlencode({'next': str(back)})}"
 
 
 def form_token(request: Request, user: Any) -> tuple[str, str | None]:
@@ -102,8 +115,12 @@ def _is_own_origin(request: Request) -> bool:
     if origin is None:
         return False
     # Behind a proxy the host that Airflow sees may not be the one that the browser saw; base_url is.
-    own = {request.headers.get("host"), urlsplit(conf.get("api", "base_url", fallback="") or "").netloc}
+    own = {request.headers.get("host"), urlsplit(_base_url()).netloc}
     return urlsplit(origin).netloc in own - {None, ""}
+
+
+def _base_url() -> str:
+    return conf.get("api", "base_url", fallback=None) or ""
 
 
 FormDep = Annotated[FormData, Depends(_own_form)]

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from airflow.api_fastapi.app import get_auth_manager
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -20,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tablero.errors import OutboxUnavailable, SettingsError, TableroError
 from tablero.settings import Settings
-from tablero.web.access import CROSS_SITE, FORM_EXPIRED, HISTORY, READ
+from tablero.web.access import CROSS_SITE, FORM_EXPIRED, HISTORY, READ, login_link
 from tablero.web.page import NotReady, Page, Site, secure
 from tablero.web.routes import activity, coverage, evidence, rejections, requests, requeue, static, windows
 
@@ -88,8 +87,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
     page = Page(request, None)
     if error.status_code == 401:
         # Within the frame too; afterwards the login comes back here.
-        login = get_auth_manager().get_url_login(next_url=str(request.url))
-        return page.problem(401, "401", login=login)
+        return page.problem(401, "401", login=login_link(request))
     if error.detail in (CROSS_SITE, FORM_EXPIRED):
         return page.problem(403, "form", again=page.link(""))
     name = str(error.status_code) if error.status_code in (403, 404) else "400"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 #: The drawing's own units; the browser scales it.
-WIDTH, HEIGHT = 720, 220
+WIDTH, HEIGHT = 720, 272
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 16, 32
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 44, 56
 
 
 class Tick(NamedTuple):

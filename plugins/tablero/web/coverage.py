@@ -2,6 +2,9 @@
 
 A month can have been read as a month, by ``historical_load``, or day by day, by ``daily_send``, or both. So each day is
 judged by itself, from the newest reading and the newest proof that concern it, and a month is as good as its days.
+
+A state says whether someone is needed. A few rejected rows are everyday life, and their window is settled; only a large share
+of them, as the setting ``alert_rejected_percent`` has it, is a state of its own, of a day and of a month each by its own rows.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from sqlalchemy.engine import Connection
-from tablero.contract.windows import Window, day_window, first_instant, local_day
+from tablero.contract.windows import UNDATED, Window, day_window, first_instant, local_day, undated_window
 from tablero.outbox.reports import coverage as coverage_report
 from tablero.outbox.reports.common import COUNT_LIMIT, Rows
 from tablero.outbox.reports.coverage import Proven, Read
@@ -40,10 +43,10 @@ class State(Enum):
     """Something is missing: not read whole, not delivered, or not proven."""
 
     REJECTIONS = "rejections"
-    """All accounted for; some rows are wrong, and wait to be mended."""
+    """All accounted for, but too large a share of it is rejected."""
 
     SETTLED = "settled"
-    """All accounted for, and the source, recounted, agrees."""
+    """All accounted for, and the source, read again, agrees."""
 
     NEVER = "never"
     """Nobody has read it."""
@@ -75,7 +78,8 @@ class Cell:
     :ivar label: of its window.
     :ivar first: its first day.
     :ivar rows: staged.
-    :ivar rejected: rows that break the contract; not counted for days.
+    :ivar rejected: rows that break the contract.
+    :ivar proved_at: when it was last proved as a whole, or as much of it as there was; of months only.
     """
 
     label: str
@@ -83,6 +87,7 @@ class Cell:
     judgement: Judgement
     rows: Rows
     rejected: int = 0
+    proved_at: datetime | None = None
 
     @property
     def state(self) -> State:
@@ -91,8 +96,14 @@ class Cell:
 
     @property
     def set_aside(self) -> int:
-        """Rows that wait to be mended, whoever rejected them."""
+        """Rows that wait to be corrected, whoever rejected them."""
         return self.rejected + self.rows.refused
+
+    @property
+    def share_set_aside(self) -> float:
+        """The same as a share of all rows that could be sent."""
+        rows = self.rejected + self.rows.staged
+        return self.set_aside / rows if rows else 0.0
 
 
 @dataclass(frozen=True)
@@ -101,14 +112,14 @@ class Facts:
 
     :ivar span: the first and the last of the days that are shown as days.
     :ivar months: rows staged, by label of month.
-    :ivar days: rows staged, by civil day; only what is pending or refused, where no more is shown.
+    :ivar days: rows staged, by civil day; where only the state is shown, those of days that have some pending or rejected.
     :ivar moving: days of which a batch is being posted.
     :ivar readings: the last finished one of each window.
     :ivar unfinished: start and end of the windows that the runs at work are reading.
     :ivar proofs: the last one of each window.
     :ivar running: the runs at work.
-    :ivar rejected: rows that break the contract, by label of month.
-    :ivar wrong: those days of ``span`` on which a row breaks the contract.
+    :ivar rejected: rows that break the contract, by label of month, and of the window ``undated``.
+    :ivar rejected_by_day: the same by day, of those days of ``span`` that have any.
     """
 
     span: tuple[date, date]
@@ -120,13 +131,14 @@ class Facts:
     proofs: Sequence[Proven] = ()
     running: Collection[str] = ()
     rejected: Mapping[str, int] = field(default_factory=dict)
-    wrong: Collection[date] = ()
+    rejected_by_day: Mapping[date, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Totals:
     """What became of all rows ever read: ``read`` is the sum of the others.
 
+    :ivar undated: of the rejected ones, those that lie in no month.
     :ivar at_least: there are more rejected rows than were counted.
     """
 
@@ -135,6 +147,7 @@ class Totals:
     excluded: int
     duplicates: int
     pending: int
+    undated: int
     at_least: bool
 
     @property
@@ -159,6 +172,12 @@ class Coverage:
         """The months in one of these states."""
         return [month for month in self.months if month.state in states]
 
+    @property
+    def proved_since(self) -> datetime | None:
+        """When the month was proved whose proof, of all months that have one, is the oldest."""
+        proofs = [month.proved_at for month in self.having(State.SETTLED, State.REJECTIONS)]
+        return min((proof for proof in proofs if proof is not None), default=None)
+
 
 def gather(
     connection: Connection,
@@ -178,34 +197,43 @@ def gather(
     first, last = span or (max(calendar_start(today), settings.earliest), today)
     months = [window_of(f"{month:%Y-%m}", zone) for month in months_between(settings.earliest, today)]
     days = [day_window(day, zone) for day in _days(first, last)]
-    unsettled = _unsettled(connection, days)
+    rejected_by_day = _by_day(coverage_report.count_rejections(connection, days))
+    rows_by_day = _unsettled(connection, days)
+    if span is None:
+        rows_by_day = _with_delivered(connection, rows_by_day, rows_by_day.keys() | rejected_by_day.keys())
+    else:
+        rows_by_day = _with_delivered(connection, rows_by_day, list(_days(first, last)))
     return Facts(
         span=(first, last),
         months=coverage_report.rows_by_month(connection, months),
-        days=unsettled if span is None else _with_delivered(connection, unsettled, first, last),
+        days=rows_by_day,
         moving=coverage_report.days_on_their_way(connection, now),
         readings=coverage_report.last_readings(connection),
         unfinished=coverage_report.unfinished_windows(connection, running) if running else (),
         proofs=coverage_report.last_proofs(connection),
         running=running,
-        rejected=coverage_report.count_rejections(connection, months),
-        wrong={date.fromisoformat(label) for label in coverage_report.with_rejections(connection, days)},
+        rejected=coverage_report.count_rejections(connection, [*months, undated_window(settings.earliest, zone)]),
+        rejected_by_day=rejected_by_day,
     )
 
 
 def _unsettled(connection: Connection, days: Sequence[Window]) -> dict[date, Rows]:
     """The pending rows of all days, and the refused ones of ``days``: they decide the state of a day."""
-    refused = {date.fromisoformat(label): rows for label, rows in coverage_report.refused_in(connection, days).items()}
+    refused = _by_day(coverage_report.refused_in(connection, days))
     pending = coverage_report.pending_by_day(connection)
     return {day: Rows(0, pending.get(day, 0), refused.get(day, 0)) for day in pending.keys() | refused.keys()}
 
 
-def _with_delivered(connection: Connection, found: Mapping[date, Rows], first: date, last: date) -> dict[date, Rows]:
-    """The same, and what is delivered of each day from ``first`` to ``last``."""
+def _with_delivered(connection: Connection, found: Mapping[date, Rows], days: Collection[date]) -> dict[date, Rows]:
+    """The same, and what is delivered of each of these days."""
     complete = dict(found)
-    for day, rows in coverage_report.delivered_by_day(connection, first, last).items():
+    for day, rows in coverage_report.delivered_by_day(connection, days).items():
         complete[day] = found.get(day, Rows())._replace(delivered=rows)
     return complete
+
+
+def _by_day(counts: Mapping[str, int]) -> dict[date, int]:
+    return {date.fromisoformat(label): count for label, count in counts.items()}
 
 
 def survey(facts: Facts, settings: Settings, now: datetime) -> Coverage:
@@ -235,7 +263,8 @@ def _cells(facts: Facts, judgements: Mapping[date, Judgement], today: date) -> d
     nothing = Rows()
     cells = {}
     for day in _days(first, min(last, today)):
-        cells[day] = Cell(day.isoformat(), day, judgements[day], facts.days.get(day, nothing))
+        rejected = facts.rejected_by_day.get(day, 0)
+        cells[day] = Cell(day.isoformat(), day, judgements[day], facts.days.get(day, nothing), rejected)
     return cells
 
 
@@ -243,7 +272,17 @@ def _month(facts: Facts, judgements: Mapping[date, Judgement], settings: Setting
     label = f"{month:%Y-%m}"
     rows, rejected = facts.months.get(label, Rows()), facts.rejected.get(label, 0)
     days = {judgements[day] for day in _days(max(month, settings.earliest), min(_last_day(month), today))}
-    return Cell(label, month, _fold(days, rows, rejected), rows, rejected)
+    found = _fold(days, rows)
+    if found.state is State.SETTLED and too_many_rejected(rejected, rows, settings.alert_rejected_percent):
+        found = Judgement(State.REJECTIONS)
+    return Cell(label, month, found, rows, rejected, _last_proof(facts, settings, month))
+
+
+def _last_proof(facts: Facts, settings: Settings, month: date) -> datetime | None:
+    """When a month was last proved by a window that begins with it and is no mere day of it."""
+    start, second = (first_instant(day, settings.timezone) for day in (month, month + _DAY))
+    proofs = (proof for proof in facts.proofs if proof.window_start == start and proof.window_end > second)
+    return max((proof.counted_at for proof in proofs), default=None)
 
 
 def months_between(first: date, last: date) -> list[date]:
@@ -325,7 +364,7 @@ def _judge_days(facts: Facts, settings: Settings, first: date, last: date, now: 
             read.contains(*grid.edges(index)),
             newest[index],
             proven[index],
-            day in facts.wrong,
+            too_many_rejected(facts.rejected_by_day.get(day, 0), facts.days.get(day, nothing), settings.alert_rejected_percent),
             day <= last_due,
         )
         judgements[day] = _judge(known, facts.running)
@@ -338,7 +377,7 @@ class _Day(NamedTuple):
     read_whole: bool
     reading: Read | None
     proof: Proven | None
-    rejected: bool
+    too_many_rejected: bool
     due: bool
 
 
@@ -360,9 +399,18 @@ def _judge(day: _Day, running: Collection[str]) -> Judgement:
     if not proof.settled:
         # What was pending when it was proven has been delivered since; only the next proof can tell.
         return Judgement(State.PENDING, Why.UNPROVEN) if proof.pending else Judgement(State.MISMATCH)
-    if day.rejected or day.rows.refused:
-        return Judgement(State.REJECTIONS)
-    return Judgement(State.SETTLED)
+    return Judgement(State.REJECTIONS if day.too_many_rejected else State.SETTLED)
+
+
+def too_many_rejected(broken: int, rows: Rows, percent: float) -> bool:
+    """Whether so many rows of a window are rejected that someone should look: all, or a larger share than ``percent``.
+
+    :param broken: rows that break the contract; more of them than are counted are too many, whatever their share.
+    :param rows: the valid ones, of which the dashboard may have refused some.
+    :param percent: of all these rows; 0 is never, but for all of them.
+    """
+    rejected, everything = broken + rows.refused, broken + rows.staged
+    return broken > COUNT_LIMIT or 0 < rejected == everything or (percent > 0 and rejected * 100 > everything * percent)
 
 
 def _last_due(settings: Settings, now: datetime) -> date:
@@ -375,16 +423,15 @@ def _last_due(settings: Settings, now: datetime) -> date:
 _WORST = (State.IN_PROGRESS, State.MISMATCH, State.PENDING, State.NEVER, State.REJECTIONS, State.SETTLED, State.NOT_DUE)
 
 
-def _fold(found: Collection[Judgement], rows: Rows, rejected: int) -> Judgement:
+def _fold(found: Collection[Judgement], rows: Rows) -> Judgement:
+    """The judgement of a month by those of its days; whether too much of it is rejected is not theirs to say."""
     states = {judgement.state for judgement in found}
     worst = next((state for state in _WORST if state in states), State.NOT_DUE)
     if worst is State.PENDING:
         return next(Judgement(worst, why) for why in Why if Judgement(worst, why) in found)
     if worst is State.NEVER and (rows.staged or states - {State.NEVER, State.NOT_DUE}):
         return Judgement(State.PENDING, Why.UNREAD)
-    if worst is State.SETTLED and (rejected or rows.refused):
-        return Judgement(State.REJECTIONS)
-    return Judgement(worst)
+    return Judgement(State.SETTLED if worst is State.REJECTIONS else worst)
 
 
 def _totals(facts: Facts) -> Totals:
@@ -397,6 +444,7 @@ def _totals(facts: Facts) -> Totals:
         excluded=sum(reading.excluded for reading in counted),
         duplicates=sum(reading.duplicates for reading in counted),
         pending=sum(rows.pending for rows in months),
+        undated=facts.rejected.get(UNDATED, 0),
         at_least=any(count > COUNT_LIMIT for count in broken),
     )
 

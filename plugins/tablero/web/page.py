@@ -19,6 +19,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy.engine import Connection, Engine
 from starlette.datastructures import MutableHeaders
+from tablero import __version__
 from tablero.contract.reasons import Reason
 from tablero.contract.status_change import STATUSES
 from tablero.contract.windows import local_day
@@ -93,6 +94,11 @@ class Page:
         if self._settings is None:
             self._settings = self.site.read_settings()
         return self._settings
+
+    @property
+    def version(self) -> str:
+        """Of this package."""
+        return __version__
 
     @property
     def path(self) -> str:

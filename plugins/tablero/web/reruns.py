@@ -24,15 +24,20 @@ class Rerun(NamedTuple):
     conf: dict[str, str]
 
 
-def plan_days(days: Iterable[date]) -> list[Rerun]:
+def plan_days(days: Iterable[date], *, earliest: date, today: date) -> list[Rerun]:
     """The runs that read and send these days again: as few rows as can be, and never many runs.
 
     Reading more than was asked for does no harm, only what is missing is sent.
+
+    :param earliest: days before its month are no window's. Every run of the historical load reads what lies in no month, so
+        the shortest one will do for them: that of ``today``.
     """
-    chosen = sorted(set(days))
+    everything = set(days)
+    chosen = sorted(day for day in everything if day >= earliest.replace(day=1))
+    undated = plan_months([today]) if len(chosen) < len(everything) else []
     if len(chosen) <= MAX_DAYS:
-        return [Rerun("daily_send", {"day": day.isoformat()}) for day in chosen]
-    return plan_months(chosen)
+        return [Rerun("daily_send", {"day": day.isoformat()}) for day in chosen] + undated
+    return plan_months(chosen) or undated
 
 
 def plan_months(days: Iterable[date]) -> list[Rerun]:

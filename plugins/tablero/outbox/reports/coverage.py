@@ -5,7 +5,7 @@ Counts come from ``batch_day`` and ``batch``, of which there is one row for hund
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -76,15 +76,17 @@ def _months_by_days(connection: Connection) -> dict[str, Rows]:
     return months
 
 
-def delivered_by_day(connection: Connection, first: date, last: date) -> dict[date, int]:
-    """The delivered rows of each civil day from ``first`` to ``last`` that has any."""
+def delivered_by_day(connection: Connection, days: Collection[date]) -> dict[date, int]:
+    """The delivered rows of each of these civil days that has any. Asks for all days between the first and the last."""
+    if not days:
+        return {}
     query = (
         sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows))
         .join(batch, batch.c.id == batch_day.c.batch_id)
-        .where(batch_day.c.day.between(first, last), batch.c.state == "delivered")
+        .where(batch_day.c.day.between(min(days), max(days)), batch.c.state == "delivered")
         .group_by(batch_day.c.day)
     )
-    return {day: int(rows) for day, rows in connection.execute(query)}
+    return {day: int(rows) for day, rows in connection.execute(query) if day in days}
 
 
 def pending_by_day(connection: Connection) -> dict[date, int]:
@@ -158,15 +160,6 @@ def count_rejections(connection: Connection, windows: Iterable[Window]) -> dict[
     some = sa.select(sa.literal(1)).where(_open_in(window)).correlate(window).limit(COUNT_LIMIT + 1).subquery()
     count = sa.select(sa.func.count()).select_from(some).scalar_subquery()
     return {label: int(rows) for label, rows in connection.execute(sa.select(window.c.label, count)) if rows}
-
-
-def with_rejections(connection: Connection, windows: Iterable[Window]) -> set[str]:
-    """The labels of those windows in which some row breaks the contract and was not mended yet.
-
-    Looks whether there is one; does not count them.
-    """
-    window = looked_at(connection, windows)
-    return set(connection.scalars(sa.select(window.c.label).where(sa.exists().where(_open_in(window)))))
 
 
 def _open_in(window: sa.FromClause) -> sa.ColumnElement[bool]:

@@ -50,7 +50,7 @@ def show_activity(page: PageDep) -> Response:
                 page.texts("activity.half"): [half for _, half, _ in slices],
                 page.texts("activity.most"): [most for _, _, most in slices],
             },
-            every=max(1, len(slices) // 5),
+            every=max(1, -(-len(slices) // 5)),
         )
         if slices
         else None,

@@ -23,8 +23,9 @@ _LATELY = 60.0
 #: Seconds between two looks at the work under way.
 _LIVE_SECONDS = 3
 
-#: States in which a month is not complete.
+#: States in which a month is not complete, and those of which the first page tells: complete, but someone should look.
 _MISSING = (State.MISMATCH, State.PENDING, State.NEVER)
+_TOLD = (*_MISSING, State.REJECTIONS)
 
 
 @router.get("/")
@@ -41,7 +42,7 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
         "coverage.html",
         coverage=found,
         headline=_headline(page, found, missing),
-        missing=coverage.stretches(missing) if found.ever_read else [],
+        missing=coverage.stretches(found.having(*_TOLD)) if found.ever_read else [],
         why=lambda cell: explain(page, cell),
         years=by_year(found.months),
         calendars=[(month, weeks_of(month, found.days)) for month in calendar_months(found.days)],

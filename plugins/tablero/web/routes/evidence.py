@@ -120,6 +120,7 @@ def _document(page: Page, cell: Cell, proof: Proof | None, found: Evidence) -> d
         "target": page.settings.api_path,
         "made_at": formats.iso(page.now),
         "made_by": page.user.get_name() if page.user else None,
+        "version": page.version,
         "state": cell.state.value,
         "delivered": found.rows,
         "pending": cell.rows.pending,

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response, StreamingResponse
 from tablero.contract.reasons import Reason
 from tablero.contract.status_change import FIELDS
+from tablero.contract.windows import UNDATED, Window, undated_window
 from tablero.outbox.engine import from_microseconds, to_microseconds
 from tablero.outbox.reports import rejections as rejections_report
 from tablero.outbox.reports.common import COUNT_LIMIT
@@ -73,7 +74,7 @@ def download_rejections(page: PageDep, reason: str = "", service: str = "", mont
 def read_filter(page: Page, reason: str, service: str, month: str) -> Filter:
     """What the parameters of an address or a form ask for; what makes no sense is left out."""
     known = {reason.value for reason in Reason}
-    window = window_of(month, page.settings.timezone) if _month(month) else None
+    window = _window(page, month)
     return Filter(
         reason=reason if reason in known else None,
         service_id=service.replace("\x00", "").strip() or None,
@@ -88,7 +89,14 @@ def download(pieces: Any, name: str, kind: str) -> Response:
 
 
 def _month(text: str) -> str | None:
-    return text if _MONTH.fullmatch(text) else None
+    return text if _MONTH.fullmatch(text) or text == UNDATED else None
+
+
+def _window(page: Page, month: str) -> Window | None:
+    """A month, or all that lies in none."""
+    if month == UNDATED:
+        return undated_window(page.settings.earliest, page.settings.timezone)
+    return window_of(month, page.settings.timezone) if _month(month) else None
 
 
 def _place(text: str, reason: str) -> tuple[datetime, str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter, HTTPException
@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.engine import Connection
 from starlette.datastructures import FormData
 from tablero.contract.reasons import Reason
-from tablero.contract.windows import local_day
+from tablero.contract.windows import UNDATED, local_day
 from tablero.outbox import requeue
 from tablero.outbox.reports import actions as actions_report
 from tablero.outbox.reports import rejections as rejections_report
@@ -95,7 +95,7 @@ def do(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
     if choice.refused:
         keys = None if choice.keys is None else [int(row.key) for row in rows]
         identity, instants = requeue.requeue_refused(engine, chosen=keys, within=choice.chosen, now=page.now, **kept)
-        reruns = plan_days(local_day(instant, page.settings.timezone) for instant in instants)
+        reruns = _plan_days(page, instants)
     else:
         identity = requeue.keep_action(engine, rows=count, now=page.now, **kept)
     started, problem = _start(runs, reruns, page)
@@ -148,10 +148,17 @@ def _plan(connection: Connection, page: Page, choice: _Choice, rows: list[Reject
     """The runs that bring the rows in: those of the days of chosen ones, or of all months that hold such a row."""
     settings = page.settings
     if choice.keys is not None:
-        return plan_days(local_day(row.changed_at, settings.timezone) for row in rows)
+        return _plan_days(page, [row.changed_at for row in rows])
+    if choice.month == UNDATED:
+        return plan_months([page.today]) if rows else []
     months = [window_of(f"{month:%Y-%m}", settings.timezone) for month in months_between(settings.earliest, page.today)]
     found = rejections_report.windows_with(connection, choice.chosen, months)
     return plan_months(date.fromisoformat(f"{label}-01") for label in found)
+
+
+def _plan_days(page: Page, instants: list[datetime]) -> list[Rerun]:
+    days = [local_day(instant, page.settings.timezone) for instant in instants]
+    return plan_days(days, earliest=page.settings.earliest, today=page.today)
 
 
 def _start(runs: Runs, reruns: list[Rerun], page: Page) -> tuple[list[dict[str, str]], str | None]:

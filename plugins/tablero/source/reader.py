@@ -258,7 +258,8 @@ class Source:
         if postgres.is_readable(connection, query):
             yield from postgres.stream(connection, query, _FETCH)
             return
-        result = connection.execution_options(stream_results=True, max_row_buffer=_FETCH).execute(query)
+        # Its rows are tuples; SQLAlchemy's types say so only since 2.1.
+        result: Any = connection.execution_options(stream_results=True, max_row_buffer=_FETCH).execute(query)
         with dialects.cut_when_broken_off(connection):
             for rows in result.partitions(_FETCH):
                 yield from rows

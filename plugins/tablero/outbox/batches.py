@@ -1,30 +1,38 @@
-"""Making batches, and counting their rows by civil day."""
+"""Batches as they are kept: made, cut, and their rows read. Their rows are counted by civil day beside them."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.status_change import StatusChange
-from tablero.contract.windows import first_instant, local_day
-from tablero.outbox.schema import batch, batch_day
+from tablero.contract.windows import Window, first_instant, local_day
+from tablero.outbox.content import pack_rows, request_hashes, unpack_rows
+from tablero.outbox.schema import LONGEST_WINDOW, batch, batch_day
 
 
 class Origin(NamedTuple):
-    """Where a batch comes from.
+    """Where a batch comes from, and what its rows have been through; its parts inherit it.
 
     :ivar extraction_id: the reading that staged its rows.
     :ivar parent_id: the batch that it is a part of.
     :ivar resend_run_id: the run that asked for its rows to be posted again.
+    :ivar cuts: how often it was cut in the search for what is refused.
+    :ivar first_refused_at: since when its rows are refused, or failed.
+    :ivar ever_unknown: whether they were once posted with an unknown outcome.
     """
 
     extraction_id: int
     parent_id: int | None = None
     resend_run_id: str | None = None
+    cuts: int = 0
+    first_refused_at: datetime | None = None
+    ever_unknown: bool = False
 
 
 class Lease(NamedTuple):
@@ -47,58 +55,152 @@ class Fresh(NamedTuple):
     changes: Sequence[StatusChange]
 
 
+class Part(NamedTuple):
+    """Some rows of a batch, which become a batch of their own.
+
+    :ivar changes: never none; in the order of the batch.
+    :ivar state: ``None`` is that of the batch.
+    """
+
+    changes: Sequence[StatusChange]
+    state: str | None = None
+
+
+#: Everything about a batch but its rows, which are large.
+COLUMNS = tuple(column for column in batch.columns if column.name not in ("requests", "content"))
+
+#: Built once: every batch goes through it.
+_INSERT = sa.insert(batch).returning(batch.c.id, sort_by_parameter_order=True)
+
+
+def touching(window: Window) -> sa.ColumnElement[bool]:
+    """That a batch may hold rows of ``window``: found between two ends of an index, however much is on record."""
+    return sa.and_(
+        batch.c.first_change < window.end,
+        batch.c.first_change > window.start - LONGEST_WINDOW,
+        batch.c.last_change >= window.start,
+    )
+
+
+def is_inside(row: Any, window: Window) -> bool:
+    """Whether all rows of a batch lie in ``window``."""
+    return bool(window.start <= row.first_change and row.last_change < window.end)
+
+
 def make(
     connection: Connection,
     origin: Origin,
     contents: Sequence[Sequence[StatusChange]],
     zone: tzinfo,
     lease: Lease | None = None,
+    **values: Any,
 ) -> list[int]:
     """Insert a batch for each of ``contents``; returns their ids in order.
 
     :param zone: the institution's, whose civil days the rows are counted by.
     :param lease: held by the worker that is going to post them.
+    :param values: of further columns, the same for all.
     """
     held = {"claimed_by": lease.worker, "claimed_until": lease.until} if lease else {}
-    instants = [[change.last_modified_date for change in changes] for changes in contents]
-    values = [
-        {**origin._asdict(), **held, "rows": len(moments), "first_change": min(moments), "last_change": max(moments)}
-        for moments in instants
+    instants = [sorted([change.last_modified_date for change in changes]) for changes in contents]
+    kept = [
+        {
+            **origin._asdict(),
+            **held,
+            **values,
+            "rows": len(changes),
+            "first_change": moments[0],
+            "last_change": moments[-1],
+            "first_request": changes[0].request_id,
+            "last_request": changes[-1].request_id,
+            "requests": request_hashes(changes),
+            "content": pack_rows(changes),
+        }
+        for changes, moments in zip(contents, instants, strict=True)
     ]
-    ids = list(connection.scalars(sa.insert(batch).returning(batch.c.id, sort_by_parameter_order=True), values))
-    _count_days(connection, dict(zip(ids, instants, strict=True)), zone)
+    ids = list(connection.scalars(_INSERT, kept))
+    days = [
+        {"batch_id": identity, "day": day, "rows": rows}
+        for identity, moments in zip(ids, instants, strict=True)
+        for day, rows in _by_day(moments, zone)
+    ]
+    connection.execute(sa.insert(batch_day), days)
     return ids
 
 
-def count_again(connection: Connection, contents: Mapping[int, Sequence[StatusChange]], zone: tzinfo) -> None:
-    """Correct the counts of batches whose rows are now these. One without rows has nothing to post."""
-    connection.execute(sa.delete(batch_day).where(batch_day.c.batch_id.in_(list(contents))))
-    for identity, changes in contents.items():
-        values: dict[str, Any] = {"rows": len(changes)} if changes else {"rows": 0, "state": "split"}
-        connection.execute(sa.update(batch).where(batch.c.id == identity).values(values))
-    instants = {
-        identity: [change.last_modified_date for change in changes] for identity, changes in contents.items() if changes
-    }
-    if instants:
-        _count_days(connection, instants, zone)
-
-
-def _count_days(connection: Connection, instants: dict[int, list[datetime]], zone: tzinfo) -> None:
-    connection.execute(
-        sa.insert(batch_day),
-        [
-            {"batch_id": identity, "day": day, "rows": rows}
-            for identity, moments in instants.items()
-            for day, rows in _by_day(moments, zone)
-        ],
-    )
-
-
-def _by_day(instants: Iterable[datetime], zone: tzinfo) -> Iterable[tuple[date, int]]:
-    ordered = sorted(instants)
+def _by_day(ordered: Sequence[datetime], zone: tzinfo) -> Iterable[tuple[date, int]]:
     start = 0
     while start < len(ordered):
         day = local_day(ordered[start], zone)
         end = bisect_left(ordered, first_instant(day + timedelta(days=1), zone), start)
         yield day, end - start
         start = end
+
+
+def rows_of(connection: Connection, ids: Collection[int]) -> dict[int, list[StatusChange]]:
+    """The status changes of each of these batches, in the order in which they are posted.
+
+    Those of a batch that was cut since are found in its parts; one that does not exist has none.
+    """
+    found = _contents_of(connection, ids)
+    return {
+        identity: unpack_rows(content) if (content := found.get(identity)) is not None else _rows_of_parts(connection, identity)
+        for identity in ids
+    }
+
+
+def _contents_of(connection: Connection, ids: Collection[int]) -> dict[int, bytes | None]:
+    if connection.dialect.name == "postgresql":
+        # By the driver's binary protocol: as text each value would be twice as long.
+        cursor: Any = connection.connection.cursor(binary=True)
+        rows = cursor.execute("SELECT id, content FROM batch WHERE id = ANY(%s)", [list(ids)]).fetchall()
+        cursor.close()
+        return dict(rows)
+    query = sa.select(batch.c.id, batch.c.content).where(batch.c.id.in_(ids))
+    return {identity: content for identity, content in connection.execute(query)}
+
+
+def _rows_of_parts(connection: Connection, identity: int) -> list[StatusChange]:
+    parts = deque([identity])
+    rows: list[StatusChange] = []
+    while parts:
+        of_parent = sa.select(batch.c.id, batch.c.content).where(batch.c.parent_id == parts.popleft())
+        for part, content in connection.execute(of_parent):
+            if content is None:
+                parts.append(part)
+            else:
+                rows += unpack_rows(content)
+    return sorted(rows, key=row_order)
+
+
+def row_order(change: StatusChange) -> tuple[Any, ...]:
+    """The one order of rows in batches: all changes of a request follow each other, by date."""
+    service_id, request_id, opened, status_id, changed = change
+    return request_id, changed, status_id, service_id, opened
+
+
+def replace(connection: Connection, whole: Any, parts: Sequence[Part], zone: tzinfo, **values: Any) -> list[int]:
+    """Put its parts in the place of a batch, and return their ids in order. The caller holds the batch's row.
+
+    Where a cut falls between two changes of one request, the later part waits for the earlier one.
+
+    :param whole: the batch's row, all columns but the large ones.
+    :param parts: all rows of the batch, each once.
+    :param values: what the parts do not inherit, by column.
+    """
+    names = Origin._fields + ("state", "words", "settled_at", "settled_how")
+    inherited = {name: getattr(whole, name) for name in names} | {"parent_id": whole.id} | values
+    before, ids = whole.after_id, []
+    last: StatusChange | None = None
+    for part in parts:
+        follows = last is None or last.request_id == part.changes[0].request_id
+        given = inherited | ({"state": part.state} if part.state else {}) | {"after_id": before if follows else None}
+        origin = Origin(*(given.pop(name) for name in Origin._fields))
+        ids += make(connection, origin, [part.changes], zone, **given)
+        before, last = ids[-1], part.changes[-1]
+    connection.execute(sa.delete(batch_day).where(batch_day.c.batch_id == whole.id))
+    connection.execute(sa.update(batch).where(batch.c.after_id == whole.id).values(after_id=ids[-1]))
+    # Whoever held it knows it as it was: what comes late must not cut it again.
+    emptied = {"state": "split", "rows": 0, "content": None, "requests": None, "claimed_by": None, "claimed_until": None}
+    connection.execute(sa.update(batch).where(batch.c.id == whole.id).values(emptied))
+    return ids

@@ -179,13 +179,35 @@ def migrate(engine: Engine) -> None:
     # Not at the top: Alembic costs every task process 0.2 s, for something that happens once.
     from alembic import command
     from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
+    location = str(_MIGRATIONS).replace("%", "%%")
+    scripts = ScriptDirectory(location).iterate_revisions(head, found or "base")
+    for script in reversed(list(scripts)):
+        # What takes long is done before, in steps that each commit, so that a migration that was killed goes on where it was.
+        if (prepare := getattr(script.module, "prepare", None)) is not None:
+            prepare(engine)
+        with migrating(engine) as connection:
+            config = Config(attributes={"connection": connection})
+            config.set_main_option("script_location", location)
+            command.upgrade(config, script.revision)
+
+
+@contextmanager
+def migrating(engine: Engine) -> Iterator[Connection]:
+    """A transaction which changes the schema, or carries rows over to it: one at a time, whoever else does the same."""
     with writing(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-        command.upgrade(config, "head")
+        lock(connection, _MIGRATION_LOCK)
+        yield connection
+
+
+def lock(connection: Connection, key: int) -> None:
+    """Wait until no other transaction holds this lock, and hold it to the end of this one.
+
+    SQLite has one writer at any time.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
 
 def schema_version(engine: Engine) -> str | None:

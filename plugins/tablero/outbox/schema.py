@@ -1,10 +1,12 @@
 """The outbox's tables. ``migrations/`` makes them; a test compares the two.
 
-State stands on the batch, not on the row: a million rows change state in a thousand small writes. A row's primary key is
-its whole content, so that a row can be staged only once, whoever reads it and however often.
+There is no table of status changes: the rows of a batch are one value in its row (``content``), and their state is the
+batch's. That each is staged only once is kept by the writer (``intake``), not by a key.
 """
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 import sqlalchemy as sa
 from tablero.contract.status_change import MAX_ID_LENGTH
@@ -22,7 +24,7 @@ extraction = sa.Table(
     "extraction",
     metadata,
     sa.Column("id", Id, primary_key=True),
-    sa.Column("kind", sa.String(5), nullable=False),
+    sa.Column("kind", sa.String(8), nullable=False),
     sa.Column("label", sa.String(10), nullable=False),
     sa.Column("window_start", Instant, nullable=False),
     sa.Column("window_end", Instant, nullable=False),
@@ -46,15 +48,15 @@ batch = sa.Table(
     metadata,
     sa.Column("id", Id, primary_key=True),
     sa.Column("extraction_id", Id, nullable=False),
-    # The batch that was halved to make this one.
+    # The batch that was cut to make this one.
     sa.Column("parent_id", Id),
     # The batch with earlier changes of the same request, to be settled first.
     sa.Column("after_id", Id),
     sa.Column("rows", sa.Integer, nullable=False),
     sa.Column("first_change", Instant, nullable=False),
     sa.Column("last_change", Instant, nullable=False),
-    # pending, delivered, refused (one row, set aside), withdrawn (refused, and no longer in the source), split (its rows are
-    # in its children)
+    # pending, delivered, refused (one row, set aside), withdrawn (never sent, or refused, and no longer in the source), split
+    # (its rows are in its children)
     sa.Column("state", sa.String(9), nullable=False, server_default="pending"),
     sa.Column("words", sa.String(500)),
     sa.Column("claimed_by", sa.String(36)),
@@ -62,9 +64,34 @@ batch = sa.Table(
     sa.Column("settled_at", Instant),
     # The run that asked for it to be posted again.
     sa.Column("resend_run_id", sa.String(250)),
+    # How a delivered one is known to be: acknowledged, recognised (the dashboard called a repeat one), adopted.
+    sa.Column("settled_how", sa.String(12)),
+    # How often it was cut out of another one in the search for what is refused; 0 is whole.
+    sa.Column("cuts", sa.SmallInteger, nullable=False, server_default="0"),
+    # Since when its rows are refused, or failed; the parts of a batch inherit it.
+    sa.Column("first_refused_at", Instant),
+    # Attempts without a known outcome since the last known one.
+    sa.Column("unknown_in_a_row", sa.SmallInteger, nullable=False, server_default="0"),
+    # Whether its rows were once posted with an unknown outcome; parts inherit it. The dashboard may have them.
+    sa.Column("ever_unknown", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Passes in which it failed or was refused as a single row, and the worker of the last one.
+    sa.Column("strikes", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("struck_by", sa.String(36)),
+    # Of its request ids, by which one request is found.
+    sa.Column("first_request", Text, nullable=False, server_default=""),
+    sa.Column("last_request", Text, nullable=False, server_default=""),
+    # Large values last, where SQLite need not read over them. Both by ``content``; NULL once its rows are in its children.
+    sa.Column("requests", sa.LargeBinary),
+    sa.Column("content", sa.LargeBinary),
     sa.Index("batch_window", "first_change", "last_change"),
-    sa.Index("batch_pending", "id", sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'")),
-    # For the page: what was refused, what was delivered when, and the parts of a batch.
+    sa.Index(
+        "batch_pending",
+        "first_change",
+        "id",
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
+    ),
+    # For the page: what was refused, what was delivered when, the parts of a batch, and one request.
     sa.Index(
         "batch_refused",
         "first_change",
@@ -74,7 +101,12 @@ batch = sa.Table(
     ),
     sa.Index("batch_settled", "settled_at", postgresql_include=["rows", "state"]),
     sa.Index("batch_parent", "parent_id"),
+    sa.Index("batch_request", "first_request", "last_request"),
 )
+
+#: The longest window there is, a month with a change of the clocks. No batch reaches further, so that those of a window are
+#: found between two ends of an index.
+LONGEST_WINDOW = timedelta(days=32)
 
 #: How many rows of a batch lie in which civil day of the institution, so that days and months are counted without reading
 #: rows.
@@ -85,20 +117,6 @@ batch_day = sa.Table(
     sa.Column("batch_id", Id, primary_key=True, autoincrement=False),
     sa.Column("rows", sa.Integer, nullable=False),
     sa.Index("batch_day_batch", "batch_id"),
-)
-
-#: Every staged status change. The order of the key is the order in which rows stand in a batch.
-status_change = sa.Table(
-    "status_change",
-    metadata,
-    sa.Column("request_id", Text, primary_key=True),
-    sa.Column("last_modified_date", Instant, primary_key=True),
-    sa.Column("status_id", sa.SmallInteger, primary_key=True, autoincrement=False),
-    sa.Column("service_id", Text, primary_key=True),
-    sa.Column("opening_date", Instant, primary_key=True),
-    sa.Column("batch_id", Id, nullable=False),
-    sa.Index("status_change_batch", "batch_id"),
-    sqlite_with_rowid=False,
 )
 
 #: Every POST of a batch. It is on record before it happens: an attempt that never ended has an unknown outcome.
@@ -198,7 +216,7 @@ reconciliation = sa.Table(
     "reconciliation",
     metadata,
     sa.Column("id", Id, primary_key=True),
-    sa.Column("kind", sa.String(5), nullable=False),
+    sa.Column("kind", sa.String(8), nullable=False),
     sa.Column("label", sa.String(10), nullable=False),
     sa.Column("window_start", Instant, nullable=False),
     sa.Column("window_end", Instant, nullable=False),

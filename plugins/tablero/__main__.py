@@ -80,7 +80,7 @@ def _adopt(first: date | None, until: date, *, sure: bool) -> None:
     windows = plan_adoption(settings, first=first, until=until, now=clock())
     with configuration.source(settings) as source:
         if not sure:
-            rows = sum(rehearse(source, settings, window, clock=clock).new for window in windows)
+            rows = sum(rehearse(None, source, settings, window, clock=clock).new for window in windows)
             _say(
                 f"{rows} filas se darían por entregadas; no se escribió nada. Incluyen las que este outbox ya tiene por"
                 " entregadas. Si el tablero las tiene todas, repita con --yes."

@@ -8,6 +8,7 @@
     │   ├── ParameterError        a run was triggered with parameters that make no sense
     │   ├── SetupError            a connection, a database or a table is missing or of the wrong kind
     │   ├── DashboardError        the dashboard or X-Road says no, and will say no again
+    │   ├── ImplausibleReading    a reading looks as if every row of a window had changed at once
     │   └── NotSettledError       a run ended with rows which are neither delivered, rejected nor excluded
     └── TransientError            the same call may succeed later
         ├── SourceUnavailable     the institution's database did not answer
@@ -59,6 +60,10 @@ class SetupError(PermanentError):
 
 class DashboardError(PermanentError):
     """The dashboard or X-Road says no, and will say no again until someone changes something."""
+
+
+class ImplausibleReading(PermanentError):
+    """A reading looks as if every row of a window had changed at once; nothing of it is sent until a person says so."""
 
 
 class NotSettledError(PermanentError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import pendulum
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.contract.packing import pack, sort_key, without
+from tablero.contract.merging import differences
+from tablero.contract.packing import pack, row_order
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window, day_window, local_day, month_windows
-from tablero.outbox import intake
-from tablero.outbox.schema import attempt, batch, batch_day, status_change
+from tablero.outbox import batches, intake
+from tablero.outbox.content import request_hashes, service_of
+from tablero.outbox.schema import attempt, batch, batch_day
 from tablero.settings import Settings
 
 ZONE = pendulum.timezone("America/Santo_Domingo")
@@ -78,10 +81,13 @@ def stage(
     run_id: str = "run",
 ) -> int:
     """Stage rows as a reading of ``window`` that found these and no others; returns how many were new."""
-    key = sort_key(by_service)
-    rows = sorted(rows, key=key)
+    rows = sorted(rows, key=row_order)
     extraction = begin(engine, window, run_id)
-    fresh = list(without(rows, extraction.known(by_service=by_service), key, extraction.miss))
+    pieces = list(differences(rows, extraction.record))
+    fresh = [row for piece in pieces for row in piece.new]
+    for piece in pieces:
+        if piece.gone:
+            extraction.withdraw(piece.gone)
     new = extraction.stage(list(pack(fresh, size, by_service=by_service))).new if fresh else 0
     finish(extraction, valid=len(rows), new=new)
     return new
@@ -103,28 +109,30 @@ def finish(extraction: intake.Extraction, *, valid: int, new: int, **counts: Any
     )
 
 
+def contents(engine: Engine) -> list[tuple[Any, list[StatusChange]]]:
+    """Every batch that was not cut, with its rows."""
+    with engine.connect() as connection:
+        found = list(connection.execute(sa.select(batch).where(batch.c.state != "split").order_by(batch.c.id)))
+        rows = batches.rows_of(connection, [row.id for row in found])
+    return [(row, rows[row.id]) for row in found]
+
+
 def staged(engine: Engine) -> set[StatusChange]:
     """Every row in the outbox."""
-    with engine.connect() as connection:
-        return {StatusChange(**row) for row in connection.execute(_ALL_ROWS).mappings()}
+    return {change for _, rows in contents(engine) for change in rows}
 
 
 def rows_in(engine: Engine, state: str) -> set[StatusChange]:
     """The rows whose batch is in this state."""
-    query = _ALL_ROWS.join(batch, batch.c.id == status_change.c.batch_id).where(batch.c.state == state)
-    with engine.connect() as connection:
-        return {StatusChange(**row) for row in connection.execute(query).mappings()}
+    return {change for row, rows in contents(engine) for change in rows if row.state == state}
 
 
 def states(engine: Engine) -> dict[str, int]:
     """Rows by the state of their batch."""
-    query = (
-        sa.select(batch.c.state, sa.func.count().label("rows"))
-        .join(status_change, status_change.c.batch_id == batch.c.id)
-        .group_by(batch.c.state)
-    )
-    with engine.connect() as connection:
-        return {row.state: row.rows for row in connection.execute(query)}
+    counts: Counter[str] = Counter()
+    for row, rows in contents(engine):
+        counts[row.state] += len(rows)
+    return dict(counts)
 
 
 def attempts(engine: Engine) -> list[Any]:
@@ -141,29 +149,31 @@ def all_batches(engine: Engine) -> list[Any]:
 
 def check_books(engine: Engine) -> None:
     """Everything that must hold in an outbox at any moment between two transactions."""
+    found = contents(engine)
     with engine.connect() as connection:
-        found = {row.id: row for row in connection.execute(sa.select(batch))}
-        contents: dict[int, list[datetime]] = {identity: [] for identity in found}
-        for row in connection.execute(sa.select(status_change.c.batch_id, status_change.c.last_modified_date)):
-            contents[row.batch_id].append(row.last_modified_date)
-        days: dict[int, dict[date, int]] = {identity: {} for identity in found}
+        days: dict[int, dict[date, int]] = {}
         for row in connection.execute(sa.select(batch_day)):
-            days[row.batch_id][row.day] = row.rows
-    for identity, row in found.items():
-        instants = contents[identity]
-        assert row.rows == len(instants), f"batch {identity} says {row.rows} rows and has {len(instants)}"
-        assert days[identity] == _by_day(instants), f"batch {identity}: counts by day"
-        assert row.state in ("pending", "delivered", "refused", "withdrawn", "split")
-        assert (row.state == "split") == (not instants), f"batch {identity} is {row.state} with {len(instants)} rows"
-        assert row.state not in ("refused", "withdrawn") or row.rows == 1
-        assert (row.settled_at is not None) == (row.state in ("delivered", "refused", "withdrawn")), (
-            f"batch {identity}: {row.state}"
-        )
-        if instants:
-            assert row.first_change <= min(instants)
-            assert max(instants) <= row.last_change
-        if row.after_id is not None:
-            assert row.after_id in found
+            days.setdefault(row.batch_id, {})[row.day] = row.rows
+    on_record = Counter(change for row, rows in found for change in rows if row.state != "withdrawn")
+    assert max(on_record.values(), default=1) == 1, "a row stands in two batches"
+    everything = all_batches(engine)
+    ids = {row.id for row in everything}
+    for row in everything:
+        if row.state == "split":
+            assert (row.rows, row.content, row.requests) == (0, None, None), f"batch {row.id} was cut, and still has rows"
+            assert row.id not in days
+    for row, rows in found:
+        instants = [change.last_modified_date for change in rows]
+        assert row.rows == len(rows) > 0, f"batch {row.id} says {row.rows} rows and has {len(rows)}"
+        assert rows == sorted(rows, key=row_order)
+        assert days[row.id] == _by_day(instants), f"batch {row.id}: counts by day"
+        assert row.state in ("pending", "delivered", "refused", "withdrawn")
+        assert row.state != "refused" or row.rows == 1
+        assert (row.settled_at is not None) == (row.state != "pending"), f"batch {row.id}: {row.state}"
+        assert (row.first_change, row.last_change) == (min(instants), max(instants))
+        assert (row.first_request, row.last_request) == (rows[0].request_id, rows[-1].request_id)
+        assert (row.requests, row.service_id) == (request_hashes(rows), service_of(rows))
+        assert row.after_id is None or row.after_id in ids
 
 
 def _by_day(instants: Iterable[datetime]) -> dict[date, int]:
@@ -171,6 +181,3 @@ def _by_day(instants: Iterable[datetime]) -> dict[date, int]:
     for instant in instants:
         counts[local_day(instant, ZONE)] = counts.get(local_day(instant, ZONE), 0) + 1
     return counts
-
-
-_ALL_ROWS = sa.select(*(status_change.c[name] for name in StatusChange._fields))

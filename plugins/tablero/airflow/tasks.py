@@ -22,7 +22,7 @@ from tablero.delivery.reconciling import reconcile, require_settled, table
 from tablero.delivery.sending import Delivery, send
 from tablero.delivery.staging import Tally, heal, rehearse, stage
 from tablero.errors import ParameterError, PermanentError, TransientError
-from tablero.outbox import ledger, queue, target
+from tablero.outbox import ledger, requeue, target
 from tablero.settings import Settings
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def extract(windows: Sequence[Json], params: Json, run_id: str) -> list[Json]:
     with configuration.source(settings) as source:
         _reads(source, settings)
         if params["dry_run"]:
-            return [_tally(rehearse(source, settings, window, clock=clock)) for window in chosen]
+            return [_tally(rehearse(None, source, settings, window, clock=clock)) for window in chosen]
         with configuration.outbox() as engine:
             tallies = [stage(engine, source, settings, chosen[0], run_id=run_id, clock=clock)]
             tallies += heal(engine, source, settings, chosen[1:], run_id=run_id, clock=clock)
@@ -230,7 +230,7 @@ def _send(
 
 def _resend(engine: Engine, windows: Sequence[Window], run_id: str, zone: tzinfo) -> None:
     for window in windows:
-        rows = queue.resend(engine, window, run_id=run_id, zone=zone)
+        rows = requeue.resend(engine, window, run_id=run_id, zone=zone)
         log.info("%s: %d delivered rows are to be posted again", window.label, rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from operator import itemgetter
@@ -10,85 +11,95 @@ from typing import Any, NamedTuple
 
 from tablero.contract.status_change import StatusChange
 
+#: The one order in which status changes are read, compared, packed and posted: by request, and by date within it. Text in the
+#: order of its characters, as Python has it.
+row_order: Callable[[StatusChange], tuple[Any, ...]] = itemgetter(
+    *map(StatusChange._fields.index, ("request_id", "last_modified_date", "status_id", "service_id", "opening_date"))
+)
+
+_request = itemgetter(StatusChange._fields.index("request_id"))
+
+#: Batches' worth of rows that may wait for more of their service.
+_MOST_WAITING = 50
+
 
 class Packed(NamedTuple):
     """A batch, cut from the stream.
 
     :ivar changes: in the order in which they are posted.
-    :ivar continues: its first request began in the batch before it, which must be settled first.
+    :ivar continues: its first request began in a batch before it, which must be settled first.
+    :ivar goes_on: its last request goes on in a batch after it.
     """
 
     changes: Sequence[StatusChange]
     continues: bool
-
-
-#: The order of the outbox's primary key.
-_ORDER = ("request_id", "last_modified_date", "status_id", "service_id", "opening_date")
-
-
-def sort_key(by_service: bool) -> Callable[[StatusChange], tuple[Any, ...]]:
-    """The one order in which status changes are read, compared, packed and posted.
-
-    All changes of a request follow each other, by date.
-
-    :param by_service: services apart, for batches of one service each.
-    """
-    return _values(("service_id", *_ORDER) if by_service else _ORDER)
+    goes_on: bool = False
 
 
 def pack(changes: Iterable[StatusChange], size: int, *, by_service: bool) -> Iterator[Packed]:
-    """Cut a stream, in order, into batches of at most ``size`` which keep each request in one piece.
+    """Cut a stream, in :data:`row_order`, into batches of at most ``size`` which keep each request in one piece.
 
     A request with more changes than ``size`` fills batches of its own, each to be settled before the next.
+
+    :param by_service: batches of one service each; a request that changed in two services is two.
     """
-    service = _values(("service_id",))
-    request = _values(("service_id", "request_id") if by_service else ("request_id",))
-    stream = iter(changes)
-    ahead: list[StatusChange] = []
-    torn = None
-    while ahead := [*ahead, *islice(stream, size + 1 - len(ahead))]:
-        first = request(ahead[0])
-        end = min(size, len(ahead))
-        if first == torn:
-            end = bisect_right(ahead, torn, hi=end, key=request)
-        elif by_service and ahead[0].service_id != ahead[-1].service_id:
-            end = bisect_right(ahead, ahead[0].service_id, hi=end, key=service)
-        elif len(ahead) > size:
-            # Where the request begins that does not fit; one that is longer than a batch fills it.
-            end = bisect_left(ahead, request(ahead[size]), hi=end, key=request) or size
-        batch, ahead = ahead[:end], ahead[end:]
-        yield Packed(batch, first == torn)
-        torn = request(batch[-1]) if ahead and request(ahead[0]) == request(batch[-1]) else None
+    if by_service:
+        yield from _pack_by_service(iter(changes), size)
+        return
+    stream, ahead = iter(changes), _Ahead()
+    while ahead.extend(islice(stream, size + 1 - len(ahead.rows))):
+        yield ahead.cut(size)
 
 
-def _values(names: tuple[str, ...]) -> Callable[[StatusChange], Any]:
-    return itemgetter(*map(StatusChange._fields.index, names))
-
-
-def without(
-    changes: Iterable[StatusChange],
-    known: Iterable[StatusChange],
-    key: Callable[[StatusChange], tuple[Any, ...]],
-    missing: Callable[[StatusChange], None],
-) -> Iterator[StatusChange]:
-    """The status changes which are not among ``known``. Both in the order of ``key``, both streamed.
-
-    :param missing: told of each of the known that is not among ``changes``.
-    """
-    others = iter(known)
-    other = next(others, None)
-    stream = iter(changes)
+def _pack_by_service(stream: Iterator[StatusChange], size: int) -> Iterator[Packed]:
+    services: dict[str, _Ahead] = defaultdict(_Ahead)
+    waiting, before = 0, None
     for change in stream:
-        mine = key(change)
-        while other is not None and key(other) < mine:
-            missing(other)
-            other = next(others, None)
-        if other == change:
-            other = next(others, None)
-        else:
-            yield change
-        if other is None:
-            yield from stream
-    while other is not None:
-        missing(other)
-        other = next(others, None)
+        if waiting > _MOST_WAITING * size and change.request_id != before:
+            # The service with most rows goes first; all of its requests are whole now.
+            fullest = max(services.values(), key=lambda ahead: len(ahead.rows))
+            waiting -= len(fullest.rows)
+            yield from fullest.cut_all(size)
+        ahead = services[change.service_id]
+        ahead.rows.append(change)
+        waiting += 1
+        before = change.request_id
+        if len(ahead.rows) > size:
+            yield (batch := ahead.cut(size))
+            waiting -= len(batch.changes)
+    for service in sorted(services):
+        yield from services[service].cut_all(size)
+
+
+class _Ahead:
+    """Rows that are in no batch yet, and the request whose earlier rows are in the last one."""
+
+    def __init__(self) -> None:
+        self.rows: list[StatusChange] = []
+        self._torn: str | None = None
+
+    def extend(self, rows: Iterable[StatusChange]) -> bool:
+        """Add rows; whether there are any now."""
+        self.rows.extend(rows)
+        return bool(self.rows)
+
+    def cut(self, size: int) -> Packed:
+        """A batch of the first rows. There are more of them than ``size``, or no more to come."""
+        rows = self.rows
+        end = min(size, len(rows))
+        first = rows[0].request_id
+        continues = first == self._torn
+        if continues:
+            end = bisect_right(rows, first, hi=end, key=_request)
+        elif len(rows) > size:
+            # Where the request begins that does not fit; one that is longer than a batch fills it.
+            end = bisect_left(rows, rows[size].request_id, hi=end, key=_request) or size
+        batch, self.rows = rows[:end], rows[end:]
+        goes_on = bool(self.rows) and self.rows[0].request_id == batch[-1].request_id
+        self._torn = batch[-1].request_id if goes_on else None
+        return Packed(batch, continues, goes_on)
+
+    def cut_all(self, size: int) -> Iterator[Packed]:
+        """Batches of all rows."""
+        while self.rows:
+            yield self.cut(size)

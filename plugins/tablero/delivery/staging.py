@@ -1,33 +1,44 @@
-"""Use case: stage a window. Read the source, set bad rows aside, make the new ones durable in batches."""
+"""Use case: stage a window. Read the source, set bad rows aside, make new ones durable in batches, take back what is gone."""
 
 from __future__ import annotations
 
 import logging
+import pickle
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import islice
 
 from sqlalchemy.engine import Engine
-from tablero.contract.packing import Packed, pack, sort_key, without
+from tablero.contract.merging import Difference, differences
+from tablero.contract.packing import Packed, pack, row_order
 from tablero.contract.rules import Excluded, validator
 from tablero.contract.sorting import in_order
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.contract.wire import encode
+from tablero.delivery.brake import Change, require_plausible
 from tablero.errors import PermanentError
 from tablero.outbox import intake
 from tablero.outbox.batches import Fresh, Lease
+from tablero.outbox.engine import reading
 from tablero.outbox.intake import SetAside
+from tablero.outbox.record import Record
 from tablero.settings import Settings
 from tablero.source.reader import Source
+from tablero.texts import staging as texts
 
 log = logging.getLogger(__name__)
 
 #: Batches, and rejections, that are made durable in one transaction.
 _STEP_BATCHES = 10
 _STEP_REJECTIONS = 1_000
+
+#: Rejected rows that a dry run shows of a window.
+_SAMPLES = 20
 
 Clock = Callable[[], datetime]
 
@@ -38,43 +49,70 @@ class Tally:
 
     :ivar read: rows of the source that lie in the window.
     :ivar valid: different status changes among them.
-    :ivar new: those that were not staged before.
+    :ivar new: those that were not on record before.
+    :ivar gone: rows on record that the source does not give any more.
+    :ivar withdrawn: those of them that were pending, and now will not be sent.
     :ivar batches: made of the new ones.
-    :ivar bytes: of their wire form; only counted by a rehearsal.
+    :ivar bytes: of their wire form; only counted by a dry run.
+    :ivar samples: some of the rejected rows; only taken by a dry run.
     """
 
     window: Window
     read: int = 0
     valid: int = 0
     new: int = 0
+    gone: int = 0
+    withdrawn: int = 0
     duplicates: int = 0
     excluded: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     batches: int = 0
     bytes: int = 0
+    samples: list[SetAside] = field(default_factory=list)
 
     @property
     def known(self) -> int:
-        """Status changes that were staged before, or by another worker meanwhile."""
+        """Status changes that were on record before, or that another worker staged meanwhile."""
         return self.valid - self.new
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether the source says something else than the outbox had on record."""
+        return bool(self.new or self.gone)
 
     def __str__(self) -> str:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.rejected.items())) or "none"
         return (
             f"{self.window.label}: {self.read} rows read, {self.new} new in {self.batches} batches, {self.known} known,"
-            f" {self.duplicates} duplicate, {self.excluded} excluded, rejected: {reasons}"
+            f" {self.gone} gone ({self.withdrawn} withdrawn), {self.duplicates} duplicate, {self.excluded} excluded,"
+            f" rejected: {reasons}"
         )
 
 
-def stage(engine: Engine, source: Source, settings: Settings, window: Window, *, run_id: str, clock: Clock) -> Tally:
-    """Read ``window`` and make durable what is not staged yet. May be interrupted and repeated at any point.
+def stage(
+    engine: Engine,
+    source: Source,
+    settings: Settings,
+    window: Window,
+    *,
+    run_id: str,
+    clock: Clock,
+    accept_changes: bool = False,
+) -> Tally:
+    """Read ``window``, compare it with what is on record, and make the difference durable. May be interrupted and repeated at
+    any point.
+
+    Also the proof of a window: a reading that finds no difference has compared all five values of every row.
 
     :param engine: of the outbox.
+    :param accept_changes: also where most of what was delivered seems to have changed (rule 16).
+    :raises ImplausibleReading: it seems so, and nobody has accepted it. Nothing is staged.
     :raises SourceUnavailable, OutboxUnavailable: try again.
     :raises SetupError: the source or the outbox is not as it should be.
     """
     tally = Tally(window)
-    for _ in stage_in_steps(engine, source, settings, tally, run_id=run_id, clock=clock):
+    steps = stage_in_steps(engine, source, settings, tally, run_id=run_id, clock=clock, accept_changes=accept_changes)
+    for _ in steps:
         pass
     return tally
 
@@ -91,7 +129,7 @@ def heal(
         try:
             yield stage(engine, source, settings, window, run_id=run_id, clock=clock)
         except PermanentError as error:
-            log.error("%s is left out: %s", window.label, error)
+            log.error("%s", texts.LEFT_OUT(window=window.label, reason=error.text))
 
 
 def stage_in_steps(
@@ -103,23 +141,23 @@ def stage_in_steps(
     run_id: str,
     clock: Clock,
     lease: Callable[[], Lease | None] = lambda: None,
+    accept_changes: bool = False,
 ) -> Iterator[list[Fresh]]:
     """The same as :func:`stage`, a step at a time: what a step gives is durable, and may be posted while the next is made.
+
+    Of a window of which nothing was delivered yet, the first step comes as soon as its rows are read; else the whole window is
+    compared first.
 
     :param tally: of the window; whole at the end.
     :param lease: asked at each step for the lease under which its batches are given; without one, none are.
     """
-    window = tally.window
-    extraction = intake.begin(engine, window, run_id=run_id, zone=settings.timezone, now=clock())
+    extraction = intake.begin(engine, tally.window, run_id=run_id, zone=settings.timezone, now=clock())
     aside = _Aside(extraction)
-    unknown = without(
-        _distinct(_classified(source, settings, window, clock(), tally, aside.add), settings, tally),
-        extraction.known(by_service=settings.group_by_service),
-        sort_key(settings.group_by_service),
-        extraction.miss,
-    )
-    packs = pack(unknown, settings.batch_size, by_service=settings.group_by_service)
-    for step in _steps(packs):
+    found = _distinct(_classified(source, settings, tally.window, clock(), tally, aside.add), tally)
+    pieces = differences(found, extraction.record)
+    if extraction.record.may_hold_delivered and not accept_changes:
+        pieces = _plausible(pieces, extraction.record, tally.window)
+    for step in _steps(pack(_new(pieces, extraction, tally), settings.batch_size, by_service=settings.group_by_service)):
         new, fresh = extraction.stage(step, lease())
         tally.new += new
         tally.batches += len(step)
@@ -137,16 +175,57 @@ def stage_in_steps(
     log.info("%s", tally)
 
 
-def rehearse(source: Source, settings: Settings, window: Window, *, clock: Clock) -> Tally:
-    """Read ``window`` and say what would be staged and sent; writes nothing, anywhere."""
+def rehearse(
+    engine: Engine | None, source: Source, settings: Settings, window: Window, *, clock: Clock, accept_changes: bool = False
+) -> Tally:
+    """Read ``window`` and say what would be staged and sent; writes nothing, anywhere.
+
+    :param engine: of the outbox; ``None`` if there is none yet.
+    :raises ImplausibleReading: as :func:`stage` would.
+    """
     tally = Tally(window)
-    changes = _distinct(_classified(source, settings, window, clock(), tally, lambda _: None), settings, tally)
-    for packed in pack(changes, settings.batch_size, by_service=settings.group_by_service):
+    record = Record(partial(reading, engine), window) if engine is not None else None
+
+    def sample(rejected: SetAside) -> None:
+        if len(tally.samples) < _SAMPLES:
+            tally.samples.append(rejected)
+
+    pieces = differences(_distinct(_classified(source, settings, window, clock(), tally, sample), tally), record or ())
+    if record is not None and record.may_hold_delivered and not accept_changes:
+        pieces = _plausible(pieces, record, window)
+    for packed in pack(_new(pieces, None, tally), settings.batch_size, by_service=settings.group_by_service):
         tally.batches += 1
+        tally.new += len(packed.changes)
         tally.bytes += len(encode(packed.changes))
-    tally.new = tally.valid
     log.info("dry run, %s, %d bytes", tally, tally.bytes)
     return tally
+
+
+def _new(pieces: Iterable[Difference], extraction: intake.Extraction | None, tally: Tally) -> Iterator[StatusChange]:
+    """The rows to be staged; those that are gone are taken back on the way."""
+    for new, gone in pieces:
+        tally.gone += len(gone)
+        if gone and extraction is not None:
+            tally.withdrawn += extraction.withdraw(gone)
+        yield from new
+
+
+def _plausible(pieces: Iterable[Difference], record: Record, window: Window) -> Iterator[Difference]:
+    """The same pieces, once the whole window was compared and found plausible; on disk until then.
+
+    :raises ImplausibleReading: nothing is given then.
+    """
+    new = gone = 0
+    with tempfile.TemporaryFile(prefix="tablero-") as file:
+        for piece in pieces:
+            pickle.dump(piece, file, pickle.HIGHEST_PROTOCOL)
+            new += len(piece.new)
+            gone += record.count_delivered(piece.gone) if piece.gone else 0
+        require_plausible(window, Change(record.delivered, gone, new))
+        end = file.tell()
+        file.seek(0)
+        while file.tell() < end:
+            yield pickle.load(file)
 
 
 class _Aside:
@@ -193,9 +272,9 @@ def _classified(
                 set_aside(SetAside.of(found, source.moment_of(row[-1], window)))
 
 
-def _distinct(changes: Iterable[StatusChange], settings: Settings, tally: Tally) -> Iterator[StatusChange]:
+def _distinct(changes: Iterable[StatusChange], tally: Tally) -> Iterator[StatusChange]:
     before = None
-    for change in in_order(changes, sort_key(settings.group_by_service)):
+    for change in in_order(changes, row_order):
         if change == before:
             tally.duplicates += 1
         else:

@@ -1,19 +1,23 @@
-"""Taking rows for delivered on a person's word, when the outbox that knew it is lost."""
+"""Taking rows for delivered on a person's word: when the outbox that knew it is lost, or the dashboard cannot say so."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
+from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Outcome
-from tablero.errors import WindowBusy
-from tablero.outbox.batches import Origin
-from tablero.outbox.engine import writing
-from tablero.outbox.queue import carve, give_up_attempts
+from tablero.errors import ParameterError, WindowBusy
+from tablero.outbox import batches
+from tablero.outbox.batches import carve, touching
+from tablero.outbox.engine import now_of, writing
+from tablero.outbox.queue import give_up_attempts
 from tablero.outbox.schema import attempt, batch
+from tablero.texts import outbox as texts
 
 
 def adopt(engine: Engine, window: Window, *, run_id: str, words: str, zone: tzinfo, now: datetime) -> int:
@@ -26,52 +30,55 @@ def adopt(engine: Engine, window: Window, *, run_id: str, words: str, zone: tzin
     :raises WindowBusy: if a worker may be posting some of them right now; nothing is changed then.
     """
     with writing(engine) as connection:
-        touching = connection.execute(
-            sa.select(batch)
-            .where(
-                sa.text("batch.state = 'pending'"),
-                batch.c.first_change < window.end,
-                batch.c.last_change >= window.start,
-            )
-            .order_by(batch.c.id)
-            .with_for_update()
-        ).all()
-        if any(row.claimed_until is not None and row.claimed_until > now for row in touching):
-            raise WindowBusy(
-                f"{window.label}: a run is sending it. Pause both DAGs (historical_load, daily_send), wait for their runs to"
-                " end, and try again. / Pause ambos DAG, espere a que terminen sus corridas e intente de nuevo."
-            )
-        adopted: dict[int, int] = {}
-        for row in touching:
-            if row.first_change >= window.start and row.last_change < window.end:
-                adopted[row.id] = row.rows
-                continue
-            part, rows = carve(connection, Origin(row.extraction_id, row.id, row.resend_run_id), window, zone)
-            if part is not None:
-                adopted[part] = rows
-        _deliver(connection, list(adopted), run_id, words, now)
-    return sum(adopted.values())
+        pending = _held(connection, sa.literal_column("batch.state = 'pending'", sa.Boolean), touching(window))
+        if _any_leased(connection, pending):
+            raise WindowBusy(texts.BUSY_WINDOW(window=window.label))
+        carved = dict(filter(None, (carve(connection, whole, window, zone) for whole in pending)))
+        _deliver(connection, list(carved), run_id, words, now)
+    return sum(carved.values())
+
+
+def adopt_batch(engine: Engine, batch_id: int, *, run_id: str, words: str, now: datetime) -> int:
+    """The same for one batch which the dashboard is known to have, though it answers each repeat with an error. Where it was
+    cut since, its parts are meant.
+
+    :returns: how many rows.
+    :raises ParameterError: nothing of that batch is pending or refused.
+    :raises WindowBusy: if a worker may be posting it right now; nothing is changed then.
+    """
+    with writing(engine) as connection:
+        found = _held(connection, batch.c.id == batch_id)
+        open_ones = []
+        while found:
+            open_ones += [row for row in found if row.state in ("pending", "refused")]
+            cut = [row.id for row in found if row.state == "split"]
+            found = _held(connection, batch.c.parent_id.in_(cut)) if cut else []
+        if not open_ones:
+            raise ParameterError(texts.NOTHING_OPEN(batch=str(batch_id)))
+        if _any_leased(connection, open_ones):
+            raise WindowBusy(texts.BUSY_BATCH(batch=str(batch_id)))
+        _deliver(connection, [row.id for row in open_ones], run_id, words, now)
+    return sum(row.rows for row in open_ones)
+
+
+def _held(connection: Connection, *which: sa.ColumnElement[bool]) -> Sequence[Any]:
+    query = sa.select(*batches.COLUMNS).where(*which).order_by(batch.c.id)
+    return connection.execute(query.with_for_update()).all()
+
+
+def _any_leased(connection: Connection, found: Sequence[Any]) -> bool:
+    now = now_of(connection)
+    return any(row.claimed_until is not None and row.claimed_until > now for row in found)
 
 
 def _deliver(connection: Connection, ids: list[int], run_id: str, words: str, now: datetime) -> None:
     if not ids:
         return
     connection.execute(give_up_attempts(ids))
+    adopted = {"run_id": run_id, "started_at": now, "outcome": Outcome.DELIVERED.value, "message": words}
+    connection.execute(sa.insert(attempt), [{"batch_id": identity, "message_id": str(uuid4()), **adopted} for identity in ids])
+    delivered = {"state": "delivered", "words": None, "settled_at": now, "settled_how": "adopted", "claimed_until": None}
     connection.execute(
-        sa.insert(attempt),
-        [
-            {
-                "batch_id": identity,
-                "run_id": run_id,
-                "message_id": str(uuid4()),
-                "started_at": now,
-                "outcome": Outcome.DELIVERED.value,
-                "message": words,
-            }
-            for identity in ids
-        ],
-    )
-    connection.execute(
-        sa.update(batch).where(batch.c.id == sa.bindparam("identity")).values(state="delivered", settled_at=now),
+        sa.update(batch).where(batch.c.id == sa.bindparam("identity")).values(delivered),
         [{"identity": identity} for identity in ids],
     )

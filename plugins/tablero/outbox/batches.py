@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta, tzinfo
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from tablero.contract.packing import row_order
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window, first_instant, local_day
-from tablero.outbox.content import pack_rows, request_hashes, unpack_rows
+from tablero.outbox.content import pack_rows, request_hashes, service_of, unpack_rows
 from tablero.outbox.schema import LONGEST_WINDOW, batch, batch_day
 
 
@@ -59,11 +61,11 @@ class Part(NamedTuple):
     """Some rows of a batch, which become a batch of their own.
 
     :ivar changes: never none; in the order of the batch.
-    :ivar state: ``None`` is that of the batch.
+    :ivar values: what it does not inherit from the batch, by column.
     """
 
     changes: Sequence[StatusChange]
-    state: str | None = None
+    values: Mapping[str, Any] = MappingProxyType({})
 
 
 #: Everything about a batch but its rows, which are large.
@@ -84,7 +86,7 @@ def touching(window: Window) -> sa.ColumnElement[bool]:
 
 def is_inside(row: Any, window: Window) -> bool:
     """Whether all rows of a batch lie in ``window``."""
-    return bool(window.start <= row.first_change and row.last_change < window.end)
+    return bool(row.first_change >= window.start and row.last_change < window.end)
 
 
 def make(
@@ -111,6 +113,7 @@ def make(
             "rows": len(changes),
             "first_change": moments[0],
             "last_change": moments[-1],
+            "service_id": service_of(changes),
             "first_request": changes[0].request_id,
             "last_request": changes[-1].request_id,
             "requests": request_hashes(changes),
@@ -157,7 +160,7 @@ def _contents_of(connection: Connection, ids: Collection[int]) -> dict[int, byte
         cursor.close()
         return dict(rows)
     query = sa.select(batch.c.id, batch.c.content).where(batch.c.id.in_(ids))
-    return {identity: content for identity, content in connection.execute(query)}
+    return {row.id: row.content for row in connection.execute(query)}
 
 
 def _rows_of_parts(connection: Connection, identity: int) -> list[StatusChange]:
@@ -173,30 +176,22 @@ def _rows_of_parts(connection: Connection, identity: int) -> list[StatusChange]:
     return sorted(rows, key=row_order)
 
 
-def row_order(change: StatusChange) -> tuple[Any, ...]:
-    """The one order of rows in batches: all changes of a request follow each other, by date."""
-    service_id, request_id, opened, status_id, changed = change
-    return request_id, changed, status_id, service_id, opened
-
-
-def replace(connection: Connection, whole: Any, parts: Sequence[Part], zone: tzinfo, **values: Any) -> list[int]:
+def replace(connection: Connection, whole: Any, parts: Sequence[Part], zone: tzinfo) -> list[int]:
     """Put its parts in the place of a batch, and return their ids in order. The caller holds the batch's row.
 
     Where a cut falls between two changes of one request, the later part waits for the earlier one.
 
-    :param whole: the batch's row, all columns but the large ones.
+    :param whole: the batch's row: :data:`COLUMNS`.
     :param parts: all rows of the batch, each once.
-    :param values: what the parts do not inherit, by column.
     """
-    names = Origin._fields + ("state", "words", "settled_at", "settled_how")
-    inherited = {name: getattr(whole, name) for name in names} | {"parent_id": whole.id} | values
+    inherited = {name: getattr(whole, name) for name in _INHERITED} | {"parent_id": whole.id}
     before, ids = whole.after_id, []
     last: StatusChange | None = None
     for part in parts:
         follows = last is None or last.request_id == part.changes[0].request_id
-        given = inherited | ({"state": part.state} if part.state else {}) | {"after_id": before if follows else None}
-        origin = Origin(*(given.pop(name) for name in Origin._fields))
-        ids += make(connection, origin, [part.changes], zone, **given)
+        values = inherited | {"after_id": before if follows else None} | dict(part.values)
+        origin = Origin(*(values.pop(name) for name in Origin._fields))
+        ids += make(connection, origin, [part.changes], zone, **values)
         before, last = ids[-1], part.changes[-1]
     connection.execute(sa.delete(batch_day).where(batch_day.c.batch_id == whole.id))
     connection.execute(sa.update(batch).where(batch.c.after_id == whole.id).values(after_id=ids[-1]))
@@ -204,3 +199,28 @@ def replace(connection: Connection, whole: Any, parts: Sequence[Part], zone: tzi
     emptied = {"state": "split", "rows": 0, "content": None, "requests": None, "claimed_by": None, "claimed_until": None}
     connection.execute(sa.update(batch).where(batch.c.id == whole.id).values(emptied))
     return ids
+
+
+_INHERITED = (*Origin._fields, "state", "words", "settled_at", "settled_how")
+
+
+def carve(connection: Connection, whole: Any, window: Window, zone: tzinfo) -> tuple[int, int] | None:
+    """See that those rows of a batch which lie in ``window`` are in a batch of their own. The caller holds the batch's row.
+
+    :returns: the id of that batch, and how many rows it has; ``None`` if there is no such row.
+    """
+    if is_inside(whole, window):
+        return whole.id, whole.rows
+    changes = rows_of(connection, [whole.id])[whole.id]
+    inside = within(window, changes)
+    if not inside:
+        return None
+    if len(inside) == len(changes):
+        return whole.id, whole.rows
+    others = [change for change in changes if change.last_modified_date not in window]
+    return replace(connection, whole, [Part(inside), Part(others)], zone)[0], len(inside)
+
+
+def within(window: Window, changes: list[StatusChange]) -> list[StatusChange]:
+    """The rows which lie in ``window``."""
+    return [change for change in changes if change.last_modified_date in window]

@@ -40,3 +40,9 @@ def request_hashes(changes: Sequence[StatusChange]) -> bytes:
     hashes = array("I", sorted({zlib.crc32(change.request_id.encode()) for change in changes}))
     hashes.byteswap()
     return hashes.tobytes()
+
+
+def service_of(changes: Sequence[StatusChange]) -> str | None:
+    """The service that all rows of a batch belong to, if it is one."""
+    services = {change.service_id for change in changes}
+    return services.pop() if len(services) == 1 else None

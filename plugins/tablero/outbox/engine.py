@@ -210,6 +210,14 @@ def lock(connection: Connection, key: int) -> None:
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
 
+def now_of(connection: Connection) -> datetime:
+    """The instant by the outbox's own clock, in UTC: the server's, or, where the outbox is a file, this machine's."""
+    if connection.dialect.name == "postgresql":
+        now: datetime = connection.execute(sa.select(sa.func.clock_timestamp(type_=Instant))).scalar_one()
+        return now.astimezone(timezone.utc)
+    return datetime.now(timezone.utc)
+
+
 def schema_version(engine: Engine) -> str | None:
     """The version of the outbox's schema, or ``None`` if there is none yet."""
     with reading(engine) as connection:

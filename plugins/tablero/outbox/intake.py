@@ -1,7 +1,7 @@
 """Staging: what one reading of a window gave becomes durable, each status change once.
 
 An extraction commits in steps, so that its memory is flat and a crash costs little. Reading the window again finds what is
-already staged and adds only the rest.
+already staged and adds only the rest; what the source no longer has is taken back.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, tzinfo
+from functools import partial
+from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -22,17 +24,18 @@ from tablero.contract.rules import Rejected
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.outbox import batches
-from tablero.outbox.batches import Fresh, Lease
-from tablero.outbox.engine import MOST_BOUND, reading, to_microseconds, writing
-from tablero.outbox.rows import changes_of
-from tablero.outbox.schema import batch, extraction, rejection, status_change
+from tablero.outbox.batches import Fresh, Lease, touching
+from tablero.outbox.engine import lock, now_of, reading, writing
+from tablero.outbox.record import Record, withdraw
+from tablero.outbox.schema import batch, extraction, rejection
 
 #: Longest text of a rejected value that is kept, in characters.
 _MAX_VALUE = 300
 
 _UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
-_FETCH = 5_000
+#: The lock of whoever stages: "staging" in bytes.
+_STAGING = int.from_bytes(b"staging", "big")
 
 
 class SetAside(NamedTuple):
@@ -70,77 +73,87 @@ class Step(NamedTuple):
 
 
 class Extraction:
-    """One reading of a window, under way. Made by :func:`begin`."""
+    """One reading of a window, under way. Made by :func:`begin`.
 
-    def __init__(self, engine: Engine, identity: int, window: Window, zone: tzinfo) -> None:
+    :ivar record: what was on record of the window before it was read.
+    """
+
+    def __init__(self, engine: Engine, identity: int, window: Window, zone: tzinfo, record: Record) -> None:
+        self.record = record
         self._engine = engine
         self._id = identity
         self._window = window
         self._zone = zone
-        self._last_batch: int | None = None
-        self._refused: dict[StatusChange, int] = {}
-        self._withdrawn: set[int] = set()
+        self._newest = record.newest
+        self._others: list[Any] = []
+        self._torn: dict[str, int] = {}
         self._gone = 0
 
-    def known(self, *, by_service: bool) -> Iterator[StatusChange]:
-        """What is staged of the window already, whoever read it, in the order of ``packing.sort_key``.
-
-        Streamed, on a connection of its own.
-        """
-        order = [status_change.c[name] for name in _KEY_ORDER]
-        if by_service:
-            order.insert(0, status_change.c.service_id)
-        inside = _overlapping(self._window).with_only_columns(batch.c.id)
-        query = (
-            sa.select(*(status_change.c[name] for name in StatusChange._fields))
-            .where(
-                status_change.c.batch_id.in_(inside),
-                status_change.c.last_modified_date >= self._window.start,
-                status_change.c.last_modified_date < self._window.end,
-            )
-            .order_by(*order)
-        )
-        with reading(self._engine) as connection:
-            self._refused = _refused(connection, self._window)
-            rows = connection.execution_options(stream_results=True, yield_per=_FETCH).execute(query)
-            yield from map(StatusChange._make, rows)
-
-    def miss(self, change: StatusChange) -> None:
-        """Be told of a row which is in the outbox, and which this reading does not find in the source any more."""
-        if change in self._refused:
-            self._withdrawn.add(self._refused[change])
-        else:
-            self._gone += 1
-
     def stage(self, packs: Sequence[Packed], lease: Lease | None = None) -> Step:
-        """Make batches durable, in one transaction.
+        """Make batches durable, in one transaction, and none of their rows twice.
 
         :param lease: taken for those that may be posted at once.
         """
         with writing(self._engine) as connection:
-            return self._stage_batches(connection, packs, lease)
-
-    def _stage_batches(self, connection: Connection, packs: Sequence[Packed], lease: Lease | None) -> Step:
-        ids = batches.make(connection, batches.Origin(self._id), [pack.changes for pack in packs], self._zone, lease)
-        waiting = set()
-        for before, identity, pack in zip([self._last_batch, *ids], ids, packs, strict=False):
-            if pack.continues:
-                connection.execute(sa.update(batch).where(batch.c.id == identity).values(after_id=before))
-                waiting.add(identity)
-        self._last_batch = ids[-1]
-
-        rows = [(*change, identity) for identity, pack in zip(ids, packs, strict=True) for change in pack.changes]
-        added = _insert(connection, rows)
-        if added < len(rows):
-            batches.count_again(connection, changes_of(connection, ids), self._zone)
-            waiting.update(ids)
-        if lease is None:
-            return Step(added, [])
-        if waiting:
-            unleased = sa.update(batch).where(batch.c.id.in_(sorted(waiting)))
-            connection.execute(unleased.values(claimed_by=None, claimed_until=None))
+            # One at a time: whoever stages knows what all others have staged.
+            lock(connection, _STAGING)
+            packs = self._without_others(connection, packs)
+            if not packs:
+                return Step(0, [])
+            origin = batches.Origin(self._id)
+            ids = batches.make(connection, origin, [pack.changes for pack in packs], self._zone, lease)
+            waiting = self._put_in_line(connection, ids, packs)
         fresh = zip(ids, packs, strict=True)
-        return Step(added, [Fresh(identity, pack.changes) for identity, pack in fresh if identity not in waiting])
+        return Step(
+            sum(len(pack.changes) for pack in packs),
+            [Fresh(identity, pack.changes) for identity, pack in fresh if identity not in waiting] if lease else [],
+        )
+
+    def _without_others(self, connection: Connection, packs: Sequence[Packed]) -> Sequence[Packed]:
+        """Leave out what another reading of the window has staged since this one listed what is on record.
+
+        Parts hold what their batch held; only whole ones are news.
+        """
+        query = sa.select(batch.c.id, batch.c.first_request, batch.c.last_request).where(
+            batch.c.id > self._newest,
+            batch.c.extraction_id != self._id,
+            batch.c.parent_id.is_(None),
+            touching(self._window),
+        )
+        for row in connection.execute(query):
+            self._others.append(row)
+            self._newest = max(self._newest, row.id)
+        first = min(pack.changes[0].request_id for pack in packs)
+        last = max(pack.changes[-1].request_id for pack in packs)
+        near = [row.id for row in self._others if row.first_request <= last and row.last_request >= first]
+        if not near:
+            return packs
+        staged = set(chain.from_iterable(batches.rows_of(connection, near).values()))
+        left = [pack._replace(changes=[change for change in pack.changes if change not in staged]) for pack in packs]
+        return [pack for pack in left if pack.changes]
+
+    def _put_in_line(self, connection: Connection, ids: Sequence[int], packs: Sequence[Packed]) -> set[int]:
+        """Let what continues a request of an earlier batch wait for it; which batches do."""
+        waiting = set()
+        for identity, pack in zip(ids, packs, strict=True):
+            before = self._torn.pop(pack.changes[0].request_id, None)
+            if pack.continues and before is not None:
+                waits = {"after_id": before, "claimed_by": None, "claimed_until": None}
+                connection.execute(sa.update(batch).where(batch.c.id == identity).values(waits))
+                waiting.add(identity)
+            if pack.goes_on:
+                self._torn[pack.changes[-1].request_id] = identity
+        return waiting
+
+    def withdraw(self, gone: Collection[StatusChange]) -> int:
+        """Take back, as far as can be, rows on record that this reading does not find in the source any more.
+
+        :returns: how many were taken back that had been pending.
+        """
+        with writing(self._engine) as connection:
+            pending, refused = withdraw(connection, self._window, gone, self._zone, now_of(connection))
+        self._gone += len(gone) - pending - refused
+        return pending
 
     def set_aside(self, rejections: Collection[SetAside]) -> None:
         """Keep rejected rows; one that is kept already is seen again."""
@@ -173,7 +186,6 @@ class Extraction:
     ) -> None:
         """Record that the whole window was read, and what it held; what was wrong and is not there any more is resolved."""
         with writing(self._engine) as connection:
-            self._withdraw(connection)
             connection.execute(
                 sa.update(rejection)
                 .where(
@@ -199,17 +211,6 @@ class Extraction:
                 )
             )
 
-    def _withdraw(self, connection: Connection) -> None:
-        """A refused row that was corrected at the source is a new row there: its old self is not to be tried again."""
-        found = sorted({*self._refused.values()} - self._withdrawn)
-        for before, after, ids in (("refused", "withdrawn", sorted(self._withdrawn)), ("withdrawn", "refused", found)):
-            for start in range(0, len(ids), MOST_BOUND):
-                of_step = sa.and_(batch.c.id.in_(ids[start : start + MOST_BOUND]), batch.c.state == before)
-                connection.execute(sa.update(batch).where(of_step).values(state=after))
-
-
-_KEY_ORDER = [column.name for column in status_change.primary_key]
-
 
 def begin(engine: Engine, window: Window, *, run_id: str, zone: tzinfo, now: datetime) -> Extraction:
     """Start to record a reading of ``window``.
@@ -231,25 +232,8 @@ def begin(engine: Engine, window: Window, *, run_id: str, zone: tzinfo, now: dat
             .returning(extraction.c.id)
         )
     assert identity is not None  # RETURNING of one inserted row
-    return Extraction(engine, identity, window, zone)
-
-
-def _refused(connection: Connection, window: Window) -> dict[StatusChange, int]:
-    """Rows that the dashboard refuses, or refused until they were withdrawn, and the batch that each is alone in."""
-    query = (
-        sa.select(batch.c.id, *(status_change.c[name] for name in StatusChange._fields))
-        .join(status_change, status_change.c.batch_id == batch.c.id)
-        .where(
-            batch.c.state.in_(("refused", "withdrawn")),
-            batch.c.first_change >= window.start,
-            batch.c.first_change < window.end,
-        )
-    )
-    return {StatusChange._make(change): identity for identity, *change in connection.execute(query)}
-
-
-def _overlapping(window: Window) -> sa.Select[Any]:
-    return sa.select(batch).where(batch.c.first_change < window.end, batch.c.last_change >= window.start)
+    # Before the source is asked: what is on record and not found there was gone from it by then.
+    return Extraction(engine, identity, window, zone, Record(partial(reading, engine), window))
 
 
 def _greater(one: sa.ColumnElement[int], other: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
@@ -266,51 +250,3 @@ def _legible(value: object) -> str:
 
 def _storable(text: str) -> str:
     return _UNSTORABLE.sub(lambda match: match.group().encode("unicode_escape").decode(), text[:_MAX_VALUE])[:_MAX_VALUE]
-
-
-def _insert(connection: Connection, rows: list[tuple[Any, ...]]) -> int:
-    """Insert status changes that are not there yet; returns how many."""
-    if connection.dialect.name == "sqlite":
-        return _insert_sqlite(connection, rows)
-    return _insert_postgresql(connection, rows)
-
-
-_COLUMNS = (*StatusChange._fields, "batch_id")
-
-
-def _insert_sqlite(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> int:
-    marks = ", ".join("?" * len(_COLUMNS))
-    encoded = [
-        (service_id, request_id, to_microseconds(opened), status_id, to_microseconds(changed), batch_id)
-        for service_id, request_id, opened, status_id, changed, batch_id in rows
-    ]
-    result = connection.exec_driver_sql(
-        f"INSERT OR IGNORE INTO status_change ({', '.join(_COLUMNS)}) VALUES ({marks})",  # noqa: S608 fixed names
-        encoded,
-    )
-    return result.rowcount
-
-
-def _insert_postgresql(connection: Connection, rows: list[tuple[Any, ...]]) -> int:
-    """COPY straight into the table; only if another worker was faster, through a temporary table."""
-    import psycopg
-
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute("SAVEPOINT straight")
-        _copy(cursor, "status_change", rows)
-        cursor.execute("RELEASE SAVEPOINT straight")
-        return len(rows)
-    except psycopg.errors.UniqueViolation:
-        cursor.execute("ROLLBACK TO SAVEPOINT straight")
-    cursor.execute("CREATE TEMPORARY TABLE incoming (LIKE status_change) ON COMMIT DROP")
-    _copy(cursor, "incoming", rows)
-    cursor.execute("INSERT INTO status_change SELECT * FROM incoming ON CONFLICT DO NOTHING")
-    return int(cursor.rowcount)
-
-
-def _copy(cursor: Any, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    with cursor.copy(f"COPY {table} ({', '.join(_COLUMNS)}) FROM STDIN (FORMAT BINARY)") as copy:
-        copy.set_types(["text", "text", "timestamptz", "int2", "timestamptz", "int8"])
-        for row in rows:
-            copy.write_row(row)

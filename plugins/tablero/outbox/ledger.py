@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 from tablero.contract.reasons import Reason
+from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
+from tablero.outbox import batches
+from tablero.outbox.batches import touching, within
 from tablero.outbox.engine import reading, writing
-from tablero.outbox.schema import batch, extraction, reconciliation, status_change
+from tablero.outbox.schema import batch, extraction, reconciliation
+
+#: Batches whose rows are read at a time.
+_PAGE = 20
 
 
 @dataclass(frozen=True)
@@ -69,24 +76,7 @@ def account(engine: Engine, window: Window) -> Account:
             .order_by(extraction.c.id.desc())
             .limit(1)
         ).one_or_none()
-        states: Counter[str] = Counter()
-        inside = sa.and_(batch.c.first_change >= window.start, batch.c.last_change < window.end)
-        for state, rows in connection.execute(
-            sa.select(batch.c.state, sa.func.sum(batch.c.rows)).where(inside).group_by(batch.c.state)
-        ):
-            states[state] += int(rows)
-        straddling = sa.and_(batch.c.first_change < window.end, batch.c.last_change >= window.start, ~inside)
-        for state, rows in connection.execute(
-            sa.select(batch.c.state, sa.func.count())
-            .join(status_change, status_change.c.batch_id == batch.c.id)
-            .where(
-                straddling,
-                status_change.c.last_modified_date >= window.start,
-                status_change.c.last_modified_date < window.end,
-            )
-            .group_by(batch.c.state)
-        ):
-            states[state] += int(rows)
+        states = count_states(connection, window)
     rejected = Counter(last.rejected) if last else Counter()
     if states["refused"]:
         rejected[Reason.REFUSED_BY_DASHBOARD.value] += states["refused"]
@@ -101,6 +91,33 @@ def account(engine: Engine, window: Window) -> Account:
         pending=states["pending"],
         gone=gone,
     )
+
+
+def count_states(connection: Connection, window: Window) -> Counter[str]:
+    """Rows of ``window`` by the state of their batch."""
+    states: Counter[str] = Counter()
+    inside = sa.and_(touching(window), batch.c.first_change >= window.start, batch.c.last_change < window.end)
+    for state, rows in connection.execute(
+        sa.select(batch.c.state, sa.func.sum(batch.c.rows)).where(inside).group_by(batch.c.state)
+    ):
+        states[state] += int(rows)
+    for state, rows in _rows_of_straddling(connection, window):
+        states[state] += len(rows)
+    return states
+
+
+def _rows_of_straddling(connection: Connection, window: Window) -> Iterator[tuple[str, list[StatusChange]]]:
+    """Batches that reach beyond ``window``: their states, and those of their rows that lie in it."""
+    query = sa.select(batch.c.id, batch.c.state, batch.c.first_change, batch.c.last_change).where(
+        touching(window),
+        sa.or_(batch.c.first_change < window.start, batch.c.last_change >= window.end),
+        batch.c.content.is_not(None),
+    )
+    found = connection.execute(query).all()
+    for start in range(0, len(found), _PAGE):
+        page = found[start : start + _PAGE]
+        contents = batches.rows_of(connection, [row.id for row in page])
+        yield from ((row.state, within(window, contents[row.id])) for row in page)
 
 
 def keep(engine: Engine, found: Account, run_id: str, now: datetime) -> None:
@@ -149,21 +166,20 @@ def is_covered(engine: Engine, window: Window) -> bool:
 
 def has_pending(engine: Engine, window: Window) -> bool:
     """Whether a row of ``window`` is staged and not yet settled."""
-    query = (
-        sa.select(sa.literal(1))
-        .select_from(batch)
-        .join(status_change, status_change.c.batch_id == batch.c.id)
-        .where(
-            sa.text("batch.state = 'pending'"),
-            batch.c.first_change < window.end,
-            batch.c.last_change >= window.start,
-            status_change.c.last_modified_date >= window.start,
-            status_change.c.last_modified_date < window.end,
-        )
-        .limit(1)
-    )
     with reading(engine) as connection:
-        return connection.scalar(query) is not None
+        return count_states(connection, window)["pending"] > 0
+
+
+def is_empty(engine: Engine) -> bool:
+    """Whether nothing was ever staged in this outbox."""
+    with reading(engine) as connection:
+        return connection.scalar(sa.select(batch.c.id).limit(1)) is None
+
+
+def has_ever_delivered(engine: Engine) -> bool:
+    """Whether the dashboard has ever acknowledged a row of this outbox, or a person has said so."""
+    with reading(engine) as connection:
+        return connection.scalar(sa.select(batch.c.id).where(batch.c.state == "delivered").limit(1)) is not None
 
 
 def oldest_pending(engine: Engine, now: datetime) -> float:

@@ -18,10 +18,9 @@ from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer, Outcome, clean
 from tablero.outbox import batches
-from tablero.outbox.batches import Fresh, Lease, Origin
+from tablero.outbox.batches import Fresh, Lease, Part, rows_of
 from tablero.outbox.engine import reading, writing
-from tablero.outbox.rows import changes_of
-from tablero.outbox.schema import attempt, batch, batch_day, status_change
+from tablero.outbox.schema import attempt, batch
 
 
 class Claim(NamedTuple):
@@ -106,7 +105,7 @@ def claim(
         connection.execute(give_up_attempts(ids))
         connection.execute(sa.update(batch).where(batch.c.id.in_(ids)).values(claimed_by=worker, claimed_until=now + lease))
         attempts = _begin_attempts(connection, ids, run_id, now)
-        changes = changes_of(connection, ids)
+        changes = rows_of(connection, ids)
         return [
             Claim(identity, attempt_id, message_id, worker, changes[identity])
             for identity, (attempt_id, message_id) in zip(ids, attempts, strict=True)
@@ -262,27 +261,12 @@ def split(engine: Engine, claimed: Claim, cuts: Sequence[int], *, zone: tzinfo) 
     """
     edges = [0, *cuts, len(claimed.changes)]
     with writing(engine) as connection:
-        whole = connection.execute(
-            sa.select(batch.c.extraction_id, batch.c.after_id, batch.c.resend_run_id).where(_held(claimed)).with_for_update()
-        ).one_or_none()
+        whole = connection.execute(sa.select(*batches.COLUMNS).where(_held(claimed)).with_for_update()).one_or_none()
         if whole is None:
             return []
-        parts = []
-        before = whole.after_id
-        origin = Origin(whole.extraction_id, claimed.batch_id, whole.resend_run_id)
-        for start, end in pairwise(edges):
-            part = claimed.changes[start:end]
-            parts.append(_make_part(connection, origin, part, zone))
-            torn = start > 0 and part[0].request_id == claimed.changes[start - 1].request_id
-            if before is not None and (torn or start == 0):
-                connection.execute(sa.update(batch).where(batch.c.id == parts[-1]).values(after_id=before))
-            before = parts[-1]
-        connection.execute(sa.delete(batch_day).where(batch_day.c.batch_id == claimed.batch_id))
-        connection.execute(sa.update(batch).where(batch.c.after_id == claimed.batch_id).values(after_id=before))
-        connection.execute(
-            sa.update(batch).where(batch.c.id == claimed.batch_id).values(state="split", rows=0, claimed_until=None)
-        )
-    return parts
+        cut = {"cuts": whole.cuts + 1}
+        parts = [Part(claimed.changes[start:end], cut) for start, end in pairwise(edges)]
+        return batches.replace(connection, whole, parts, zone)
 
 
 def set_aside(engine: Engine, refused: Sequence[tuple[Claim, str]], now: datetime) -> None:
@@ -325,72 +309,6 @@ def ever_delivered(engine: Engine) -> bool:
     """Whether the dashboard has accepted anything, ever."""
     with reading(engine) as connection:
         return connection.scalar(sa.select(batch.c.id).where(batch.c.state == "delivered").limit(1)) is not None
-
-
-def resend(engine: Engine, window: Window, *, run_id: str, zone: tzinfo) -> int:
-    """Make what others than this run delivered of ``window`` pending again, once for each run.
-
-    :returns: how many rows.
-    """
-    by_this_run = sa.exists().where(
-        attempt.c.batch_id == batch.c.id, attempt.c.run_id == run_id, attempt.c.outcome == Outcome.DELIVERED.value
-    )
-    with writing(engine) as connection:
-        delivered = connection.execute(
-            sa.select(batch)
-            .where(
-                batch.c.state == "delivered",
-                batch.c.resend_run_id.is_distinct_from(run_id),
-                ~by_this_run,
-                batch.c.first_change < window.end,
-                batch.c.last_change >= window.start,
-            )
-            .order_by(batch.c.id)
-            .with_for_update()
-        ).all()
-        count = 0
-        for row in delivered:
-            if row.first_change >= window.start and row.last_change < window.end:
-                connection.execute(
-                    sa.update(batch)
-                    .where(batch.c.id == row.id)
-                    .values(state="pending", settled_at=None, claimed_by=None, resend_run_id=run_id)
-                )
-                count += row.rows
-                continue
-            _, rows = carve(connection, Origin(row.extraction_id, row.id, run_id), window, zone)
-            count += rows
-        return count
-
-
-def carve(connection: Connection, origin: Origin, window: Window, zone: tzinfo) -> tuple[int | None, int]:
-    """Put those rows of a batch which lie in ``window`` into a pending batch of their own.
-
-    :param origin: of the new batch; its parent is the one that is cut.
-    :returns: the id of the new batch, ``None`` if there is no such row, and how many rows it has.
-    """
-    assert origin.parent_id is not None  # the batch that is cut
-    changes = changes_of(connection, [origin.parent_id])[origin.parent_id]
-    inside = [change for change in changes if change.last_modified_date in window]
-    if not inside:
-        return None, 0
-    identity = _make_part(connection, origin, inside, zone)
-    outside = [change for change in changes if change.last_modified_date not in window]
-    batches.count_again(connection, {origin.parent_id: outside}, zone)
-    # Whoever held it knows it as it was: what comes late must not take it apart.
-    connection.execute(sa.update(batch).where(batch.c.id == origin.parent_id).values(claimed_by=None, claimed_until=None))
-    return identity, len(inside)
-
-
-def _make_part(connection: Connection, origin: Origin, part: Sequence[StatusChange], zone: tzinfo) -> int:
-    """A new batch out of some rows of another one."""
-    (identity,) = batches.make(connection, origin, [part], zone)
-    key = sa.and_(*(status_change.c[name] == sa.bindparam(f"key_{name}") for name in StatusChange._fields))
-    connection.execute(
-        sa.update(status_change).where(key).values(batch_id=identity),
-        [{f"key_{name}": value for name, value in change._asdict().items()} for change in part],
-    )
-    return identity
 
 
 def _pending_in(windows: Collection[Window]) -> sa.ColumnElement[bool]:

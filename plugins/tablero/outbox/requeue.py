@@ -1,21 +1,37 @@
-"""What people ask for on the page: rows that the dashboard refused are tried again, and who asked for what is kept."""
+"""Rows that are posted again because a person asked for it: refused ones (on the page), and delivered ones (``resend``)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, tzinfo
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
+from tablero.contract.windows import Window
+from tablero.dashboard.answer import Outcome
+from tablero.outbox import batches
+from tablero.outbox.batches import carve, touching
 from tablero.outbox.engine import MOST_BOUND, writing
-from tablero.outbox.reports.rejections import Filter
-from tablero.outbox.schema import batch, operator_action, requeued, status_change
+from tablero.outbox.schema import attempt, batch, operator_action, requeued
 
 #: Most rows that one action puts back into the queue: it holds the write lock of an SQLite outbox only for a moment.
 MAX_ROWS = 10_000
 
 _PROBLEM = 500
+
+
+class Filter(NamedTuple):
+    """Which rows that were set aside are meant.
+
+    :ivar start: first instant of ``last_modified_date``, if it matters.
+    :ivar end: first instant after it.
+    """
+
+    reason: str | None = None
+    service_id: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
 
 
 def requeue_refused(
@@ -46,10 +62,7 @@ def requeue_refused(
     if within.end is not None:
         refused = refused.where(batch.c.first_change < within.end)
     if within.service_id is not None:
-        of_service = (
-            sa.exists().where(status_change.c.batch_id == batch.c.id).where(status_change.c.service_id == within.service_id)
-        )
-        refused = refused.where(of_service)
+        refused = refused.where(batch.c.service_id == within.service_id)
     with writing(engine) as connection:
         found = connection.execute(refused.order_by(batch.c.first_change, batch.c.id).limit(MAX_ROWS).with_for_update()).all()
         identity = _insert(connection, done_at=now, user_name=user, reason=reason, selection=selection, rows=len(found))
@@ -60,9 +73,39 @@ def requeue_refused(
             connection.execute(
                 sa.update(batch)
                 .where(batch.c.id.in_([row.id for row in found[step : step + MOST_BOUND]]))
-                .values(state="pending", words=None, settled_at=None, claimed_by=None, claimed_until=None)
+                .values(words=None, strikes=0, struck_by=None, first_refused_at=None, **_PENDING)
             )
     return identity, [row.first_change for row in found]
+
+
+def resend(engine: Engine, window: Window, *, run_id: str, zone: tzinfo) -> int:
+    """Make the delivered rows of ``window`` pending again, once for each run.
+
+    :param zone: the institution's, whose civil days the rows are counted by.
+    :returns: how many rows.
+    """
+    by_this_run = sa.exists().where(
+        attempt.c.batch_id == batch.c.id, attempt.c.run_id == run_id, attempt.c.outcome == Outcome.DELIVERED.value
+    )
+    delivered = (
+        sa.select(*batches.COLUMNS)
+        .where(touching(window), batch.c.state == "delivered", batch.c.resend_run_id.is_distinct_from(run_id), ~by_this_run)
+        .order_by(batch.c.id)
+    )
+    with writing(engine) as connection:
+        found = connection.execute(delivered.with_for_update()).all()
+        carved = dict(filter(None, (carve(connection, whole, window, zone) for whole in found)))
+        ids = list(carved)
+        for start in range(0, len(ids), MOST_BOUND):
+            connection.execute(
+                sa.update(batch)
+                .where(batch.c.id.in_(ids[start : start + MOST_BOUND]))
+                .values(settled_how=None, resend_run_id=run_id, **_PENDING)
+            )
+    return sum(carved.values())
+
+
+_PENDING: dict[str, Any] = {"state": "pending", "settled_at": None, "claimed_by": None, "claimed_until": None}
 
 
 def keep_action(engine: Engine, *, user: str, reason: str, selection: dict[str, Any], rows: int, now: datetime) -> int:

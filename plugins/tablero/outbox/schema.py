@@ -77,6 +77,8 @@ batch = sa.Table(
     # Passes in which it failed or was refused as a single row, and the worker of the last one.
     sa.Column("strikes", sa.SmallInteger, nullable=False, server_default="0"),
     sa.Column("struck_by", sa.String(36)),
+    # Where all its rows are of one service, which.
+    sa.Column("service_id", Text),
     # Of its request ids, by which one request is found.
     sa.Column("first_request", Text, nullable=False, server_default=""),
     sa.Column("last_request", Text, nullable=False, server_default=""),

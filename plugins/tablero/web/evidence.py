@@ -10,14 +10,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 import orjson
-from sqlalchemy.engine import Connection
 from tablero.contract.status_change import STATUSES, StatusChange
 from tablero.contract.windows import Window
 from tablero.outbox.reports import evidence as evidence_report
-from tablero.outbox.reports.evidence import Acknowledged
+from tablero.outbox.reports.evidence import Acknowledged, Connect
 
 _LINES = 1_000
 
@@ -54,11 +52,14 @@ class Evidence:
         return [(service, status, STATUSES[status].name, rows) for (service, status), rows in sorted(self.counts.items())]
 
 
-def collect(connection: Connection, window: Window, acknowledged: Acknowledged) -> Evidence:
-    """Count and digest the delivered rows of ``window``, each looked at once."""
+def collect(connect: Connect, window: Window, acknowledged: Acknowledged) -> Evidence:
+    """Count and digest the delivered rows of ``window``, each looked at once.
+
+    :param connect: opens a connection for reading.
+    """
     counts: Counter[tuple[str, int]] = Counter()
     digest = hashlib.sha256()
-    for change in evidence_report.delivered_rows(connection, window):
+    for change in evidence_report.delivered_rows(connect, window):
         counts[change.service_id, change.status_id] += 1
         digest.update(line(change))
     return Evidence(window, dict(counts), digest.hexdigest(), acknowledged)
@@ -88,13 +89,15 @@ class Shelf:
 
     def __init__(self, size: int = 24) -> None:
         self._size = size
-        self._kept: dict[tuple[str, str, datetime | None, datetime | None, int, int], Evidence] = {}
+        self._kept: dict[tuple[Window, Acknowledged], Evidence] = {}
 
-    def fetch(self, connection: Connection, window: Window) -> Evidence:
-        """The evidence of ``window`` as it is now."""
-        acknowledged = evidence_report.acknowledged(connection, window)
-        key = (connection.engine.url.render_as_string(), window.label, *acknowledged)
-        found = self._kept.pop(key, None) or collect(connection, window, acknowledged)
+    def fetch(self, connect: Connect, window: Window, acknowledged: Acknowledged) -> Evidence:
+        """The evidence of ``window`` as it is now.
+
+        :param acknowledged: tells whether a document kept is still that of now.
+        """
+        key = (window, acknowledged)
+        found = self._kept.pop(key, None) or collect(connect, window, acknowledged)
         self._kept[key] = found
         while len(self._kept) > self._size:
             self._kept.pop(next(iter(self._kept)), None)

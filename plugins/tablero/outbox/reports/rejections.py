@@ -12,23 +12,14 @@ from sqlalchemy.engine import Connection
 from tablero.contract.reasons import Reason
 from tablero.contract.status_change import FIELDS
 from tablero.contract.windows import Window
+from tablero.outbox.content import unpack_rows
+from tablero.outbox.record import Connect
 from tablero.outbox.reports.common import COUNT_LIMIT, looked_at
-from tablero.outbox.schema import batch, rejection, status_change
+from tablero.outbox.requeue import Filter
+from tablero.outbox.schema import batch, rejection
 
-_FETCH = 2_000
-
-
-class Filter(NamedTuple):
-    """Which rejections are meant.
-
-    :ivar start: first instant of ``last_modified_date``, if it matters.
-    :ivar end: first instant after it.
-    """
-
-    reason: str | None = None
-    service_id: str | None = None
-    start: datetime | None = None
-    end: datetime | None = None
+#: Rows of a document that are read at a time.
+_PAGE = 2_000
 
 
 class Rejection(NamedTuple):
@@ -73,13 +64,21 @@ def page_of(connection: Connection, chosen: Filter, *, before: tuple[datetime, s
     return list(_listed(connection, chosen, before, limit))
 
 
-def all_of(connection: Connection, chosen: Filter, *, limit: int) -> Iterator[Rejection]:
-    """Rejections, of one reason after the other; streamed."""
-    streaming = connection.execution_options(stream_results=True, yield_per=_FETCH)
+def all_of(connect: Connect, chosen: Filter, *, limit: int) -> Iterator[Rejection]:
+    """Rejections, of one reason after the other; read in pages, between which no connection is held.
+
+    :param connect: opens a connection for reading.
+    """
     for reason in [chosen.reason] if chosen.reason else [reason.value for reason in Reason]:
-        for found in _listed(streaming, chosen._replace(reason=reason), None, limit):
-            limit -= 1
-            yield found
+        before = None
+        while limit > 0:
+            with connect() as connection:
+                page = page_of(connection, chosen._replace(reason=reason), before=before, limit=min(limit, _PAGE))
+            if not page:
+                break
+            limit -= len(page)
+            before = page[-1].changed_at, page[-1].key
+            yield from page
 
 
 def is_key(reason: str, text: str) -> bool:
@@ -143,18 +142,11 @@ def _broken(chosen: Filter) -> sa.Select[Any]:
 
 def _refused(chosen: Filter) -> sa.Select[Any]:
     # A refused batch holds one row.
-    query = (
-        sa.select(
-            batch.c.id.label("key"),
-            *(status_change.c[name] for name in FIELDS),
-            batch.c.first_change.label("changed_at"),
-            batch.c.words,
-        )
-        .join(status_change, status_change.c.batch_id == batch.c.id)
-        .where(sa.text("batch.state = 'refused'"))
+    query = sa.select(batch.c.id.label("key"), batch.c.content, batch.c.first_change.label("changed_at"), batch.c.words).where(
+        sa.text("batch.state = 'refused'")
     )
     if chosen.service_id is not None:
-        query = query.where(status_change.c.service_id == chosen.service_id)
+        query = query.where(batch.c.service_id == chosen.service_id)
     if chosen.start is not None:
         query = query.where(batch.c.first_change >= chosen.start)
     if chosen.end is not None:
@@ -163,5 +155,7 @@ def _refused(chosen: Filter) -> sa.Select[Any]:
 
 
 def _to_rejection(reason: str, row: Any) -> Rejection:
-    values = tuple(getattr(row, name) for name in FIELDS)
-    return Rejection(str(row.key), reason, values, row.changed_at, getattr(row, "words", None))
+    if reason == _REFUSED:
+        (refused,) = unpack_rows(row.content)
+        return Rejection(str(row.key), reason, refused, row.changed_at, row.words)
+    return Rejection(str(row.key), reason, tuple(getattr(row, name) for name in FIELDS), row.changed_at, None)

@@ -10,8 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
+from tablero.outbox.batches import touching
+from tablero.outbox.content import unpack_rows
 from tablero.outbox.reports.common import Proof, Reading
-from tablero.outbox.schema import attempt, batch, extraction, reconciliation, status_change
+from tablero.outbox.schema import attempt, batch, extraction, reconciliation
 
 
 class Batch(NamedTuple):
@@ -108,11 +110,7 @@ def batches_of(connection: Connection, window: Window, *, state: str | None, aft
     :param state: only those in this state.
     :param after: only those with a greater id.
     """
-    query = (
-        _BATCH.where(batch.c.first_change < window.end, batch.c.last_change >= window.start, batch.c.id > after)
-        .order_by(batch.c.id)
-        .limit(limit)
-    )
+    query = _BATCH.where(touching(window), batch.c.id > after).order_by(batch.c.id).limit(limit)
     if state is not None:
         query = query.where(batch.c.state == state)
     return [Batch(**row) for row in connection.execute(query).mappings()]
@@ -150,12 +148,6 @@ def attempts_of(connection: Connection, identity: int, *, before: int | None, li
 
 
 def rows_of(connection: Connection, identity: int, *, skip: int, limit: int) -> list[StatusChange]:
-    """The rows of a batch, in the order in which they are posted. A batch holds at most a thousand."""
-    query = (
-        sa.select(*(status_change.c[name] for name in StatusChange._fields))
-        .where(status_change.c.batch_id == identity)
-        .order_by(*status_change.primary_key)
-        .offset(skip)
-        .limit(limit)
-    )
-    return [StatusChange._make(row) for row in connection.execute(query)]
+    """The rows of a batch, in the order in which they are posted; none of one that was cut: its parts have them."""
+    content = connection.scalar(sa.select(batch.c.content).where(batch.c.id == identity))
+    return [] if content is None else unpack_rows(content)[skip : skip + limit]

@@ -13,7 +13,7 @@ from tablero.outbox.reports import activity as activity_report
 from tablero.outbox.reports import rejections as rejections_report
 from tablero.outbox.reports.activity import Call
 from tablero.outbox.reports.common import COUNT_LIMIT
-from tablero.outbox.reports.rejections import Filter
+from tablero.outbox.requeue import Filter
 from tablero.web import charts
 from tablero.web.charts import percentile
 from tablero.web.page import PageDep

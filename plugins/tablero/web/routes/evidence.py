@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from typing import Any
 
 import orjson
@@ -57,13 +58,8 @@ def as_csv(page: PageDep, runs: RunsDep, label: str) -> Response:
 def as_rows(page: PageDep, label: str) -> Response:
     """The delivered rows themselves: the digest of the document is that of this file."""
     window = _month(page, label)
-    page.require_outbox()
-
-    def pieces() -> Any:
-        with page.outbox(seconds=DOCUMENT_SECONDS) as connection:
-            yield from evidence.lines(evidence_report.delivered_rows(connection, window))
-
-    return download(pieces(), f"{_name(page, label)}.jsonl", "application/jsonl")
+    rows = evidence_report.delivered_rows(partial(page.outbox, seconds=DOCUMENT_SECONDS), window)
+    return download(evidence.lines(rows), f"{_name(page, label)}.jsonl", "application/jsonl")
 
 
 @router.get("/evidence/{label}")
@@ -89,7 +85,8 @@ def _collect(page: Page, runs: Runs, label: str) -> tuple[Cell, Proof | None, Ev
         facts = coverage.gather(connection, page.settings, page.now, running)
         cells = coverage.survey(facts, page.settings, page.now).months
         proof = windows_report.last_proof(connection, window)
-        found = page.site.shelf.fetch(connection, window)
+        acknowledged = evidence_report.acknowledged(connection, window)
+    found = page.site.shelf.fetch(partial(page.outbox, seconds=DOCUMENT_SECONDS), window, acknowledged)
     return next(cell for cell in cells if cell.first == first), proof, found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -14,7 +15,8 @@ from tablero.contract.windows import UNDATED, Window, undated_window
 from tablero.outbox.engine import from_microseconds, to_microseconds
 from tablero.outbox.reports import rejections as rejections_report
 from tablero.outbox.reports.common import COUNT_LIMIT
-from tablero.outbox.reports.rejections import Filter, Rejection
+from tablero.outbox.reports.rejections import Rejection
+from tablero.outbox.requeue import Filter
 from tablero.web import spreadsheet
 from tablero.web.access import may_write
 from tablero.web.coverage import window_of
@@ -63,9 +65,8 @@ def download_rejections(page: PageDep, reason: str = "", service: str = "", mont
     page.require_outbox()
 
     def lines() -> Any:
-        with page.outbox(seconds=DOCUMENT_SECONDS) as connection:
-            found = rejections_report.all_of(connection, chosen, limit=_MOST_LINES)
-            yield from spreadsheet.write(_headings(page), (_cells(page, row) for row in found))
+        found = rejections_report.all_of(partial(page.outbox, seconds=DOCUMENT_SECONDS), chosen, limit=_MOST_LINES)
+        yield from spreadsheet.write(_headings(page), (_cells(page, row) for row in found))
 
     name = "-".join(filter(None, ("tablero", page.texts("file.rejections"), _month(month), chosen.reason)))
     return download(lines(), f"{name}.csv", "text/csv; charset=utf-8")

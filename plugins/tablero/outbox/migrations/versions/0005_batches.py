@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract.status_change import StatusChange
-from tablero.outbox.content import pack_rows, request_hashes
+from tablero.outbox.content import pack_rows, request_hashes, service_of
 from tablero.outbox.engine import Instant, migrating
 from tablero.outbox.schema import Text
 
@@ -28,24 +28,28 @@ log = logging.getLogger(__name__)
 #: Batches that one transaction carries over, of at most a thousand rows each.
 STEP = 50
 
-_COLUMNS = (
-    sa.Column("settled_how", sa.String(12)),
-    sa.Column("cuts", sa.SmallInteger(), nullable=False, server_default="0"),
-    sa.Column("first_refused_at", Instant),
-    sa.Column("unknown_in_a_row", sa.SmallInteger(), nullable=False, server_default="0"),
-    sa.Column("ever_unknown", sa.Boolean(), nullable=False, server_default=sa.false()),
-    sa.Column("strikes", sa.SmallInteger(), nullable=False, server_default="0"),
-    sa.Column("struck_by", sa.String(36)),
-    sa.Column("first_request", Text, nullable=False, server_default=""),
-    sa.Column("last_request", Text, nullable=False, server_default=""),
-    sa.Column("requests", sa.LargeBinary()),
-    sa.Column("content", sa.LargeBinary()),
-)
+
+def _columns() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("settled_how", sa.String(12)),
+        sa.Column("cuts", sa.SmallInteger(), nullable=False, server_default="0"),
+        sa.Column("first_refused_at", Instant),
+        sa.Column("unknown_in_a_row", sa.SmallInteger(), nullable=False, server_default="0"),
+        sa.Column("ever_unknown", sa.Boolean(), nullable=False, server_default=sa.false()),
+        sa.Column("strikes", sa.SmallInteger(), nullable=False, server_default="0"),
+        sa.Column("struck_by", sa.String(36)),
+        sa.Column("service_id", Text),
+        sa.Column("first_request", Text, nullable=False, server_default=""),
+        sa.Column("last_request", Text, nullable=False, server_default=""),
+        sa.Column("requests", sa.LargeBinary()),
+        sa.Column("content", sa.LargeBinary()),
+    ]
+
 
 _batch = sa.table(
     "batch",
     *(sa.column(name) for name in ("id", "parent_id", "rows", "state")),
-    *(sa.column(column.name, column.type) for column in _COLUMNS),
+    *(sa.column(column.name, column.type) for column in _columns()),
 )
 _change = sa.table(
     "status_change",
@@ -80,8 +84,8 @@ def prepare(engine: Engine) -> None:
         tables = sa.inspect(connection)
         if tables.has_table("status_change") and "content" not in {found["name"] for found in tables.get_columns("batch")}:
             operations = Operations(MigrationContext.configure(connection))
-            for column in _COLUMNS:
-                operations.add_column("batch", column.copy())
+            for column in _columns():
+                operations.add_column("batch", column)
     after, carried = 0, 0
     while (step := _carry_over(engine, after)) is not None:
         after, rows = step
@@ -112,6 +116,7 @@ def _carry_over(engine: Engine, after: int) -> tuple[int, int] | None:
                     "settled_how": _settled_how(row, adopted),
                     "cuts": int(row.parent_id is not None),
                     "ever_unknown": row.id in unknown,
+                    "service_id": service_of(changes[row.id]),
                     "first_request": changes[row.id][0].request_id,
                     "last_request": changes[row.id][-1].request_id,
                     "requests": request_hashes(changes[row.id]),

@@ -14,6 +14,7 @@
         ├── SourceUnavailable     the institution's database did not answer
         ├── OutboxUnavailable     the outbox did not answer, is locked or full
         ├── DashboardUnavailable  batches were posted without an acknowledgement
+        ├── DashboardBusy         it asks to wait, and takes rows: the task goes on later, at no cost of a try
         ├── WindowBusy            another worker holds what is left of the window
         └── OutsideHours          ``send_hours`` have closed; the task waits for the next opening, at no cost of a try
 
@@ -84,6 +85,17 @@ class OutboxUnavailable(TransientError):
 
 class DashboardUnavailable(TransientError):
     """Batches were posted without an acknowledgement; they stay pending."""
+
+
+class DashboardBusy(TransientError):
+    """The dashboard asks to wait, and has taken something in this try: the task goes on later, at no cost of a try.
+
+    :param resume_at: when it may be asked again, in UTC.
+    """
+
+    def __init__(self, message: Text | str, *, resume_at: datetime) -> None:
+        super().__init__(message)
+        self.resume_at = resume_at
 
 
 class WindowBusy(TransientError):

@@ -43,6 +43,21 @@ class Redactor:
         return text
 
 
+#: Shortest value of a row that is looked for inside of words; shorter ones stand alone, or they would hide half a sentence.
+_LONG_ENOUGH = 6
+
+_BETWEEN_WORDS = re.compile(r"([^\w.\-/]+)")
+
+
+def hide_values(words: str, values: Iterable[str]) -> str:
+    """``words`` of the other side without values of the rows that were posted, wherever it quotes them."""
+    hidden = set(values)
+    for value in sorted(hidden, key=len, reverse=True):
+        if len(value) >= _LONG_ENOUGH:
+            words = words.replace(value, "***")
+    return "".join("***" if piece in hidden else piece for piece in _BETWEEN_WORDS.split(words))
+
+
 def basic_credentials(login: str, password: str) -> set[str]:
     """The value of a Basic ``Authorization`` header, in both encodings that clients use."""
     pair = f"{login}:{password}"

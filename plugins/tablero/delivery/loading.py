@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Attempt, log_line
-from tablero.delivery.sending import Delivery, Poster, send
+from tablero.delivery.posting.pump import Client
+from tablero.delivery.sending import Delivery, send
 from tablero.delivery.staging import Clock, Tally, stage_in_steps
 from tablero.outbox.batches import Fresh, Lease
 from tablero.settings import Settings
@@ -17,7 +18,7 @@ from tablero.source.reader import Source
 def load(
     engine: Engine,
     source: Source,
-    connect: Callable[[], Poster],
+    connect: Callable[[], Client],
     settings: Settings,
     windows: Sequence[Window],
     *,

@@ -74,7 +74,7 @@ def _any_leased(connection: Connection, found: Sequence[Any]) -> bool:
 def _deliver(connection: Connection, ids: list[int], run_id: str, words: str, now: datetime) -> None:
     if not ids:
         return
-    connection.execute(give_up_attempts(ids))
+    give_up_attempts(connection, ids)
     adopted = {"run_id": run_id, "started_at": now, "outcome": Outcome.DELIVERED.value, "message": words}
     connection.execute(sa.insert(attempt), [{"batch_id": identity, "message_id": str(uuid4()), **adopted} for identity in ids])
     delivered = {"state": "delivered", "words": None, "settled_at": now, "settled_how": "adopted", "claimed_until": None}

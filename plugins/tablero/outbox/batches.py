@@ -106,29 +106,46 @@ def make(
     held = {"claimed_by": lease.worker, "claimed_until": lease.until} if lease else {}
     instants = [sorted([change.last_modified_date for change in changes]) for changes in contents]
     kept = [
-        {
-            **origin._asdict(),
-            **held,
-            **values,
-            "rows": len(changes),
-            "first_change": moments[0],
-            "last_change": moments[-1],
-            "service_id": service_of(changes),
-            "first_request": changes[0].request_id,
-            "last_request": changes[-1].request_id,
-            "requests": request_hashes(changes),
-            "content": pack_rows(changes),
-        }
+        {**origin._asdict(), **held, **values, **_holding(changes, moments)}
         for changes, moments in zip(contents, instants, strict=True)
     ]
     ids = list(connection.scalars(_INSERT, kept))
+    _count_days(connection, dict(zip(ids, instants, strict=True)), zone)
+    return ids
+
+
+def refill(connection: Connection, identity: int, changes: Sequence[StatusChange], zone: tzinfo, **values: Any) -> None:
+    """Give a batch which was never posted other rows. The caller holds the batch's row."""
+    moments = sorted([change.last_modified_date for change in changes])
+    connection.execute(sa.update(batch).where(batch.c.id == identity).values(**_holding(changes, moments), **values))
+    connection.execute(sa.delete(batch_day).where(batch_day.c.batch_id == identity))
+    _count_days(connection, {identity: moments}, zone)
+
+
+def _holding(changes: Sequence[StatusChange], moments: Sequence[datetime]) -> dict[str, Any]:
+    """What a batch with these rows says of them.
+
+    :param moments: at which they changed, in order.
+    """
+    return {
+        "rows": len(changes),
+        "first_change": moments[0],
+        "last_change": moments[-1],
+        "service_id": service_of(changes),
+        "first_request": changes[0].request_id,
+        "last_request": changes[-1].request_id,
+        "requests": request_hashes(changes),
+        "content": pack_rows(changes),
+    }
+
+
+def _count_days(connection: Connection, instants: Mapping[int, Sequence[datetime]], zone: tzinfo) -> None:
     days = [
         {"batch_id": identity, "day": day, "rows": rows}
-        for identity, moments in zip(ids, instants, strict=True)
+        for identity, moments in instants.items()
         for day, rows in _by_day(moments, zone)
     ]
     connection.execute(sa.insert(batch_day), days)
-    return ids
 
 
 def _by_day(ordered: Sequence[datetime], zone: tzinfo) -> Iterable[tuple[date, int]]:
@@ -193,12 +210,17 @@ def replace(connection: Connection, whole: Any, parts: Sequence[Part], zone: tzi
         origin = Origin(*(values.pop(name) for name in Origin._fields))
         ids += make(connection, origin, [part.changes], zone, **values)
         before, last = ids[-1], part.changes[-1]
-    connection.execute(sa.delete(batch_day).where(batch_day.c.batch_id == whole.id))
     connection.execute(sa.update(batch).where(batch.c.after_id == whole.id).values(after_id=ids[-1]))
+    empty(connection, whole.id)
+    return ids
+
+
+def empty(connection: Connection, identity: int) -> None:
+    """A batch whose rows are in others now."""
+    connection.execute(sa.delete(batch_day).where(batch_day.c.batch_id == identity))
     # Whoever held it knows it as it was: what comes late must not cut it again.
     emptied = {"state": "split", "rows": 0, "content": None, "requests": None, "claimed_by": None, "claimed_until": None}
-    connection.execute(sa.update(batch).where(batch.c.id == whole.id).values(emptied))
-    return ids
+    connection.execute(sa.update(batch).where(batch.c.id == identity).values(emptied))
 
 
 _INHERITED = (*Origin._fields, "state", "words", "settled_at", "settled_how")

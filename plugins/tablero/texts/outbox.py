@@ -19,3 +19,7 @@ NOTHING_OPEN = Text(
     "El lote {batch} no existe, o nada de él está pendiente ni rechazado. Revise el número en la página Tablero.",
     "There is no batch {batch}, or nothing of it is pending or refused. Check the number on the page Tablero.",
 )
+NO_ANSWER_RECORDED = Text(
+    "La tarea que lo enviaba terminó sin registrar una respuesta.",
+    "The task that posted it ended without recording an answer.",
+)

@@ -10,7 +10,7 @@ import pendulum
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tablero.delivery.hours import SendHours
+from tablero.delivery.posting.hours import SendHours
 
 UTC = timezone.utc
 ZONE = pendulum.timezone("America/Santo_Domingo")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tablero.dashboard.answer import Answer, Outcome
-from tablero.delivery.throttle import Throttle
+from tablero.delivery.posting.throttle import Throttle
 
 PROMPT = Answer(Outcome.DELIVERED, status=201, seconds=0.1)
 SLOW = Answer(Outcome.DELIVERED, status=201, seconds=5.0)
@@ -20,7 +20,7 @@ def heeding(*answers: Answer, ceiling: int = 8) -> Throttle:
     """After these answers, each of which came when nothing else was in flight."""
     throttle = Throttle(ceiling)
     for answer in answers:
-        throttle.heed(answer, 0)
+        throttle.learn(answer, 0)
     return throttle
 
 
@@ -44,9 +44,9 @@ def test_calls_of_one_moment_halve_it_once() -> None:
     """Those that were in flight when the first trouble came tell of the same moment."""
     throttle = heeding(*[PROMPT] * 7)
     for in_flight in range(7, -1, -1):
-        throttle.heed(BUSY, in_flight)
+        throttle.learn(BUSY, in_flight)
     assert throttle.limit == 4
-    throttle.heed(BUSY, 3)
+    throttle.learn(BUSY, 3)
     assert throttle.limit == 2
 
 
@@ -55,7 +55,7 @@ def test_grows_slowly_after_trouble() -> None:
     throttle = heeding(*[PROMPT] * 7, BUSY)
     limits = []
     for _ in range(10):
-        throttle.heed(PROMPT, 0)
+        throttle.learn(PROMPT, 0)
         limits.append(throttle.limit)
     assert limits[:4] == [4, 4, 4, 4]
     assert limits[-1] in (5, 6)
@@ -65,7 +65,7 @@ def test_does_not_grow_while_answers_get_slower() -> None:
     """Four times the usual time is a sign of a dashboard at its limit."""
     throttle = heeding(*[Answer(Outcome.DELIVERED, seconds=1.0)] * 3)
     before = throttle.limit
-    throttle.heed(SLOW, 0)
+    throttle.learn(SLOW, 0)
     assert throttle.limit == before
 
 
@@ -86,5 +86,5 @@ def test_always_between_one_and_the_ceiling(answers: list[tuple[Answer, int]], c
     """Whatever comes."""
     throttle = Throttle(ceiling)
     for answer, in_flight in answers:
-        throttle.heed(answer, in_flight)
+        throttle.learn(answer, in_flight)
         assert 1 <= throttle.limit <= ceiling

@@ -37,7 +37,7 @@ class Throttle:
         """Calls that may be in flight now."""
         return int(self._limit)
 
-    def heed(self, answer: Answer, in_flight: int) -> None:
+    def learn(self, answer: Answer, in_flight: int) -> None:
         """Learn from an answer.
 
         :param in_flight: calls that were still under way when it came.

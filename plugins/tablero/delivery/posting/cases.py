@@ -1,0 +1,302 @@
+"""Batches that were refused, or have failed, and are looked through: the search, carried out on the outbox."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import tzinfo
+
+from sqlalchemy.engine import Engine
+from tablero.dashboard.answer import Answer, Outcome
+from tablero.delivery.posting import search
+from tablero.delivery.posting.rules import Pass, trouble_of
+from tablero.delivery.posting.search import Search, Trouble, Verdict
+from tablero.outbox import cutting, queue
+from tablero.outbox.batches import Fresh
+from tablero.outbox.queue import Claim, Hold
+from tablero.texts import delivery as texts
+
+
+@dataclass
+class Case:
+    """One batch that is looked through.
+
+    :ivar search: where to cut next.
+    :ivar head: what was posted last; ``None`` once it is settled.
+    :ivar tail: what was never posted.
+    """
+
+    search: Search
+    head: Fresh | None
+    tail: Fresh | None = None
+
+
+@dataclass
+class Findings:
+    """What the searches of a pass came to.
+
+    :ivar refused: rows set aside.
+    :ivar on_faith: those of them that nothing accepted since has proved bad.
+    :ivar struck: rows that will be set aside if they fail in the next pass, too.
+    :ivar in_vain: batches whose rows are all failed on, as if the dashboard had them.
+    """
+
+    refused: int = 0
+    on_faith: int = 0
+    struck: list[Answer] = field(default_factory=list)
+    in_vain: dict[int, Answer] = field(default_factory=dict)
+
+
+class Cases:
+    """All searches of a pass.
+
+    :param engine: of the outbox.
+    :param zone: the institution's, whose civil days rows are counted by.
+    """
+
+    def __init__(self, engine: Engine, hold: Hold, zone: tzinfo, so_far: Pass) -> None:
+        self._engine = engine
+        self._hold = hold
+        self._zone = zone
+        self._pass = so_far
+        self._ready: deque[Case] = deque()
+        self._loose: deque[Fresh] = deque()
+        self._posted: dict[int, Case] = {}
+        self._suspects: list[tuple[Claim, Answer, int]] = []
+        self.findings = Findings()
+
+    def __contains__(self, batch_id: int) -> bool:
+        return batch_id in self._posted
+
+    @property
+    def held(self) -> list[int]:
+        """Batches that are neither under way nor to be left to others."""
+        pieces = [piece for case in self._ready for piece in (case.head, case.tail)] + list(self._loose)
+        tails = [case.tail for case in self._posted.values()]
+        suspects = [claim.batch_id for claim, _, _ in self._suspects]
+        return [piece.batch_id for piece in (*pieces, *tails) if piece is not None] + suspects
+
+    def wants(self, claim: Claim, answer: Answer) -> bool:
+        """Whether a batch stays with this worker after this answer, to be looked through."""
+        return answer.partial or claim.batch_id in self._posted or trouble_of(answer, claim.history) is not None
+
+    # -- what came back --------------------------------------------------------------------------------------------------------
+
+    def answered(self, claim: Claim, answer: Answer) -> None:
+        """Draw the consequences of an answer that is on record."""
+        case = self._posted.pop(claim.batch_id, None)
+        if answer.outcome is Outcome.DELIVERED:
+            self._go_on(case, passed=len(claim.changes))
+        elif answer.partial:
+            self._keep_the_named(claim, answer)
+            self._leave(case)
+        elif answer.outcome is Outcome.REFUSED or (
+            # A failure is looked into where the batch failed before, or is a part of one that did.
+            answer.outcome is Outcome.UNKNOWN and (case is not None or trouble_of(answer, claim.history) is not None)
+        ):
+            self._look_into(case, claim, answer)
+        else:
+            queue.release(self._engine, [claim.batch_id], self._hold.worker)
+            self._leave(case)
+
+    def _look_into(self, case: Case | None, claim: Claim, answer: Answer) -> None:
+        rows = len(claim.changes)
+        if rows == 1:
+            self._judge(case, claim, answer)
+            return
+        piece = Fresh(claim.batch_id, claim.changes)
+        edges = search.cut_out(answer.named, rows)
+        if edges:
+            self._loose.extend(cutting.cut(self._engine, piece, edges, worker=self._hold.worker, zone=self._zone))
+            self._leave(case)
+        elif case is not None:
+            case.head = piece
+            case.search.failed(rows)
+            self._ready.append(case)
+        elif answer.outcome is Outcome.UNKNOWN and search.is_in_vain(kin := queue.kin(self._engine, claim.batch_id)):
+            self._give_up(kin.batch_id, answer, [claim.batch_id])
+        else:
+            trouble = trouble_of(answer, claim.history) or Trouble.CONTENT
+            self._ready.append(Case(Search(rows, trouble), piece))
+
+    def _keep_the_named(self, claim: Claim, answer: Answer) -> None:
+        edges = search.cut_out(answer.named, len(claim.changes))
+        starts = [0, *edges]
+        pieces = cutting.accept_others(
+            self._engine,
+            Fresh(claim.batch_id, claim.changes),
+            edges,
+            [start in answer.named for start in starts],
+            attempt_id=claim.attempt_id,
+            worker=self._hold.worker,
+            zone=self._zone,
+        )
+        self._loose.extend(pieces)
+
+    def _judge(self, case: Case | None, claim: Claim, answer: Answer) -> None:
+        """A single row was refused, or failed, alone."""
+        refused = answer.outcome is Outcome.REFUSED
+        verdict = search.verdict(queue.proof(self._engine, claim), refused=refused)
+        in_vain = None
+        if not refused and verdict is not Verdict.OPEN:
+            kin = queue.kin(self._engine, claim.batch_id)
+            in_vain = kin.batch_id if search.is_in_vain(kin) else None
+            if search.may_be_repeats(kin):
+                verdict = Verdict.OPEN
+        if in_vain is not None:
+            self._give_up(in_vain, answer, [claim.batch_id, *self._pieces(case)])
+            return
+        if verdict is Verdict.SET_ASIDE:
+            self._set_aside(claim, answer)
+        elif verdict is Verdict.STRIKE:
+            queue.strike(self._engine, claim)
+            self.findings.struck.append(answer)
+            queue.release(self._engine, [claim.batch_id], self._hold.worker)
+        else:
+            self._suspects.append((claim, answer, self._pass.accepted))
+        if case is not None:
+            case.search.found()
+            self._go_on(case, passed=0, waits=None if verdict is Verdict.SET_ASIDE else claim)
+
+    def _set_aside(self, claim: Claim, answer: Answer) -> None:
+        words = answer.told
+        if answer.outcome is not Outcome.REFUSED:
+            sentence = texts.FAILS_ON_ROW(status=str(answer.status or "-"))
+            words = str(texts.WITH_WORDS(sentence=sentence, words=answer.message) if answer.message else sentence)
+        queue.set_aside(self._engine, [(claim, words)])
+        self.findings.refused += 1
+
+    def _give_up(self, whole: int, answer: Answer, pieces: Collection[int]) -> None:
+        self.findings.in_vain[whole] = answer
+        queue.release(self._engine, pieces, self._hold.worker)
+
+    @staticmethod
+    def _pieces(case: Case | None) -> list[int]:
+        return [case.tail.batch_id] if case is not None and case.tail is not None else []
+
+    def _go_on(self, case: Case | None, *, passed: int, waits: Claim | None = None) -> None:
+        """The head is settled; what is left is looked at next.
+
+        :param waits: the single row that it was, if later changes of the same request must wait for it.
+        """
+        if case is None:
+            return
+        if passed:
+            case.search.passed(passed)
+        case.head = None
+        if waits is not None:
+            self._set_waiting_apart(case, waits)
+        if case.tail is not None:
+            self._ready.append(case)
+
+    def _set_waiting_apart(self, case: Case, claim: Claim) -> None:
+        tail = case.tail
+        request = claim.changes[0].request_id
+        if tail is None or tail.changes[0].request_id != request:
+            return
+        count = next((n for n, change in enumerate(tail.changes) if change.request_id != request), len(tail.changes))
+        waiting = tail
+        if count < len(tail.changes):
+            parts = cutting.take(self._engine, tail, count, worker=self._hold.worker, zone=self._zone)
+            waiting, case.tail = parts if parts is not None else (tail, None)
+        else:
+            case.tail = None
+        case.search.set_apart(count)
+        queue.hand_back(self._engine, [waiting.batch_id], self._hold.worker)
+
+    def _leave(self, case: Case | None) -> None:
+        """Nothing more is learnt of this case; what was never posted is posted as it is."""
+        if case is not None and case.tail is not None:
+            self._loose.append(case.tail)
+
+    # -- what is next ----------------------------------------------------------------------------------------------------------
+
+    def next(self, most: int) -> list[Claim]:
+        """Begin up to ``most`` calls of the searches."""
+        pieces: list[Fresh] = []
+        while len(pieces) < most and self._pass.may_search:
+            if self._loose:
+                pieces.append(self._loose.popleft())
+            elif self._ready:
+                if (head := self._next_head(case := self._ready.popleft())) is not None:
+                    pieces.append(head)
+                    self._posted[head.batch_id] = case
+            else:
+                break
+        begun = queue.begin(self._engine, [piece.batch_id for piece in pieces], self._hold) if pieces else []
+        for missed in {piece.batch_id for piece in pieces} - {claim.batch_id for claim in begun}:
+            self._leave(self._posted.pop(missed, None))
+            queue.hand_back(self._engine, [missed], self._hold.worker)
+        return begun
+
+    def _next_head(self, case: Case) -> Fresh | None:
+        """Cut what is to be posted next; ``None`` if another worker holds it by now."""
+        rows = [*(case.head.changes if case.head else ()), *(case.tail.changes if case.tail else ())]
+        begins = [n for n in range(1, len(rows)) if rows[n].request_id != rows[n - 1].request_id]
+        wished = case.search.next_head()
+        within = len(case.head.changes) if case.head else len(rows)
+        size = search.between_requests(wished, within, begins)
+        if case.head is None:
+            return self._off_the_tail(case, size)
+        if case.tail is not None:
+            pieces = cutting.give_back(self._engine, case.head, case.tail, size, worker=self._hold.worker, zone=self._zone)
+            if pieces is not None:
+                case.head, case.tail = pieces
+                return case.head
+            self._loose.append(case.tail)
+            case.search.set_apart(len(case.tail.changes))
+        parts = cutting.cut(self._engine, case.head, [size], worker=self._hold.worker, zone=self._zone)
+        if not parts:
+            return None
+        case.head, case.tail = parts
+        return case.head
+
+    def _off_the_tail(self, case: Case, size: int) -> Fresh | None:
+        tail = case.tail
+        assert tail is not None
+        if size >= len(tail.changes):
+            case.head, case.tail = tail, None
+            return tail
+        pieces = cutting.take(self._engine, tail, size, worker=self._hold.worker, zone=self._zone)
+        case.head, case.tail = pieces if pieces is not None else (None, None)
+        return case.head
+
+    def suspects_again(self, *, at_the_end: bool = False) -> list[Claim]:
+        """Post single rows once more that were refused before the dashboard accepted something.
+
+        :param at_the_end: nothing else is left; ask the outbox whether another worker saw something accepted.
+        """
+        again = [
+            claim
+            for claim, _, accepted in self._suspects
+            if self._pass.accepted > accepted
+            or (at_the_end and queue.proof(self._engine, claim, until_now=True).accepted_since)
+        ]
+        ids = {claim.batch_id for claim in again}
+        self._suspects = [kept for kept in self._suspects if kept[0].batch_id not in ids]
+        return queue.begin(self._engine, sorted(ids), self._hold) if ids else []
+
+    # -- the end ---------------------------------------------------------------------------------------------------------------
+
+    def close(self, *, nothing_else_left: bool) -> list[Answer]:
+        """Judge the rows that are left, and give up what is held; returns the refusals of rows of which nothing is proved.
+
+        :param nothing_else_left: the pass came to its end, and everything else is settled.
+        """
+        refused = [(claim, answer) for claim, answer, _ in self._suspects if answer.outcome is Outcome.REFUSED]
+        is_all = nothing_else_left and not self._ready and not self._loose and len(refused) == len(self._suspects)
+        open_ones = []
+        for claim, answer in refused:
+            strikes = queue.proof(self._engine, claim).strikes
+            decided = search.verdict_on_last(len(refused), strikes, ever_delivered=self._pass.proven, nothing_else_left=is_all)
+            if decided is Verdict.SET_ASIDE:
+                self._set_aside(claim, answer)
+                self.findings.on_faith += 1
+                continue
+            if decided is Verdict.STRIKE:
+                queue.strike(self._engine, claim)
+                self.findings.struck.append(answer)
+            open_ones.append(answer)
+        queue.release(self._engine, self.held, self._hold.worker)
+        return open_ones

@@ -1,0 +1,337 @@
+"""The pump: threads, calls in flight, leases, and the record of what comes back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy.engine import Engine
+from tablero.contract.status_change import encode
+from tablero.contract.windows import Window
+from tablero.dashboard.answer import Answer, Attempt, Outcome
+from tablero.dashboard.redaction import hide_values
+from tablero.delivery.posting.calls import Calls, moment
+from tablero.delivery.posting.cases import Cases
+from tablero.delivery.posting.hours import SendHours
+from tablero.delivery.posting.rules import Pass, interpret
+from tablero.delivery.posting.supply import Supply
+from tablero.delivery.posting.throttle import Throttle
+from tablero.errors import OutboxUnavailable
+from tablero.outbox import queue
+from tablero.outbox.batches import Fresh, Lease
+from tablero.outbox.queue import Claim, Hold
+from tablero.settings import Settings
+from tablero.texts import delivery as texts
+
+log = logging.getLogger(__name__)
+
+#: Fresh batches that wait beyond those in flight, so that no call waits for the next step of staging.
+_STOCK = 10
+
+#: Seconds that calls under way are given when the task must end.
+GRACE = 20.0
+
+#: Seconds between two looks at an outbox that does not answer.
+_LOOK_AGAIN = 0.5
+
+#: Stages windows in steps, each of which gives its batches. It is told how to ask for the lease that they are to have.
+Staging = Callable[[Callable[[], Lease | None]], Iterator[Sequence[Fresh]]]
+
+
+class Client(Protocol):
+    """Posts a batch; :class:`tablero.dashboard.client.Dashboard`, or a stand-in in tests."""
+
+    def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+        """Post the wire form of a batch once."""
+        ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a pass is about.
+
+    :ivar engine: of the outbox.
+    :ivar connect: makes the client; called once there is something to post, and then once.
+    :ivar windows: batches that touch one of them are posted.
+    :ivar hold: under which they are claimed.
+    :ivar clock: this machine's, for ``send_hours`` alone.
+    :ivar observe: told of every attempt that is on record.
+    """
+
+    engine: Engine
+    connect: Callable[[], Client]
+    settings: Settings
+    windows: Collection[Window]
+    hold: Hold
+    clock: Callable[[], datetime]
+    observe: Callable[[Attempt], None]
+
+
+class Pump:
+    """One pass over what is pending: everything has its turn, fresh batches first, then what was pending, then the search.
+
+    :param staging: carried out meanwhile.
+    """
+
+    def __init__(self, job: Job, so_far: Pass, staging: Staging | None) -> None:
+        settings = job.settings
+        self._job = job
+        self._pass = so_far
+        self._hours = SendHours(*settings.send_hours, settings.timezone) if settings.send_hours else None
+        self._client: Client | None = None
+        self._calls = Calls(self._post)
+        self._deadlines = Deadlines(job.hold.seconds)
+        self._throttle = Throttle(settings.concurrency)
+        self._in_hand: Sequence[tuple[Claim, Answer]] = []
+        self._look = {False: True, True: True}
+        self._has_looked = False
+        self._supply = Supply(
+            staging(self._lease_of_fresh) if staging else None, settings.concurrency + _STOCK, self._calls.ring
+        )
+        self.cases = Cases(job.engine, job.hold, settings.timezone, so_far)
+
+    def run(self) -> None:
+        """Post all that may be posted, and record every outcome.
+
+        :raises OutboxUnavailable: it did not take the answers in hand for as long as the leases last.
+        """
+        try:
+            self._go_round()
+            self._deadlines.close()
+            self._supply.finish()
+        except BaseException:
+            self._end_soon()
+            raise
+        finally:
+            self._calls.close()
+            with suppress(OutboxUnavailable):  # whoever comes next waits for the leases to end
+                queue.hand_back(self._job.engine, list(self._supply), self._job.hold.worker)
+
+    def _go_round(self) -> None:
+        while True:
+            self._supply.replenish()
+            since = moment()
+            self._begin(self._next(self._throttle.limit - len(self._calls)), since)
+            if not len(self._calls) and not self._supply.is_under_way:
+                if self._has_looked and not self._is_more_to_come():
+                    return
+                self._look = dict.fromkeys(self._look, True)  # what waited for others may have its turn now
+                self._has_looked = True
+                continue
+            self._has_looked = False
+            self._calls.wait(self._deadlines.until_renewal)
+            since = moment()
+            self._begin(self._land(), since)
+            self._renew()
+            self._supply.collect()
+
+    def _is_more_to_come(self) -> bool:
+        """Whether something is in stock, or a step of staging is still to be made, of what may be posted."""
+        return self._may_post() and (len(self._supply) > 0 or not self._supply.is_exhausted)
+
+    # -- what is posted next ---------------------------------------------------------------------------------------------------
+
+    def _next(self, free: int) -> list[Claim]:
+        """Begin as many calls as are free: what was just staged, what was pending, and then the search."""
+        if free <= 0 or not self._may_post() or not self._has_client():
+            return []
+        claims = self._exchange([], self._supply.first(free)) if len(self._supply) else []
+        # What was pending before is posted once all was read: only then is it known what the source no longer says.
+        if self._supply.is_exhausted:
+            for source in (self._whole, self._again, self.cases.next, self._parts):
+                if len(claims) < free:
+                    claims += source(free - len(claims))
+            if not claims and not len(self._calls):
+                claims = self.cases.suspects_again(at_the_end=True)
+        return claims
+
+    def _whole(self, most: int) -> list[Claim]:
+        return self._claim(most, parts=False)
+
+    def _again(self, _most: int) -> list[Claim]:
+        return self.cases.suspects_again()
+
+    def _parts(self, most: int) -> list[Claim]:
+        return self._claim(most, parts=True) if self._pass.may_search else []
+
+    def _claim(self, most: int, *, parts: bool) -> list[Claim]:
+        if not self._look[parts]:
+            return []
+        job, settings = self._job, self._job.settings
+        claims = queue.claim(
+            job.engine,
+            job.windows,
+            job.hold,
+            limit=most,
+            parts=parts,
+            most=settings.batch_size,
+            by_service=settings.group_by_service,
+            zone=settings.timezone,
+        )
+        self._look[parts] = len(claims) >= most
+        return claims
+
+    def _may_post(self) -> bool:
+        if self._hours is not None and not self._hours.open_at(self._job.clock()):
+            self._pass.close()
+        return self._pass.stop is None
+
+    def _has_client(self) -> bool:
+        """Whether there is, or was, anything to post; connects the first time."""
+        if self._client is None and (len(self._supply) or queue.backlog(self._job.engine, self._job.windows).batches):
+            self._client = self._job.connect()
+        return self._client is not None
+
+    def _begin(self, claims: Sequence[Claim], since: float) -> None:
+        self._deadlines.hold([claim.attempt_id for claim in claims], since)
+        for claim in claims:
+            self._calls.begin(claim)
+
+    def _post(self, claim: Claim) -> Answer:
+        """In a thread of its own."""
+        assert self._client is not None  # without it nothing is claimed
+        if self._deadlines.are_over(claim.attempt_id):
+            return Answer(Outcome.TRANSIENT, error=str(texts.NOT_POSTED))
+        try:
+            return self._client.post(encode(claim.changes), message_id=claim.message_id, issue=str(claim.batch_id))
+        except Exception as error:  # whatever it is, the other batches in flight are not to be forgotten for it
+            log.exception("batch %d", claim.batch_id)
+            return Answer(Outcome.UNKNOWN, error=str(texts.OUR_OWN_FAULT(kind=type(error).__name__)))
+
+    # -- what came back --------------------------------------------------------------------------------------------------------
+
+    def _land(self) -> list[Claim]:
+        """Record the calls that have ended, then draw the consequences; returns those that follow them at once."""
+        answers = [(claim, interpret(answer, claim.history)) for claim, answer in self._calls.take()]
+        if not answers:
+            return []
+        claims = self._exchange(answers, self._following(answers))
+        for claim, answer in answers:
+            told = without_values(answer, claim)
+            self._deadlines.forget(claim.attempt_id)
+            self._throttle.learn(answer, len(self._calls))
+            self._pass.learn(told, claim.history, in_search=claim.batch_id in self.cases)
+            self._observe(claim, told)
+            if claim.batch_id in self.cases or self.cases.wants(claim, answer):
+                self.cases.answered(claim, answer)
+        return claims
+
+    def _following(self, answers: Sequence[tuple[Claim, Answer]]) -> list[Fresh]:
+        """What may follow calls of which nothing is to be learnt but that they are over."""
+        if any(answer.outcome is not Outcome.DELIVERED for _, answer in answers):
+            return []
+        free = min(len(answers), self._throttle.limit - len(self._calls))
+        return self._supply.first(free) if free > 0 and self._may_post() else []
+
+    def _exchange(self, answers: Sequence[tuple[Claim, Answer]], fresh: Sequence[Fresh]) -> list[Claim]:
+        """Record what has ended, and what is posted next; written until the outbox takes it, while nothing else is posted."""
+        keep = {claim.batch_id for claim, answer in answers if self.cases.wants(claim, answer)}
+        self._in_hand = answers
+        end = moment() + self._job.hold.seconds
+        while True:
+            try:
+                claims = queue.exchange(self._job.engine, answers, fresh, self._job.hold, keep=keep)
+                break
+            except OutboxUnavailable as error:
+                if not answers or moment() >= end:  # the leases have ended: only now are they given up
+                    raise
+                log.warning("%s", texts.OUTBOX_STILL_AWAY(answers=len(answers), cause=error.text))
+                fresh = []  # they may be on record as posted, and were not
+                threading.Event().wait(_LOOK_AGAIN)
+        self._in_hand = []
+        self._supply.take(len(fresh))
+        return claims
+
+    def _observe(self, claim: Claim, answer: Answer) -> None:
+        first = claim.changes[0].last_modified_date
+        window = next((window.label for window in self._job.windows if first in window), None)
+        self._job.observe(Attempt(claim.batch_id, len(claim.changes), claim.message_id, answer, window))
+
+    # -- leases ----------------------------------------------------------------------------------------------------------------
+
+    def _renew(self) -> None:
+        if self._deadlines.until_renewal > 0:
+            return
+        since = moment()
+        held = [*(claim.batch_id for claim in self._calls.claims), *self._supply, *self.cases.held]
+        with suppress(OutboxUnavailable):  # the answers in hand will say so, or nothing was lost by it
+            still = queue.renew(self._job.engine, held, self._job.hold)
+            mine = [claim.attempt_id for claim in self._calls.claims if claim.batch_id in still]
+            self._deadlines.hold(mine, since)
+        self._deadlines.renewed(since)
+
+    def _lease_of_fresh(self) -> Lease | None:
+        """The lease of what is staged now: none once nothing more is posted, or nobody else could. In the other thread."""
+        return queue.lease(self._job.engine, self._job.hold) if self._deadlines.are_kept else None
+
+    # -- the end ---------------------------------------------------------------------------------------------------------------
+
+    def _end_soon(self) -> None:
+        """Told to stop: calls under way are given a moment, and what they brought is recorded, or it would be repeated."""
+        self._deadlines.close()
+        end = moment() + GRACE
+        with suppress(OutboxUnavailable):
+            queue.record(self._job.engine, self._in_hand)
+            while len(self._calls) and moment() < end:
+                self._calls.wait(min(1.0, max(0.0, end - moment())))
+                answers = [(claim, interpret(answer, claim.history)) for claim, answer in self._calls.take()]
+                queue.record(self._job.engine, answers)
+            queue.release(self._job.engine, self.cases.held, self._job.hold.worker)
+        self._supply.settle(max(0.0, end - moment()))
+        with suppress(Exception):
+            self._supply.collect()
+
+
+class Deadlines:
+    """Until when this worker may post what it has claimed, by this machine's own count of seconds: a worker that stood still
+    looks here before it posts.
+
+    :param seconds: how long a lease lasts.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until: dict[int, float] = {}
+        self._renewed = moment()
+        self.are_kept = True
+
+    def hold(self, attempts: Collection[int], since: float) -> None:
+        """These are this worker's for as long as a lease lasts.
+
+        :param since: a moment before the outbox was asked.
+        """
+        self._until.update((attempt, since + self._seconds) for attempt in attempts)
+
+    def forget(self, attempt: int) -> None:
+        """It has ended."""
+        self._until.pop(attempt, None)
+
+    def are_over(self, attempt: int) -> bool:
+        """Whether another worker may hold this one's batch by now."""
+        return moment() >= self._until.get(attempt, 0.0)
+
+    @property
+    def until_renewal(self) -> float:
+        """Seconds until leases are to be prolonged: a third of what they last."""
+        return max(0.0, self._renewed + self._seconds / 3 - moment())
+
+    def renewed(self, since: float) -> None:
+        """Leases were prolonged."""
+        self._renewed = since
+
+    def close(self) -> None:
+        """Nothing more is posted."""
+        self.are_kept = False
+
+
+def without_values(answer: Answer, claim: Claim) -> Answer:
+    """An answer as it may be told outside of the outbox: without values of the rows that were posted."""
+    if not answer.message or answer.outcome is Outcome.DELIVERED:
+        return answer
+    values = {value for change in claim.changes for value in (change.service_id, change.request_id)}
+    return replace(answer, message=hide_values(answer.message, values))

@@ -1,0 +1,121 @@
+"""Cuts of the search: a batch that is looked through lies in a *head*, which is posted, and a *tail*, which is not posted yet.
+
+All batches here are held by the worker that searches them; what another one has claimed since is left to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import tzinfo
+from itertools import pairwise
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from tablero.outbox import batches
+from tablero.outbox.batches import Fresh, Origin, Part
+from tablero.outbox.engine import writing
+from tablero.outbox.schema import attempt, batch
+
+
+def cut(engine: Engine, whole: Fresh, at: Sequence[int], *, worker: str, zone: tzinfo) -> list[Fresh]:
+    """Replace a batch, which was posted, by its parts; none if another worker holds it by now.
+
+    :param at: positions at which a part begins, ascending, without 0.
+    """
+    with writing(engine) as connection:
+        row = _held(connection, whole.batch_id, worker)
+        if row is None:
+            return []
+        edges = [0, *at, len(whole.changes)]
+        values = _still_held(row) | {"cuts": row.cuts + 1}
+        parts = [Part(whole.changes[start:end], values) for start, end in pairwise(edges)]
+        ids = batches.replace(connection, row, parts, zone)
+        return [Fresh(identity, part.changes) for identity, part in zip(ids, parts, strict=True)]
+
+
+def accept_others(
+    engine: Engine, whole: Fresh, at: Sequence[int], refused: Sequence[bool], *, attempt_id: int, worker: str, zone: tzinfo
+) -> list[Fresh]:
+    """Replace a batch, of which the dashboard refused some rows by name and took all others, by its parts.
+
+    :param refused: of each part whether it is refused, and stays pending.
+    :param attempt_id: the attempt that was answered so.
+    :returns: the parts that stay pending.
+    """
+    with writing(engine) as connection:
+        row = _held(connection, whole.batch_id, worker)
+        if row is None:
+            return []
+        now = connection.scalar(sa.select(attempt.c.started_at).where(attempt.c.id == attempt_id))
+        edges = [0, *at, len(whole.changes)]
+        taken = {"state": "delivered", "settled_at": now, "settled_how": "acknowledged", "cuts": row.cuts + 1}
+        left = _still_held(row) | {"cuts": row.cuts + 1, "first_refused_at": row.first_refused_at or now}
+        parts = [
+            Part(whole.changes[start:end], left if is_refused else taken)
+            for (start, end), is_refused in zip(pairwise(edges), refused, strict=True)
+        ]
+        ids = batches.replace(connection, row, parts, zone)
+        return [
+            Fresh(identity, part.changes) for identity, part, is_refused in zip(ids, parts, refused, strict=True) if is_refused
+        ]
+
+
+def take(engine: Engine, tail: Fresh, rows: int, *, worker: str, zone: tzinfo) -> tuple[Fresh, Fresh] | None:
+    """Cut a head of so many rows off a tail, which keeps its id; ``None`` if another worker holds it by now."""
+    with writing(engine) as connection:
+        row = _held(connection, tail.batch_id, worker)
+        if row is None:
+            return None
+        head, rest = tail.changes[:rows], tail.changes[rows:]
+        values = _still_held(row) | {"after_id": row.after_id}
+        (identity,) = batches.make(connection, _origin(row, row.parent_id, row.cuts), [head], zone, **values)
+        after = identity if head[-1].request_id == rest[0].request_id else None
+        batches.refill(connection, row.id, rest, zone, after_id=after)
+        return Fresh(identity, head), Fresh(tail.batch_id, rest)
+
+
+def give_back(engine: Engine, head: Fresh, tail: Fresh, rows: int, *, worker: str, zone: tzinfo) -> tuple[Fresh, Fresh] | None:
+    """A head was refused: keep its first rows for the next call, and give the others back to the tail, which has never been
+    posted and keeps its id. ``None`` if they may not be mixed, or another worker holds one of them by now.
+
+    Only rows of which no call can have arrived are mixed with others: what a call brought must be known for ever.
+    """
+    with writing(engine) as connection:
+        row, rest = _held(connection, head.batch_id, worker), _held(connection, tail.batch_id, worker)
+        if (
+            row is None
+            or rest is None
+            or row.unknown_in_a_row
+            or row.ever_unknown != rest.ever_unknown
+            or _is_in_doubt(connection, row.id)
+        ):
+            return None
+        kept, given = head.changes[:rows], [*head.changes[rows:], *tail.changes]
+        values = _still_held(row) | {"after_id": row.after_id}
+        (identity,) = batches.make(connection, _origin(row, row.id, row.cuts + 1), [kept], zone, **values)
+        after = identity if kept[-1].request_id == given[0].request_id else None
+        batches.refill(connection, rest.id, given, zone, after_id=after)
+        batches.empty(connection, row.id)
+        return Fresh(identity, kept), Fresh(tail.batch_id, given)
+
+
+def _is_in_doubt(connection: Connection, identity: int) -> bool:
+    """Whether a call of this very batch may have arrived."""
+    open_ones = sa.select(attempt.c.id).where(
+        attempt.c.batch_id == identity, sa.or_(attempt.c.outcome.is_(None), attempt.c.outcome == "unknown")
+    )
+    return connection.scalar(open_ones.limit(1)) is not None
+
+
+def _held(connection: Connection, identity: int, worker: str) -> Any:
+    query = sa.select(*batches.COLUMNS).where(batch.c.id == identity, batch.c.state == "pending", batch.c.claimed_by == worker)
+    return connection.execute(query.with_for_update()).one_or_none()
+
+
+def _still_held(row: Any) -> dict[str, Any]:
+    return {"claimed_by": row.claimed_by, "claimed_until": row.claimed_until}
+
+
+def _origin(row: Any, parent_id: int | None, cuts: int) -> Origin:
+    return Origin(row.extraction_id, parent_id, row.resend_run_id, cuts, row.first_refused_at, row.ever_unknown)

@@ -1,0 +1,93 @@
+"""What the sending of batches says: why some are still pending, and what to do."""
+
+from __future__ import annotations
+
+from tablero.texts.text import Text
+
+RECOGNISED = Text(
+    "El tablero reconoce las filas (HTTP {status}): ya las tenía, por un intento cuya respuesta se perdió.",
+    "The dashboard recognises the rows (HTTP {status}): it has them already, by an attempt whose answer was lost.",
+)
+OUR_OWN_FAULT = Text(
+    "{kind}, un error de este paquete; vea el registro de la tarea.",
+    "{kind}, an error of this package; see the task's log.",
+)
+NOT_POSTED = Text(
+    "No se envió: esta tarea estuvo detenida tanto tiempo que otra pudo haber tomado el lote.",
+    "Not posted: this task stood still for so long that another one may have taken the batch.",
+)
+FAILS_ON_ROW = Text(
+    "El tablero falla con esta fila, incluso sola (HTTP {status}), y acepta otras: corríjala en la fuente, o pida a"
+    " Burocracia Cero que la revise.",
+    "The dashboard fails on this row, even alone (HTTP {status}), and accepts others: correct it at the source, or ask"
+    " Burocracia Cero to look into it.",
+)
+WITH_WORDS = Text(
+    "{sentence} El tablero dice: «{words}»",
+    "{sentence} The dashboard says: “{words}”",
+)
+
+PERMANENT = Text(
+    "{windows}: nada más se envió. {cause}",
+    "{windows}: nothing more was posted. {cause}",
+)
+REFUSES_EVERYTHING = Text(
+    "{windows}: el tablero rechazó todo lo que se le envió en este intento ({calls} llamadas) y no aceptó nada. No son"
+    " filas malas y nada se descartó: {rows} filas quedan pendientes. Revise service_id y la versión del contrato con"
+    " Burocracia Cero; luego limpie esta tarea (Limpiar Instancia de Tarea). Primera respuesta: {cause}",
+    "{windows}: the dashboard refused all that was posted in this try ({calls} calls) and accepted nothing. These are not"
+    " bad rows, and nothing was set aside: {rows} rows stay pending. Check service_id and the version of the contract with"
+    " Burocracia Cero; then clear this task (Clear). First answer: {cause}",
+)
+NOT_THE_DASHBOARD = Text(
+    "{windows}: responde otro servidor, no el tablero, y nada se ha entregado nunca por esta dirección. {cause} Revise"
+    " api_path y la dirección de tablero_api.",
+    "{windows}: another server answers, not the dashboard, and nothing was ever delivered to this address. {cause} Check"
+    " api_path and the address of tablero_api.",
+)
+STILL_PENDING = Text(
+    "{windows}: {rows} filas en {batches} lotes siguen pendientes; {failed} llamadas fallaron. Se volverá a intentar."
+    " Primera causa: {cause}",
+    "{windows}: {rows} rows in {batches} batches are still pending; {failed} calls failed. They will be tried again. First"
+    " cause: {cause}",
+)
+WILL_BE_TRIED_ONCE_MORE = Text(
+    "{windows}: el tablero rechazó {rows} filas, enviadas una por una, y nada más quedaba por enviar que demuestre que"
+    " acepta otras. Se intentarán una vez más antes de descartarlas. {cause}",
+    "{windows}: the dashboard refused {rows} rows, posted one by one, and nothing else was left to post that could show"
+    " that it accepts others. They are tried once more before they are set aside. {cause}",
+)
+BUSY = Text(
+    "{windows}: el tablero pide esperar. Se entregaron {delivered} filas; {rows} filas en {batches} lotes seguirán a las"
+    " {resumes}. No se gasta ningún intento.",
+    "{windows}: the dashboard asks to wait. {delivered} rows were delivered; {rows} rows in {batches} batches go on at"
+    " {resumes}. No try is spent.",
+)
+CLOSED = Text(
+    "{windows}: terminó el horario de send_hours; {rows} filas en {batches} lotes esperan hasta {opens}.",
+    "{windows}: send_hours have closed; {rows} rows in {batches} batches wait until {opens}.",
+)
+WAITS_FOR_EARLIER = Text(
+    "{windows}: {rows} filas en {batches} lotes esperan cambios anteriores de las mismas solicitudes, pendientes en otro"
+    " mes o día. Cargue primero ese mes o día.",
+    "{windows}: {rows} rows in {batches} batches wait for earlier changes of the same requests, which are pending in"
+    " another month or day. Load that month or day first.",
+)
+ANOTHER_WORKER = Text(
+    "{windows}: otra tarea tiene {rows} filas en {batches} lotes, por {seconds} s más como máximo. Se volverá a intentar.",
+    "{windows}: another task holds {rows} rows in {batches} batches, for at most {seconds} s more. It will be tried again.",
+)
+FAILS_ON_EVERY_REPEAT = Text(
+    "El lote {batch} se envió una vez sin que llegara la respuesta, y ahora el tablero falla con cada fila de él, enviada"
+    " sola, mientras acepta otras: es probable que ya las tenga. Nada se descartó; sigue pendiente. Si el tablero las tiene"
+    " (pregunte a Burocracia Cero): tablero adopt --batch {batch}. Si no: se vuelve a intentar con cada corrida.",
+    "Batch {batch} was once posted without an answer, and now the dashboard fails on each row of it, posted alone, while it"
+    " accepts others: it probably has them. Nothing was set aside; it stays pending. If the dashboard has them (ask"
+    " Burocracia Cero): tablero adopt --batch {batch}. If not: each run tries it again.",
+)
+OUTBOX_STILL_AWAY = Text(
+    "El outbox no responde; se guardan {answers} respuestas del tablero hasta que vuelva, y no se envía nada más mientras"
+    " tanto. {cause}",
+    "The outbox does not answer; {answers} answers of the dashboard are kept until it is back, and nothing else is posted"
+    " meanwhile. {cause}",
+)

@@ -126,10 +126,10 @@ def _clock(connection: Connection, now: datetime | None) -> datetime | None:
     return now if now is not None or connection.dialect.name == "postgresql" else datetime.now(timezone.utc)
 
 
-def _moment(connection: Connection, now: datetime | None) -> Any:
-    """The same as an expression."""
-    known = _clock(connection, now)
-    return sa.func.now() if known is None else sa.literal(known, Instant)
+def _moment(connection: Connection, now: datetime | None, seconds: float = 0.0) -> Any:
+    """So many seconds from now, as an expression."""
+    known, later = _clock(connection, now), timedelta(seconds=seconds)
+    return sa.func.now() + later if known is None else sa.literal(known + later, Instant)
 
 
 def lease(engine: Engine, hold: Hold, now: datetime | None = None) -> Lease:
@@ -210,26 +210,25 @@ def claim(
             return []
         give_up_attempts(connection, [row.id for row in found])
         ids = _cut_to_size(connection, found, most, by_service=by_service, zone=zone)[:limit]
-        return _begin_held(connection, ids, hold, moment, now)
+        return _begin_held(connection, ids, hold, now)
 
 
 def begin(engine: Engine, ids: Sequence[int], hold: Hold, *, now: datetime | None = None) -> list[Claim]:
     """Put the attempts of batches on record which this worker holds, or did hold: others may have taken some meanwhile."""
     with writing(engine) as connection:
-        moment = _moment(connection, now)
         still = sa.select(batch.c.id).where(
             batch.c.id.in_(ids),
             batch.c.state == "pending",
             batch.c.claimed_by == hold.worker,
             _first_in_line(),
         )
-        return _begin_held(connection, list(connection.scalars(still.with_for_update(of=batch))), hold, moment, now)
+        return _begin_held(connection, list(connection.scalars(still.with_for_update(of=batch))), hold, now)
 
 
-def _begin_held(connection: Connection, ids: Sequence[int], hold: Hold, moment: Any, now: datetime | None) -> list[Claim]:
+def _begin_held(connection: Connection, ids: Sequence[int], hold: Hold, now: datetime | None) -> list[Claim]:
     if not ids:
         return []
-    until = moment + timedelta(seconds=hold.seconds)
+    until = _moment(connection, now, hold.seconds)
     connection.execute(sa.update(batch).where(batch.c.id.in_(ids)).values(claimed_by=hold.worker, claimed_until=until))
     attempts = dict(_begin_attempts(connection, ids, hold.run_id, now))
     changes = rows_of(connection, ids)
@@ -308,7 +307,7 @@ def exchange(
         if not fresh:
             return []
         changes = dict(fresh)
-        until = _moment(connection, now) + timedelta(seconds=hold.seconds)
+        until = _moment(connection, now, hold.seconds)
         held = sorted(
             connection.scalars(
                 sa.update(batch).where(_LEASED).values(claimed_until=until).returning(batch.c.id),
@@ -335,7 +334,7 @@ def _begin_attempts(
 def renew(engine: Engine, ids: Collection[int], hold: Hold, *, now: datetime | None = None) -> set[int]:
     """Prolong the leases of batches that are still to be posted, or being posted; returns those that are this worker's."""
     with writing(engine) as connection:
-        until = _moment(connection, now) + timedelta(seconds=hold.seconds)
+        until = _moment(connection, now, hold.seconds)
         held = sa.update(batch).where(_LEASED).values(claimed_until=until).returning(batch.c.id)
         return set(connection.scalars(held, {"ids": list(ids), "worker": hold.worker}))
 

@@ -26,7 +26,7 @@ from tablero.contract.windows import Window
 from tablero.outbox import batches
 from tablero.outbox.batches import Fresh, Lease, touching
 from tablero.outbox.engine import lock, now_of, reading, writing
-from tablero.outbox.record import Record, withdraw
+from tablero.outbox.record import Record, put_back, withdraw
 from tablero.outbox.schema import batch, extraction, rejection
 
 #: Longest text of a rejected value that is kept, in characters.
@@ -98,14 +98,15 @@ class Extraction:
             # One at a time: whoever stages knows what all others have staged.
             lock(connection, _STAGING)
             packs = self._without_others(connection, packs)
+            packs, returned = self._without_returned(connection, packs)
             if not packs:
-                return Step(0, [])
+                return Step(returned, [])
             origin = batches.Origin(self._id)
             ids = batches.make(connection, origin, [pack.changes for pack in packs], self._zone, lease)
             waiting = self._put_in_line(connection, ids, packs)
         fresh = zip(ids, packs, strict=True)
         return Step(
-            sum(len(pack.changes) for pack in packs),
+            sum(len(pack.changes) for pack in packs) + returned,
             [Fresh(identity, pack.changes) for identity, pack in fresh if identity not in waiting] if lease else [],
         )
 
@@ -129,8 +130,15 @@ class Extraction:
         if not near:
             return packs
         staged = set(chain.from_iterable(batches.rows_of(connection, near).values()))
-        left = [pack._replace(changes=[change for change in pack.changes if change not in staged]) for pack in packs]
-        return [pack for pack in left if pack.changes]
+        return _without(packs, staged)
+
+    def _without_returned(self, connection: Connection, packs: Sequence[Packed]) -> tuple[Sequence[Packed], int]:
+        """Leave out rows that were withdrawn: they are put back as they were. How many of them are to be posted."""
+        if not packs or not self.record.may_return:
+            return packs, 0
+        found = list(chain.from_iterable(pack.changes for pack in packs))
+        pending, refused = put_back(connection, self._window, found, self._zone)
+        return _without(packs, pending | refused), len(pending)
 
     def _put_in_line(self, connection: Connection, ids: Sequence[int], packs: Sequence[Packed]) -> set[int]:
         """Let what continues a request of an earlier batch wait for it; which batches do."""
@@ -210,6 +218,11 @@ class Extraction:
                     rejected=dict(rejected),
                 )
             )
+
+
+def _without(packs: Sequence[Packed], known: Collection[StatusChange]) -> list[Packed]:
+    left = [pack._replace(changes=[change for change in pack.changes if change not in known]) for pack in packs]
+    return [pack for pack in left if pack.changes]
 
 
 def begin(engine: Engine, window: Window, *, run_id: str, zone: tzinfo, now: datetime) -> Extraction:

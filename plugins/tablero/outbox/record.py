@@ -53,6 +53,9 @@ class Record:
                 .where(touching(window), batch.c.state.in_(states))
                 .order_by(batch.c.first_request, batch.c.id)
             ).all()
+            withdrawn = sa.select(batch.c.id).where(touching(window), batch.c.state == "withdrawn").limit(1)
+            #: Whether some row of the window was withdrawn, and may be in the source again.
+            self.may_return = connection.scalar(withdrawn) is not None
 
     @property
     def may_hold_delivered(self) -> bool:
@@ -119,7 +122,7 @@ def withdraw(
 
     :param zone: the institution's, whose civil days the rows are counted by.
     :param now: by the outbox's clock.
-    :returns: how many were taken back without ever having been refused, and how many that had been.
+    :returns: how many that had been pending were taken back, and how many that had been refused.
     """
     taken = {"pending": 0, "refused": 0}
     for row, held, others in list(holders(connection, window, gone, tuple(taken), lock=True)):
@@ -127,12 +130,45 @@ def withdraw(
             continue
         taken[row.state] += len(held)
         withdrawn = {"state": "withdrawn", "settled_at": row.settled_at or now}
-        if others:
-            batches.replace(connection, row, [Part(held, withdrawn), Part(others)], zone)
-        else:
-            nobody = {"claimed_by": None, "claimed_until": None}
-            connection.execute(sa.update(batch).where(batch.c.id == row.id).values(withdrawn | nobody))
+        if row.state == "refused":
+            withdrawn["settled_how"] = "refused"
+        _change(connection, row, held, others, zone, withdrawn)
     return taken["pending"], taken["refused"]
+
+
+def put_back(
+    connection: Connection, window: Window, found: Collection[StatusChange], zone: tzinfo
+) -> tuple[set[StatusChange], set[StatusChange]]:
+    """Undo :func:`withdraw` for rows which the source has again.
+
+    :returns: those that are pending now, and those that are refused as before.
+    """
+    pending: set[StatusChange] = set()
+    refused: set[StatusChange] = set()
+    for row, held, others in list(holders(connection, window, found, ("withdrawn",), lock=True)):
+        if row.settled_how == "refused":
+            refused.update(held)
+            _change(connection, row, held, others, zone, {"state": "refused", "settled_how": None})
+        else:
+            pending.update(held)
+            _change(connection, row, held, others, zone, {"state": "pending", "settled_at": None})
+    return pending, refused
+
+
+def _change(
+    connection: Connection,
+    row: Any,
+    held: list[StatusChange],
+    others: list[StatusChange],
+    zone: tzinfo,
+    values: dict[str, Any],
+) -> None:
+    """Give some rows of a batch, or all of them, another state."""
+    if others:
+        batches.replace(connection, row, [Part(held, values), Part(others)], zone)
+    else:
+        nobody = {"claimed_by": None, "claimed_until": None}
+        connection.execute(sa.update(batch).where(batch.c.id == row.id).values(values | nobody))
 
 
 def _may_have_been_sent(connection: Connection, row: Any, now: datetime) -> bool:

@@ -64,7 +64,8 @@ batch = sa.Table(
     sa.Column("settled_at", Instant),
     # The run that asked for it to be posted again.
     sa.Column("resend_run_id", sa.String(250)),
-    # How a delivered one is known to be: acknowledged, recognised (the dashboard called a repeat one), adopted.
+    # How a delivered one is known to be: acknowledged, recognised (the dashboard called a repeat one), adopted. Of a withdrawn
+    # one: refused, if it had been.
     sa.Column("settled_how", sa.String(12)),
     # How often it was cut out of another one in the search for what is refused; 0 is whole.
     sa.Column("cuts", sa.SmallInteger, nullable=False, server_default="0"),

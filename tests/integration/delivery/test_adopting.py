@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -179,7 +179,9 @@ def test_who_held_a_batch_that_was_cut_does_not_take_it_apart(outbox: Engine) ->
 def test_not_while_a_run_is_sending(outbox: Engine) -> None:
     """It may be posting that very row; nothing is changed."""
     stage(outbox, changes(3))
-    queue.claim(outbox, [FEBRUARY], worker="w", run_id="load", limit=1, now=NOW, lease=timedelta(minutes=5))
+    queue.claim(
+        outbox, [FEBRUARY], worker="w", run_id="load", limit=1, now=datetime.now(timezone.utc), lease=timedelta(minutes=5)
+    )
     with pytest.raises(WindowBusy, match="Pause both DAGs"):
         adopt(outbox, FEBRUARY, run_id="adopt__1", words="said so", zone=ZONE, now=NOW)
     assert states(outbox) == {"pending": 3}

@@ -14,10 +14,11 @@ from random import Random
 import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from tablero.contract.packing import pack, sort_key, without
+from tablero.contract.merging import differences
+from tablero.contract.packing import pack, row_order
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
-from tablero.outbox import ledger, queue
+from tablero.outbox import ledger, queue, requeue
 from tablero.outbox.batches import Lease
 from tablero.outbox.engine import connect
 from tablero.outbox.queue import Claim
@@ -101,13 +102,16 @@ class Walk:
         window = self._random.choice(WINDOWS)
         self._source.update(self._random.sample(ROWS, 6))
         self._source.difference_update(self._random.sample(ROWS, 2))
-        inside = sorted((row for row in self._source if row.last_modified_date in window), key=sort_key(False))
+        inside = sorted((row for row in self._source if row.last_modified_date in window), key=row_order)
         extraction = begin(self._engine, window)
-        fresh = without(inside, list(extraction.known(by_service=False)), sort_key(False), extraction.miss)
-        packs = list(pack(fresh, self._random.randint(2, 6), by_service=False))
+        pieces = list(differences(inside, extraction.record))
+        packs = list(pack((row for piece in pieces for row in piece.new), self._random.randint(2, 6), by_service=False))
         dies = self._random.random() < 0.3
         if dies:
             packs = packs[:1]
+        for piece in pieces:
+            if piece.gone:
+                extraction.withdraw(piece.gone)
         new = extraction.stage(packs).new if packs else 0
         for packed in packs:
             self._allowed.update(packed.changes)
@@ -178,7 +182,7 @@ class Walk:
     def _send_again(self) -> None:
         """A run asks for what was delivered."""
         before = rows_in(self._engine, "delivered")
-        queue.resend(self._engine, self._random.choice(WINDOWS), run_id=self._name(), zone=ZONE)
+        requeue.resend(self._engine, self._random.choice(WINDOWS), run_id=self._name(), zone=ZONE)
         for row in before - rows_in(self._engine, "delivered"):
             self._allowed[row] = self._acknowledged[row] + 1
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.delivery.planning import plan_healing
 from tablero.outbox import ledger, queue
-from tablero.outbox.schema import batch, status_change
+from tablero.outbox.schema import batch
 
 from tests.integration.posters import DELIVERED, refused
 from tests.integration.samples import FEBRUARY, NOW, begin, change, changes, day, finish, month, settings, stage, states
@@ -97,7 +97,6 @@ def test_rows_that_the_outbox_has_lost(outbox: Engine) -> None:
     stage(outbox, changes(100))
     with outbox.begin() as connection:
         connection.execute(sa.delete(batch).where(batch.c.id == 1))
-        connection.execute(sa.delete(status_change).where(status_change.c.batch_id == 1))
     account = replace(ledger.account(outbox, FEBRUARY), recount=100)
     assert (account.read, account.accounted, account.gone) == (150, 100, 50)
     assert not account.closes

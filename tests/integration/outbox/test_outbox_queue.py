@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer, Outcome
-from tablero.outbox import queue
+from tablero.outbox import queue, requeue
 from tablero.outbox.batches import Lease
 from tablero.outbox.queue import Claim
 
@@ -395,10 +395,10 @@ def test_resend_once_for_each_run(outbox: Engine) -> None:
     """The task may be retried or cleared: what it has posted again is not posted a third time; another run does."""
     stage(outbox, changes(4), size=2)
     deliver_all(outbox, "one")
-    assert queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 4
+    assert requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 4
     assert len(deliver_all(outbox, "two")) == 4
-    assert queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 0
-    assert queue.resend(outbox, FEBRUARY, run_id="another", zone=ZONE) == 4
+    assert requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 0
+    assert requeue.resend(outbox, FEBRUARY, run_id="another", zone=ZONE) == 4
     check_books(outbox)
 
 
@@ -406,10 +406,10 @@ def test_resend_interrupted(outbox: Engine) -> None:
     """A try that posted half of it: the next one posts the other half, and only it."""
     stage(outbox, changes(2), size=1)
     deliver_all(outbox, "one")
-    queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE)
+    requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE)
     (half,) = claim(outbox, "two", limit=1)
     record(outbox, (half, DELIVERED))
-    assert queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 0
+    assert requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 0
     assert len(deliver_all(outbox, "three")) == 1
 
 
@@ -418,8 +418,8 @@ def test_resend_leaves_what_the_run_itself_delivered(outbox: Engine) -> None:
     stage(outbox, changes(4), size=2)
     (half,) = claim(outbox, "one", limit=1, run_id="again")
     record(outbox, (half, DELIVERED))
-    assert queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 0
-    assert queue.resend(outbox, FEBRUARY, run_id="another", zone=ZONE) == 2
+    assert requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 0
+    assert requeue.resend(outbox, FEBRUARY, run_id="another", zone=ZONE) == 2
 
 
 def test_an_answer_that_is_recorded_twice_keeps_its_words(outbox: Engine) -> None:
@@ -437,13 +437,13 @@ def test_resend_only_rows_of_the_window(outbox: Engine) -> None:
     stage(outbox, rows)
     deliver_all(outbox, "one")
     second = day("2020-02-02")
-    assert queue.resend(outbox, second, run_id="again", zone=ZONE) == 4
+    assert requeue.resend(outbox, second, run_id="again", zone=ZONE) == 4
     check_books(outbox)
-    assert queue.resend(outbox, second, run_id="again", zone=ZONE) == 0
+    assert requeue.resend(outbox, second, run_id="again", zone=ZONE) == 0
     assert sorted(deliver_all(outbox, "two")) == rows[4:8]
-    assert queue.resend(outbox, day("2020-02-01"), run_id="again", zone=ZONE) == 4
+    assert requeue.resend(outbox, day("2020-02-01"), run_id="again", zone=ZONE) == 4
     assert sorted(deliver_all(outbox, "three")) == rows[:4]
-    assert queue.resend(outbox, FEBRUARY, run_id="whole", zone=ZONE) == 12
+    assert requeue.resend(outbox, FEBRUARY, run_id="whole", zone=ZONE) == 12
     check_books(outbox)
     assert staged(outbox) == set(rows)
 
@@ -454,7 +454,7 @@ def test_resend_leaves_what_was_refused(outbox: Engine) -> None:
     first, second = claim(outbox)
     record(outbox, (first, DELIVERED), (second, refused()))
     queue.set_aside(outbox, [(second, "no")], NOW)
-    assert queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 1
+    assert requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 1
     assert states(outbox) == {"pending": 1, "refused": 1}
 
 
@@ -462,9 +462,9 @@ def test_parts_of_a_resent_batch_belong_to_its_run(outbox: Engine) -> None:
     """A resent batch that is refused and split is not sent a third time by the same run."""
     stage(outbox, changes(4))
     deliver_all(outbox, "one")
-    queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE)
+    requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE)
     (taken,) = claim(outbox, "two")
     record(outbox, (taken, refused()))
     queue.split(outbox, taken, [2], zone=ZONE)
     assert len(deliver_all(outbox, "three")) == 4
-    assert queue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 0
+    assert requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 0

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from itertools import chain, groupby, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tablero.contract.packing import Packed, pack, sort_key, without
+from tablero.contract import packing
+from tablero.contract.packing import Packed, pack, row_order
 from tablero.contract.status_change import StatusChange
 
 START = datetime(2020, 2, 1, tzinfo=timezone.utc)
@@ -28,30 +29,32 @@ STREAMS = st.lists(
 @given(STREAMS, st.integers(1, 8), st.booleans())
 def test_packing(changes: list[StatusChange], size: int, by_service: bool) -> None:
     """All rows in their order, at most ``size`` a batch, and no request in two batches unless it alone exceeds one."""
-    changes.sort(key=sort_key(by_service))
+    changes.sort(key=row_order)
     batches = list(pack(changes, size, by_service=by_service))
-    assert list(chain.from_iterable(batch.changes for batch in batches)) == changes
+    packed = list(chain.from_iterable(batch.changes for batch in batches))
+    assert sorted(packed, key=row_order) == changes
     assert all(1 <= len(batch.changes) <= size for batch in batches)
-
-    def request(one: StatusChange) -> tuple[str, ...]:
-        return (one.service_id, one.request_id) if by_service else (one.request_id,)
-
-    for before, batch in zip([None, *batches], batches, strict=False):
-        torn = before is not None and request(before.changes[-1]) == request(batch.changes[0])
-        assert batch.continues == torn
-        if torn:
-            assert before is not None
-            for piece in (before, batch):
-                assert len({request(one) for one in piece.changes}) == 1, "it shares no batch with others"
-            assert len(before.changes) == size, "and fills all but its last"
-    if by_service:
-        assert all(len({one.service_id for one in batch.changes}) == 1 for batch in batches)
+    services = {one.service_id for one in changes} if by_service else {""}
+    for service in services:
+        own = [batch for batch in batches if not by_service or batch.changes[0].service_id == service]
+        in_order = [one for one in changes if not by_service or one.service_id == service]
+        assert list(chain.from_iterable(batch.changes for batch in own)) == in_order
+        for before, batch in zip([None, *own], own, strict=False):
+            torn = before is not None and before.changes[-1].request_id == batch.changes[0].request_id
+            assert batch.continues == torn
+            assert before is None or before.goes_on == torn
+            if torn:
+                assert before is not None
+                for piece in (before, batch):
+                    assert len({one.request_id for one in piece.changes}) == 1, "it shares no batch with others"
+                assert len(before.changes) == size, "and fills all but its last"
+        assert not own or not own[-1].goes_on
 
 
 @given(STREAMS, st.integers(1, 8))
 def test_no_batch_is_smaller_than_it_must_be(changes: list[StatusChange], size: int) -> None:
     """Two neighbours would not fit into one, so a load makes no more calls than the requests' sizes ask for."""
-    changes.sort(key=sort_key(False))
+    changes.sort(key=row_order)
     batches = list(pack(changes, size, by_service=False))
     for one, other in pairwise(batches):
         # A chain of batches stands alone, its last one too.
@@ -64,8 +67,8 @@ def test_a_long_request_is_chained() -> None:
     """Seven changes in batches of three: each batch but the first goes on where the one before ended."""
     rows = [change(1, minute) for minute in range(7)]
     assert list(pack([*rows, change(2, 0)], 3, by_service=False)) == [
-        Packed(rows[:3], False),
-        Packed(rows[3:6], True),
+        Packed(rows[:3], False, goes_on=True),
+        Packed(rows[3:6], True, goes_on=True),
         Packed(rows[6:], True),
         Packed([change(2, 0)], False),
     ]
@@ -86,35 +89,28 @@ def test_packing_holds_no_more_than_a_batch() -> None:
     assert read <= 12, "two rows ahead: the next request's first, and whether it has another"
 
 
-@pytest.mark.parametrize("by_service", [False, True])
-def test_the_order(by_service: bool) -> None:
+def test_of_many_services_only_so_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fullest goes first, and no request is cut for it: memory is flat however many services there are."""
+    monkeypatch.setattr(packing, "_MOST_WAITING", 2)
+    rows = [change(number // 2, number, service=str(number // 2 % 7)) for number in range(140)]
+    rows.sort(key=row_order)
+    read = 0
+
+    def stream() -> Iterator[StatusChange]:
+        nonlocal read
+        for row in rows:
+            read += 1
+            yield row
+
+    given_out = 0
+    for batch in pack(stream(), 5, by_service=True):
+        assert read - given_out <= 2 * 5 + 3
+        given_out += len(batch.changes)
+        assert len(batch.changes) % 2 == 0, "the two changes of a request go together"
+    assert given_out == len(rows)
+
+
+def test_the_order() -> None:
     """By request, then by date; and as Python orders text, not as a language does."""
     rows = [change(1, 5, "2"), change(1, 3, "1"), change(2, 0, "1"), change(1, 3, "10")]
-    by_key = sorted(rows, key=sort_key(by_service))
-    by_request = [rows[1], rows[3], rows[0], rows[2]]
-    assert by_key == ([rows[1], rows[2], rows[3], rows[0]] if by_service else by_request)
-
-
-@given(STREAMS, STREAMS, st.booleans())
-def test_without(changes: list[StatusChange], known: list[StatusChange], by_service: bool) -> None:
-    """Exactly those that are not known, in order; and whoever asks is told of the known ones that are not among them."""
-    key = sort_key(by_service)
-    changes.sort(key=key)
-    known.sort(key=key)
-    missing: list[StatusChange] = []
-    assert list(without(changes, known, key, missing.append)) == [one for one in changes if one not in set(known)]
-    assert missing == [one for one in known if one not in set(changes)]
-
-
-def test_without_streams_both() -> None:
-    """Neither side is read ahead of the other by more than it must."""
-    read: list[int] = []
-
-    def stream(numbers: Iterable[int]) -> Iterator[StatusChange]:
-        for number in numbers:
-            read.append(number)
-            yield change(1, number)
-
-    fresh = without(stream(range(0, 100, 2)), stream(range(1, 100, 2)), sort_key(False), lambda _: None)
-    next(fresh)
-    assert len(read) <= 3
+    assert sorted(rows, key=row_order) == [rows[1], rows[3], rows[0], rows[2]]

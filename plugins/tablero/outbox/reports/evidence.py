@@ -33,7 +33,7 @@ class Acknowledged(NamedTuple):
 def acknowledged(connection: Connection, window: Window) -> Acknowledged:
     """When the rows of ``window`` were acknowledged. Changes whenever one more is, so it tells documents apart."""
     adopted = batch.c.settled_how == "adopted"
-    called = sa.case((~adopted, batch.c.settled_at))
+    called = sa.case((batch.c.settled_how.is_distinct_from("adopted"), batch.c.settled_at))
     query = sa.select(
         sa.func.min(called, type_=batch.c.settled_at.type),
         sa.func.max(called, type_=batch.c.settled_at.type),

@@ -141,6 +141,8 @@ def _changes_of(connection: Connection, ids: list[int]) -> dict[int, list[Status
 
 
 def _settled_how(row: Any, adopted: set[int]) -> str | None:
+    if row.state == "withdrawn":
+        return "refused"  # nothing else was ever withdrawn
     if row.state != "delivered":
         return None
     return "adopted" if row.id in adopted else "acknowledged"

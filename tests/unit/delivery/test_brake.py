@@ -1,0 +1,43 @@
+"""The brake: rows are corrected, added and deleted every day; all of them at once are not."""
+
+from __future__ import annotations
+
+import pytest
+from tablero.contract.windows import Window
+from tablero.delivery.brake import FEWEST, Change, is_plausible, require_plausible
+from tablero.errors import ImplausibleReading, PermanentError
+
+
+@pytest.mark.parametrize(
+    ("found", "plausible"),
+    [
+        (Change(delivered=1000, gone=1000, new=1000), False),
+        (Change(delivered=1000, gone=1000, new=840), False),
+        (Change(delivered=1000, gone=501, new=400), False),
+        (Change(delivered=1000, gone=500, new=500), True),
+        (Change(delivered=1000, gone=1000, new=0), True),
+        (Change(delivered=1000, gone=1000, new=500), True),
+        (Change(delivered=1000, gone=0, new=5000), True),
+        (Change(delivered=0, gone=0, new=5000), True),
+        (Change(delivered=FEWEST, gone=FEWEST, new=FEWEST), False),
+        (Change(delivered=FEWEST - 1, gone=FEWEST - 1, new=FEWEST - 1), True),
+    ],
+)
+def test_what_is_plausible(found: Change, plausible: bool) -> None:
+    """Not that most of what was delivered is gone, with about as much anew. An empty view, a purge, a new service are."""
+    assert is_plausible(found) is plausible
+
+
+def test_the_error_says_what_was_seen_and_how_to_go_on() -> None:
+    """In both languages, with the three ways out, and without a value of a row."""
+    window = Window.from_json(
+        {"kind": "month", "label": "2020-02", "start": "2020-02-01T04:00:00+00:00", "end": "2020-03-01T04:00:00+00:00"}
+    )
+    with pytest.raises(ImplausibleReading) as caught:
+        require_plausible(window, Change(delivered=1200, gone=1100, new=1050))
+    assert isinstance(caught.value, PermanentError)
+    for text in caught.value.text:
+        assert all(
+            part in text
+            for part in ("2020-02", "1,200", "1,100", "1,050", "accept_changes", "adopt", "move", "source_timezone")
+        )

@@ -1,0 +1,57 @@
+"""How the rows of a batch are kept: as they were, small, and found by their request."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tablero.contract.status_change import StatusChange
+from tablero.outbox.content import pack_rows, request_hash, request_hashes, service_of, unpack_rows
+
+_FIRST, _LAST = (datetime(year, 1, 1, tzinfo=timezone.utc).replace(tzinfo=None) for year in (1900, 2100))
+INSTANTS = st.datetimes(_FIRST, _LAST, timezones=st.just(timezone.utc))
+IDS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=30)
+ROWS = st.lists(st.builds(StatusChange, IDS, IDS, INSTANTS, st.integers(1, 32_000), INSTANTS), max_size=20)
+
+
+@given(ROWS)
+def test_rows_come_back_as_they_were(rows: list[StatusChange]) -> None:
+    """All five values, to the microsecond, in UTC, in their order."""
+    found = unpack_rows(pack_rows(rows))
+    assert found == rows
+    assert all(type(one) is StatusChange for one in found)
+    assert all(instant.tzinfo is timezone.utc for one in found for instant in (one.opening_date, one.last_modified_date))
+
+
+@given(ROWS)
+def test_a_request_is_found_by_its_hash(rows: list[StatusChange]) -> None:
+    """Each request of the batch once, four bytes each, in ascending order."""
+    hashes = request_hashes(rows)
+    pieces = [hashes[start : start + 4] for start in range(0, len(hashes), 4)]
+    assert pieces == sorted({request_hash(row.request_id) for row in rows})
+
+
+def test_a_hash_is_the_same_everywhere() -> None:
+    """On every machine and in every version: it is kept for years."""
+    assert request_hash("REQ-001").hex() == "8b6bfefe"
+
+
+def test_a_batch_of_one_service() -> None:
+    """Is told from one of several."""
+    at = datetime(2020, 2, 1, tzinfo=timezone.utc)
+    one, other = (StatusChange(service, "R", at, 2, at) for service in ("1041", "1042"))
+    assert service_of([one, one]) == "1041"
+    assert service_of([one, other]) is None
+
+
+def test_a_row_takes_little_room() -> None:
+    """Twenty bytes, with numbered requests of three changes each."""
+    at = datetime(2023, 2, 1, tzinfo=timezone.utc)
+    rows = [
+        StatusChange(
+            str(1041 + number % 40), f"SOL-2023-{number // 3:08}", at, number % 21 + 1, at + number * timedelta(minutes=7)
+        )
+        for number in range(1000)
+    ]
+    assert len(pack_rows(rows)) + len(request_hashes(rows)) < 20_000

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
-from tablero.outbox.schema import batch, status_change
 
 from sandbox.testing import Handle
 from tests.airflow.client import Client
 from tests.airflow.server import Airflow
 from tests.browser.prepared import NEVER, PENDING, REFUSED, Prepared
+from tests.integration.samples import staged, states
 
 Open = Callable[..., Any]
 
@@ -32,16 +31,9 @@ def in_airflow(page: Any) -> Any:
 def rows(prepared: Prepared, state: str) -> int:
     """Rows of the outbox in a state, counted one by one."""
     engine = prepared.engine()
-    with engine.connect() as connection:
-        query = (
-            sa.select(sa.func.count())
-            .select_from(status_change)
-            .join(batch, batch.c.id == status_change.c.batch_id)
-            .where(batch.c.state == state)
-        )
-        found = connection.scalar(query)
+    found = states(engine)
     engine.dispose()
-    return int(found or 0)
+    return found.get(state, 0)
 
 
 def shown(frame: Any, name: str) -> int:
@@ -83,11 +75,9 @@ def test_an_address_within_the_frame_can_be_kept(visit: Open) -> None:
 def test_a_request_is_found(visit: Open, prepared: Prepared) -> None:
     """By its number, from any page."""
     engine = prepared.engine()
-    with engine.connect() as connection:
-        request = connection.scalar(sa.select(status_change.c.request_id).where(status_change.c.batch_id == 7).limit(1))
-        changes = connection.scalar(
-            sa.select(sa.func.count()).select_from(status_change).where(status_change.c.request_id == request)
-        )
+    rows = staged(engine)
+    request = min(rows).request_id
+    changes = sum(row.request_id == request for row in rows)
     engine.dispose()
     frame = in_airflow(visit())
     frame.get_by_label("Was a request reported?").fill(str(request))

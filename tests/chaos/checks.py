@@ -18,8 +18,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
+from tablero.outbox.batches import rows_of
 from tablero.outbox.queue import LATE
-from tablero.outbox.schema import attempt, batch, rejection, status_change
+from tablero.outbox.schema import attempt, batch, rejection
 
 from sandbox.dashboard import Row
 from sandbox.memory import read_calls, read_entries
@@ -54,8 +55,10 @@ class Evidence:
             self.batches = {row.id: row for row in connection.execute(sa.select(batch))}
             self.attempts = list(connection.execute(sa.select(attempt).order_by(attempt.c.id)))
             self.rejections = list(connection.execute(sa.select(rejection).where(~rejection.c.resolved)))
-            rows = connection.execute(sa.select(status_change.c.batch_id, *(status_change.c[name] for name in _FIELDS))).all()
-        self.staged = {_wire(change): self._staged(row.batch_id, change) for row in rows for change in [StatusChange(*row[1:])]}
+            rows = rows_of(connection, [row.id for row in self.batches.values() if row.content is not None])
+        self.staged = {
+            _wire(change): self._staged(batch_id, change) for batch_id, changes in rows.items() for change in changes
+        }
         self.calls = {call["call_id"]: call for call in read_calls(memory)}
         self.entries = read_entries(memory)
 

@@ -16,8 +16,9 @@ from tablero.contract.windows import day_window
 from tablero.errors import OutboxUnavailable, SettingsError, SetupError
 from tablero.outbox.engine import connect
 from tablero.outbox.reports.common import OLDEST_SCHEMA, Readiness
-from tablero.outbox.schema import batch, status_change
+from tablero.outbox.schema import batch
 
+from tests.integration.samples import states as rows_by_state
 from tests.web.conftest import Site, make_history
 from tests.web.history import FORMULA, HOSTILE, NOW, WORDS, ZONE, History
 
@@ -68,14 +69,7 @@ def test_every_page_is_shown_in_both_languages(admin: Any, path: str, language: 
 def test_the_totals_are_those_of_the_outbox_and_close(admin: Any, history: History) -> None:
     """Rows read are delivered, rejected, excluded, duplicate or pending; each number is what the tables hold."""
     page = admin.get("/tablero/").text
-    with history.engine.connect() as connection:
-        states = dict(
-            connection.execute(
-                sa.select(batch.c.state, sa.func.count())
-                .join(status_change, status_change.c.batch_id == batch.c.id)
-                .group_by(batch.c.state)
-            ).all()
-        )
+    states = rows_by_state(history.engine)
     assert total(page, "delivered") == states["delivered"] > 0
     assert total(page, "pending") == states["pending"] == 40
     assert total(page, "rejected") == states["refused"] + 3

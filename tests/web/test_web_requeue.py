@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from tablero.outbox.schema import batch, operator_action, requeued
 
+from tests.integration.samples import contents
 from tests.web.history import NOW, WORDS, ZONE, History, day_window
 
 OWN = {"sec-fetch-site": "same-origin"}
@@ -69,17 +70,9 @@ def ask(browser: Any, query: str, *, requests: list[str] | None) -> Any:
 
 def states(history: History, request: str) -> list[tuple[str, str | None]]:
     """State and words of the batches of a request."""
-    from tablero.outbox.schema import status_change
-
-    with history.engine.connect() as connection:
-        return [
-            (row.state, row.words)
-            for row in connection.execute(
-                sa.select(batch.c.state, batch.c.words)
-                .join(status_change, status_change.c.batch_id == batch.c.id)
-                .where(status_change.c.request_id == request)
-            )
-        ]
+    return [
+        (row.state, row.words) for row, rows in contents(history.engine) if any(change.request_id == request for change in rows)
+    ]
 
 
 def test_a_chosen_refused_row_is_pending_again_and_a_run_delivers_it(admin: Any, own_history: History) -> None:

@@ -27,8 +27,8 @@ ROWS = int(os.environ.get("TABLERO_ROWS", "10_000_000"))
 
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=timezone.utc)
 
-#: Tables with a row for each status change, or for each wrong row, or for many a POST.
-LARGE = {"status_change", "rejection", "attempt", "batch_day"}
+#: Tables with a row for each wrong row, or for many a POST.
+LARGE = {"rejection", "attempt", "batch_day"}
 
 #: Seconds that a page may take. A page that digests a month looks at every row of it.
 PAGES = {

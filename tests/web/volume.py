@@ -1,4 +1,4 @@
-"""Fills a PostgreSQL outbox with millions of status changes, by SQL alone: what years of work leave behind.
+"""Fills a PostgreSQL outbox with millions of status changes: what years of work leave behind.
 
 Every month from 2020-01 on has its share, in batches of a thousand whose rows lie all over the month, as the historical load
 makes them; every day has been read four times by the daily send, and proven each time.
@@ -6,8 +6,13 @@ makes them; every day has been read four times by the daily send, and proven eac
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
+import pendulum
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
+from tablero.contract.status_change import StatusChange
+from tablero.outbox.batches import Origin, make
 
 ZONE = "America/Santo_Domingo"
 
@@ -50,38 +55,6 @@ SELECT kind, label, window_start, window_end, run_id, finished_at + interval '1 
   FROM extraction ORDER BY id
 """
 
-_BATCHES = """
-INSERT INTO batch (id, extraction_id, rows, first_change, last_change, state, settled_at)
-SELECT number, 1 + (number - 1) * months / batches, :size, '-infinity', 'infinity', 'delivered',
-       CAST(:now AS timestamptz) - interval '30 days' + number * interval '30 days' / batches
-  FROM (SELECT number, CAST(:rows / :size AS bigint) AS batches, (SELECT count(*) FROM month) AS months
-          FROM generate_series(1, CAST(:rows / :size AS bigint)) AS number) AS numbered
-"""
-
-# A row of number n is in batch n / size; multiplying by a prime spreads the rows of a batch over its month.
-_ROWS = """
-INSERT INTO status_change (request_id, last_modified_date, status_id, service_id, opening_date, batch_id)
-SELECT 'REQ-' || lpad(CAST(row AS text), 9, '0'),
-       starts + (ends - starts) * (((row * 7919) % 1000003) / 1000004.0), 1 + row % 21, CAST(1040 + row % 7 AS text),
-       starts, batch.id
-  FROM batch JOIN month ON month.number = batch.extraction_id,
-       generate_series((batch.id - 1) * :size, batch.id * :size - 1) AS row
- WHERE batch.id BETWEEN :first AND :last
- ORDER BY row
-"""
-
-_EDGES = """
-UPDATE batch SET first_change = found.first, last_change = found.last
-  FROM (SELECT batch_id, min(last_modified_date) AS first, max(last_modified_date) AS last
-          FROM status_change GROUP BY batch_id) AS found
- WHERE found.batch_id = batch.id
-"""
-
-_DAYS = """
-INSERT INTO batch_day (day, batch_id, rows)
-SELECT CAST(last_modified_date AT TIME ZONE :zone AS date), batch_id, count(*) FROM status_change GROUP BY 1, 2
-"""
-
 _ATTEMPTS = """
 INSERT INTO attempt (batch_id, run_id, message_id, started_at, outcome, seconds, http_status)
 SELECT id, 'manual__history_' || id / 500, 'message-' || id, settled_at - interval '1 second', 'delivered',
@@ -91,19 +64,6 @@ SELECT id, 'manual__history_' || id / 500, 'message-' || id, settled_at - interv
 
 _PENDING = """
 UPDATE batch SET state = 'pending', settled_at = NULL WHERE id > (SELECT max(id) FROM batch) - 50
-"""
-
-_REFUSED = """
-WITH refused AS (
-    INSERT INTO batch (id, extraction_id, rows, first_change, last_change, state, words, settled_at)
-    SELECT 10000000 + number, 1, 1, moment, moment, 'refused', '«unknown service_id»', CAST(:now AS timestamptz)
-      FROM (SELECT number, timestamptz '2020-01-02' + number * interval '1 hour' AS moment
-              FROM generate_series(1, 2000) AS number) AS numbered
-    RETURNING id, first_change)
-, counted AS (
-    INSERT INTO batch_day (day, batch_id, rows) SELECT CAST(first_change AT TIME ZONE :zone AS date), id, 1 FROM refused)
-INSERT INTO status_change (request_id, last_modified_date, status_id, service_id, opening_date, batch_id)
-SELECT 'BAD-' || id, first_change, 1, '9999', first_change, id FROM refused
 """
 
 _REJECTIONS = """
@@ -116,8 +76,12 @@ SELECT md5(CAST(number AS text)),
   FROM generate_series(1, 100000) AS number
 """
 
-#: Batches whose rows are inserted in one statement.
-_STEP = 500
+#: Batches that are made in one transaction.
+_STEP = 100
+
+_SETTLED = """
+UPDATE batch SET settled_at = CAST(:now AS timestamptz) - interval '30 days' + id * interval '30 days' / (:rows / :size)
+"""
 
 
 def fill(engine: Engine, *, rows: int, now: str) -> None:
@@ -128,14 +92,46 @@ def fill(engine: Engine, *, rows: int, now: str) -> None:
     """
     values = {"zone": ZONE, "now": now, "rows": rows, "size": _BATCH}
     with engine.begin() as connection:
-        for statement in (_MONTHS, _EXTRACTIONS, _DAILY, _PROOFS, _BATCHES):
+        for statement in (_MONTHS, _EXTRACTIONS, _DAILY, _PROOFS):
             _run(connection, statement, values)
-        for first in range(1, rows // _BATCH + 1, _STEP):
-            _run(connection, _ROWS, values | {"first": first, "last": first + _STEP - 1})
-        for statement in (_EDGES, _DAYS, _ATTEMPTS, _PENDING, _REFUSED, _REJECTIONS):
+        months = connection.execute(sa.text("SELECT starts, ends FROM month ORDER BY number")).all()
+    count = rows // _BATCH
+    zone = pendulum.timezone(ZONE)
+    settled = {"state": "delivered", "settled_at": datetime.fromisoformat(now), "settled_how": "acknowledged"}
+    for first in range(0, count, _STEP):
+        with engine.begin() as connection:
+            for number in range(first, min(first + _STEP, count)):
+                month = number * len(months) // count
+                make(connection, Origin(month + 1), [_rows(number, *months[month])], zone, **settled)
+    with engine.begin() as connection:
+        refused = {"state": "refused", "words": "«unknown service_id»", "settled_at": datetime.fromisoformat(now)}
+        for statement in (_SETTLED, _ATTEMPTS, _PENDING):
             _run(connection, statement, values)
+        make(connection, Origin(1), [[_bad(number)] for number in range(2000)], zone, **refused)
+        _run(connection, _REJECTIONS, values)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("VACUUM ANALYZE"))
+
+
+def _rows(number: int, starts: datetime, ends: datetime) -> list[StatusChange]:
+    """The rows of a batch; multiplying by a prime spreads them over its month."""
+    starts = starts.astimezone(timezone.utc)
+    second = (ends - starts).total_seconds() / 1_000_004
+    return [
+        StatusChange(
+            str(1040 + row % 7),
+            f"REQ-{row:09}",
+            starts,
+            1 + row % 21,
+            starts + timedelta(seconds=int(second * (row * 7919 % 1_000_003))),
+        )
+        for row in range(number * _BATCH, (number + 1) * _BATCH)
+    ]
+
+
+def _bad(number: int) -> StatusChange:
+    moment = datetime(2020, 1, 2, tzinfo=timezone.utc) + number * timedelta(hours=1)
+    return StatusChange("9999", f"BAD-{number}", moment, 1, moment)
 
 
 def _run(connection: sa.Connection, statement: str, values: dict[str, object]) -> None:

@@ -142,9 +142,8 @@ def _broken(chosen: Filter) -> sa.Select[Any]:
 
 def _refused(chosen: Filter) -> sa.Select[Any]:
     # A refused batch holds one row.
-    query = sa.select(batch.c.id.label("key"), batch.c.content, batch.c.first_change.label("changed_at"), batch.c.words).where(
-        sa.text("batch.state = 'refused'")
-    )
+    columns = (batch.c.id.label("key"), batch.c.content, batch.c.first_change.label("changed_at"), batch.c.words)
+    query = sa.select(*columns).select_from(batch).where(sa.text("batch.state = 'refused'"))
     if chosen.service_id is not None:
         query = query.where(batch.c.service_id == chosen.service_id)
     if chosen.start is not None:

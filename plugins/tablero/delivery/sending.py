@@ -10,7 +10,6 @@ from uuid import uuid4
 
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
-from tablero.contract.wire import encode
 from tablero.dashboard.answer import Answer, Attempt, Outcome, log_line
 from tablero.delivery.posting.cases import Findings
 from tablero.delivery.posting.hours import SendHours

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tablero.contract import sorting
-from tablero.contract.packing import sort_key
+from tablero.contract.packing import row_order
 from tablero.contract.sorting import in_order
 from tablero.contract.status_change import StatusChange
 
@@ -26,13 +26,12 @@ def change(request: int, microsecond: int = 0, service: str = "1") -> StatusChan
 CHANGES = st.lists(st.builds(change, st.integers(0, 9), st.integers(0, 3), st.sampled_from(["1", "2"])), max_size=60)
 
 
-@given(CHANGES, st.integers(1, 20), st.integers(1, 5), st.booleans())
-def test_like_sorted(changes: list[StatusChange], run: int, piece: int, by_service: bool) -> None:
+@given(CHANGES, st.integers(1, 20), st.integers(1, 5))
+def test_like_sorted(changes: list[StatusChange], run: int, piece: int) -> None:
     """For any length of a run and of the pieces of its file; nothing is lost, repeats included."""
-    key = sort_key(by_service)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sorting, "_PIECE", piece)
-        assert list(in_order(iter(changes), key, run)) == sorted(changes, key=key)
+        assert list(in_order(iter(changes), row_order, run)) == sorted(changes, key=row_order)
 
 
 INSTANTS = st.datetimes(timezones=st.just(timezone.utc))
@@ -41,8 +40,8 @@ INSTANTS = st.datetimes(timezones=st.just(timezone.utc))
 @given(st.lists(st.builds(StatusChange, st.text(), st.text(), INSTANTS, st.integers(1, 99), INSTANTS), max_size=9))
 def test_every_value_comes_back_as_it_was(changes: list[StatusChange]) -> None:
     """Any text and any instant, through a file."""
-    found = list(in_order(iter(changes), sort_key(False), 1))
-    assert found == sorted(changes, key=sort_key(False))
+    found = list(in_order(iter(changes), row_order, 1))
+    assert found == sorted(changes, key=row_order)
     assert all(type(one) is StatusChange and one.opening_date.tzinfo is timezone.utc for one in found)
 
 
@@ -50,7 +49,7 @@ def test_every_value_comes_back_as_it_was(changes: list[StatusChange]) -> None:
 def test_around_the_length_of_a_run(length: int) -> None:
     """One less, exactly, and one more; also when a run exceeds the pieces in which it is written."""
     run = 2_000 if length > 5000 else 10
-    found = list(in_order(map(change, range(length, 0, -1)), sort_key(False), run))
+    found = list(in_order(map(change, range(length, 0, -1)), row_order, run))
     assert found == list(map(change, range(1, length + 1)))
 
 
@@ -67,7 +66,7 @@ def test_merging_holds_a_piece_of_each_file(monkeypatch: pytest.MonkeyPatch) -> 
             yield piece
 
     monkeypatch.setattr(sorting, "_read", counted)
-    stream = in_order(map(change, range(1000, 0, -1)), sort_key(False), 100)
+    stream = in_order(map(change, range(1000, 0, -1)), row_order, 100)
     next(stream)
     assert pieces <= 10 + 2
 
@@ -78,7 +77,7 @@ def test_files_are_gone_when_the_reader_stops(tmp_path: Path, monkeypatch: pytes
     opened = []
     make = tempfile.TemporaryFile
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **options: opened.append(make(**options)) or opened[-1])
-    stream = in_order(map(change, range(100, 0, -1)), sort_key(False), 10)
+    stream = in_order(map(change, range(100, 0, -1)), row_order, 10)
     assert list(islice(stream, 3)) == list(map(change, (1, 2, 3)))
     stream.close()
     assert len(opened) == 10

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy.engine import Engine
-from tablero.contract.status_change import encode
+from tablero.contract.wire import encode
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer, Attempt, Outcome
 from tablero.dashboard.redaction import hide_values

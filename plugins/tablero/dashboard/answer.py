@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
+
+from tablero.texts.text import Text, joined, verbatim
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +43,7 @@ class Answer:
     :ivar status: HTTP status, if there was an answer.
     :ivar seconds: how long it took.
     :ivar error: what went wrong and who must do what, in words for the operator; empty if delivered.
+    :ivar sentence: the same, language by language, where it is one of ours.
     :ivar message: the other side's own words, cleaned and cut.
     :ivar retry_after: seconds that the other side asked to wait.
     :ivar named: positions in the batch which a refusal names.
@@ -69,6 +73,18 @@ class Answer:
     xroad_request_id: str | None = None
     xroad_error: str | None = None
     xroad_detail: str | None = None
+    sentence: Text | None = field(default=None, compare=False)
+
+    @classmethod
+    def saying(cls, outcome: Outcome, sentence: Text, **kept: Any) -> Answer:
+        """An answer that is told by a sentence of the catalogue."""
+        return cls(outcome, error=str(sentence), sentence=sentence, **kept)
+
+    @property
+    def explained(self) -> Text:
+        """What :attr:`told` says, language by language."""
+        words = [verbatim(f"«{self.message}»")] if self.message else []
+        return joined([self.sentence or verbatim(self.error), *words])
 
     @property
     def told(self) -> str:

@@ -17,7 +17,7 @@ from tablero.contract.status_change import FIELDS
 from tablero.dashboard.answer import Answer, Outcome, clean
 from tablero.dashboard.xroad import Verdict, XRoadError, find_error, is_soap_fault
 from tablero.texts import dashboard as texts
-from tablero.texts.text import Text, joined, verbatim
+from tablero.texts.text import joined, verbatim
 
 Redact = Callable[[str], str]
 
@@ -114,11 +114,11 @@ def judge(seen: Seen, now: datetime, redact: Redact, sent: bytes = b"") -> Answe
     if fault is not None:
         return _xroad(fault, kept, redact)
     if is_soap_fault(headers.get("Content-Type", ""), text):
-        return _answer(Outcome.PERMANENT, texts.SOAP_FACE, **kept)
+        return Answer.saying(Outcome.PERMANENT, texts.SOAP_FACE, **kept)
     if 200 <= status < 300:
         return _success(body, sent, kept)
     if status in _REFUSALS:
-        return _answer(
+        return Answer.saying(
             Outcome.REFUSED,
             texts.REFUSED(status=str(status)),
             named=_named(body, sent),
@@ -127,15 +127,15 @@ def judge(seen: Seen, now: datetime, redact: Redact, sent: bytes = b"") -> Answe
             **kept,
         )
     if status in _GAVE_UP:
-        return _answer(Outcome.UNKNOWN, texts.FAILED_ON_THE_WAY(status=str(status)), **kept)
+        return Answer.saying(Outcome.UNKNOWN, texts.FAILED_ON_THE_WAY(status=str(status)), **kept)
     if status in _TRANSIENT or (status >= 500 and status not in (501, 505)):
-        return _answer(Outcome.TRANSIENT, texts.UNAVAILABLE(status=str(status)), **kept)
+        return Answer.saying(Outcome.TRANSIENT, texts.UNAVAILABLE(status=str(status)), **kept)
     if 300 <= status < 400:
         place = clean(redact(headers.get("Location", "")), 200)
-        return _answer(
+        return Answer.saying(
             Outcome.PERMANENT, texts.REDIRECTS(status=str(status), place=verbatim(place) if place else texts.NOWHERE), **kept
         )
-    return _answer(
+    return Answer.saying(
         Outcome.PERMANENT,
         texts.NO(status=str(status), check=texts.CHECK),
         may_be_content=status in _OF_CONTENT_OR_OF_THE_PATH and _is_the_applications_own(status, body),
@@ -147,7 +147,7 @@ def judge(seen: Seen, now: datetime, redact: Redact, sent: bytes = b"") -> Answe
 def judge_cut_short(status: int, headers: Mapping[str, str], words: str, redact: Redact) -> Answer:
     """What it means that the status arrived and the body did not."""
     certain = not 200 <= status < 300 and status not in _GAVE_UP
-    return _answer(
+    return Answer.saying(
         Outcome.TRANSIENT if certain else Outcome.UNKNOWN,
         texts.INCOMPLETE(status=str(status), words=words),
         status=status,
@@ -170,13 +170,9 @@ def http_date(value: str) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=timezone.utc)
 
 
-def _answer(outcome: Outcome, error: Text, **fields: Any) -> Answer:
-    return Answer(outcome, error=str(error), **fields)
-
-
 def _xroad(fault: XRoadError, kept: Mapping[str, Any], redact: Redact) -> Answer:
     judgement = fault.judge()
-    return _answer(
+    return Answer.saying(
         _VERDICTS[judgement.verdict],
         joined([verbatim(f"X-Road {clean(redact(fault.type))}:"), judgement.advice]),
         too_large=judgement.verdict is Verdict.SPLIT,
@@ -190,18 +186,20 @@ def _success(body: Body | None, sent: bytes, kept: Mapping[str, Any]) -> Answer:
     """A 2xx status: a success unless the body says otherwise."""
     status = str(kept["status"])
     if body is None:
-        return _answer(Outcome.UNKNOWN, texts.NOT_THE_DASHBOARD(status=status), unexpected=True, **kept)
+        return Answer.saying(Outcome.UNKNOWN, texts.NOT_THE_DASHBOARD(status=status), unexpected=True, **kept)
     rows = _rows_in(sent)
     named, is_all_named = _named_errors(body, sent)
     objection = _objection(body)
     if objection in ("error", "errors") and body.success is not False and is_all_named and len(named) < rows:
-        return _answer(Outcome.REFUSED, texts.REFUSED_SOME(status=status, rows=len(named)), named=named, partial=True, **kept)
+        return Answer.saying(
+            Outcome.REFUSED, texts.REFUSED_SOME(status=status, rows=len(named)), named=named, partial=True, **kept
+        )
     if objection is not None:
         number = _number(getattr(body, objection))
         if objection in _CODES and number is not None and number >= 500:
-            return _answer(Outcome.UNKNOWN, texts.FAILED_ON_THE_WAY(status=f"{status}, {objection} {number:.0f}"), **kept)
+            return Answer.saying(Outcome.UNKNOWN, texts.FAILED_ON_THE_WAY(status=f"{status}, {objection} {number:.0f}"), **kept)
         said = f"{objection} {number:.0f}" if number is not None else objection
-        return _answer(
+        return Answer.saying(
             Outcome.REFUSED,
             texts.REFUSED_IN_SUCCESS(status=status, field=said),
             named=_named(body, sent),
@@ -210,7 +208,7 @@ def _success(body: Body | None, sent: bytes, kept: Mapping[str, Any]) -> Answer:
         )
     taken = min((number for number in map(_number, (body.inserted, body.count)) if number is not None), default=None)
     if taken is not None and taken < rows:
-        return _answer(Outcome.UNKNOWN, texts.FEWER_THAN_SENT(taken=int(max(taken, 0)), sent=rows), **kept)
+        return Answer.saying(Outcome.UNKNOWN, texts.FEWER_THAN_SENT(taken=int(max(taken, 0)), sent=rows), **kept)
     return Answer(Outcome.DELIVERED, **kept)
 
 

@@ -20,12 +20,12 @@ def lost(error: BaseException, url: str, redact: Callable[[str], str]) -> Answer
     """
     words = innermost(error, redact)
     if _is_about_certificates(error):
-        return Answer(Outcome.PERMANENT, error=str(texts.CERTIFICATE(words=words)))
+        return Answer.saying(Outcome.PERMANENT, texts.CERTIFICATE(words=words))
     if isinstance(error, (http.InvalidURL, http.MissingSchema, http.InvalidSchema, http.InvalidHeader)):
-        return Answer(Outcome.PERMANENT, error=str(texts.WRONG_ADDRESS(words=words, check=texts.CHECK)))
+        return Answer.saying(Outcome.PERMANENT, texts.WRONG_ADDRESS(words=words, check=texts.CHECK))
     if _never_connected(error):
-        return Answer(Outcome.TRANSIENT, error=str(texts.NO_CONNECTION(url=url, words=words)))
-    return Answer(Outcome.UNKNOWN, error=str(texts.LOST(words=words)))
+        return Answer.saying(Outcome.TRANSIENT, texts.NO_CONNECTION(url=url, words=words))
+    return Answer.saying(Outcome.UNKNOWN, texts.LOST(words=words))
 
 
 def innermost(error: BaseException, redact: Callable[[str], str]) -> str:

@@ -114,7 +114,7 @@ def _conclude(job: Job, so_far: Pass, findings: Findings, unproved: Sequence[Ans
     """Raise what is left to say."""
     windows = verbatim(_labels(job.windows))
     if so_far.permanent is not None:
-        told = verbatim(so_far.permanent.told)
+        told = so_far.permanent.explained
         text = texts.NOT_THE_DASHBOARD if so_far.permanent.unexpected else texts.PERMANENT
         raise DashboardError(text(windows=windows, cause=told))
     left = queue.backlog(job.engine, job.windows)
@@ -133,16 +133,16 @@ def _conclude(job: Job, so_far: Pass, findings: Findings, unproved: Sequence[Ans
     if findings.in_vain:
         raise DashboardUnavailable(texts.FAILS_ON_EVERY_REPEAT(batch=str(min(findings.in_vain))))
     if so_far.failures:
-        cause = verbatim(so_far.failures[0].told)
+        cause = so_far.failures[0].explained
         text = texts.STILL_PENDING(**how_much, failed=len(so_far.failures), cause=cause)
         raise DashboardUnavailable(text, retry_after=wait)
     if findings.struck or (unproved and so_far.accepted):
         waiting = findings.struck or unproved
-        cause = verbatim(waiting[0].told)
+        cause = waiting[0].explained
         raise DashboardUnavailable(texts.WILL_BE_TRIED_ONCE_MORE(windows=windows, rows=len(waiting), cause=cause))
     if so_far.refusal is not None and not so_far.accepted:
         calls = sum(delivery.calls.values())
-        cause = verbatim(so_far.refusal.told)
+        cause = so_far.refusal.explained
         raise DashboardError(texts.REFUSES_EVERYTHING(windows=windows, calls=calls, rows=left.rows, cause=cause))
     if left.waiting == left.batches:
         raise WindowBusy(texts.WAITS_FOR_EARLIER(**how_much))

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from tablero.outbox import batches
 from tablero.outbox.batches import Fresh, Origin, Part
-from tablero.outbox.engine import writing
+from tablero.outbox.engine import now_of, writing
 from tablero.outbox.schema import attempt, batch
 
 
@@ -35,22 +35,21 @@ def cut(engine: Engine, whole: Fresh, at: Sequence[int], *, worker: str, zone: t
 
 
 def accept_others(
-    engine: Engine, whole: Fresh, at: Sequence[int], refused: Sequence[bool], *, attempt_id: int, worker: str, zone: tzinfo
+    engine: Engine, whole: Fresh, at: Sequence[int], refused: Sequence[bool], *, worker: str, zone: tzinfo
 ) -> list[Fresh]:
     """Replace a batch, of which the dashboard refused some rows by name and took all others, by its parts.
 
     :param refused: of each part whether it is refused, and stays pending.
-    :param attempt_id: the attempt that was answered so.
     :returns: the parts that stay pending.
     """
     with writing(engine) as connection:
         row = _held(connection, whole.batch_id, worker)
         if row is None:
             return []
-        now = connection.scalar(sa.select(attempt.c.started_at).where(attempt.c.id == attempt_id))
+        now = now_of(connection)
         edges = [0, *at, len(whole.changes)]
         taken = {"state": "delivered", "settled_at": now, "settled_how": "acknowledged", "cuts": row.cuts + 1}
-        left = _still_held(row) | {"cuts": row.cuts + 1, "first_refused_at": row.first_refused_at or now}
+        left = _still_held(row) | {"cuts": row.cuts + 1}
         parts = [
             Part(whole.changes[start:end], left if is_refused else taken)
             for (start, end), is_refused in zip(pairwise(edges), refused, strict=True)

@@ -22,10 +22,6 @@ FAILS_ON_ROW = Text(
     "The dashboard fails on this row, even alone (HTTP {status}), and accepts others: correct it at the source, or ask"
     " Burocracia Cero to look into it.",
 )
-WITH_WORDS = Text(
-    "{sentence} El tablero dice: «{words}»",
-    "{sentence} The dashboard says: “{words}”",
-)
 
 PERMANENT = Text(
     "{windows}: nada más se envió. {cause}",

@@ -25,11 +25,13 @@ class Case:
     :ivar search: where to cut next.
     :ivar head: what was posted last; ``None`` once it is settled.
     :ivar tail: what was never posted.
+    :ivar torn: the request in the middle of which the head ended; what is left of it goes alone.
     """
 
     search: Search
     head: Fresh | None
     tail: Fresh | None = None
+    torn: str | None = None
 
 
 @dataclass
@@ -87,7 +89,7 @@ class Cases:
         """Draw the consequences of an answer that is on record."""
         case = self._posted.pop(claim.batch_id, None)
         if answer.outcome is Outcome.DELIVERED:
-            self._go_on(case, passed=len(claim.changes))
+            self._go_on(case, claim, passed=True)
         elif answer.partial:
             self._keep_the_named(claim, answer)
             self._leave(case)
@@ -108,7 +110,10 @@ class Cases:
         piece = Fresh(claim.batch_id, claim.changes)
         edges = search.cut_out(answer.named, rows)
         if edges:
-            self._loose.extend(cutting.cut(self._engine, piece, edges, worker=self._hold.worker, zone=self._zone))
+            parts = cutting.cut(self._engine, piece, edges, worker=self._hold.worker, zone=self._zone)
+            # Those first that are not named: what is accepted then is what proves the others bad.
+            named = [start in answer.named for start in (0, *edges)]
+            self._loose.extend(part for _, part in sorted(zip(named, parts, strict=False), key=lambda pair: pair[0]))
             self._leave(case)
         elif case is not None:
             case.head = piece
@@ -128,7 +133,6 @@ class Cases:
             Fresh(claim.batch_id, claim.changes),
             edges,
             [start in answer.named for start in starts],
-            attempt_id=claim.attempt_id,
             worker=self._hold.worker,
             zone=self._zone,
         )
@@ -157,13 +161,13 @@ class Cases:
             self._suspects.append((claim, answer, self._pass.accepted))
         if case is not None:
             case.search.found()
-            self._go_on(case, passed=0, waits=None if verdict is Verdict.SET_ASIDE else claim)
+            self._go_on(case, claim, waits=verdict is not Verdict.SET_ASIDE)
 
     def _set_aside(self, claim: Claim, answer: Answer) -> None:
         words = answer.told
         if answer.outcome is not Outcome.REFUSED:
             sentence = texts.FAILS_ON_ROW(status=str(answer.status or "-"))
-            words = str(texts.WITH_WORDS(sentence=sentence, words=answer.message) if answer.message else sentence)
+            words = f"{sentence} «{answer.message}»" if answer.message else str(sentence)
         queue.set_aside(self._engine, [(claim, words)])
         self.findings.refused += 1
 
@@ -175,33 +179,29 @@ class Cases:
     def _pieces(case: Case | None) -> list[int]:
         return [case.tail.batch_id] if case is not None and case.tail is not None else []
 
-    def _go_on(self, case: Case | None, *, passed: int, waits: Claim | None = None) -> None:
+    def _go_on(self, case: Case | None, claim: Claim, *, passed: bool = False, waits: bool = False) -> None:
         """The head is settled; what is left is looked at next.
 
-        :param waits: the single row that it was, if later changes of the same request must wait for it.
+        :param waits: it was a single row of which nothing is proved: later changes of the same request wait for it.
         """
         if case is None:
             return
         if passed:
-            case.search.passed(passed)
-        case.head = None
-        if waits is not None:
-            self._set_waiting_apart(case, waits)
+            case.search.passed(len(claim.changes))
+        case.head, case.torn = None, claim.changes[-1].request_id
+        if waits:
+            self._set_waiting_apart(case)
         if case.tail is not None:
             self._ready.append(case)
 
-    def _set_waiting_apart(self, case: Case, claim: Claim) -> None:
-        tail = case.tail
-        request = claim.changes[0].request_id
-        if tail is None or tail.changes[0].request_id != request:
+    def _set_waiting_apart(self, case: Case) -> None:
+        count = _rest_of_torn(case)
+        if case.tail is None or not count:
             return
-        count = next((n for n, change in enumerate(tail.changes) if change.request_id != request), len(tail.changes))
-        waiting = tail
-        if count < len(tail.changes):
-            parts = cutting.take(self._engine, tail, count, worker=self._hold.worker, zone=self._zone)
-            waiting, case.tail = parts if parts is not None else (tail, None)
-        else:
-            case.tail = None
+        waiting, case.tail = case.tail, None
+        if count < len(waiting.changes):
+            parts = cutting.take(self._engine, waiting, count, worker=self._hold.worker, zone=self._zone)
+            waiting, case.tail = parts if parts is not None else (waiting, None)
         case.search.set_apart(count)
         queue.hand_back(self._engine, [waiting.batch_id], self._hold.worker)
 
@@ -238,14 +238,15 @@ class Cases:
         within = len(case.head.changes) if case.head else len(rows)
         size = search.between_requests(wished, within, begins)
         if case.head is None:
-            return self._off_the_tail(case, size)
+            return self._off_the_tail(case, min(size, _rest_of_torn(case) or size))
         if case.tail is not None:
             pieces = cutting.give_back(self._engine, case.head, case.tail, size, worker=self._hold.worker, zone=self._zone)
             if pieces is not None:
                 case.head, case.tail = pieces
                 return case.head
-            self._loose.append(case.tail)
-            case.search.set_apart(len(case.tail.changes))
+            # What may have arrived is not mixed with what was never posted: from here on there are two searches.
+            rest = len(case.tail.changes)
+            self._ready.append(Case(case.search.split_off(rest), None, case.tail))
         parts = cutting.cut(self._engine, case.head, [size], worker=self._hold.worker, zone=self._zone)
         if not parts:
             return None
@@ -300,3 +301,9 @@ class Cases:
             open_ones.append(answer)
         queue.release(self._engine, self.held, self._hold.worker)
         return open_ones
+
+
+def _rest_of_torn(case: Case) -> int:
+    """How many rows at the beginning of the tail belong to the request in the middle of which the head ended."""
+    rows = case.tail.changes if case.tail is not None else ()
+    return next((n for n, change in enumerate(rows) if change.request_id != case.torn), len(rows))

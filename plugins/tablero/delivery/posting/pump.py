@@ -196,12 +196,12 @@ class Pump:
         """In a thread of its own."""
         assert self._client is not None  # without it nothing is claimed
         if self._deadlines.are_over(claim.attempt_id):
-            return Answer(Outcome.TRANSIENT, error=str(texts.NOT_POSTED))
+            return Answer.saying(Outcome.TRANSIENT, texts.NOT_POSTED)
         try:
             return self._client.post(encode(claim.changes), message_id=claim.message_id, issue=str(claim.batch_id))
         except Exception as error:  # whatever it is, the other batches in flight are not to be forgotten for it
             log.exception("batch %d", claim.batch_id)
-            return Answer(Outcome.UNKNOWN, error=str(texts.OUR_OWN_FAULT(kind=type(error).__name__)))
+            return Answer.saying(Outcome.UNKNOWN, texts.OUR_OWN_FAULT(kind=type(error).__name__))
 
     # -- what came back --------------------------------------------------------------------------------------------------------
 
@@ -215,7 +215,7 @@ class Pump:
             told = without_values(answer, claim)
             self._deadlines.forget(claim.attempt_id)
             self._throttle.learn(answer, len(self._calls))
-            self._pass.learn(told, claim.history, in_search=claim.batch_id in self.cases)
+            self._pass.learn(told, claim.history, in_search=claim.history.cuts > 0)
             self._observe(claim, told)
             if claim.batch_id in self.cases or self.cases.wants(claim, answer):
                 self.cases.answered(claim, answer)

@@ -25,7 +25,7 @@ STRANGERS = 2
 OF_THE_PATH_AFTER = 12
 
 #: Calls of the search, with nothing accepted in the pass, after which the dashboard is taken to refuse everything.
-SEARCH_IN_VAIN = 24
+SEARCH_IN_VAIN = 20
 
 
 def interpret(answer: Answer, past: History) -> Answer:
@@ -36,7 +36,8 @@ def interpret(answer: Answer, past: History) -> Answer:
     about content; whether it is about the path is for :class:`Pass` to find out.
     """
     if answer.outcome is Outcome.REFUSED and answer.is_repeat and past.ever_unknown and not (answer.partial or answer.named):
-        return replace(answer, outcome=Outcome.DELIVERED, error=str(texts.RECOGNISED(status=str(answer.status))))
+        sentence = texts.RECOGNISED(status=str(answer.status))
+        return replace(answer, outcome=Outcome.DELIVERED, error=str(sentence), sentence=sentence)
     if answer.outcome is Outcome.PERMANENT and answer.may_be_content:
         return replace(answer, outcome=Outcome.REFUSED)
     return answer

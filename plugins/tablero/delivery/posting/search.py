@@ -80,8 +80,15 @@ class Search:
         self._most = max(1, self._left)
         self._run = 0
 
+    def split_off(self, rows: int) -> Search:
+        """The last rows are looked at by a search of their own, which knows what this one has learnt."""
+        other = Search(rows, self._trouble)
+        other._suspect, other._most, other._found, other._passed = 0, self._most, self._found, self._passed
+        self._left -= rows
+        return other
+
     def set_apart(self, rows: int) -> None:
-        """So many rows are no longer looked at here; of the last ones, or of the first ones after a row was found."""
+        """So many rows, which follow one that was found, are no longer looked at here."""
         self._left -= rows
 
 

@@ -12,6 +12,10 @@ OUR_OWN_FAULT = Text(
     "{kind}, un error de este paquete; vea el registro de la tarea.",
     "{kind}, an error of this package; see the task's log.",
 )
+CALL_BROKE = Text(
+    "La llamada con el lote {batch} se interrumpió por un error de este paquete; se repetirá.",
+    "The call with batch {batch} broke off by an error of this package; it will be repeated.",
+)
 NOT_POSTED = Text(
     "No se envió: esta tarea estuvo detenida tanto tiempo que otra pudo haber tomado el lote.",
     "Not posted: this task stood still for so long that another one may have taken the batch.",

@@ -33,8 +33,6 @@ NOT_YET: set[str] = {
     "plugins/tablero/delivery/planning.py",
     "plugins/tablero/delivery/preflight.py",
     "plugins/tablero/delivery/reconciling.py",
-    "plugins/tablero/delivery/refusal.py",
-    "plugins/tablero/delivery/sending.py",
     "plugins/tablero/delivery/staging.py",
     "plugins/tablero/outbox/adoption.py",
     "plugins/tablero/outbox/engine.py",

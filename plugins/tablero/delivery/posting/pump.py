@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy.engine import Engine
-from tablero.contract.wire import encode
 from tablero.contract.windows import Window
+from tablero.contract.wire import encode
 from tablero.dashboard.answer import Answer, Attempt, Outcome
 from tablero.dashboard.redaction import hide_values
 from tablero.delivery.posting.calls import Calls, moment
@@ -200,7 +200,7 @@ class Pump:
         try:
             return self._client.post(encode(claim.changes), message_id=claim.message_id, issue=str(claim.batch_id))
         except Exception as error:  # whatever it is, the other batches in flight are not to be forgotten for it
-            log.exception("batch %d", claim.batch_id)
+            log.exception("%s", texts.CALL_BROKE(batch=str(claim.batch_id)))
             return Answer.saying(Outcome.UNKNOWN, texts.OUR_OWN_FAULT(kind=type(error).__name__))
 
     # -- what came back --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,135 @@
+"""What an answer means for its batch and for the pass."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tablero.dashboard.answer import Answer, Outcome
+from tablero.delivery.posting.rules import (
+    GIVE_UP_AFTER,
+    OF_THE_PATH_AFTER,
+    SEARCH_IN_VAIN,
+    Pass,
+    Stop,
+    interpret,
+    trouble_of,
+)
+from tablero.delivery.posting.search import Trouble
+from tablero.outbox.queue import History
+
+DELIVERED = Answer(Outcome.DELIVERED, status=201)
+REFUSED = Answer(Outcome.REFUSED, status=400)
+EXISTS = Answer(Outcome.REFUSED, status=409, is_repeat=True)
+CRASHED = Answer(Outcome.UNKNOWN, status=500)
+TIMED_OUT = Answer(Outcome.UNKNOWN, status=504)
+DOWN = Answer(Outcome.TRANSIENT, status=503)
+WAIT = Answer(Outcome.TRANSIENT, status=429, retry_after=30.0)
+NOT_FOUND = Answer(Outcome.PERMANENT, status=404, may_be_content=True)
+FORBIDDEN = Answer(Outcome.PERMANENT, status=401)
+STRANGE = Answer(Outcome.UNKNOWN, status=204, unexpected=True)
+
+NEW, FAILED_ONCE, MAYBE_THERE = History(), History(unknown_in_a_row=1, ever_unknown=True), History(ever_unknown=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "history", "outcome"),
+    [
+        (EXISTS, MAYBE_THERE, Outcome.DELIVERED),
+        (EXISTS, NEW, Outcome.REFUSED),
+        (Answer(Outcome.REFUSED, is_repeat=True, named=(3,)), MAYBE_THERE, Outcome.REFUSED),  # only that one is there
+        (Answer(Outcome.REFUSED, is_repeat=True, partial=True, named=(3,)), MAYBE_THERE, Outcome.REFUSED),
+        (REFUSED, MAYBE_THERE, Outcome.REFUSED),
+        (NOT_FOUND, NEW, Outcome.REFUSED),
+        (FORBIDDEN, NEW, Outcome.PERMANENT),
+        (TIMED_OUT, MAYBE_THERE, Outcome.UNKNOWN),
+    ],
+)
+def test_an_answer_in_the_light_of_what_is_on_record(answer: Answer, history: History, outcome: Outcome) -> None:
+    """A recognised repeat is the acknowledgement that was missed, of rows that may have arrived and of no others."""
+    assert interpret(answer, history).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("answer", "history", "trouble"),
+    [
+        (DELIVERED, NEW, None),
+        (REFUSED, NEW, Trouble.CONTENT),
+        (Answer(Outcome.REFUSED, status=413, too_large=True), NEW, Trouble.SIZE),
+        (CRASHED, NEW, None),
+        (CRASHED, FAILED_ONCE, Trouble.CONTENT),
+        (TIMED_OUT, NEW, None),
+        (TIMED_OUT, FAILED_ONCE, Trouble.SIZE),
+        (DOWN, FAILED_ONCE, None),
+    ],
+)
+def test_what_a_batch_is_searched_for(answer: Answer, history: History, trouble: Trouble | None) -> None:
+    """Refused, or the second time in a row without a known outcome."""
+    assert trouble_of(answer, history) is trouble
+
+
+ANSWERS = st.sampled_from([DELIVERED, REFUSED, CRASHED, TIMED_OUT, DOWN, WAIT, NOT_FOUND, FORBIDDEN, STRANGE])
+
+
+def a_pass(*answers: Answer, ever_delivered: bool = False) -> Pass:
+    found = Pass(ever_delivered)
+    for answer in answers:
+        found.learn(interpret(answer, NEW), NEW)
+    return found
+
+
+@given(st.lists(ANSWERS, max_size=40), st.booleans())
+def test_what_stops_a_pass(answers: list[Answer], ever: bool) -> None:
+    """It stops for a reason, and only for one; refusals of content alone never stop it."""
+    found = a_pass(*answers, ever_delivered=ever)
+    if FORBIDDEN in answers:
+        assert found.stop is Stop.PERMANENT
+        assert found.permanent is not None
+    if set(answers) <= {DELIVERED, REFUSED}:
+        assert found.stop is None
+    if found.stop is Stop.WAIT:
+        assert WAIT in answers
+    if found.stop is Stop.DOWN:
+        assert len(found.failures) >= GIVE_UP_AFTER
+
+
+def test_failures_in_a_row() -> None:
+    """An answer of any other kind shows that the dashboard is there."""
+    assert a_pass(*[DOWN] * 4, REFUSED, *[CRASHED] * 4).stop is None
+    assert a_pass(*[DOWN] * 4, CRASHED).stop is Stop.DOWN
+
+
+def test_the_path_itself() -> None:
+    """Not found, again and again, and nothing was ever delivered there; one acceptance, and it is about content."""
+    assert a_pass(*[NOT_FOUND] * (OF_THE_PATH_AFTER - 1)).stop is None
+    assert a_pass(*[NOT_FOUND] * OF_THE_PATH_AFTER).stop is Stop.PERMANENT
+    assert a_pass(DELIVERED, *[NOT_FOUND] * 50).stop is None
+    assert a_pass(*[NOT_FOUND] * 50, ever_delivered=True).stop is None
+
+
+def test_another_server() -> None:
+    """Two answers of something else, of one batch or of two; never once the dashboard has acknowledged anything."""
+    assert a_pass(STRANGE).stop is None
+    assert a_pass(STRANGE, STRANGE).stop is Stop.PERMANENT
+    assert a_pass(STRANGE, STRANGE, ever_delivered=True).stop is None
+    again = Pass()
+    again.learn(STRANGE, FAILED_ONCE)
+    assert again.stop is Stop.PERMANENT
+
+
+def test_a_search_in_vain() -> None:
+    """Nothing accepted in the pass: after some calls it is no use to look for single rows; one acceptance, and it is."""
+    found = Pass(ever_delivered=True)
+    for _ in range(SEARCH_IN_VAIN):
+        assert found.may_search
+        found.learn(REFUSED, NEW, in_search=True)
+    assert not found.may_search
+    found.learn(DELIVERED, NEW)
+    assert found.may_search
+
+
+def test_the_longest_wait() -> None:
+    """Of all that was asked for."""
+    longer = Answer(Outcome.TRANSIENT, status=503, retry_after=90.0)
+    assert a_pass(WAIT, longer, WAIT).asked_to_wait == 90.0
+    assert a_pass(DOWN).asked_to_wait is None

@@ -35,8 +35,10 @@ def main(path: Path) -> None:
     exchange = queue.exchange
     log = path.with_name(path.name + "-wal")
 
-    def tell(engine: Engine, answers: Sequence[tuple[Claim, Answer]], fresh: Sequence[Fresh], **rest: Any) -> list[Claim]:
-        claims = exchange(engine, answers, fresh, **rest)
+    def tell(
+        engine: Engine, answers: Sequence[tuple[Claim, Answer]], fresh: Sequence[Fresh], *more: Any, **rest: Any
+    ) -> list[Claim]:
+        claims = exchange(engine, answers, *more, **rest)
         if answers:
             ids = " ".join(str(claim.batch_id) for claim, _ in answers)
             sys.stdout.write(f"{log.stat().st_size} {ids}\n")

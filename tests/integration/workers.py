@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +11,7 @@ from tablero.contract.windows import Window
 from tablero.contract.wire import encode
 from tablero.outbox import intake, queue
 from tablero.outbox.engine import connect, migrate, schema_version
+from tablero.outbox.queue import Hold
 
 from tests.integration.posters import Dashboard
 from tests.integration.samples import NOW, ZONE, change
@@ -46,20 +46,12 @@ def send_all(address: str, barrier: Any, window: dict[str, str], results: Any) -
     """Claim and deliver until nothing is left; tells which requests were posted."""
     engine = connect(address)
     dashboard = Dashboard()
-    worker = str(uuid4())
+    hold = Hold(str(uuid4()), "run", 300.0)
     barrier.wait(60)
-    while taken := queue.claim(
-        engine,
-        [Window.from_json(window)],
-        worker=worker,
-        run_id="run",
-        limit=3,
-        now=NOW,
-        lease=timedelta(seconds=300),
-    ):
+    while taken := queue.claim(engine, [Window.from_json(window)], hold, limit=3):
         answers = [
             (one, dashboard.post(encode(one.changes), message_id=one.message_id, issue=str(one.batch_id))) for one in taken
         ]
-        queue.record(engine, answers, NOW)
+        queue.record(engine, answers)
     engine.dispose()
     results.put(sorted(dashboard.accepted.elements()))

@@ -31,7 +31,7 @@ class History(NamedTuple):
 
     :ivar cuts: how often they were cut out of another batch; 0 is a batch as it was staged.
     :ivar unknown_in_a_row: attempts without a known outcome since the last known one.
-    :ivar ever_unknown: they were once posted with an unknown outcome.
+    :ivar ever_unknown: the dashboard may have them: once posted with an unknown outcome, or sent again on purpose.
     :ivar strikes: passes that count against a single row.
     """
 
@@ -162,7 +162,12 @@ _DOUBT = (
         ever_unknown=sa.true(),
     )
 )
-_HISTORY = tuple(batch.c[name] for name in History._fields)
+_HISTORY = (
+    batch.c.cuts,
+    batch.c.unknown_in_a_row,
+    sa.or_(batch.c.ever_unknown, batch.c.resend_run_id.is_not(None)),
+    batch.c.strikes,
+)
 _BEGIN_ATTEMPT = sa.insert(attempt).returning(attempt.c.id, sort_by_parameter_order=True)
 
 

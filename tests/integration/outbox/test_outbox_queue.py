@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer, Outcome
-from tablero.outbox import queue, requeue
-from tablero.outbox.batches import Lease
-from tablero.outbox.queue import Claim
+from tablero.outbox import cutting, queue, requeue
+from tablero.outbox.batches import Fresh
+from tablero.outbox.queue import Claim, Hold
 
-from tests.integration.posters import DELIVERED, FORBIDDEN, LOST, UNAVAILABLE, refused
+from tests.integration.posters import CRASHED, DELIVERED, FORBIDDEN, LOST, UNAVAILABLE, refused
 from tests.integration.samples import (
     FEBRUARY,
     NOW,
@@ -41,12 +41,27 @@ def claim(
     at: timedelta = timedelta(),
     run_id: str = "run",
 ) -> list[Claim]:
-    return queue.claim(engine, windows or [FEBRUARY], worker=worker, run_id=run_id, limit=limit, now=NOW + at, lease=LEASE)
+    hold = Hold(worker, run_id, LEASE.total_seconds())
+    found = queue.claim(engine, windows or [FEBRUARY], hold, limit=limit, zone=ZONE, now=NOW + at)
+    return found + queue.claim(engine, windows or [FEBRUARY], hold, limit=limit, parts=True, zone=ZONE, now=NOW + at)
 
 
 def record(engine: Engine, *answers: tuple[Claim, Answer]) -> None:
-    queue.record(engine, answers, NOW)
+    """As the pump does: what is refused stays with its worker."""
+    keep = [taken.batch_id for taken, answer in answers if answer.outcome is Outcome.REFUSED]
+    queue.record(engine, answers, keep=keep, now=NOW)
     check_books(engine)
+
+
+def hold_of(taken: Claim) -> Hold:
+    return Hold(taken.worker, "run", LEASE.total_seconds())
+
+
+def split(engine: Engine, taken: Claim, cuts: list[int]) -> list[int]:
+    parts = cutting.cut(engine, Fresh(taken.batch_id, taken.changes), cuts, worker=taken.worker, zone=ZONE)
+    queue.hand_back(engine, [part.batch_id for part in parts], taken.worker)
+    check_books(engine)
+    return [part.batch_id for part in parts]
 
 
 # -- claims ----------------------------------------------------------------------------------------------------------------
@@ -94,14 +109,16 @@ def test_an_expired_lease_comes_back(outbox: Engine) -> None:
     assert found.message_id != lost.message_id
     first, second = attempts(outbox)
     assert (first.outcome, second.outcome) == ("unknown", None)
-    assert first.error == "The worker ended without recording an answer."
+    assert "ended without recording an answer" in first.error
+    assert all_batches(outbox)[0].ever_unknown
 
 
 def test_a_renewed_lease_lasts(outbox: Engine) -> None:
     """A worker that is alive keeps what it posts."""
     stage(outbox, changes(1))
     taken = claim(outbox, "one")
-    queue.renew(outbox, [taken[0].batch_id], Lease(taken[0].worker, NOW + 2 * LEASE))
+    held = queue.renew(outbox, [taken[0].batch_id], hold_of(taken[0]), now=NOW + LEASE)
+    assert held == {taken[0].batch_id}
     assert claim(outbox, "two", at=LEASE) == []
     assert len(claim(outbox, "two", at=2 * LEASE)) == 1
 
@@ -111,7 +128,7 @@ def test_a_lost_lease_is_not_renewed(outbox: Engine) -> None:
     stage(outbox, changes(1))
     taken = claim(outbox, "slow")
     claim(outbox, "two", at=LEASE)
-    queue.renew(outbox, [taken[0].batch_id], Lease(taken[0].worker, NOW + 10 * LEASE))
+    assert queue.renew(outbox, [taken[0].batch_id], hold_of(taken[0]), now=NOW + 10 * LEASE) == set()
     assert len(claim(outbox, "three", at=2 * LEASE)) == 1
 
 
@@ -149,14 +166,6 @@ def test_a_late_failure_does_not_free_what_another_worker_holds(outbox: Engine) 
     assert claim(outbox, "three", at=LEASE) == []
 
 
-def test_fresh_batches_come_before_failed_ones(outbox: Engine) -> None:
-    """A batch that keeps failing holds up no other."""
-    stage(outbox, changes(3), size=1)
-    (first,) = claim(outbox, "one", limit=1)
-    record(outbox, (first, UNAVAILABLE))
-    assert [taken.batch_id for taken in claim(outbox, "two")][-1] == first.batch_id
-
-
 def test_a_part_waits_for_the_one_before_it(outbox: Engine) -> None:
     """A request that fills several batches: the second is free once the first is delivered, or refused for good."""
     rows = [change(1, status=1 + n % 21, at=FEBRUARY.start + timedelta(minutes=n)) for n in range(5)]
@@ -183,7 +192,7 @@ def test_only_batches_that_touch_a_window(outbox: Engine) -> None:
 def test_no_windows_nothing_to_do(outbox: Engine) -> None:
     """An empty list of windows is no list of all."""
     stage(outbox, changes(1))
-    assert queue.claim(outbox, [], worker="w", run_id="r", limit=5, now=NOW, lease=LEASE) == []
+    assert queue.claim(outbox, [], Hold("w", "r", 9.0), limit=5) == []
 
 
 # -- what an attempt came to -----------------------------------------------------------------------------------------------
@@ -233,7 +242,7 @@ def test_parts_hold_all_rows_in_order(outbox: Engine) -> None:
     before = staged(outbox)
     (taken,) = claim(outbox)
     record(outbox, (taken, refused()))
-    parts = queue.split(outbox, taken, [3, 7], zone=ZONE)
+    parts = split(outbox, taken, [3, 7])
     check_books(outbox)
     assert staged(outbox) == before
     found = {part.batch_id: part.changes for part in claim(outbox, "two")}
@@ -252,7 +261,7 @@ def test_a_torn_request_is_kept_in_order(outbox: Engine) -> None:
     stage(outbox, rows)
     (taken,) = claim(outbox)
     record(outbox, (taken, refused()))
-    parts = queue.split(outbox, taken, [1, 3], zone=ZONE)
+    parts = split(outbox, taken, [1, 3])
     waiting = {row.id: row.after_id for row in all_batches(outbox) if row.id in parts}
     assert waiting == {parts[0]: None, parts[1]: parts[0], parts[2]: None}
 
@@ -268,7 +277,7 @@ def test_what_waited_for_the_whole_waits_for_its_last_part(outbox: Engine) -> No
         for one in taken:
             if len(one.changes) == 4 and one.changes[0] == rows[4]:
                 record(outbox, (one, refused()))
-                queue.split(outbox, one, [2], zone=ZONE)
+                split(outbox, one, [2])
             else:
                 record(outbox, (one, DELIVERED))
                 order += one.changes
@@ -280,7 +289,7 @@ def test_a_batch_that_is_settled_is_not_split(outbox: Engine) -> None:
     stage(outbox, changes(4))
     (taken,) = claim(outbox)
     record(outbox, (taken, DELIVERED))
-    assert queue.split(outbox, taken, [2], zone=ZONE) == []
+    assert split(outbox, taken, [2]) == []
     assert states(outbox) == {"delivered": 4}
 
 
@@ -290,7 +299,7 @@ def test_a_batch_that_another_worker_holds_by_now_is_not_split(outbox: Engine) -
     (late,) = claim(outbox, "slow")
     (other,) = claim(outbox, "two", at=LEASE)
     record(outbox, (late, refused()))
-    assert queue.split(outbox, late, [2], zone=ZONE) == []
+    assert split(outbox, late, [2]) == []
     record(outbox, (other, DELIVERED))
     assert states(outbox) == {"delivered": 4}
 
@@ -301,7 +310,7 @@ def test_a_refused_batch_stays_with_its_worker_until_it_is_split(outbox: Engine)
     (taken,) = claim(outbox, "one")
     record(outbox, (taken, refused()))
     assert claim(outbox, "two") == []
-    queue.split(outbox, taken, [2], zone=ZONE)
+    split(outbox, taken, [2])
     assert [len(part.changes) for part in claim(outbox, "two")] == [2, 2]
 
 
@@ -317,26 +326,115 @@ def test_a_released_batch_is_free_at_once(outbox: Engine) -> None:
     """Given up by the worker that holds it, and by no other."""
     stage(outbox, changes(1))
     (taken,) = claim(outbox, "one")
-    queue.release(outbox, [taken._replace(worker="other")])
+    queue.release(outbox, [taken.batch_id], "other")
     assert claim(outbox, "two") == []
-    queue.release(outbox, [taken])
+    queue.release(outbox, [taken.batch_id], "one")
     assert len(claim(outbox, "two")) == 1
 
 
-def test_parts_come_before_whole_batches_and_by_size(outbox: Engine) -> None:
-    """The smallest part first, or the largest: in turn they tell soonest whether all is refused or some rows are."""
-    stage(outbox, changes(20), size=10)
-    first, _ = claim(outbox, "one")
+def test_whole_batches_come_before_what_was_refused(outbox: Engine) -> None:
+    """Oldest first; what was refused as a whole after what is new, and its parts only when they are asked for."""
+    stage(outbox, changes(30), size=10)
+    (first,) = claim(outbox, "one", limit=1)
     record(outbox, (first, refused()))
-    queue.split(outbox, first, [1, 7], zone=ZONE)
-    queue.release(outbox, claim(outbox, "one"))
+    queue.release(outbox, [first.batch_id], "one")
+    hold = Hold("two", "run", 9.0)
+    taken = queue.claim(outbox, [FEBRUARY], hold, limit=9, zone=ZONE, now=NOW)
+    assert [one.changes[0].request_id for one in taken] == [change(n).request_id for n in (10, 20, 0)]
+    split(outbox, taken[2], [1, 7])
+    third = Hold("three", "run", 9.0)
+    assert queue.claim(outbox, [FEBRUARY], third, limit=9, zone=ZONE, now=NOW) == []
+    parts = queue.claim(outbox, [FEBRUARY], third, limit=9, parts=True, zone=ZONE, now=NOW)
+    assert [len(part.changes) for part in parts] == [1, 6, 3]
+    assert {part.history.cuts for part in parts} == {1}
 
-    def size(worker: str, **options: Any) -> int:
-        (taken,) = queue.claim(outbox, [FEBRUARY], worker=worker, run_id="run", limit=1, now=NOW, lease=LEASE, **options)
-        queue.release(outbox, [taken])
-        return len(taken.changes)
 
-    assert (size("a"), size("b", largest_first=True)) == (1, 6)
+def test_a_batch_that_fails_keeps_its_place(outbox: Engine) -> None:
+    """A failure says nothing about it: after an outage the oldest change still goes first."""
+    stage(outbox, changes(3), size=1)
+    (first,) = claim(outbox, "one", limit=1)
+    record(outbox, (first, LOST))
+    assert claim(outbox, "two")[0].batch_id == first.batch_id
+
+
+# -- heads and tails -------------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_head_gives_rows_back_to_the_tail(outbox: Engine) -> None:
+    """What was never posted grows in its place; no row is lost or moved, and the books close."""
+    stage(outbox, [change(number, at=FEBRUARY.start + timedelta(hours=5 * number)) for number in range(12)])
+    before = staged(outbox)
+    (taken,) = claim(outbox, "one")
+    record(outbox, (taken, refused()))
+    head, tail = cutting.cut(outbox, Fresh(taken.batch_id, taken.changes), [6], worker="one", zone=ZONE)
+    (again,) = queue.begin(outbox, [head.batch_id], hold_of(taken), now=NOW)
+    record(outbox, (again, refused()))
+    pieces = cutting.give_back(outbox, head, tail, 3, worker="one", zone=ZONE)
+    assert pieces is not None
+    head, grown = pieces
+    check_books(outbox)
+    assert (grown.batch_id, len(grown.changes), len(head.changes)) == (tail.batch_id, 9, 3)
+    pieces = cutting.take(outbox, grown, 4, worker="one", zone=ZONE)
+    assert pieces is not None
+    check_books(outbox)
+    assert [len(piece.changes) for piece in pieces] == [4, 5]
+    assert staged(outbox) == before
+
+
+def test_rows_that_may_have_arrived_are_not_mixed_with_others(outbox: Engine) -> None:
+    """What a call brought must be known for ever."""
+    stage(outbox, changes(12))
+    (taken,) = claim(outbox, "one")
+    record(outbox, (taken, refused()))
+    head, tail = cutting.cut(outbox, Fresh(taken.batch_id, taken.changes), [6], worker="one", zone=ZONE)
+    (again,) = queue.begin(outbox, [head.batch_id], hold_of(taken), now=NOW)
+    queue.record(outbox, [(again, LOST)], keep=[head.batch_id], now=NOW)
+    assert cutting.give_back(outbox, head, tail, 3, worker="one", zone=ZONE) is None
+    assert cutting.give_back(outbox, head, tail, 3, worker="other", zone=ZONE) is None
+
+
+# -- what proves a row bad -------------------------------------------------------------------------------------------------
+
+
+def test_only_what_is_accepted_in_between_proves_a_row_bad(outbox: Engine) -> None:
+    """Refused, then something accepted, then refused alone: in this order, by whichever worker."""
+    stage(outbox, changes(3), size=1)
+    first, second, _ = claim(outbox, "one")
+    minute = timedelta(minutes=1)
+    queue.record(outbox, [(second, DELIVERED)], now=NOW)
+    queue.record(outbox, [(first, refused())], keep=[first.batch_id], now=NOW + minute)
+    hold = hold_of(first)
+    (again,) = queue.begin(outbox, [first.batch_id], hold, now=NOW + 2 * minute)
+    assert not queue.proof(outbox, again).accepted_since, "it was accepted before the row was refused"
+    (other,) = queue.claim(outbox, [FEBRUARY], Hold("two", "run", 9.0), limit=1, zone=ZONE, now=NOW + 3 * LEASE)
+    queue.record(outbox, [(other, DELIVERED)], now=NOW + 3 * LEASE)
+    assert not queue.proof(outbox, again).accepted_since, "it was accepted after this call was begun"
+    assert queue.proof(outbox, again, until_now=True).accepted_since
+    (again,) = queue.begin(outbox, [first.batch_id], hold, now=NOW + 4 * LEASE)
+    assert queue.proof(outbox, again).accepted_since
+
+
+def test_a_pass_counts_once_against_a_row(outbox: Engine) -> None:
+    """However often it strikes; and what this pass has counted is no proof for itself."""
+    stage(outbox, changes(1))
+    (taken,) = claim(outbox, "one")
+    for _ in range(2):
+        queue.strike(outbox, taken)
+    assert queue.proof(outbox, taken).strikes == 0
+    queue.release(outbox, [taken.batch_id], "one")
+    (again,) = claim(outbox, "two")
+    assert queue.proof(outbox, again).strikes == 1
+
+
+def test_kin_is_the_whole_batch_as_it_was_staged(outbox: Engine) -> None:
+    """All parts of it, however often it was cut."""
+    stage(outbox, changes(10))
+    (taken,) = claim(outbox, "one")
+    queue.record(outbox, [(taken, LOST)], keep=[taken.batch_id], now=NOW)
+    parts = split(outbox, taken, [1, 5])
+    held = {one.batch_id: one for one in claim(outbox, "two")}
+    record(outbox, (held[parts[0]], CRASHED), (held[parts[1]], DELIVERED))
+    assert queue.kin(outbox, parts[2]) == (taken.batch_id, 10, 4, 1, True)
 
 
 # -- rows that are refused for good ----------------------------------------------------------------------------------------
@@ -347,10 +445,10 @@ def test_a_refused_row_is_settled_with_words(outbox: Engine) -> None:
     stage(outbox, changes(1))
     (taken,) = claim(outbox)
     record(outbox, (taken, refused()))
-    queue.set_aside(outbox, [(taken, "w" * 2000)], NOW)
+    queue.set_aside(outbox, [(taken, "w" * 2000)], now=NOW)
     check_books(outbox)
     (row,) = all_batches(outbox)
-    assert (row.state, row.words, row.settled_at) == ("refused", "w" * 500, NOW)
+    assert (row.state, row.words, row.settled_at) == ("refused", "w" * 499 + "…", NOW)
     assert claim(outbox, "two") == []
 
 
@@ -359,7 +457,7 @@ def test_a_delivered_row_is_not_set_aside(outbox: Engine) -> None:
     stage(outbox, changes(1))
     (taken,) = claim(outbox)
     record(outbox, (taken, DELIVERED))
-    queue.set_aside(outbox, [(taken, "no")], NOW)
+    queue.set_aside(outbox, [(taken, "no")], now=NOW)
     assert states(outbox) == {"delivered": 1}
 
 
@@ -369,17 +467,17 @@ def test_a_delivered_row_is_not_set_aside(outbox: Engine) -> None:
 def test_backlog_counts_what_is_pending(outbox: Engine) -> None:
     """Batches, rows, and until when others hold some of them."""
     stage(outbox, changes(5), size=2)
-    assert queue.backlog(outbox, [FEBRUARY], NOW)[:2] == (3, 5)
+    assert queue.backlog(outbox, [FEBRUARY], now=NOW)[:2] == (3, 5)
     claim(outbox, "two", limit=1)
-    assert queue.backlog(outbox, [FEBRUARY], NOW).leased_until == NOW + LEASE
-    assert queue.backlog(outbox, [FEBRUARY], NOW + LEASE).leased_until is None
-    assert queue.backlog(outbox, [month("2020-03")], NOW) == (0, 0, None, 0)
+    assert queue.backlog(outbox, [FEBRUARY], now=NOW).wait == LEASE.total_seconds()
+    assert queue.backlog(outbox, [FEBRUARY], now=NOW + LEASE).wait is None
+    assert queue.backlog(outbox, [month("2020-03")], now=NOW) == (0, 0, None, 0)
 
 
 def test_backlog_tells_what_waits(outbox: Engine) -> None:
     """Batches that wait for earlier changes of the same request are no other worker's."""
     stage(outbox, [change(1, status=1 + n % 21, at=FEBRUARY.start + timedelta(hours=n)) for n in range(6)], size=2)
-    assert queue.backlog(outbox, [FEBRUARY], NOW) == (3, 6, None, 2)
+    assert queue.backlog(outbox, [FEBRUARY], now=NOW) == (3, 6, None, 2)
 
 
 # -- sending again ---------------------------------------------------------------------------------------------------------
@@ -453,7 +551,7 @@ def test_resend_leaves_what_was_refused(outbox: Engine) -> None:
     stage(outbox, changes(2), size=1)
     first, second = claim(outbox)
     record(outbox, (first, DELIVERED), (second, refused()))
-    queue.set_aside(outbox, [(second, "no")], NOW)
+    queue.set_aside(outbox, [(second, "no")], now=NOW)
     assert requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 1
     assert states(outbox) == {"pending": 1, "refused": 1}
 
@@ -465,6 +563,6 @@ def test_parts_of_a_resent_batch_belong_to_its_run(outbox: Engine) -> None:
     requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE)
     (taken,) = claim(outbox, "two")
     record(outbox, (taken, refused()))
-    queue.split(outbox, taken, [2], zone=ZONE)
+    split(outbox, taken, [2])
     assert len(deliver_all(outbox, "three")) == 4
     assert requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 0

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tablero.errors import OutboxUnavailable, SettingsError, TableroError
 from tablero.settings import Settings
 from tablero.web.access import CROSS_SITE, FORM_EXPIRED, HISTORY, READ, login_link
-from tablero.web.page import NotReady, Page, Site, secure
+from tablero.web.page import AskSource, NotReady, Page, Site, secure
 from tablero.web.routes import activity, coverage, evidence, rejections, requests, requeue, static, windows
 
 log = logging.getLogger(__name__)
@@ -38,12 +38,18 @@ _ROUTERS = (
 )
 
 
-def build_app(outbox: Callable[[], Engine], read_settings: Callable[[], Settings], clock: Callable[[], datetime]) -> FastAPI:
+def build_app(
+    outbox: Callable[[], Engine],
+    read_settings: Callable[[], Settings],
+    clock: Callable[[], datetime],
+    ask_source: AskSource | None = None,
+) -> FastAPI:
     """Build the application.
 
     :param outbox: the engine of the outbox, the same one for every request; raises our errors if there is none.
     :param read_settings: the settings; raises our errors if one is wrong.
     :param clock: now, aware.
+    :param ask_source: see :class:`tablero.web.page.Site`; where there is none, the page answers from the outbox alone.
     """
     app = FastAPI(
         title="Tablero",
@@ -55,7 +61,7 @@ def build_app(outbox: Callable[[], Engine], read_settings: Callable[[], Settings
         # A redirect tells whoever is not logged in which addresses there are.
         redirect_slashes=False,
     )
-    app.state.site = Site(outbox, read_settings, clock)
+    app.state.site = Site(outbox, read_settings, clock, ask_source)
     for router in _ROUTERS:
         app.include_router(router)
     app.add_middleware(_Secured)

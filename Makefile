@@ -41,6 +41,11 @@ help:
 	@echo 'make test         las pruebas / the tests'
 	@echo 'make test-system  las que piden paquetes del sistema / those that need system packages'
 	@echo 'make test-all     todas / all of them'
+	@echo 'make test-airflows  cada Airflow desde 3.3.0 / every Airflow from 3.3.0 on; PUBLISH=1 (tabla en los README / table into the'
+	@echo '                  READMEs), ONLY=3.3.0'
+	@echo 'make test-pythons  ruff, mypy y pruebas con Python 3.10 a 3.13 / and tests on Python 3.10 to 3.13; ONLY=3.12'
+	@echo 'make coverage     qué ramas de plugins/ recorren las pruebas / which branches of plugins/ the tests take'
+	@echo 'make mutation     qué cambios en las reglas no nota ninguna prueba / which changes to the rules no test notices'
 	@echo 'make compose-test docker-compose.yaml, de la nada a la nada / from nothing to nothing; TABLERO_COMPOSE_ROWS=5000'
 	@echo 'make chaos        fallos al azar, repetibles; ROUNDS=, SEED= / random faults that can be replayed'
 	@echo 'make bench        velocidad, junto a lo que usted correría si no / speed, beside what you would run otherwise;'
@@ -63,6 +68,20 @@ test-system: $(MADE)
 
 test-all: $(MADE)
 	$(VENV)/bin/python -m pytest
+
+test-airflows: $(MADE)
+	$(VENV)/bin/python -m tests.package.matrix airflows $(ONLY) $(if $(PUBLISH),--publish)
+
+test-pythons: $(MADE)
+	$(VENV)/bin/python -m tests.package.matrix pythons $(ONLY)
+
+# Where the package runs in the tests' own process; what a whole Airflow runs of it is not seen.
+coverage: $(MADE)
+	$(VENV)/bin/python -m pytest -q --numprocesses $(WORKERS) --dist loadgroup -m 'not system' --cov --cov-report=term:skip-covered \
+	    tests/unit tests/integration tests/airflow_units tests/web tests/hostile tests/sources
+
+mutation: $(MADE)
+	$(VENV)/bin/python -m tests.mutation $(ONLY)
 
 compose-test: $(MADE)
 	@docker info >/dev/null 2>&1 || { echo 'Docker no responde / does not answer' >&2; exit 1; }

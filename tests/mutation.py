@@ -1,7 +1,7 @@
 """Which changes to the rules no test notices: ``python -m tests.mutation [contract|delivery]``.
 
-mutmut changes one thing at a time in the modules whose rules are tested as plain values, and runs their unit tests. What no test
-notices is printed as a difference, for a person to look at: a test is missing, or the change changes nothing.
+mutmut changes one thing at a time in the modules whose rules are tested as plain values, and runs their unit tests. What no
+test notices is printed as a difference, for a person to look at: a test is missing, or the change changes nothing.
 
 mutmut knows a package by its path below ``src``, so it gets a copy that is laid out like that.
 """

@@ -41,7 +41,6 @@ NOT_YET: set[str] = {
     "plugins/tablero/outbox/target.py",
     "plugins/tablero/source/dialects.py",
     "plugins/tablero/source/reader.py",
-    "plugins/tablero/web/app.py",
 }
 
 

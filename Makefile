@@ -60,14 +60,16 @@ setup: $(MADE)
 demo: $(MADE)
 	@$(VENV)/bin/python -m sandbox.demo $(if $(filter-out 0,$(ONCE)),--once)
 
+PARALLEL = $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+
 test: $(MADE)
-	$(VENV)/bin/python -m pytest -m 'not system' --numprocesses $(WORKERS) --dist loadgroup
+	$(PARALLEL) -m 'not system'
 
 test-system: $(MADE)
-	$(VENV)/bin/python -m pytest -m system
+	$(PARALLEL) -m 'system and not endurance and not compose'
 
-test-all: $(MADE)
-	$(VENV)/bin/python -m pytest
+test-all: test test-system
+	$(VENV)/bin/python -m pytest -m 'endurance or compose'
 
 test-airflows: $(MADE)
 	$(VENV)/bin/python -m tests.package.matrix airflows $(ONLY) $(if $(PUBLISH),--publish)
@@ -77,7 +79,7 @@ test-pythons: $(MADE)
 
 # Where the package runs in the tests' own process; what a whole Airflow runs of it is not seen.
 coverage: $(MADE)
-	$(VENV)/bin/python -m pytest -q --numprocesses $(WORKERS) --dist loadgroup -m 'not system' --cov --cov-report=term:skip-covered \
+	$(PARALLEL) -q -m 'not system' --cov --cov-report=term:skip-covered \
 	    tests/unit tests/integration tests/airflow_units tests/web tests/hostile tests/sources
 
 mutation: $(MADE)

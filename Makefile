@@ -32,28 +32,29 @@ If you have it elsewhere: make PYTHON=/path/to/python3.12 ...
 endef
 export FITNESS NO_PYTHON
 
-.PHONY: help setup demo test test-system test-all compose-test chaos bench lint dist pins
+.PHONY: help setup demo test test-system test-all test-airflows test-pythons coverage mutation compose-test chaos bench lint \
+    dist pins
 
 help:
-	@echo 'make setup        el entorno .venv, y nada más / the environment .venv, and nothing else'
-	@echo 'make demo         la demostración completa, hasta Ctrl-C / the whole demonstration, until Ctrl-C'
-	@echo 'make demo ONCE=1  lo mismo, y termina sola / the same, and stops by itself'
-	@echo 'make test         las pruebas / the tests'
-	@echo 'make test-system  las que piden paquetes del sistema / those that need system packages'
-	@echo 'make test-all     todas / all of them'
-	@echo 'make test-airflows  cada Airflow desde 3.3.0 / every Airflow from 3.3.0 on; PUBLISH=1 (tabla en los README / table into the'
-	@echo '                  READMEs), ONLY=3.3.0'
-	@echo 'make test-pythons  ruff, mypy y pruebas con Python 3.10 a 3.13 / and tests on Python 3.10 to 3.13; ONLY=3.12'
-	@echo 'make coverage     qué ramas de plugins/ recorren las pruebas / which branches of plugins/ the tests take'
-	@echo 'make mutation     qué cambios en las reglas no nota ninguna prueba / which changes to the rules no test notices'
-	@echo 'make compose-test docker-compose.yaml, de la nada a la nada / from nothing to nothing; TABLERO_COMPOSE_ROWS=5000'
-	@echo 'make chaos        fallos al azar, repetibles; ROUNDS=, SEED= / random faults that can be replayed'
-	@echo 'make bench        velocidad, junto a lo que usted correría si no / speed, beside what you would run otherwise;'
-	@echo '                  ROWS=, ROUNDS=, PUBLISH=1 (tabla y gráfico en los README / table and chart into the READMEs)'
-	@echo 'make lint         ruff, mypy'
-	@echo 'make dist         el paquete, en dist/ / the wheel, into dist/'
-	@echo 'make pins         requirements.txt de nuevo, con lo que haya cambiado / requirements.txt anew, where something has changed'
-	@echo 'PYTHON=...        otro Python para el entorno .venv / another Python for the environment .venv'
+	@echo 'make setup          el entorno .venv, y nada más / the environment .venv, and nothing else'
+	@echo 'make demo           la demostración completa, hasta Ctrl-C / the whole demonstration, until Ctrl-C'
+	@echo 'make demo ONCE=1    lo mismo, y termina sola / the same, and stops by itself'
+	@echo 'make test           las pruebas / the tests'
+	@echo 'make test-system    las que piden paquetes del sistema o el registro / those that need system packages or the registry'
+	@echo 'make test-all       todas / all of them'
+	@echo 'make test-airflows  con cada Airflow desde 3.3.0 / on every Airflow from 3.3.0 on; ONLY=3.3.0,'
+	@echo '                    PUBLISH=1 (tabla en los README / table into the READMEs)'
+	@echo 'make test-pythons   ruff, mypy, pruebas con Python 3.10 a 3.13 / ruff, mypy, tests on Python 3.10 to 3.13; ONLY=3.12'
+	@echo 'make coverage       qué ramas de plugins/ recorren las pruebas / which branches of plugins/ the tests take'
+	@echo 'make mutation       qué cambios en las reglas no nota ninguna prueba / which changes to the rules no test notices'
+	@echo 'make compose-test   docker-compose.yaml, de la nada a la nada / from nothing to nothing; TABLERO_COMPOSE_ROWS=5000'
+	@echo 'make chaos          fallos al azar, repetibles; ROUNDS=, SEED= / random faults that can be replayed'
+	@echo 'make bench          velocidad, junto a lo que usted correría si no / speed, beside what you would run otherwise;'
+	@echo '                    ROWS=, ROUNDS=, PUBLISH=1 (tabla y gráfico en los README / table and chart into the READMEs)'
+	@echo 'make lint           ruff, mypy'
+	@echo 'make dist           el paquete, en dist/ / the wheel, into dist/'
+	@echo 'make pins           requirements.txt de nuevo, donde algo cambió / requirements.txt anew, where something has changed'
+	@echo 'PYTHON=...          otro Python para el entorno .venv / another Python for the environment .venv'
 
 setup: $(MADE)
 

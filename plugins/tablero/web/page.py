@@ -22,7 +22,7 @@ from starlette.datastructures import MutableHeaders
 from tablero import __version__
 from tablero.contract.reasons import Reason
 from tablero.contract.rules import Row
-from tablero.contract.status_change import STATUSES
+from tablero.contract.statuses import STATUSES
 from tablero.contract.windows import local_day
 from tablero.errors import SetupError
 from tablero.outbox.reports.common import Readiness, readiness, snapshot

@@ -1,7 +1,7 @@
-"""Tells OpenLineage, where Airflow's provider for it is installed, what a task reads and where it sends.
+"""Reports to OpenLineage what a task reads and where it sends, if Airflow's provider for it is installed.
 
-The provider ignores assets whose scheme it has no rule for, https and sqlite among them, but it reports its own datasets, which it
-reads from a task's inlets and outlets once the task has ended.
+The provider ignores assets whose scheme it has no rule for, https and sqlite among them. It does report its own datasets, which
+it reads from a task's inlets and outlets once the task has ended.
 """
 
 from __future__ import annotations

@@ -29,7 +29,6 @@ NOT_YET: set[str] = {
     "plugins/tablero/airflow/tasks.py",
     "plugins/tablero/delivery/adopting.py",
     "plugins/tablero/delivery/planning.py",
-    "plugins/tablero/delivery/preflight.py",
     "plugins/tablero/delivery/reconciling.py",
     "plugins/tablero/delivery/refusal.py",
     "plugins/tablero/delivery/sending.py",
@@ -37,8 +36,6 @@ NOT_YET: set[str] = {
     "plugins/tablero/outbox/adoption.py",
     "plugins/tablero/outbox/engine.py",
     "plugins/tablero/outbox/target.py",
-    "plugins/tablero/source/dialects.py",
-    "plugins/tablero/source/reader.py",
 }
 
 

@@ -5,6 +5,7 @@ VENV := .venv
 # Written last, so that an interrupted installation is begun anew.
 MADE := $(VENV)/made-from-requirements
 DLT := .venv-dlt
+DRT := .venv-drt
 comma := ,
 # What waits for an Airflow needs no core: a worker more than there are cores.
 WORKERS = $(or $(JOBS),$(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1))))
@@ -93,7 +94,7 @@ compose-test: $(MADE)
 chaos: $(MADE)
 	PYTHONPATH=plugins:. $(VENV)/bin/python -m tests.chaos.run --rounds $(or $(ROUNDS),20) --seed $(or $(SEED),1)
 
-bench: $(MADE) $(DLT)/made-from-requirements
+bench: $(MADE) $(DLT)/made-from-requirements $(DRT)/made-from-requirements
 	PYTHONPATH=plugins:. $(VENV)/bin/python -m bench --rows $(or $(ROWS),1000000) --rounds $(or $(ROUNDS),3$(comma)3$(comma)1) $(if $(PUBLISH),--publish)
 	PYTHONPATH=plugins:. $(VENV)/bin/python -m bench.in_airflow
 
@@ -119,10 +120,10 @@ $(MADE): requirements.txt $(VENV)/bin/python
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-# dlt and Airflow ask for different versions of what both need.
-$(DLT)/made-from-requirements: bench/requirements-dlt.txt $(MADE)
-	@$(VENV)/bin/python -m venv --clear $(DLT)
-	@$(DLT)/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements-dlt.txt
+# dlt, drt and Airflow ask for different versions of what they need.
+.venv-%/made-from-requirements: bench/requirements-%.txt $(MADE)
+	@$(VENV)/bin/python -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # A link to a Python that has gone counts as missing.

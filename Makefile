@@ -5,6 +5,7 @@ VENV := .venv
 # Written last, so that an interrupted installation is begun anew.
 MADE := $(VENV)/made-from-requirements
 DLT := .venv-dlt
+DRT := .venv-drt
 comma := ,
 # What waits for an Airflow needs no core: a worker more than there are cores.
 WORKERS = $(or $(JOBS),$(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1))))
@@ -32,37 +33,59 @@ If you have it elsewhere: make PYTHON=/path/to/python3.12 ...
 endef
 export FITNESS NO_PYTHON
 
-.PHONY: help setup demo test test-system test-all compose-test chaos bench lint dist pins
+.PHONY: help setup demo test test-system test-all test-airflows test-pythons coverage mutation compose-test chaos bench lint \
+    dist pins
 
 help:
-	@echo 'make setup        el entorno .venv, y nada más / the environment .venv, and nothing else'
-	@echo 'make demo         la demostración completa, hasta Ctrl-C / the whole demonstration, until Ctrl-C'
-	@echo 'make demo ONCE=1  lo mismo, y termina sola / the same, and stops by itself'
-	@echo 'make test         las pruebas / the tests'
-	@echo 'make test-system  las que piden paquetes del sistema / those that need system packages'
-	@echo 'make test-all     todas / all of them'
-	@echo 'make compose-test docker-compose.yaml, de la nada a la nada / from nothing to nothing; TABLERO_COMPOSE_ROWS=5000'
-	@echo 'make chaos        fallos al azar, repetibles; ROUNDS=, SEED= / random faults that can be replayed'
-	@echo 'make bench        velocidad, junto a lo que usted correría si no / speed, beside what you would run otherwise;'
-	@echo '                  ROWS=, ROUNDS=, PUBLISH=1 (tabla y gráfico en los README / table and chart into the READMEs)'
-	@echo 'make lint         ruff, mypy'
-	@echo 'make dist         el paquete, en dist/ / the wheel, into dist/'
-	@echo 'make pins         requirements.txt de nuevo, con lo que haya cambiado / requirements.txt anew, where something has changed'
-	@echo 'PYTHON=...        otro Python para el entorno .venv / another Python for the environment .venv'
+	@echo 'make setup          el entorno .venv, y nada más / the environment .venv, and nothing else'
+	@echo 'make demo           la demostración completa, hasta Ctrl-C / the whole demonstration, until Ctrl-C'
+	@echo 'make demo ONCE=1    lo mismo, y termina sola / the same, and stops by itself'
+	@echo 'make test           las pruebas / the tests'
+	@echo 'make test-system    las que piden paquetes del sistema o el registro / those that need system packages or the registry'
+	@echo 'make test-all       todas / all of them'
+	@echo 'make test-airflows  con cada Airflow desde 3.3.0 / on every Airflow from 3.3.0 on; ONLY=3.3.0,'
+	@echo '                    PUBLISH=1 (tabla en los README / table into the READMEs)'
+	@echo 'make test-pythons   ruff, mypy, pruebas con Python 3.10 a 3.13 / ruff, mypy, tests on Python 3.10 to 3.13; ONLY=3.12'
+	@echo 'make coverage       qué ramas de plugins/ recorren las pruebas / which branches of plugins/ the tests take'
+	@echo 'make mutation       qué cambios en las reglas no nota ninguna prueba / which changes to the rules no test notices'
+	@echo 'make compose-test   docker-compose.yaml, de la nada a la nada / from nothing to nothing; TABLERO_COMPOSE_ROWS=5000'
+	@echo 'make chaos          fallos al azar, repetibles; ROUNDS=, SEED= / random faults that can be replayed'
+	@echo 'make bench          velocidad, junto a lo que usted correría si no / speed, beside what you would run otherwise;'
+	@echo '                    ROWS=, ROUNDS=, PUBLISH=1 (tabla y gráfico en los README / table and chart into the READMEs)'
+	@echo 'make lint           ruff, mypy'
+	@echo 'make dist           el paquete, en dist/ / the wheel, into dist/'
+	@echo 'make pins           requirements.txt de nuevo, donde algo cambió / requirements.txt anew, where something has changed'
+	@echo 'PYTHON=...          otro Python para el entorno .venv / another Python for the environment .venv'
 
 setup: $(MADE)
 
 demo: $(MADE)
 	@$(VENV)/bin/python -m sandbox.demo $(if $(filter-out 0,$(ONCE)),--once)
 
+PARALLEL = $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+
 test: $(MADE)
-	$(VENV)/bin/python -m pytest -m 'not system' --numprocesses $(WORKERS) --dist loadgroup
+	$(PARALLEL) -m 'not system'
 
 test-system: $(MADE)
-	$(VENV)/bin/python -m pytest -m system
+	$(PARALLEL) -m 'system and not endurance and not compose'
 
-test-all: $(MADE)
-	$(VENV)/bin/python -m pytest
+test-all: test test-system
+	$(VENV)/bin/python -m pytest -m 'endurance or compose'
+
+test-airflows: $(MADE)
+	$(VENV)/bin/python -m tests.package.matrix airflows $(ONLY) $(if $(PUBLISH),--publish)
+
+test-pythons: $(MADE)
+	$(VENV)/bin/python -m tests.package.matrix pythons $(ONLY)
+
+# Where the package runs in the tests' own process; what a whole Airflow runs of it is not seen.
+coverage: $(MADE)
+	$(PARALLEL) -q -m 'not system' --cov --cov-report=term:skip-covered \
+	    tests/unit tests/integration tests/airflow_units tests/web tests/hostile tests/sources
+
+mutation: $(MADE)
+	$(VENV)/bin/python -m tests.mutation $(ONLY)
 
 compose-test: $(MADE)
 	@docker info >/dev/null 2>&1 || { echo 'Docker no responde / does not answer' >&2; exit 1; }
@@ -71,7 +94,7 @@ compose-test: $(MADE)
 chaos: $(MADE)
 	PYTHONPATH=plugins:. $(VENV)/bin/python -m tests.chaos.run --rounds $(or $(ROUNDS),20) --seed $(or $(SEED),1)
 
-bench: $(MADE) $(DLT)/made-from-requirements
+bench: $(MADE) $(DLT)/made-from-requirements $(DRT)/made-from-requirements
 	PYTHONPATH=plugins:. $(VENV)/bin/python -m bench --rows $(or $(ROWS),1000000) --rounds $(or $(ROUNDS),3$(comma)3$(comma)1) $(if $(PUBLISH),--publish)
 	PYTHONPATH=plugins:. $(VENV)/bin/python -m bench.in_airflow
 
@@ -97,10 +120,10 @@ $(MADE): requirements.txt $(VENV)/bin/python
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-# dlt and Airflow ask for different versions of what both need.
-$(DLT)/made-from-requirements: bench/requirements-dlt.txt $(MADE)
-	@$(VENV)/bin/python -m venv --clear $(DLT)
-	@$(DLT)/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements-dlt.txt
+# dlt, drt and Airflow ask for different versions of what they need.
+.venv-%/made-from-requirements: bench/requirements-%.txt $(MADE)
+	@$(VENV)/bin/python -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # A link to a Python that has gone counts as missing.

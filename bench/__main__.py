@@ -1,44 +1,21 @@
-"""The command: ``python -m bench``, with ``--rows``, ``--latencies``, ``--rounds``, ``--only``, ``--sqlite``, ``--publish``."""
+"""The command: ``python -m bench``, with ``--rows``, ``--latencies``, ``--rounds``, ``--only``, ``--sqlite``, ``--growth``,
+``--publish``.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import data, report
+from bench import data, growth, report
 from bench.report import Result
-from bench.servers import Postgres, postgres, sink
+from bench.running import CONTENDERS, run
+from bench.servers import Postgres, postgres
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-_PYTHONS = {"dlt_destination": ROOT / ".venv-dlt" / "bin" / "python"}
-CONTENDERS = ("tablero", "guide", "http_hook", "dlt_destination")
-
-
-def run(contender: str, source: str, new_outbox: Callable[[], str], latency: float) -> Result:
-    """One run of one contender on a fresh outbox and sink.
-
-    :param new_outbox: makes an empty database, and returns its URL.
-    :raises SystemExit: if it failed, or the sink did not get what it says it sent.
-    """
-    with sink(latency) as target:
-        command = [str(_PYTHONS.get(contender, sys.executable)), "-m", f"bench.contenders.{contender}"]
-        command += ["--source", source, "--outbox", new_outbox(), "--sink", target.url]
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", "PYTHONWARNINGS": "ignore"}
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT, check=False)
-        if done.returncode != 0:
-            sys.exit(f"{contender} failed: {done.stdout}")
-        said = json.loads(done.stdout.splitlines()[-1])
-        came = target.counts()
-    if came["rows"] != said["rows"]:
-        sys.exit(f"{contender} says that it sent {said['rows']} rows; {came['rows']} came")
-    return Result(contender, latency, said["rows"], said["seconds"], said["peak"], came["calls"])
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def compare(
@@ -57,7 +34,7 @@ def compare(
         runs: dict[str, list[Result]] = {contender: [] for contender in contenders}
         for _ in range(turns):
             for contender in contenders:
-                result = run(contender, source, new_outbox, latency)
+                result = run(contender, server, source, new_outbox(), latency)
                 if result.rows != count:
                     sys.exit(f"{contender} sent {result.rows} of {count} rows")
                 print(result, flush=True)
@@ -79,10 +56,11 @@ def main() -> None:
     parser.add_argument("--rounds", default="3,3,1", help="at each latency; the longest one varies least, and takes longest")
     parser.add_argument("--only", default=",".join(CONTENDERS))
     parser.add_argument("--sqlite", action="store_true", help="the outbox is an SQLite file")
+    parser.add_argument("--growth", metavar="ROWS,...", help="instead: what a row, and a day, cost with so many rows")
     parser.add_argument("--publish", action="store_true")
     given = parser.parse_args()
     latencies = [float(number) / 1000 for number in given.latencies.split(",")]
-    rounds = dict(zip(latencies, map(int, given.rounds.split(",")), strict=True))
+    rounds = dict(zip(latencies, map(int, given.rounds.split(",")), strict=True)) if not given.growth else {}
     with tempfile.TemporaryDirectory(prefix="tablero-bench-") as folder:
         Path(folder).chmod(0o755)  # PostgreSQL runs as another user where we are root
         with postgres(Path(folder)) as server:
@@ -92,6 +70,9 @@ def main() -> None:
                     return f"sqlite:///{tempfile.mkdtemp(dir=folder)}/outbox.db"
                 return server.database("outbox")
 
+            if given.growth:
+                growth.measure(server, new_outbox, [int(rows) for rows in given.growth.split(",")])
+                return
             results = compare(server, new_outbox, given.rows, rounds, given.only.split(","))
     print(report.table(results, "en"))
     if given.publish:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import psycopg
 
 #: Changes of one request, days apart.
@@ -43,3 +45,17 @@ def fill(url: str, rows: int) -> int:
         connection.execute("VACUUM ANALYZE historial")
         found = connection.execute("SELECT count(*) FROM tablero_status_changes").fetchone()
     return int(found[0]) if found else 0
+
+
+_FILL_DAY = """
+INSERT INTO historial
+SELECT 'SRV-' || lpad((request %% 25)::text, 3, '0'), 'SOL-DAY-' || lpad(request::text, 8, '0'), %(day)s::date,
+       9, %(day)s::date + interval '15 hours' + request * interval '1 second'
+  FROM generate_series(1, %(rows)s) AS request;
+"""
+
+
+def add_day(url: str, day: date, rows: int) -> None:
+    """Add ``rows`` status changes of new requests, all of one day."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(_FILL_DAY, {"day": day, "rows": rows})

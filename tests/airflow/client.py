@@ -57,6 +57,12 @@ class Client:
         assert answer.status_code in expected, f"{method} {path}: {answer.status_code} {answer.text[:2000]}"
         return answer
 
+    def grid(self, path: str, **query: Any) -> str:
+        """What Airflow's own pages ask of their grid, below ``/ui/grid``."""
+        answer = self._http.get(f"/ui/grid{path}", params=query)
+        assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:2000]}"
+        return answer.text
+
     def connect(self, conn_id: str, **fields: Any) -> None:
         """Make a connection, as a user does in the UI."""
         self.ask("POST", "/connections", json={"connection_id": conn_id, **fields})

@@ -38,8 +38,9 @@ DAILY_IN = (5, 10, 20)
 #: What the first night needs, once Airflow is up.
 MARGIN = timedelta(minutes=2)
 
-#: The files of the two nights: the first one is prepared at once, and while the second one is waited for, the others run.
-ORDER = {"test_daily_send": 0, "test_late_rows": 2}
+#: In the order of files: the Airflow of the alerts is gone before the other starts; then the first of the two nights, and while
+#: the second one is waited for, the others run.
+ORDER = {"test_alerts_and_hours": -1, "test_daily_send": 0, "test_late_rows": 2}
 
 SETTINGS = {
     "xroad_client": DEFAULT_CLIENT,

@@ -1,4 +1,4 @@
-"""The commands by which the README installs the package, typed as they stand there, in homes of Airflow that people have."""
+"""The commands that copy the package, typed as the guide has them, in homes of Airflow that people have."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from airflow._shared.module_loading.file_discovery import find_path_from_directo
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Both READMEs have the same commands; tests/unit/test_readme.py sees to that.
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+#: Both languages have the same commands; tests/unit/test_operations_page.py sees to that.
+GUIDE = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
 
 
 def commands() -> str:
     """The one block that copies files."""
-    blocks = re.findall(r"^ *```sh\n(.*?)^ *```$", README, re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```$", GUIDE, re.DOTALL | re.MULTILINE)
     (found,) = [dedent(block) for block in blocks if "cp dags/" in block]
     return found
 

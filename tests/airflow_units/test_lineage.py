@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from tablero.airflow import lineage
 from tablero.airflow.lineage import Dataset, dataset_of_dashboard, dataset_of_source
+from tablero.texts import lineage as texts
 
 TABLE = "tablero_status_changes"
 SERVICE = "https://tablero:s3cret@ss.example.gob.do/api/load"
@@ -157,7 +158,7 @@ def test_a_database_that_does_not_answer(caplog: pytest.LogCaptureFixture) -> No
         bound.bind(("127.0.0.1", 0))  # and does not listen
         port = bound.getsockname()[1]
         lineage.reads(sa.create_engine(f"postgresql+psycopg://tablero:s3cret@127.0.0.1:{port}/solicitudes"), TABLE)
-    assert caplog.messages == ["OpenLineage is not told of the task's inlets: OperationalError"]
+    assert caplog.messages == [str(texts.NOT_REPORTED(end="inlets", error="OperationalError"))]
 
 
 @pytest.mark.usefixtures("openlineage")
@@ -165,4 +166,4 @@ def test_outside_of_a_task(caplog: pytest.LogCaptureFixture) -> None:
     """Nobody is running whom it could be told of; that is no failure either."""
     with caplog.at_level(logging.WARNING):
         lineage.sends(SERVICE)
-    assert caplog.messages == ["OpenLineage is not told of the task's outlets: RuntimeError"]
+    assert caplog.messages == [str(texts.NOT_REPORTED(end="outlets", error="RuntimeError"))]

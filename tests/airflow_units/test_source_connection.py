@@ -22,12 +22,12 @@ def test_a_type_without_its_provider(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_type_without_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     """The provider is there, what it stands on is not."""
-    from airflow.providers.common.sql.hooks.sql import DbApiHook
+    import sqlalchemy
 
     def broken(*_: object, **__: object) -> None:
         raise ModuleNotFoundError("No module named 'MySQLdb'")
 
-    monkeypatch.setattr(DbApiHook, "get_sqlalchemy_engine", broken)
+    monkeypatch.setattr(sqlalchemy, "create_engine", broken)
     monkeypatch.setenv("AIRFLOW_CONN_TABLERO_SOURCE", "postgresql://tablero@db.example.gob.do/solicitudes")
     with pytest.raises(SetupError, match=r"is not installed \(No module named 'MySQLdb'"), configuration.source(Settings()):
         pass

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy.engine import Engine
 from tablero.contract.reasons import Reason
 from tablero.contract.rules import Excluded, Rejected, validator
-from tablero.contract.status_change import STATUSES, StatusChange
+from tablero.contract.status_change import StatusChange
+from tablero.contract.statuses import STATUSES
 from tablero.contract.wire import encode
 from tablero.delivery.reconciling import reconcile
 from tablero.delivery.staging import rehearse, stage

@@ -6,6 +6,7 @@ from datetime import date, datetime, timezone
 from typing import Any, NamedTuple
 
 import pytest
+from tablero.contract.windows import dateless_window, undated_window
 from tablero.errors import SetupError
 from tablero.source.reader import Source
 
@@ -30,6 +31,11 @@ def last(recorder: Recorder) -> Asked:
     return recorder.asked[-1]
 
 
+def sql_of(recorder: Recorder) -> list[str]:
+    """What was asked of the view, but for the session."""
+    return [asked.sql for asked in recorder.asked if not asked.sql.startswith("ALTER SESSION")]
+
+
 def compared(values: Any) -> list[Any]:
     """The bounds among the values of a statement."""
     return [value for value in values.values() if not isinstance(value, int)]
@@ -37,11 +43,11 @@ def compared(values: Any) -> list[Any]:
 
 @pytest.mark.parametrize("url", [SQL_SERVER, ORACLE])
 def test_check(url: str) -> None:
-    """The columns are looked at without a row."""
+    """The five columns, and no others, are looked at; and one value of a date."""
     recorder = Recorder()
-    names = source(recorder, url).check()
-    assert last(recorder).sql == f"SELECT * FROM {VIEW} WHERE 1=0"
-    assert names[0].lower() == "service_id", "Oracle gives names in upper case"
+    assert source(recorder, url).check()[0] == "service_id"
+    assert sql_of(recorder)[0] == f"SELECT {COLUMNS} FROM {VIEW} WHERE 1=0"
+    assert f"SELECT {CHANGED} " in last(recorder).sql.replace("TOP 1 ", "")
 
 
 def test_sample() -> None:
@@ -57,10 +63,12 @@ def test_the_look_at_one_value() -> None:
     """Which tells of what type the column is."""
     recorder = Recorder()
     list(source(recorder, SQL_SERVER).read(FEBRUARY))
-    assert recorder.asked[0].sql == f"SELECT TOP 1 {CHANGED} FROM {VIEW} WHERE {CHANGED} IS NOT NULL"
+    assert sql_of(recorder)[1] == f"SELECT TOP 1 {CHANGED} FROM {VIEW} WHERE {CHANGED} IS NOT NULL"
     recorder = Recorder()
     list(source(recorder, ORACLE).read(FEBRUARY))
-    assert recorder.asked[0].sql == f"SELECT {CHANGED} FROM {VIEW} WHERE {CHANGED} IS NOT NULL FETCH FIRST 1 ROWS ONLY"
+    one = f"SELECT {CHANGED} FROM {VIEW} WHERE {CHANGED} IS NOT NULL FETCH FIRST 1 ROWS ONLY"
+    assert sql_of(recorder)[1] == one
+    assert recorder.asked[0].sql == "ALTER SESSION SET TIME_ZONE = 'America/Santo_Domingo'"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +105,7 @@ def test_text_is_compared_byte_by_byte() -> None:
     assert f"WHERE ({CHANGED} COLLATE Latin1_General_BIN2) >= %(" in last(recorder).sql
     list(source(recorder, ORACLE).read(FEBRUARY))
     assert f"WHERE {CHANGED} >= :" in last(recorder).sql
-    assert compared(last(recorder).values) == ["2020-01-31", "2020-03-03"]
+    assert compared(last(recorder).values) == ["2020-01-31", "2020-03-03", "!"], "what begins with a blank may be of any month"
 
 
 def test_count() -> None:
@@ -112,20 +120,42 @@ def test_count() -> None:
         assert last(recorder).values == read.values
 
 
-def test_unseen() -> None:
-    """One pass over the view, by CASE, which both know."""
-    for url, later in ((SQL_SERVER, "CAST(%(param_3)s AS DATETIME2)"), (ORACLE, ":last_modified_date_1")):
+def test_what_has_no_date() -> None:
+    """NULL, and what no Python date can be; text that is none is found by the patterns that each has."""
+    recorder = Recorder()
+    list(source(recorder, SQL_SERVER).read(dateless_window()))
+    edges = [f"{CHANGED} {sign} CAST(%(param_{number})s AS DATETIME2)" for sign, number in (("<", 1), (">=", 2))]
+    assert last(recorder).sql.endswith(f"WHERE {CHANGED} IS NULL OR {edges[0]} OR {edges[1]}")
+    assert compared(last(recorder).values) == [datetime(1, 1, 3), datetime(9999, 12, 30)]  # noqa: DTZ001 naive is meant
+    recorder = Recorder("2020-02-01 00:00:00")
+    list(source(recorder, SQL_SERVER).read(dateless_window()))
+    binary = f"({CHANGED} COLLATE Latin1_General_BIN2)"
+    assert f"{CHANGED} IS NULL OR {binary} NOT LIKE %(" in last(recorder).sql
+    assert f"OR substring({binary[1:-1]}, %(" in last(recorder).sql
+    list(source(recorder, ORACLE).read(dateless_window()))
+    assert f"{CHANGED} IS NULL OR NOT REGEXP_LIKE({CHANGED}, :" in last(recorder).sql
+    assert f"OR substr({CHANGED}, :" in last(recorder).sql
+
+
+def test_the_census() -> None:
+    """One pass counts what is clear, by CASE, which both know; a second one looks at what is not."""
+    for url, bound in ((SQL_SERVER, "CAST(%(param_{})s AS DATETIME2)"), (ORACLE, ":last_modified_date_{}")):
         recorder = Recorder()
-        assert source(recorder, url).unseen(NOW) == (3, 3)
-        mark = "%(param_{})s" if url == SQL_SERVER else ":param_{}"
-        numbers = (1, 2, 4, 5) if url == SQL_SERVER else (1, 2, 3, 4)
-        one, zero, one_more, zero_more = (mark.format(number) for number in numbers)
-        assert last(recorder).sql == (
-            f"SELECT sum(CASE WHEN ({CHANGED} IS NULL) THEN {one} ELSE {zero} END) AS sum_1,"
-            f" sum(CASE WHEN ({CHANGED} IS NOT NULL AND {CHANGED} >= {later}) THEN {one_more} ELSE {zero_more} END) AS sum_2"
-            f" FROM {VIEW}"
-        )
-        assert compared(last(recorder).values) == [LATER]
+        assert source(recorder, url).census(undated_window(date(2020, 1, 1), ZONE), NOW) == (3, 3, 3, 3)
+        counting, looking = sql_of(recorder)[2:]
+        assert counting.startswith("SELECT count(*) AS count_1, sum(CASE WHEN (")
+        assert counting.count("sum(CASE WHEN (") == 3
+        assert f"{CHANGED} < {bound.format(1)}" in looking
+        assert f"{CHANGED} IS NOT NULL" in looking
+
+
+def test_one_request() -> None:
+    """Is asked for as it is written."""
+    for url, mark in ((SQL_SERVER, "%(param_2)s"), (ORACLE, ":param_1")):
+        recorder = Recorder()
+        source(recorder, url).of_request("REQ-77")
+        assert f"WHERE {VIEW}.request_id = {mark}" in last(recorder).sql
+        assert "REQ-77" in last(recorder).values.values()
 
 
 def test_clock() -> None:
@@ -139,11 +169,15 @@ def test_clock() -> None:
 
 def test_names() -> None:
     """Oracle's names in upper case are quoted as they are; in lower case they are left to it, which finds them."""
-    recorder = Recorder()
-    source(recorder, ORACLE, table="CITAS.TABLERO_STATUS_CHANGES").check()
-    assert last(recorder).sql == 'SELECT * FROM "CITAS"."TABLERO_STATUS_CHANGES" WHERE 1=0'
-    source(recorder, SQL_SERVER, table="Citas.dbo.Cambios").check()
-    assert last(recorder).sql == "SELECT * FROM [Citas].dbo.[Cambios] WHERE 1=0"
+    for url, table, quoted in (
+        (ORACLE, "CITAS.TABLERO_STATUS_CHANGES", '"CITAS"."TABLERO_STATUS_CHANGES"'),
+        (ORACLE, '"citas"."cambios"', '"citas"."cambios"'),
+        (SQL_SERVER, "Citas.dbo.Cambios", "[Citas].dbo.[Cambios]"),
+        (SQL_SERVER, "[Citas].[dbo].[Cambios del día]", "[Citas].dbo.[Cambios del día]"),
+    ):
+        recorder = Recorder()
+        source(recorder, url, table=table).check()
+        assert f" FROM {quoted} WHERE 1=0" in sql_of(recorder)[0]
 
 
 def test_own_sql() -> None:

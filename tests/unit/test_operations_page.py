@@ -173,7 +173,11 @@ def outline(page: str) -> list[str]:
     return [match[1] + (str(line.count("|")) if match[1] == "|" else "") for match, line in found if match]
 
 
-@pytest.mark.parametrize(("english", "spanish"), [(ENGLISH, SPANISH), ("dba.md", "dba.es.md")])
+#: Each guide, English and Spanish.
+GUIDES = [(path.name, f"{path.stem}.es.md") for path in sorted(DOCS.glob("*.md")) if not path.name.endswith(".es.md")]
+
+
+@pytest.mark.parametrize(("english", "spanish"), GUIDES)
 def test_both_languages_have_the_same_outline_and_commands(english: str, spanish: str) -> None:
     """Whatever is added in one is missed in the other."""
     assert outline(english) == outline(spanish)
@@ -182,16 +186,18 @@ def test_both_languages_have_the_same_outline_and_commands(english: str, spanish
     assert len(blocks[0]) > 5
 
 
-@pytest.mark.parametrize("page", [ENGLISH, SPANISH, "dba.md", "dba.es.md"])
+@pytest.mark.parametrize("page", [page for pair in GUIDES for page in pair])
 def test_links_lead_somewhere(page: str) -> None:
-    """To files, and to headings of the same page."""
-    headings = {
-        re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-")
-        for title in re.findall(r"^#+ (.*)$", text(page), re.MULTILINE)
-    }
+    """To files, and to their headings."""
     links = re.findall(r"\]\(([^)]+)\)", text(page))
     assert links
     for link in links:
         file, _, anchor = link.partition("#")
         assert not file or (DOCS / file).is_file(), link
-        assert not anchor or anchor in headings, link
+        assert not anchor or anchor in headings(file or page), link
+
+
+def headings(page: str) -> set[str]:
+    """As a link names them."""
+    titles = re.findall(r"^#+ (.*)$", text(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}

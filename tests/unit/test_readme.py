@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 from datetime import time
 from pathlib import Path
 
 import pendulum
 import pytest
+import tablero
 from tablero.airflow import configuration
 from tablero.settings import Settings
 
@@ -84,7 +84,7 @@ def test_the_defaults_in_the_table_are_values_that_the_settings_take() -> None:
 @BOTH
 def test_what_goes_into_the_environment_has_the_right_names(name: str) -> None:
     """Settings and connections, in the code blocks."""
-    names = re.findall(r"^ *(AIRFLOW_\w+)=", _text(name), re.MULTILINE)
+    names = re.findall(r"^ *(?:export )?(AIRFLOW_(?:CONN|_TABLERO)_\w+)=", _text(name), re.MULTILINE)
     connections = {
         f"AIRFLOW_CONN_{conn_id.upper()}" for conn_id in (configuration.SOURCE, configuration.API, configuration.OUTBOX)
     }
@@ -118,14 +118,10 @@ def test_the_make_targets_exist(name: str) -> None:
 
 
 @BOTH
-def test_the_requirements_that_it_names_are_pinned(name: str) -> None:
-    """``-c requirements.txt`` would let a name that is not in there float."""
-    (command,) = (block[1:] for block in _blocks(name) if block[1].startswith("pip install"))
-    words = shlex.split(" ".join(line.removesuffix("\\") for line in command))
-    packages = [re.sub(r"\[.*", "", word) for word in words[4:]]
-    assert len(packages) > 5
-    for package in packages:
-        assert re.search(rf"^{package}==", _text("requirements.txt"), re.MULTILINE), package
+def test_the_wheel_that_it_installs_is_the_one_that_is_built(name: str) -> None:
+    """By its name, which has the version in it, and with an extra that it has."""
+    wheels = set(re.findall(r"dist/(\S+?\.whl)(?:\[(\w+)\])?", _text(name)))
+    assert wheels == {(f"tablero-{tablero.__version__}-py3-none-any.whl", "postgres")}
 
 
 @BOTH

@@ -63,6 +63,9 @@ def test_one_place_says_the_version(metadata: Message) -> None:
     assert metadata["Version"] == tablero.__version__ == str(Version(tablero.__version__))
     assert re.match(r"\d+\.\d+\.\d+", tablero.__version__)
     assert get_provider_info()["versions"] == [tablero.__version__]
+    entries = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert entries[0] == tablero.__version__
+    assert entries[: len(entries) // 2] == entries[len(entries) // 2 :], "both languages"
 
 
 def test_what_finds_it(wheel: zipfile.ZipFile) -> None:

@@ -39,6 +39,15 @@ class Site:
         self.problem: TableroError | None = None
         self.settings: Any = SETTINGS
         self.now: datetime = NOW
+        #: Rows of a request at the source, or the error that it raises; how long it was given, as it was asked.
+        self.source: list[tuple[Any, ...]] | TableroError | None = None
+        self.patience: list[float] = []
+
+    def ask_source(self, request_id: str, seconds: float) -> list[tuple[Any, ...]] | None:
+        self.patience.append(seconds)
+        if isinstance(self.source, TableroError):
+            raise self.source
+        return self.source
 
     def outbox(self) -> Engine:
         if self.problem is not None:
@@ -90,7 +99,7 @@ def whole_app(airflow_database: None) -> Any:
     purge_cached_app()
     app = create_app("core")
     site = Site()
-    page = build_app(site.outbox, site.read_settings, lambda: site.now)
+    page = build_app(site.outbox, site.read_settings, lambda: site.now, site.ask_source)
     # As a plugin's: before Airflow's own last route, which takes every address.
     app.router.routes.insert(0, Mount("/tablero", page))
     app.state.page, app.state.site = page, site

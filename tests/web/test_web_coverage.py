@@ -126,10 +126,10 @@ ONE_DAY = day_window(DAY, ZONE)
             Judgement(State.SETTLED),
             id="another day does not add up",
         ),
-        pytest.param({"rejected_by_day": {DAY: 1}}, Judgement(State.REJECTIONS), id="a row of four breaks the contract"),
+        pytest.param({"broken_by_day": {DAY: 1}}, Judgement(State.REJECTIONS), id="a row of four breaks the contract"),
         pytest.param({"days": {DAY: Rows(3, 0, 1)}}, Judgement(State.REJECTIONS), id="the dashboard refused one of four"),
         pytest.param(
-            {"days": {DAY: Rows(97, 0, 2)}, "rejected_by_day": {DAY: 3}},
+            {"days": {DAY: Rows(97, 0, 2)}, "broken_by_day": {DAY: 3}},
             Judgement(State.SETTLED),
             id="few rows are rejected",
         ),
@@ -201,22 +201,22 @@ def by_days(labels: list[str]) -> Facts:
         pytest.param(replace(by_days([]), months={}), Judgement(State.NEVER), id="none of its days was ever read"),
         pytest.param(by_days([]), Judgement(State.PENDING, Why.UNREAD), id="rows are staged of a reading without end"),
         pytest.param(
-            replace(by_days(OCTOBER), rejected={"2026-10": 4}),
+            replace(by_days(OCTOBER), broken={"2026-10": 4}),
             Judgement(State.REJECTIONS),
             id="many rows break the contract, on days that are not shown",
         ),
         pytest.param(
-            replace(by_days(OCTOBER), months={"2026-10": Rows(950)}, rejected={"2026-10": 50}),
+            replace(by_days(OCTOBER), months={"2026-10": Rows(950)}, broken={"2026-10": 50}),
             Judgement(State.SETTLED),
             id="five in a hundred rows break the contract",
         ),
         pytest.param(
-            replace(by_days(OCTOBER), months={"2026-10": Rows(949)}, rejected={"2026-10": 50}),
+            replace(by_days(OCTOBER), months={"2026-10": Rows(949)}, broken={"2026-10": 50}),
             Judgement(State.REJECTIONS),
             id="more than five in a hundred do",
         ),
         pytest.param(
-            replace(by_days(OCTOBER), months={"2026-10": Rows(999)}, rejected_by_day={date(2026, 10, 5): 1}),
+            replace(by_days(OCTOBER), months={"2026-10": Rows(999)}, broken_by_day={date(2026, 10, 5): 1}),
             Judgement(State.SETTLED),
             id="on one of its days all rows are rejected, and they are few",
         ),
@@ -226,7 +226,7 @@ def by_days(labels: list[str]) -> Facts:
             id="the dashboard refused a row",
         ),
         pytest.param(
-            replace(by_days(OCTOBER), days={date(2026, 10, 5): Rows(0, 1)}, rejected={"2026-10": 4}),
+            replace(by_days(OCTOBER), days={date(2026, 10, 5): Rows(0, 1)}, broken={"2026-10": 4}),
             Judgement(State.PENDING, Why.ROWS),
             id="what is pending weighs more than what is rejected",
         ),
@@ -281,7 +281,7 @@ def test_a_month_knows_when_it_was_last_proved_as_a_whole() -> None:
 
 def test_rows_that_lie_in_no_month_are_counted_among_the_rejected() -> None:
     """And by themselves."""
-    found = survey(Facts(span=(DAY, DAY), rejected={"undated": 12, "2026-10": 3}), SETTINGS, NOW)
+    found = survey(Facts(span=(DAY, DAY), broken={"undated": 12, "2026-10": 3}), SETTINGS, NOW)
     assert (found.totals.rejected, found.totals.undated) == (15, 12)
 
 

@@ -13,10 +13,11 @@ import pytest
 import sqlalchemy as sa
 import tablero
 from tablero.contract.windows import day_window
-from tablero.errors import OutboxUnavailable, SettingsError, SetupError
+from tablero.errors import OutboxUnavailable, SettingsError, SetupError, SourceUnavailable
 from tablero.outbox.engine import connect
 from tablero.outbox.reports.common import OLDEST_SCHEMA, Readiness
 from tablero.outbox.schema import batch
+from tablero.texts.text import Text
 
 from tests.integration.samples import states as rows_by_state
 from tests.web.conftest import Site, make_history
@@ -471,3 +472,63 @@ def test_rows_that_lie_in_no_month_have_a_filter_of_their_own(admin: Any, own_hi
     listed = admin.get("/tablero/rejections?month=undated&reason=change_missing").text
     assert "UND-1" in listed
     assert "OCT-FORMULA" not in admin.get("/tablero/rejections?month=undated&reason=unknown_status").text
+
+
+#: REQ-77 as the source of the history has it.
+REQ_77 = [
+    ("1041", "REQ-77", "2026-11-18 08:00:00", 9, "2026-11-18 08:00:00"),
+    ("1041", "REQ-77", "2026-11-18 08:00:00", 2, "2026-11-19 09:30:00"),
+    ("1041", "REQ-77", "2026-11-18 08:00:00", 7, "2026-11-22 15:00:00.25"),
+]
+
+
+def test_a_request_is_held_against_what_the_source_says_now(admin: Any, site: Site) -> None:
+    """The same rows, whatever their order, and however often the source repeats one."""
+    site.source = [*reversed(REQ_77), REQ_77[0]]
+    text = words_of(admin.get("/tablero/request?id=REQ-77").text)
+    assert "Yes: all 3 status changes that were read are delivered." in text
+    assert "The source says the same: 3 rows, all delivered." in text
+
+
+def test_what_the_source_says_otherwise_is_told_row_by_row(admin: Any, site: Site) -> None:
+    """One corrected, one that is new, one that breaks the contract, one that the dashboard does not want."""
+    site.source = [
+        REQ_77[0],
+        ("1041", "REQ-77", "2026-11-18 08:00:00", 3, "2026-11-19 09:30:00"),
+        ("1041", "REQ-77", "2026-11-18 08:00:00", 99, "2026-11-20 09:30:00"),
+        ("1041", "REQ-77", "2019-11-18 08:00:00", 1, "2026-11-20 09:30:00"),
+        REQ_77[2],
+    ]
+    text = words_of(admin.get("/tablero/request?id=REQ-77").text)
+    assert "The source holds 5 rows; delivered: 2. One is new" in text
+    assert "2026-11-19 09:30:00 3 · Aprobado not read yet" in text
+    assert "99 with an error" in text
+    assert "excluded: older than" in text
+    assert "A change that was read is no longer in the source, or was corrected: 2026-11-19 09:30:00 · 2 · " in text
+
+
+def test_a_request_that_only_the_source_knows(admin: Any, site: Site) -> None:
+    """It was entered after the last reading; and one that is nowhere is told as that."""
+    site.source = [("1041", "NEW-1", "2026-11-23 08:00:00", 1, "2026-11-23 09:00:00")]
+    text = words_of(admin.get("/tablero/request?id=NEW-1").text)
+    assert "There is nothing about this request" in text
+    assert "The source holds 1 row; delivered: 0. One is new" in text
+    site.source = []
+    assert "The source holds no row of this request now." in words_of(admin.get("/tablero/request?id=NEW-2").text)
+
+
+def test_a_source_that_does_not_answer_hides_nothing(admin: Any, site: Site) -> None:
+    """The outbox's answer is there; who wants to can wait longer."""
+    site.source = SourceUnavailable(Text("La fuente no responde.", "The source does not answer."))
+    page = admin.get("/tablero/request?id=REQ-77").text
+    assert "Yes: all 3 status changes that were read are delivered." in words_of(page)
+    assert "The source does not answer." in page
+    assert 'href="./request?id=REQ-77&amp;wait=yes"' in page
+    assert "Ask again" not in admin.get("/tablero/request?id=REQ-77&wait=yes").text
+    assert site.patience[0] <= 2 < site.patience[1]
+
+
+def test_a_source_that_cannot_be_asked_is_not_mentioned(admin: Any, site: Site) -> None:
+    """The institution's own SQL gives windows, not requests."""
+    site.source = None
+    assert "What the source says now" not in admin.get("/tablero/request?id=REQ-77").text

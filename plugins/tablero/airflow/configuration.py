@@ -62,7 +62,8 @@ def source(settings: Settings) -> Iterator[Source]:
     """
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.sdk.exceptions import AirflowException
-    from tablero.source.reader import Source, load_sql
+    from tablero.source.own_sql import load_sql
+    from tablero.source.reader import Source
 
     connection = _connection(SOURCE)
     try:
@@ -71,7 +72,7 @@ def source(settings: Settings) -> Iterator[Source]:
             raise SetupError(f"Connection {SOURCE} is of type {hook.conn_type!r}, which is no SQL database.")
         if hook.conn_type == "sqlite":
             _require_file(hook.get_uri())
-        engine = hook.get_sqlalchemy_engine(engine_kwargs={"hide_parameters": True})
+        engine = _source_engine(hook, connection)
     except (AirflowException, ImportError) as error:
         raise SetupError(
             f"Connection {SOURCE} is of type {connection.conn_type!r}, whose provider or driver is not installed ({error})."
@@ -87,6 +88,25 @@ def source(settings: Settings) -> Iterator[Source]:
         )
     finally:
         engine.dispose()
+
+
+def _source_engine(hook: Any, connection: Any) -> Engine:
+    """Airflow's hook says who enters where; what else the connection says, it would leave out."""
+    import sqlalchemy as sa
+    from tablero.source import parameters
+
+    arguments: dict[str, Any] = {}
+    match hook.conn_type:
+        case "postgres":
+            address = parameters.postgresql(hook.sqlalchemy_url, connection)
+        case "mysql":
+            address, arguments = parameters.mysql(connection)
+        case "oracle":
+            address, arguments = parameters.oracle(connection)
+        case _:
+            engine: Engine = hook.get_sqlalchemy_engine(engine_kwargs={"hide_parameters": True})
+            return engine
+    return sa.create_engine(address, connect_args=arguments, hide_parameters=True)
 
 
 def _require_file(url: str) -> None:
@@ -124,7 +144,8 @@ def outbox_url() -> URL:
     from sqlalchemy import make_url
 
     try:
-        hook = _connection(OUTBOX).get_hook()
+        connection = _connection(OUTBOX)
+        hook = connection.get_hook()
     except SetupError as error:
         if not isinstance(error.__cause__, AirflowNotFoundException):
             raise
@@ -135,7 +156,11 @@ def outbox_url() -> URL:
     if hook.conn_type == "sqlite":
         _require_one_machine()
         return make_url(hook.get_uri())
-    return make_url(getattr(hook, "sqlalchemy_url", hook.conn_type + "://"))
+    if hook.conn_type == "postgres":
+        from tablero.source import parameters
+
+        return parameters.postgresql(hook.sqlalchemy_url, connection)
+    return make_url(f"{hook.conn_type}://")
 
 
 def _require_one_machine() -> None:

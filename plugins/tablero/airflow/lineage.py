@@ -1,7 +1,7 @@
-"""Tells OpenLineage, where Airflow's provider for it is installed, what a task reads and where it sends.
+"""Reports to OpenLineage what a task reads and where it sends, if Airflow's provider for it is installed.
 
-The provider makes nothing of assets whose scheme it has no rule for, https and sqlite among them, but takes its own datasets
-from a task's inlets and outlets, which it looks at when the task has ended.
+The provider ignores assets whose scheme it has no rule for, https and sqlite among them. It does report its own datasets, which
+it reads from a task's inlets and outlets once the task has ended.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from airflow.sdk import get_current_context
 from sqlalchemy.engine import URL, Engine
+from tablero.texts import lineage as texts
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def sends(url: str) -> None:
 def dataset_of_source(url: URL, table: str | None, default_schema: str | None = None) -> Dataset:
     """A view of a database, or the database: for SQLite, its file.
 
-    :param default_schema: where the database looks for a table without a schema, if that is known.
+    :param default_schema: where the database looks for a table that is named without a schema, if that is known.
     """
     kind = url.get_backend_name()
     if kind == "sqlite":
@@ -98,13 +99,13 @@ def _default_schema(engine: Engine) -> str | None:
 
 def _add(end: str, find: Callable[[], Dataset]) -> None:
     try:
-        from openlineage.client.event_v2 import Dataset as Told
+        from openlineage.client.event_v2 import Dataset as OpenLineageDataset
     except ImportError:
         return
     try:
         task = get_current_context()["task"]
         found = find()
         # A list of the task's own: the one of the DAG may be shared.
-        setattr(task, end, [*getattr(task, end), Told(namespace=found.namespace, name=found.name)])
-    except Exception as error:  # a task is not to fail for what is only told of it
-        log.warning("OpenLineage is not told of the task's %s: %s", end, type(error).__name__)
+        setattr(task, end, [*getattr(task, end), OpenLineageDataset(namespace=found.namespace, name=found.name)])
+    except Exception as error:  # lineage is an extra: it must not fail the task
+        log.warning("%s", texts.NOT_REPORTED(end=end, error=type(error).__name__))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pendulum
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
+from tablero.texts import timetable as texts
 
 _DAY = timedelta(days=1)
 
@@ -37,10 +38,7 @@ class CivilDayTimetable(Timetable):
     @property
     def description(self) -> str:  # type: ignore[override]
         """What the UI shows about it."""
-        return (
-            f"Cada día a las {self._at:%H:%M} ({self._zone.name}), para el día civil anterior"
-            f" / Every day at {self._at:%H:%M}, for the previous civil day"
-        )
+        return str(texts.EVERY_DAY(at=f"{self._at:%H:%M}", zone=self._zone.name))
 
     def serialize(self) -> dict[str, Any]:
         """For the database."""

@@ -22,11 +22,11 @@ from tablero.contract.rules import (
     Row,
     identifier,
     is_unsendable,
-    known_statuses,
     status_of,
     validator,
 )
 from tablero.contract.status_change import MAX_ID_LENGTH, StatusChange, of_values
+from tablero.contract.statuses import known_statuses
 from tablero.contract.windows import Window
 
 #: Rows of a piece of a chunk that is not plainly right.

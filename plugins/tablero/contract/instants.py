@@ -27,6 +27,10 @@ _DAY_LENGTH = 10
 _MOST_DAYS = 40_000
 
 
+#: What is cut around a date that is text. No others: a database must be able to tell where such text sorts.
+BLANKS = " \t\n\r\v\f"
+
+
 def has_iso_form(text: str) -> bool:
     """Whether a text is written like a date in ISO 8601, be there such a date or not."""
     return _ISO.fullmatch(text) is not None
@@ -77,7 +81,7 @@ class InstantReader:
         return datetime.combine(instant.date(), instant.timetz()) if instant is not None else None
 
     def _read_text(self, value: str) -> datetime | None:
-        text = value.strip()
+        text = value.strip(BLANKS)
         if len(text) == _PLAIN_LENGTH and text[7] == "-" and (suffix := self._suffixes.get(text[:10])):
             # Only texts whose day was read before by the careful way get here; the rest is checked by the parser.
             if text[10] in "T " and text[13] == ":" == text[16]:

@@ -16,7 +16,8 @@ from uuid import UUID
 
 from tablero.contract.instants import InstantReader, has_iso_form, was_skipped
 from tablero.contract.reasons import Reason
-from tablero.contract.status_change import MAX_ID_LENGTH, STATUSES, StatusChange
+from tablero.contract.status_change import MAX_ID_LENGTH, StatusChange
+from tablero.contract.statuses import known_statuses
 
 #: A row of the source: five values of whatever types its driver gives, in the order of the contract.
 Row = tuple[Any, ...]
@@ -92,11 +93,6 @@ def validator(
         return StatusChange(service, request, opened, status, changed)
 
     return validate
-
-
-def known_statuses(extra: Collection[int] = ()) -> frozenset[int]:
-    """Ids of all statuses that the dashboard takes."""
-    return frozenset(STATUSES).union(extra)
 
 
 #: C0, DEL and C1 controls, and lone surrogates, which UTF-8 cannot carry.

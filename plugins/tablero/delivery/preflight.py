@@ -1,6 +1,7 @@
 """Use case: preflight. See, without any effect on either side, whether a load would go through.
 
-Every check runs, whatever the others found, and says what to do about it.
+Every check runs, whatever the others found, and says what to do about it. None asks for more rights than a load needs; what
+cannot be looked at, and is not needed for a load, is a warning.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from typing import Any, Protocol
 
 from sqlalchemy.engine import Engine
 from tablero.contract.rules import Rejected, validator
+from tablero.contract.windows import undated_window
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.errors import TableroError, TransientError
 from tablero.outbox import target
 from tablero.outbox.engine import check_writable, schema_version
 from tablero.settings import Settings
 from tablero.source.reader import Source
+from tablero.texts import preflight as texts
+from tablero.texts.text import Text, verbatim
 
 #: Rows that are validated as a sample.
 SAMPLE = 1_000
@@ -46,25 +50,30 @@ class Finding:
     """What one check found.
 
     :ivar check: its name.
-    :ivar text: what was seen and, unless all is well, what to do; Spanish / English.
+    :ivar text: what was seen and, unless all is well, what to do.
     :ivar transient: whether a later try may find otherwise.
     """
 
     check: str
     level: Level
-    text: str
+    text: Text
     transient: bool = False
 
     def __str__(self) -> str:
         return f"[{self.level.value}] {self.check}: {self.text}"
 
 
-class Looker(Protocol):
+class Client(Protocol):
     """Looks at a path of the security server; :class:`tablero.dashboard.client.Dashboard`."""
 
     @property
     def url(self) -> str:
         """Where batches are posted."""
+        ...
+
+    @property
+    def plain_host(self) -> str:
+        """The host that is called without TLS, if it is another machine; else empty."""
         ...
 
     def look(self, path: str) -> Any:
@@ -77,35 +86,48 @@ def inspect(
     *,
     source: Callable[[], AbstractContextManager[Source]],
     outbox: Callable[[], AbstractContextManager[Engine]] | None,
-    dashboard: Callable[[], Looker] | None,
+    dashboard: Callable[[], Client] | None,
     clock: Callable[[], datetime],
+    nightly: bool = False,
 ) -> Iterator[Finding]:
     """Run all checks.
 
     :param source: opens the source.
     :param outbox: opens the outbox; ``None`` for a dry run, which must not make one.
     :param dashboard: makes the client; ``None`` for a dry run.
+    :param nightly: only what takes a moment: no look at rows, and none at the dashboard, of which ``post`` will tell.
     """
-    yield from _guarded("source", lambda: _source(settings, source, clock()))
+    yield from _guarded("source", lambda: _source(settings, source, clock(), nightly=nightly))
     if outbox is not None:
         yield from _guarded("outbox", lambda: _outbox(settings, outbox, dashboard))
-    if dashboard is not None:
+    if dashboard is not None and not nightly:
         yield from _guarded("dashboard", lambda: _dashboard(settings, dashboard(), clock))
 
 
-def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _guarded(name: str, check: Callable[[], Iterator[Finding]], *, needed: bool = True) -> Iterator[Finding]:
+    """Run a check; what it raises is its finding.
+
+    :param needed: whether a load would fail where it does.
+    """
     try:
         yield from check()
     except TableroError as error:
-        yield Finding(name, Level.FAILED, str(error), isinstance(error, TransientError))
+        if needed:
+            yield Finding(name, Level.FAILED, error.text, isinstance(error, TransientError))
+        else:
+            yield Finding(name, Level.WARNING, texts.NOT_SEEN(words=error.text))
 
 
-def _source(settings: Settings, opener: Callable[[], AbstractContextManager[Source]], now: datetime) -> Iterator[Finding]:
+def _source(
+    settings: Settings, opener: Callable[[], AbstractContextManager[Source]], now: datetime, *, nightly: bool
+) -> Iterator[Finding]:
     with opener() as source:
-        yield Finding("source", Level.OK, f"columnas / columns: {', '.join(source.check())}")
-        yield from _guarded("source clock", lambda: _source_clock(source, now))
+        yield Finding("source", Level.OK, texts.COLUMNS(names=", ".join(source.check())))
+        yield from _guarded("source clock", lambda: _source_clock(source, now), needed=False)
+        if nightly:
+            return
         yield from _guarded("source sample", lambda: _sample(settings, source, now))
-        yield from _guarded("source coverage", lambda: _unseen(source, now))
+        yield from _guarded("source coverage", lambda: _coverage(settings, source, now), needed=False)
 
 
 def _source_clock(source: Source, now: datetime) -> Iterator[Finding]:
@@ -118,12 +140,8 @@ def _source_clock(source: Source, now: datetime) -> Iterator[Finding]:
 def _clocks(name: str, difference: float) -> Finding:
     apart = abs((difference + _ZONE_STEP / 2) % _ZONE_STEP - _ZONE_STEP / 2)
     if apart <= CLOCK_TOLERANCE:
-        return Finding(name, Level.OK, "los relojes coinciden / the clocks agree")
-    return Finding(
-        name,
-        Level.WARNING,
-        f"los relojes difieren {apart:.0f} s; sincronice con NTP / the clocks differ by {apart:.0f} s; synchronise by NTP",
-    )
+        return Finding(name, Level.OK, texts.CLOCKS_AGREE)
+    return Finding(name, Level.WARNING, texts.CLOCKS_DIFFER(seconds=round(apart)))
 
 
 def _sample(settings: Settings, source: Source, now: datetime) -> Iterator[Finding]:
@@ -132,85 +150,76 @@ def _sample(settings: Settings, source: Source, now: datetime) -> Iterator[Findi
     reasons = Counter(found.reason.value for found in map(validate, rows) if isinstance(found, Rejected))
     wrong = reasons.total()
     if not rows:
-        yield Finding("source sample", Level.WARNING, "la vista está vacía / the view is empty")
+        yield Finding("source sample", Level.WARNING, texts.EMPTY)
     elif not wrong:
-        yield Finding("source sample", Level.OK, f"{len(rows)} filas válidas / valid rows")
+        yield Finding("source sample", Level.OK, texts.VALID(rows=len(rows)))
     else:
         listed = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
-        yield Finding(
-            "source sample",
-            Level.FAILED if wrong == len(rows) else Level.WARNING,
-            f"{wrong} de {len(rows)} filas se rechazarían; corrija la vista / {wrong} of {len(rows)} rows would be rejected;"
-            f" correct the view: {listed}",
-        )
+        level = Level.FAILED if wrong == len(rows) else Level.WARNING
+        yield Finding("source sample", level, texts.INVALID(wrong=wrong, rows=len(rows), reasons=listed))
 
 
-def _unseen(source: Source, now: datetime) -> Iterator[Finding]:
-    counts = source.unseen(now)
-    if counts is None:
-        text = "con source_sql no se cuentan filas sin fecha / with source_sql rows without a date are not counted"
+def _coverage(settings: Settings, source: Source, now: datetime) -> Iterator[Finding]:
+    census = source.census(undated_window(settings.earliest, settings.timezone), now)
+    if census is None:
+        yield Finding("source coverage", Level.WARNING, texts.NOT_COUNTED)
+    elif census.undated or census.future:
+        text = texts.OUTSIDE(rows=census.rows, undated=census.undated, future=census.future)
         yield Finding("source coverage", Level.WARNING, text)
-    elif any(counts):
-        missing, future = counts
-        yield Finding(
-            "source coverage",
-            Level.WARNING,
-            f"{missing} filas sin last_modified_date y {future} con fecha futura no se leerán nunca o no todavía; corríjalas"
-            f" en la fuente / {missing} rows without last_modified_date and {future} in the future are never read, or not yet;"
-            " correct them at the source",
-        )
     else:
-        yield Finding("source coverage", Level.OK, "toda fila cae en una ventana / every row lies in a window")
+        yield Finding("source coverage", Level.OK, texts.COVERED(rows=census.rows, older=census.older))
 
 
 def _outbox(
-    settings: Settings, opener: Callable[[], AbstractContextManager[Engine]], dashboard: Callable[[], Looker] | None
+    settings: Settings, opener: Callable[[], AbstractContextManager[Engine]], dashboard: Callable[[], Client] | None
 ) -> Iterator[Finding]:
     with opener() as engine:
         check_writable(engine)
         where = engine.url.render_as_string(hide_password=True)
-        yield Finding("outbox", Level.OK, f"{where}, esquema / schema {schema_version(engine)}")
+        yield Finding("outbox", Level.OK, texts.OUTBOX(where=where, schema=str(schema_version(engine))))
         if dashboard is not None:
             yield from _guarded("target", lambda: _target(settings, engine, dashboard))
 
 
-def _target(settings: Settings, engine: Engine, dashboard: Callable[[], Looker]) -> Iterator[Finding]:
+def _target(settings: Settings, engine: Engine, dashboard: Callable[[], Client]) -> Iterator[Finding]:
     try:
         name = target.name_of(settings, dashboard().url)
     except TableroError:
-        return  # told by the check of the dashboard
+        return  # which the check of the dashboard reports
     target.require(engine, name)
-    yield Finding("target", Level.OK, f"el outbox entrega a / the outbox delivers to {name}")
+    yield Finding("target", Level.OK, texts.TARGET(name=name))
 
 
-def _dashboard(settings: Settings, looker: Looker, clock: Callable[[], datetime]) -> Iterator[Finding]:
-    seen = looker.look("/listClients" if settings.over_xroad else "/")
+def _dashboard(settings: Settings, client: Client, clock: Callable[[], datetime]) -> Iterator[Finding]:
+    if client.plain_host:
+        yield Finding("encryption", Level.WARNING, texts.NOT_ENCRYPTED(host=client.plain_host))
+    seen = client.look("/listClients" if settings.over_xroad else "/")
     answer: Answer = seen.answer
     if answer.status is None:
-        yield Finding("dashboard", Level.FAILED, answer.error, answer.outcome is not Outcome.PERMANENT)
+        if answer.outcome is Outcome.UNKNOWN:
+            # It was reached, and says nothing to a GET; some let only what they know through. Of POST this tells nothing.
+            yield Finding("dashboard", Level.WARNING, texts.NO_ANSWER_TO_GET(url=client.url))
+        else:
+            yield Finding("dashboard", Level.FAILED, verbatim(answer.error), answer.outcome is not Outcome.PERMANENT)
         return
-    yield Finding("dashboard", Level.OK, f"{looker.url} responde / answers (HTTP {answer.status})")
+    yield Finding("dashboard", Level.OK, texts.ANSWERS(url=client.url, status=str(answer.status)))
     if seen.date is not None:
         yield _clocks("dashboard clock", (seen.date - clock()).total_seconds())
     if settings.over_xroad:
         yield _own_subsystem(settings, seen)
-        yield _right(settings, looker)
+        yield _right(settings, client)
 
 
 def _own_subsystem(settings: Settings, seen: Any) -> Finding:
     name = "X-Road client"
+    client = str(settings.xroad_client)
     members = seen.body.get("member") if isinstance(seen.body, dict) else None
     if not isinstance(members, list):
-        return Finding(name, Level.WARNING, f"listClients no lo dice / listClients does not tell: {seen.answer.message}")
+        return Finding(name, Level.WARNING, texts.CLIENTS_NOT_TOLD(words=seen.answer.message))
     known = {_identifier(member.get("id")) for member in members if isinstance(member, dict)}
     if settings.xroad_client in known:
-        return Finding(name, Level.OK, f"{settings.xroad_client} está registrado / is registered")
-    return Finding(
-        name,
-        Level.FAILED,
-        f"{settings.xroad_client} no figura en listClients: revise [tablero] xroad_client, o complete el registro / is not in"
-        " listClients: check [tablero] xroad_client, or complete its registration",
-    )
+        return Finding(name, Level.OK, texts.REGISTERED(client=client))
+    return Finding(name, Level.FAILED, texts.NOT_REGISTERED(client=client))
 
 
 def _identifier(parts: Any) -> str:
@@ -218,34 +227,24 @@ def _identifier(parts: Any) -> str:
     return "/".join(str(parts.get(key, "")) for key in keys) if isinstance(parts, dict) else ""
 
 
-def _right(settings: Settings, looker: Looker) -> Finding:
+def _right(settings: Settings, client: Client) -> Finding:
     """Read ``allowedMethods``: listed without endpoints means all of the service (its base endpoint is not shown)."""
     name = "X-Road access"
     _, _, *provider, service = settings.api_path.split("/")[:7]
     path = "/" + "/".join(settings.api_path.split("/")[7:])
-    seen = looker.look(f"/r1/{'/'.join(provider)}/allowedMethods")
+    seen = client.look(f"/r1/{'/'.join(provider)}/allowedMethods")
     services = seen.body.get("service") if isinstance(seen.body, dict) else None
     if not isinstance(services, list):
         permanent = seen.answer.outcome is Outcome.PERMANENT
-        text = seen.answer.error or f"allowedMethods: {seen.answer.message}"
-        return Finding(name, Level.FAILED if permanent else Level.WARNING, text)
+        words = verbatim(seen.answer.error) if seen.answer.error else texts.RIGHTS_NOT_TOLD(words=seen.answer.message)
+        return Finding(name, Level.FAILED if permanent else Level.WARNING, words)
     ours = [entry for entry in services if isinstance(entry, dict) and entry.get("service_code") == service]
     if not ours:
-        return Finding(
-            name,
-            Level.FAILED,
-            f"sin permiso para {service}: solicítelo a Burocracia Cero / OGTIC / no right to {service}: ask Burocracia Cero /"
-            " OGTIC for it",
-        )
+        return Finding(name, Level.FAILED, texts.NO_RIGHT(service=service))
     endpoints = [end for entry in ours for end in entry.get("endpoint_list") or [] if isinstance(end, dict)]
     if not endpoints or any(_covers(end, path) for end in endpoints):
-        return Finding(name, Level.OK, f"{settings.xroad_client} puede llamar a / may call {service}")
-    return Finding(
-        name,
-        Level.WARNING,
-        f"{service} está permitido, pero no se ve POST {path}; pregunte a OGTIC / is allowed, but POST {path} is not seen;"
-        " ask OGTIC",
-    )
+        return Finding(name, Level.OK, texts.MAY_CALL(client=str(settings.xroad_client), service=service))
+    return Finding(name, Level.WARNING, texts.ENDPOINT_NOT_SEEN(service=service, path=path))
 
 
 def _covers(endpoint: dict[str, Any], path: str) -> bool:

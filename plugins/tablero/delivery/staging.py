@@ -269,7 +269,7 @@ def _classified(
                 tally.excluded += 1
             else:
                 tally.rejected[found.reason.value] += 1
-                set_aside(SetAside.of(found, source.moment_of(row[-1], window)))
+                set_aside(SetAside.of(found, source.place(row[-1])))
 
 
 def _distinct(changes: Iterable[StatusChange], tally: Tally) -> Iterator[StatusChange]:

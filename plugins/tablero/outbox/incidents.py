@@ -1,23 +1,33 @@
-"""Failed tasks and runs, remembered so that an incident is told once, when it is time, and its end too.
+"""Failed tasks and runs, and runs that were not as usual, remembered so that each cause is told once, when it is time, and its
+end too.
 
-The runs of a schedule follow one another: their incident lasts until the one that failed last, or a later one, succeeds. Runs
-that someone starts may be about anything: they have an incident of their own, which lasts until what the one that failed last
-left open is settled.
+The runs of a schedule follow one another: an incident of theirs lasts until the run that failed last, or a later one, succeeds.
+Runs that someone starts may be about anything: they have incidents of their own, which last until what the one that failed last
+left open is settled. An incident is one cause: another cause is told although the first one is still open.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import re
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
+from tablero.errors import NotSettledError, PermanentError
 from tablero.outbox.engine import reading, writing
-from tablero.outbox.schema import incident, reconciliation, trouble
+from tablero.outbox.schema import incident, notice, reconciliation, trouble
 
 #: How the id of a scheduled run begins. Its time follows, in UTC, so that such ids sort as the runs follow one another.
 _SCHEDULED = "scheduled__"
+
+#: How the cause of an incident begins that is no failure.
+_DEGRADED = "degraded:"
+
+#: What differs between two reports of one cause: numbers, ids, names, whatever is quoted.
+_VARIABLE = re.compile(r"\S*\d\S*|'[^']*'|\"[^\"]*\"|«[^»]*»")
 
 
 class Run(NamedTuple):
@@ -45,11 +55,22 @@ class Trouble(NamedTuple):
 
     :ivar task: its id, with the month it was mapped to.
     :ivar words: what it said.
+    :ivar cause: what tells this kind of failure from others; see :func:`cause_of`.
+    :ivar task_id: with ``map_index`` (-1 if it is not mapped) and ``try_number``, where its log is; ``None`` if not known.
     """
 
     task: str
     permanent: bool
     words: str
+    cause: str = ""
+    task_id: str | None = None
+    map_index: int | None = None
+    try_number: int | None = None
+
+    @property
+    def is_consequence(self) -> bool:
+        """Whether it only says that something else went wrong before."""
+        return self.cause == NotSettledError.__name__
 
 
 class OpenWindow(NamedTuple):
@@ -70,11 +91,35 @@ class Situation(NamedTuple):
     windows: list[OpenWindow]
 
 
-def record_trouble(engine: Engine, dag_id: str, run_id: str, task: str, *, permanent: bool, words: str, now: datetime) -> None:
+class Opened(NamedTuple):
+    """What is to be told of a run that failed, or was not as usual.
+
+    :ivar causes: those which nobody was told of yet.
+    :ivar since: when the first of the incidents that are open began.
+    """
+
+    causes: list[str]
+    since: datetime | None
+
+
+def cause_of(error: BaseException) -> str:
+    """What tells the cause of a failure from others, whatever window, number or name it mentions.
+
+    What may pass by itself is one cause for each kind of error: a server that is down is refused connections today, and
+    time-outs tomorrow.
+    """
+    kind = type(error).__name__
+    if not isinstance(error, PermanentError) or isinstance(error, NotSettledError):
+        return kind
+    words = _VARIABLE.sub("", str(error))
+    return f"{kind}:{hashlib.blake2b(words.encode(), digest_size=8).hexdigest()}"
+
+
+def record_trouble(engine: Engine, dag_id: str, run_id: str, found: Trouble, *, now: datetime) -> None:
     """Remember why a task failed."""
-    values = {"dag_id": dag_id, "run_id": run_id, "task": task[:300], "happened_at": now}
+    values = found._asdict() | {"task": found.task[:300], "words": found.words[:2000]}
     with writing(engine) as connection:
-        connection.execute(sa.insert(trouble).values(**values, permanent=permanent, words=words[:2000]))
+        connection.execute(sa.insert(trouble).values(dag_id=dag_id, run_id=run_id, happened_at=now, **values))
 
 
 def situation(engine: Engine, dag_id: str, run_id: str, *, since: datetime | None) -> Situation:
@@ -85,7 +130,7 @@ def situation(engine: Engine, dag_id: str, run_id: str, *, since: datetime | Non
     recent = trouble.c.happened_at >= since if since is not None else sa.true()
     with reading(engine) as connection:
         troubles = connection.execute(
-            sa.select(trouble.c.task, trouble.c.permanent, trouble.c.words)
+            sa.select(*(trouble.c[name] for name in Trouble._fields))
             .where(trouble.c.dag_id == dag_id, trouble.c.run_id == run_id, recent)
             .order_by(trouble.c.id)
         ).all()
@@ -94,29 +139,31 @@ def situation(engine: Engine, dag_id: str, run_id: str, *, since: datetime | Non
     return Situation([Trouble(*row) for row in troubles], [OpenWindow(*row) for row in windows])
 
 
-def run_failed(engine: Engine, run: Run, *, threshold: int, permanent: bool, now: datetime) -> bool:
+def run_failed(engine: Engine, run: Run, *, causes: Mapping[str, bool], threshold: int, now: datetime) -> Opened:
     """Count a failed run.
 
-    :param threshold: failed runs in a row from which on it is told.
-    :param permanent: told at once.
-    :returns: whether it is to be told now: once for each incident.
+    :param causes: of its failure; each with whether it is permanent, and so told at once.
+    :param threshold: failed runs in a row from which on the others are told.
+    :returns: the causes that are to be told now: each once for each incident.
     """
     with writing(engine) as connection:
-        found = connection.execute(_open((run.series,))).one_or_none()
-        if found is not None and _ended_unheard(connection, found, run):
-            _close(connection, found, now)
-            found = None
-        # A run that is cleared fails again, and so may one before it; that is no second failure.
-        follows = found is None or _follows(run, found.last_run_id)
-        failures = (0 if found is None else found.failures) + follows
-        last_run_id = run.run_id if found is None or follows else found.last_run_id
-        tell = (permanent or failures >= threshold) and (found is None or found.alerted_at is None)
-        values = {"last_run_id": last_run_id, "failures": failures} | ({"alerted_at": now} if tell else {})
-        if found is None:
-            connection.execute(sa.insert(incident).values(dag_id=run.series, opened_at=now, **values))
-        else:
-            connection.execute(sa.update(incident).where(incident.c.id == found.id).values(**values))
-        return tell
+        found = {row.cause: row for row in connection.execute(_open((run.series,)).where(~_is_degraded)).all()}
+        for row in list(found.values()):
+            if _ended_unheard(connection, row, run):
+                _close(connection, row, now)
+                del found[row.cause]
+        # All incidents of a series count its runs alike. A run that is cleared fails again, and so may one before it; that is
+        # no second failure.
+        last = next(iter(found.values()), None)
+        follows = last is None or _follows(run, last.last_run_id)
+        failures = (0 if last is None else last.failures) + follows
+        counted = {"failures": failures, "last_run_id": run.run_id if last is None or follows else last.last_run_id}
+        untold = [cause for cause in causes if cause not in found or found[cause].alerted_at is None]
+        tell = [cause for cause in untold if causes[cause] or failures >= threshold]
+        for cause in found.keys() | causes.keys():
+            values = counted | ({"alerted_at": now} if cause in tell else {})
+            _put(connection, run.series, cause, found.get(cause), values, now)
+        return Opened(tell, min((row.opened_at for row in found.values()), default=now))
 
 
 def run_succeeded(engine: Engine, run: Run, *, now: datetime) -> bool:
@@ -125,11 +172,63 @@ def run_succeeded(engine: Engine, run: Run, *, now: datetime) -> bool:
     :returns: whether that is to be told, because one of them was told itself.
     """
     with writing(engine) as connection:
-        found = connection.execute(_open((run.dag_id, _by_hand(run.dag_id)))).all()
+        found = connection.execute(_open((run.dag_id, _by_hand(run.dag_id))).where(~_is_degraded)).all()
         over = [one for one in found if _ends(connection, run, one)]
         for one in over:
             _close(connection, one, now)
     return any(one.alerted_at is not None for one in over)
+
+
+def run_degraded(engine: Engine, run: Run, causes: Collection[str], *, now: datetime) -> tuple[list[str], list[str]]:
+    """Compare what was not as usual in a run that ended with what was told before.
+
+    :param causes: what was not as usual; may be nothing.
+    :returns: the causes to be told now, and those that are over and had been told. What someone starts has no end of its own
+        to wait for: its causes are told once for each run.
+    """
+    with writing(engine) as connection:
+        if not run.scheduled:
+            known = sa.select(incident.c.cause).where(incident.c.dag_id == run.series, incident.c.last_run_id == run.run_id)
+            told = set(connection.scalars(known))
+            new = [cause for cause in causes if _DEGRADED + cause not in told]
+            for cause in new:
+                values = {"last_run_id": run.run_id, "failures": 0, "alerted_at": now, "closed_at": now}
+                _put(connection, run.series, _DEGRADED + cause, None, values, now)
+            return new, []
+        found = {row.cause.removeprefix(_DEGRADED): row for row in connection.execute(_open((run.series,)).where(_is_degraded))}
+        new = [cause for cause in causes if cause not in found]
+        over = [cause for cause, row in found.items() if cause not in causes and run.run_id >= row.last_run_id]
+        for cause in over:
+            _close(connection, found[cause], now)
+        for cause in causes:
+            row = found.get(cause)
+            values = {"failures": 0, "last_run_id": max(run.run_id, row.last_run_id if row else "")}
+            _put(connection, run.series, _DEGRADED + cause, row, values | ({} if row else {"alerted_at": now}), now)
+        return new, over
+
+
+def was_sent(engine: Engine, kind: str, label: str) -> bool:
+    """Whether the mail of this kind for this period has gone out."""
+    same = sa.and_(notice.c.kind == kind, notice.c.label == label)
+    with reading(engine) as connection:
+        return connection.scalar(sa.select(notice.c.sent_at).where(same)) is not None
+
+
+def mark_sent(engine: Engine, kind: str, label: str, *, now: datetime) -> None:
+    """Remember that it has."""
+    with writing(engine) as connection:
+        connection.execute(sa.delete(notice).where(notice.c.kind == kind, notice.c.label == label))
+        connection.execute(sa.insert(notice).values(kind=kind, label=label, sent_at=now))
+
+
+_is_degraded = incident.c.cause.startswith(_DEGRADED, autoescape=True)
+
+
+def _put(connection: Connection, series: str, cause: str, found: Any, values: dict[str, Any], now: datetime) -> None:
+    if found is None:
+        connection.execute(sa.insert(incident).values(dag_id=series, cause=cause, opened_at=now, **values))
+    else:
+        connection.execute(sa.update(incident).where(incident.c.id == found.id).values(**values))
 
 
 def _ends(connection: Connection, run: Run, found: Any) -> bool:

@@ -170,12 +170,6 @@ def has_pending(engine: Engine, window: Window) -> bool:
         return count_states(connection, window)["pending"] > 0
 
 
-def is_empty(engine: Engine) -> bool:
-    """Whether nothing was ever staged in this outbox."""
-    with reading(engine) as connection:
-        return connection.scalar(sa.select(batch.c.id).limit(1)) is None
-
-
 def has_ever_delivered(engine: Engine) -> bool:
     """Whether the dashboard has ever acknowledged a row of this outbox, or a person has said so."""
     with reading(engine) as connection:
@@ -192,3 +186,30 @@ def oldest_pending(engine: Engine, now: datetime) -> float:
     with reading(engine) as connection:
         oldest = connection.scalar(query)
     return (now - oldest).total_seconds() if oldest is not None else 0.0
+
+
+def last_proof(engine: Engine, window: Window) -> Account | None:
+    """What the last reconciliation of this very window found; ``None`` if there was none."""
+    same = sa.and_(reconciliation.c.window_start == window.start, reconciliation.c.window_end == window.end)
+    query = sa.select(reconciliation).where(same).order_by(reconciliation.c.id.desc()).limit(1)
+    with reading(engine) as connection:
+        row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    return Account(
+        window,
+        read=row.rows_read,
+        delivered=row.delivered,
+        rejected=Counter(row.rejected),
+        excluded=row.excluded,
+        duplicates=row.duplicates,
+        pending=row.pending,
+        gone=row.gone,
+        recount=row.recount,
+    )
+
+
+def is_empty(engine: Engine) -> bool:
+    """Whether nothing was ever read into this outbox."""
+    with reading(engine) as connection:
+        return connection.scalar(sa.select(extraction.c.id).limit(1)) is None

@@ -190,16 +190,23 @@ trouble = sa.Table(
     sa.Column("happened_at", Instant, nullable=False),
     sa.Column("permanent", sa.Boolean, nullable=False),
     sa.Column("words", sa.String(2000), nullable=False),
+    # What kind of failure it is, whatever numbers it mentions.
+    sa.Column("cause", sa.String(80), nullable=False, server_default=""),
+    # Where its log is.
+    sa.Column("task_id", sa.String(250)),
+    sa.Column("map_index", sa.Integer),
+    sa.Column("try_number", sa.Integer),
     sa.Index("trouble_run", "dag_id", "run_id"),
 )
 
-#: Failed runs of a DAG, from the first until they are mended; ``incidents`` says when. Runs that someone starts are kept apart,
-#: as ``<dag_id> by hand``. At most one of each is open.
+#: What went wrong in the runs of a DAG, or was not as usual, from the first such run until it is over; ``incidents`` says when.
+#: Runs that someone starts are kept apart, as ``<dag_id> by hand``. At most one of each cause is open.
 incident = sa.Table(
     "incident",
     metadata,
     sa.Column("id", Id, primary_key=True),
     sa.Column("dag_id", sa.String(250), nullable=False),
+    sa.Column("cause", sa.String(80), nullable=False, server_default=""),
     sa.Column("opened_at", Instant, nullable=False),
     sa.Column("last_run_id", sa.String(250), nullable=False),
     sa.Column("failures", sa.Integer, nullable=False),
@@ -208,6 +215,7 @@ incident = sa.Table(
     sa.Index(
         "incident_open",
         "dag_id",
+        "cause",
         unique=True,
         sqlite_where=sa.text("closed_at IS NULL"),
         postgresql_where=sa.text("closed_at IS NULL"),
@@ -271,4 +279,47 @@ target = sa.Table(
     sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
     sa.Column("name", sa.String(1000), nullable=False),
     sa.Column("since", Instant, nullable=False),
+)
+
+#: Windows in which a run found something that was not as usual; ``cause`` is a name of ``delivery.degraded``.
+degradation = sa.Table(
+    "degradation",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("dag_id", sa.String(250), nullable=False),
+    sa.Column("run_id", sa.String(250), nullable=False),
+    sa.Column("found_at", Instant, nullable=False),
+    sa.Column("cause", sa.String(30), nullable=False),
+    sa.Column("label", sa.String(10), nullable=False),
+    sa.Column("window_start", Instant, nullable=False),
+    sa.Column("window_end", Instant, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    # What the rows are compared with: all that were read, or what is usual.
+    sa.Column("of_rows", sa.BigInteger, nullable=False),
+    sa.Index("degradation_run", "run_id"),
+    sa.Index("degradation_window", "window_start", "window_end"),
+)
+
+#: What a dry run found of a window, compared with the outbox; values in its samples are masked.
+dry_run = sa.Table(
+    "dry_run",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("dag_id", sa.String(250), nullable=False),
+    sa.Column("run_id", sa.String(250), nullable=False),
+    sa.Column("done_at", Instant, nullable=False),
+    sa.Column("label", sa.String(10), nullable=False),
+    sa.Column("window_start", Instant, nullable=False),
+    sa.Column("window_end", Instant, nullable=False),
+    sa.Column("result", sa.JSON, nullable=False),
+    sa.Index("dry_run_run", "run_id"),
+)
+
+#: Mails that go out once for each period, whichever run comes to send them.
+notice = sa.Table(
+    "notice",
+    metadata,
+    sa.Column("kind", sa.String(20), primary_key=True),
+    sa.Column("label", sa.String(10), primary_key=True),
+    sa.Column("sent_at", Instant, nullable=False),
 )

@@ -308,6 +308,47 @@ TEXTS: dict[str, Text | Counted] = {
     "request.service": Text("Servicio", "Service"),
     "request.opened": Text("Apertura", "Opened"),
     "request.wrong": Text("Filas con errores", "Rows with errors"),
+    "source.title": Text("Lo que dice la fuente ahora", "What the source says now"),
+    "source.silent": Text("La fuente no ha respondido a tiempo.", "The source has not answered in time."),
+    "source.ask_again": Text("Preguntar otra vez y esperar más.", "Ask again, and wait longer."),
+    "source.nothing": Text(
+        "La fuente no tiene ahora ninguna fila de esta solicitud.", "The source holds no row of this request now."
+    ),
+    "source.same": Counted(
+        one=Text("La fuente dice lo mismo: 1 fila, entregada.", "The source says the same: 1 row, delivered."),
+        other=Text(
+            "La fuente dice lo mismo: {n} filas, todas entregadas.", "The source says the same: {n} rows, all delivered."
+        ),
+    ),
+    "source.some": Counted(
+        one=Text("La fuente tiene 1 fila; entregadas: {delivered}.", "The source holds 1 row; delivered: {delivered}."),
+        other=Text("La fuente tiene {n} filas; entregadas: {delivered}.", "The source holds {n} rows; delivered: {delivered}."),
+    ),
+    "source.unread": Counted(
+        one=Text(
+            "Una es nueva: la lee el envío de la noche de su día, o la próxima comprobación de su mes.",
+            "One is new: the send of the night after its day reads it, or the next proof of its month.",
+        ),
+        other=Text(
+            "{n} son nuevas: las lee el envío de la noche de su día, o la próxima comprobación de su mes.",
+            "{n} are new: the send of the night after their day reads them, or the next proof of their month.",
+        ),
+    ),
+    "source.new": Text("aún no leída", "not read yet"),
+    "source.wrong": Text("con error", "with an error"),
+    "source.excluded": Text(
+        "excluida: es anterior a lo que el tablero recibe", "excluded: older than what the dashboard takes"
+    ),
+    "source.gone": Counted(
+        one=Text(
+            "Un cambio que se leyó ya no está en la fuente, o está corregido:",
+            "A change that was read is no longer in the source, or was corrected:",
+        ),
+        other=Text(
+            "{n} cambios que se leyeron ya no están en la fuente, o están corregidos:",
+            "{n} changes that were read are no longer in the source, or were corrected:",
+        ),
+    ),
     "rejections.title": Text("Filas rechazadas", "Rejected rows"),
     "rejections.lead": Text(
         "Filas que no se entregaron porque algo en ellas está mal. Se corrigen en la fuente, o con Burocracia Cero.",

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tablero.errors import OutboxUnavailable, SettingsError, TableroError
 from tablero.settings import Settings
 from tablero.web.access import CROSS_SITE, FORM_EXPIRED, HISTORY, READ, login_link
-from tablero.web.page import NotReady, Page, Site, secure
+from tablero.web.page import AskSource, NotReady, Page, Site, secure
 from tablero.web.routes import activity, coverage, evidence, rejections, requests, requeue, static, windows
 
 log = logging.getLogger(__name__)
@@ -38,12 +38,18 @@ _ROUTERS = (
 )
 
 
-def build_app(outbox: Callable[[], Engine], read_settings: Callable[[], Settings], clock: Callable[[], datetime]) -> FastAPI:
+def build_app(
+    outbox: Callable[[], Engine],
+    read_settings: Callable[[], Settings],
+    clock: Callable[[], datetime],
+    ask_source: AskSource | None = None,
+) -> FastAPI:
     """Build the application.
 
     :param outbox: the engine of the outbox, the same one for every request; raises our errors if there is none.
     :param read_settings: the settings; raises our errors if one is wrong.
     :param clock: now, aware.
+    :param ask_source: see :class:`tablero.web.page.Site`; where there is none, the page answers from the outbox alone.
     """
     app = FastAPI(
         title="Tablero",
@@ -55,14 +61,14 @@ def build_app(outbox: Callable[[], Engine], read_settings: Callable[[], Settings
         # A redirect tells whoever is not logged in which addresses there are.
         redirect_slashes=False,
     )
-    app.state.site = Site(outbox, read_settings, clock)
+    app.state.site = Site(outbox, read_settings, clock, ask_source)
     for router in _ROUTERS:
         app.include_router(router)
     app.add_middleware(_Secured)
-    app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _not_found)
-    app.add_exception_handler(TableroError, _explain)
-    app.add_exception_handler(Exception, _apologise)
+    app.add_exception_handler(TableroError, _unusable)
+    app.add_exception_handler(Exception, _server_error)
     return app
 
 
@@ -81,7 +87,7 @@ class _Secured:
         await self._app(scope, receive, send_secured if scope["type"] == "http" else send)
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     """No login, no right, no such page: a page that says so and what to do."""
     assert isinstance(error, HTTPException)
     page = Page(request, None)
@@ -96,23 +102,24 @@ async def _refuse(request: Request, error: Exception) -> Response:
 
 async def _not_found(request: Request, error: Exception) -> Response:
     """A parameter that is no number, and the like: no link of ours leads there."""
-    return await _refuse(request, HTTPException(404))
+    return await _http_error(request, HTTPException(404))
 
 
-async def _explain(request: Request, error: Exception) -> Response:
+async def _unusable(request: Request, error: Exception) -> Response:
     """The outbox or the settings: a page that says what is wrong and what to do."""
+    assert isinstance(error, TableroError)
     page = Page(request, None)
-    log.warning("The page cannot be shown: %s", error)
+    log.warning("%s", error)
     again = page.same() if request.method == "GET" else page.link("")
     if isinstance(error, NotReady):
         return page.problem(503, f"outbox.{error.found.value}", dag=HISTORY, again=again)
     if isinstance(error, SettingsError):
-        return page.problem(503, "settings", words=str(error), again=again)
+        return page.problem(503, "settings", words=error.text.within(page.texts.language), again=again)
     name = "outbox.away" if isinstance(error, OutboxUnavailable) else "outbox.missing"
-    return page.problem(503, name, words=str(error), again=again)
+    return page.problem(503, name, words=error.text.within(page.texts.language), again=again)
 
 
-async def _apologise(request: Request, error: Exception) -> Response:
+async def _server_error(request: Request, error: Exception) -> Response:
     """A fault of ours; the traceback is in the server's log."""
     page = Page(request, None)
     response = page.problem(500, "500", again=page.link(""))

@@ -78,7 +78,7 @@ class Cell:
     :ivar label: of its window.
     :ivar first: its first day.
     :ivar rows: staged.
-    :ivar rejected: rows that break the contract.
+    :ivar broken: rows that break the contract.
     :ivar proved_at: when it was last proved as a whole, or as much of it as there was; of months only.
     """
 
@@ -86,7 +86,7 @@ class Cell:
     first: date
     judgement: Judgement
     rows: Rows
-    rejected: int = 0
+    broken: int = 0
     proved_at: datetime | None = None
 
     @property
@@ -95,15 +95,15 @@ class Cell:
         return self.judgement.state
 
     @property
-    def set_aside(self) -> int:
+    def rejected(self) -> int:
         """Rows that wait to be corrected, whoever rejected them."""
-        return self.rejected + self.rows.refused
+        return self.broken + self.rows.refused
 
     @property
-    def share_set_aside(self) -> float:
+    def share_rejected(self) -> float:
         """The same as a share of all rows that could be sent."""
-        rows = self.rejected + self.rows.staged
-        return self.set_aside / rows if rows else 0.0
+        rows = self.broken + self.rows.staged
+        return self.rejected / rows if rows else 0.0
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ class Facts:
     :ivar unfinished: start and end of the windows that the runs at work are reading.
     :ivar proofs: the last one of each window.
     :ivar running: the runs at work.
-    :ivar rejected: rows that break the contract, by label of month, and of the window ``undated``.
-    :ivar rejected_by_day: the same by day, of those days of ``span`` that have any.
+    :ivar broken: rows that break the contract, by label of month, and of the window ``undated``.
+    :ivar broken_by_day: the same by day, of those days of ``span`` that have any.
     """
 
     span: tuple[date, date]
@@ -130,8 +130,8 @@ class Facts:
     unfinished: Sequence[tuple[datetime, datetime]] = ()
     proofs: Sequence[Proven] = ()
     running: Collection[str] = ()
-    rejected: Mapping[str, int] = field(default_factory=dict)
-    rejected_by_day: Mapping[date, int] = field(default_factory=dict)
+    broken: Mapping[str, int] = field(default_factory=dict)
+    broken_by_day: Mapping[date, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -197,10 +197,10 @@ def gather(
     first, last = span or (max(calendar_start(today), settings.earliest), today)
     months = [window_of(f"{month:%Y-%m}", zone) for month in months_between(settings.earliest, today)]
     days = [day_window(day, zone) for day in _days(first, last)]
-    rejected_by_day = _by_day(coverage_report.count_rejections(connection, days))
+    broken_by_day = _by_day(coverage_report.count_rejections(connection, days))
     rows_by_day = _unsettled(connection, days)
     if span is None:
-        rows_by_day = _with_delivered(connection, rows_by_day, rows_by_day.keys() | rejected_by_day.keys())
+        rows_by_day = _with_delivered(connection, rows_by_day, rows_by_day.keys() | broken_by_day.keys())
     else:
         rows_by_day = _with_delivered(connection, rows_by_day, list(_days(first, last)))
     return Facts(
@@ -212,8 +212,8 @@ def gather(
         unfinished=coverage_report.unfinished_windows(connection, running) if running else (),
         proofs=coverage_report.last_proofs(connection),
         running=running,
-        rejected=coverage_report.count_rejections(connection, [*months, undated_window(settings.earliest, zone)]),
-        rejected_by_day=rejected_by_day,
+        broken=coverage_report.count_rejections(connection, [*months, undated_window(settings.earliest, zone)]),
+        broken_by_day=broken_by_day,
     )
 
 
@@ -263,19 +263,19 @@ def _cells(facts: Facts, judgements: Mapping[date, Judgement], today: date) -> d
     nothing = Rows()
     cells = {}
     for day in _days(first, min(last, today)):
-        rejected = facts.rejected_by_day.get(day, 0)
-        cells[day] = Cell(day.isoformat(), day, judgements[day], facts.days.get(day, nothing), rejected)
+        broken = facts.broken_by_day.get(day, 0)
+        cells[day] = Cell(day.isoformat(), day, judgements[day], facts.days.get(day, nothing), broken)
     return cells
 
 
 def _month(facts: Facts, judgements: Mapping[date, Judgement], settings: Settings, month: date, today: date) -> Cell:
     label = f"{month:%Y-%m}"
-    rows, rejected = facts.months.get(label, Rows()), facts.rejected.get(label, 0)
+    rows, broken = facts.months.get(label, Rows()), facts.broken.get(label, 0)
     days = {judgements[day] for day in _days(max(month, settings.earliest), min(_last_day(month), today))}
     found = _fold(days, rows)
-    if found.state is State.SETTLED and too_many_rejected(rejected, rows, settings.alert_rejected_percent):
+    if found.state is State.SETTLED and too_many_rejected(broken, rows, settings.alert_rejected_percent):
         found = Judgement(State.REJECTIONS)
-    return Cell(label, month, found, rows, rejected, _last_proof(facts, settings, month))
+    return Cell(label, month, found, rows, broken, _last_proof(facts, settings, month))
 
 
 def _last_proof(facts: Facts, settings: Settings, month: date) -> datetime | None:
@@ -364,7 +364,7 @@ def _judge_days(facts: Facts, settings: Settings, first: date, last: date, now: 
             read.contains(*grid.edges(index)),
             newest[index],
             proven[index],
-            too_many_rejected(facts.rejected_by_day.get(day, 0), facts.days.get(day, nothing), settings.alert_rejected_percent),
+            too_many_rejected(facts.broken_by_day.get(day, 0), facts.days.get(day, nothing), settings.alert_rejected_percent),
             day <= last_due,
         )
         judgements[day] = _judge(known, facts.running)
@@ -436,7 +436,7 @@ def _fold(found: Collection[Judgement], rows: Rows) -> Judgement:
 
 def _totals(facts: Facts) -> Totals:
     months = facts.months.values()
-    broken = facts.rejected.values()
+    broken = facts.broken.values()
     counted = _side_by_side(facts.readings)
     return Totals(
         delivered=sum(rows.delivered for rows in months),
@@ -444,7 +444,7 @@ def _totals(facts: Facts) -> Totals:
         excluded=sum(reading.excluded for reading in counted),
         duplicates=sum(reading.duplicates for reading in counted),
         pending=sum(rows.pending for rows in months),
-        undated=facts.rejected.get(UNDATED, 0),
+        undated=facts.broken.get(UNDATED, 0),
         at_least=any(count > COUNT_LIMIT for count in broken),
     )
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import orjson
-from tablero.contract.status_change import STATUSES, StatusChange
+from tablero.contract.status_change import StatusChange
+from tablero.contract.statuses import status_name
 from tablero.contract.windows import Window
 from tablero.outbox.reports import evidence as evidence_report
 from tablero.outbox.reports.evidence import Acknowledged, Connect
@@ -49,7 +50,7 @@ class Evidence:
 
     def table(self) -> list[tuple[str, int, str, int]]:
         """Service, status, its name, and rows."""
-        return [(service, status, STATUSES[status].name, rows) for (service, status), rows in sorted(self.counts.items())]
+        return [(service, status, status_name(status), rows) for (service, status), rows in sorted(self.counts.items())]
 
 
 def collect(connect: Connect, window: Window, acknowledged: Acknowledged) -> Evidence:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
@@ -21,7 +21,8 @@ from sqlalchemy.engine import Connection, Engine
 from starlette.datastructures import MutableHeaders
 from tablero import __version__
 from tablero.contract.reasons import Reason
-from tablero.contract.status_change import STATUSES
+from tablero.contract.rules import Row
+from tablero.contract.statuses import STATUSES
 from tablero.contract.windows import local_day
 from tablero.errors import SetupError
 from tablero.outbox.reports.common import Readiness, readiness, snapshot
@@ -44,6 +45,9 @@ PAGE_SECONDS = 15.0
 DOCUMENT_SECONDS = 600.0
 
 
+AskSource = Callable[[str, float], Sequence[Row] | None]
+
+
 class NotReady(SetupError):
     """There is an outbox, and nothing in it that can be shown yet."""
 
@@ -59,12 +63,15 @@ class Site:
     :ivar outbox: the engine of the outbox; raises our errors if there is none.
     :ivar read_settings: the settings; raises our errors if one is wrong.
     :ivar clock: now, aware.
+    :ivar ask_source: the rows of a request at the source, within so many seconds; ``None`` of rows where it cannot be asked for
+        a request. Raises our errors.
     :ivar shelf: documents made lately.
     """
 
     outbox: Callable[[], Engine]
     read_settings: Callable[[], Settings]
     clock: Callable[[], datetime]
+    ask_source: AskSource | None = None
     shelf: Shelf = field(default_factory=Shelf)
 
 
@@ -224,6 +231,10 @@ class Page:
         """A status with its name, if it has one."""
         known = STATUSES.get(number) if isinstance(number, int) else None
         return f"{number} · {known.name}" if known else str(number)
+
+    def raw(self, value: Any) -> str:
+        """A value of the source that is neither text nor a number; an aware instant in the institution's zone."""
+        return self.formats.exact(value) if isinstance(value, datetime) and value.tzinfo else str(value)
 
     @property
     def today(self) -> date:

@@ -1,4 +1,4 @@
-"""Which runs bring a mended row in: its day or its month is read, and sent, again."""
+"""Which runs bring a corrected row in: its day or its month is read, and sent, again."""
 
 from __future__ import annotations
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
+from tablero.errors import DashboardUnavailable, NotSettledError, SetupError, SourceUnavailable
 from tablero.outbox import incidents, ledger
 from tablero.outbox.incidents import OpenWindow, Run, Trouble
 from tablero.outbox.ledger import Account
@@ -25,8 +27,9 @@ def by_hand(name: str, dag: str = DAG) -> Run:
     return Run(dag, f"manual__{name}", scheduled=False)
 
 
-def fail(engine: Engine, run: Run, *, threshold: int = 1, permanent: bool = False) -> bool:
-    return incidents.run_failed(engine, run, threshold=threshold, permanent=permanent, now=NOW)
+def fail(engine: Engine, run: Run, *, threshold: int = 1, permanent: bool = False, cause: str = "down") -> bool:
+    """Whether it is told."""
+    return bool(incidents.run_failed(engine, run, causes={cause: permanent}, threshold=threshold, now=NOW).causes)
 
 
 def succeed(engine: Engine, run: Run) -> bool:
@@ -184,17 +187,109 @@ def test_dags_are_apart(outbox: Engine) -> None:
 def test_what_is_known_of_a_run(outbox: Engine) -> None:
     """Its failed tasks in order, and the windows that its last reconciliation left open; of no other run."""
     for task, words in (("post", "no access"), ("reconcile", "w" * 5000)):
-        incidents.record_trouble(outbox, DAG, "1", task, permanent=True, words=words, now=NOW)
-    incidents.record_trouble(outbox, DAG, "2", "post", permanent=False, words="other", now=NOW)
+        incidents.record_trouble(outbox, DAG, "1", Trouble(task, True, words, "cause", task, -1, 2), now=NOW)
+    incidents.record_trouble(outbox, DAG, "2", Trouble("post", False, "other"), now=NOW)
     stage(outbox, changes(7))
     ledger.keep(outbox, ledger.account(outbox, month("2020-03")), "1", NOW)
     ledger.keep(outbox, ledger.account(outbox, FEBRUARY), "1", NOW)
     ledger.keep(outbox, ledger.account(outbox, FEBRUARY), "1", NOW + timedelta(minutes=1))
     found = incidents.situation(outbox, DAG, "1", since=None)
-    assert found.troubles == [Trouble("post", True, "no access"), Trouble("reconcile", True, "w" * 2000)]
+    assert found.troubles == [
+        Trouble("post", True, "no access", "cause", "post", -1, 2),
+        Trouble("reconcile", True, "w" * 2000, "cause", "reconcile", -1, 2),
+    ]
     assert found.windows == [OpenWindow("2020-02", 7), OpenWindow("2020-03", 0)]
 
 
 def test_nothing_is_known(outbox: Engine) -> None:
     """A run that failed before it did anything."""
     assert incidents.situation(outbox, DAG, "1", since=None) == ([], [])
+
+
+# -- causes ----------------------------------------------------------------------------------------------------------------
+
+
+def test_another_cause_is_told_though_the_first_one_is_open(outbox: Engine) -> None:
+    """Access was revoked while everybody was waiting for the server; and the recovery is one."""
+    assert fail(outbox, night(1), cause="down")
+    assert fail(outbox, night(2), cause="revoked", permanent=True)
+    assert not fail(outbox, night(3), cause="down")
+    assert not fail(outbox, night(4), cause="revoked", permanent=True)
+    assert [succeed(outbox, night(5)), succeed(outbox, night(6))] == [True, False]
+
+
+def test_failures_in_a_row_may_have_different_causes(outbox: Engine) -> None:
+    """The third failed night is the third, and the causes that nobody knows are told then."""
+    assert not fail(outbox, night(1), threshold=3, cause="source")
+    assert not fail(outbox, night(2), threshold=3, cause="dashboard")
+    assert fail(outbox, night(3), threshold=3, cause="dashboard")
+
+
+def test_since_when(outbox: Engine) -> None:
+    """Since the first night of the row."""
+    first = incidents.run_failed(outbox, night(1), causes={"down": False}, threshold=2, now=NOW)
+    second = incidents.run_failed(outbox, night(2), causes={"down": False}, threshold=2, now=NOW + timedelta(days=1))
+    assert (first.causes, second.causes, second.since) == ([], ["down"], NOW)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (DashboardUnavailable("HTTP 503"), DashboardUnavailable("time-out"), True),  # it is down, however it shows
+        (DashboardUnavailable("HTTP 503"), SourceUnavailable("HTTP 503"), False),
+        (SetupError("there is no view"), SetupError("no right to the view"), False),
+        (SetupError("2026-11-23: no column 'x'"), SetupError("2026-11-24: no column 'y'"), True),
+        (NotSettledError("2020-02: 7 rows pending"), NotSettledError("2020-03: the sum does not close"), True),
+    ],
+)
+def test_what_one_cause_is(one: Exception, other: Exception, same: bool) -> None:
+    """Not the window, nor the number of rows, nor the way in which a server is away."""
+    assert (incidents.cause_of(one) == incidents.cause_of(other)) is same
+
+
+# -- not as usual ----------------------------------------------------------------------------------------------------------
+
+
+def degrade(engine: Engine, run: Run, *causes: str) -> tuple[list[str], list[str]]:
+    return incidents.run_degraded(engine, run, causes, now=NOW)
+
+
+def test_not_as_usual_is_told_once_and_its_end_too(outbox: Engine) -> None:
+    """Forty nights of an empty view are one alert, and one when it is over; another cause is another alert."""
+    assert degrade(outbox, night(1), "no_rows") == (["no_rows"], [])
+    assert degrade(outbox, night(2), "no_rows") == ([], [])
+    assert degrade(outbox, night(3), "no_rows", "undated") == (["undated"], [])
+    assert degrade(outbox, night(4), "undated") == ([], ["no_rows"])
+    assert degrade(outbox, night(5)) == ([], ["undated"])
+    assert degrade(outbox, night(6), "no_rows") == (["no_rows"], [])
+
+
+def test_an_earlier_night_that_is_cleared_ends_nothing(outbox: Engine) -> None:
+    """What the last night found is still so."""
+    degrade(outbox, night(2), "no_rows")
+    assert degrade(outbox, night(1)) == ([], [])
+
+
+def test_a_run_by_hand_is_told_of_itself(outbox: Engine) -> None:
+    """Once, though it is cleared; it has no end to wait for, and neither ends nor keeps back what nights tell."""
+    assert degrade(outbox, by_hand("1"), "rejected") == (["rejected"], [])
+    assert degrade(outbox, by_hand("1"), "rejected") == ([], [])
+    assert degrade(outbox, by_hand("2"), "rejected") == (["rejected"], [])
+    assert degrade(outbox, night(1), "rejected") == (["rejected"], [])
+
+
+def test_failures_and_what_is_not_as_usual_are_apart(outbox: Engine) -> None:
+    """A success ends the failure, and says nothing about an empty view."""
+    degrade(outbox, night(1), "no_rows")
+    assert fail(outbox, night(1))
+    assert succeed(outbox, night(2))
+    assert degrade(outbox, night(2), "no_rows") == ([], [])
+
+
+def test_a_mail_of_a_period_goes_out_once(outbox: Engine) -> None:
+    """Whichever run comes to send it."""
+    assert not incidents.was_sent(outbox, "digest:daily", "2026-11-23")
+    for _ in range(2):
+        incidents.mark_sent(outbox, "digest:daily", "2026-11-23", now=NOW)
+    assert incidents.was_sent(outbox, "digest:daily", "2026-11-23")
+    assert not incidents.was_sent(outbox, "digest:daily", "2026-11-24")

@@ -9,12 +9,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
-from tablero.delivery.planning import plan_healing
 from tablero.outbox import ledger, queue
 from tablero.outbox.schema import batch
 
 from tests.integration.posters import DELIVERED, refused
-from tests.integration.samples import FEBRUARY, NOW, begin, change, changes, day, finish, month, settings, stage, states
+from tests.integration.samples import FEBRUARY, NOW, begin, change, changes, day, finish, month, stage, states
 
 LEASE = timedelta(seconds=100)
 
@@ -205,35 +204,6 @@ def test_since_when_something_is_pending(outbox: Engine) -> None:
     assert ledger.oldest_pending(outbox, NOW + timedelta(minutes=5)) == 300.0
     deliver(outbox)
     assert ledger.oldest_pending(outbox, NOW + timedelta(minutes=5)) == 0.0
-
-
-# -- the days that a scheduled run heals -----------------------------------------------------------------------------------
-
-
-def healed(engine: Engine, own: str = "2020-02-20", *, horizon: int = 31, **options: object) -> list[str]:
-    return [window.label for window in plan_healing(engine, settings(**options), day(own), horizon=horizon)]
-
-
-def test_the_last_days_are_read_again(outbox: Engine) -> None:
-    """For rows that were committed late, though all is settled."""
-    finish(begin(outbox, FEBRUARY), valid=0, new=0)
-    finish(begin(outbox, month("2020-01")), valid=0, new=0)
-    assert healed(outbox) == ["2020-02-19", "2020-02-18", "2020-02-17"]
-    assert healed(outbox, lookback_days=0) == []
-
-
-def test_days_that_were_never_read(outbox: Engine) -> None:
-    """Up to the horizon, newest first, and not before the earliest day."""
-    assert len(healed(outbox)) == 31
-    assert healed(outbox, horizon=5) == [f"2020-02-{number}" for number in (19, 18, 17, 16, 15)]
-    assert healed(outbox, "2020-01-03") == ["2020-01-02", "2020-01-01"]
-
-
-def test_days_with_something_pending(outbox: Engine) -> None:
-    """Read, but not sent to the end."""
-    finish(begin(outbox, month("2020-01")), valid=0, new=0)
-    stage(outbox, [change(1, at=day("2020-02-05").start)])
-    assert healed(outbox, lookback_days=1) == ["2020-02-19", "2020-02-05"]
 
 
 # -- proofs ----------------------------------------------------------------------------------------------------------------

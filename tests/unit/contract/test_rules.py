@@ -210,7 +210,8 @@ NO_DATES: list[tuple[Reason, list[Any]]] = [
         ],
     ),
 ]
-EACH = [pytest.param(why, value, id=repr(value)) for why, values in NO_DATES for value in values]
+#: Without addresses in memory: every process of `make test` must know a test by the same name.
+EACH = [pytest.param(why, value, id=repr(value).partition(" at 0x")[0]) for why, values in NO_DATES for value in values]
 
 
 @pytest.mark.parametrize(("why", "value"), EACH)

@@ -1,4 +1,4 @@
-"""Airflow's labels are quoted as its own Spanish and English pages have them."""
+"""A button of Airflow's is called what Airflow's own page calls it, in the language of the sentence that names it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tablero.texts import labels
-from tablero.texts.text import LANGUAGES, Text
+from tablero.texts.text import Text
 
-#: Label, and where Airflow's translations have its parts: file, key, and what the key's placeholder stands for.
-SOURCES: dict[str, list[tuple[str, str, str]]] = {
-    "CLEAR": [("dags", "runAndTaskActions.clear.title", "common:taskInstance_one")],
-    "DOWNSTREAM": [("dags", "runAndTaskActions.options.downstream", "")],
-    "CONNECTIONS": [("common", "nav.admin", ""), ("common", "admin.Connections", "")],
-    "TRIGGER": [("components", "triggerDag.title", "")],
-    "BACKFILL": [("components", "backfill.title", "")],
-    "LOGS": [("dag", "tabs.logs", "")],
+from tests.unit.texts.catalogue import CATALOGUE
+
+ROOT = Path(__file__).resolve().parents[3]
+
+#: Where Airflow's translations have the parts of a label: file, key, and what the key's placeholder stands for.
+LABELS: dict[str, list[tuple[str, str, str]]] = {
+    "clear": [("dags", "runAndTaskActions.clear.title", "common:taskInstance_one")],
+    "connections": [("common", "nav.admin", ""), ("common", "admin.Connections", "")],
+    "trigger": [("components", "triggerDag.title", "")],
+    "backfill": [("components", "backfill.title", "")],
 }
 
 
@@ -41,27 +42,38 @@ def translation(language: str, file: str, key: str) -> str:
     return str(found)
 
 
-def as_airflow_says(name: str, language: str) -> str:
-    """A label from Airflow's catalogues; that of a submenu names its menu first."""
+def label(name: str, language: str) -> str:
+    """A label as Airflow's page has it; an entry of a menu names the menu first."""
     parts = []
-    for file, key, kind in SOURCES[name]:
-        label = translation(language, file, key)
-        if kind:
-            label = label.replace("{{type}}", translation(language, *kind.split(":")))
-        parts.append(label)
+    for file, key, kind in LABELS[name]:
+        part = translation(language, file, key)
+        parts.append(part.replace("{{type}}", translation(language, *kind.split(":"))) if kind else part)
     return " > ".join(parts)
 
 
-LABELS = {name: value for name, value in vars(labels).items() if isinstance(value, Text)}
+SPOKEN = {name: Text(label(name, "es"), label(name, "en")) for name in LABELS}
 
 
-def test_every_label_is_looked_up() -> None:
-    """None is believed."""
-    assert set(LABELS) == set(SOURCES)
+def test_the_labels_are_those_that_people_see() -> None:
+    """Typed from the screen, once."""
+    assert SPOKEN["clear"] == Text("Limpiar Instancia de Tarea", "Clear Task Instance")
+    assert SPOKEN["connections"] == Text("Administración > Conexiones", "Admin > Connections")
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", LABELS)
-def test_a_label_is_airflows_own(name: str, language: str) -> None:
-    """Word for word, in the version that is installed."""
-    assert LABELS[name].within(language) == as_airflow_says(name, language)
+@pytest.mark.parametrize("key", CATALOGUE, ids=".".join)
+def test_a_sentence_names_the_button_that_its_reader_sees(key: tuple[str, str]) -> None:
+    """Never the English one in a Spanish sentence; and both or neither."""
+    text = CATALOGUE[key]
+    for spoken in SPOKEN.values():
+        assert (spoken.es in text.es) == (spoken.en in text.en)
+        assert spoken.en not in text.es
+    assert "(Clear" not in text.es
+
+
+@pytest.mark.parametrize("page", ["README", "docs/operations", "docs/dba"])
+def test_the_guides_name_the_buttons_that_their_readers_see(page: str) -> None:
+    """As often in one language as in the other."""
+    spanish, english = ((ROOT / f"{page}{ending}").read_text(encoding="utf-8") for ending in (".es.md", ".md"))
+    for spoken in SPOKEN.values():
+        assert spanish.count(spoken.es) == english.count(spoken.en)
+        assert spoken.en not in spanish

@@ -121,7 +121,7 @@ def _document(page: Page, cell: Cell, proof: Proof | None, found: Evidence) -> d
         "state": cell.state.value,
         "delivered": found.rows,
         "pending": cell.rows.pending,
-        "rejected": cell.set_aside,
+        "rejected": cell.rejected,
         "batches": found.acknowledged.batches,
         "adopted_batches": found.acknowledged.adopted,
         "first_acknowledgement": formats.iso(found.acknowledged.first) if found.acknowledged.first else None,

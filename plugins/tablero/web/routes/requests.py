@@ -1,19 +1,40 @@
-"""One request: was it reported?"""
+"""One request: was it reported, and does the source say the same now?"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import logging
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
+from tablero.contract.rules import validator
 from tablero.contract.status_change import MAX_ID_LENGTH
+from tablero.errors import TableroError
 from tablero.outbox.reports import rejections as rejections_report
 from tablero.outbox.reports import requests as requests_report
-from tablero.web.page import PageDep
+from tablero.outbox.reports.requests import Change, Comparison, compare
+from tablero.texts.text import Text
+from tablero.web.page import Page, PageDep
+
+log = logging.getLogger(__name__)
 
 router = APIRouter()
 
 _CHANGES, _REJECTIONS = 200, 50
+
+#: Seconds that the source is waited for: at first, so that the outbox's answer is not held up, and when someone asks again.
+_SECONDS, _PATIENT_SECONDS = 2.0, 12.0
+
+
+class Now(NamedTuple):
+    """What the source says now.
+
+    :ivar found: ``None`` if it was not asked, or has not answered.
+    :ivar problem: why it has not.
+    """
+
+    found: Comparison | None = None
+    problem: Text | None = None
 
 
 @router.get("/request")
@@ -21,8 +42,9 @@ def show_request(
     page: PageDep,
     id: Annotated[str, Query()] = "",
     skip: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+    wait: Annotated[bool, Query()] = False,
 ) -> Response:
-    """All status changes of a request, each with what became of it."""
+    """All status changes of a request, each with what became of it; and the source's rows, if it may be asked."""
     # As the contract reads ids: blanks around them do not count.
     asked = id.replace("\x00", "").strip()[:MAX_ID_LENGTH]
     if not asked:
@@ -30,15 +52,39 @@ def show_request(
     with page.outbox() as connection:
         changes = requests_report.changes_of_request(connection, asked, skip=skip, limit=_CHANGES + 1)
         rejections = rejections_report.of_request(connection, asked, limit=_REJECTIONS)
-    shown = changes[:_CHANGES]
+    shown, more = changes[:_CHANGES], len(changes) > _CHANGES
+    # Only all of them together can be compared.
+    now = Now() if skip or more else _ask_source(page, asked, shown, _PATIENT_SECONDS if wait else _SECONDS)
     return page.render(
         "request.html",
         asked=asked,
         changes=shown,
-        more=len(changes) > _CHANGES,
+        more=more,
         skip=skip,
         delivered=sum(found.state == "delivered" for found in shown),
         # What the source no longer has is not owed to the dashboard.
         owed=sum(found.state != "withdrawn" for found in shown),
         rejections=rejections,
+        now=now,
+        waited=wait,
     )
+
+
+def _ask_source(page: Page, request_id: str, changes: list[Change], seconds: float) -> Now:
+    if page.site.ask_source is None:
+        return Now()
+    settings = page.settings
+    try:
+        rows = page.site.ask_source(request_id, seconds)
+    except TableroError as error:
+        log.info("The source could not be asked about a request: %s", error)
+        return Now(problem=error.text)
+    if rows is None:
+        return Now()
+    validate = validator(
+        zone=settings.source_zone,
+        earliest=settings.earliest_instant,
+        now=page.now,
+        extra_statuses=settings.extra_statuses,
+    )
+    return Now(compare(rows, map(validate, rows), changes))

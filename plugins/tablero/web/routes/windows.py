@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Annotated
 
@@ -11,7 +10,6 @@ from fastapi.responses import Response
 from tablero.contract.windows import Window, local_day
 from tablero.outbox.reports import actions as actions_report
 from tablero.outbox.reports import windows as windows_report
-from tablero.outbox.reports.coverage import count_rejections
 from tablero.web import coverage
 from tablero.web.airflow_runs import RunsDep
 from tablero.web.coverage import window_of
@@ -40,7 +38,6 @@ def show_window(
     running = {run.run_id for run in runs.at_work()}
     with page.outbox() as connection:
         facts = coverage.gather(connection, settings, page.now, running, span=(first, last))
-        rejected = count_rejections(connection, [window]).get(label, 0)
         readings = windows_report.readings_of(connection, window, limit=_LISTED)
         proofs = windows_report.proofs_of(connection, window, limit=_LISTED)
         proof = windows_report.last_proof(connection, window)
@@ -49,8 +46,7 @@ def show_window(
         batches = batches[:_BATCHES]
         attempts = windows_report.last_attempts(connection, [batch.id for batch in batches], each=_ATTEMPTS_EACH)
     month = window.kind == "month"
-    judged, days = coverage.survey_window(facts, settings, page.now)
-    cell = replace(judged, rejected=rejected)
+    cell, days = coverage.survey_window(facts, settings, page.now)
     before, following = _neighbours(first, month=month)
     formats = page.formats
     return page.render(
@@ -66,7 +62,7 @@ def show_window(
         after=following[0] if following[1] <= today else None,
         after_name=formats.month(following[1]) if month else formats.day(following[1]),
         staged=cell.rows,
-        rejected=cell.set_aside,
+        rejected=cell.rejected,
         rejected_link=page.link("rejections", month=label[:7]),
         proof=proof,
         proofs=[(shown, runs.path_of(shown.kind, shown.run_id)) for shown in proofs],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tablero.contract.status_change import STATUSES
+from tablero.contract.statuses import STATUSES, known_statuses, status_name
 
 GUIDE = """
     1 Generado | en proceso                      12 Atraso por el cliente | en proceso
@@ -28,3 +28,11 @@ def test_the_21_statuses() -> None:
         table[int(number)] = tuple(part.strip() for part in rest.split("|"))
     assert len(table) == 21
     assert {number: (status.name, status.category) for number, status in STATUSES.items()} == table
+
+
+def test_a_status_that_the_dashboard_has_added() -> None:
+    """It is taken once it is named in ``extra_statuses``, and shown by its number until the guide names it."""
+    assert 22 not in known_statuses()
+    assert known_statuses((22, 23)) == set(STATUSES) | {22, 23}
+    assert status_name(2) == "En revisión"
+    assert status_name(22) == "22"

@@ -1,0 +1,227 @@
+"""What the errors of databases mean, by their codes: those are the same in every language of the server.
+
+PostgreSQL: SQLSTATE (manual, appendix A). MariaDB and MySQL: errno (their error references). SQL Server: message numbers
+(``sys.messages``). Oracle: ORA- and DPY-numbers. Where a driver hands on no code, words: libpq gives none for a refused login,
+so the words of PostgreSQL in Spanish and in English stand here, as the server's own catalogue of messages has them.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from enum import Enum
+from typing import Any, NamedTuple
+
+
+class Meaning(Enum):
+    """What an error asks for."""
+
+    MISSING = "the view or a column is not there, or not whole"
+    REFUSED = "the user, or what the connection asks for, is refused"
+    WRONG = "the query or a value in it fails, and will fail again"
+    TIME_LIMIT = "the server cut the statement off, by a limit of time or by someone's hand"
+    PASSING = "it may go through the next time"
+
+
+class Code(NamedTuple):
+    """An error's code.
+
+    :ivar shown: as an operator would look it up.
+    :ivar meaning: ``None`` if the code is not one that is known here.
+    :ivar quotes_values: whether what the server says with it may quote a value of a row.
+    """
+
+    shown: str
+    meaning: Meaning | None
+    quotes_values: bool
+
+
+_Words = list[tuple[Meaning, tuple[str, ...]]]
+
+# -- PostgreSQL ------------------------------------------------------------------------------------------------------------
+
+#: By the longest beginning.
+_SQLSTATES = {
+    "08P01": Meaning.REFUSED,  # PgBouncer: a startup parameter that it does not take
+    "0A": Meaning.WRONG,
+    "21": Meaning.WRONG,
+    "22": Meaning.WRONG,
+    "22023": Meaning.WRONG,
+    "23": Meaning.WRONG,
+    "25006": Meaning.WRONG,  # a view that writes, on a standby
+    "28": Meaning.REFUSED,
+    "2F": Meaning.WRONG,
+    "38": Meaning.WRONG,
+    "39": Meaning.WRONG,
+    "3D": Meaning.REFUSED,
+    "3F": Meaning.MISSING,
+    "42": Meaning.WRONG,
+    "42501": Meaning.REFUSED,
+    "42703": Meaning.MISSING,
+    "42P01": Meaning.MISSING,
+    "54": Meaning.WRONG,
+    "55000": Meaning.WRONG,  # a materialized view that was never filled
+    "57014": Meaning.TIME_LIMIT,
+    "57P04": Meaning.REFUSED,  # the database was dropped
+    "P0": Meaning.WRONG,
+    "08": Meaning.PASSING,
+    "40": Meaning.PASSING,
+    "53": Meaning.PASSING,
+    "55": Meaning.PASSING,
+    "57": Meaning.PASSING,
+    "58": Meaning.PASSING,
+}
+
+#: Their messages name objects, users and servers, and no value.
+_SPEAK_OF_OBJECTS = ("08", "25", "28", "3D", "3F", "40", "42", "53", "55", "57", "58")
+
+#: Words where there is no code, as regular expressions, in lower case: libpq's own, the server's, PgBouncer's. Two dots stand
+#: for an accent, which the server sends in an encoding that is not agreed on yet.
+_POSTGRES_WORDS: _Words = [
+    (
+        Meaning.REFUSED,
+        (
+            *(r"authentication failed for user", r"la autentificaci.{1,2}n .*fall.{1,2} para el usuario"),
+            *(r"no pg_hba\.conf entry", r"no hay una l.{1,2}nea en pg_hba\.conf", r"pg_hba\.conf (rejects|rechaza)"),
+            *(
+                r"role .* does not exist",
+                r"no existe el rol",
+                r"role .* is not permitted to log in",
+                r"al rol .* no se le permite",
+            ),
+            *(r"database .* does not exist", r"no existe la base de datos"),
+            *(r"permission denied", r"permiso denegado", r"se ha denegado el permiso"),
+            *(r"is not currently accepting connections", r"no acepta conexiones"),
+            *(r"valid client certificate", r"certificado de cliente v.{1,2}lido"),
+            *(r"unrecognized configuration parameter", r"par.{1,2}metro de configuraci.{1,2}n .* no reconocido"),
+            *(r"invalid value for parameter", r"valor no v.{1,2}lido para el par.{1,2}metro"),
+            *(r"no password supplied", r"invalid connection option", r"invalid \S+ value", r"invalid integer value"),
+            *(r"does not support ssl", r"certificate", r"private key file", r"ssl error", r"could not load", r"sslmode"),
+            *(r"unsupported startup parameter", r"no such (user|database)", r"sasl authentication failed", r"auth_type"),
+        ),
+    )
+]
+
+
+def _of_sqlstate(state: str) -> Code:
+    known = (_SQLSTATES[state[:size]] for size in (5, 2) if state[:size] in _SQLSTATES)
+    return Code(f"SQLSTATE {state}", next(known, None), not state.startswith(_SPEAK_OF_OBJECTS))
+
+
+# -- MariaDB, MySQL --------------------------------------------------------------------------------------------------------
+
+_ERRNOS: dict[int, Meaning] = {
+    **dict.fromkeys((1044, 1045, 1049, 1130, 1142, 1143, 1227, 1251, 1275, 1370, 1410, 1524, 1698), Meaning.REFUSED),
+    **dict.fromkeys((1820, 1862, 1873, 2026, 2049, 2054, 2059, 2061, 3118, 3159, 3878, 4151), Meaning.REFUSED),
+    **dict.fromkeys((1051, 1054, 1109, 1146, 1347, 1356), Meaning.MISSING),
+    **dict.fromkeys((1064, 1149, 1235, 1267, 1270, 1271, 1305, 1318, 1449, 1582, 1630), Meaning.WRONG),
+    **dict.fromkeys((1242, 1264, 1292, 1365, 1366, 1367, 1406, 1411, 1424, 1441, 1525, 1644, 1690), Meaning.WRONG),
+    **dict.fromkeys((1317, 1969, 3024), Meaning.TIME_LIMIT),
+    **dict.fromkeys((1040, 1042, 1053, 1129, 1152, 1153, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1226), Meaning.PASSING),
+    **dict.fromkeys((2002, 2003, 2005, 2006, 2012, 2013, 2055), Meaning.PASSING),
+}
+_ERRNOS_OF_VALUES = {1242, 1264, 1292, 1365, 1366, 1367, 1406, 1411, 1441, 1525, 1644, 1690}
+
+# -- SQL Server ------------------------------------------------------------------------------------------------------------
+
+_MESSAGES: dict[int, Meaning] = {
+    **dict.fromkeys((229, 230, 300, 916, 4060, 4064, 18452, 18456, 18470, 18486, 18487, 18488), Meaning.REFUSED),
+    **dict.fromkeys((207, 208, 2812, 4121, 4413, 4502), Meaning.MISSING),
+    **dict.fromkeys((102, 105, 156, 170, 195, 209, 319, 468, 2714, 8120, 8155, 8180), Meaning.WRONG),
+    **dict.fromkeys((220, 232, 235, 241, 242, 244, 245, 248, 295, 517, 518, 8114, 8115, 8134, 9807, 50000), Meaning.WRONG),
+    **dict.fromkeys((1204, 1205, 1222, 3960, 3961, 10053, 10054, 10060, 10928, 10929, 20003, 20009, 20047), Meaning.PASSING),
+    **dict.fromkeys((40197, 40501, 40540, 40613, 49918, 49919, 49920), Meaning.PASSING),
+}
+_MESSAGES_OF_VALUES = {220, 232, 244, 245, 248, 8114, 8115, 50000}
+
+#: How ODBC writes the server's number: behind its words, before the name of its own function.
+_ODBC_NUMBER = re.compile(r"\((\d+)\)(?= \(SQL|[;\]]|$)")
+_ODBC_STATES = {"28000": Meaning.REFUSED, "42S02": Meaning.MISSING, "42S22": Meaning.MISSING, "HYT00": Meaning.TIME_LIMIT}
+
+# -- Oracle ----------------------------------------------------------------------------------------------------------------
+
+_ORACLE_CODE = re.compile(r"\b(ORA|DPY|DPI)-(\d{4,5})\b")
+_ORACLE_CODES: dict[str, Meaning] = {
+    **dict.fromkeys(("ORA-01017", "ORA-01031", "ORA-01045", "ORA-28000", "ORA-28001", "ORA-28003"), Meaning.REFUSED),
+    **dict.fromkeys(("ORA-12505", "ORA-12514", "ORA-41900", "DPY-4001", "DPY-6001", "DPY-6003"), Meaning.REFUSED),
+    **dict.fromkeys(("ORA-00904", "ORA-00942", "ORA-04043", "ORA-04063", "ORA-24344"), Meaning.MISSING),
+    **dict.fromkeys(("ORA-00900", "ORA-00907", "ORA-00911", "ORA-00923", "ORA-00933", "ORA-00936", "ORA-00932"), Meaning.WRONG),
+    **dict.fromkeys(("ORA-01426", "ORA-01427", "ORA-01438", "ORA-01476", "ORA-01722", "ORA-06502", "ORA-06512"), Meaning.WRONG),
+    **{f"ORA-0{number}": Meaning.WRONG for number in (*range(1810, 1900), 20000, 20001)},
+    **dict.fromkeys(("ORA-00040", "ORA-00051", "ORA-01013", "ORA-02394", "DPY-4024"), Meaning.TIME_LIMIT),
+    **dict.fromkeys(("ORA-01033", "ORA-01034", "ORA-01089", "ORA-01555", "ORA-03113", "ORA-03114"), Meaning.PASSING),
+    **dict.fromkeys(("ORA-03135", "ORA-12170", "ORA-12520", "ORA-12528", "ORA-12537", "ORA-12541"), Meaning.PASSING),
+    **dict.fromkeys(("DPY-4011", "DPY-6000", "DPY-6005"), Meaning.PASSING),
+}
+
+# -- SQLite ----------------------------------------------------------------------------------------------------------------
+
+#: It speaks English only; Python 3.10 hands on no code.
+_SQLITE_WORDS: _Words = [
+    (Meaning.MISSING, (r"no such (table|column)",)),
+    (Meaning.REFUSED, (r"unable to open database file", r"not a database", r"readonly", r"not authorized")),
+    (Meaning.TIME_LIMIT, (r"interrupted",)),
+    (Meaning.PASSING, (r"locked", r"busy", r"disk i/o error", r"database or disk is full")),
+    (Meaning.WRONG, (r"no such function", r"syntax error", r"malformed", r"overflow", r"ambiguous")),
+]
+
+
+def code_of(error: BaseException, dialect: str) -> Code | None:
+    """The code of a driver's error, in the way in which its drivers hand it on; ``None`` if there is none.
+
+    :param dialect: SQLAlchemy's name of the kind of database.
+    """
+    if dialect == "postgresql":
+        state = getattr(error, "sqlstate", None)
+        return _of_sqlstate(state) if state else None
+    first = error.args[0] if error.args else None
+    if dialect in ("mysql", "mariadb"):
+        if isinstance(first, int):
+            return Code(f"error {first}", _ERRNOS.get(first), first not in _ERRNOS or first in _ERRNOS_OF_VALUES)
+    elif dialect == "mssql":
+        return _of_sql_server(error, first)
+    elif dialect == "oracle":
+        found = _ORACLE_CODE.search(str(error))
+        if found:
+            shown = f"{found[1]}-{found[2]}"
+            meaning = _ORACLE_CODES.get(shown)
+            return Code(shown, meaning, meaning in (None, Meaning.WRONG))
+    return None
+
+
+def _of_sql_server(error: BaseException, first: Any) -> Code | None:
+    if isinstance(first, int):
+        number = first
+    elif isinstance(first, str) and (found := _ODBC_NUMBER.findall(str(error.args[-1]))):
+        number = int(found[-1])
+    else:
+        state = first if isinstance(first, str) and first in _ODBC_STATES else None
+        return Code(state, _ODBC_STATES[state], False) if state else None
+    return Code(f"error {number}", _MESSAGES.get(number), number not in _MESSAGES or number in _MESSAGES_OF_VALUES)
+
+
+def meaning_of_words(words: str, dialect: str, error: BaseException) -> Meaning | None:
+    """What an error without a code asks for, by its words."""
+    if dialect == "sqlite" or isinstance(error, sqlite3.Error):
+        return _by_words(words, _SQLITE_WORDS)
+    return _by_words(words, _POSTGRES_WORDS) if dialect == "postgresql" else None
+
+
+def meaning_of(error: BaseException, dialect: str) -> Meaning | None:
+    """What an error asks for, if its code or its words say so; SQLAlchemy's wrap those of the driver."""
+    cause = getattr(error, "orig", None) or error
+    code = code_of(cause, dialect)
+    return code.meaning if code is not None else meaning_of_words(str(cause), dialect, cause)
+
+
+def _by_words(words: str, table: _Words) -> Meaning | None:
+    lower = words.lower()
+    return next((meaning for meaning, patterns in table if any(re.search(one, lower) for one in patterns)), None)
+
+
+_QUOTE_COLON_OR_DIGIT = re.compile(r"[\"'«»“”‘’`:0-9(\[]")
+
+
+def without_values(words: str) -> str:
+    """What a server said, up to where it may quote a value: the first quote, colon, bracket or digit."""
+    return _QUOTE_COLON_OR_DIGIT.split(words, maxsplit=1)[0].strip()

@@ -1,0 +1,115 @@
+"""MariaDB and MySQL, by mysqlclient or pymysql."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+from tablero.errors import SetupError
+from tablero.source.dialects.base import CONNECT_WITHIN, ColumnKind, Dialect, UnreadableType, shut
+from tablero.texts import source as texts
+
+#: By the protocol's number of the type, which all drivers pass on. Values would not do: a zero date comes as text or as None.
+_KINDS = {
+    **dict.fromkeys((7, 12), ColumnKind.NAIVE),  # TIMESTAMP, DATETIME
+    **dict.fromkeys((10, 14), ColumnKind.DAY),
+    **dict.fromkeys((15, 249, 250, 251, 252, 253, 254), ColumnKind.TEXT),  # VARCHAR, the TEXTs, CHAR
+}
+
+#: From the first day that the dashboard takes to the last that MariaDB's TIMESTAMP holds.
+_YEARS = range(2020, 2038)
+
+_UNKNOWN_TIME_ZONE = 1298
+
+
+class MySQL(Dialect):
+    """MariaDB or MySQL."""
+
+    def prepare(self, engine: Engine) -> None:
+        """TIMESTAMP is an instant, but is shown, and compared, as a local time of the session: in the zone of the source."""
+        if engine.driver == "mysqlconnector":
+            raise SetupError(texts.DRIVER_HOLDS_EVERYTHING)
+        event.listen(engine, "do_connect", _ask_for_utf8)
+        event.listen(engine, "connect", _require_tls)
+        event.listen(engine, "connect", lambda connection, _record: _speak_in(connection, self.zone))
+
+    def kind_of(self, connection: Connection, column: sa.ColumnClause[Any]) -> ColumnKind | None:
+        """By the description of an empty answer."""
+        with connection.execute(sa.select(column).limit(0)) as result:
+            ((_, code, *_),) = result.cursor.description if result.cursor is not None else ()
+        if code not in _KINDS:
+            raise UnreadableType(f"MySQL {code}")
+        return _KINDS[code]
+
+    def comparable(self, column: sa.ColumnClause[Any], kind: ColumnKind) -> sa.ColumnElement[Any]:
+        """Text as bytes: a collation would have to be one of the column's own character set."""
+        if kind is not ColumnKind.TEXT:
+            return column
+        return sa.type_coerce(sa.cast(column, sa.LargeBinary), sa.String)
+
+    def zero_dates(self, column: sa.ColumnClause[Any]) -> list[sa.ColumnElement[bool]]:
+        """Dates without a month or a day (``2020-02-00``), of which some drivers make None."""
+        return [sa.func.month(column) == 0, sa.func.dayofmonth(column) == 0]
+
+    def abandon(self, connection: Connection) -> None:
+        """Cut the connection: the drivers would first read all the rest."""
+        unread = getattr(connection.connection.driver_connection, "_result", None)
+        if connection.engine.driver == "pymysql" and unread is not None:
+            unread.unbuffered_active = False  # or it would look for the rest when it is deleted, and complain
+        connection.invalidate()
+
+    def cancel(self, engine: Engine, driver_connection: Any) -> None:
+        """By another connection of the same user."""
+        with suppress(Exception), engine.connect() as connection:
+            connection.exec_driver_sql(f"KILL QUERY {int(driver_connection.thread_id())}")
+
+    def cut(self, driver_connection: Any) -> None:
+        """By its socket, which only pymysql shows."""
+        with suppress(Exception):  # it may have been closed meanwhile
+            shut(driver_connection._sock.fileno())
+
+
+def _ask_for_utf8(_dialect: Any, record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+    record.info["tls"] = bool(options.get("ssl")) or options.get("ssl_mode") in ("REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
+    options["charset"] = "utf8mb4"
+    options.setdefault("connect_timeout", CONNECT_WITHIN)
+
+
+def _require_tls(connection: Any, record: Any) -> None:
+    # Drivers go on in plain text where the server has no TLS.
+    if record.info["tls"]:
+        cursor = connection.cursor()
+        try:
+            cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
+            ((_, cipher),) = cursor.fetchall()
+        finally:
+            cursor.close()
+        if not cipher:
+            raise SetupError(texts.NOT_ENCRYPTED)
+
+
+def _speak_in(connection: Any, zone: tzinfo) -> None:
+    cursor = connection.cursor()
+    try:
+        cursor.execute("SET time_zone = %s", (str(zone),))
+    except Exception as error:  # of whichever driver it is; all give the server's number first
+        if error.args[:1] != (_UNKNOWN_TIME_ZONE,):
+            raise
+        cursor.execute("SET time_zone = %s", (_only_offset(zone),))
+    finally:
+        cursor.close()
+
+
+def _only_offset(zone: tzinfo) -> str:
+    """The offset of a zone without daylight saving, as ``-04:00``; most servers know no names of zones."""
+    offsets = {datetime(year, month, 1, tzinfo=zone).utcoffset() for year in _YEARS for month in range(1, 13)}
+    offset = offsets.pop()
+    if offsets or offset is None:
+        raise SetupError(texts.ZONE_NAMES_NOT_LOADED(zone=str(zone)))
+    sign, size = ("-", -offset) if offset < timedelta() else ("+", offset)
+    minutes = size // timedelta(minutes=1)
+    return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}"

@@ -1,0 +1,36 @@
+"""Oracle, by oracledb, as its manual and its driver tell: no server of it was at hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from tablero.errors import SetupError
+from tablero.source.dialects.base import Dialect
+from tablero.texts import source as texts
+
+#: The driver gives their values as local times, and drops the zone without a word.
+_WITHOUT_ZONE = ("DB_TYPE_TIMESTAMP_TZ", "DB_TYPE_TIMESTAMP_LTZ")
+
+
+class Oracle(Dialect):
+    """Oracle."""
+
+    def prepare(self, engine: Engine) -> None:
+        """``LOCALTIMESTAMP`` and ``TIMESTAMP WITH LOCAL TIME ZONE`` are in the session's zone: that of the source."""
+        event.listen(engine, "connect", self._speak_in_zone)
+
+    def _speak_in_zone(self, connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        try:
+            quoted = str(self.zone).replace("'", "")
+            cursor.execute(f"ALTER SESSION SET TIME_ZONE = '{quoted}'")
+        finally:
+            cursor.close()
+
+    def inspect(self, described: Any) -> None:
+        """Refuse columns whose zone the driver drops."""
+        found = [name for name, kind, *_ in described if getattr(kind, "name", None) in _WITHOUT_ZONE]
+        if found:
+            raise SetupError(texts.ZONE_DROPPED(columns=", ".join(found), column=found[0]))

@@ -1,0 +1,185 @@
+"""PostgreSQL, by psycopg: rows come by its binary protocol, which costs half of what text costs to read.
+
+The session is prepared anew in each transaction, since a pooler (PgBouncer) may give each one another connection of its own.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+from tablero.errors import SetupError
+from tablero.source.dialects.base import CHUNK, CONNECT_WITHIN, Chunks, ColumnKind, Dialect, Stream, UnreadableType, shut
+from tablero.texts import source as texts
+
+#: By the number of the type, which is the same on every server. A domain comes with that of what it is made of.
+_KINDS = {
+    1184: ColumnKind.AWARE,
+    1114: ColumnKind.NAIVE,
+    1082: ColumnKind.DAY,
+    **dict.fromkeys((25, 1043, 1042), ColumnKind.TEXT),  # text, varchar, char
+}
+
+#: What psycopg reads in binary as the contract wants it. With others (enums, citext, what extensions bring) all comes as text.
+_BINARY = {*_KINDS, 16, 17, 20, 21, 23, 700, 701, 1700, 2950}  # bool, bytea, the integers, the floats, numeric, uuid
+
+#: What PostgreSQL stores for its infinities: the largest and the smallest number of its size.
+_INFINITIES = {
+    edge: name
+    for size in (4, 8)
+    for edge, name in ((2 ** (8 * size - 1) - 1, "infinity"), (-(2 ** (8 * size - 1)), "-infinity"))
+}
+
+_CURSOR = "tablero"
+
+#: Seconds to ask for a statement to be cancelled.
+_CANCEL_WITHIN = 5
+
+#: For this transaction alone. The zone is part of what the institution's SQL means (docs/dba.md). Of DateStyle only the form in
+#: which dates are written is ours: the order of day and month, by which the institution's SQL reads them, stays. A cursor is
+#: read to its end, so it is planned for that, and not for its first tenth.
+_BEGIN = (
+    "SELECT set_config('timezone', %s, true), set_config('datestyle', 'ISO', true),"
+    " set_config('cursor_tuple_fraction', '1', true)"
+)
+
+
+class PostgreSQL(Dialect):
+    """PostgreSQL of any encoding, zone and language, also behind a pooler or as a standby."""
+
+    def prepare(self, engine: Engine) -> None:
+        """Text in UTF-8, whatever the server keeps; no prepared statements, which a pooler would lose."""
+        if engine.driver != "psycopg":
+            raise SetupError(texts.WRONG_DRIVER(driver=engine.driver, wanted="psycopg"))
+        event.listen(engine, "do_connect", _ask_for_utf8)
+        event.listen(engine, "connect", _prepare)
+
+    def begin(self, connection: Connection) -> None:
+        """Set zone and form for this transaction."""
+        try:
+            connection.exec_driver_sql(_BEGIN, (str(self.zone),))
+        except sa.exc.DataError as error:
+            raise SetupError(texts.ZONE_NOT_KNOWN(zone=str(self.zone))) from error
+
+    def kind_of(self, connection: Connection, column: sa.ColumnClause[Any]) -> ColumnKind | None:
+        """By the description of an empty answer: no value is needed."""
+        ((_, oid),) = _described(connection, sa.select(column))
+        if oid in _KINDS:
+            return _KINDS[oid]
+        query = sa.text("SELECT typcategory, format_type(oid, NULL) FROM pg_catalog.pg_type WHERE oid = :oid")
+        category, name = connection.execute(query, {"oid": oid}).one()
+        if category == "S":  # citext, name
+            return ColumnKind.TEXT
+        raise UnreadableType(str(name))
+
+    def comparable(self, column: sa.ColumnClause[Any], kind: ColumnKind) -> sa.ColumnElement[Any]:
+        """Text in the order of bytes."""
+        return column.collate("C") if kind is ColumnKind.TEXT else column
+
+    def stream(self, connection: Connection, query: sa.Executable, values: dict[str, Any] | None = None) -> Stream:
+        """Through a cursor on the server; in binary if the types of all columns allow it."""
+        statement: Any = query
+        compiled = statement.compile(connection.engine)
+        driver: Any = connection.connection.driver_connection
+        # Neither is closed on errors: a broken connection would answer that with an error of its own, and hide the cause.
+        cursor = driver.cursor()
+        cursor.execute(f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {compiled}", compiled.construct_params(values or {}))
+        described = cursor.execute(f"FETCH 0 FROM {_CURSOR}").description
+        binary = all(column.type_code in _BINARY for column in described)
+        return Stream([column.name for column in described], _pages(driver, binary))
+
+    def cancel(self, engine: Engine, driver_connection: Any) -> None:
+        """By the server's own way, over a connection of its own, encrypted as the first."""
+        with suppress(Exception):  # the other side may be gone
+            driver_connection.cancel_safe(timeout=_CANCEL_WITHIN)
+
+    def cut(self, driver_connection: Any) -> None:
+        """By its socket."""
+        with suppress(Exception):  # it may have been closed meanwhile
+            shut(driver_connection.pgconn.socket)
+
+
+def _ask_for_utf8(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+    options["client_encoding"] = "utf8"
+    options.setdefault("connect_timeout", CONNECT_WITHIN)
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    from psycopg.types.string import TextLoader
+
+    connection.prepare_threshold = None
+    # Where text is asked for, dates come as text: Python has none before the year 1 or after 9999, nor infinity.
+    for name in ("date", "timestamp", "timestamptz"):
+        connection.adapters.register_loader(name, TextLoader)
+    if connection.pgconn.parameter_status(b"server_encoding") == b"SQL_ASCII":
+        _take_any_bytes(connection)
+
+
+def _take_any_bytes(connection: Any) -> None:
+    # Such a server keeps whatever bytes it is given. What is no UTF-8 comes as lone surrogates: a row that holds some is
+    # rejected, and the others are read.
+    from psycopg.adapt import Loader
+    from psycopg.pq import Format
+
+    class AnyBytes(Loader):
+        def load(self, data: Any) -> str:
+            return bytes(data).decode("utf-8", "surrogateescape")
+
+    class AnyBytesInBinary(AnyBytes):
+        format = Format.BINARY
+
+    for name in ("text", "varchar", "bpchar"):
+        connection.adapters.register_loader(name, AnyBytes)
+        connection.adapters.register_loader(name, AnyBytesInBinary)
+
+
+def _described(connection: Connection, query: sa.Select[Any]) -> list[tuple[str, int]]:
+    """Names and types of the columns of a query; no row is read."""
+    with connection.execute(query.limit(0)) as result:
+        assert result.cursor is not None
+        described: Any = result.cursor.description
+        return [(column[0], column[1]) for column in described]
+
+
+def _pages(driver: Any, binary: bool) -> Chunks:
+    from psycopg import DataError
+    from psycopg.adapt import Transformer
+    from psycopg.pq import Format
+
+    # Instants are read as if there were no connection: in UTC, not in the zone of its session.
+    reader = Transformer(SimpleNamespace(adapters=driver.adapters, connection=None))
+    cursor = driver.cursor(binary=binary)
+    while True:
+        page = cursor.execute(f"FETCH FORWARD {CHUNK} FROM {_CURSOR}").pgresult
+        if not page.ntuples:
+            break
+        reader.set_pgresult(page, set_loaders=True, format=Format.BINARY if binary else Format.TEXT)
+        try:
+            yield reader.load_rows(0, page.ntuples, tuple)
+        except DataError:
+            yield _value_by_value(reader, page)
+    cursor.execute(f"CLOSE {_CURSOR}")
+
+
+def _value_by_value(reader: Any, page: Any) -> list[tuple[Any, ...]]:
+    """The rows of a page of which the driver refuses one: Python has no date before the year 1, after 9999, or at infinity."""
+    from psycopg import DataError
+    from psycopg.pq import Format
+
+    loaders = [reader.get_loader(page.ftype(column), Format.BINARY) for column in range(page.nfields)]
+
+    def read(row: int, column: int) -> Any:
+        data = page.get_value(row, column)
+        if data is None:
+            return None
+        try:
+            return loaders[column].load(data)
+        except DataError:
+            number = int.from_bytes(data, "big", signed=True)
+            return _INFINITIES.get(number, "year > 9999" if number > 0 else "year < 1")
+
+    return [tuple(read(row, column) for column in range(page.nfields)) for row in range(page.ntuples)]

@@ -1,0 +1,92 @@
+"""The border of the source: errors of its drivers become ours, by their codes, and bring no value of a row along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import exc
+from sqlalchemy.engine import Engine
+from tablero.contract.status_change import FIELDS
+from tablero.errors import SetupError, SourceUnavailable, TableroError, WindowUnreadable
+from tablero.source.codes import Meaning, code_of, meaning_of_words, without_values
+from tablero.source.dialects.base import UnreadableType
+from tablero.texts import source as texts
+from tablero.texts.text import Text
+
+
+@contextmanager
+def translated(engine: Engine, name: str, *, own_sql: bool) -> Iterator[None]:
+    """Raise errors of the driver as ours.
+
+    :param name: of what is read, for the messages.
+    :param own_sql: whether it is the institution's own query.
+    :raises SetupError, WindowUnreadable: trying again cannot help.
+    :raises SourceUnavailable: it may.
+    """
+    driver: Any = engine.dialect.loaded_dbapi
+    try:
+        yield
+    except TableroError:
+        raise
+    except UnreadableType as error:
+        raise SetupError(texts.NO_INSTANTS(view=name, type=error.name)) from error
+    except (exc.SQLAlchemyError, driver.Error) as error:
+        cause = getattr(error, "orig", None) or error
+        ours, quotes_values = _judged(cause, engine, name, own_sql=own_sql)
+        # An exception that quotes a value would be printed with ours.
+        raise ours from (None if quotes_values else error)
+    except (UnicodeError, ValueError, TypeError, AttributeError, OverflowError, NotImplementedError) as error:
+        # Drivers raise those of values, or of options of a connection, that they did not expect; they quote them.
+        raise SetupError(texts.DRIVER_FAILED(view=name, driver=engine.driver, kind=type(error).__name__)) from None
+
+
+def _judged(cause: BaseException, engine: Engine, name: str, *, own_sql: bool) -> tuple[TableroError, bool]:
+    dialect = engine.dialect.name
+    code, words = code_of(cause, dialect), words_of(cause)
+    meaning = code.meaning if code is not None else meaning_of_words(words, dialect, cause)
+    quotes_values = code.quotes_values if code is not None else meaning is None and not _from_connecting(cause)
+    if meaning is None:
+        driver: Any = engine.dialect.loaded_dbapi
+        for_good = isinstance(cause, (driver.ProgrammingError, driver.DataError, exc.ArgumentError))
+        meaning = Meaning.WRONG if for_good else Meaning.PASSING
+    if quotes_values:
+        words = f"{without_values(words)} …"
+    marks = ", ".join(filter(None, (code.shown if code is not None else "", _condition(cause))))
+    said = texts.SAYS(view=name, words=f"{words} ({marks})" if marks else words)
+    return _error(meaning, said, name, own_sql=own_sql), quotes_values
+
+
+def _error(meaning: Meaning, said: Text, name: str, *, own_sql: bool) -> TableroError:
+    match meaning:
+        case Meaning.MISSING if not own_sql:
+            return SetupError(texts.NO_VIEW(said=said, view=name, columns=", ".join(FIELDS)))
+        case Meaning.REFUSED:
+            return SetupError(texts.REFUSED(said=said))
+        case Meaning.MISSING | Meaning.WRONG:
+            return SetupError(texts.OWN_SQL_FAILS(said=said) if own_sql else texts.VIEW_FAILS(said=said))
+        case Meaning.TIME_LIMIT:
+            return WindowUnreadable(texts.TIME_LIMIT(said=said))
+    return SourceUnavailable(texts.UNAVAILABLE(said=said))
+
+
+def words_of(error: BaseException) -> str:
+    """What the database said, without the form of the driver: some give a number and the words apart, or bytes."""
+    diagnosis = getattr(error, "diag", None)
+    if diagnosis is not None and diagnosis.message_primary:  # psycopg; its text also quotes the statement and values
+        return str(diagnosis.message_primary).strip()
+    match error.args:
+        case (int(), str() | bytes() as words, *_) | (str(), str() | bytes() as words):
+            return (words.decode(errors="replace") if isinstance(words, bytes) else words).strip()
+    return str(error).strip()
+
+
+def _condition(error: BaseException) -> str:
+    """PostgreSQL's name of a condition (``InvalidDatetimeFormat``), as psycopg has it."""
+    return type(error).__name__ if getattr(error, "sqlstate", None) else ""
+
+
+def _from_connecting(error: BaseException) -> bool:
+    """Whether an error without a code is about the connection itself, which knows no row."""
+    return type(error).__name__ in ("OperationalError", "InterfaceError", "ConnectionTimeout")

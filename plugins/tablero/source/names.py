@@ -1,0 +1,116 @@
+"""The real names of the view and of its columns, which may differ in capitals from those that were asked for."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql import quoted_name
+from tablero.contract.status_change import FIELDS
+from tablero.errors import SetupError
+from tablero.source.codes import Meaning, meaning_of
+from tablero.texts import source as texts
+
+_PART = re.compile(r'"((?:[^"]|"")*)"|\[([^\]]*)\]|`([^`]*)`|([^."\[\]`]+)')
+
+
+class FoundView(NamedTuple):
+    """The view as it is really named.
+
+    :ivar columns: in the order of the contract.
+    """
+
+    table: sa.TableClause
+    columns: tuple[sa.ColumnClause[Any], ...]
+
+    @property
+    def changed(self) -> sa.ColumnClause[Any]:
+        """``last_modified_date``."""
+        return self.columns[-1]
+
+
+def look_up(connection: Connection, name: str) -> FoundView:
+    """The view by the name of the settings and the columns of the contract, or whatever their capitals really are.
+
+    Asks for nothing beyond the five columns, unless they are not there.
+
+    :param name: with its schema if need be; parts in quotes are taken to the letter.
+    :raises SetupError: if columns are missing.
+    """
+    schema, view = parsed(name)
+    found = _view(view, schema, FIELDS)
+    try:
+        _names_of(connection, sa.select(found.table))
+    except exc.SQLAlchemyError as error:
+        if meaning_of(error, connection.dialect.name) is not Meaning.MISSING:
+            raise
+        connection.rollback()
+        other = _by_any_capitals(connection, name, view, schema)
+        if other is None:
+            raise
+        return other
+    return found
+
+
+def parsed(name: str) -> tuple[str | None, str]:
+    """Schema and name: ``reports.changes``, ``"Citas"."Cambios"``, ``Citas.dbo.Cambios``."""
+    parts = []
+    for match in _PART.finditer(name):
+        quoted = next((part for part in match.groups()[:3] if part is not None), None)
+        parts.append(match[4] if quoted is None else quoted_name(quoted.replace('""', '"'), quote=True))
+    schema = parts[0] if len(parts) == 2 else ".".join(parts[:-1])
+    return schema or None, parts[-1]
+
+
+def _view(name: str, schema: str | None, columns: tuple[str, ...]) -> FoundView:
+    table = sa.table(name, *map(sa.column, columns), schema=schema)
+    return FoundView(table, tuple(table.c))
+
+
+def _names_of(connection: Connection, query: sa.Select[Any]) -> list[str]:
+    """The names of the columns of a query; no row is read."""
+    with connection.execute(query.where(sa.text("1=0"))) as result:
+        return list(result.keys())
+
+
+def _by_any_capitals(connection: Connection, asked: str, view: str, schema: str | None) -> FoundView | None:
+    for candidate in [view, *_same_but_for_capitals(connection, view, schema)]:
+        columns = _columns_of(connection, candidate, schema)
+        if not columns:
+            continue
+        real = {name.lower(): name for name in columns}
+        missing = [field for field in FIELDS if field not in real]
+        if missing:
+            listed = {"missing": ", ".join(missing), "found": ", ".join(columns), "columns": ", ".join(FIELDS)}
+            raise SetupError(texts.COLUMNS_MISSING(view=asked, **listed))
+        names = [field if field in columns else quoted_name(real[field], quote=True) for field in FIELDS]
+        return _view(candidate, schema, tuple(names))
+    return None
+
+
+def _columns_of(connection: Connection, view: str, schema: str | None) -> list[str]:
+    """What columns a view has; none if it is not there."""
+    with suppress(exc.SQLAlchemyError):
+        return _names_of(connection, sa.select(sa.text("*")).select_from(sa.table(view, schema=schema)))
+    connection.rollback()
+    with suppress(exc.SQLAlchemyError), warnings.catch_warnings():  # where only some columns may be read
+        warnings.simplefilter("ignore")  # of types that SQLAlchemy does not know
+        return [column["name"] for column in sa.inspect(connection).get_columns(view, schema)]
+    connection.rollback()
+    return []
+
+
+def _same_but_for_capitals(connection: Connection, view: str, schema: str | None) -> list[str]:
+    """The one view whose name differs in capitals alone, to be quoted as it stands."""
+    inspector = sa.inspect(connection)
+    names: set[str] = set()
+    for listing in (inspector.get_view_names, inspector.get_table_names, inspector.get_materialized_view_names):
+        with suppress(exc.SQLAlchemyError, NotImplementedError):
+            names.update(listing(schema))
+    found = [name for name in names if name.lower() == view.lower() and name != view]
+    return [quoted_name(name, quote=True) for name in found] if len(found) == 1 else []

@@ -1,0 +1,77 @@
+"""What ``delivery.preflight`` finds before anything is read or sent."""
+
+from __future__ import annotations
+
+from tablero.texts.text import Text
+
+NOT_SEEN = Text(
+    "no se pudo mirar, y para cargar no hace falta: {words}",
+    "could not be looked at, and a load does not need it: {words}",
+)
+
+# -- the source ------------------------------------------------------------------------------------------------------------
+
+COLUMNS = Text("columnas: {names}", "columns: {names}")
+CLOCKS_AGREE = Text("los relojes coinciden", "the clocks agree")
+CLOCKS_DIFFER = Text(
+    "los relojes difieren {seconds} s; sincronícelos con NTP",
+    "the clocks differ by {seconds} s; synchronise them by NTP",
+)
+EMPTY = Text("la vista está vacía", "the view is empty")
+VALID = Text("{rows} filas de muestra, todas válidas", "{rows} sample rows, all valid")
+INVALID = Text(
+    "{wrong} de {rows} filas de muestra se rechazarían; corrija la vista: {reasons}",
+    "{wrong} of {rows} sample rows would be rejected; correct the view: {reasons}",
+)
+COVERED = Text(
+    "{rows} filas, cada una en un mes; {older} de antes del primero, que no se envían",
+    "{rows} rows, each in a month; {older} from before the first one, which are not sent",
+)
+OUTSIDE = Text(
+    "de {rows} filas, {undated} no tienen una fecha válida en last_modified_date y se rechazarán, y {future} tienen fecha"
+    " futura y esperan su día; corríjalas en la fuente",
+    "of {rows} rows, {undated} have no valid date in last_modified_date and will be rejected, and {future} are in the future"
+    " and wait for their day; correct them at the source",
+)
+NOT_COUNTED = Text(
+    "con source_sql no se ven las filas sin fecha: que la consulta no las deje fuera es cosa suya",
+    "with source_sql rows without a date are not seen: that the query leaves none of them out is up to you",
+)
+
+# -- the outbox ------------------------------------------------------------------------------------------------------------
+
+OUTBOX = Text("{where}, esquema {schema}", "{where}, schema {schema}")
+TARGET = Text("el outbox entrega a {name}", "the outbox delivers to {name}")
+
+# -- the dashboard ---------------------------------------------------------------------------------------------------------
+
+ANSWERS = Text("{url} responde (HTTP {status})", "{url} answers (HTTP {status})")
+NO_ANSWER_TO_GET = Text(
+    "se llega a {url}, pero no responde a GET; si solo deja pasar POST, todo está bien, y la primera carga lo dirá",
+    "{url} is reached, but does not answer a GET; if it lets only POST through, all is well, and the first load will tell",
+)
+NOT_ENCRYPTED = Text(
+    "se llama a {host} por http, sin cifrar: ponga https en la conexión tablero_api, salvo que la red entre ambos sea de"
+    " confianza",
+    "{host} is called by http, without encryption: put https into connection tablero_api, unless the network in between is"
+    " trusted",
+)
+
+# -- X-Road ----------------------------------------------------------------------------------------------------------------
+
+CLIENTS_NOT_TOLD = Text("listClients no lo dice: {words}", "listClients does not tell: {words}")
+REGISTERED = Text("{client} está registrado", "{client} is registered")
+NOT_REGISTERED = Text(
+    "{client} no figura en listClients: revise [tablero] xroad_client, o complete el registro",
+    "{client} is not in listClients: check [tablero] xroad_client, or complete its registration",
+)
+RIGHTS_NOT_TOLD = Text("allowedMethods no lo dice: {words}", "allowedMethods does not tell: {words}")
+NO_RIGHT = Text(
+    "sin permiso para {service}: solicítelo a Burocracia Cero / OGTIC",
+    "no right to {service}: ask Burocracia Cero / OGTIC for it",
+)
+MAY_CALL = Text("{client} puede llamar a {service}", "{client} may call {service}")
+ENDPOINT_NOT_SEEN = Text(
+    "{service} está permitido, pero no se ve POST {path}; pregunte a OGTIC",
+    "{service} is allowed, but POST {path} is not seen; ask OGTIC",
+)

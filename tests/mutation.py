@@ -1,0 +1,72 @@
+"""Which changes to the rules no test notices: ``python -m tests.mutation [contract|delivery]``.
+
+mutmut changes one thing at a time in the modules whose rules are tested as plain values, and runs their unit tests. What no
+test notices is printed as a difference, for a person to look at: a test is missing, or the change changes nothing.
+
+mutmut knows a package by its path below ``src``, so it gets a copy that is laid out like that.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / ".cache" / "mutation"
+MUTMUT = str(Path(sys.executable).with_name("mutmut"))
+
+CONFIGURATION = """
+[tool.mutmut]
+paths_to_mutate = {modules}
+tests_dir = {tests}
+also_copy = ["src", "tests", "sandbox", "pyproject.toml"]
+
+[tool.pytest.ini_options]
+pythonpath = ["src", "."]
+addopts = "--import-mode=importlib -p no:cacheprovider"
+markers = ["xdist_group(name): unused here"]
+"""
+
+
+def rules(room: str) -> tuple[list[str], list[str]]:
+    """The modules of a folder of the package that have unit tests of their name, and these tests."""
+    tests = sorted((ROOT / "tests" / "unit" / room).glob("test_*.py"))
+    pairs = [(ROOT / "plugins" / "tablero" / room / f"{test.stem.removeprefix('test_')}.py", test) for test in tests]
+    tested = [(module, test) for module, test in pairs if module.is_file()]
+    return (
+        [str(Path("src") / module.relative_to(ROOT / "plugins")) for module, _ in tested],
+        [str(test.relative_to(ROOT)) for _, test in tested],
+    )
+
+
+def mutate(room: str) -> int:
+    """Try all changes in one room; returns how many no test noticed."""
+    folder = FOLDER / room
+    shutil.rmtree(folder, ignore_errors=True)
+    ignored = shutil.ignore_patterns("__pycache__")
+    for source, name in (("plugins", "src"), ("tests", "tests"), ("sandbox", "sandbox")):
+        shutil.copytree(ROOT / source, folder / name, ignore=ignored)
+    modules, tests = rules(room)
+    (folder / "pyproject.toml").write_text(CONFIGURATION.format(modules=modules, tests=tests), encoding="utf-8")
+    with (folder / "mutmut.log").open("wb") as log:
+        subprocess.run([MUTMUT, "run"], cwd=folder, stdout=log, stderr=subprocess.STDOUT, check=False)
+    listed = subprocess.run([MUTMUT, "results"], cwd=folder, capture_output=True, text=True, check=True).stdout
+    survivors = [line.partition(":")[0].strip() for line in listed.splitlines() if line.strip().endswith("survived")]
+    for name in survivors:
+        sys.stdout.write(subprocess.run([MUTMUT, "show", name], cwd=folder, capture_output=True, text=True, check=True).stdout)
+    last = (folder / "mutmut.log").read_text(encoding="utf-8", errors="replace").replace("\r", "\n").strip().splitlines()[-1]
+    sys.stdout.write(f"\n{room}: {last}\n")
+    return len(survivors)
+
+
+def main() -> int:
+    """The command line; the exit status is 0, since a survivor is a question and no answer."""
+    for room in sys.argv[1:] or ("contract", "delivery"):
+        mutate(room)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

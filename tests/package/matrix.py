@@ -1,0 +1,132 @@
+"""Other Airflows and other Pythons: ``python -m tests.package.matrix airflows|pythons [VERSION ...]``.
+
+Each in an environment of its own, with what package and tests need, in the newest versions that go with it. For Airflow: unit
+tests, the page, and DAG runs in a real Airflow of that version. For Python: lint, types, unit tests. Prints a table, which for
+Airflow goes into the READMEs with ``--publish``; the exit status is 1 if anything failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.package.environments import ROOT, Environment, airflows
+
+#: What the package names as its Pythons.
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+
+#: For each column of the table, what is run.
+UNITS = ("tests/unit", "tests/airflow_units")
+PAGE = ("tests/web",)
+RUNS = ("tests/airflow/test_daily_send.py", "tests/airflow/test_historical_load.py", "tests/airflow/test_errors.py")
+
+
+class Result(NamedTuple):
+    """One line of the table."""
+
+    version: str
+    cells: list[str]
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything of it did not pass."""
+        return any("✗" in cell for cell in self.cells)
+
+
+def on_airflow(version: str, folder: Path) -> Result:
+    """Test one Airflow."""
+    environment = Environment(folder)
+    tools = [line for line in needed() if not line.startswith("apache-airflow==")]
+    environment.install("--prerelease=if-necessary-or-explicit", f"apache-airflow=={version}", *tools)
+    return Result(version, [passed(environment, *files) for files in (UNITS, PAGE, RUNS)])
+
+
+def on_python(version: str, folder: Path) -> Result:
+    """Test one Python, with the packages that are pinned for it."""
+    environment = Environment(folder, interpreter(version))
+    environment.install("--requirement", str(ROOT / "requirements.txt"))
+    checks = [("ruff", "check"), ("mypy", "--python-version", version, "--cache-dir", str(folder / "mypy"))]
+    return Result(version, [*(succeeded(environment, *check) for check in checks), passed(environment, "tests/unit")])
+
+
+def interpreter(version: str) -> str:
+    """Where pyenv has a Python, whose own programs of that name do not run by themselves; or what uv knows by its version."""
+    found = sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python"))
+    return str(found[-1]) if found else version
+
+
+def needed() -> Iterator[str]:
+    """What requirements.in names."""
+    for line in (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines():
+        if name := line.partition("#")[0].strip():
+            yield name
+
+
+def succeeded(environment: Environment, *command: str) -> str:
+    """A cell: whether a program was content."""
+    return "✗" if ask(environment, *command).returncode else "✓"
+
+
+def passed(environment: Environment, *files: str) -> str:
+    """A cell: how many tests passed."""
+    done = ask(environment, "python", "-m", "pytest", "-q", "-m", "not system", "-p", "no:cacheprovider", *files)
+    counts = {word: int(count) for count, word in re.findall(r"(\d+) (passed|failed|error)", done.stdout.splitlines()[-1])}
+    good = counts.pop("passed", 0)
+    return f"✗ {sum(counts.values())} / {good}" if done.returncode else f"✓ {good}"
+
+
+def ask(environment: Environment, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of the environment here; what it has to say against us goes to the standard error."""
+    words = [environment.program(command[0]), *command[1:]]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.stderr.write(f"{' '.join(words)}\n{done.stdout[-8000:]}{done.stderr[-2000:]}\n")
+    return done
+
+
+def table(heads: list[str], results: list[Result]) -> str:
+    """In Markdown."""
+    lines = [heads, ["---"] * len(heads), *([result.version, *result.cells] for result in results)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def publish(lines: str) -> None:
+    """Put the table between its marks in both READMEs."""
+    for name in ("README.md", "README.es.md"):
+        path = ROOT / name
+        text = path.read_text(encoding="utf-8")
+        changed = re.sub(r"(<!-- airflows -->\n).*?(<!-- /airflows -->)", rf"\g<1>{lines}\g<2>", text, flags=re.DOTALL)
+        path.write_text(changed, encoding="utf-8")
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.package.matrix", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("axis", choices=["airflows", "pythons"])
+    parser.add_argument("versions", nargs="*", help="default: all")
+    parser.add_argument("--publish", action="store_true", help="the table into the READMEs")
+    asked = parser.parse_args()
+    test: Callable[[str, Path], Result] = on_airflow if asked.axis == "airflows" else on_python
+    heads = {"airflows": ["Airflow", "units", "page", "DAG runs"], "pythons": ["Python", "ruff", "mypy", "units"]}[asked.axis]
+    results = []
+    for version in asked.versions or (airflows() if asked.axis == "airflows" else PYTHONS):
+        with tempfile.TemporaryDirectory(prefix="tablero-matrix-") as folder:
+            results.append(test(version, Path(folder) / "venv"))
+        sys.stdout.write(table(heads, results[-1:]).splitlines()[-1] + "\n")
+        sys.stdout.flush()
+    lines = table(heads, results)
+    sys.stdout.write(f"\n{datetime.now(timezone.utc):%Y-%m-%d}\n\n{lines}")
+    if asked.publish:
+        publish(lines)
+    return int(any(result.failed for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""What the errors of databases mean: what will not pass by itself is told from what may, by codes, in any language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tablero.source.codes import Meaning, code_of, meaning_of, without_values
+from tablero.source.failures import words_of
+
+MISSING, REFUSED, WRONG, LIMIT, PASSING = Meaning
+
+
+class PsycopgError(Exception):
+    """The face of psycopg's errors that is looked at."""
+
+    def __init__(self, sqlstate: str | None, words: str = "en cualquier idioma") -> None:
+        super().__init__(words)
+        self.sqlstate = sqlstate
+
+
+class PyodbcError(Exception):
+    """ODBC's state, and words that end in the server's number."""
+
+    def __init__(self, state: str, words: str, number: int) -> None:
+        said = f"[{state}] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]{words} ({number}) (SQLExecDirectW)"
+        super().__init__(state, said)
+
+
+SQLSTATES = {
+    "28P01": REFUSED,
+    "28000": REFUSED,
+    "3D000": REFUSED,
+    "42501": REFUSED,
+    "08P01": REFUSED,
+    "42P01": MISSING,
+    "42703": MISSING,
+    "3F000": MISSING,
+    "42883": WRONG,
+    "42601": WRONG,
+    "22007": WRONG,
+    "22P02": WRONG,
+    "22012": WRONG,
+    "P0001": WRONG,
+    "0A000": WRONG,
+    "55000": WRONG,
+    "57014": LIMIT,
+    "57P01": PASSING,
+    "57P03": PASSING,
+    "40001": PASSING,
+    "40P01": PASSING,
+    "53300": PASSING,
+    "55P03": PASSING,
+    "08006": PASSING,
+}
+ERRNOS = {
+    1044: REFUSED,
+    1045: REFUSED,
+    1049: REFUSED,
+    1130: REFUSED,
+    1142: REFUSED,
+    1698: REFUSED,
+    4151: REFUSED,
+    1146: MISSING,
+    1054: MISSING,
+    1356: MISSING,
+    1292: WRONG,
+    1064: WRONG,
+    1411: WRONG,
+    1969: LIMIT,
+    3024: LIMIT,
+    1205: PASSING,
+    1213: PASSING,
+    2003: PASSING,
+    2006: PASSING,
+    2013: PASSING,
+}
+NUMBERS = {
+    18456: REFUSED,
+    4060: REFUSED,
+    229: REFUSED,
+    208: MISSING,
+    207: MISSING,
+    241: WRONG,
+    245: WRONG,
+    1205: PASSING,
+    20009: PASSING,
+    40613: PASSING,
+}
+ORACLE = {
+    "ORA-01017": REFUSED,
+    "ORA-01031": REFUSED,
+    "ORA-28000": REFUSED,
+    "ORA-00942": MISSING,
+    "ORA-00904": MISSING,
+    "ORA-01858": WRONG,
+    "ORA-01722": WRONG,
+    "ORA-01013": LIMIT,
+    "ORA-01555": PASSING,
+    "ORA-03113": PASSING,
+    "ORA-12541": PASSING,
+    "DPY-6005": PASSING,
+}
+
+
+@pytest.mark.parametrize(("state", "meaning"), SQLSTATES.items())
+def test_postgresql(state: str, meaning: Meaning) -> None:
+    """By SQLSTATE, whatever the server's language."""
+    assert meaning_of(PsycopgError(state), "postgresql") is meaning
+
+
+@pytest.mark.parametrize(("number", "meaning"), ERRNOS.items())
+def test_mariadb_and_mysql(number: int, meaning: Meaning) -> None:
+    """By errno."""
+    assert meaning_of(Exception(number, "en cualquier idioma"), "mysql") is meaning
+
+
+@pytest.mark.parametrize(("number", "meaning"), NUMBERS.items())
+def test_sql_server(number: int, meaning: Meaning) -> None:
+    """By the server's number: pymssql gives it first, pyodbc last."""
+    assert meaning_of(Exception(number, b"en cualquier idioma"), "mssql") is meaning
+    assert meaning_of(PyodbcError("42000", "en cualquier idioma", number), "mssql") is meaning
+
+
+@pytest.mark.parametrize(("code", "meaning"), ORACLE.items())
+def test_oracle(code: str, meaning: Meaning) -> None:
+    """By the number that its words begin with."""
+    assert meaning_of(Exception(f"{code}: en cualquier idioma\nHelp: https://docs.oracle.com/"), "oracle") is meaning
+
+
+#: libpq hands on no SQLSTATE of a login that is refused. As Debian's PostgreSQL 15 says it, in both languages.
+REFUSED_LOGINS = [
+    'FATAL:  password authentication failed for user "tablero"',
+    "FATAL:  la autentificación password falló para el usuario «tablero»",
+    "FATAL:  la autentificaciÃ³n password fallÃ³ para el usuario «tablero»",
+    "FATAL:  no existe el rol «tablero»",
+    'FATAL:  role "tablero" does not exist',
+    "FATAL:  no existe la base de datos «solicitudes»",
+    "FATAL:  al rol «tablero» no se le permite conectarse",
+    "FATAL:  no hay una línea en pg_hba.conf para «10.0.0.1», usuario «tablero», base de datos «solicitudes», sin cifrado",
+    "FATAL:  pg_hba.conf rechaza la conexión para el servidor «10.0.0.1», usuario «tablero»",
+    "FATAL:  permiso denegado a la base de datos «solicitudes»",
+    "FATAL:  la conexión requiere un certificado de cliente válido",
+    "FATAL:  la autentificación por certificado falló para el usuario «tablero»",
+    "FATAL:  parámetro de configuración «nosuch» no reconocido",
+    "FATAL:  unsupported startup parameter: options",
+    "FATAL:  no such database: nada",
+    "connection failed: fe_sendauth: no password supplied",
+    "connection failed: server does not support SSL, but SSL was required",
+    'root certificate file "/no/such.pem" does not exist',
+    'server certificate for "a" does not match host name "b"',
+    "SSL error: certificate verify failed",
+    'invalid sslmode value: "bogus"',
+    'invalid connection option "port2"',
+]
+PASSING_LOGINS = [
+    "connection failed: Connection refused",
+    "FATAL:  lo siento, ya tenemos demasiados clientes",
+    "FATAL:  el sistema de base de datos está iniciándose",
+    "FATAL:  demasiadas conexiones para el rol «tablero»",
+    "could not translate host name",
+    "server closed the connection unexpectedly",
+    "connection timeout expired",
+    "server is not in hot standby mode",
+]
+
+
+@pytest.mark.parametrize("words", REFUSED_LOGINS)
+def test_a_login_that_is_refused_by_words(words: str) -> None:
+    """Where there is no code."""
+    assert meaning_of(PsycopgError(None, words), "postgresql") is REFUSED
+
+
+@pytest.mark.parametrize("words", PASSING_LOGINS)
+def test_a_login_that_may_pass(words: str) -> None:
+    """Is not mistaken for one."""
+    assert meaning_of(PsycopgError(None, words), "postgresql") is None
+
+
+@pytest.mark.parametrize(
+    ("error", "dialect"),
+    [
+        (PsycopgError("22P02"), "postgresql"),
+        (PsycopgError("P0001"), "postgresql"),
+        (PsycopgError("XX000"), "postgresql"),
+        (Exception(1292, "x"), "mysql"),
+        (Exception(9999, "x"), "mysql"),
+        (Exception(245, "x"), "mssql"),
+        (Exception("ORA-01722: x"), "oracle"),
+        (Exception("ORA-99999: x"), "oracle"),
+    ],
+)
+def test_what_may_quote_a_value(error: Exception, dialect: str) -> None:
+    """All that speaks of data, and all that is not known here."""
+    code = code_of(error, dialect)
+    assert code is not None
+    assert code.quotes_values
+
+
+@pytest.mark.parametrize(
+    ("error", "dialect"),
+    [(PsycopgError("42P01"), "postgresql"), (PsycopgError("57P01"), "postgresql"), (Exception(1146, "x"), "mysql")],
+)
+def test_what_names_objects(error: Exception, dialect: str) -> None:
+    """Is said in full: the DBA needs the name."""
+    code = code_of(error, dialect)
+    assert code is not None
+    assert not code.quotes_values
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ('invalid input syntax for type timestamp: "402-1234567-8 JUAN PEREZ"', "invalid input syntax for type timestamp"),
+        ("sintaxis de entrada no válida para tipo timestamp: «402-1 J»", "sintaxis de entrada no válida para tipo timestamp"),
+        ("el valor «JU» no es válido para «DD»", "el valor"),
+        ("Incorrecto valor de datetime 'JUAN' para la columna", "Incorrecto valor de datetime"),
+        ("Conversion failed when converting the value '402-1' to int.", "Conversion failed when converting the value"),
+        ('invalid byte sequence for encoding "UTF8": 0xf1', "invalid byte sequence for encoding"),
+        ("402-1234567-8", ""),
+    ],
+)
+def test_words_without_values(said: str, kept: str) -> None:
+    """Up to where one may begin."""
+    assert without_values(said) == kept
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (Exception("as it is\n"), "as it is"),
+        (Exception(1146, "Table 'v' doesn't exist"), "Table 'v' doesn't exist"),
+        (Exception(20009, b"Unable to connect\n"), "Unable to connect"),
+    ],
+)
+def test_words_are_those_of_the_database(error: Any, words: str) -> None:
+    """Without the form in which its driver gives them."""
+    assert words_of(error) == words

@@ -1,0 +1,72 @@
+"""The institution's own SQL: only its parameters are parameters, and they are the two that there are."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from tablero.errors import SetupError
+from tablero.source.own_sql import prepared
+
+BOUNDS = "d >= :start AND d < :end"
+
+
+def compiled(sql: str) -> str:
+    """As it goes to psycopg."""
+    return str(sa.text(prepared(sql)).compile(dialect=postgresql.psycopg.dialect()))  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "d::date = '2024-01-01'::date",
+        "x = '10:30'",
+        "x = 'it''s :not one'",
+        r"x = E'a\':not'",
+        'x = ":not"',
+        "x = `:not`",
+        "x = $$ :not $$",
+        "x = $a$ :not $$ :not $a$",
+        "x /* :not */ = 1",
+        "x -- :not\n = 1",
+        "a[1:2] = b[n:m]",
+        r"x = '\:not'",
+    ],
+)
+def test_what_only_looks_like_a_parameter(part: str) -> None:
+    """Casts, literals, comments, quoted names and slices go as they are written."""
+    sql = f"SELECT * FROM v WHERE {part} AND {BOUNDS}"
+    assert compiled(sql) == sql.replace(":start", "%(start)s").replace(":end", "%(end)s")
+
+
+@pytest.mark.parametrize("cast", [":start::timestamp", "CAST(:start AS timestamp)", "(:start)::timestamp", ":start  ::date"])
+def test_a_parameter_with_a_cast(cast: str) -> None:
+    """Is bound, and cast."""
+    sql = f"SELECT * FROM v WHERE d >= {cast} AND d < :end::timestamptz"
+    assert compiled(sql) == sql.replace(":start", "%(start)s").replace(":end", "%(end)s")
+
+
+def test_percent_signs() -> None:
+    """Are the institution's own."""
+    assert compiled(f"SELECT * FROM v WHERE x LIKE '10%' AND {BOUNDS}").count("'10%%'") == 1
+
+
+def test_a_bound_may_be_used_twice() -> None:
+    """In a union, say."""
+    prepared(f"SELECT * FROM a WHERE {BOUNDS} UNION ALL SELECT * FROM b WHERE {BOUNDS}")
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("SELECT * FROM v WHERE d >= :start", "does not bind :end"),
+        ("SELECT * FROM v WHERE d >= ':start' AND d < :end", "does not bind :start"),
+        ("SELECT * FROM v", "does not bind :end, :start"),
+        (f"SELECT * FROM v WHERE {BOUNDS} AND x = :office", "binds :office"),
+        (f"SELECT * FROM v WHERE {BOUNDS} AND x = 10:30 AND y = :b AND z = :a", "binds :a, :b"),
+    ],
+)
+def test_wrong_parameters(sql: str, words: str) -> None:
+    """Are a permanent error that names them."""
+    with pytest.raises(SetupError, match=words):
+        prepared(sql)

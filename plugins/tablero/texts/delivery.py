@@ -37,7 +37,7 @@ REFUSES_EVERYTHING = Text(
     " Burocracia Cero; luego limpie esta tarea (Limpiar Instancia de Tarea). Primera respuesta: {cause}",
     "{windows}: the dashboard refused all that was posted in this try ({calls} calls) and accepted nothing. These are not"
     " bad rows, and nothing was set aside: {rows} rows stay pending. Check service_id and the version of the contract with"
-    " Burocracia Cero; then clear this task (Clear). First answer: {cause}",
+    " Burocracia Cero; then clear this task (Clear Task Instance). First answer: {cause}",
 )
 NOT_THE_DASHBOARD = Text(
     "{windows}: responde otro servidor, no el tablero, y nada se ha entregado nunca por esta dirección. {cause} Revise"

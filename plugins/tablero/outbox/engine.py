@@ -14,6 +14,8 @@ from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, Connection, Dialect, Engine
 from sqlalchemy.types import TypeDecorator
 from tablero.errors import OutboxUnavailable, SetupError
+from tablero.outbox import failures
+from tablero.texts import outbox as texts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
@@ -28,6 +30,9 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 
 #: Our own version table: the outbox may share a database with Airflow, whose table is called ``alembic_version``.
 VERSION_TABLE = "tablero_version"
+
+#: In place of a version, while another outbox is being moved here.
+MOVING = "moving"
 
 #: Any number that no other user of PostgreSQL's advisory locks takes: "tablero" in bytes.
 _MIGRATION_LOCK = int.from_bytes(b"tablero", "big")
@@ -51,12 +56,10 @@ class Instant(TypeDecorator[datetime]):
             return value
         return to_microseconds(value)
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
-        """None on PostgreSQL, whose driver reads instants itself: a call saved for every value."""
-        return None if dialect.name == "postgresql" else super().result_processor(dialect, coltype)
-
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Read an instant, in UTC."""
+        """Read an instant, in UTC, whatever zone the session of PostgreSQL has."""
+        if isinstance(value, datetime):
+            return value.astimezone(timezone.utc)
         return None if value is None else from_microseconds(value)
 
 
@@ -73,8 +76,12 @@ def from_microseconds(number: int) -> datetime:
 def connect(url: str | URL) -> Engine:
     """An engine for the outbox.
 
-    SQLite: write-ahead log, and every commit on disk before it returns (``synchronous=FULL``): an acknowledgement that a
-    power cut forgets would be posted again. Transactions that write take the write lock at their start and wait for it.
+    Every commit is on disk before it returns: an acknowledgement that a power cut forgets would be posted again.
+
+    SQLite: write-ahead log, ``synchronous=FULL``. Transactions that write take the write lock at their start and wait for it.
+
+    PostgreSQL: nothing is asked of the session, so that a pooler which shares sessions by transaction (PgBouncer) will do: no
+    startup options, no statements prepared for later, no zone. What a transaction needs is set within it: :func:`writing`.
 
     :raises SetupError: for any other database than SQLite and PostgreSQL.
     """
@@ -88,14 +95,15 @@ def connect(url: str | URL) -> Engine:
     if backend == "postgresql":
         return sa.create_engine(
             address.set(drivername="postgresql+psycopg"),
-            connect_args={"options": "-c timezone=UTC", "application_name": "tablero"},
+            connect_args={"prepare_threshold": None, **_PSYCOPG, **address.query},
             pool_pre_ping=True,
             hide_parameters=True,  # rows do not belong into logs
         )
-    raise SetupError(
-        f"The outbox must be SQLite or PostgreSQL; connection tablero_outbox is {backend!r}. Change its type, or delete it"
-        " to use an SQLite file under AIRFLOW_HOME."
-    )
+    raise SetupError(texts.OTHER_DATABASE(kind=repr(backend)))
+
+
+#: Unless the connection says otherwise. A database in SQL_ASCII would give bytes for text.
+_PSYCOPG = {"application_name": "tablero", "client_encoding": "utf8"}
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -131,9 +139,17 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction: committed at the end, rolled back by an exception."""
+    """A transaction: committed at the end, and on disk then, whatever the server's default; rolled back by an exception."""
     with translated(engine), engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(_DURABLE)
         yield connection
+
+
+#: A server that waits for more than its own disk goes on doing so.
+_DURABLE = sa.text("""
+    SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') IN ('off', 'local')
+""")
 
 
 @contextmanager
@@ -141,26 +157,16 @@ def translated(engine: Engine) -> Iterator[None]:
     """The border: what the database says becomes an error of ours.
 
     :raises OutboxUnavailable: locked, full, read-only, unreachable: may pass.
-    :raises SetupError: no such table, no right to it, wrong password: will not.
+    :raises SetupError: no such database or table, no right to it, refused login: will not.
     """
     driver = engine.dialect.loaded_dbapi
     try:
         yield
     except (exc.SQLAlchemyError, driver.Error) as error:
         cause = getattr(error, "orig", None) or error
-        words = str(cause).strip()
-        if isinstance(cause, driver.ProgrammingError) or _is_refused_login(words):
-            raise SetupError(
-                f"The outbox (connection tablero_outbox) refuses: {words}. Check its database, user and rights."
-            ) from error
-        raise OutboxUnavailable(
-            f"The outbox (connection tablero_outbox) did not answer: {words}. Nothing acknowledged is lost; check its disk"
-            " and server, and clear the task."
-        ) from error
-
-
-def _is_refused_login(words: str) -> bool:
-    return any(part in words for part in ("password authentication failed", "does not exist", "no pg_hba.conf entry"))
+        if failures.is_permanent(cause):
+            raise SetupError(texts.REFUSED(words=failures.words_of(cause))) from error
+        raise OutboxUnavailable(texts.UNAVAILABLE(words=failures.words_of(cause))) from error
 
 
 def migrate(engine: Engine) -> None:
@@ -172,10 +178,12 @@ def migrate(engine: Engine) -> None:
     found = schema_version(engine)
     if found == head:
         return
+    if found == MOVING:
+        raise SetupError(texts.HALF_MOVED)
     if found is not None and found > head:
-        raise SetupError(
-            f"The outbox has schema {found}, newer than this package's {head}. Install the package version that made it."
-        )
+        raise SetupError(texts.NEWER(found=found, head=head))
+    if found is None:
+        check_encoding(engine)
     # Not at the top: Alembic costs every task process 0.2 s, for something that happens once.
     from alembic import command
     from alembic.config import Config
@@ -227,11 +235,30 @@ def schema_version(engine: Engine) -> str | None:
         return str(version) if version is not None else None
 
 
+def set_schema_version(engine: Engine, version: str) -> None:
+    """Say what the schema is; only for an outbox that has one."""
+    with writing(engine) as connection:
+        connection.execute(sa.update(sa.table(VERSION_TABLE, sa.column("version_num"))).values(version_num=version))
+
+
+def check_encoding(engine: Engine) -> None:
+    """See that the outbox can hold any id there is.
+
+    :raises SetupError: if its text is not UTF-8.
+    """
+    if engine.dialect.name == "postgresql":
+        with reading(engine) as connection:
+            encoding = connection.scalar(sa.text("SHOW server_encoding"))
+        if encoding != "UTF8":
+            raise SetupError(texts.NOT_UTF8(encoding=str(encoding)))
+
+
 def check_writable(engine: Engine) -> None:
     """See whether the outbox can be written, and leave nothing behind.
 
     :raises OutboxUnavailable, SetupError: if not.
     """
+    check_encoding(engine)
     with translated(engine), engine.connect() as connection:
         connection.execute(sa.schema.CreateTable(sa.Table("tablero_probe", sa.MetaData(), sa.Column("x", sa.Integer))))
         connection.rollback()

@@ -23,3 +23,35 @@ NO_ANSWER_RECORDED = Text(
     "La tarea que lo enviaba terminó sin registrar una respuesta.",
     "The task that posted it ended without recording an answer.",
 )
+OTHER_DATABASE = Text(
+    "El outbox debe ser SQLite o PostgreSQL; la conexión tablero_outbox es {kind}. Cambie su tipo, o bórrela para usar un"
+    " archivo SQLite en AIRFLOW_HOME.",
+    "The outbox must be SQLite or PostgreSQL; connection tablero_outbox is {kind}. Change its type, or delete it to use an"
+    " SQLite file under AIRFLOW_HOME.",
+)
+REFUSED = Text(
+    "El outbox (conexión tablero_outbox) se niega: {words}. Revise su base de datos, usuario y permisos.",
+    "The outbox (connection tablero_outbox) refuses: {words}. Check its database, user and rights.",
+)
+UNAVAILABLE = Text(
+    "El outbox (conexión tablero_outbox) no respondió: {words}. Nada de lo entregado se pierde; se intentará de nuevo. Si se"
+    " repite, revise su disco y su servidor.",
+    "The outbox (connection tablero_outbox) did not answer: {words}. Nothing acknowledged is lost; it will be tried again. If"
+    " it happens again, check its disk and server.",
+)
+NEWER = Text(
+    "El outbox tiene el esquema {found}, más nuevo que el de este paquete, {head}. Instale la versión del paquete que lo hizo.",
+    "The outbox has schema {found}, newer than this package's {head}. Install the package version that made it.",
+)
+NOT_UTF8 = Text(
+    "La base de datos del outbox (conexión tablero_outbox) guarda el texto en {encoding}; debe ser UTF8. Cree una con"
+    " ENCODING 'UTF8' y apunte la conexión a ella.",
+    "The outbox's database (connection tablero_outbox) keeps text in {encoding}; it must be UTF8. Create one with ENCODING"
+    " 'UTF8', and point the connection to it.",
+)
+HALF_MOVED = Text(
+    "El traslado a este outbox no ha terminado. Apunte tablero_outbox al anterior y repita python -m tablero move --to con la"
+    " conexión de este; sigue donde quedó.",
+    "The move to this outbox is not finished. Let tablero_outbox lead to the former one, and give python -m tablero move --to"
+    " again, with the connection of this one; it goes on where it was.",
+)

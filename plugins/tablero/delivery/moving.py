@@ -1,0 +1,130 @@
+"""Use case: move. An outbox is carried to another database, from a file of SQLite to PostgreSQL, and compared row for row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from tablero.errors import SetupError
+from tablero.outbox import ledger
+from tablero.outbox.engine import MOVING, migrate, reading, schema_version, set_schema_version, writing
+from tablero.outbox.schema import batch, metadata
+from tablero.texts import moving as texts
+
+#: Rows that one transaction carries over; batches, which are large, in smaller steps.
+_STEP = 2_000
+_STEP_BATCHES = 200
+
+
+class Moved(NamedTuple):
+    """A table that is the same in both outboxes.
+
+    :ivar rows: in it.
+    """
+
+    table: str
+    rows: int
+
+
+def move(source: Engine, target: Engine) -> Iterator[Moved]:
+    """Carry everything from one outbox to another, which must be empty, and compare the two row for row.
+
+    The source is only read. May be interrupted and repeated: what is there is compared, and what is missing is carried over.
+    Until it is finished no task can use the target, which would send again what it does not know yet. Both DAGs must be paused:
+    what was written to the source meanwhile is found by the comparison.
+
+    :raises SetupError: the target is in use already; or the source was written to meanwhile.
+    """
+    migrate(source)
+    version = schema_version(source)
+    if schema_version(target) != MOVING:
+        migrate(target)
+        if not ledger.is_empty(target):
+            yield from _require_same(source, target, texts.IN_USE)
+            return
+        set_schema_version(target, MOVING)
+    for table in metadata.sorted_tables:
+        for _ in _differences(source, target, table, mend=True):
+            pass
+    yield from _require_same(source, target, texts.CHANGED_MEANWHILE)
+    _advance_ids(target)
+    set_schema_version(target, str(version))
+
+
+def _require_same(source: Engine, target: Engine, complaint: Any) -> Iterator[Moved]:
+    for table in metadata.sorted_tables:
+        rows = 0
+        for page, differing in _differences(source, target, table):
+            if differing:
+                raise SetupError(complaint(table=table.name))
+            rows += page
+        yield Moved(table.name, rows)
+
+
+def _differences(source: Engine, target: Engine, table: sa.Table, *, mend: bool = False) -> Iterator[tuple[int, int]]:
+    """Go through a table in both outboxes, in the order of its key: how many rows a page has, and how many differ.
+
+    :param mend: make the target's rows those of the source.
+    """
+    size = _STEP_BATCHES if table is batch else _STEP
+    last: tuple[Any, ...] | None = None
+    while True:
+        with reading(source) as connection:
+            page = _page(connection, table, last, size=size)
+        until = next(reversed(page)) if len(page) == size else None
+        with writing(target) if mend else reading(target) as connection:
+            there = _page(connection, table, last, until=until)
+            wrong = [key for key in page if there.get(key) != page[key]]
+            extra = [key for key in there if key not in page]
+            if mend:
+                _delete(connection, table, [*extra, *(key for key in wrong if key in there)])
+                if wrong:
+                    connection.execute(sa.insert(table), [dict(page[key]) for key in wrong])
+        yield len(page), len(wrong) + len(extra)
+        if until is None:
+            return
+        last = until
+
+
+def _page(
+    connection: Connection,
+    table: sa.Table,
+    after: tuple[Any, ...] | None,
+    *,
+    size: int | None = None,
+    until: tuple[Any, ...] | None = None,
+) -> dict[tuple[Any, ...], Any]:
+    """Rows by key, in its order: those after a key, so many of them or up to another key."""
+    columns = list(table.primary_key)
+    key, types = sa.tuple_(*columns), [column.type for column in columns]
+    query = sa.select(table).order_by(*columns).limit(size)
+    if after is not None:
+        query = query.where(key > sa.tuple_(*after, types=types))
+    if until is not None:
+        query = query.where(key <= sa.tuple_(*until, types=types))
+    names = [column.name for column in columns]
+    return {tuple(row[name] for name in names): row for row in connection.execute(query).mappings()}
+
+
+def _delete(connection: Connection, table: sa.Table, keys: list[tuple[Any, ...]]) -> None:
+    if keys:
+        columns = list(table.primary_key)
+        named = sa.and_(*(column == sa.bindparam(f"key_{column.name}") for column in columns))
+        values = [{f"key_{column.name}": value for column, value in zip(columns, key, strict=True)} for key in keys]
+        connection.execute(sa.delete(table).where(named), values)
+
+
+def _advance_ids(target: Engine) -> None:
+    """Let what is inserted from now on have ids of its own. SQLite does so by itself."""
+    if target.dialect.name != "postgresql":
+        return
+    with writing(target) as connection:
+        for table in metadata.sorted_tables:
+            if table.autoincrement_column is None:
+                continue
+            highest = connection.scalar(sa.select(sa.func.max(table.autoincrement_column)))
+            if highest is not None:
+                sequence = sa.func.pg_get_serial_sequence(table.name, table.autoincrement_column.name)
+                connection.execute(sa.select(sa.func.setval(sequence, highest)))

@@ -27,7 +27,7 @@ FOLDERS: dict[str, set[str]] = {
     "delivery.posting": {"outbox", "dashboard", "contract"} | GROUND,
     "outbox.migrations": {"outbox", "contract"},
     "outbox.reports": {"outbox", "dashboard", "contract"} | GROUND,
-    "outbox": {"dashboard", "contract"} | GROUND,
+    "outbox": {"dashboard", "source", "contract"} | GROUND,
     "dashboard": {"contract"} | GROUND,
     "source": {"source.dialects", "contract"} | GROUND,
     "source.dialects": {"contract"} | GROUND,

@@ -14,7 +14,8 @@ from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, Connection, Dialect, Engine
 from sqlalchemy.types import TypeDecorator
 from tablero.errors import OutboxUnavailable, SetupError
-from tablero.outbox import failures
+from tablero.source.codes import Meaning, code_of, meaning_of_words
+from tablero.source.failures import words_of
 from tablero.texts import outbox as texts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -164,9 +165,34 @@ def translated(engine: Engine) -> Iterator[None]:
         yield
     except (exc.SQLAlchemyError, driver.Error) as error:
         cause = getattr(error, "orig", None) or error
-        if failures.is_permanent(cause):
-            raise SetupError(texts.REFUSED(words=failures.words_of(cause))) from error
-        raise OutboxUnavailable(texts.UNAVAILABLE(words=failures.words_of(cause))) from error
+        if _is_permanent(cause):
+            raise SetupError(texts.REFUSED(words=words_of(cause))) from error
+        raise OutboxUnavailable(texts.UNAVAILABLE(words=words_of(cause))) from error
+
+
+#: SQLite's results (the lowest byte of its codes): an error in a statement, such as a missing table; a file that is damaged, or
+#: no database. Everything else (busy, full, read-only, cannot be opened) may pass.
+_PERMANENT_RESULTS = {1, 11, 26}
+
+#: A server that is a standby for the moment.
+_READ_ONLY = "25006"
+
+
+def _is_permanent(cause: BaseException) -> bool:
+    """Whether a person must act before it can work."""
+    if isinstance(cause, sqlite3.Error):
+        result = getattr(cause, "sqlite_errorcode", None)
+        if result is not None:
+            return result & 0xFF in _PERMANENT_RESULTS
+        # Python 3.10 knows no codes. What is no OperationalError tells of a file that is damaged, or no database.
+        return not isinstance(cause, sqlite3.OperationalError) or "no such" in str(cause)
+    if getattr(cause, "sqlstate", None) == _READ_ONLY:
+        return False
+    code = code_of(cause, "postgresql")
+    meaning = code.meaning if code is not None else meaning_of_words(words_of(cause), "postgresql", cause)
+    if meaning is None:  # an option that psycopg does not know
+        return type(cause).__name__ == "ProgrammingError"
+    return meaning in (Meaning.MISSING, Meaning.REFUSED, Meaning.WRONG)
 
 
 def migrate(engine: Engine) -> None:

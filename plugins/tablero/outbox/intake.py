@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, tzinfo
 from functools import partial
 from itertools import chain
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -26,7 +26,7 @@ from tablero.contract.windows import Window
 from tablero.outbox import batches
 from tablero.outbox.batches import Fresh, Lease, touching
 from tablero.outbox.engine import lock, now_of, reading, writing
-from tablero.outbox.record import Record, put_back, withdraw
+from tablero.outbox.record import ON_RECORD, Record, holders, put_back, withdraw
 from tablero.outbox.schema import batch, extraction, rejection
 
 #: Longest text of a rejected value that is kept, in characters.
@@ -84,8 +84,7 @@ class Extraction:
         self._id = identity
         self._window = window
         self._zone = zone
-        self._newest = record.newest
-        self._others: list[Any] = []
+        self._undisturbed = True
         self._torn: dict[str, int] = {}
         self._gone = 0
 
@@ -111,32 +110,26 @@ class Extraction:
         )
 
     def _without_others(self, connection: Connection, packs: Sequence[Packed]) -> Sequence[Packed]:
-        """Leave out what another reading of the window has staged since this one listed what is on record.
-
-        Parts hold what their batch held; only whole ones are news.
+        """Leave out what is on record by now: another reading of the window may have staged some of it, or a search may have
+        moved rows from one batch to another, since this one listed what is on record. Either leaves a batch that is newer.
         """
-        query = sa.select(batch.c.id, batch.c.first_request, batch.c.last_request).where(
-            batch.c.id > self._newest,
-            batch.c.extraction_id != self._id,
-            batch.c.parent_id.is_(None),
-            touching(self._window),
-        )
-        for row in connection.execute(query):
-            self._others.append(row)
-            self._newest = max(self._newest, row.id)
-        first = min(pack.changes[0].request_id for pack in packs)
-        last = max(pack.changes[-1].request_id for pack in packs)
-        near = [row.id for row in self._others if row.first_request <= last and row.last_request >= first]
-        if not near:
+        if self._undisturbed:
+            newer = sa.select(batch.c.id).where(
+                batch.c.id > self.record.newest, batch.c.extraction_id != self._id, touching(self._window)
+            )
+            self._undisturbed = connection.scalar(newer.limit(1)) is None
+        if self._undisturbed:
             return packs
-        staged = set(chain.from_iterable(batches.rows_of(connection, near).values()))
+        staged = {
+            change for _, held, _ in holders(connection, self._window, list(_changes(packs)), ON_RECORD) for change in held
+        }
         return _without(packs, staged)
 
     def _without_returned(self, connection: Connection, packs: Sequence[Packed]) -> tuple[Sequence[Packed], int]:
         """Leave out rows that were withdrawn: they are put back as they were. How many of them are to be posted."""
         if not packs or not self.record.may_return:
             return packs, 0
-        found = list(chain.from_iterable(pack.changes for pack in packs))
+        found = list(_changes(packs))
         pending, refused = put_back(connection, self._window, found, self._zone)
         return _without(packs, pending | refused), len(pending)
 
@@ -218,6 +211,10 @@ class Extraction:
                     rejected=dict(rejected),
                 )
             )
+
+
+def _changes(packs: Sequence[Packed]) -> Iterator[StatusChange]:
+    return chain.from_iterable(pack.changes for pack in packs)
 
 
 def _without(packs: Sequence[Packed], known: Collection[StatusChange]) -> list[Packed]:

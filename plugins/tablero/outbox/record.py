@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, tzinfo
@@ -71,6 +71,7 @@ class Record:
         # Batches of several readings lie across one another. A row is final once no batch that is still to come can hold
         # an earlier request; memory holds one batch of each reading.
         waiting: list[StatusChange] = []
+        given: StatusChange | None = None
         for start in range(0, len(self._batches), _PAGE):
             page = self._batches[start : start + _PAGE]
             with self._connect() as connection:
@@ -78,7 +79,11 @@ class Record:
             for each in page:
                 final = bisect_left(waiting, each.first_request, key=_request)
                 yield from waiting[:final]
+                given = waiting[final - 1] if final else given
                 rows = contents[each.id] if is_inside(each, self._window) else within(self._window, contents[each.id])
+                if rows and given is not None and row_order(rows[0]) <= row_order(given):
+                    # A search has moved rows from a batch before to this one: what lies behind is not told of again.
+                    rows = rows[bisect_right(rows, row_order(given), key=row_order) :]
                 self.delivered += len(rows) * (each.state == "delivered")
                 waiting = sorted([*waiting[final:], *rows], key=row_order) if final < len(waiting) else rows
         yield from waiting

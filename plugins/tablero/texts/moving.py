@@ -11,8 +11,8 @@ IN_USE = Text(
     " database.",
 )
 CHANGED_MEANWHILE = Text(
-    "El outbox de origen cambió durante el traslado (tabla {table}). Pause ambos DAG (historical_load, daily_send), espere a que"
-    " terminen sus corridas y repita la orden: solo se traslada la diferencia.",
-    "The outbox was written to while it was moved (table {table}). Pause both DAGs (historical_load, daily_send), wait for their"
-    " runs to end, and give the command again: only the difference is moved.",
+    "El outbox de origen cambió durante el traslado (tabla {table}). Pause ambos DAG (historical_load, daily_send), espere a"
+    " que terminen sus corridas y repita la orden: solo se traslada la diferencia.",
+    "The outbox was written to while it was moved (table {table}). Pause both DAGs (historical_load, daily_send), wait for"
+    " their runs to end, and give the command again: only the difference is moved.",
 )

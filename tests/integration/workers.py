@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+from tablero.contract.merging import differences
 from tablero.contract.packing import pack
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
@@ -34,7 +35,8 @@ def stage_rows(address: str, barrier: Any, window: dict[str, str], numbers: list
     barrier.wait(60)
     extraction = intake.begin(engine, chosen, run_id="run", zone=ZONE, now=NOW)
     new = 0
-    packs = list(pack(rows, size, by_service=False))
+    fresh = (row for piece in differences(rows, extraction.record) for row in piece.new)
+    packs = list(pack(fresh, size, by_service=False))
     for start in range(0, len(packs), 10):
         new += extraction.stage(packs[start : start + 10]).new
     extraction.finish(read=len(rows), new=new, known=len(rows) - new, duplicates=0, excluded=0, rejected={}, now=NOW)

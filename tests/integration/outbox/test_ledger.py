@@ -10,20 +10,19 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.outbox import ledger, queue
+from tablero.outbox.queue import Hold
 from tablero.outbox.schema import batch
 
 from tests.integration.posters import DELIVERED, refused
-from tests.integration.samples import FEBRUARY, NOW, begin, change, changes, day, finish, month, stage, states
-
-LEASE = timedelta(seconds=100)
+from tests.integration.samples import FEBRUARY, NOW, ZONE, begin, change, changes, day, finish, month, stage, states
 
 
 def take(engine: Engine, window: Window, worker: str, limit: int = 1000) -> list[queue.Claim]:
-    return queue.claim(engine, [window], worker=worker, run_id="run", limit=limit, now=NOW, lease=LEASE)
+    return queue.claim(engine, [window], Hold(worker, "run", 100), limit=limit, zone=ZONE, now=NOW)
 
 
 def deliver(engine: Engine, window: Window = FEBRUARY, worker: str = "one", limit: int = 1000) -> None:
-    queue.record(engine, [(taken, DELIVERED) for taken in take(engine, window, worker, limit)], NOW)
+    queue.record(engine, [(taken, DELIVERED) for taken in take(engine, window, worker, limit)], now=NOW)
 
 
 def hourly(count: int) -> list[object]:
@@ -59,8 +58,8 @@ def test_rows_that_the_dashboard_refused(outbox: Engine) -> None:
     """They count as rejected, with a reason of their own beside those of the reading."""
     stage(outbox, changes(3), size=1)
     first, *rest = take(outbox, FEBRUARY, "one")
-    queue.record(outbox, [(first, refused()), *((taken, DELIVERED) for taken in rest)], NOW)
-    queue.set_aside(outbox, [(first, "no")], NOW)
+    queue.record(outbox, [(first, refused()), *((taken, DELIVERED) for taken in rest)], keep=[first.batch_id], now=NOW)
+    queue.set_aside(outbox, [(first, "no")], now=NOW)
     finish(begin(outbox), valid=3, new=0, read=5, rejected={"too_long": 2})
     account = ledger.account(outbox, FEBRUARY)
     assert account.rejected == {"too_long": 2, "refused_by_dashboard": 1}
@@ -111,8 +110,8 @@ def refuse_one(outbox: Engine) -> None:
     """Four rows are staged; the first is refused, the others are delivered."""
     stage(outbox, changes(4), size=1)
     bad, *good = take(outbox, FEBRUARY, "one")
-    queue.record(outbox, [(bad, refused()), *((taken, DELIVERED) for taken in good)], NOW)
-    queue.set_aside(outbox, [(bad, "no such service")], NOW)
+    queue.record(outbox, [(bad, refused()), *((taken, DELIVERED) for taken in good)], keep=[bad.batch_id], now=NOW)
+    queue.set_aside(outbox, [(bad, "no such service")], now=NOW)
 
 
 def test_a_refused_row_that_is_corrected_at_the_source(outbox: Engine) -> None:

@@ -20,10 +20,11 @@ GROUND = {"settings", "errors", "texts"}
 FOLDERS: dict[str, set[str]] = {
     "__main__": {"airflow", "delivery", "outbox"} | GROUND,
     "package": {"airflow"} | GROUND,
-    "airflow": {"web", "delivery", "outbox", "outbox.reports", "dashboard", "source", "contract"} | GROUND,
+    "airflow": {"web", "delivery", "delivery.health", "outbox", "outbox.reports", "dashboard", "source", "contract"} | GROUND,
     "web": {"web.routes", "outbox.reports", "contract"} | GROUND,
     "web.routes": {"web", "outbox", "outbox.reports", "contract"} | GROUND,
-    "delivery": {"outbox", "dashboard", "source", "contract"} | GROUND,
+    "delivery": {"outbox", "outbox.reports", "dashboard", "source", "contract"} | GROUND,
+    "delivery.health": {"outbox", "outbox.reports", "contract"} | GROUND,
     "outbox.migrations": {"outbox"},
     "outbox.reports": {"outbox", "dashboard", "contract"} | GROUND,
     "outbox": {"outbox.reports", "dashboard", "source", "contract"} | GROUND,
@@ -40,11 +41,14 @@ FOLDERS: dict[str, set[str]] = {
 AIRFLOW = {"package", "airflow", "web", "web.routes", "dashboard.client"}
 
 #: Everything that must run in a plain Python process, without Airflow, also through what it imports.
-PLAIN = {"delivery", "outbox", "outbox.reports", "source", "contract"} | GROUND
+PLAIN = {"delivery", "delivery.health", "outbox", "outbox.reports", "source", "contract"} | GROUND
 
 #: What a DAG file may import of ours when it is parsed.
-AT_THE_TOP_OF_A_DAG = {f"airflow.{name}" for name in ("callbacks", "configuration", "metrics", "pausing", "timetable")}
-AT_THE_TOP_OF_A_DAG.add("package.supported")
+AT_THE_TOP_OF_A_DAG = {
+    *(f"airflow.{name}" for name in ("callbacks", "configuration", "metrics", "operators", "timetable")),
+    "package.supported",
+    "texts.forms",
+}
 
 #: What a newcomer can take in at one look.
 MOST_MODULES = 13
@@ -103,9 +107,9 @@ def test_a_folder_imports_only_what_the_table_allows(name: str) -> None:
 
 
 def test_folders_can_be_taken_in_at_one_look() -> None:
-    """No folder is a drawer."""
+    """No folder is a drawer; but the catalogue, which has a module for each room and is named as it."""
     counts = Counter(folder_of(name) for name in MODULES)
-    assert {folder: count for folder, count in counts.items() if count > MOST_MODULES} == {}
+    assert {folder: count for folder, count in counts.items() if count > MOST_MODULES and folder != "texts"} == {}
 
 
 def test_the_front_door_imports_nothing() -> None:

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any
 from urllib.parse import quote
 
-from tablero.texts import xroad as texts
+from tablero.texts import dashboard as texts
 from tablero.texts.text import Text
 
 #: Characters of an identifier that pr-rest 4.2 leaves as they are; all others are percent-encoded.

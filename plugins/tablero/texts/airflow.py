@@ -1,4 +1,4 @@
-"""What ``airflow`` says: tasks, configuration, callbacks."""
+"""What ``airflow`` and ``package`` say: tasks, callbacks, configuration, and what they show on Airflow's own pages."""
 
 from __future__ import annotations
 
@@ -84,4 +84,27 @@ OUTBOX_IS_EMPTY = Text(
     " would be sent again. Nothing was sent. If the outbox has moved, set connection tablero_outbox back, or carry the old one"
     ' over with "tablero move --to tablero_outbox_new". If it is lost, rebuild it with "tablero adopt --until YYYY-MM-DD". If'
     " everything really is to be sent again, trigger the DAG by hand with accept_changes.",
+)
+
+# -- lineage ---------------------------------------------------------------------------------------------------------------
+
+NOT_REPORTED = Text(
+    "OpenLineage no recibe los {end} de esta tarea ({error}); la tarea sigue. Revise la configuración de OpenLineage.",
+    "OpenLineage does not receive this task's {end} ({error}); the task goes on. Check OpenLineage's configuration.",
+)
+
+# -- timetable -------------------------------------------------------------------------------------------------------------
+
+EVERY_DAY = Text(
+    "Cada día a las {at} ({zone}), para el día civil anterior",
+    "Every day at {at} ({zone}), for the previous civil day",
+)
+
+# -- package ---------------------------------------------------------------------------------------------------------------
+
+AIRFLOW_TOO_OLD = Text(
+    "Tablero necesita Airflow {oldest} o más nuevo; este es Airflow {found}. Actualice Airflow, o retire de él los archivos de"
+    " Tablero. No se leyó ni se envió nada.",
+    "Tablero needs Airflow {oldest} or newer; this is Airflow {found}. Upgrade Airflow, or remove Tablero's files from it."
+    " Nothing was read or sent.",
 )

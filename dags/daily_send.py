@@ -1,9 +1,9 @@
 """
 # Envío diario / Daily send
 
-**Qué hace.** Cada día envía al Tablero de Monitoreo todos los cambios de estado del día civil anterior. Una corrida programada
-envía además todo lo que esté pendiente, relee los últimos días, cierra cualquier día que quedó sin leer, por antiguo que sea, y
-prueba de nuevo los meses cuya prueba es la más antigua.
+**Qué hace.** Cada día envía al Tablero de Monitoreo todos los cambios de estado del día civil anterior. Una ejecución
+programada envía además todo lo que esté pendiente, relee los últimos días, cierra cualquier día que quedó sin leer, por antiguo
+que sea, y prueba de nuevo los meses cuya prueba es la más antigua.
 
 - **Una tarea está en rojo:** la última línea de su registro (log) dice qué hacer. Después límpiela con las posteriores
   (*Limpiar Instancia de Tarea*, *Downstream*): solo se envía lo que falta.

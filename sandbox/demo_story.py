@@ -118,7 +118,7 @@ class Story:
         self.screen.accounts(by_year(months), day)
         self.screen.say()
         self.screen.say(
-            f"  Recibidas por el tablero en esta corrida / received by the dashboard this time:"
+            f"  Recibidas por el tablero en esta ejecución / received by the dashboard this time:"
             f" {dashboard['entries_accepted'] - before:,}; antes/before: {before:,}"
         )
         self.screen.findings(findings)

@@ -61,9 +61,9 @@ UNKNOWN_PARAMETER = Text(
 
 CHECKS_FAILED = Text("{count} comprobaciones fallaron:\n{findings}", "{count} checks failed:\n{findings}")
 NOTHING_PLANNED = Text(
-    "No se leyó ni envió nada en esta corrida: falló una tarea anterior. Mire su registro, corrija la causa, y límpiela con las"
-    " posteriores (Limpiar Instancia de Tarea, Downstream).",
-    "Nothing was read or sent in this run: a task before this one failed. Look at its log, mend the cause, and clear it with"
+    "No se leyó ni envió nada en esta ejecución: falló una tarea anterior. Mire su registro, corrija la causa, y límpiela con"
+    " las posteriores (Limpiar Instancia de Tarea, Downstream).",
+    "Nothing was read or sent in this run: a task before this one failed. Look at its log, fix the cause, and clear it with"
     " its downstream tasks (Clear Task Instance, Downstream).",
 )
 DRY_RUN_INCOMPLETE = Text(
@@ -76,10 +76,10 @@ UNDATED_NOT_READ = Text(
     "How many rows have no date could not be counted ({words}); the others are not affected.",
 )
 OUTBOX_IS_EMPTY = Text(
-    "El outbox ({outbox}) está vacío, y Airflow recuerda corridas que entregaron filas (la última, {run}): con él se enviaría"
-    " todo otra vez. No se envió nada. Si el outbox cambió de lugar, restablezca la conexión tablero_outbox, o traslade el"
-    " anterior con «tablero move --to tablero_outbox_nuevo». Si se perdió, reconstrúyalo con «tablero adopt --until"
-    " AAAA-MM-DD». Si de verdad debe enviarse todo de nuevo, lance el DAG a mano con accept_changes.",
+    "El outbox ({outbox}) está vacío, y Airflow recuerda ejecuciones que entregaron filas (la última, {run}): con él se"
+    " enviaría todo otra vez. No se envió nada. Si el outbox cambió de lugar, restablezca la conexión tablero_outbox, o"
+    " traslade el anterior con «tablero move --to tablero_outbox_nuevo». Si se perdió, reconstrúyalo con «tablero adopt"
+    " --until AAAA-MM-DD». Si de verdad debe enviarse todo de nuevo, lance el DAG a mano con accept_changes.",
     "The outbox ({outbox}) is empty, and Airflow remembers runs that delivered rows (the last one, {run}): with it everything"
     " would be sent again. Nothing was sent. If the outbox has moved, set connection tablero_outbox back, or carry the old one"
     ' over with "tablero move --to tablero_outbox_new". If it is lost, rebuild it with "tablero adopt --until YYYY-MM-DD". If'

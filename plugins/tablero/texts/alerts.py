@@ -21,13 +21,13 @@ MORE = Text("y {count} más", "and {count} more")
 SINCE = Text("Desde: {since}", "Since: {since}")
 TO_DO = Text("Qué hacer: {remedy}", "What to do: {remedy}")
 FIRST_CAUSE = Text("Primera causa ({task})", "First cause ({task})")
-RUN_LINK = Text("Corrida", "Run")
+RUN_LINK = Text("Ejecución", "Run")
 LOG_LINK = Text("Registro (log) de la tarea", "Log of the task")
 PAGE_LINK = Text("Página", "Page")
 
 # -- what happened, and what to do -----------------------------------------------------------------------------------------
 
-RUN_FAILED = Text("la corrida {run} de {dag} terminó con error.", "run {run} of {dag} ended in failure.")
+RUN_FAILED = Text("la ejecución {run} de {dag} terminó con error.", "run {run} of {dag} ended in failure.")
 OUTBOX_SILENT = Text(
     "el outbox no responde; no se sabe qué quedó pendiente. Nada de lo confirmado se pierde.",
     "the outbox does not answer; what is pending is not known. Nothing acknowledged is lost.",
@@ -37,15 +37,15 @@ CHECK_OUTBOX = Text(
     "look at the outbox first (connection tablero_outbox: its disk, its server).",
 )
 CLEAR = Text(
-    "corrija la causa. La noche siguiente envía por sí sola lo que falte; para no esperar, limpie en Airflow la tarea fallida"
-    " con las posteriores (Limpiar Instancia de Tarea, Downstream): solo se envía lo que falta.",
-    "mend the cause. The next night sends by itself what is missing; so as not to wait, clear the failed task in Airflow with"
+    "corrija la causa. La noche siguiente envía por sí sola lo que falte; para enviarlo antes, limpie en Airflow la tarea"
+    " fallida con las posteriores (Limpiar Instancia de Tarea, Downstream): solo se envía lo que falta.",
+    "fix the cause. The next night sends by itself what is missing; to send it sooner, clear the failed task in Airflow with"
     " its downstream tasks (Clear Task Instance, Downstream): only what is missing is sent.",
 )
 CLEAR_BY_HAND = Text(
     "corrija la causa, y limpie en Airflow la tarea fallida con las posteriores (Limpiar Instancia de Tarea, Downstream),"
     " o lance el DAG de nuevo: solo se envía lo que falta.",
-    "mend the cause, and clear the failed task in Airflow with its downstream tasks (Clear Task Instance, Downstream), or"
+    "fix the cause, and clear the failed task in Airflow with its downstream tasks (Clear Task Instance, Downstream), or"
     " trigger the DAG again: only what is missing is sent.",
 )
 ALL_IS_DELIVERED = Text(
@@ -93,8 +93,8 @@ DEGRADED = {
         "{rows} of {of} rows that the dashboard recognised as received already, after a post without an answer",
     ),
     "few_refusals": Text(
-        "{rows} filas apartadas porque el tablero las rechazó dos noches, sin otra fila que comparar",
-        "{rows} rows set aside because the dashboard refused them in two passes, with no other row to compare",
+        "{rows} filas apartadas porque el tablero las rechazó en dos ejecuciones, sin otra fila con que comparar",
+        "{rows} rows set aside because the dashboard refused them in two runs, with no other row to compare",
     ),
 }
 

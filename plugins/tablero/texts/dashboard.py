@@ -12,9 +12,8 @@ NO_HOST = Text(
     "Connection {connection} has no host: enter the address of your security server (Admin > Connections).",
 )
 NOT_A_SCHEME = Text(
-    "La conexión {connection} dice «{said}» donde solo cabe http o https (Esquema): quítelo; una ruta va en [tablero]"
-    " api_path.",
-    "Connection {connection} says “{said}” where only http or https fits (Schema): take it out; a path belongs into [tablero]"
+    "La conexión {connection} dice «{said}» donde solo cabe http o https (Schema): quítelo; una ruta va en [tablero] api_path.",
+    "Connection {connection} says “{said}” where only http or https fits (Schema): take it out; a path belongs in [tablero]"
     " api_path.",
 )
 VERIFICATION_OFF = Text(
@@ -53,8 +52,8 @@ REFUSED_SOME = Text(
     "The dashboard accepted the call (HTTP {status}) and refuses {rows} of its rows.",
 )
 FAILED_ON_THE_WAY = Text(
-    "El tablero falló a medio camino (HTTP {status}); pudo haber recibido las filas. Se repetirá.",
-    "The dashboard failed on the way (HTTP {status}); it may have taken the rows. It will be repeated.",
+    "El tablero falló mientras atendía la llamada (HTTP {status}); pudo haber recibido las filas. Se repetirá.",
+    "The dashboard failed while it handled the call (HTTP {status}); it may have taken the rows. It will be repeated.",
 )
 UNAVAILABLE = Text(
     "El tablero no está disponible (HTTP {status}).",
@@ -87,7 +86,7 @@ CERTIFICATE = Text(
     'The TLS certificate is not trusted: put the security server\'s certificate (PEM) into "verify" in the extra of'
     " tablero_api. {words}",
 )
-WRONG_ADDRESS = Text("La dirección no sirve: {words}. {check}", "The address is of no use: {words}. {check}")
+WRONG_ADDRESS = Text("La dirección no sirve: {words}. {check}", "The address cannot be used: {words}. {check}")
 NO_CONNECTION = Text("No hay conexión con {url}: {words}", "No connection to {url}: {words}")
 LOST = Text(
     "Se perdió la respuesta; la llamada pudo haber llegado. Se repetirá. {words}",

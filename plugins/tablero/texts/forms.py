@@ -9,7 +9,7 @@ HISTORY = Text("Carga histórica", "Historical load")
 DAY = Text("Día", "Day")
 DAY_MEANS = Text(
     "AAAA-MM-DD. Vacío: el día civil anterior a la fecha lógica (con la de ahora, ayer); sin fecha lógica es obligatorio. En un"
-    " Backfill déjelo vacío: cada corrida envía su propio día.",
+    " Backfill déjelo vacío: cada ejecución envía su propio día.",
     "YYYY-MM-DD. Empty: the civil day before the logical date (with that of now, yesterday); without a logical date it is"
     " required. In a backfill leave it empty: each run sends its own day.",
 )

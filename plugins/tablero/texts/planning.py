@@ -26,13 +26,13 @@ NO_CIVIL_DAY = Text(
     " day.",
 )
 ANOTHER_DAY = Text(
-    "Esta corrida tiene su propio día, {own}, y el parámetro day dice {given}: no puede enviar ambos. Quite day (en un Backfill"
-    " cada corrida envía su día); para enviar solo {given}, lance el DAG a mano con day, sin fecha lógica.",
+    "Esta ejecución tiene su propio día, {own}, y el parámetro day dice {given}: no puede enviar ambos. Quite day (en un"
+    " Backfill cada ejecución envía su día); para enviar solo {given}, lance el DAG a mano con day, sin fecha lógica.",
     "This run has a day of its own, {own}, and the parameter day says {given}: it cannot send both. Leave day out (in a"
     " backfill each run sends its own day); to send only {given}, trigger the DAG by hand with day, without a logical date.",
 )
 NO_INTERVAL = Text(
-    "Esta corrida no tiene intervalo de datos. Láncela con el parámetro day, como AAAA-MM-DD.",
+    "Esta ejecución no tiene intervalo de datos. Láncela con el parámetro day, como AAAA-MM-DD.",
     "This run has no data interval. Trigger it with the parameter day, as YYYY-MM-DD.",
 )
 DRY_AND_RESEND = Text(

@@ -12,7 +12,8 @@ NO_HOST = Text(
     "Connection {connection} has no host: enter the address of your security server (Admin > Connections).",
 )
 NOT_A_SCHEME = Text(
-    "La conexión {connection} dice «{said}» donde solo cabe http o https (Schema): quítelo; una ruta va en [tablero] api_path.",
+    "La conexión {connection} dice «{said}» donde solo cabe http o https (Esquema): quítelo; una ruta va en [tablero]"
+    " api_path.",
     "Connection {connection} says “{said}” where only http or https fits (Schema): take it out; a path belongs in [tablero]"
     " api_path.",
 )

@@ -30,7 +30,7 @@ def test_a_failure() -> None:
         "Since: 2026-11-23 02:10",
         "Primera causa (post) / First cause (post):\nX-Road AccessDenied: ask OGTIC",
         "Qué hacer: corrija la causa",
-        "What to do: mend the cause",
+        "What to do: fix the cause",
         "Limpiar Instancia de Tarea",
     ):
         assert words in text
@@ -71,7 +71,7 @@ def test_as_a_mail() -> None:
     """Links can be clicked, and what a server said is no markup."""
     trouble = DENIED._replace(words="<script>alert(1)</script>")
     mail = failure(*RUN, Situation([trouble], []), base_url=BASE).to_html()
-    assert f'<a href="{RUN_LINK}">Corrida / Run</a>' in mail
+    assert f'<a href="{RUN_LINK}">Ejecución / Run</a>' in mail
     assert '<p lang="es">' in mail
     assert "<script>" not in mail
 

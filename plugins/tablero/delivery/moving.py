@@ -11,7 +11,7 @@ from tablero.errors import SetupError
 from tablero.outbox import ledger
 from tablero.outbox.engine import MOVING, migrate, reading, schema_version, set_schema_version, writing
 from tablero.outbox.schema import batch, metadata
-from tablero.texts import moving as texts
+from tablero.texts import delivery as texts
 
 #: Rows that one transaction carries over; batches, which are large, in smaller steps.
 _STEP = 2_000

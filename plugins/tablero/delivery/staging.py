@@ -21,7 +21,6 @@ from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.contract.wire import encode
 from tablero.delivery.brake import Change, require_plausible
-from tablero.errors import PermanentError
 from tablero.outbox import intake
 from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.engine import reading
@@ -29,7 +28,6 @@ from tablero.outbox.intake import SetAside
 from tablero.outbox.record import Record
 from tablero.settings import Settings
 from tablero.source.reader import Source
-from tablero.texts import staging as texts
 
 log = logging.getLogger(__name__)
 
@@ -115,21 +113,6 @@ def stage(
     for _ in steps:
         pass
     return tally
-
-
-def heal(
-    engine: Engine, source: Source, settings: Settings, windows: Iterable[Window], *, run_id: str, clock: Clock
-) -> Iterator[Tally]:
-    """Stage windows that earlier runs left open. One that cannot be read at all is left out, with a line in the log: it must
-    not hold up what the others hold. That it is still open, ``reconcile`` says.
-
-    :raises SourceUnavailable, OutboxUnavailable: try again.
-    """
-    for window in windows:
-        try:
-            yield stage(engine, source, settings, window, run_id=run_id, clock=clock)
-        except PermanentError as error:
-            log.error("%s", texts.LEFT_OUT(window=window.label, reason=error.text))
 
 
 def stage_in_steps(

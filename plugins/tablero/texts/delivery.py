@@ -91,3 +91,28 @@ OUTBOX_STILL_AWAY = Text(
     "The outbox does not answer; {answers} answers of the dashboard are kept until it is back, and nothing else is posted"
     " meanwhile. {cause}",
 )
+
+BRAKE = Text(
+    "{window}: de {delivered} filas entregadas, {gone} ya no están en la fuente y hay {new} nuevas. Parece que cambió la forma"
+    " de leer la fuente (zona horaria, relleno o identificadores), no los datos. No se envió nada. Revise source_timezone y la"
+    " vista. Si es correcto y el tablero debe recibir las filas nuevas, lance el DAG con accept_changes. Si el tablero"
+    " ya las tiene: python -m tablero adopt. Si este outbox no es el de siempre, traiga el anterior: python -m tablero move.",
+    "{window}: of {delivered} delivered rows, {gone} are no longer in the source, and {new} are new. It looks as if the way of"
+    " reading the source has changed (time zone, padding or ids), and not the data. Nothing was sent. Check source_timezone and"
+    " the view. If the change is right and the dashboard must get the new rows, trigger the DAG with accept_changes. If the"
+    " dashboard has them already: python -m tablero adopt. If this is not the usual outbox, bring the former one over:"
+    " python -m tablero move.",
+)
+
+IN_USE = Text(
+    "El outbox de destino ya está en uso y es distinto (tabla {table}): no se tocó nada. Apunte la conexión a una base de datos"
+    " vacía.",
+    "The target outbox is in use already, and differs (table {table}): nothing was touched. Point the connection to an empty"
+    " database.",
+)
+CHANGED_MEANWHILE = Text(
+    "El outbox de origen cambió durante el traslado (tabla {table}). Pause ambos DAG (historical_load, daily_send), espere a"
+    " que terminen sus corridas y repita la orden: solo se traslada la diferencia.",
+    "The outbox was written to while it was moved (table {table}). Pause both DAGs (historical_load, daily_send), wait for"
+    " their runs to end, and give the command again: only the difference is moved.",
+)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.contract.windows import Window
-from tablero.delivery.staging import Tally, heal, rehearse, stage
-from tablero.errors import SetupError, SourceUnavailable
+from tablero.delivery.staging import Tally, rehearse, stage
 from tablero.outbox import ledger
 from tablero.outbox.schema import extraction, rejection
-from tablero.source.reader import Source
 
 from tests.integration.institution import Institution
 from tests.integration.samples import (
@@ -100,40 +96,6 @@ def test_a_corrected_row_is_a_new_row(outbox: Engine, institution: Institution, 
     assert (rows_in(outbox, "withdrawn"), rows_in(outbox, "pending")) == ({before}, {after})
     account = ledger.account(outbox, FEBRUARY)
     assert (account.read, account.gone) == (1, 0)
-
-
-class PartlyUnreadable(Source):
-    """A view in which one row's conversion fails: any query whose window meets that day ends in an error."""
-
-    def __init__(self, institution: Institution, error: Exception) -> None:
-        self.__dict__.update(institution.source.__dict__)
-        self._error = error
-
-    def read(self, window: Window) -> Iterator[tuple[Any, ...]]:
-        """Read as ever, but for the second of February."""
-        if window.label == "2020-02-02":
-            raise self._error
-        yield from super().read(window)
-
-
-def test_a_day_that_cannot_be_read_holds_up_no_other(
-    outbox: Engine, institution: Institution, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Of the days that a night heals: it is named in the log, stays open, and the others are staged."""
-    institution.add([change(number, at=FEBRUARY.start + timedelta(hours=number)) for number in range(72)])
-    source = PartlyUnreadable(institution, SetupError("invalid input syntax for type integer"))
-    days = [day("2020-02-01"), day("2020-02-02"), day("2020-02-03")]
-    tallies = list(heal(outbox, source, settings(), days, run_id="run", clock=clock))
-    assert [(tally.window.label, tally.new) for tally in tallies] == [("2020-02-01", 24), ("2020-02-03", 24)]
-    assert "2020-02-02 is left out: invalid input syntax" in caplog.text
-    assert not ledger.account(outbox, days[1]).settled
-
-
-def test_a_source_that_is_down_is_not_left_out(outbox: Engine, institution: Institution) -> None:
-    """The task is tried again: it may answer then."""
-    source = PartlyUnreadable(institution, SourceUnavailable("no answer"))
-    with pytest.raises(SourceUnavailable):
-        list(heal(outbox, source, settings(), [day("2020-02-02")], run_id="run", clock=clock))
 
 
 def test_a_day_finds_what_the_month_staged(outbox: Engine, institution: Institution) -> None:

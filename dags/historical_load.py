@@ -2,19 +2,20 @@
 # Carga histórica / Historical load
 
 **Qué hace.** Lee de la base de datos de la institución todos los cambios de estado desde `start_month` hasta hoy, mes por
-mes, y los envía al Tablero de Monitoreo. Puede lanzarse, limpiarse (Clear) o repetirse cuando sea: solo se envía lo que falta.
+mes, y los envía al Tablero de Monitoreo. Puede lanzarse, limpiarse o repetirse cuando sea: solo se envía lo que falta.
 
-- **Un mes está en rojo:** abra el registro (log) de ese `load_month`; la última línea dice qué hacer. Después límpielo con sus
-  tareas posteriores (Clear, *Downstream*).
+- **Un mes está en rojo:** abra el registro (log) de ese `load_month`; la última línea dice qué hacer. Después límpielo con las
+  tareas posteriores (*Limpiar Instancia de Tarea*, *Downstream*).
 - **`reconcile` está en rojo:** su tabla dice qué mes no está completo y por qué.
-- **Ver antes de enviar:** lance el DAG con `dry_run`: lee y valida todo, y no escribe ni envía nada.
+- **Ver antes de enviar:** lance el DAG con `dry_run`: lee todo, lo compara con lo entregado, y no envía nada.
 
 **What it does.** Reads all status changes from the institution's database since `start_month`, month by month, and sends them
 to the dashboard. Trigger, clear or repeat it at any time: only what is missing is sent.
 
-- **A month is red:** open the log of that `load_month`; its last line says what to do. Then clear it with its downstream tasks.
+- **A month is red:** open the log of that `load_month`; its last line says what to do. Then clear it with its downstream tasks
+  (*Clear Task Instance*, *Downstream*).
 - **`reconcile` is red:** its table says which month is incomplete, and why.
-- **Look before you send:** trigger with `dry_run`: reads and validates everything, writes and sends nothing.
+- **Look before you send:** trigger with `dry_run`: reads everything, compares it with what is delivered, and sends nothing.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import tablero.package.supported  # noqa: F401 before what an older Airflow does not have
-from airflow.sdk import Param, TriggerRule, dag, task
+from airflow.sdk import Param, TriggerRule, dag
 from tablero.airflow.callbacks import dag_arguments, task_arguments
-from tablero.airflow.configuration import read_settings, retry_arguments
-from tablero.airflow.metrics import SETTLED
-from tablero.airflow.pausing import pausable_task
+from tablero.airflow.configuration import page_url, read_settings, retry_arguments
+from tablero.airflow.metrics import RECONCILIATIONS, SETTLED
+from tablero.airflow.operators import tablero_task
+from tablero.texts import forms as texts
 
 SETTINGS = read_settings()
 MONTH = r"^\d{4}-(0[1-9]|1[0-2])$"
@@ -37,72 +39,64 @@ PARAMS = {
         EARLIEST,
         type="string",
         pattern=MONTH,
-        title="Primer mes / First month",
-        description=f"AAAA-MM, no antes de [tablero] earliest ({EARLIEST}) /"
-        f" YYYY-MM, not before [tablero] earliest ({EARLIEST}).",
+        title=str(texts.START_MONTH),
+        description=str(texts.START_MONTH_MEANS(earliest=EARLIEST)),
     ),
     "end_month": Param(
         None,
         type=["null", "string"],
         pattern=MONTH,
-        title="Último mes / Last month",
-        description="AAAA-MM, incluido; vacío: el mes de hoy / YYYY-MM, included; empty: the month of today.",
+        title=str(texts.END_MONTH),
+        description=str(texts.END_MONTH_MEANS),
     ),
-    "dry_run": Param(
-        False,
-        type="boolean",
-        title="Solo ensayo / Dry run",
-        description="Lee y valida; no escribe ni envía nada / Reads and validates; writes and sends nothing.",
-    ),
-    "resend": Param(
-        False,
-        type="boolean",
-        title="Enviar de nuevo / Send again",
-        description="Envía otra vez lo ya entregado de estos meses; solo si el tablero lo pide / Posts delivered rows of"
-        " these months again; only if the dashboard asks for it.",
+    "dry_run": Param(False, type="boolean", title=str(texts.DRY_RUN), description=str(texts.DRY_RUN_MEANS)),
+    "resend": Param(False, type="boolean", title=str(texts.RESEND), description=str(texts.RESEND_MEANS)),
+    "accept_changes": Param(
+        False, type="boolean", title=str(texts.ACCEPT_CHANGES), description=str(texts.ACCEPT_CHANGES_MEANS)
     ),
 }
 
 
 @dag(
     dag_id="historical_load",
-    dag_display_name="Carga histórica",
+    dag_display_name=texts.HISTORY.es,
     schedule=None,
-    doc_md=__doc__,
+    doc_md=f"{__doc__}\n{texts.PAGE(url=page_url())}\n",
     tags=["tablero"],
     max_active_runs=1,
-    default_args=retry_arguments(SETTINGS) | task_arguments(),
+    # Whether an outbox is a new one, or the wrong one, is seen by what earlier runs delivered.
+    default_args=retry_arguments(SETTINGS) | task_arguments() | {"inlets": [RECONCILIATIONS]},
     params=PARAMS,
     **dag_arguments(SETTINGS),
 )
 def historical_load() -> None:
-    @task(execution_timeout=timedelta(minutes=10))
+    @tablero_task(execution_timeout=timedelta(minutes=10))
     def preflight(params: dict, dag_run) -> None:
         from tablero.airflow import tasks
 
         tasks.check(params, dag_run.conf, PARAMS)
 
-    @task(execution_timeout=timedelta(minutes=10))
+    @tablero_task(execution_timeout=timedelta(minutes=10))
     def plan_months(params: dict) -> list[dict]:
         from tablero.airflow import tasks
 
         return tasks.plan_months(params)
 
-    @pausable_task(
+    @tablero_task(
         execution_timeout=timedelta(hours=12),
         max_active_tis_per_dagrun=SETTINGS.parallel_months,
-        map_index_template="{{ task.op_kwargs.get('window', {}).get('label', '') }}",
+        map_index_template="{{ task.op_kwargs.get('window', {}).get('name', '') }}",
     )
     def load_month(window: dict, params: dict, run_id: str) -> dict:
         from tablero.airflow import tasks
 
         return tasks.load(window, params, run_id)
 
-    @pausable_task(execution_timeout=timedelta(hours=6), trigger_rule=TriggerRule.ALL_DONE, outlets=[SETTLED])
+    @tablero_task(execution_timeout=timedelta(hours=6), trigger_rule=TriggerRule.ALL_DONE, outlets=[SETTLED])
     def reconcile(windows: list[dict], loaded: list[dict], params: dict, run_id: str, outlet_events) -> None:
         from tablero.airflow import tasks
 
-        tasks.prove(windows, loaded, params, run_id, outlet_events)
+        tasks.prove_months(windows, loaded, params, run_id, outlet_events)
 
     months = plan_months()
     preflight() >> months

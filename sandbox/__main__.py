@@ -16,7 +16,7 @@ from .settings import Settings
 
 class _AnnouncingServer(Server):
     def on_ready(self) -> None:
-        """Tell whoever started the process, in one line."""
+        """Print the address in one line, which whoever started the process waits for."""
         print(f"sandbox listening on {self.url}", flush=True)
 
 
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"sandbox cannot listen on {options.host}:{options.port}: {exc}", file=sys.stderr)
         return 1
     server.stop_on_signals()
-    server.serve_until_told()
+    server.serve_until_stopped()
     return 0
 
 

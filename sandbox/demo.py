@@ -64,11 +64,11 @@ def _show(folder: Path, programs: Programs, screen: Screen, rows: int, *, stay: 
     story, proven = None, False
     try:
         story = _set_up(folder, programs, screen, rows)
-        proven = story.tell()
+        proven = story.run()
     except DemoError as error:
         _explain(error, screen)
     if stay and story is not None:
-        story.tell_addresses()
+        story.print_addresses()
         screen.say("Ctrl-C para terminar / to stop")
         with contextlib.suppress(KeyboardInterrupt):
             while True:

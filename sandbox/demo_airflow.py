@@ -1,4 +1,4 @@
-"""An Airflow of the demo's own: all of it in one folder, on a free port of 127.0.0.1, deaf to the user's own settings.
+"""An Airflow of the demo's own: all of it in one folder, on a free port of 127.0.0.1, untouched by the user's own settings.
 
 Its parts are started one by one. ``airflow standalone`` would do, but its scheduler and triggerer serve logs on all
 addresses of the machine.
@@ -49,7 +49,7 @@ class Airflow:
         self._parts: list[Program] = []
 
     def migrate(self) -> Program:
-        """Begin to make the database, or to bring it up to date."""
+        """Start the migration of Airflow's database, which creates it if there is none."""
         return self._launch("db", "migrate")
 
     def start_reading(self, *dag_ids: str) -> Api:

@@ -148,7 +148,7 @@ def living(sessions: Collection[int]) -> list[psutil.Process]:
 
 
 def end(sessions: Collection[int], patience: float = _PATIENCE) -> list[psutil.Process]:
-    """End all processes of these sessions: politely at first, after ``patience`` seconds by force.
+    """End all processes of these sessions: by SIGTERM, and after ``patience`` seconds by SIGKILL.
 
     :returns: those that live on even so; none if all is well.
     """

@@ -1,6 +1,6 @@
 """The proof: what the outbox says became of every row, held against what the institution has and the dashboard received.
 
-Read with plain SQL from outside, so that the proof does not lean on the code that it proves.
+Read with plain SQL from outside, so that the proof does not rely on the code under proof.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ _COLUMNS = (
 
 
 class Screen:
-    """Where the demo tells its story.
+    """Where the demo prints what it does.
 
     :param console: a terminal, a pipe or a file.
     """
@@ -59,32 +59,32 @@ class Screen:
         began = time.monotonic()
         done = Progress()
 
-        def told() -> str:
+        def line() -> str:
             return describe(done, months, time.monotonic() - began)
 
         if self._console.is_terminal:
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"))
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[line]}"))
             with Bar(*columns, console=self._console, transient=True) as bar:
-                task = bar.add_task(text, total=months, told="")
+                task = bar.add_task(text, total=months, line="")
 
                 def show(progress: Progress) -> None:
                     nonlocal done
                     done = progress
-                    bar.update(task, completed=progress.windows, told=told())
+                    bar.update(task, completed=progress.windows, line=line())
 
                 yield show
         else:
             due = began
 
-            def tell(progress: Progress) -> None:
+            def print_when_due(progress: Progress) -> None:
                 nonlocal done, due
                 done = progress
                 if time.monotonic() >= due:
                     due = time.monotonic() + _PLAIN_SECONDS
-                    self.say(f"  {text}: {told()}")
+                    self.say(f"  {text}: {line()}")
 
-            yield tell
-        self.say(f"✓ {text}: {told()}")
+            yield print_when_due
+        self.say(f"✓ {text}: {line()}")
 
     def accounts(self, months: Sequence[Account], day: Account) -> None:
         """Print what became of every row."""

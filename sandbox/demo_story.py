@@ -1,4 +1,4 @@
-"""The demonstration's plot: load the history, let some changes be entered late, send the day, prove it all."""
+"""What the demonstration does, step by step: load the history, enter some changes late, send the day, prove it all."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ class Story:
     screen: Screen
     today: date
 
-    def tell(self) -> bool:
-        """Let it happen.
+    def run(self) -> bool:
+        """Do all of it.
 
         :returns: whether the proof holds.
         :raises DemoError: if a run fails.
         """
         before = received(self.dashboard)["entries_accepted"]
-        self.tell_addresses()
+        self.print_addresses()
         months = self._load_history()
         day = self._send_yesterday()
         return self._prove(months, day, before)
 
-    def tell_addresses(self) -> None:
-        """Say where to look."""
+    def print_addresses(self) -> None:
+        """Print where Airflow listens, and its account."""
         self.screen.say(
             f"\n  Airflow: {self.airflow.url}   usuario/user: {USER}   clave/password: {self.airflow.password}\n", "bold"
         )
@@ -118,7 +118,7 @@ class Story:
         self.screen.accounts(by_year(months), day)
         self.screen.say()
         self.screen.say(
-            f"  Recibidas por el tablero en esta corrida / received by the dashboard this time:"
+            f"  Recibidas por el tablero en esta ejecución / received by the dashboard this time:"
             f" {dashboard['entries_accepted'] - before:,}; antes/before: {before:,}"
         )
         self.screen.findings(findings)

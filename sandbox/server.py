@@ -89,7 +89,7 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
 
-    def serve_until_told(self) -> None:
+    def serve_until_stopped(self) -> None:
         """Serve until ``should_exit`` is set, in the calling thread."""
         self.run(sockets=[self._socket])
 

@@ -149,7 +149,7 @@ def running_sandbox(
         if database is None:
             database = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sandbox-"))) / "sandbox.db"
         server = Server(database, settings=Settings(**settings), host=host, port=port, tls=tls, keep_alive=keep_alive)
-        thread = threading.Thread(target=server.serve_until_told, name=f"sandbox-{server.port}", daemon=True)
+        thread = threading.Thread(target=server.serve_until_stopped, name=f"sandbox-{server.port}", daemon=True)
         thread.start()
         try:
             deadline = time.monotonic() + _START_SECONDS

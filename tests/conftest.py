@@ -37,9 +37,16 @@ settings.register_profile("explore", settings.get_profile("tablero"), derandomiz
 settings.load_profile("tablero")
 
 
-#: Tests that share what takes long to start, a whole Airflow, or Airflow's own database and application; those that take
-#: longest first.
-SHARING = ("tests/airflow/test_alerts_and_hours.py", "tests/airflow/test_integrity.py", "tests/airflow/", "tests/web/")
+#: Tests that share what takes long to start: a whole Airflow, Airflow's own database and application, or servers of an
+#: institution. A file before the folder that it is in: it has an Airflow of its own, or needs none.
+SHARING = (
+    "tests/airflow/test_alerts_and_hours.py",
+    "tests/airflow/test_integrity.py",
+    "tests/airflow/",
+    "tests/browser/",
+    "tests/sources/",
+    "tests/web/",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

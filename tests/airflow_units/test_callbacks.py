@@ -40,6 +40,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The subjects of what is told."""
     subjects: list[str] = []
     monkeypatch.setattr(callbacks, "_send", lambda settings, message: subjects.append(message.subject))
+    monkeypatch.setattr(callbacks, "_new_degradations", lambda engine, run: ([], []))
     return subjects
 
 
@@ -88,9 +89,9 @@ def test_only_the_schedule_makes_a_row_of_runs(run_type: DagRunType, told: list[
     """Runs by hand and backfills are told apart from it, and their first failure is told."""
     heard = []
 
-    def failed(engine: object, run: Run, *, threshold: int, **_: Any) -> bool:
+    def failed(engine: object, run: Run, *, threshold: int, **_: Any) -> incidents.Opened:
         heard.append((run, threshold))
-        return True
+        return incidents.Opened(["down"], None)
 
     def succeeded(engine: object, run: Run, **_: Any) -> bool:
         heard.append((run, None))

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tablero.airflow import configuration, tasks
@@ -20,8 +21,9 @@ from sandbox.settings import DEFAULT_CLIENT
 from sandbox.testing import running_sandbox
 
 PRODUCTION = "/r1/DO/GOB/CNC/MONITOREO/INTEGRACION/api/load"
-PARAMS = {"dry_run": False, "resend": False}
+PARAMS = {"dry_run": False, "resend": False, "accept_changes": False, "day": None}
 DAY = "2026-11-20"
+RUN = SimpleNamespace(run_id="run", run_type="manual", conf={}, data_interval_start=None, data_interval_end=None)
 ROW = ("123", "REQ-1", "2026-11-20 08:00:00", 2, "2026-11-20 09:00:00")
 NEXT_ROW = ("123", "REQ-1", "2026-11-20 08:00:00", 7, "2026-11-20 10:00:00")
 _INSERT = "INSERT INTO tablero_status_changes VALUES (?, ?, ?, ?, ?)"
@@ -52,8 +54,9 @@ def window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     with running_sandbox() as sandbox:
         monkeypatch.setenv("AIRFLOW_CONN_TABLERO_API", json.dumps({"conn_type": "http", "host": sandbox.url}))
         day = plan_day(read_settings(), DAY, now=clock()).to_json()
-        tasks.extract([day], PARAMS, "run")
-        assert tasks.post([day], PARAMS, "run")["delivered"] == 1
+        extracted = tasks.extract({**PARAMS, "day": DAY}, RUN, PARAMS)
+        assert extracted["windows"] == [day]
+        assert tasks.post(extracted, PARAMS, RUN)["delivered"] == 1
     monkeypatch.setenv("AIRFLOW__TABLERO__API_PATH", PRODUCTION)
     return day
 
@@ -66,8 +69,9 @@ def test_what_is_new_is_not_sent(window: dict[str, str], add_row: Callable[[], N
     add_row()
     for work in (
         lambda: tasks.load(window, PARAMS, "run"),
-        lambda: tasks.post([window], PARAMS, "run"),
-        lambda: tasks.post([window], {**PARAMS, "resend": True}, "run"),
+        lambda: tasks.post({"windows": [window], "everything": False}, PARAMS, RUN),
+        lambda: tasks.post({"windows": [window], "everything": True}, PARAMS, RUN),
+        lambda: tasks.post({"windows": [window], "everything": False}, {**PARAMS, "resend": True}, RUN),
     ):
         with pytest.raises(SettingsError, match=REFUSED):
             work()
@@ -80,4 +84,4 @@ def test_nothing_new_is_not_green_either(window: dict[str, str]) -> None:
     """There is nothing to post, but what is settled there is not settled here: the proof fails."""
     assert tasks.load(window, PARAMS, "run")["delivered"] == 0
     with pytest.raises(SettingsError, match=REFUSED):
-        tasks.prove([window], [], PARAMS, "run", {})
+        tasks.prove_day({"windows": [window]}, PARAMS, RUN, {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, time, timezone
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,7 +23,7 @@ UTC = timezone.utc
 )
 def test_six_in_the_morning(zone: str, end_of_day: datetime, deadline: datetime) -> None:
     """On the clock on the wall, on the day after; in UTC."""
-    found = due(end_of_day, zone)
+    found = due(end_of_day, zone, time(6))
     assert found == deadline
     assert found.utcoffset().total_seconds() == 0
 
@@ -50,6 +50,21 @@ def test_a_run_without_a_day(run: Any) -> None:
 
 def test_there_and_back() -> None:
     """What the database keeps makes the same reference."""
-    kept = ScheduledDayDeadline("America/New_York").serialize_reference()
-    assert ScheduledDayDeadline.deserialize_reference(kept).zone == "America/New_York"
+    kept = ScheduledDayDeadline("America/New_York", "07:30").serialize_reference()
+    made = ScheduledDayDeadline.deserialize_reference(kept)
+    assert (made.zone, made.at) == ("America/New_York", "07:30")
     assert kept["reference_type"] == "ScheduledDayDeadline"
+
+
+def test_what_version_0_1_left() -> None:
+    """It had no setting for it."""
+    assert ScheduledDayDeadline.deserialize_reference({"zone": "UTC"}).at == "06:00"
+
+
+def test_another_deadline() -> None:
+    """As the settings say."""
+    end = datetime(2026, 11, 24, 4, tzinfo=UTC)
+    reference = ScheduledDayDeadline("America/Santo_Domingo", "09:15")
+    run = SimpleNamespace(run_type="scheduled", data_interval_end=end)
+    found = reference._evaluate_with(session=SimpleNamespace(scalar=lambda _: run), dag_id="daily_send", run_id="r")
+    assert found == datetime(2026, 11, 24, 13, 15, tzinfo=UTC)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from tablero.airflow import lineage
 from tablero.airflow.lineage import Dataset, dataset_of_dashboard, dataset_of_source
-from tablero.texts import lineage as texts
+from tablero.texts import airflow as texts
 
 TABLE = "tablero_status_changes"
 SERVICE = "https://tablero:s3cret@ss.example.gob.do/api/load"

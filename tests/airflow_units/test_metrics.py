@@ -86,6 +86,7 @@ PLAIN = {
     "airflow.tablero.pending_rows:400|g",
     "airflow.tablero.pending_age:86400.0|g",
     "airflow.tablero.open_windows:1|g",
+    "airflow.tablero.degraded:0|g",
 }
 
 
@@ -179,4 +180,5 @@ def test_opentelemetry(watch: Watch, collector: tuple[str, list[ExportMetricsSer
         ("pending_rows", ""): 400,
         ("pending_age", ""): 86_400,
         ("open_windows", ""): 1,
+        ("degraded", ""): 0,
     }

@@ -163,7 +163,7 @@ class _Work:
         self.prove(window, run_id=run_id, now=now)
 
     def prove(self, window: Window, *, run_id: str, now: datetime) -> None:
-        reconcile(self._engine, self._source, [window], run_id=run_id, clock=_always(now), catch_up=lambda _: None)
+        reconcile(self._engine, self._source, _SETTINGS, [window], run_id=run_id, clock=_always(now), send=lambda _: None)
 
 
 def _always(now: datetime) -> Callable[[], datetime]:

@@ -30,7 +30,7 @@ from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer
 from tablero.dashboard.client import Dashboard
 from tablero.delivery.loading import load
-from tablero.delivery.planning import plan_healing
+from tablero.delivery.planning import plan_night
 from tablero.delivery.reconciling import reconcile, require_settled
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
@@ -208,7 +208,7 @@ class _Run:
         windows = list(own)
 
         def extract() -> None:
-            windows[1:] = plan_healing(self._engine, self._settings, own[0])
+            windows[:] = plan_night(self._engine, self._settings, own[0]).windows
             for window in windows:
                 self._stage(window)
 
@@ -242,15 +242,19 @@ class _Run:
         send(self._engine, lambda: self._poster, self._settings, windows, run_id=self._job.name, clock=self.clock)
 
     def _prove(self, windows: list[Window]) -> None:
-        def catch_up(window: Window) -> None:
-            self._stage(window)
-            self._send([window])
-
         began = time.monotonic()
-        accounts, failure = reconcile(
-            self._engine, self._source, windows, run_id=self._job.name, clock=self.clock, catch_up=catch_up
+        accounts, _, failure = reconcile(
+            self._engine,
+            self._source,
+            self._settings,
+            windows,
+            run_id=self._job.name,
+            clock=self.clock,
+            send=lambda window: self._send([window]),
         )
         for account in accounts:
+            if account.recount is not None:
+                self.tell("staged", account.window.to_json(), began)
             self.tell("proved", account.window.to_json(), account.settled, began)
         if failure is not None:
             raise failure

@@ -168,7 +168,7 @@ def test_an_empty_view(mariadb: MariaDb, address: URL, engine: Engine) -> None:
 def test_numbers_for_dates(mariadb: MariaDb, address: URL, engine: Engine) -> None:
     """Seconds since 1970 are no timestamp; the error says so, and shows none."""
     fill(mariadb, address, [1580515200], "int")
-    with pytest.raises(SetupError, match=r"is of a type that tells no instant \(MySQL 3\)"):
+    with pytest.raises(SetupError, match=r"is of a type that holds no date and time \(MySQL 3\)"):
         list(source(engine).read(MONTHS[0]))
 
 

@@ -124,7 +124,7 @@ class History:
         with suppress(TransientError):
             send(self.engine, lambda: self.dashboard, SETTINGS, windows, run_id=run_id, clock=clock)
         if prove:
-            reconcile(self.engine, self.source, windows, run_id=run_id, clock=clock, catch_up=lambda window: None)
+            reconcile(self.engine, self.source, SETTINGS, windows, run_id=run_id, clock=clock, send=lambda window: None)
 
     def live(self) -> None:
         """Everything that the table above tells."""

@@ -1,84 +1,248 @@
-"""Use case: what an alert says. Which windows, how many rows, the first cause, what to do; in Spanish and English."""
+"""The contents of an alert: what happened, which windows, since when, the first cause, what to do, and links.
+
+Pure functions: from what the outbox knows and Airflow's address to a subject, plain text, HTML, and fields for machines.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
 
-from tablero.outbox.incidents import Situation
+from tablero.outbox.findings import Degradation
+from tablero.outbox.incidents import Situation, Trouble
+from tablero.texts import alerts as texts
+from tablero.texts.text import LANGUAGES, Text, joined, verbatim
 
 #: Windows that are named; the rest is counted.
 _NAMED = 12
 
-_REMEDY = (
-    "Qué hacer: corrija la causa, y en Airflow limpie (Clear) la tarea fallida con las posteriores (Downstream): solo se envía"
-    " lo que falta.",
-    "What to do: mend the cause, and clear the failed task in Airflow with its downstream tasks: only what is missing is sent.",
-)
+_SCHEDULED = "scheduled__"
 
 
-class Message(NamedTuple):
-    """An alert.
+@dataclass(frozen=True)
+class Links:
+    """Addresses in an alert.
 
-    :ivar subject: one line.
-    :ivar text: plain text of some lines.
+    :ivar run: of the run in Airflow.
+    :ivar page: of Tablero's page.
+    :ivar log: of the first failed task's log; empty if there is none.
     """
 
-    subject: str
-    text: str
+    run: str
+    page: str
+    log: str = ""
+
+    @classmethod
+    def to(cls, base_url: str, dag_id: str, run_id: str, trouble: Trouble | None = None) -> Links:
+        """Links below ``[api] base_url``, Airflow's own address."""
+        base = base_url.rstrip("/")
+        run = f"{base}/dags/{quote(dag_id)}/runs/{quote(run_id)}"
+        log = ""
+        if trouble is not None and trouble.task_id:
+            mapped = f"/mapped/{trouble.map_index}" if trouble.map_index is not None and trouble.map_index >= 0 else ""
+            tried = f"?try_number={trouble.try_number}" if trouble.try_number else ""
+            log = f"{run}/tasks/{quote(trouble.task_id)}{mapped}{tried}"
+        return cls(run, f"{base}/tablero/", log)
 
 
-def failure(dag_id: str, run_id: str, found: Situation | None, reason: str) -> Message:
+@dataclass(frozen=True)
+class Alert:
+    """An alert.
+
+    :ivar kind: ``failure``, ``recovery``, ``late``, ``degraded``, ``normal``.
+    :ivar subject: one line.
+    :ivar lines: the message, line by line.
+    :ivar cause: the first failed task and its error, as it stands in the log.
+    :ivar fields: further values for machines.
+    """
+
+    kind: str
+    dag_id: str
+    run_id: str
+    subject: Text
+    lines: list[Text]
+    links: Links
+    cause: tuple[str, str] | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The subject in both languages."""
+        return str(self.subject)
+
+    def to_text(self) -> str:
+        """Plain text: Spanish, then English, then what is the same in both."""
+        blocks = ["\n".join(line.within(language) for line in self.lines) for language in LANGUAGES]
+        if self.cause is not None:
+            task, words = self.cause
+            blocks.append(f"{texts.FIRST_CAUSE(task=task)}:\n{words}")
+        blocks.append("\n".join(f"{name}: {url}" for name, url in self._links()))
+        return "\n\n".join((f"{self.dag_id}, {self.run_id}", *blocks))
+
+    def to_html(self) -> str:
+        """HTML for a mail."""
+        parts = [f"<p><strong>{html.escape(self.title)}</strong><br>{html.escape(f'{self.dag_id}, {self.run_id}')}</p>"]
+        for language in LANGUAGES:
+            lines = "<br>".join(html.escape(line.within(language)) for line in self.lines)
+            parts.append(f'<p lang="{language}">{lines}</p>')
+        if self.cause is not None:
+            task, words = self.cause
+            parts.append(f"<p>{html.escape(str(texts.FIRST_CAUSE(task=task)))}:</p><pre>{html.escape(words)}</pre>")
+        anchors = (f'<a href="{html.escape(url)}">{html.escape(str(name))}</a>' for name, url in self._links())
+        parts.append(f"<p>{' · '.join(anchors)}</p>")
+        return "\n".join(parts)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON for a webhook: fields, and the same text as in the mail."""
+        return {
+            "kind": self.kind,
+            "dag_id": self.dag_id,
+            "run_id": self.run_id,
+            "windows": [],
+            "pending": 0,
+            "rejected": 0,
+            "since": None,
+            **self.fields,
+            "cause": self.cause[1] if self.cause else None,
+            "links": {"run": self.links.run, "log": self.links.log or None, "page": self.links.page},
+            "subject": self.title,
+            "text": f"{self.title}\n\n{self.to_text()}",
+        }
+
+    def _links(self) -> list[tuple[Text, str]]:
+        named = [
+            (texts.RUN_LINK, self.links.run),
+            (texts.LOG_LINK, self.links.log),
+            (texts.PAGE_LINK, self.links.page),
+        ]
+        return [(name, url) for name, url in named if url]
+
+
+def failure(
+    dag_id: str,
+    run_id: str,
+    found: Situation | None,
+    *,
+    base_url: str,
+    since: datetime | None = None,
+    degraded: Sequence[Degradation] = (),
+) -> Alert:
     """A run failed.
 
     :param found: what the outbox knows; ``None`` if it did not answer.
-    :param reason: Airflow's own words.
+    :param since: when the first failure of the row began, local time.
+    :param degraded: degradations of the same run.
     """
-    pending = sum(window.pending for window in found.windows) if found else 0
-    lines = [f"{dag_id}, {run_id}", f"Airflow: {reason}" if reason else ""]
+    cause = _first_cause(found)
+    lines = [texts.WHAT(what=texts.RUN_FAILED(run=run_id, dag=dag_id))]
     if found is None:
-        lines += [
-            "El outbox no responde: revíselo primero (conexión tablero_outbox).",
-            "The outbox does not answer: look at it first (connection tablero_outbox).",
-        ]
+        lines += [texts.WHAT(what=texts.OUTBOX_SILENT), texts.TO_DO(remedy=texts.CHECK_OUTBOX)]
     else:
-        lines += _windows(found)
-        if found.troubles:
-            first = found.troubles[0]
-            lines += [f"Primera causa / first cause ({first.task}):", first.words]
-    return Message(
-        f"[Tablero] {dag_id} FALLÓ / FAILED: {pending} filas pendientes / rows pending",
-        "\n".join(line for line in (*lines, *_REMEDY) if line),
+        lines += [*_windows(found), *map(sentence, degraded), *_since(since)]
+        lines.append(texts.TO_DO(remedy=texts.CLEAR if run_id.startswith(_SCHEDULED) else texts.CLEAR_BY_HAND))
+    return Alert(
+        "failure",
+        dag_id,
+        run_id,
+        texts.FAILED(dag=dag_id, pending=_pending(found)),
+        lines,
+        Links.to(base_url, dag_id, run_id, cause),
+        (cause.task, cause.words) if cause else None,
+        _fields(found, since, degraded),
     )
 
 
-def recovery(dag_id: str, run_id: str) -> Message:
-    """A run succeeded after an incident that was told."""
-    return Message(
-        f"[Tablero] {dag_id} se recuperó / has recovered",
-        f"{dag_id}, {run_id}\nTodo lo leído está entregado, rechazado con motivo o excluido."
-        "\nEverything that was read is delivered, rejected for a reason, or excluded.",
-    )
+def recovery(dag_id: str, run_id: str, *, base_url: str) -> Alert:
+    """A run succeeded after an incident that was reported."""
+    lines = [texts.WHAT(what=texts.ALL_IS_DELIVERED)]
+    return Alert("recovery", dag_id, run_id, texts.RECOVERED(dag=dag_id), lines, Links.to(base_url, dag_id, run_id))
 
 
-def late(dag_id: str, run_id: str, deadline: str, found: Situation | None) -> Message:
+def late(dag_id: str, run_id: str, deadline: str, found: Situation | None, *, base_url: str) -> Alert:
     """A scheduled day is not settled in time.
 
     :param deadline: local time.
     """
-    lines = [
-        f"{dag_id}, {run_id}",
-        f"El día no quedó completo a las {deadline}. La tarea sigue intentando, o espera que alguien actúe: mire su registro.",
-        f"The day was not settled by {deadline}. The task is still trying, or waits for someone to act: look at its log.",
-    ]
-    if found is not None:
-        lines += _windows(found)
-        lines += [f"{trouble.task}: {trouble.words}" for trouble in found.troubles[:1]]
-    return Message(f"[Tablero] {dag_id} ATRASADO / LATE ({deadline})", "\n".join((*lines, *_REMEDY)))
+    cause = _first_cause(found)
+    lines = [texts.WHAT(what=texts.DAY_IS_LATE(deadline=deadline)), *(_windows(found) if found else [])]
+    lines.append(texts.TO_DO(remedy=texts.LOOK_AT_LOG))
+    return Alert(
+        "late",
+        dag_id,
+        run_id,
+        texts.LATE(dag=dag_id, deadline=deadline),
+        lines,
+        Links.to(base_url, dag_id, run_id, cause),
+        (cause.task, cause.words) if cause else None,
+        _fields(found, None, ()),
+    )
 
 
-def _windows(found: Situation) -> list[str]:
+def degraded(dag_id: str, run_id: str, found: Sequence[Degradation], *, base_url: str) -> Alert:
+    """A run succeeded, but is degraded.
+
+    :param found: what was not reported before; not empty.
+    """
+    lines = [texts.WHAT(what=sentence(one)) for one in found[:_NAMED]] + _more(len(found))
+    lines += [texts.TO_DO(remedy=texts.REMEDIES[cause]) for cause in dict.fromkeys(one.cause for one in found)]
+    return Alert(
+        "degraded",
+        dag_id,
+        run_id,
+        texts.NOT_AS_USUAL(dag=dag_id, what=sentence(found[0])),
+        lines,
+        Links.to(base_url, dag_id, run_id),
+        None,
+        _fields(None, None, found),
+    )
+
+
+def normal(dag_id: str, run_id: str, causes: Sequence[str], *, base_url: str) -> Alert:
+    """Degradations that were reported are over."""
+    lines = [texts.WHAT(what=texts.OVER(causes=", ".join(causes)))]
+    return Alert("normal", dag_id, run_id, texts.AS_USUAL_AGAIN(dag=dag_id), lines, Links.to(base_url, dag_id, run_id))
+
+
+def sentence(found: Degradation) -> Text:
+    """A degradation in words."""
+    return texts.DEGRADED[found.cause](window=found.label, rows=found.rows, of=found.of_rows)
+
+
+def _first_cause(found: Situation | None) -> Trouble | None:
+    troubles = found.troubles if found else []
+    return next((one for one in troubles if not one.is_consequence), troubles[0] if troubles else None)
+
+
+def _windows(found: Situation) -> list[Text]:
     if not found.windows:
         return []
-    named = ", ".join(f"{window.label} ({window.pending})" for window in found.windows[:_NAMED])
-    more = f" … +{len(found.windows) - _NAMED}" if len(found.windows) > _NAMED else ""
-    return [f"Ventanas sin completar, con filas pendientes / windows not settled, with rows pending: {named}{more}"]
+    named = ", ".join(f"{window.label} ({window.pending:,})" for window in found.windows[:_NAMED])
+    listed = joined([verbatim(named), *_more(len(found.windows))])
+    return [texts.WINDOWS(windows=listed)]
+
+
+def _more(count: int) -> list[Text]:
+    return [texts.MORE(count=count - _NAMED)] if count > _NAMED else []
+
+
+def _since(since: datetime | None) -> list[Text]:
+    return [texts.SINCE(since=f"{since:%Y-%m-%d %H:%M}")] if since else []
+
+
+def _pending(found: Situation | None) -> int:
+    return sum(window.pending for window in found.windows) if found else 0
+
+
+def _fields(found: Situation | None, since: datetime | None, degraded: Sequence[Degradation]) -> dict[str, Any]:
+    windows = [{"window": window.label, "pending": window.pending} for window in found.windows] if found else []
+    return {
+        "windows": windows or [{"window": label, "pending": 0} for label in dict.fromkeys(one.label for one in degraded)],
+        "pending": _pending(found),
+        "rejected": sum(one.rows for one in degraded if one.cause in ("rejected", "all_rejected", "undated", "few_refusals")),
+        "since": since.isoformat() if since else None,
+        "degraded": [{"cause": one.cause, "window": one.label, "rows": one.rows, "of": one.of_rows} for one in degraded],
+    }

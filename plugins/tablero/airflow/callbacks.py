@@ -1,23 +1,25 @@
-"""What Airflow calls when tasks and runs end: remember, decide, tell.
+"""What Airflow calls when tasks and runs end: record what happened, decide whether to alert, send the alert.
 
 Task callbacks run in the task's process, run callbacks in the dag-processor, the deadline's in the triggerer. None of them may
-fail for want of the outbox: the alert is then sent without it.
+fail because the outbox does not answer: the alert is then sent without what it knows.
 """
 
 from __future__ import annotations
 
-import html
 import logging
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
+from tablero.errors import TableroError
+from tablero.texts import airflow as texts
+from tablero.texts.text import verbatim
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.deadline import DeadlineAlert
-    from tablero.airflow.alerting import Message
+    from tablero.airflow.notifiers import Message
+    from tablero.outbox.findings import Degradation
     from tablero.outbox.incidents import Run, Situation
     from tablero.settings import Settings
 
@@ -25,83 +27,154 @@ log = logging.getLogger(__name__)
 
 
 def task_failed(context: Context) -> None:
-    """Remember why a task failed for good; ``on_failure_callback`` of every task."""
+    """Record why a task failed for good, and end its log with it; ``on_failure_callback`` of every task."""
     from tablero.airflow import configuration
-    from tablero.errors import PermanentError, TableroError
+    from tablero.errors import PermanentError
     from tablero.outbox import incidents
+    from tablero.outbox.incidents import Trouble, cause_of
 
-    if _rehearses(context["dag_run"]):
+    error = _error(context)
+    if not _is_dry_run(context["dag_run"]):
+        ti = context["ti"]
+        index = ti.map_index if ti.map_index is not None else -1
+        label = getattr(ti, "rendered_map_index", None) or (index if index >= 0 else "")
+        words = str(error) if error is not None else ""
+        found = Trouble(
+            f"{ti.task_id} {label}".strip(),
+            isinstance(error, PermanentError),
+            words or type(error).__name__,
+            cause_of(error) if error is not None else "",
+            ti.task_id,
+            index,
+            getattr(ti, "try_number", None),
+        )
+        try:
+            with configuration.outbox() as engine:
+                incidents.record_trouble(engine, ti.dag_id, ti.run_id, found, now=configuration.clock())
+        except TableroError as trouble:
+            log.warning("%s", texts.NOT_RECORDED(words=trouble.text))
+    _log_last(error, retried=False)
+
+
+def task_retried(context: Context) -> None:
+    """End the log of a task that will be retried with why it failed; ``on_retry_callback`` of every task."""
+    _log_last(_error(context), retried=True)
+
+
+def _error(context: Any) -> BaseException | None:
+    """The exception that ended the task; for :class:`tablero.airflow.operators.Ended`, the error that it carries."""
+    error = context.get("exception")
+    if isinstance(error, str):  # of a task that was killed, Airflow passes a text
+        return RuntimeError(error)
+    meant: BaseException | None = getattr(error, "error", error)
+    return meant
+
+
+def _log_last(error: BaseException | None, *, retried: bool) -> None:
+    """Write the sentence for the operator as the last line of the log, outside the group of lines that Airflow's log view
+    folds."""
+    if error is None:
         return
-    ti, error = context["ti"], context.get("exception")
-    label = getattr(ti, "rendered_map_index", None) or (ti.map_index if ti.map_index is not None and ti.map_index >= 0 else "")
-    try:
-        with configuration.outbox() as engine:
-            incidents.record_trouble(
-                engine,
-                ti.dag_id,
-                ti.run_id,
-                f"{ti.task_id} {label}".strip(),
-                permanent=isinstance(error, PermanentError),
-                words=str(error) or type(error).__name__,
-                now=configuration.clock(),
-            )
-    except TableroError as trouble:
-        log.warning("The failure could not be recorded for the alert: %s", trouble)
+    if isinstance(error, TableroError):
+        said = error.text
+    else:
+        said = texts.UNEXPECTED(kind=type(error).__name__, words=verbatim(str(error) or "-"))
+    log.info("::endgroup::")
+    if retried:
+        log.warning("%s", texts.WILL_RETRY(words=said))
+    else:
+        log.error("%s", said)
 
 
 def run_failed(context: Context) -> None:
-    """Tell of a failed run, once for each incident; ``on_failure_callback`` of the DAG."""
+    """Alert about a failed run, each cause once per incident; ``on_failure_callback`` of the DAG."""
     from tablero.airflow import alerting, configuration
-    from tablero.errors import TableroError
+    from tablero.airflow.notifiers import Message
     from tablero.outbox import incidents
+    from tablero.outbox.incidents import Opened
 
     run = context["dag_run"]
-    if _rehearses(run):
+    if _is_dry_run(run):
         return
     settings = configuration.read_settings()
     found: Situation | None = None
+    degraded: list[Degradation] = []
     try:
         with configuration.outbox() as engine:
             found = incidents.situation(engine, run.dag_id, run.run_id, since=run.start_date)
             ended = _ended(run)
-            tell = incidents.run_failed(
+            opened = incidents.run_failed(
                 engine,
                 ended,
-                # What someone starts has no next time by itself: nobody waits for a second failure.
+                causes=_causes(found),
+                # A manual run has no next run to wait for: its first failure is reported.
                 threshold=settings.alert_after_failures if ended.scheduled else 1,
-                permanent=any(trouble.permanent for trouble in _causes(found)),
                 now=configuration.clock(),
             )
+            degraded = _new_degradations(engine, ended)[0]
     except TableroError as trouble:
         log.warning("%s", trouble)
-        tell = True
-    if tell:
-        _send(settings, alerting.failure(run.dag_id, run.run_id, found, str(context.get("reason") or "")))
+        opened = Opened([""], None)
+    if opened.causes:
+        since = opened.since.astimezone(settings.timezone) if opened.since else None
+        alert = alerting.failure(
+            run.dag_id, run.run_id, found, base_url=configuration.base_url(), since=since, degraded=degraded
+        )
+        _send(settings, Message.of(alert))
+    elif degraded:
+        alert = alerting.degraded(run.dag_id, run.run_id, degraded, base_url=configuration.base_url())
+        _send(settings, Message.of(alert))
+    _send_digest(settings, run)
 
 
 def run_succeeded(context: Context) -> None:
-    """Tell of the end of an incident; ``on_success_callback`` of the DAG."""
-    from tablero.airflow import alerting, configuration
-    from tablero.errors import TableroError
+    """Alert about incidents that are over and about degraded windows; ``on_success_callback`` of the DAG."""
+    from tablero.airflow import alerting, configuration, notifiers
+    from tablero.airflow.notifiers import Message
     from tablero.outbox import incidents
 
     run = context["dag_run"]
-    if _rehearses(run):
+    if _is_dry_run(run):
         return
-    settings = configuration.read_settings()
+    settings, base_url = configuration.read_settings(), configuration.base_url()
+    alerts = []
     try:
         with configuration.outbox() as engine:
-            tell = incidents.run_succeeded(engine, _ended(run), now=configuration.clock())
+            ended = _ended(run)
+            if incidents.run_succeeded(engine, ended, now=configuration.clock()):
+                alerts.append(alerting.recovery(run.dag_id, run.run_id, base_url=base_url))
+            new, over = _new_degradations(engine, ended)
     except TableroError as trouble:
-        # Whether there is an incident is not known; the next run that ends sees that it is over.
-        log.warning("The end of an incident, if there is one, could not be recorded: %s", trouble)
+        # Whether an incident is open is not known now; the next run that ends will notice that it is over.
+        log.warning("%s", texts.END_NOT_RECORDED(words=trouble.text))
         return
-    if tell:
-        _send(settings, alerting.recovery(run.dag_id, run.run_id))
+    if new:
+        alerts.append(alerting.degraded(run.dag_id, run.run_id, new, base_url=base_url))
+    if over:
+        alerts.append(alerting.normal(run.dag_id, run.run_id, over, base_url=base_url))
+    for alert in alerts:
+        _send(settings, Message.of(alert))
+    if settings.heartbeat_conn_id and ended.scheduled:
+        notifiers.beat(settings.heartbeat_conn_id)
+    _send_digest(settings, run)
 
 
-def _rehearses(run: Any) -> bool:
-    """Whether a run is a dry run: it writes nothing, not even of its failure, and its success ends no incident."""
+def _new_degradations(engine: Any, run: Run) -> tuple[list[Degradation], list[str]]:
+    """The degradations of a run that were not reported yet, and the causes that are over."""
+    from tablero.airflow import configuration
+    from tablero.delivery.health.degraded import CONDITIONS
+    from tablero.outbox import findings, incidents
+    from tablero.outbox.engine import reading
+
+    with reading(engine) as connection:
+        found = findings.degradations_of(connection, run.dag_id, run.run_id)
+    causes = list(dict.fromkeys(one.cause for one in found))
+    new, over = incidents.run_degraded(engine, run, causes, now=configuration.clock())
+    return [one for one in found if one.cause in new], [one for one in over if one in {kind.value for kind in CONDITIONS}]
+
+
+def _is_dry_run(run: Any) -> bool:
+    """Dry runs send nothing, so they neither open nor close an incident."""
     return bool((run.conf or {}).get("dry_run"))
 
 
@@ -111,40 +184,70 @@ def _ended(run: Any) -> Run:
     return Run(run.dag_id, run.run_id, scheduled=run.run_type == "scheduled")
 
 
-def _causes(found: Situation) -> list[Any]:
-    # reconcile's own failure says that something is unsettled, which is a consequence and always permanent.
-    return [trouble for trouble in found.troubles if not trouble.task.startswith("reconcile")]
+def _causes(found: Situation) -> dict[str, bool]:
+    """Causes of a failure and whether each is permanent; mere consequences count only if nothing else is known."""
+    causes = {one.cause: one.permanent for one in found.troubles if not one.is_consequence}
+    return causes or {one.cause: False for one in found.troubles} or {"": False}
 
 
 def _send(settings: Settings, message: Message) -> None:
-    for notifier in _notifiers(settings, message):
-        try:
-            notifier.notify({})
-        except Exception:  # a broken mail server must not keep the webhook from being told
-            log.exception("An alert could not be sent by %s", type(notifier).__name__)
+    from tablero.airflow import notifiers
+
+    notifiers.send(settings, message)
 
 
-def _notifiers(settings: Settings, message: Message) -> Iterator[BaseNotifier]:
-    if settings.alert_emails:
-        from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+def _send_digest(settings: Settings, run: Any) -> None:
+    """Send the digest with the first scheduled run that ends after its period; a monthly one has the evidence attached."""
+    if settings.digest is None or not settings.alert_emails or run.run_type != "scheduled" or run.data_interval_end is None:
+        return
+    from tablero.airflow import configuration, notifiers
+    from tablero.delivery.health import digest
+    from tablero.outbox import incidents
+    from tablero.outbox.engine import reading
 
-        yield SmtpNotifier(
-            to=list(settings.alert_emails),
-            subject=message.subject,
-            html_content=f"<pre>{html.escape(message.text)}</pre>",
-        )
-    if settings.alert_webhook_conn_id:
-        from airflow.providers.http.notifications.http import HttpNotifier
+    period = digest.period_of(settings.digest, run.data_interval_end, settings)
+    kind = f"digest:{settings.digest}"
+    try:
+        with configuration.outbox() as engine:
+            if incidents.was_sent(engine, kind, period.label):
+                return
+            with reading(engine) as connection:
+                found = digest.gather(connection, settings, period)
+                files = _evidence(connection, settings, period) if settings.digest == "monthly" else {}
+            if notifiers.send_digest(settings, found, configuration.page_url(), files):
+                incidents.mark_sent(engine, kind, period.label, now=configuration.clock())
+    except TableroError as trouble:
+        log.warning("%s", texts.NO_DIGEST(words=trouble.text))
 
-        yield HttpNotifier(
-            http_conn_id=settings.alert_webhook_conn_id,
-            json={"subject": message.subject, "text": f"{message.subject}\n{message.text}"},
-            headers={"Content-Type": "application/json"},
-        )
+
+def _evidence(connection: Any, settings: Settings, period: Any) -> dict[str, bytes]:
+    """The evidence of a month as JSON, by file name."""
+    import json
+
+    from tablero.delivery.health.digest import month_window
+    from tablero.outbox.reports.evidence import acknowledged
+    from tablero.web import evidence
+
+    window = month_window(period, settings)
+    found = evidence.collect(connection, window, acknowledged(connection, window))
+    document = {
+        "month": window.label,
+        "rows": found.rows,
+        "sha256": found.digest,
+        "acknowledged": {
+            name: value.isoformat() if hasattr(value, "isoformat") else value
+            for name, value in found.acknowledged._asdict().items()
+        },
+        "counts": [
+            {"service_id": service, "status_id": status, "status": name, "rows": rows}
+            for service, status, name, rows in found.table()
+        ],
+    }
+    return {f"tablero-{window.label}.json": json.dumps(document, ensure_ascii=False, indent=2).encode()}
 
 
 class LateNotifier(BaseNotifier):
-    """Tells that a scheduled day was not settled in time; the callback of the DAG's deadline, run in the triggerer."""
+    """Alerts that a scheduled day was not settled by the deadline; the deadline's callback, which runs in the triggerer."""
 
     def notify(self, context: Context) -> None:
         """Send at once."""
@@ -154,18 +257,14 @@ class LateNotifier(BaseNotifier):
     async def async_notify(self, context: Context) -> None:
         """Send without blocking the triggerer."""
         from asgiref.sync import sync_to_async
+        from tablero.airflow import notifiers
 
         settings, message = await sync_to_async(self._compose)(context)
-        for notifier in _notifiers(settings, message):
-            try:
-                await notifier.async_notify(context)
-            except Exception:  # as above
-                log.exception("An alert could not be sent by %s", type(notifier).__name__)
+        await notifiers.send_async(settings, message, context)
 
     def _compose(self, context: Any) -> tuple[Settings, Message]:
         from tablero.airflow import alerting, configuration
-        from tablero.airflow.deadline import DUE
-        from tablero.errors import TableroError
+        from tablero.airflow.notifiers import Message
         from tablero.outbox import incidents
 
         settings = configuration.read_settings()
@@ -177,7 +276,8 @@ class LateNotifier(BaseNotifier):
                 found = incidents.situation(engine, dag_id, run_id, since=_instant(run.get("start_date")))
         except TableroError as trouble:
             log.warning("%s", trouble)
-        return settings, alerting.late(dag_id, run_id, f"{DUE:%H:%M}", found)
+        deadline = f"{settings.deadline:%H:%M}"
+        return settings, Message.of(alerting.late(dag_id, run_id, deadline, found, base_url=configuration.base_url()))
 
 
 def _instant(value: str | datetime | None) -> datetime | None:
@@ -186,16 +286,16 @@ def _instant(value: str | datetime | None) -> datetime | None:
 
 
 def task_arguments() -> dict[str, Any]:
-    """What every task of the DAGs carries."""
-    return {"on_failure_callback": task_failed}
+    """Callbacks of every task."""
+    return {"on_failure_callback": task_failed, "on_retry_callback": task_retried}
 
 
 def dag_arguments(settings: Settings, *, deadline: bool = False) -> dict[str, Any]:
-    """What a DAG carries.
+    """Callbacks and deadline of a DAG; nothing if nobody is to be alerted.
 
     :param deadline: also alert when a scheduled day is not settled in time.
     """
-    if not settings.alert_emails and not settings.alert_webhook_conn_id:
+    if not (settings.alert_emails or settings.alert_webhook_conn_id or settings.heartbeat_conn_id):
         return {}
     arguments: dict[str, Any] = {"on_failure_callback": run_failed, "on_success_callback": run_succeeded}
     if deadline:
@@ -209,8 +309,8 @@ def _deadline(settings: Settings) -> DeadlineAlert:
     from tablero.airflow.deadline import ScheduledDayDeadline
 
     return DeadlineAlert(
-        reference=ScheduledDayDeadline(settings.timezone.name),
+        reference=ScheduledDayDeadline(settings.timezone.name, f"{settings.deadline:%H:%M}"),
         interval=timedelta(0),
         callback=AsyncCallback(LateNotifier),
-        name="settled by 06:00",
+        name=f"settled by {settings.deadline:%H:%M}",
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import conf
 from tablero.errors import SetupError, TransientError
 from tablero.settings import Settings
+from tablero.texts import airflow as texts
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Engine
@@ -48,6 +49,26 @@ def _keys_in_environment() -> Iterator[str]:
             yield name.removeprefix(_PREFIX).lower().removesuffix("_cmd").removesuffix("_secret")
 
 
+def origin_of(key: str) -> str:
+    """Where the value of a setting comes from: the environment variable, ``airflow.cfg``, or its default."""
+    name = f"{_PREFIX}{key.upper()}"
+    for suffix in ("", "_CMD", "_SECRET"):
+        if f"{name}{suffix}" in os.environ:
+            return f"{name}{suffix}"
+    section = conf.getsection(_SECTION) or {}
+    return "airflow.cfg" if key in section else ""
+
+
+def base_url() -> str:
+    """Where people reach Airflow, as ``[api] base_url`` says."""
+    return str(conf.get("api", "base_url", fallback="") or "http://localhost:8080")
+
+
+def page_url() -> str:
+    """Where Tablero's page is, for people."""
+    return f"{base_url().rstrip('/')}/tablero/"
+
+
 def clock() -> datetime:
     """Now, in UTC."""
     return datetime.now(timezone.utc)
@@ -69,15 +90,12 @@ def source(settings: Settings) -> Iterator[Source]:
     try:
         hook = connection.get_hook()
         if not isinstance(hook, DbApiHook):
-            raise SetupError(f"Connection {SOURCE} is of type {hook.conn_type!r}, which is no SQL database.")
+            raise SetupError(texts.NOT_SQL(conn_id=SOURCE, type=repr(hook.conn_type)))
         if hook.conn_type == "sqlite":
             _require_file(hook.get_uri())
         engine = _source_engine(hook, connection)
     except (AirflowException, ImportError) as error:
-        raise SetupError(
-            f"Connection {SOURCE} is of type {connection.conn_type!r}, whose provider or driver is not installed ({error})."
-            " Install it on every machine of Airflow; docs/dba.md says which."
-        ) from error
+        raise SetupError(texts.NO_DRIVER(conn_id=SOURCE, type=repr(connection.conn_type), words=error)) from error
     try:
         yield Source(
             engine,
@@ -115,7 +133,7 @@ def _require_file(url: str) -> None:
 
     path = sa.make_url(url).database
     if path and not path.startswith("file:") and not Path(path).is_file():
-        raise SetupError(f"Connection {SOURCE}: there is no SQLite file {path}.")
+        raise SetupError(texts.NO_FILE(conn_id=SOURCE, path=path))
 
 
 @contextmanager
@@ -167,12 +185,7 @@ def _require_one_machine() -> None:
     # Tasks on several machines would each have a file of their own, or share one over a network that cannot lock it.
     elsewhere = _executors_elsewhere()
     if elsewhere:
-        names = ", ".join(elsewhere)
-        raise SetupError(
-            f"El outbox es un archivo SQLite, y {names} puede correr tareas en varias máquinas: cree una conexión {OUTBOX} a"
-            f" una base de datos PostgreSQL. / The outbox is an SQLite file, and {names} may run tasks on several machines:"
-            f" make a connection {OUTBOX} to a PostgreSQL database."
-        )
+        raise SetupError(texts.SQLITE_ELSEWHERE(executors=", ".join(elsewhere), conn_id=OUTBOX))
 
 
 def _executors_elsewhere() -> list[str]:
@@ -216,9 +229,7 @@ def _connection(conn_id: str) -> Any:
     try:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as error:
-        raise SetupError(
-            f"There is no connection {conn_id}. Make it in the UI (Admin > Connections), or set AIRFLOW_CONN_{conn_id.upper()}."
-        ) from error
+        raise SetupError(texts.NO_CONNECTION(conn_id=conn_id, variable=f"AIRFLOW_CONN_{conn_id.upper()}")) from error
 
 
 def _require_metadata(conn_id: str) -> None:
@@ -241,10 +252,7 @@ def _require_metadata(conn_id: str) -> None:
     except Exception as error:
         if task is None and not isinstance(error, SQLAlchemyError):
             return  # only Airflow's servers may ask it themselves
-        raise TransientError(
-            f"Connection {conn_id} could not be looked up: Airflow's own database does not answer ({error}). It will be tried"
-            " again; nothing was read or sent."
-        ) from error
+        raise TransientError(texts.METADATA_AWAY(conn_id=conn_id, words=error)) from error
 
 
 def _ask_metadata() -> None:
@@ -281,4 +289,4 @@ def refuse_unknown(given: Collection[str] | None, known: Collection[str]) -> Non
 
     unknown = sorted(set(given or ()) - set(known))
     if unknown:
-        raise ParameterError(f"Unknown parameter {', '.join(unknown)}. This DAG has: {', '.join(known)}.")
+        raise ParameterError(texts.UNKNOWN_PARAMETER(unknown=", ".join(unknown), known=", ".join(known)))

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from airflow.sdk import get_current_context
 from sqlalchemy.engine import URL, Engine
-from tablero.texts import lineage as texts
+from tablero.texts import airflow as texts
 
 log = logging.getLogger(__name__)
 

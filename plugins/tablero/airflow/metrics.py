@@ -1,24 +1,27 @@
-"""What others can watch: metrics by Airflow's own ``stats`` (StatsD, OpenTelemetry), a line in the log for each attempt, asset
-events of settled windows.
+"""What can be monitored: metrics by Airflow's own ``stats`` (StatsD, OpenTelemetry), a log line for each attempt, asset events
+of settled windows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.observability import stats
 from structlog.contextvars import bound_contextvars
+from tablero.contract.windows import Window
 from tablero.dashboard.answer import Attempt, Outcome, log_line
+from tablero.outbox.findings import Degradation
 from tablero.outbox.ledger import Account
 
-#: Updated once for each window that a reconciliation finds settled; the event's extra carries its counts.
+#: Updated once for each window that a reconciliation finds settled, and with other counts than the one before; the event's
+#: extra carries them.
 WINDOWS = Asset(name="tablero_windows", uri="x-tablero://windows")
 
-#: Updated once for each reconciliation that finds any settled; the event's extra carries the counts of all of them. Other
-#: DAGs are scheduled on this one: of several events that one task makes of an asset, Airflow 3.3.2 hands only the first to the
-#: run which they trigger, and the rest to the run after it.
+#: Updated once for each reconciliation that finds any settled; the event's extra carries the counts of those that changed.
+#: Other DAGs are scheduled on this one: of several events that one task makes of an asset, Airflow 3.3.2 hands only the first
+#: to the run which they trigger, and the rest to the run after it.
 RECONCILIATIONS = Asset(name="tablero_reconciliations", uri="x-tablero://reconciliations")
 
 #: The outlet through which the events of both come.
@@ -39,26 +42,38 @@ def attempted(attempt: Attempt) -> None:
         stats.incr("tablero.rows", attempt.rows)
 
 
-def reconciled(accounts: Sequence[Account], oldest_pending: float) -> None:
-    """Tell what a reconciliation found.
+def reconciled(accounts: Sequence[Account], oldest_pending: float, unusual: Sequence[Degradation] = ()) -> None:
+    """Publish what a reconciliation found.
 
     :param oldest_pending: seconds since the oldest pending row was staged; 0 if none is.
+    :param unusual: what was not as usual.
     """
     stats.gauge("tablero.pending_rows", sum(found.pending for found in accounts))
     stats.gauge("tablero.pending_age", oldest_pending)
     stats.gauge("tablero.open_windows", sum(not found.settled for found in accounts))
+    stats.gauge("tablero.degraded", len(unusual))
 
 
-def announce(events: Any, accounts: Sequence[Account]) -> None:
-    """Add the asset events of the settled windows: one for each, and one for all.
+def announce(
+    events: Any, accounts: Sequence[Account], before: Mapping[Window, Account], unusual: Sequence[Degradation] = ()
+) -> None:
+    """Add the asset events of the settled windows: one for each that changed, and one for all.
 
     :param events: Airflow's ``outlet_events`` of a task with the outlet :data:`SETTLED`.
+    :param before: what the proofs before this one had found.
+    :param unusual: what was not as usual.
     """
-    settled = [counts(found) for found in accounts if found.settled]
-    for window in settled:
+    settled = [found for found in accounts if found.settled]
+    changed = [counts(found) for found in settled if not _is_the_same(found, before.get(found.window))]
+    for window in changed:
         events[SETTLED].add(WINDOWS, extra=window)
     if settled:
-        events[SETTLED].add(RECONCILIATIONS, extra={"windows": settled})
+        found = [{"cause": one.cause, "window": one.label, "rows": one.rows, "of": one.of_rows} for one in unusual]
+        events[SETTLED].add(RECONCILIATIONS, extra={"windows": changed} | ({"degraded": found} if found else {}))
+
+
+def _is_the_same(found: Account, before: Account | None) -> bool:
+    return before is not None and before.settled and counts(before) == counts(found)
 
 
 def counts(found: Account) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class TableroRetryPolicy(RetryPolicy):
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
         """Decide; called by Airflow in the task's process."""
+        exception = getattr(exception, "error", exception)  # what ``operators.Ended`` stands for
         cause = f"{type(exception).__name__}: {exception}"[:_REASON_LENGTH]
         if isinstance(exception, PermanentError):
             return RetryDecision.fail(cause)

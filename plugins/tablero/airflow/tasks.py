@@ -9,21 +9,25 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import tzinfo
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy.engine import Engine
-from tablero.airflow import configuration, lineage, metrics
+from tablero.airflow import configuration, history, lineage, metrics
 from tablero.airflow.configuration import clock
 from tablero.contract.windows import Window
 from tablero.delivery import loading
-from tablero.delivery.planning import plan_day, plan_healing, plan_history, plan_interval
+from tablero.delivery.health.survey import survey
+from tablero.delivery.planning import EVERYTHING, Night, plan_history, plan_night, plan_run
 from tablero.delivery.preflight import Finding, Level, inspect
 from tablero.delivery.reconciling import reconcile, require_settled, table
 from tablero.delivery.sending import Delivery, send
-from tablero.delivery.staging import Tally, heal, rehearse, stage
-from tablero.errors import ParameterError, PermanentError, TransientError
-from tablero.outbox import ledger, requeue, target
+from tablero.delivery.staging import Tally, rehearse, stage
+from tablero.errors import OutboxUnavailable, ParameterError, PermanentError, TableroError, TransientError
+from tablero.outbox import findings, ledger, requeue, target
 from tablero.settings import Settings
+from tablero.texts import airflow as texts
+from tablero.texts import planning as planning_texts
+from tablero.texts.text import joined, verbatim
 
 if TYPE_CHECKING:
     from tablero.dashboard.client import Dashboard
@@ -34,168 +38,294 @@ log = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 
+class _Day(NamedTuple):
+    """What ``extract`` found, as it travels to the tasks after it.
+
+    :ivar windows: that were to be read, the run's own day first.
+    :ivar audits: to be proved anew.
+    :ivar tallies: of the windows that could be read.
+    :ivar everything: whether whatever is pending is to be posted, and not only what lies in these windows.
+    """
+
+    windows: list[Window]
+    audits: list[Window]
+    tallies: list[Json]
+    everything: bool
+
+    def to_json(self) -> Json:
+        windows, audits = ([window.to_json() for window in some] for some in (self.windows, self.audits))
+        return {"windows": windows, "audits": audits, "tallies": self.tallies, "everything": self.everything}
+
+    @classmethod
+    def from_json(cls, data: Json) -> _Day:
+        # What a task of version 0.1 left, before the package was changed, has neither audits nor ``everything``.
+        windows, audits = ([Window.from_json(one) for one in data.get(key) or ()] for key in ("windows", "audits"))
+        return cls(windows, audits, list(data.get("tallies") or ()), bool(data.get("everything")))
+
+
 def check(params: Json, given: Json | None, known: Collection[str]) -> None:
-    """Preflight: see that everything is there before anything is read or sent. All checks run.
+    """Preflight of a historical load: see that everything is there before anything is read or sent. All checks run.
 
     :param params: the run's parameters, defaults included.
     :param given: what the trigger gave.
     :param known: the parameters that the DAG has; Airflow itself lets others pass.
     :raises PermanentError, TransientError: lists all that failed, each with its remedy.
     """
-    configuration.refuse_unknown(given, known)
-    settings = configuration.read_settings()
+    settings = _understood(params, given, known)
     plan_history(settings, start_month=params["start_month"], end_month=params["end_month"], now=clock())
     require_ready(inspect_all(settings, dry_run=params["dry_run"]))
+    if not params["dry_run"]:
+        with configuration.outbox() as engine:
+            history.require_known_outbox(engine, accept_changes=params["accept_changes"])
 
 
-def inspect_all(settings: Settings, *, dry_run: bool = False) -> Iterator[Finding]:
-    """All checks of the preflight; a dry run needs neither outbox nor dashboard."""
+def check_day(params: Json, run: Any, known: Collection[str]) -> None:
+    """Preflight of a day: a second or two. What may pass by itself is left to the task that meets it, which is tried again.
+
+    :param run: Airflow's ``dag_run``.
+    :raises PermanentError: lists all that failed, each with its remedy.
+    """
+    settings = _understood(params, run.conf, known)
+    _own_day(settings, params, run)
+    require_ready(inspect_all(settings, dry_run=params["dry_run"], nightly=True), only=PermanentError)
+    if not params["dry_run"]:
+        with configuration.outbox() as engine:
+            history.require_known_outbox(engine, accept_changes=params["accept_changes"])
+
+
+def _understood(params: Json, given: Json | None, known: Collection[str]) -> Settings:
+    configuration.refuse_unknown(given, known)
+    if params["dry_run"] and params["resend"]:
+        raise ParameterError(planning_texts.DRY_AND_RESEND)
+    return configuration.read_settings()
+
+
+def _own_day(settings: Settings, params: Json, run: Any) -> Window:
+    has_interval = run.data_interval_start is not None and run.data_interval_end is not None
+    return plan_run(
+        settings,
+        day=params["day"],
+        interval=(run.data_interval_start, run.data_interval_end) if has_interval else None,
+        owns_interval=run.run_type in ("scheduled", "backfill"),
+        now=clock(),
+    )
+
+
+def inspect_all(settings: Settings, *, dry_run: bool = False, nightly: bool = False) -> Iterator[Finding]:
+    """All checks of the preflight; a dry run needs neither outbox nor dashboard.
+
+    :param nightly: only what takes a moment, and fails only for what a run cannot do without.
+    """
     return inspect(
         settings,
         source=lambda: configuration.source(settings),
         outbox=None if dry_run else configuration.outbox,
         dashboard=None if dry_run else lambda: configuration.dashboard(settings),
         clock=clock,
+        nightly=nightly,
     )
 
 
-def require_ready(findings: Iterable[Finding]) -> None:
+def require_ready(found: Iterable[Finding], *, only: type[TableroError] = TableroError) -> None:
     """Log what the checks found.
 
+    :param only: what is raised; a failure of another kind is only logged.
     :raises PermanentError, TransientError: if one failed; lists all that did.
     """
     levels = {Level.OK: logging.INFO, Level.WARNING: logging.WARNING, Level.FAILED: logging.ERROR}
     failed = []
-    for finding in findings:
+    for finding in found:
         log.log(levels[finding.level], "%s", finding)
         if finding.level is Level.FAILED:
             failed.append(finding)
     if failed:
         kind = TransientError if all(finding.transient for finding in failed) else PermanentError
-        raise kind(f"{len(failed)} checks failed:\n" + "\n".join(map(str, failed)))
+        if issubclass(kind, only):
+            listed = joined([verbatim(str(finding)) for finding in failed], "\n")
+            raise kind(texts.CHECKS_FAILED(count=len(failed), findings=listed))
 
 
 def plan_months(params: Json) -> list[Json]:
-    """The months of the run, cut at this instant."""
-    windows = plan_history(
-        configuration.read_settings(), start_month=params["start_month"], end_month=params["end_month"], now=clock()
-    )
-    log.info("%d months: %s to %s", len(windows), windows[0].label, windows[-1].label)
-    return [window.to_json() for window in windows]
+    """The months of the run, cut at this instant, each with the name that the grid shows."""
+    settings = configuration.read_settings()
+    months = plan_history(settings, start_month=params["start_month"], end_month=params["end_month"], now=clock())
+    log.info("%d months: %s to %s", len(months), months[0].label, months[-1].label)
+    return [month.to_json() | {"name": month.label} for month in months]
 
 
-def plan_days(params: Json, run: Any, known: Collection[str]) -> list[Json]:
-    """The days of the run, its own first.
+def extract(params: Json, run: Any, known: Collection[str]) -> Json:
+    """Stage the day of the run and, in a scheduled one, whatever earlier nights left; in a dry run, only look.
+
+    A window that cannot be read holds up no other one: it is left to ``reconcile``, which reads each of them again.
 
     :param run: Airflow's ``dag_run``.
-    :param known: the parameters that the DAG has.
-    :raises ParameterError: if the run has no day.
+    :returns: for ``post`` and ``reconcile``.
+    :raises TableroError: nothing at all could be read.
     """
-    configuration.refuse_unknown(run.conf, known)
-    settings = configuration.read_settings()
-    if params["day"]:
-        return [plan_day(settings, params["day"], now=clock()).to_json()]
-    if run.data_interval_start is None or run.data_interval_end is None:
-        raise ParameterError("This run has no data interval. Trigger it with the parameter day, as YYYY-MM-DD.")
-    own = plan_interval(settings, run.data_interval_start, run.data_interval_end)
-    windows = [own]
-    if run.run_type == "scheduled" and not params["dry_run"]:
-        with configuration.outbox() as engine:
-            windows += plan_healing(engine, settings, own)
-    log.info("days: %s", ", ".join(window.label for window in windows))
-    return [window.to_json() for window in windows]
-
-
-def extract(windows: Sequence[Json], params: Json, run_id: str) -> list[Json]:
-    """Stage each window, the run's own first; in a dry run, only rehearse.
-
-    :returns: a tally of each that could be read.
-    """
-    settings = configuration.read_settings()
-    chosen = [Window.from_json(data) for data in windows]
+    settings = _understood(params, run.conf, known)
+    own = _own_day(settings, params, run)
     with configuration.source(settings) as source:
         _reads(source, settings)
         if params["dry_run"]:
-            return [_tally(rehearse(None, source, settings, window, clock=clock)) for window in chosen]
+            tallies = [_tally(rehearse(None, source, settings, own, clock=clock))]
+            return _Day([own], [], tallies, everything=False).to_json()
         with configuration.outbox() as engine:
-            tallies = [stage(engine, source, settings, chosen[0], run_id=run_id, clock=clock)]
-            tallies += heal(engine, source, settings, chosen[1:], run_id=run_id, clock=clock)
-            return [_tally(tally) for tally in tallies]
+            history.require_known_outbox(engine, accept_changes=params["accept_changes"])
+            scheduled = run.run_type == "scheduled"
+            night = plan_night(engine, settings, own) if scheduled else Night([own], [])
+            log.info("windows: %s", ", ".join(window.label for window in night.windows))
+            windows, read = _stage_each(engine, source, settings, night.windows, run.run_id)
+            return _Day(windows, night.audits, [_tally(tally) for tally in read], everything=scheduled).to_json()
 
 
-def post(windows: Sequence[Json], params: Json, run_id: str) -> Json:
-    """Send what is pending in the windows; with ``resend``, also what was delivered before this run."""
-    if params["dry_run"]:
+def _stage_each(
+    engine: Engine, source: Source, settings: Settings, windows: Sequence[Window], run_id: str
+) -> tuple[list[Window], list[Tally]]:
+    """Stage what can be read; returns the windows that are to be proved later on, and a tally of each that was read."""
+    to_prove, tallies, failure = [], [], None
+    for window in windows:
+        try:
+            tallies.append(stage(engine, source, settings, window, run_id=run_id, clock=clock))
+            to_prove.append(window)
+        except OutboxUnavailable:
+            raise
+        except TableroError as error:
+            if window.kind == "undated":  # how many there are is worth a remark, and no red run
+                log.warning("%s", texts.UNDATED_NOT_READ(words=error.text))
+                continue
+            log.error("%s", texts.LEFT_OUT(window=window.label, words=error.text))
+            to_prove.append(window)
+            failure = failure or error
+    if failure is not None and not any(tally.window.kind != "undated" for tally in tallies):
+        raise failure
+    return to_prove, tallies
+
+
+def post(extracted: Json | None, params: Json, run: Any) -> Json:
+    """Send what is pending: all of it in a scheduled run, oldest first; otherwise that of the run's day. With ``resend``, also
+    what was delivered of it before this run.
+
+    :param extracted: ``None`` if nothing was read, which holds up nothing that is pending.
+    """
+    everything = bool(extracted["everything"]) if extracted else run.run_type == "scheduled"
+    windows = _Day.from_json(extracted).windows if extracted else []
+    if params["dry_run"] or not (windows or everything):
         return {"delivered": 0}
     settings = configuration.read_settings()
-    chosen = [Window.from_json(data) for data in windows]
     with configuration.outbox() as engine:
+        history.require_known_outbox(engine, accept_changes=params["accept_changes"])
         connect = _connector(engine, settings)
         if params["resend"]:
             connect()
-            _resend(engine, chosen, run_id, settings.timezone)
-        delivery = _send(engine, connect, settings, chosen, run_id)
+            _resend(engine, windows, run.run_id, settings.timezone)
+        delivery = _send(engine, connect, settings, [EVERYTHING] if everything else windows, run.run_id)
     return _sent(delivery)
 
 
 def load(window: Json, params: Json, run_id: str) -> Json:
-    """Stage one month, and send what is staged meanwhile; in a dry run, only rehearse."""
-    if params["dry_run"]:
-        (tally,) = extract([window], params, run_id)
-        return tally | {"delivered": 0}
+    """Stage one month, and send what is staged meanwhile; in a dry run, only look."""
     settings = configuration.read_settings()
-    chosen = [Window.from_json(window)]
-    with configuration.source(settings) as source, configuration.outbox() as engine:
-        connect = _connector(engine, settings)
+    chosen = Window.from_json(window)
+    with configuration.source(settings) as source:
         _reads(source, settings)
-        if params["resend"]:
-            connect()
-            _resend(engine, chosen, run_id, settings.timezone)
-        tallies, delivery = loading.load(
-            engine,
-            source,
-            connect,
-            settings,
-            chosen,
-            run_id=run_id,
-            clock=clock,
-            observe=metrics.attempted,
-        )
+        if params["dry_run"]:
+            return _tally(rehearse(None, source, settings, chosen, clock=clock)) | {"delivered": 0}
+        with configuration.outbox() as engine:
+            history.require_known_outbox(engine, accept_changes=params["accept_changes"])
+            connect = _connector(engine, settings)
+            if params["resend"]:
+                connect()
+                _resend(engine, [chosen], run_id, settings.timezone)
+            tallies, delivery = loading.load(
+                engine,
+                source,
+                connect,
+                settings,
+                [chosen],
+                run_id=run_id,
+                clock=clock,
+                observe=metrics.attempted,
+            )
     return _tally(tallies[0]) | _sent(delivery)
 
 
-def prove(windows: Sequence[Json] | None, tallies: Iterable[Any] | None, params: Json, run_id: str, events: Any) -> None:
-    """Reconcile: print the table of all windows, and fail unless each is settled. In a dry run, print what would be sent.
+def prove_months(windows: Sequence[Json] | None, tallies: Iterable[Any] | None, params: Json, run_id: str, events: Any) -> None:
+    """Reconcile the months of a load: print the table of all, and fail unless each is settled. In a dry run, print what would
+    be sent.
 
     :param windows: of the plan; ``None`` if the run failed before there was one.
     :param tallies: what the tasks before returned.
     :param events: Airflow's ``outlet_events``.
     """
     if windows is None:
-        raise PermanentError(
-            "Nothing was read or sent: a task before this one failed. Look at its log, mend the cause, and clear it with its"
-            " downstream tasks."
-        )
+        raise PermanentError(texts.NOTHING_PLANNED)
     if params["dry_run"]:
         _report(list(tallies or ()), len(windows))
         return
+    months = [Window.from_json(data) for data in windows]
+    failed_tasks = {f"load_month_{index}": month for index, month in enumerate(months)}
+    _prove(months, [], params, "historical_load", run_id, events, own=None, everything=False, failed_tasks=failed_tasks)
+
+
+def prove_day(extracted: Json | None, params: Json, run: Any, events: Any) -> None:
+    """Reconcile the windows of a day's run, audit old months, and fail unless each is settled.
+
+    :param extracted: what ``extract`` returned; ``None`` if nothing was read.
+    :param events: Airflow's ``outlet_events``.
+    """
+    if extracted is None:
+        raise PermanentError(texts.NOTHING_PLANNED)
+    day = _Day.from_json(extracted)
+    if params["dry_run"]:
+        _report(day.tallies, len(day.windows))
+        return
+    own = day.windows[0]
+    failed_tasks = {"extract": own, "post": own}
+    _prove(
+        day.windows,
+        day.audits,
+        params,
+        "daily_send",
+        run.run_id,
+        events,
+        own=own,
+        everything=day.everything,
+        failed_tasks=failed_tasks,
+    )
+
+
+def _prove(
+    windows: Sequence[Window],
+    audits: Sequence[Window],
+    params: Json,
+    dag_id: str,
+    run_id: str,
+    events: Any,
+    *,
+    own: Window | None,
+    everything: bool,
+    failed_tasks: dict[str, Window],
+) -> None:
     settings = configuration.read_settings()
-    chosen = [Window.from_json(data) for data in windows]
     with configuration.source(settings) as source, configuration.outbox() as engine:
+        history.require_known_outbox(engine, accept_changes=params["accept_changes"])
         dashboard = _dashboard(engine, settings)
 
-        def catch_up(window: Window) -> None:
-            stage(engine, source, settings, window, run_id=run_id, clock=clock)
-            _send(engine, lambda: dashboard, settings, [window], run_id)
+        def send_found(window: Window) -> None:
+            _send(engine, lambda: dashboard, settings, [EVERYTHING if everything else window], run_id)
 
-        accounts, failure = reconcile(engine, source, chosen, run_id=run_id, clock=clock, catch_up=catch_up)
-        metrics.reconciled(accounts, ledger.oldest_pending(engine, clock()))
-    for line in table(accounts):
+        before = {window: ledger.last_proof(engine, window) for window in (*windows, *audits)}
+        found = reconcile(engine, source, settings, [*windows, *audits], run_id=run_id, clock=clock, send=send_found)
+        unusual = survey(engine, settings, found.accounts, found.found, run_id=run_id, own=own, audits=audits)
+        findings.keep_degradations(engine, dag_id, run_id, unusual, now=clock())
+        metrics.reconciled(found.accounts, ledger.oldest_pending(engine, clock()), unusual)
+    for line in table(found.accounts):
         log.info("%s", line)
-    metrics.announce(events, accounts)
-    if failure is not None:
-        raise failure
-    require_settled(accounts)
+    metrics.announce(events, found.accounts, {window: one for window, one in before.items() if one}, unusual)
+    if found.failure is not None:
+        raise found.failure
+    require_settled(found.accounts)
+    history.name_failed_tasks(failed_tasks)
 
 
 def _reads(source: Source, settings: Settings) -> None:
@@ -260,5 +390,5 @@ def _report(tallies: Sequence[Json], planned: int) -> None:
             tally["rejected"] or "none",
         )
     if len(tallies) < planned:
-        raise PermanentError(f"The dry run read {len(tallies)} of {planned} windows; look at the tasks that failed.")
+        raise PermanentError(texts.DRY_RUN_INCOMPLETE(read=len(tallies), planned=planned))
     log.info("dry run: nothing was written or sent")

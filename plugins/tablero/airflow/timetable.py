@@ -11,7 +11,7 @@ from typing import Any
 
 import pendulum
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
-from tablero.texts import timetable as texts
+from tablero.texts import airflow as texts
 
 _DAY = timedelta(days=1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from tablero.texts import reasons as texts
+from tablero.texts import contract as texts
 from tablero.texts.text import Text
 
 

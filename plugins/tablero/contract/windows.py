@@ -12,7 +12,7 @@ from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import Literal
 
 from tablero.errors import ParameterError
-from tablero.texts import windows as texts
+from tablero.texts import contract as texts
 
 Kind = Literal["month", "day", "undated"]
 

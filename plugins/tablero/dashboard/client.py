@@ -24,7 +24,8 @@ import urllib3
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk.log import mask_secret
 from requests import exceptions as http
-from requests.utils import get_environ_proxies
+from requests.utils import default_user_agent, get_environ_proxies
+from tablero import __version__
 from tablero.dashboard.answer import Answer
 from tablero.dashboard.judging import Seen, http_date, judge, judge_cut_short
 from tablero.dashboard.no_answer import innermost, lost
@@ -184,6 +185,8 @@ class Dashboard(HttpHook):
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self.get_conn({"Accept-Encoding": "identity"})
+            if session.headers.get("User-Agent") == default_user_agent():  # the connection's extra may name another
+                session.headers["User-Agent"] = f"tablero/{__version__}"
             # Looked up once: requests would search the environment again for each call. Nor does it read ~/.netrc so.
             session.proxies = {**self._proxies, **session.proxies}
             session.trust_env = False

@@ -2,7 +2,7 @@
 
 Source: X-Road Message Protocol for REST (pr-rest) sections 4.3 (headers) and 4.6 (errors); error codes as raised by
 the security server 7.2.2 and 7.8.0. The status of an X-Road error says nothing: 500 is answered for faults that only a
-person can mend, and mixed server versions turn 500 into 400. So errors are told apart by their type alone.
+person can fix, and mixed server versions turn 500 into 400. So errors are told apart by their type alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any
 from urllib.parse import quote
 
-from tablero.texts import xroad as texts
+from tablero.texts import dashboard as texts
 from tablero.texts.text import Text
 
 #: Characters of an identifier that pr-rest 4.2 leaves as they are; all others are percent-encoded.

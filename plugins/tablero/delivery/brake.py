@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tablero.contract.windows import Window
 from tablero.errors import ImplausibleReading
-from tablero.texts import staging as texts
+from tablero.texts import delivery as texts
 
 #: Fewer delivered rows than this may all be corrected in one day.
 FEWEST = 10

@@ -1,4 +1,8 @@
-"""Use case: reconcile. Prove, window by window, that every row of the source is accounted for."""
+"""Use case: reconcile. Prove, window by window, that the rows of the source are the rows on record, and that none is pending.
+
+A count that agrees proves nothing: a row may have been changed in place. So each window is read again and merged with the
+outbox; what that finds is sent, and the window read once more, until a reading finds nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,63 +10,105 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
-from tablero.errors import NotSettledError, SourceUnavailable, TableroError
+from tablero.delivery.staging import stage
+from tablero.errors import NotSettledError, OutsideHours, SourceUnavailable, TableroError, TransientError
 from tablero.outbox import ledger
 from tablero.outbox.ledger import Account
+from tablero.settings import Settings
 from tablero.source.reader import Source
+from tablero.texts import reconciling as texts
+from tablero.texts.text import Text, joined
 
 log = logging.getLogger(__name__)
 
-#: How often a window is read again because its source grew in the meantime.
+#: How often what a reading found is sent, and the window read again.
 PASSES = 3
+
+
+class Reconciled(NamedTuple):
+    """What a reconciliation found.
+
+    :ivar accounts: one for each window; kept in the outbox as well.
+    :ivar found: rows that no earlier reading had found, by label of window.
+    :ivar failure: what is to be raised when all is said; ``None`` if nothing went wrong. What may pass comes first: the window
+        that cannot be read at all must not keep the others from being tried again.
+    """
+
+    accounts: list[Account]
+    found: dict[str, int]
+    failure: TableroError | None
 
 
 def reconcile(
     engine: Engine,
     source: Source,
+    settings: Settings,
     windows: Iterable[Window],
     *,
     run_id: str,
     clock: Callable[[], datetime],
-    catch_up: Callable[[Window], object],
-) -> tuple[list[Account], TableroError | None]:
-    """Recount the source and compare; rows which it holds beyond those that were read are fetched and sent.
+    send: Callable[[Window], object],
+) -> Reconciled:
+    """Read each window again, send what that finds, and keep the proof. The trouble of one window is its own.
 
-    :param catch_up: stages and sends a window again.
-    :returns: an account of each window, which is also kept in the outbox, and the first thing that went wrong on the way:
-        the table is worth having all the same.
+    :param send: sends what is pending in a window.
     :raises OutboxUnavailable: there is nothing to tell then.
     """
-    accounts = []
-    failure: TableroError | None = None
+    accounts, found = [], {}
+    failures: list[TableroError] = []
+    source_answers = True
     for window in windows:
-        found = ledger.account(engine, window)
+        account = ledger.account(engine, window)
         try:
-            # Once the source has failed it is not asked again: 83 months would each wait for a time-out.
-            if not isinstance(failure, SourceUnavailable):
-                found = _recounted(engine, source, window)
-                for _ in range(PASSES):
-                    # What is pending has had its tries; rows that no one has read yet have not.
-                    if found.read is None or found.closes:
-                        break
-                    log.info("%s: the source now holds %s rows; reading it again.", window.label, found.recount)
-                    catch_up(window)
-                    found = _recounted(engine, source, window)
+            if source_answers:
+                account, found[window.label] = _prove(engine, source, settings, window, run_id, clock, send)
         except TableroError as error:
-            log.error("%s: %s", window.label, error)
-            failure = failure or error
-            found = replace(ledger.account(engine, window), recount=found.recount)
-        ledger.keep(engine, found, run_id, clock())
-        accounts.append(found)
-    return accounts, failure
+            log.error("%s", texts.WINDOW_FAILED(window=window.label, words=error.text))
+            failures.append(error)
+            account = ledger.account(engine, window)
+            source_answers = not isinstance(error, SourceUnavailable) or _answers(source)
+        ledger.keep(engine, account, run_id, clock())
+        accounts.append(account)
+    return Reconciled(accounts, found, min(failures, key=_urgency, default=None))
 
 
-def _recounted(engine: Engine, source: Source, window: Window) -> Account:
-    recount = source.count(window)
-    return replace(ledger.account(engine, window), recount=recount)
+def _prove(
+    engine: Engine,
+    source: Source,
+    settings: Settings,
+    window: Window,
+    run_id: str,
+    clock: Callable[[], datetime],
+    send: Callable[[Window], object],
+) -> tuple[Account, int]:
+    found = 0
+    for _ in range(PASSES + 1):
+        tally = stage(engine, source, settings, window, run_id=run_id, clock=clock)
+        if not tally.new:
+            return replace(ledger.account(engine, window), recount=tally.read), found
+        found += tally.new
+        log.info("%s: %d rows which no earlier reading found; they are sent.", window.label, tally.new)
+        send(window)
+    return ledger.account(engine, window), found
+
+
+def _answers(source: Source) -> bool:
+    """Whether the source answers at all: if not, 83 months would each wait for a time-out."""
+    try:
+        source.check()
+    except TableroError:
+        return False
+    return True
+
+
+def _urgency(failure: TableroError) -> int:
+    if isinstance(failure, OutsideHours):
+        return 0
+    return 1 if isinstance(failure, TransientError) else 2
 
 
 def require_settled(accounts: Sequence[Account]) -> None:
@@ -70,26 +116,20 @@ def require_settled(accounts: Sequence[Account]) -> None:
 
     :raises NotSettledError: names each window that is not, and what to do.
     """
-    open_windows = [_complaint(found) for found in accounts if not found.settled]
-    if open_windows:
-        raise NotSettledError(
-            f"{len(open_windows)} of {len(accounts)} windows are not settled:\n"
-            + "\n".join(open_windows)
-            + "\nClear the failed task of that month or day with its downstream tasks, or trigger the DAG again: only what is"
-            " missing is sent. / Limpie (Clear) la tarea fallida de ese mes o día con sus tareas posteriores (Downstream),"
-            " o lance el DAG de nuevo: solo se envía lo que falta."
-        )
+    complaints = [_complaint(found) for found in accounts if not found.settled]
+    if complaints:
+        raise NotSettledError(texts.NOT_SETTLED(count=len(complaints), all=len(accounts), windows=joined(complaints, "\n")))
 
 
-def _complaint(found: Account) -> str:
+def _complaint(found: Account) -> Text:
+    window = found.window.label
     if found.read is None:
-        return f"{found.window.label}: never read to its end; {found.recount} rows in the source, {found.pending} staged."
+        return texts.NEVER_READ(window=window, staged=found.pending)
     if found.pending:
-        return f"{found.window.label}: {found.pending} rows pending."
-    return (
-        f"{found.window.label}: the sum does not close: {found.read} read, {found.accounted} accounted for,"
-        f" {found.recount} in the source now, {found.gone} gone from it."
-    )
+        return texts.PENDING(window=window, pending=found.pending)
+    if found.recount is None:
+        return texts.NOT_READ_AGAIN(window=window)
+    return texts.DOES_NOT_CLOSE(window=window, read=found.read, accounted=found.accounted, now=found.recount, gone=found.gone)
 
 
 _HEADINGS = ("window", "read", "delivered", "rejected", "excluded", "duplicate", "pending", "source", "gone", "")

@@ -29,7 +29,7 @@ from tablero.outbox.intake import SetAside
 from tablero.outbox.record import Record
 from tablero.settings import Settings
 from tablero.source.reader import Source
-from tablero.texts import staging as texts
+from tablero.texts import delivery as texts
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import re
 
 import airflow
 from tablero.errors import SetupError
-from tablero.texts import package as texts
+from tablero.texts import airflow as texts
 
 #: The first Airflow with retry policies, deadlines by reference, and metrics in the SDK.
 OLDEST = (3, 3)

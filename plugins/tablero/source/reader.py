@@ -32,7 +32,7 @@ QUESTION = 10.0
 class Source:
     """Reads windows of status changes from the institution's database.
 
-    Every method raises :class:`~tablero.errors.SetupError` if a person must mend something (the connection, the rights, the
+    Every method raises :class:`~tablero.errors.SetupError` if a person must fix something (the connection, the rights, the
     view), :class:`~tablero.errors.WindowUnreadable` if the server cut a statement off by a limit of its own, and
     :class:`~tablero.errors.SourceUnavailable` if it may go through the next time.
 

@@ -1,4 +1,4 @@
-"""What the client of the dashboard says: how a call ended, and who must do what about it."""
+"""What ``dashboard`` says: how a call ended, what each error of X-Road means, and who must do what about it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO_HOST = Text(
 NOT_A_SCHEME = Text(
     "La conexión {connection} dice «{said}» donde solo cabe http o https (Esquema): quítelo; una ruta va en [tablero]"
     " api_path.",
-    "Connection {connection} says “{said}” where only http or https fits (Schema): take it out; a path belongs into [tablero]"
+    "Connection {connection} says “{said}” where only http or https fits (Schema): take it out; a path belongs in [tablero]"
     " api_path.",
 )
 VERIFICATION_OFF = Text(
@@ -53,8 +53,8 @@ REFUSED_SOME = Text(
     "The dashboard accepted the call (HTTP {status}) and refuses {rows} of its rows.",
 )
 FAILED_ON_THE_WAY = Text(
-    "El tablero falló a medio camino (HTTP {status}); pudo haber recibido las filas. Se repetirá.",
-    "The dashboard failed on the way (HTTP {status}); it may have taken the rows. It will be repeated.",
+    "El tablero falló mientras atendía la llamada (HTTP {status}); pudo haber recibido las filas. Se repetirá.",
+    "The dashboard failed while it handled the call (HTTP {status}); it may have taken the rows. It will be repeated.",
 )
 UNAVAILABLE = Text(
     "El tablero no está disponible (HTTP {status}).",
@@ -87,10 +87,97 @@ CERTIFICATE = Text(
     'The TLS certificate is not trusted: put the security server\'s certificate (PEM) into "verify" in the extra of'
     " tablero_api. {words}",
 )
-WRONG_ADDRESS = Text("La dirección no sirve: {words}. {check}", "The address is of no use: {words}. {check}")
+WRONG_ADDRESS = Text("La dirección no sirve: {words}. {check}", "The address cannot be used: {words}. {check}")
 NO_CONNECTION = Text("No hay conexión con {url}: {words}", "No connection to {url}: {words}")
 LOST = Text(
     "Se perdió la respuesta; la llamada pudo haber llegado. Se repetirá. {words}",
     "The answer was lost; the call may have arrived. It will be repeated. {words}",
 )
 INCOMPLETE = Text("Respuesta incompleta (HTTP {status}): {words}", "Incomplete answer (HTTP {status}): {words}")
+
+# -- errors of X-Road ------------------------------------------------------------------------------------------------------
+
+OUR_REGISTRATION = Text(
+    "Su subsistema no está registrado en este servidor de seguridad: revise [tablero] xroad_client, o pida a su"
+    " administrador de X-Road que complete el registro.",
+    "Your subsystem is not registered on this security server: check [tablero] xroad_client, or ask your X-Road"
+    " administrator to complete the registration.",
+)
+PROVIDER_ID = Text(
+    "X-Road no conoce al proveedor: revise [tablero] api_path (instancia, clase, miembro, subsistema) con OGTIC.",
+    "X-Road does not know the provider: check [tablero] api_path (instance, class, member, subsystem) with OGTIC.",
+)
+OUR_REQUEST = Text(
+    "El servidor de seguridad no entiende la llamada: revise [tablero] api_path y xroad_client.",
+    "The security server does not understand the call: check [tablero] api_path and xroad_client.",
+)
+CLIENT_CERTIFICATE = Text(
+    "El servidor de seguridad exige el certificado de cliente registrado para su subsistema: ponga cert y key en la"
+    " conexión tablero_api, o pida a su administrador de X-Road otro tipo de conexión.",
+    "The security server wants the client certificate registered for your subsystem: put cert and key into the"
+    " connection tablero_api, or ask your X-Road administrator for another connection type.",
+)
+NO_ACCESS = Text(
+    "Su subsistema no tiene permiso para el servicio del tablero: solicite el acceso a Burocracia Cero / OGTIC.",
+    "Your subsystem has no access right to the dashboard's service: ask Burocracia Cero / OGTIC for it.",
+)
+NO_SERVICE = Text(
+    "El servicio no existe en el proveedor: revise el código del servicio en [tablero] api_path.",
+    "The service does not exist at the provider: check the service code in [tablero] api_path.",
+)
+PROVIDER_SETUP = Text(
+    "El servicio está mal configurado en el lado del tablero: avise a Burocracia Cero / OGTIC.",
+    "The service is set up wrongly on the dashboard's side: tell Burocracia Cero / OGTIC.",
+)
+OUR_VERSION = Text(
+    "Su servidor de seguridad es demasiado viejo para el proveedor: pida a su administrador de X-Road que lo actualice.",
+    "Your security server is too old for the provider: ask your X-Road administrator to upgrade it.",
+)
+PROVIDER_CERTIFICATE = Text(
+    "El lado del tablero no acepta el certificado de su servidor de seguridad: avise a su administrador de X-Road y a OGTIC.",
+    "The dashboard's side does not accept your security server's certificate: tell your X-Road administrator and OGTIC.",
+)
+DISABLED = Text(
+    "El servicio del tablero está desactivado o en mantenimiento: espere, o pregunte a Burocracia Cero / OGTIC.",
+    "The dashboard's service is disabled or in maintenance: wait, or ask Burocracia Cero / OGTIC.",
+)
+OUR_SERVER_ILL = Text(
+    "Su servidor de seguridad no puede firmar, sellar o registrar mensajes (token, OCSP, sello de tiempo, disco):"
+    " avise a su administrador de X-Road.",
+    "Your security server cannot sign, time-stamp or log messages (token, OCSP, time-stamp, disk): tell your X-Road"
+    " administrator.",
+)
+SIGNING_UNKNOWN = Text(
+    "El otro servidor de seguridad no pudo firmar o registrar; la llamada pudo haber llegado. Se repetirá.",
+    "The other security server could not sign or log; the call may have arrived. It will be repeated.",
+)
+GLOBAL_CONFIGURATION = Text(
+    "La configuración global de X-Road venció; suele renovarse sola. Si dura, avise a su administrador de X-Road.",
+    "X-Road's global configuration has expired; it usually renews itself. If it lasts, tell your X-Road administrator.",
+)
+UNREACHABLE = Text(
+    "No se pudo conectar con el otro lado; se repetirá.",
+    "The other side could not be reached; it will be repeated.",
+)
+CUT_UPLOAD = Text(
+    "El mensaje no llegó entero al otro servidor de seguridad; se repetirá.",
+    "The message did not reach the other security server whole; it will be repeated.",
+)
+AMBIGUOUS = Text(
+    "X-Road perdió la respuesta; la llamada pudo haber llegado. Se repetirá y el intento queda registrado.",
+    "X-Road lost the answer; the call may have arrived. It will be repeated, and the attempt stays on record.",
+)
+TOO_LARGE = Text(
+    "El mensaje excede el límite del registro de mensajes de X-Road; se enviará en partes.",
+    "The message exceeds the limit of X-Road's message log; it will be sent in parts.",
+)
+BAD_REQUEST = Text(
+    "X-Road rechaza la forma de la llamada: revise [tablero] api_path y la versión de este paquete.",
+    "X-Road refuses the form of the call: check [tablero] api_path and the version of this package.",
+)
+UNHEARD_OF = Text(
+    "Error de X-Road desconocido para este paquete; la llamada pudo haber llegado. Se repetirá; si dura, avise a su"
+    " administrador de X-Road.",
+    "An X-Road error which this package does not know; the call may have arrived. It will be repeated; if it lasts,"
+    " tell your X-Road administrator.",
+)

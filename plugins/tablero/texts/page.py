@@ -551,20 +551,20 @@ TEXTS: dict[str, Text | Counted] = {
     ),
     "problem.outbox.empty": Text("Todavía no hay nada que mostrar", "There is nothing to show yet"),
     "problem.outbox.empty.advice": Text(
-        "La bandeja de salida se crea con la primera ejecución. Lance el DAG Carga histórica, y vuelva.",
+        "El outbox se crea con la primera ejecución. Lance el DAG Carga histórica, y vuelva.",
         "The outbox is made by the first run. Trigger the DAG Carga histórica, and come back.",
     ),
-    "problem.outbox.older": Text("La bandeja de salida espera su actualización", "The outbox waits for its upgrade"),
+    "problem.outbox.older": Text("El outbox espera su actualización", "The outbox waits for its upgrade"),
     "problem.outbox.older.advice": Text(
         "Es de una versión anterior del paquete. La actualiza la próxima ejecución de cualquiera de los dos DAG; lance una.",
         "It is of an earlier version of the package. The next run of either DAG upgrades it; trigger one.",
     ),
-    "problem.outbox.away": Text("La bandeja de salida no responde", "The outbox does not answer"),
+    "problem.outbox.away": Text("El outbox no responde", "The outbox does not answer"),
     "problem.outbox.away.advice": Text(
         "Puede ser temporal. Revise la base de datos de la conexión tablero_outbox y su disco. Nada entregado se pierde.",
         "This may be temporary. Check the database of the connection tablero_outbox, and its disk. Nothing delivered is lost.",
     ),
-    "problem.outbox.missing": Text("No se puede usar la bandeja de salida", "The outbox cannot be used"),
+    "problem.outbox.missing": Text("No se puede usar el outbox", "The outbox cannot be used"),
     "problem.outbox.missing.advice": Text(
         "Revise en Airflow la conexión tablero_outbox: su tipo, su base de datos, su usuario y sus permisos.",
         "Check the connection tablero_outbox in Airflow: its type, its database, its user and the rights.",

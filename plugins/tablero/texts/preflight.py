@@ -34,8 +34,8 @@ OUTSIDE = Text(
     " and wait for their day; correct them at the source",
 )
 NOT_COUNTED = Text(
-    "con source_sql no se ven las filas sin fecha: que la consulta no las deje fuera es cosa suya",
-    "with source_sql rows without a date are not seen: that the query leaves none of them out is up to you",
+    "con source_sql no se ven las filas sin fecha: revise usted que la consulta no las deje fuera",
+    "with source_sql rows without a date are not seen: check yourself that the query leaves none of them out",
 )
 
 # -- the outbox ------------------------------------------------------------------------------------------------------------
@@ -47,8 +47,8 @@ TARGET = Text("el outbox entrega a {name}", "the outbox delivers to {name}")
 
 ANSWERS = Text("{url} responde (HTTP {status})", "{url} answers (HTTP {status})")
 NO_ANSWER_TO_GET = Text(
-    "se llega a {url}, pero no responde a GET; si solo deja pasar POST, todo está bien, y la primera carga lo dirá",
-    "{url} is reached, but does not answer a GET; if it lets only POST through, all is well, and the first load will tell",
+    "se llega a {url}, pero no responde a GET; si solo deja pasar POST, todo está bien, y la primera carga lo mostrará",
+    "{url} is reached, but does not answer a GET; if it lets only POST through, all is well, and the first load will show it",
 )
 NOT_ENCRYPTED = Text(
     "se llama a {host} por http, sin cifrar: ponga https en la conexión tablero_api, salvo que la red entre ambos sea de"
@@ -59,13 +59,13 @@ NOT_ENCRYPTED = Text(
 
 # -- X-Road ----------------------------------------------------------------------------------------------------------------
 
-CLIENTS_NOT_TOLD = Text("listClients no lo dice: {words}", "listClients does not tell: {words}")
+CLIENTS_NOT_TOLD = Text("listClients no lo dice: {words}", "listClients does not say: {words}")
 REGISTERED = Text("{client} está registrado", "{client} is registered")
 NOT_REGISTERED = Text(
     "{client} no figura en listClients: revise [tablero] xroad_client, o complete el registro",
     "{client} is not in listClients: check [tablero] xroad_client, or complete its registration",
 )
-RIGHTS_NOT_TOLD = Text("allowedMethods no lo dice: {words}", "allowedMethods does not tell: {words}")
+RIGHTS_NOT_TOLD = Text("allowedMethods no lo dice: {words}", "allowedMethods does not say: {words}")
 NO_RIGHT = Text(
     "sin permiso para {service}: solicítelo a Burocracia Cero / OGTIC",
     "no right to {service}: ask Burocracia Cero / OGTIC for it",

@@ -60,7 +60,7 @@ ALERT_EMAILS = Text(
 )
 ALERT_WEBHOOK_CONN_ID = Text("conexión HTTP que recibe las alertas", "HTTP connection that receives the alerts")
 ALERT_AFTER_FAILURES = Text(
-    "corridas diarias fallidas seguidas antes de una alerta",
+    "ejecuciones diarias fallidas seguidas antes de una alerta",
     "failed daily runs in a row before an alert",
 )
 ALERT_REJECTED_PERCENT = Text(
@@ -155,7 +155,7 @@ DEADLINE_TOO_EARLY = Text(
     "[tablero] deadline = {deadline} debe ser posterior a las {begins}, cuando el envío puede comenzar (daily_at = {daily_at},"
     " send_hours = {send_hours}); de lo contrario toda noche parecería atrasada.",
     "[tablero] deadline = {deadline} must be later than {begins}, when sending can begin (daily_at = {daily_at},"
-    " send_hours = {send_hours}); else every night would seem late.",
+    " send_hours = {send_hours}); otherwise every night would seem late.",
 )
 OPENS_TOO_LATE = Text(
     "[tablero] send_hours = {send_hours} no abre el mismo día después de daily_at = {daily_at}, así que ningún deadline se"

@@ -1,4 +1,4 @@
-"""What ``source`` says: what is wrong with the institution's database or its view, and who can mend it."""
+"""What ``source`` says: what is wrong with the institution's database or its view, and who can fix it."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ PARAMETER_NOT_KNOWN = Text(
     "Connection {connection} has parameters in its Extra that cannot be obeyed: {names}. Remove them, or check their spelling.",
 )
 PARAMETER_NOT_TEXT = Text(
-    "La conexión {connection} tiene en su Extra {name} con un valor que no es texto, número, verdadero o falso.",
-    "Connection {connection} has {name} in its Extra with a value that is no text, number, true or false.",
+    "La conexión {connection} tiene en su Extra {name} con un valor que no es texto, número, true ni false.",
+    "Connection {connection} has {name} in its Extra with a value that is not text, a number, true or false.",
 )
 ENCODING_IS_OURS = Text(
     "La conexión {connection} pide {parameter} = {value}; Tablero siempre lee en UTF-8, sea cual sea la codificación de la base"
@@ -91,8 +91,10 @@ COLUMNS_MISSING = Text(
     "{view} lacks the columns {missing}; it has: {found}. Name the five columns {columns}.",
 )
 NO_INSTANTS = Text(
-    "{view}.last_modified_date es de un tipo que no dice un instante ({type}). Haga de ella un timestamp, o texto ISO 8601.",
-    "{view}.last_modified_date is of a type that tells no instant ({type}). Make it a timestamp, or text in ISO 8601.",
+    "{view}.last_modified_date es de un tipo que no contiene fecha y hora ({type}). Conviértala en la vista a timestamp, o a"
+    " texto ISO 8601.",
+    "{view}.last_modified_date is of a type that holds no date and time ({type}). Convert it in the view to a timestamp, or to"
+    " text in ISO 8601.",
 )
 ZONE_NOT_KNOWN = Text(
     "El servidor de la fuente no conoce la zona horaria {zone}. Pida a su DBA que instale los datos de zonas horarias (tzdata),"
@@ -120,10 +122,10 @@ BINDS_MISSING = Text(
     "source_sql does not bind {names}: without them it would read everything for each window.",
 )
 BINDS_UNKNOWN = Text(
-    "source_sql usa {names}, que nadie le da; solo hay :start y :end. Si son parte de un literal, enciérrelos entre comillas"
-    " simples.",
-    "source_sql binds {names}, which nothing gives; there are only :start and :end. If they are part of a literal, put it"
-    " into single quotes.",
+    "source_sql usa {names}, parámetros que no existen; solo hay :start y :end. Si son parte de un literal, enciérrelos entre"
+    " comillas simples.",
+    "source_sql binds {names}, which do not exist; there are only :start and :end. If they are part of a literal, put it into"
+    " single quotes.",
 )
 FILE_NOT_READ = Text(
     "[tablero] source_sql = {path}: el archivo no se puede leer ({words}).",

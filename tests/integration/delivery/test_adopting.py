@@ -72,13 +72,14 @@ def test_the_load_after_it_sends_only_the_rest(outbox: Engine, institution: Inst
     assert adopted(outbox, institution) == len(BEFORE) == 56
     load(outbox, institution, dashboard)
     assert sorted(dashboard.accepted) == sorted(row.request_id for row in AFTER)
-    (found,), failure = reconcile(
+    (found,), _, failure = reconcile(
         outbox,
         institution.source,
+        SETTINGS,
         [FEBRUARY],
         run_id="load",
         clock=clock,
-        catch_up=lambda _: pytest.fail("nothing to catch up"),
+        send=lambda _: pytest.fail("nothing to send"),
     )
     assert failure is None
     assert found.settled

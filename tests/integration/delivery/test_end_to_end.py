@@ -54,7 +54,9 @@ class Load:
 
     def prove(self) -> list[Account]:
         """Reconcile; the sum must close."""
-        accounts, failure = reconcile(self._engine, self._source, MONTHS, run_id="run", clock=lambda: NOW, catch_up=self.month)
+        accounts, _, failure = reconcile(
+            self._engine, self._source, SETTINGS, MONTHS, run_id="run", clock=lambda: NOW, send=self.month
+        )
         assert failure is None
         require_settled(accounts)
         check_books(self._engine)

@@ -1,4 +1,4 @@
-"""Reconciling against a source that lives on: it is recounted, and what it holds beyond what was read is fetched and sent."""
+"""Reconciling against a source that lives on: each window is read again, and what that finds is sent."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
-from tablero.delivery.reconciling import PASSES, reconcile
+from tablero.delivery import reconciling
+from tablero.delivery.reconciling import PASSES, Reconciled, reconcile
 from tablero.delivery.sending import send
-from tablero.delivery.staging import stage
-from tablero.errors import DashboardUnavailable, SourceUnavailable
-from tablero.outbox.ledger import Account
+from tablero.delivery.staging import Tally, stage
+from tablero.errors import DashboardUnavailable, OutsideHours, SetupError, SourceUnavailable, TableroError
 from tablero.outbox.schema import reconciliation
 from tablero.source.reader import Source
 
 from tests.integration.institution import Institution
 from tests.integration.posters import UNAVAILABLE, Dashboard
-from tests.integration.samples import FEBRUARY, changes, clock, month, settings, states
+from tests.integration.samples import FEBRUARY, NOW, change, changes, clock, month, settings, states
 
-MARCH = month("2020-03")
+MARCH, APRIL = month("2020-03"), month("2020-04")
 
 
 @pytest.fixture
@@ -31,61 +31,79 @@ def institution(tmp_path: Path) -> Institution:
     return institution
 
 
-def load(engine: Engine, institution: Institution, dashboard: Dashboard, window: Window = FEBRUARY) -> None:
-    stage(engine, institution.source, settings(), window, run_id="run", clock=clock)
+def post(engine: Engine, dashboard: Dashboard, window: Window = FEBRUARY) -> None:
     send(engine, lambda: dashboard, settings(), [window], run_id="run", clock=clock)
 
 
+def load(engine: Engine, institution: Institution, dashboard: Dashboard, window: Window = FEBRUARY) -> None:
+    stage(engine, institution.source, settings(), window, run_id="run", clock=clock)
+    post(engine, dashboard, window)
+
+
 def prove(
-    engine: Engine, source: Source, *windows: Window, catch_up: Callable[[Window], object]
-) -> tuple[list[Account], Exception | None]:
-    return reconcile(engine, source, windows or [FEBRUARY], run_id="run", clock=clock, catch_up=catch_up)
+    engine: Engine, institution: Institution, *windows: Window, send: Callable[[Window], object] | None = None
+) -> Reconciled:
+    def never(window: Window) -> None:
+        raise AssertionError(f"{window.label} is sent")
 
-
-def never(window: Window) -> None:
-    raise AssertionError(f"{window.label} is read again")
+    return reconcile(
+        engine, institution.source, settings(), windows or [FEBRUARY], run_id="run", clock=clock, send=send or never
+    )
 
 
 def test_all_is_settled(outbox: Engine, institution: Institution) -> None:
-    """Nothing is read again, and the proof is kept."""
+    """Nothing is sent, and the proof is kept."""
     load(outbox, institution, Dashboard())
-    (account,), failure = prove(outbox, institution.source, catch_up=never)
+    (account,), found, failure = prove(outbox, institution)
     assert failure is None
     assert account.settled
     assert account.recount == 10
+    assert found == {"2020-02": 0}
     with outbox.connect() as connection:
         assert [row.settled for row in connection.execute(sa.select(reconciliation))] == [True]
 
 
 def test_rows_that_came_meanwhile_are_sent(outbox: Engine, institution: Institution) -> None:
-    """Committed between the reading and the recount: picked up, not reported as loss, and sent once."""
+    """Committed between the two readings: picked up, not reported as loss, and sent once."""
     dashboard = Dashboard()
     load(outbox, institution, dashboard)
     institution.add(changes(3, first=10))
-    (account,), failure = prove(
-        outbox, institution.source, catch_up=lambda window: load(outbox, institution, dashboard, window)
-    )
+    (account,), found, failure = prove(outbox, institution, send=lambda window: post(outbox, dashboard, window))
     assert failure is None
     assert account.settled
     assert account.delivered == account.recount == 13
+    assert found == {"2020-02": 3}
     assert set(dashboard.accepted.values()) == {1}
 
 
-def test_a_source_that_grows_without_end(outbox: Engine, institution: Institution) -> None:
-    """Followed a few times, then told as it is."""
-    passes = 0
+def test_a_row_that_was_changed_in_place_is_sent(outbox: Engine, institution: Institution) -> None:
+    """The number of rows is the same, which proves nothing."""
+    dashboard = Dashboard()
+    load(outbox, institution, dashboard)
+    institution.remove([change(4)])
+    institution.add([change(4, status=7)])
+    (account,), found, failure = prove(outbox, institution, send=lambda window: post(outbox, dashboard, window))
+    assert failure is None
+    assert account.settled
+    assert (account.recount, account.gone, account.delivered) == (10, 1, 11)
+    assert found == {"2020-02": 1}
 
-    def catch_up(window: Window) -> None:
-        nonlocal passes
-        passes += 1
-        load(outbox, institution, Dashboard(), window)
-        institution.add(changes(1, first=100 + passes))
+
+def test_a_source_that_grows_without_end(outbox: Engine, institution: Institution, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Followed a few times, then told as it is."""
+    readings = 0
+
+    def growing(*arguments: object, **named: object) -> Tally:
+        nonlocal readings
+        readings += 1
+        institution.add(changes(1, first=100 + readings))
+        return stage(*arguments, **named)  # type: ignore[arg-type]
 
     load(outbox, institution, Dashboard())
-    institution.add(changes(1, first=100))
-    (account,), failure = prove(outbox, institution.source, catch_up=catch_up)
+    monkeypatch.setattr(reconciling, "stage", growing)
+    (account,), found, failure = prove(outbox, institution, send=lambda window: post(outbox, Dashboard(), window))
     assert failure is None
-    assert passes == PASSES
+    assert readings == found["2020-02"] == PASSES + 1
     assert not account.settled
 
 
@@ -93,50 +111,79 @@ def test_what_is_pending_is_not_tried_again(outbox: Engine, institution: Institu
     """It has had its tries; the run fails for it."""
     with pytest.raises(DashboardUnavailable):
         load(outbox, institution, Dashboard(lambda _: UNAVAILABLE))
-    (account,), failure = prove(outbox, institution.source, catch_up=never)
+    (account,), _, failure = prove(outbox, institution)
     assert failure is None
     assert account.pending == 10
     assert not account.settled
 
 
-def test_catching_up_fails(outbox: Engine, institution: Institution) -> None:
-    """The table is made all the same, for all windows, and the first failure is told."""
+def test_sending_fails(outbox: Engine, institution: Institution) -> None:
+    """The table is made all the same, for all windows, and the failure is told."""
     load(outbox, institution, Dashboard())
     load(outbox, institution, Dashboard(), MARCH)
     institution.add(changes(3, first=10))
-
-    def catch_up(window: Window) -> None:
-        load(outbox, institution, Dashboard(lambda _: UNAVAILABLE), window)
-
-    accounts, failure = prove(outbox, institution.source, FEBRUARY, MARCH, catch_up=catch_up)
+    down = Dashboard(lambda _: UNAVAILABLE)
+    accounts, _, failure = prove(outbox, institution, FEBRUARY, MARCH, send=lambda window: post(outbox, down, window))
     assert isinstance(failure, DashboardUnavailable)
     assert [(one.window.label, one.settled) for one in accounts] == [("2020-02", False), ("2020-03", True)]
     assert states(outbox) == {"delivered": 10, "pending": 3}
 
 
+def failing(monkeypatch: pytest.MonkeyPatch, errors: dict[str, TableroError]) -> list[str]:
+    """Some windows cannot be read; returns the labels of those that were tried."""
+    tried: list[str] = []
+
+    def read(engine: Engine, source: Source, settings: object, window: Window, **named: object) -> Tally:
+        tried.append(window.label)
+        if window.label in errors:
+            raise errors[window.label]
+        return stage(engine, source, settings, window, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(reconciling, "stage", read)
+    return tried
+
+
 def test_a_source_that_is_down_is_asked_once(outbox: Engine, institution: Institution, monkeypatch: pytest.MonkeyPatch) -> None:
     """83 months would each wait for a time-out; the table shows what the outbox knows."""
     load(outbox, institution, Dashboard())
-    asked = []
 
-    def count(_: Source, window: Window) -> int:
-        asked.append(window.label)
+    def down(_: Source) -> list[str]:
         raise SourceUnavailable("the source is down")
 
-    monkeypatch.setattr(Source, "count", count)
-    accounts, failure = prove(outbox, institution.source, FEBRUARY, MARCH, catch_up=never)
+    tried = failing(monkeypatch, {"2020-02": SourceUnavailable("the source is down")})
+    monkeypatch.setattr(Source, "check", down)
+    accounts, _, failure = prove(outbox, institution, FEBRUARY, MARCH)
     assert isinstance(failure, SourceUnavailable)
-    assert asked == ["2020-02"]
+    assert tried == ["2020-02"]
     assert [(one.delivered, one.recount, one.settled) for one in accounts] == [(10, None, False), (0, None, False)]
 
 
+def test_a_window_that_cannot_be_read_is_red_alone(
+    outbox: Engine, institution: Institution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement was cut off by a limit, and the source answers: the windows after it are proved."""
+    for window in (FEBRUARY, MARCH, APRIL):
+        load(outbox, institution, Dashboard(), window)
+    tried = failing(monkeypatch, {"2020-03": SourceUnavailable("statement timeout")})
+    accounts, _, failure = prove(outbox, institution, FEBRUARY, MARCH, APRIL)
+    assert tried == ["2020-02", "2020-03", "2020-04"]
+    assert [one.settled for one in accounts] == [True, False, True]
+    assert isinstance(failure, SourceUnavailable)
+
+
+def test_what_may_pass_is_raised_first(outbox: Engine, institution: Institution, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window that will never be read must not keep the others from being tried again."""
+    closed = OutsideHours("closed", opens_at=NOW)
+    failing(monkeypatch, {"2020-02": SetupError("no"), "2020-03": SourceUnavailable("cut off"), "2020-04": closed})
+    assert isinstance(prove(outbox, institution, FEBRUARY, MARCH).failure, SourceUnavailable)
+    assert prove(outbox, institution, FEBRUARY, MARCH, APRIL).failure is closed
+
+
 def test_rows_that_were_deleted_at_the_source(outbox: Engine, institution: Institution) -> None:
-    """Delivered, and gone there since: read again to know, and settled."""
+    """Delivered, and gone there since: settled, and counted as gone."""
     load(outbox, institution, Dashboard())
     institution.remove(changes(4))
-    (account,), failure = prove(
-        outbox, institution.source, catch_up=lambda window: load(outbox, institution, Dashboard(), window)
-    )
+    (account,), _, failure = prove(outbox, institution)
     assert failure is None
     assert account.settled
     assert (account.recount, account.gone, account.delivered) == (6, 4, 10)

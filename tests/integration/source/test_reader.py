@@ -400,7 +400,7 @@ def test_a_missing_column(source_engine: Engine) -> None:
 def test_numbers_for_dates(source_engine: Engine) -> None:
     """Seconds since 1970 are no timestamp; the error names their type."""
     fill(source_engine, [1580515200], "integer")
-    with pytest.raises(SetupError, match=r"is of a type that tells no instant \(integer\)"):
+    with pytest.raises(SetupError, match=r"is of a type that holds no date and time \(integer\)"):
         list(source(source_engine).read(MONTHS[0]))
 
 

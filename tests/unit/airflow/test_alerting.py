@@ -1,75 +1,149 @@
-"""What an alert says: which windows, how many rows, the first cause, what to do."""
+"""What an alert says: what happened, which windows, since when, the first cause, what to do, and where to look."""
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
-from tablero.airflow.alerting import Message, failure, late, recovery
+from tablero.airflow.alerting import Alert, degraded, failure, late, normal, recovery
+from tablero.outbox.findings import Degradation
 from tablero.outbox.incidents import OpenWindow, Situation, Trouble
 
+BASE = "https://airflow.example.gob.do/af"
 RUN = ("daily_send", "scheduled__2026-11-24T06:00:00+00:00")
-FOUND = Situation(
-    [Trouble("post", True, "X-Road Server.ServerProxy.AccessDenied: ask OGTIC"), Trouble("reconcile", True, "not settled")],
-    [OpenWindow("2026-11-22", 40), OpenWindow("2026-11-23", 2)],
-)
+BY_HAND = ("historical_load", "manual__1")
+RUN_LINK = f"{BASE}/dags/daily_send/runs/scheduled__2026-11-24T06%3A00%3A00%2B00%3A00"
+DENIED = Trouble("post", True, "X-Road AccessDenied: ask OGTIC", "DashboardError:1", "post", -1, 3)
+UNSETTLED = Trouble("reconcile", True, "not settled", "NotSettledError", "reconcile", -1, 1)
+FOUND = Situation([UNSETTLED, DENIED], [OpenWindow("2026-11-22", 40), OpenWindow("2026-11-23", 1002)])
+SINCE = datetime(2026, 11, 23, 2, 10, tzinfo=timezone.utc)
+REJECTED = Degradation("rejected", "2026-11-23", SINCE, SINCE, 60, 400)
 
 
 def test_a_failure() -> None:
-    """Subject with the sum; text with the run, each window, and the first cause only."""
-    message = failure(*RUN, FOUND, "task_failure")
-    assert message.subject == "[Tablero] daily_send FALLÓ / FAILED: 42 filas pendientes / rows pending"
-    assert RUN[1] in message.text
-    assert "Airflow: task_failure" in message.text
-    assert "2026-11-22 (40), 2026-11-23 (2)" in message.text
-    assert "first cause (post):\nX-Road Server.ServerProxy.AccessDenied: ask OGTIC" in message.text
-    assert "not settled" not in message.text.replace("windows not settled", "")
+    """The sum in the subject; the windows, since when, the cause and not its consequence, what to do; in both languages."""
+    alert = failure(*RUN, FOUND, base_url=BASE, since=SINCE)
+    text = alert.to_text()
+    assert alert.title == "[Tablero] daily_send FALLÓ: 1,042 filas pendientes / FAILED: 1,042 rows pending (daily_send)"
+    for words in (
+        "Ventanas sin completar, con filas pendientes: 2026-11-22 (40), 2026-11-23 (1,002)",
+        "Since: 2026-11-23 02:10",
+        "Primera causa (post) / First cause (post):\nX-Road AccessDenied: ask OGTIC",
+        "Qué hacer: corrija la causa",
+        "What to do: fix the cause",
+        "Limpiar Instancia de Tarea",
+    ):
+        assert words in text
+    assert "not settled\n" not in text
+
+
+def test_links() -> None:
+    """To the run, to the log of the task that failed first, and to the page, by Airflow's own address."""
+    links = failure(*RUN, FOUND, base_url=f"{BASE}/").to_json()["links"]
+    assert links == {"run": RUN_LINK, "log": f"{RUN_LINK}/tasks/post?try_number=3", "page": f"{BASE}/tablero/"}
+
+
+def test_the_log_of_a_month() -> None:
+    """A mapped task has a log for each index."""
+    month = Trouble("load_month 2021-01", False, "down", "DashboardUnavailable", "load_month", 12, 2)
+    alert = failure(*BY_HAND, Situation([month], []), base_url=BASE)
+    assert alert.links.log == f"{BASE}/dags/historical_load/runs/manual__1/tasks/load_month/mapped/12?try_number=2"
+
+
+def test_for_machines() -> None:
+    """The webhook gets fields, and the text for those that only show a text."""
+    json = failure(*RUN, FOUND, base_url=BASE, since=SINCE, degraded=[REJECTED]).to_json()
+    assert {key: json[key] for key in ("kind", "dag_id", "run_id", "pending", "rejected", "cause", "since")} == {
+        "kind": "failure",
+        "dag_id": RUN[0],
+        "run_id": RUN[1],
+        "pending": 1042,
+        "rejected": 60,
+        "cause": DENIED.words,
+        "since": SINCE.isoformat(),
+    }
+    assert json["windows"] == [{"window": "2026-11-22", "pending": 40}, {"window": "2026-11-23", "pending": 1002}]
+    assert json["degraded"] == [{"cause": "rejected", "window": "2026-11-23", "rows": 60, "of": 400}]
+    assert json["text"].startswith(json["subject"])
+
+
+def test_as_a_mail() -> None:
+    """Links can be clicked, and what a server said is no markup."""
+    trouble = DENIED._replace(words="<script>alert(1)</script>")
+    mail = failure(*RUN, Situation([trouble], []), base_url=BASE).to_html()
+    assert f'<a href="{RUN_LINK}">Ejecución / Run</a>' in mail
+    assert '<p lang="es">' in mail
+    assert "<script>" not in mail
 
 
 def test_a_failure_of_many_windows() -> None:
     """A dozen is named, the rest counted: a historical load has 83."""
     months = [OpenWindow(f"2020-{number:02}", 1) for number in range(1, 13)] * 2
-    text = failure(*RUN, Situation([], months[:20]), "").text
-    assert text.count("2020-") == 12
-    assert "… +8" in text
-    assert "Airflow:" not in text
+    text = failure(*BY_HAND, Situation([], months[:20]), base_url=BASE).to_text()
+    assert text.count("2020-") == 12 * 2  # once in each language
+    assert "and 8 more" in text
 
 
 def test_a_failure_without_the_outbox() -> None:
     """The alert is sent all the same, and says to look there first."""
-    message = failure(*RUN, None, "task_failure")
-    assert "0 filas" in message.subject
-    assert "El outbox no responde" in message.text
-    assert "The outbox does not answer" in message.text
+    alert = failure(*RUN, None, base_url=BASE)
+    assert ": 0 filas" in alert.title
+    assert "el outbox no responde" in alert.to_text()
+    assert "look at the outbox first" in alert.to_text()
+
+
+def test_only_a_consequence_is_known() -> None:
+    """Then it is what is said."""
+    assert failure(*RUN, Situation([UNSETTLED], []), base_url=BASE).cause == ("reconcile", "not settled")
 
 
 def test_nothing_known() -> None:
-    """A run that failed before anything was read: no empty lines, no list of nothing."""
-    text = failure(*RUN, Situation([], []), "").text
+    """A run that failed before anything was read: no list of nothing."""
+    text = failure(*RUN, Situation([], []), base_url=BASE).to_text()
     assert "Ventanas" not in text
-    assert "causa /" not in text
-    assert all(text.splitlines())
+    assert "First cause" not in text
+    assert "Log of the task" not in text
 
 
 def test_lateness() -> None:
     """By when it should have been done, and what is known of it; the outbox may be silent."""
-    message = late(*RUN, "06:00", FOUND)
-    assert message.subject == "[Tablero] daily_send ATRASADO / LATE (06:00)"
-    assert "no quedó completo a las 06:00" in message.text
-    assert "2026-11-23 (2)" in message.text
-    assert "post: X-Road" in message.text
-    assert "06:00" in late(*RUN, "06:00", None).text
+    alert = late(*RUN, "06:00", FOUND, base_url=BASE)
+    assert alert.title == "[Tablero] daily_send ATRASADO (06:00) / LATE (daily_send, 06:00)"
+    assert "no quedó completo a las 06:00" in alert.to_text()
+    assert "X-Road AccessDenied" in alert.to_text()
+    assert "06:00" in late(*RUN, "06:00", None, base_url=BASE).to_text()
 
 
-@pytest.mark.parametrize("message", [failure(*RUN, FOUND, "x"), failure(*RUN, None, ""), late(*RUN, "06:00", FOUND)])
-def test_it_says_what_to_do(message: Message) -> None:
-    """In both languages, on whatever failed; the subject is one line."""
-    assert "Qué hacer:" in message.text
-    assert "What to do:" in message.text
-    assert "\n" not in message.subject
+def test_not_as_usual() -> None:
+    """What, how much of how much, and what to do about each cause."""
+    empty = Degradation("no_rows", "2026-11-23", SINCE, SINCE, 0, 415)
+    alert = degraded(*RUN, [REJECTED, empty], base_url=BASE)
+    assert alert.kind == "degraded"
+    assert "DEGRADADO: 2026-11-23: 60 de 400 filas rechazadas" in alert.title
+    assert "2026-11-23: 0 rows; usual for that day is 415" in alert.to_text()
+    assert alert.to_text().count("Qué hacer:") == 2
+    assert alert.to_json()["windows"] == [{"window": "2026-11-23", "pending": 0}]
 
 
-def test_a_recovery() -> None:
-    """Short: what, and that all is accounted for."""
-    message = recovery(*RUN)
-    assert message.subject == "[Tablero] daily_send se recuperó / has recovered"
-    assert "Everything that was read is delivered" in message.text
-    assert "Qué hacer" not in message.text
+@pytest.mark.parametrize(
+    "alert",
+    [
+        failure(*RUN, FOUND, base_url=BASE),
+        failure(*RUN, None, base_url=BASE),
+        late(*RUN, "06:00", FOUND, base_url=BASE),
+        degraded(*RUN, [REJECTED], base_url=BASE),
+    ],
+    ids=lambda alert: alert.kind,
+)
+def test_it_says_what_to_do(alert: Alert) -> None:
+    """In both languages, on whatever happened; the subject is one line."""
+    assert "Qué hacer:" in alert.to_text()
+    assert "What to do:" in alert.to_text()
+    assert "\n" not in alert.title
+
+
+@pytest.mark.parametrize("alert", [recovery(*RUN, base_url=BASE), normal(*RUN, ["no_rows"], base_url=BASE)])
+def test_the_end(alert: Alert) -> None:
+    """Short, and nothing to do."""
+    assert "Qué hacer" not in alert.to_text()
+    assert RUN[1] in alert.to_text()

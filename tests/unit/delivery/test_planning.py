@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from tablero.delivery.planning import plan_day, plan_history, plan_interval
+from tablero.delivery.planning import longest_unproved, plan_day, plan_history, plan_interval, plan_run
 from tablero.errors import ParameterError
 from tablero.settings import Settings
 
@@ -101,3 +101,54 @@ def test_a_day_of_23_hours() -> None:
     assert plan_interval(settings, start, start + timedelta(hours=23)).label == "2021-03-14"
     with pytest.raises(ParameterError):
         plan_interval(settings, start, start + timedelta(hours=24))
+
+
+MIDNIGHT = datetime(2026, 11, 22, 4, tzinfo=UTC)
+INTERVAL = (MIDNIGHT, MIDNIGHT + timedelta(days=1))
+
+
+def chosen(day: str | None, interval: tuple[datetime, datetime] | None, *, owns: bool) -> str:
+    return plan_run(SETTINGS, day=day, interval=interval, owns_interval=owns, now=NOW).label
+
+
+@pytest.mark.parametrize("owns", [True, False])
+def test_a_run_is_of_its_interval(owns: bool) -> None:
+    """Unless a day is named; and its own day may be named, too."""
+    assert chosen(None, INTERVAL, owns=owns) == "2026-11-22"
+    assert chosen("2026-11-22", INTERVAL, owns=owns) == "2026-11-22"
+
+
+def test_a_run_by_hand_is_of_the_day_that_is_named() -> None:
+    """Airflow gives it an interval as well, which nobody has chosen."""
+    assert chosen("2026-11-20", INTERVAL, owns=False) == "2026-11-20"
+    assert chosen("2026-11-20", None, owns=False) == "2026-11-20"
+
+
+def test_a_run_cannot_be_of_two_days() -> None:
+    """A backfill of three days with a fourth one named would send that one three times, and none of the three."""
+    with pytest.raises(ParameterError, match="2026-11-22, and the parameter day says 2026-11-20: it cannot send both"):
+        chosen("2026-11-20", INTERVAL, owns=True)
+
+
+def test_a_run_without_a_day() -> None:
+    """Says how to give it one."""
+    with pytest.raises(ParameterError, match="Trigger it with the parameter day"):
+        chosen(None, None, owns=False)
+
+
+def test_the_months_whose_proof_is_oldest() -> None:
+    """Never proved comes first, then oldest first; not more than asked for."""
+    months = plan_history(SETTINGS, start_month="2026-06", end_month="2026-10", now=NOW)
+    proved = {months[index].start: NOW - timedelta(days=ago) for index, ago in ((0, 1), (1, 9), (2, 5), (4, 7))}
+    assert [month.label for month in longest_unproved(months, proved, 3)] == ["2026-09", "2026-07", "2026-10"]
+    assert longest_unproved(months, proved, 0) == longest_unproved([], {}, 3) == []
+
+
+def test_every_month_has_its_turn() -> None:
+    """With three a night, all months since 2020 within four weeks."""
+    months, proved, audited = plan_history(SETTINGS, start_month="2020-01", end_month=None, now=NOW), {}, set()
+    for night in range(28):
+        for month in longest_unproved(months, proved, 3):
+            proved[month.start] = NOW + timedelta(days=night)
+            audited.add(month.label)
+    assert len(audited) == len(months) == 83

@@ -256,9 +256,9 @@ def test_before_a_night() -> None:
         (OURS, Level.OK, "is registered"),
         ({"member": []}, Level.FAILED, "complete its registration"),
         ({"member": [{"id": None}, {}, "x"]}, Level.FAILED, "complete its registration"),
-        ({}, Level.WARNING, "does not tell"),
-        ([], Level.WARNING, "does not tell"),
-        (None, Level.WARNING, "does not tell"),
+        ({}, Level.WARNING, "does not say"),
+        ([], Level.WARNING, "does not say"),
+        (None, Level.WARNING, "does not say"),
     ],
 )
 def test_the_own_subsystem(body: Any, level: Level, words: str) -> None:

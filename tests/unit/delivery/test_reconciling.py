@@ -89,9 +89,13 @@ def test_settled_windows_pass() -> None:
 @pytest.mark.parametrize(
     ("account", "words"),
     [
-        (NEVER_READ, "2020-02: never read to its end; None rows in the source, 0 staged"),
+        (NEVER_READ, "2020-02: never read to its end; 0 rows staged"),
         (replace(SETTLED, delivered=900, pending=80), "2020-01: 80 rows pending"),
-        (replace(SETTLED, recount=1003), "2020-01: the sum does not close: 1000 read, 1000 accounted for, 1003 in the source"),
+        (replace(SETTLED, recount=None), "2020-01: could not be read again"),
+        (
+            replace(SETTLED, recount=1003),
+            "2020-01: the sum does not close: 1,000 read, 1,000 accounted for, 1,003 in",
+        ),
     ],
 )
 def test_the_run_fails_and_says_why(account: Account, words: str) -> None:
@@ -102,4 +106,4 @@ def test_the_run_fails_and_says_why(account: Account, words: str) -> None:
     assert "1 of 2 windows are not settled" in said
     assert words in said
     assert "Clear the failed task" in said
-    assert "Limpie (Clear) la tarea" in said
+    assert "Limpie la tarea fallida" in said

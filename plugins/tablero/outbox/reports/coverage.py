@@ -152,7 +152,7 @@ def last_proofs(connection: Connection) -> list[Proven]:
 
 
 def count_rejections(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:
-    """How many rows break the contract, and were not mended yet, in each window that has any, by its label.
+    """How many rows break the contract, and have not been corrected yet, in each window that has any, by its label.
 
     No window is counted further than one beyond :data:`COUNT_LIMIT`.
     """

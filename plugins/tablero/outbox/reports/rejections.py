@@ -106,7 +106,7 @@ def windows_with(connection: Connection, chosen: Filter, windows: Iterable[Windo
 
 
 def of_request(connection: Connection, request_id: str, *, limit: int) -> list[Rejection]:
-    """The rows of a request that break the contract and were not mended yet."""
+    """The rows of a request that break the contract and have not been corrected yet."""
     query = _broken(Filter()).where(rejection.c.request_id == request_id).order_by(rejection.c.changed_at.desc()).limit(limit)
     return [_to_rejection(row.reason, row) for row in connection.execute(query)]
 

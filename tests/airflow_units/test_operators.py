@@ -1,7 +1,9 @@
-"""Tasks that wait for the next opening without holding a worker."""
+"""Tasks that wait without holding a worker, end in a sentence, and stop when they are told to."""
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
-from tablero.airflow.pausing import pausable_task
+from tablero.airflow.operators import Ended, Stopped, tablero_task
 from tablero.errors import DashboardUnavailable, OutsideHours
 
 OPENS = datetime(2026, 11, 25, 0, 0, tzinfo=timezone.utc)
@@ -18,7 +20,7 @@ OPENS = datetime(2026, 11, 25, 0, 0, tzinfo=timezone.utc)
 
 def operator(function: Callable[[], Any], **arguments: Any) -> Any:
     with DAG("d", schedule=None):
-        return pausable_task(task_id="work", **arguments)(function)().operator
+        return tablero_task(task_id="work", **arguments)(function)().operator
 
 
 def closed() -> None:
@@ -65,14 +67,53 @@ def test_resumed_too_early() -> None:
         operator(closed).resume({}, None)
 
 
-def test_other_errors_pass() -> None:
-    """They are for the retry policy."""
+def test_an_error_of_ours_ends_the_task_in_its_words() -> None:
+    """Airflow prints no traceback of what it takes for an exit; the retry policy sees the error itself."""
 
     def fail() -> None:
         raise DashboardUnavailable("down")
 
-    with pytest.raises(DashboardUnavailable):
+    with pytest.raises(Ended, match="down") as caught:
         operator(fail).execute({})
+    assert isinstance(caught.value, SystemExit)
+    assert isinstance(caught.value.error, DashboardUnavailable)
+
+
+def test_an_error_that_nobody_foresaw_passes() -> None:
+    """With its traceback: that is for whoever maintains this."""
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        operator(fail).execute({})
+
+
+def test_whoever_is_asked_for_patience_waits() -> None:
+    """Any error that says when to go on."""
+
+    def busy() -> None:
+        error = DashboardUnavailable("wait")
+        error.resume_at = OPENS  # type: ignore[attr-defined]
+        raise error
+
+    with pytest.raises(TaskDeferred):
+        operator(busy).execute({})
+
+
+def test_told_to_stop() -> None:
+    """SIGTERM ends the function where it is, once; afterwards it means again what it did before."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)  # impatience does not interrupt the tidying up
+
+    with pytest.raises(Stopped):
+        operator(work).execute({})
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_it_takes_what_a_task_takes() -> None:

@@ -1,8 +1,21 @@
-"""Why a row is not sent, and what to do about it."""
+"""What ``contract`` says: of months that were asked for, and of each row that is not sent."""
 
 from __future__ import annotations
 
 from tablero.texts.text import Text
+
+# -- months ----------------------------------------------------------------------------------------------------------------
+
+NOT_A_MONTH = Text(
+    "{parameter} es {value}; dé un mes como AAAA-MM, por ejemplo 2020-01.",
+    "{parameter} is {value}; give a month as YYYY-MM, for example 2020-01.",
+)
+NO_MONTH = Text(
+    "Ningún mes que cargar: de {first} a {last}, y el reloj marca {now}. Revise start_month y end_month.",
+    "No month to load: from {first} to {last}, and it is now {now}. Check start_month and end_month.",
+)
+
+# -- why a row is not sent, and what to do about it ------------------------------------------------------------------------
 
 MISSING_SERVICE_ID = Text("Falta service_id o está en blanco.", "service_id is missing or blank.")
 MISSING_SERVICE_ID_FIX = Text(

@@ -1,0 +1,64 @@
+"""What Airflow knows of earlier runs and of this one: whether rows were delivered, and which tasks failed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk import get_current_context
+from sqlalchemy.engine import Engine
+from tablero.airflow.metrics import RECONCILIATIONS
+from tablero.contract.windows import Window
+from tablero.errors import SetupError
+from tablero.outbox import ledger
+from tablero.texts import airflow as texts
+from tablero.texts import reconciling as reconciling_texts
+
+log = logging.getLogger(__name__)
+
+#: How many asset events are searched, newest first; most runs deliver something.
+_EVENTS = 50
+
+
+def require_known_outbox(engine: Engine, *, accept_changes: bool) -> None:
+    """Refuse an empty outbox if Airflow remembers runs that delivered rows: everything would be sent again.
+
+    :param accept_changes: an operator has confirmed that this is intended.
+    :raises SetupError: the outbox is empty, and there was such a run.
+    """
+    if accept_changes or not ledger.is_empty(engine):
+        return
+    run = _last_run_that_delivered()
+    if run is not None:
+        where = engine.url.render_as_string(hide_password=True)
+        raise SetupError(texts.OUTBOX_IS_EMPTY(outbox=where, run=run))
+
+
+def _last_run_that_delivered() -> str | None:
+    try:
+        inlets = get_current_context()["inlet_events"]
+    except RuntimeError:
+        return None  # no task: a test, or the command line
+    for event in inlets[RECONCILIATIONS].ascending(False).limit(_EVENTS):
+        extra: Any = event.extra or {}
+        if any(window.get("delivered") for window in extra.get("windows", ())):
+            return str(event.source_run_id)
+    return None
+
+
+def name_failed_tasks(windows: Mapping[str, Window]) -> None:
+    """Explain in the log why failed tasks of this run need no action where their window is settled. Never raises.
+
+    :param windows: by task id and map index.
+    """
+    try:
+        ti = get_current_context()["ti"]
+        states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])[ti.run_id]
+    except Exception:  # only a remark; the proof does not depend on it
+        log.debug("the states of the tasks could not be read", exc_info=True)
+        return
+    for name, state in sorted(states.items()):
+        if name in windows and state in ("failed", "upstream_failed"):
+            task = f"{name} ({windows[name].label})"
+            log.warning("%s", reconciling_texts.FAILED_AND_SETTLED(task=task, reconcile="reconcile"))

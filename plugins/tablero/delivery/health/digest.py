@@ -1,0 +1,147 @@
+"""The digest: what was read, delivered and rejected of a day, a week or a month, and what is still open."""
+
+from __future__ import annotations
+
+import html
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from tablero.contract.windows import Window, first_instant, local_day
+from tablero.outbox.reports import calendar
+from tablero.outbox.reports.coverage import delivered_by_day, pending_by_day
+from tablero.outbox.reports.rejections import count_by_reason
+from tablero.outbox.requeue import Filter
+from tablero.outbox.schema import degradation, reconciliation
+from tablero.settings import Settings
+from tablero.texts import alerts as texts
+from tablero.texts.text import LANGUAGES, Text
+
+_DAY = timedelta(days=1)
+
+
+class Period(NamedTuple):
+    """Days that a digest is about, both included.
+
+    :ivar label: how people call it, and how it is remembered that its digest was sent.
+    """
+
+    label: str
+    first: date
+    last: date
+
+
+class Digest(NamedTuple):
+    """The numbers of a period.
+
+    :ivar rejected: rows set aside that wait to be corrected, by reason.
+    :ivar pending: rows of these days.
+    :ivar open_windows: of all time: days and months that their last proof found unsettled.
+    :ivar audits: months that were proved anew in these days.
+    :ivar degraded: how often something was not as usual.
+    """
+
+    period: Period
+    delivered: int
+    rejected: dict[str, int]
+    pending: int
+    open_windows: int
+    audits: int
+    degraded: int
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing waits for a person."""
+        return not (self.pending or self.open_windows)
+
+    def rows(self) -> list[tuple[Text, int]]:
+        """The table."""
+        named = [
+            ("delivered", self.delivered),
+            ("rejected", sum(self.rejected.values())),
+            ("pending", self.pending),
+            ("open", self.open_windows),
+            ("audits", self.audits),
+            ("degraded", self.degraded),
+        ]
+        reasons = [(texts.DIGEST_REASON(reason=reason), count) for reason, count in sorted(self.rejected.items())]
+        table = [(texts.DIGEST_ROWS[name], count) for name, count in named]
+        return [*table[:2], *reasons, *table[2:]]
+
+    def subject(self) -> Text:
+        """One line."""
+        return texts.DIGEST_SUBJECT(period=self.period.label, delivered=self.delivered)
+
+    def intro(self) -> Text:
+        """What it is about, and whether all is well."""
+        state = texts.DIGEST_WELL if self.is_well else texts.DIGEST_NOT_WELL
+        return texts.DIGEST_INTRO(period=self.period.label, state=state)
+
+    def to_text(self, page_url: str) -> str:
+        """As plain text, in both languages."""
+        blocks = []
+        for language in LANGUAGES:
+            lines = [f"{name.within(language)}: {count:,}" for name, count in self.rows()]
+            blocks.append("\n".join([self.intro().within(language), *lines]))
+        return "\n\n".join([*blocks, f"{texts.PAGE_LINK}: {page_url}"])
+
+    def to_html(self, page_url: str) -> str:
+        """As a mail, in both languages."""
+        parts = []
+        for language in LANGUAGES:
+            cells = "".join(
+                f'<tr><th align="left">{html.escape(name.within(language))}</th><td align="right">{count:,}</td></tr>'
+                for name, count in self.rows()
+            )
+            intro = html.escape(self.intro().within(language))
+            parts.append(f'<div lang="{language}"><p>{intro}</p><table cellpadding="4">{cells}</table></div>')
+        link = f'<p><a href="{html.escape(page_url)}">{html.escape(str(texts.PAGE_LINK))}</a></p>'
+        return "\n".join([*parts, link])
+
+
+def period_of(kind: str, end_of_day: datetime, settings: Settings) -> Period:
+    """The last whole day, week (Monday to Sunday) or month that had ended with a day.
+
+    :param kind: ``daily``, ``weekly`` or ``monthly``.
+    :param end_of_day: of a run's own day.
+    """
+    after = local_day(end_of_day, settings.timezone)
+    last = after - _DAY
+    if kind == "weekly":
+        last = after - (after.weekday() + 1) * _DAY
+        first = last - 6 * _DAY
+        return Period("{}-W{:02}".format(*first.isocalendar()[:2]), first, last)
+    if kind == "monthly":
+        last = after.replace(day=1) - _DAY
+        return Period(f"{last:%Y-%m}", last.replace(day=1), last)
+    return Period(last.isoformat(), last, last)
+
+
+def gather(connection: Connection, settings: Settings, period: Period) -> Digest:
+    """Ask the outbox."""
+    zone = settings.timezone
+    start, end = first_instant(period.first, zone), first_instant(period.last + _DAY, zone)
+    days = {period.first + number * _DAY for number in range((period.last - period.first).days + 1)}
+    audits = sa.select(sa.func.count()).where(
+        reconciliation.c.kind == "month",
+        reconciliation.c.settled,
+        reconciliation.c.counted_at >= start,
+        reconciliation.c.counted_at < end + _DAY,
+    )
+    degraded = sa.select(sa.func.count()).where(degradation.c.window_start < end, degradation.c.window_end > start)
+    return Digest(
+        period,
+        delivered=sum(delivered_by_day(connection, days).values()),
+        rejected=count_by_reason(connection, Filter(start=start, end=end)),
+        pending=sum(rows for day, rows in pending_by_day(connection).items() if day in days),
+        open_windows=len(calendar.stretches_unsettled(connection)),
+        audits=int(connection.scalar(audits.select_from(reconciliation)) or 0),
+        degraded=int(connection.scalar(degraded.select_from(degradation)) or 0),
+    )
+
+
+def month_window(period: Period, settings: Settings) -> Window:
+    """The month of a monthly digest, whose evidence goes with it."""
+    zone = settings.timezone
+    return Window("month", period.label, first_instant(period.first, zone), first_instant(period.last + _DAY, zone))

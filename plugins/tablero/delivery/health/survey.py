@@ -1,0 +1,83 @@
+"""What a run found that is not as usual: the counts of its windows, compared with the rules and with the weeks before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+
+from sqlalchemy.engine import Connection, Engine
+from tablero.contract.windows import Window, day_window, local_day
+from tablero.delivery.health.degraded import WEEKS, Cause, Counts, judge
+from tablero.outbox.engine import reading
+from tablero.outbox.findings import Degradation
+from tablero.outbox.ledger import Account
+from tablero.outbox.reports import calendar, outcomes
+from tablero.settings import Settings
+
+_WEEK = timedelta(weeks=1)
+
+
+def survey(
+    engine: Engine,
+    settings: Settings,
+    accounts: Collection[Account],
+    found: Mapping[str, int],
+    *,
+    run_id: str,
+    own: Window | None,
+    audits: Collection[Window],
+) -> list[Degradation]:
+    """What is not as usual in the windows of a run.
+
+    :param found: rows which no reading before ``reconcile`` had found, by label of window.
+    :param own: the day that the run is of; the other days were judged when they were new. ``None`` in a historical load, all of
+        whose windows are judged.
+    :param audits: the windows which were read only to be proved anew.
+    """
+    unusual: list[Degradation] = []
+    with reading(engine) as connection:
+        for account in accounts:
+            window = account.window
+            if account.read is None:
+                continue
+            if window in audits:
+                counts = Counts(window, account.read, found=found.get(window.label, 0))
+            elif own is None or window == own or window.kind == "undated":
+                usual = usual_rows(connection, settings, window) if window == own else None
+                counts = Counts(window, account.read, account.rejected.total(), account.excluded, usual=usual)
+            else:
+                continue
+            unusual += judge(
+                counts,
+                rejected_percent=settings.alert_rejected_percent,
+                low_volume_percent=settings.alert_low_volume_percent,
+            )
+        if accounts:
+            whole = own or Window(
+                "month", "*", min(one.window.start for one in accounts), max(one.window.end for one in accounts)
+            )
+            unusual += _doubts(connection, run_id, whole)
+    return unusual
+
+
+def usual_rows(connection: Connection, settings: Settings, own: Window) -> list[int] | None:
+    """The rows of the same weekday in the weeks before, of days that were read; ``None`` if ``own`` is no whole day."""
+    zone = settings.timezone
+    day = local_day(own.start, zone)
+    if own != day_window(day, zone):
+        return None
+    read = calendar.stretches_read(connection)
+    weeks = [day - back * _WEEK for back in range(1, WEEKS + 1)]
+    known = [one for one in weeks if one >= settings.earliest and _is_read(read, day_window(one, zone))]
+    return list(calendar.rows_on(connection, known).values())
+
+
+def _is_read(read: Collection[calendar.Stretch], window: Window) -> bool:
+    return any(start <= window.start and window.end <= end for start, end in read)
+
+
+def _doubts(connection: Connection, run_id: str, whole: Window) -> list[Degradation]:
+    """Rows of which only the dashboard knows how often it has them."""
+    sent = outcomes.of_run(connection, run_id)
+    counts = {Cause.UNKNOWN: sent.unknown, Cause.RECOGNISED: sent.recognised, Cause.FEW_REFUSALS: sent.few_refusals}
+    return [Degradation.of(cause.value, whole, rows, sent.delivered) for cause, rows in counts.items() if rows]

@@ -1,0 +1,110 @@
+"""What ``airflow`` and ``package`` say: tasks, callbacks, configuration, and what they show on Airflow's own pages."""
+
+from __future__ import annotations
+
+from tablero.texts.text import Text
+
+# -- callbacks -------------------------------------------------------------------------------------------------------------
+
+NOT_SENT = Text("Una alerta no pudo enviarse por {by}.", "An alert could not be sent by {by}.")
+NOT_RECORDED = Text(
+    "El fallo no pudo registrarse para la alerta: {words}", "The failure could not be recorded for the alert: {words}"
+)
+END_NOT_RECORDED = Text(
+    "El fin de un incidente, si lo hay, no pudo registrarse: {words}",
+    "The end of an incident, if there is one, could not be recorded: {words}",
+)
+NO_DIGEST = Text("El resumen no pudo prepararse: {words}", "The digest could not be made: {words}")
+WILL_RETRY = Text("{words}\nSe intentará de nuevo por sí solo.", "{words}\nIt will be tried again by itself.")
+UNEXPECTED = Text(
+    "Error inesperado, {kind}: {words}\nSi se repite, envíe este registro completo a quien mantiene Tablero.",
+    "Unexpected error, {kind}: {words}\nIf it happens again, send this whole log to whoever maintains Tablero.",
+)
+
+# -- configuration ---------------------------------------------------------------------------------------------------------
+
+NOT_SQL = Text(
+    "La conexión {conn_id} es de tipo {type}, que no es una base de datos SQL. Cambie su tipo (Administración > Conexiones).",
+    "Connection {conn_id} is of type {type}, which is no SQL database. Change its type (Admin > Connections).",
+)
+NO_DRIVER = Text(
+    "La conexión {conn_id} es de tipo {type}, cuyo proveedor o controlador no está instalado ({words}). Instálelo en cada"
+    " máquina de Airflow; docs/dba.md dice cuál.",
+    "Connection {conn_id} is of type {type}, whose provider or driver is not installed ({words}). Install it on every machine"
+    " of Airflow; docs/dba.md says which.",
+)
+NO_FILE = Text(
+    "Conexión {conn_id}: no existe el archivo SQLite {path}. Corrija la ruta.",
+    "Connection {conn_id}: there is no SQLite file {path}. Correct the path.",
+)
+SQLITE_ELSEWHERE = Text(
+    "El outbox es un archivo SQLite, y {executors} puede correr tareas en varias máquinas: cree una conexión {conn_id} a una"
+    " base de datos PostgreSQL.",
+    "The outbox is an SQLite file, and {executors} may run tasks on several machines: make a connection {conn_id} to a"
+    " PostgreSQL database.",
+)
+NO_CONNECTION = Text(
+    "No existe la conexión {conn_id}. Créela en la interfaz (Administración > Conexiones), o defina {variable}.",
+    "There is no connection {conn_id}. Make it in the UI (Admin > Connections), or set {variable}.",
+)
+METADATA_AWAY = Text(
+    "No se pudo consultar la conexión {conn_id}: la base de datos de Airflow no responde ({words}). Se intentará de nuevo; no"
+    " se leyó ni envió nada.",
+    "Connection {conn_id} could not be looked up: Airflow's own database does not answer ({words}). It will be tried again;"
+    " nothing was read or sent.",
+)
+UNKNOWN_PARAMETER = Text(
+    "Parámetro desconocido: {unknown}. Este DAG tiene: {known}.", "Unknown parameter {unknown}. This DAG has: {known}."
+)
+
+# -- tasks -----------------------------------------------------------------------------------------------------------------
+
+CHECKS_FAILED = Text("{count} comprobaciones fallaron:\n{findings}", "{count} checks failed:\n{findings}")
+NOTHING_PLANNED = Text(
+    "No se leyó ni envió nada en esta ejecución: falló una tarea anterior. Mire su registro, corrija la causa, y límpiela con"
+    " las posteriores (Limpiar Instancia de Tarea, Downstream).",
+    "Nothing was read or sent in this run: a task before this one failed. Look at its log, fix the cause, and clear it with"
+    " its downstream tasks (Clear Task Instance, Downstream).",
+)
+DRY_RUN_INCOMPLETE = Text(
+    "El ensayo leyó {read} de {planned} ventanas; mire las tareas que fallaron.",
+    "The dry run read {read} of {planned} windows; look at the tasks that failed.",
+)
+LEFT_OUT = Text("{window} queda para después: {words}", "{window} is left for later: {words}")
+UNDATED_NOT_READ = Text(
+    "No se pudo contar cuántas filas no tienen fecha ({words}); las demás no se ven afectadas.",
+    "How many rows have no date could not be counted ({words}); the others are not affected.",
+)
+OUTBOX_IS_EMPTY = Text(
+    "El outbox ({outbox}) está vacío, y Airflow recuerda ejecuciones que entregaron filas (la última, {run}): con él se"
+    " enviaría todo otra vez. No se envió nada. Si el outbox cambió de lugar, restablezca la conexión tablero_outbox, o"
+    " traslade el anterior con «tablero move --to tablero_outbox_nuevo». Si se perdió, reconstrúyalo con «tablero adopt"
+    " --until AAAA-MM-DD». Si de verdad debe enviarse todo de nuevo, lance el DAG a mano con accept_changes.",
+    "The outbox ({outbox}) is empty, and Airflow remembers runs that delivered rows (the last one, {run}): with it everything"
+    " would be sent again. Nothing was sent. If the outbox has moved, set connection tablero_outbox back, or carry the old one"
+    ' over with "tablero move --to tablero_outbox_new". If it is lost, rebuild it with "tablero adopt --until YYYY-MM-DD". If'
+    " everything really is to be sent again, trigger the DAG by hand with accept_changes.",
+)
+
+# -- lineage ---------------------------------------------------------------------------------------------------------------
+
+NOT_REPORTED = Text(
+    "OpenLineage no recibe los {end} de esta tarea ({error}); la tarea sigue. Revise la configuración de OpenLineage.",
+    "OpenLineage does not receive this task's {end} ({error}); the task goes on. Check OpenLineage's configuration.",
+)
+
+# -- timetable -------------------------------------------------------------------------------------------------------------
+
+EVERY_DAY = Text(
+    "Cada día a las {at} ({zone}), para el día civil anterior",
+    "Every day at {at} ({zone}), for the previous civil day",
+)
+
+# -- package ---------------------------------------------------------------------------------------------------------------
+
+AIRFLOW_TOO_OLD = Text(
+    "Tablero necesita Airflow {oldest} o más nuevo; este es Airflow {found}. Actualice Airflow, o retire de él los archivos de"
+    " Tablero. No se leyó ni se envió nada.",
+    "Tablero needs Airflow {oldest} or newer; this is Airflow {found}. Upgrade Airflow, or remove Tablero's files from it."
+    " Nothing was read or sent.",
+)

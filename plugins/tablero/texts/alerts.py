@@ -1,0 +1,162 @@
+"""What alerts and the digest say."""
+
+from __future__ import annotations
+
+from tablero.texts.text import Text
+
+# -- subjects --------------------------------------------------------------------------------------------------------------
+
+FAILED = Text("[Tablero] {dag} FALLÓ: {pending} filas pendientes", "FAILED: {pending} rows pending ({dag})")
+RECOVERED = Text("[Tablero] {dag} se recuperó", "has recovered ({dag})")
+LATE = Text("[Tablero] {dag} ATRASADO ({deadline})", "LATE ({dag}, {deadline})")
+NOT_AS_USUAL = Text("[Tablero] {dag} DEGRADADO: {what}", "DEGRADED: {what} ({dag})")
+AS_USUAL_AGAIN = Text("[Tablero] {dag} vuelve a lo normal", "back to normal ({dag})")
+DIGEST_SUBJECT = Text("[Tablero] Resumen {period}: {delivered} filas entregadas", "digest {period}: {delivered} rows delivered")
+
+# -- headings of lines -----------------------------------------------------------------------------------------------------
+
+WHAT = Text("Qué pasó: {what}", "What happened: {what}")
+WINDOWS = Text("Ventanas sin completar, con filas pendientes: {windows}", "Windows not settled, with rows pending: {windows}")
+MORE = Text("y {count} más", "and {count} more")
+SINCE = Text("Desde: {since}", "Since: {since}")
+TO_DO = Text("Qué hacer: {remedy}", "What to do: {remedy}")
+FIRST_CAUSE = Text("Primera causa ({task})", "First cause ({task})")
+RUN_LINK = Text("Ejecución", "Run")
+LOG_LINK = Text("Registro (log) de la tarea", "Log of the task")
+PAGE_LINK = Text("Página", "Page")
+
+# -- what happened, and what to do -----------------------------------------------------------------------------------------
+
+RUN_FAILED = Text("la ejecución {run} de {dag} terminó con error.", "run {run} of {dag} ended in failure.")
+OUTBOX_SILENT = Text(
+    "el outbox no responde; no se sabe qué quedó pendiente. Nada de lo confirmado se pierde.",
+    "the outbox does not answer; what is pending is not known. Nothing acknowledged is lost.",
+)
+CHECK_OUTBOX = Text(
+    "revise primero el outbox (conexión tablero_outbox: su disco, su servidor).",
+    "look at the outbox first (connection tablero_outbox: its disk, its server).",
+)
+CLEAR = Text(
+    "corrija la causa. La noche siguiente envía por sí sola lo que falte; para enviarlo antes, limpie en Airflow la tarea"
+    " fallida con las posteriores (Limpiar Instancia de Tarea, Downstream): solo se envía lo que falta.",
+    "fix the cause. The next night sends by itself what is missing; to send it sooner, clear the failed task in Airflow with"
+    " its downstream tasks (Clear Task Instance, Downstream): only what is missing is sent.",
+)
+CLEAR_BY_HAND = Text(
+    "corrija la causa, y limpie en Airflow la tarea fallida con las posteriores (Limpiar Instancia de Tarea, Downstream),"
+    " o lance el DAG de nuevo: solo se envía lo que falta.",
+    "fix the cause, and clear the failed task in Airflow with its downstream tasks (Clear Task Instance, Downstream), or"
+    " trigger the DAG again: only what is missing is sent.",
+)
+ALL_IS_DELIVERED = Text(
+    "todo lo leído está entregado, rechazado con motivo o excluido; no queda nada pendiente.",
+    "everything that was read is delivered, rejected for a reason, or excluded; nothing is pending.",
+)
+DAY_IS_LATE = Text(
+    "el día no quedó completo a las {deadline}. La tarea sigue intentando, o espera que alguien actúe.",
+    "the day was not settled by {deadline}. The task is still trying, or waits for someone to act.",
+)
+LOOK_AT_LOG = Text(
+    "mire el registro (log) de la tarea que sigue en marcha o en rojo: su última línea dice qué falta.",
+    "look at the log of the task that is still running, or red: its last line says what is missing.",
+)
+OVER = Text("ya no ocurre: {causes}.", "this is over: {causes}.")
+
+#: What was not as usual, by cause; ``window``, ``rows`` and ``of`` as in :class:`tablero.outbox.findings.Degradation`.
+DEGRADED = {
+    "rejected": Text(
+        "{window}: {rows} de {of} filas rechazadas por el contrato o por el tablero",
+        "{window}: {rows} of {of} rows rejected, by the contract or the dashboard",
+    ),
+    "all_rejected": Text(
+        "{window}: todas las filas ({rows} de {of}) rechazadas; no se envió ninguna",
+        "{window}: all rows ({rows} of {of}) rejected; none was sent",
+    ),
+    "no_rows": Text("{window}: {rows} filas; lo usual ese día es {of}", "{window}: {rows} rows; usual for that day is {of}"),
+    "few_rows": Text(
+        "{window}: solo {rows} filas; lo usual ese día es {of}", "{window}: only {rows} rows; usual for that day is {of}"
+    ),
+    "undated": Text(
+        "{rows} filas sin fecha válida en last_modified_date (de {of} fuera de todo mes): no se envían",
+        "{rows} rows without a valid last_modified_date (of {of} that lie in no month): they are not sent",
+    ),
+    "audit": Text(
+        "{window}: la revisión encontró {rows} filas nuevas o corregidas después de leído el mes (de {of}); ya se enviaron",
+        "{window}: the audit found {rows} rows entered or corrected after the month was read (of {of}); they have been sent",
+    ),
+    "unknown": Text(
+        "{rows} de {of} filas entregadas tras un envío sin respuesta: el tablero puede tenerlas dos veces",
+        "{rows} of {of} delivered rows were posted before without an answer: the dashboard may have them twice",
+    ),
+    "recognised": Text(
+        "{rows} de {of} filas que el tablero reconoció como ya recibidas, tras un envío sin respuesta",
+        "{rows} of {of} rows that the dashboard recognised as received already, after a post without an answer",
+    ),
+    "few_refusals": Text(
+        "{rows} filas apartadas porque el tablero las rechazó en dos ejecuciones, sin otra fila con que comparar",
+        "{rows} rows set aside because the dashboard refused them in two runs, with no other row to compare",
+    ),
+}
+
+#: What to do about each of them.
+REMEDIES = {
+    "rejected": Text(
+        "abra Rechazos en la página: dice qué filas, y por qué; corríjalas en la fuente o en la vista.",
+        "open Rejections on the page: it says which rows, and why; correct them at the source or in the view.",
+    ),
+    "all_rejected": Text(
+        "corrija la vista tablero_status_changes (Rechazos en la página dice qué falta); la noche siguiente la lee de nuevo.",
+        "correct the view tablero_status_changes (Rejections on the page says what is wrong); the next night reads it again.",
+    ),
+    "no_rows": Text(
+        "pregunte a su DBA si la vista tablero_status_changes recibe datos: una carga detenida o un filtro se ven así. Si el"
+        " día no tuvo actividad, no hay nada que hacer.",
+        "ask your DBA whether the view tablero_status_changes gets its data: a stopped load or a filter look like this. If the"
+        " day had no activity, there is nothing to do.",
+    ),
+    "few_rows": Text(
+        "pregunte a su DBA si a la vista le faltan datos de ese día (una carga a medias). Lo que llegue tarde se envía solo.",
+        "ask your DBA whether the view lacks data of that day (half a load). What comes late is sent by itself.",
+    ),
+    "undated": Text(
+        "corrija last_modified_date de esas filas en la fuente (Rechazos en la página las muestra): se envían la noche"
+        " siguiente.",
+        "correct last_modified_date of these rows at the source (Rejections on the page shows them): they are sent the next"
+        " night.",
+    ),
+    "audit": Text(
+        "nada, si se sabe por qué. Si ocurre a menudo, aumente [tablero] lookback_days o revise cómo llegan los datos.",
+        "nothing, if you know why. If it happens often, raise [tablero] lookback_days, or look into how the data arrives.",
+    ),
+    "unknown": Text(
+        "nada por ahora; la página (Actividad) dice qué lotes. Si el tablero cuenta de más, indíqueselos a Burocracia Cero.",
+        "nothing for now; the page (Activity) says which batches. If the dashboard counts too many, name them to Burocracia"
+        " Cero.",
+    ),
+    "recognised": Text(
+        "nada: son la confirmación que faltaba; quedan registradas como tales.",
+        "nothing: they are the acknowledgement that was missing, and are on record as that.",
+    ),
+    "few_refusals": Text(
+        "abra Rechazos en la página: si las filas son correctas, pulse Reintentar y pregunte a Burocracia Cero.",
+        "open Rejections on the page: if the rows are right, press Retry and ask Burocracia Cero.",
+    ),
+}
+
+# -- digest ----------------------------------------------------------------------------------------------------------------
+
+DIGEST_INTRO = Text(
+    "Resumen de Tablero, {period}. Estado: {state}.",
+    "Tablero digest, {period}. State: {state}.",
+)
+DIGEST_WELL = Text("todo al día", "all is well")
+DIGEST_NOT_WELL = Text("hay algo pendiente; vea la página", "something is pending; see the page")
+DIGEST_ROWS = {
+    "delivered": Text("Entregadas", "Delivered"),
+    "rejected": Text("Rechazadas", "Rejected"),
+    "pending": Text("Pendientes", "Pending"),
+    "open": Text("Ventanas abiertas", "Open windows"),
+    "audits": Text("Meses probados de nuevo", "Months proved anew"),
+    "degraded": Text("Avisos de degradado", "Degraded notices"),
+}
+DIGEST_REASON = Text("Rechazadas: {reason}", "Rejected: {reason}")

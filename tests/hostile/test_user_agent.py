@@ -1,0 +1,22 @@
+"""Who calls, as the other side's logs have it."""
+
+from __future__ import annotations
+
+import pytest
+import tablero
+
+from sandbox.memory import read_calls
+from sandbox.testing import Handle
+from tests.hostile.conftest import Client
+from tests.integration.conftest import _shared_sandbox, sandbox  # noqa: F401 fixtures
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.parametrize(
+    ("extra", "agent"), [({}, f"tablero/{tablero.__version__}"), ({"User-Agent": "institution/7"}, "institution/7")]
+)
+def test_user_agent(sandbox: Handle, client: Client, extra: dict[str, str], agent: str) -> None:  # noqa: F811
+    """The package and its version, unless the connection names another."""
+    client(sandbox.port, extra=extra).post(b'{"requests": []}', message_id="1", issue="1")
+    assert {call["user_agent"] for call in read_calls(sandbox.database)} == {agent}

@@ -1,0 +1,32 @@
+"""The guide to the outbox's tables names every one of them, and its questions are answered by either database."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import Engine
+from tablero.outbox.schema import metadata
+
+GUIDE = (Path(__file__).resolve().parents[3] / "docs" / "outbox.md").read_text(encoding="utf-8")
+TABLES = dict(re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", GUIDE, re.MULTILINE))
+QUESTIONS = re.findall(r"^```sql\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
+
+
+def test_every_table_is_there() -> None:
+    """And none that is not."""
+    assert set(TABLES) == set(metadata.tables) - {"status_change"}  # which is about to go
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_columns_that_it_names_exist(table: str) -> None:
+    """Whoever reads them finds them."""
+    assert set(re.findall(r"`(\w+)`", TABLES[table])) <= set(metadata.tables[table].columns.keys())
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: str(QUESTIONS.index(question)))
+def test_a_question(outbox: Engine, question: str) -> None:
+    """As it stands, on SQLite and PostgreSQL."""
+    with outbox.connect() as connection:
+        assert connection.exec_driver_sql(question).fetchall() == []

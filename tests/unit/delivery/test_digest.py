@@ -1,0 +1,56 @@
+"""The digest: its periods, and what it says."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+
+import pytest
+from tablero.delivery.health.digest import Digest, Period, month_window, period_of
+from tablero.settings import Settings
+
+SETTINGS = Settings.read({})
+NOVEMBER = Period("2026-11", date(2026, 11, 1), date(2026, 11, 30))
+
+
+@pytest.mark.parametrize(
+    ("kind", "day", "label", "first", "last"),
+    [
+        ("daily", "2026-11-23", "2026-11-23", "2026-11-23", "2026-11-23"),
+        ("weekly", "2026-11-22", "2026-W47", "2026-11-16", "2026-11-22"),  # a Sunday: the week is over
+        ("weekly", "2026-11-23", "2026-W47", "2026-11-16", "2026-11-22"),
+        ("weekly", "2026-11-28", "2026-W47", "2026-11-16", "2026-11-22"),
+        ("weekly", "2027-01-03", "2026-W53", "2026-12-28", "2027-01-03"),
+        ("monthly", "2026-11-29", "2026-10", "2026-10-01", "2026-10-31"),
+        ("monthly", "2026-11-30", "2026-11", "2026-11-01", "2026-11-30"),
+    ],
+)
+def test_periods(kind: str, day: str, label: str, first: str, last: str) -> None:
+    """The last one that is over with a run's own day."""
+    end = datetime.fromisoformat(f"{day}T04:00:00+00:00") + timedelta(days=1)
+    assert period_of(kind, end, SETTINGS) == (label, date.fromisoformat(first), date.fromisoformat(last))
+
+
+def test_what_it_says() -> None:
+    """A small table in both languages, and whether all is well."""
+    digest = Digest(NOVEMBER, 12_345, {"unknown_status": 3, "too_long": 2}, 0, 0, 84, 1)
+    text = digest.to_text("https://airflow/tablero/")
+    assert "12,345" in str(digest.subject())
+    assert "Estado: todo al día" in text
+    assert "Rejected: 5\nRejected: too_long: 2\nRejected: unknown_status: 3" in text
+    assert "https://airflow/tablero/" in text
+    assert digest.to_html("https://airflow/tablero/").count("<table") == 2
+
+
+def test_something_is_pending() -> None:
+    """Said in the first line."""
+    assert "something is pending" in Digest(NOVEMBER, 0, {}, 5, 0, 0, 0).to_text("")
+    assert "something is pending" in Digest(NOVEMBER, 0, {}, 0, 1, 0, 0).to_text("")
+
+
+def test_the_month_of_the_evidence() -> None:
+    """In the institution's zone."""
+    window = month_window(NOVEMBER, SETTINGS)
+    assert (window.start, window.end) == (
+        datetime(2026, 11, 1, 4, tzinfo=timezone.utc),
+        datetime(2026, 12, 1, 4, tzinfo=timezone.utc),
+    )

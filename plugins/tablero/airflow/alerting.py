@@ -1,6 +1,6 @@
-"""What an alert says: what happened, which windows, since when, the first cause, what to do, and where to look.
+"""The contents of an alert: what happened, which windows, since when, the first cause, what to do, and links.
 
-Pure: it is told what is known and where Airflow is, and makes of it a subject, a text, a mail in HTML, and fields for machines.
+Pure functions: from what the outbox knows and Airflow's address to a subject, plain text, HTML, and fields for machines.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _SCHEDULED = "scheduled__"
 
 @dataclass(frozen=True)
 class Links:
-    """Where to look.
+    """Addresses in an alert.
 
-    :ivar run: in Airflow.
-    :ivar page: Tablero's own.
-    :ivar log: of the task that failed first, if there is one.
+    :ivar run: of the run in Airflow.
+    :ivar page: of Tablero's page.
+    :ivar log: of the first failed task's log; empty if there is none.
     """
 
     run: str
@@ -38,7 +38,7 @@ class Links:
 
     @classmethod
     def to(cls, base_url: str, dag_id: str, run_id: str, trouble: Trouble | None = None) -> Links:
-        """By Airflow's own address, ``[api] base_url``."""
+        """Links below ``[api] base_url``, Airflow's own address."""
         base = base_url.rstrip("/")
         run = f"{base}/dags/{quote(dag_id)}/runs/{quote(run_id)}"
         log = ""
@@ -51,13 +51,13 @@ class Links:
 
 @dataclass(frozen=True)
 class Alert:
-    """Something to be told.
+    """An alert.
 
     :ivar kind: ``failure``, ``recovery``, ``late``, ``degraded``, ``normal``.
     :ivar subject: one line.
-    :ivar lines: what a person reads, in each language.
-    :ivar cause: words of the first task that failed, as they stand; and its name.
-    :ivar fields: what machines read besides.
+    :ivar lines: the message, line by line.
+    :ivar cause: the first failed task and its error, as it stands in the log.
+    :ivar fields: further values for machines.
     """
 
     kind: str
@@ -75,7 +75,7 @@ class Alert:
         return str(self.subject)
 
     def to_text(self) -> str:
-        """The alert as plain text: Spanish, then English, then what is the same in both."""
+        """Plain text: Spanish, then English, then what is the same in both."""
         blocks = ["\n".join(line.within(language) for line in self.lines) for language in LANGUAGES]
         if self.cause is not None:
             task, words = self.cause
@@ -84,7 +84,7 @@ class Alert:
         return "\n\n".join((f"{self.dag_id}, {self.run_id}", *blocks))
 
     def to_html(self) -> str:
-        """The alert as a mail."""
+        """HTML for a mail."""
         parts = [f"<p><strong>{html.escape(self.title)}</strong><br>{html.escape(f'{self.dag_id}, {self.run_id}')}</p>"]
         for language in LANGUAGES:
             lines = "<br>".join(html.escape(line.within(language)) for line in self.lines)
@@ -97,7 +97,7 @@ class Alert:
         return "\n".join(parts)
 
     def to_json(self) -> dict[str, Any]:
-        """The alert for a webhook: fields, and the same text as in a mail."""
+        """JSON for a webhook: fields, and the same text as in the mail."""
         return {
             "kind": self.kind,
             "dag_id": self.dag_id,
@@ -135,7 +135,7 @@ def failure(
 
     :param found: what the outbox knows; ``None`` if it did not answer.
     :param since: when the first failure of the row began, local time.
-    :param degraded: what was not as usual besides.
+    :param degraded: degradations of the same run.
     """
     cause = _first_cause(found)
     lines = [texts.WHAT(what=texts.RUN_FAILED(run=run_id, dag=dag_id))]
@@ -157,7 +157,7 @@ def failure(
 
 
 def recovery(dag_id: str, run_id: str, *, base_url: str) -> Alert:
-    """A run succeeded after an incident that was told."""
+    """A run succeeded after an incident that was reported."""
     lines = [texts.WHAT(what=texts.ALL_IS_DELIVERED)]
     return Alert("recovery", dag_id, run_id, texts.RECOVERED(dag=dag_id), lines, Links.to(base_url, dag_id, run_id))
 
@@ -183,9 +183,9 @@ def late(dag_id: str, run_id: str, deadline: str, found: Situation | None, *, ba
 
 
 def degraded(dag_id: str, run_id: str, found: Sequence[Degradation], *, base_url: str) -> Alert:
-    """A run succeeded, and something in it was not as usual.
+    """A run succeeded, but is degraded.
 
-    :param found: what nobody was told of yet; not empty.
+    :param found: what was not reported before; not empty.
     """
     lines = [texts.WHAT(what=sentence(one)) for one in found[:_NAMED]] + _more(len(found))
     lines += [texts.TO_DO(remedy=texts.REMEDIES[cause]) for cause in dict.fromkeys(one.cause for one in found)]
@@ -202,13 +202,13 @@ def degraded(dag_id: str, run_id: str, found: Sequence[Degradation], *, base_url
 
 
 def normal(dag_id: str, run_id: str, causes: Sequence[str], *, base_url: str) -> Alert:
-    """What was told not to be as usual is so again."""
+    """Degradations that were reported are over."""
     lines = [texts.WHAT(what=texts.OVER(causes=", ".join(causes)))]
     return Alert("normal", dag_id, run_id, texts.AS_USUAL_AGAIN(dag=dag_id), lines, Links.to(base_url, dag_id, run_id))
 
 
 def sentence(found: Degradation) -> Text:
-    """What was not as usual."""
+    """A degradation in words."""
     return texts.DEGRADED[found.cause](window=found.label, rows=found.rows, of=found.of_rows)
 
 

@@ -1,7 +1,7 @@
-"""What Airflow calls when tasks and runs end: remember, decide, tell.
+"""What Airflow calls when tasks and runs end: record what happened, decide whether to alert, send the alert.
 
 Task callbacks run in the task's process, run callbacks in the dag-processor, the deadline's in the triggerer. None of them may
-fail for want of the outbox: the alert is then sent without it.
+fail because the outbox does not answer: the alert is then sent without what it knows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def task_failed(context: Context) -> None:
-    """Remember why a task failed for good, and say it; ``on_failure_callback`` of every task."""
+    """Record why a task failed for good, and end its log with it; ``on_failure_callback`` of every task."""
     from tablero.airflow import configuration
     from tablero.errors import PermanentError
     from tablero.outbox import incidents
@@ -53,26 +53,26 @@ def task_failed(context: Context) -> None:
                 incidents.record_trouble(engine, ti.dag_id, ti.run_id, found, now=configuration.clock())
         except TableroError as trouble:
             log.warning("%s", texts.NOT_RECORDED(words=trouble.text))
-    _say_last(error, retried=False)
+    _log_last(error, retried=False)
 
 
 def task_retried(context: Context) -> None:
-    """Say why a task failed that will be tried again; ``on_retry_callback`` of every task."""
-    _say_last(_error(context), retried=True)
+    """End the log of a task that will be retried with why it failed; ``on_retry_callback`` of every task."""
+    _log_last(_error(context), retried=True)
 
 
 def _error(context: Any) -> BaseException | None:
-    """What the task ended with; of :class:`tablero.airflow.operators.Ended`, the error of ours that it stands for."""
+    """The exception that ended the task; for :class:`tablero.airflow.operators.Ended`, the error that it carries."""
     error = context.get("exception")
-    if isinstance(error, str):  # Airflow has only words for tasks which were killed
+    if isinstance(error, str):  # of a task that was killed, Airflow passes a text
         return RuntimeError(error)
     meant: BaseException | None = getattr(error, "error", error)
     return meant
 
 
-def _say_last(error: BaseException | None, *, retried: bool) -> None:
-    """Write what an operator must read where it is read: last, and outside of the group of Airflow's own lines, which its log
-    view folds."""
+def _log_last(error: BaseException | None, *, retried: bool) -> None:
+    """Write the sentence for the operator as the last line of the log, outside the group of lines that Airflow's log view
+    folds."""
     if error is None:
         return
     if isinstance(error, TableroError):
@@ -87,7 +87,7 @@ def _say_last(error: BaseException | None, *, retried: bool) -> None:
 
 
 def run_failed(context: Context) -> None:
-    """Tell of a failed run, each cause once for each incident; ``on_failure_callback`` of the DAG."""
+    """Alert about a failed run, each cause once per incident; ``on_failure_callback`` of the DAG."""
     from tablero.airflow import alerting, configuration
     from tablero.airflow.notifiers import Message
     from tablero.outbox import incidents
@@ -107,7 +107,7 @@ def run_failed(context: Context) -> None:
                 engine,
                 ended,
                 causes=_causes(found),
-                # What someone starts has no next time by itself: nobody waits for a second failure.
+                # A manual run has no next run to wait for: its first failure is reported.
                 threshold=settings.alert_after_failures if ended.scheduled else 1,
                 now=configuration.clock(),
             )
@@ -128,7 +128,7 @@ def run_failed(context: Context) -> None:
 
 
 def run_succeeded(context: Context) -> None:
-    """Tell of the end of incidents, and of what was not as usual; ``on_success_callback`` of the DAG."""
+    """Alert about incidents that are over and about degraded windows; ``on_success_callback`` of the DAG."""
     from tablero.airflow import alerting, configuration, notifiers
     from tablero.airflow.notifiers import Message
     from tablero.outbox import incidents
@@ -145,7 +145,7 @@ def run_succeeded(context: Context) -> None:
                 alerts.append(alerting.recovery(run.dag_id, run.run_id, base_url=base_url))
             new, over = _new_degradations(engine, ended)
     except TableroError as trouble:
-        # Whether there is an incident is not known; the next run that ends sees that it is over.
+        # Whether an incident is open is not known now; the next run that ends will notice that it is over.
         log.warning("%s", texts.END_NOT_RECORDED(words=trouble.text))
         return
     if new:
@@ -160,7 +160,7 @@ def run_succeeded(context: Context) -> None:
 
 
 def _new_degradations(engine: Any, run: Run) -> tuple[list[Degradation], list[str]]:
-    """What was not as usual in a run and was not told yet, and the causes that are over."""
+    """The degradations of a run that were not reported yet, and the causes that are over."""
     from tablero.airflow import configuration
     from tablero.delivery.health.degraded import CONDITIONS
     from tablero.outbox import findings, incidents
@@ -174,7 +174,7 @@ def _new_degradations(engine: Any, run: Run) -> tuple[list[Degradation], list[st
 
 
 def _is_dry_run(run: Any) -> bool:
-    """A dry run sends nothing, and changes nothing of what is known: its failure and its success are no incident's."""
+    """Dry runs send nothing, so they neither open nor close an incident."""
     return bool((run.conf or {}).get("dry_run"))
 
 
@@ -185,7 +185,7 @@ def _ended(run: Any) -> Run:
 
 
 def _causes(found: Situation) -> dict[str, bool]:
-    """The causes of a failure, each with whether it is permanent; a consequence counts only where nothing else is known."""
+    """Causes of a failure and whether each is permanent; mere consequences count only if nothing else is known."""
     causes = {one.cause: one.permanent for one in found.troubles if not one.is_consequence}
     return causes or {one.cause: False for one in found.troubles} or {"": False}
 
@@ -197,7 +197,7 @@ def _send(settings: Settings, message: Message) -> None:
 
 
 def _send_digest(settings: Settings, run: Any) -> None:
-    """By the first scheduled run that ends after the period; a month's with its evidence."""
+    """Send the digest with the first scheduled run that ends after its period; a monthly one has the evidence attached."""
     if settings.digest is None or not settings.alert_emails or run.run_type != "scheduled" or run.data_interval_end is None:
         return
     from tablero.airflow import configuration, notifiers
@@ -221,7 +221,7 @@ def _send_digest(settings: Settings, run: Any) -> None:
 
 
 def _evidence(connection: Any, settings: Settings, period: Any) -> dict[str, bytes]:
-    """The document of a month, by the name of its file."""
+    """The evidence of a month as JSON, by file name."""
     import json
 
     from tablero.delivery.health.digest import month_window
@@ -247,7 +247,7 @@ def _evidence(connection: Any, settings: Settings, period: Any) -> dict[str, byt
 
 
 class LateNotifier(BaseNotifier):
-    """Tells that a scheduled day was not settled in time; the callback of the DAG's deadline, run in the triggerer."""
+    """Alerts that a scheduled day was not settled by the deadline; the deadline's callback, which runs in the triggerer."""
 
     def notify(self, context: Context) -> None:
         """Send at once."""
@@ -286,12 +286,12 @@ def _instant(value: str | datetime | None) -> datetime | None:
 
 
 def task_arguments() -> dict[str, Any]:
-    """What every task of the DAGs carries."""
+    """Callbacks of every task."""
     return {"on_failure_callback": task_failed, "on_retry_callback": task_retried}
 
 
 def dag_arguments(settings: Settings, *, deadline: bool = False) -> dict[str, Any]:
-    """What a DAG carries.
+    """Callbacks and deadline of a DAG; nothing if nobody is to be alerted.
 
     :param deadline: also alert when a scheduled day is not settled in time.
     """

@@ -31,7 +31,7 @@ class ScheduledDayDeadline(BaseDeadlineReference):
 
     @classmethod
     def deserialize_reference(cls, reference_data: dict[str, Any]) -> ScheduledDayDeadline:
-        """From the database; what version 0.1 put there has no time of day."""
+        """From the database, where version 0.1 stored no time of day."""
         return cls(reference_data["zone"], reference_data.get("at", "06:00"))
 
     def _evaluate_with(self, *, session: Any, dag_id: str, run_id: str, **_: Any) -> datetime | None:

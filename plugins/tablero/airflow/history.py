@@ -1,4 +1,4 @@
-"""What Airflow itself remembers: that earlier runs delivered rows, and which tasks of this run failed."""
+"""What Airflow knows of earlier runs and of this one: whether rows were delivered, and which tasks failed."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tablero.texts import reconciling as reconciling_texts
 
 log = logging.getLogger(__name__)
 
-#: Events that are looked at, newest first: most runs deliver something.
+#: How many asset events are searched, newest first; most runs deliver something.
 _EVENTS = 50
 
 
 def require_known_outbox(engine: Engine, *, accept_changes: bool) -> None:
-    """See that an outbox without a single reading is no surprise to Airflow: with it, all would be sent again.
+    """Refuse an empty outbox if Airflow remembers runs that delivered rows: everything would be sent again.
 
-    :param accept_changes: somebody says that it is to be so.
-    :raises SetupError: Airflow remembers a run that delivered rows.
+    :param accept_changes: an operator has confirmed that this is intended.
+    :raises SetupError: the outbox is empty, and there was such a run.
     """
     if accept_changes or not ledger.is_empty(engine):
         return
@@ -48,14 +48,14 @@ def _last_run_that_delivered() -> str | None:
 
 
 def name_failed_tasks(windows: Mapping[str, Window]) -> None:
-    """Say of tasks of this run which failed although their window is settled why that is well. Never fails.
+    """Explain in the log why failed tasks of this run need no action where their window is settled. Never raises.
 
-    :param windows: by the name of the task, with its map index.
+    :param windows: by task id and map index.
     """
     try:
         ti = get_current_context()["ti"]
         states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])[ti.run_id]
-    except Exception:  # it is a remark; the proof stands without it
+    except Exception:  # only a remark; the proof does not depend on it
         log.debug("the states of the tasks could not be read", exc_info=True)
         return
     for name, state in sorted(states.items()):

@@ -1,5 +1,5 @@
-"""What others can watch: metrics by Airflow's own ``stats`` (StatsD, OpenTelemetry), a line in the log for each attempt, asset
-events of settled windows.
+"""What can be monitored: metrics by Airflow's own ``stats`` (StatsD, OpenTelemetry), a log line for each attempt, asset events
+of settled windows.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def attempted(attempt: Attempt) -> None:
 
 
 def reconciled(accounts: Sequence[Account], oldest_pending: float, unusual: Sequence[Degradation] = ()) -> None:
-    """Tell what a reconciliation found.
+    """Publish what a reconciliation found.
 
     :param oldest_pending: seconds since the oldest pending row was staged; 0 if none is.
     :param unusual: what was not as usual.

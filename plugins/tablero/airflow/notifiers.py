@@ -1,6 +1,6 @@
-"""How what is told leaves the house: by mail, by webhook, and a heartbeat for a monitor elsewhere.
+"""Where alerts go: mail, a webhook, and a heartbeat for an external monitor.
 
-Airflow's own notifiers do the sending. What one of them cannot send is a line in the log, and the next one is tried.
+Airflow's own notifiers send them. A notifier that fails is logged, and the next one is tried.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class Message(NamedTuple):
 
 
 def send(settings: Settings, message: Message) -> None:
-    """To everyone whom the settings name."""
+    """Send a message by every channel in the settings; never raises."""
     for notifier in _notifiers(settings, message):
         try:
             notifier.notify({})
-        except Exception:  # a broken mail server must not keep the webhook from being told
+        except Exception:  # a broken mail server must not stop the webhook
             log.exception("%s", texts.NOT_SENT(by=type(notifier).__name__))
 
 
@@ -63,10 +63,10 @@ async def send_async(settings: Settings, message: Message, context: Any) -> None
 
 
 def send_digest(settings: Settings, found: Digest, page_url: str, attached: Mapping[str, bytes]) -> bool:
-    """By mail.
+    """Send the digest by mail; never raises.
 
     :param attached: files by name.
-    :returns: whether it went out.
+    :returns: whether it was sent.
     """
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / name for name in attached]
@@ -77,14 +77,14 @@ def send_digest(settings: Settings, found: Digest, page_url: str, attached: Mapp
         )
         try:
             _mail(settings, message).notify({})
-        except Exception:  # whatever it is, a run does not fail for it
+        except Exception:  # the run must not fail because of it
             log.exception("%s", texts.NOT_SENT(by="mail"))
             return False
     return True
 
 
 def beat(conn_id: str) -> None:
-    """Call the address of a connection: a monitor elsewhere notices when that stops."""
+    """Call the heartbeat address; an external monitor alerts when these calls stop. Never raises."""
     from airflow.providers.http.notifications.http import HttpNotifier
 
     try:
@@ -109,7 +109,7 @@ def _mail(settings: Settings, message: Message) -> BaseNotifier:
     from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
     class Hook(SmtpHook):
-        """Airflow's sends HTML alone; whoever reads mail as text gets the same as text."""
+        """Adds a plain text part: Airflow's own hook sends HTML only."""
 
         def _build_mime_message(self, *args: Any, **kwargs: Any) -> Any:
             whole, recipients = super()._build_mime_message(*args, **kwargs)

@@ -1,10 +1,10 @@
-"""``@tablero_task``: what our tasks do beyond calling their function.
+"""``@tablero_task``: Airflow's ``@task`` with three additions.
 
-* A task that has to wait (``send_hours`` have closed, the dashboard asked for patience) is deferred: it holds no worker, loses
-  no try, and is called again when it is time.
-* An error of ours ends the task without a traceback: what an operator must read is a sentence, and the last one of the log
-  (:func:`tablero.airflow.callbacks.task_failed` writes it there).
-* A task that is told to stop (SIGTERM) stops: calls under way are recorded, and nothing new is begun.
+* A task that has to wait (``send_hours`` have closed, or the dashboard sent ``Retry-After``) is deferred: it occupies no
+  worker, uses up no try, and is resumed at the right time.
+* A :class:`~tablero.errors.TableroError` ends the task without a traceback: the operator needs one sentence, and finds it at
+  the end of the log, where :func:`tablero.airflow.callbacks.task_failed` writes it.
+* SIGTERM stops the task in an orderly way: calls in flight are recorded, and no new one begins.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 class Ended(SystemExit):
-    """How a task ends that met an error of ours: Airflow asks the retry policy all the same, and prints no traceback.
+    """Ends a task with one of our errors. Airflow consults the retry policy as for any exception, but prints no traceback.
 
-    :ivar error: of ours.
+    :ivar error: the reason.
     """
 
     def __init__(self, error: TableroError) -> None:
@@ -43,14 +43,14 @@ class Ended(SystemExit):
 
 
 class Stopped(SystemExit):
-    """The task was told to stop."""
+    """The task received SIGTERM."""
 
     def __str__(self) -> str:
         return "SIGTERM"
 
 
 class TableroOperator(DecoratedOperator, PythonOperator):
-    """``@task`` which is deferred where the function has to wait, and ends in a sentence where it fails."""
+    """``@task`` that defers when its function has to wait, and ends without a traceback when it fails."""
 
     custom_operator_name = "@tablero_task"
 
@@ -76,25 +76,25 @@ class TableroOperator(DecoratedOperator, PythonOperator):
             raise TaskDeferred(trigger=DateTimeTrigger(moment=moment), method_name="resume") from error
 
     def resume(self, context: Context, event: object = None) -> Any:
-        """Called when it is time: the function finds by itself what is left to do."""
+        """Continue after a deferral: the function itself finds out what is left to do."""
         return self.execute(context)
 
 
 def resumes_at(error: TableroError) -> datetime | None:
-    """When a task that met this error goes on, at no cost of a try; ``None`` if it does not."""
+    """When to resume a task that was interrupted by this error; ``None`` if the error is a failure."""
     moment = getattr(error, "opens_at", None) or getattr(error, "resume_at", None)
     return moment if isinstance(moment, datetime) else None
 
 
 @contextmanager
 def stopping_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM, which would end the process at once, or never, raise :class:`Stopped` where the task is at work."""
+    """Make SIGTERM raise :class:`Stopped` in the task; by default it would end the process at once, or be ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough; the tidying up is not interrupted
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt the clean-up
         raise Stopped(143)
 
     before = signal.signal(signal.SIGTERM, stop)
@@ -105,6 +105,6 @@ def stopping_on_sigterm() -> Iterator[None]:
 
 
 def tablero_task(**kwargs: Any) -> TaskDecorator:
-    """Decorator, used like Airflow's ``@task(...)``; what the function returns is one XCom, also if it is a dictionary."""
-    # Of a function which says that it returns one, Airflow pushes each key, too: a call to its server for every one.
+    """Decorator, used like Airflow's ``@task(...)``; whatever the function returns is a single XCom."""
+    # Airflow would push each key of a returned dictionary as well, with a call to its server for every one.
     return task_decorator_factory(decorated_operator_class=TableroOperator, multiple_outputs=False, **kwargs)

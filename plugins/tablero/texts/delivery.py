@@ -1,4 +1,4 @@
-"""What the sending of batches says: why some are still pending, and what to do."""
+"""What staging and sending say: why rows are still pending, or were not read, and what to do."""
 
 from __future__ import annotations
 
@@ -92,6 +92,8 @@ OUTBOX_STILL_AWAY = Text(
     " meanwhile. {cause}",
 )
 
+# -- staging -----------------------------------------------------------------------------------------------------------------
+
 BRAKE = Text(
     "{window}: de {delivered} filas entregadas, {gone} ya no están en la fuente y hay {new} nuevas. Parece que cambió la forma"
     " de leer la fuente (zona horaria, relleno o identificadores), no los datos. No se envió nada. Revise source_timezone y la"
@@ -103,6 +105,8 @@ BRAKE = Text(
     " dashboard has them already: python -m tablero adopt. If this is not the usual outbox, bring the former one over:"
     " python -m tablero move.",
 )
+
+# -- moving ------------------------------------------------------------------------------------------------------------------
 
 IN_USE = Text(
     "El outbox de destino ya está en uso y es distinto (tabla {table}): no se tocó nada. Apunte la conexión a una base de datos"

@@ -18,7 +18,7 @@ from tablero.delivery import loading
 from tablero.errors import DashboardError, DashboardUnavailable, OutsideHours, SourceUnavailable
 from tablero.outbox import ledger, queue
 from tablero.outbox.batches import Lease
-from tablero.outbox.queue import Claim
+from tablero.outbox.queue import Claim, Hold
 from tablero.outbox.schema import batch
 from tablero.settings import Settings
 from tablero.source.reader import Source
@@ -194,23 +194,20 @@ def test_a_lease_that_ended_before_posting(outbox: Engine) -> None:
     """Another worker has claimed the batch meanwhile: it is its own to post, and not given back from under it."""
     extraction = begin(outbox)
     _, fresh = extraction.stage(list(pack(changes(2), 1, by_service=False)), Lease("slow", NOW))
-    other: list[Claim] = queue.claim(
-        outbox, [FEBRUARY], worker="quick", run_id="run", limit=1, now=NOW, lease=timedelta(minutes=1)
-    )
-    later = Lease("slow", NOW + timedelta(minutes=1))
-    mine = queue.exchange(outbox, [], fresh, run_id="run", now=NOW, lease=later)
+    other: list[Claim] = queue.claim(outbox, [FEBRUARY], Hold("quick", "run", 60.0), limit=1)
+    mine = queue.exchange(outbox, [], fresh, Hold("slow", "run", 60.0))
     assert {claim.batch_id for claim in mine} == {fresh[0].batch_id, fresh[1].batch_id} - {other[0].batch_id}
-    queue.hand_back(outbox, fresh, "slow")
+    queue.hand_back(outbox, [one.batch_id for one in fresh], "slow")
     assert [row.claimed_by for row in all_batches(outbox) if row.id == other[0].batch_id] == ["quick"]
 
 
 def test_what_another_worker_staged_meanwhile_is_not_handed_over(outbox: Engine) -> None:
-    """The rows may have gone to the other's batches: the outbox is asked instead."""
+    """What it staged is its own to post; the rest is staged, leased and handed over here."""
     one, two = begin(outbox), begin(outbox)
     lease = Lease("two", NOW + timedelta(minutes=1))
     one.stage(list(pack(changes(5), 1, by_service=False)))
     new, fresh = two.stage(list(pack(changes(10), 1, by_service=False)), lease)
-    assert (new, fresh, leases(outbox)) == (5, [], 0)
+    assert (new, [one.changes[0] for one in fresh], leases(outbox)) == (5, changes(5, first=5), 5)
 
 
 def test_several_days(outbox: Engine, institution: Institution) -> None:

@@ -29,6 +29,7 @@ from tablero.settings import Settings
 from tablero.source.reader import Source
 
 from sandbox import institution
+from tests.web.history import date_back
 
 ZONE = pendulum.timezone("America/Santo_Domingo")
 
@@ -158,8 +159,10 @@ class _Work:
     def run(self, window: Window, *, run_id: str, now: datetime) -> None:
         clock = _always(now)
         stage(self._engine, self._source, _SETTINGS, window, run_id=run_id, clock=clock)
+        begun = datetime.now(timezone.utc)
         with suppress(TransientError):
             send(self._engine, lambda: self.dashboard, _SETTINGS, [window], run_id=run_id, clock=clock)
+        date_back(self._engine, begun, now)
         self.prove(window, run_id=run_id, now=now)
 
     def prove(self, window: Window, *, run_id: str, now: datetime) -> None:

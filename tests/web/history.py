@@ -28,7 +28,7 @@ from tablero.delivery.reconciling import reconcile
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.errors import TransientError
-from tablero.outbox.schema import rejection
+from tablero.outbox.schema import attempt, batch, rejection
 from tablero.settings import Settings
 from tablero.source.reader import Source
 
@@ -121,8 +121,10 @@ class History:
 
         for window in windows:
             stage(self.engine, self.source, SETTINGS, window, run_id=run_id, clock=clock)
+        begun = datetime.now(timezone.utc)
         with suppress(TransientError):
             send(self.engine, lambda: self.dashboard, SETTINGS, windows, run_id=run_id, clock=clock)
+        date_back(self.engine, begun, now)
         if prove:
             reconcile(self.engine, self.source, SETTINGS, windows, run_id=run_id, clock=clock, send=lambda window: None)
 
@@ -158,6 +160,13 @@ class History:
         for day in range(20, 23):
             own = day_window(date(2026, 11, day), ZONE)
             self.run(own, run_id=f"scheduled__2026-11-{day + 1}", now=own.end + timedelta(hours=2, minutes=1))
+
+
+def date_back(engine: Engine, begun: datetime, now: datetime) -> None:
+    """Put all that was answered since ``begun``, by the outbox's own clock, where the history has it."""
+    with engine.begin() as connection:
+        for table, column in ((batch, batch.c.settled_at), (attempt, attempt.c.started_at)):
+            connection.execute(sa.update(table).where(column >= begun).values({column.name: now}))
 
 
 def requests(prefix: str, first: date, count: int) -> Iterator[Row]:

@@ -129,5 +129,5 @@ def test_the_preflight_tells(outbox: Engine) -> None:
 def test_the_preflight_tells_of_a_missing_connection_once(outbox: Engine) -> None:
     """Where it is about the dashboard, not where it is about the outbox."""
     failed = preflight(outbox, PRODUCTION, dashboard=False)
-    assert failed["dashboard"].text == "no connection"
+    assert failed["dashboard"].text.en == "no connection"
     assert "target" not in failed

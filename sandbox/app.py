@@ -134,6 +134,8 @@ class _Handling:
             return self._remember(_with_headers(dashboard.not_found(method, path), x_road_headers))
         content_encoding = self.headers.get("content-encoding", "")
         verdict = dashboard.judge(body, self.headers.get("content-type", ""), content_encoding, self.settings)
+        if self.settings.repeats == "conflict" and verdict.accepted and self.sandbox.memory.holds_any(verdict.rows):
+            verdict = dashboard.conflict(verdict)
         self.record.entries = len(verdict.sent)
         self.record.violations.extend(verdict.violations)
         choice = self.sandbox.faults.choose("load", verdict.sent, valid=verdict.accepted)

@@ -104,6 +104,11 @@ def judge(body: bytes, content_type: str, content_encoding: str, settings: Setti
     return _judge_entries(requests, settings)
 
 
+def conflict(verdict: Verdict) -> Verdict:
+    """What a dashboard with a unique key says to a call in which an entry comes again."""
+    return _refused(409, "La solicitud ya existe", verdict.sent)
+
+
 def _judge_entries(requests: list[Any], settings: Settings) -> Verdict:
     rows: list[Row] = []
     complaints: list[str] = []

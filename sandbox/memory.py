@@ -60,6 +60,11 @@ insert into entries (call_id, position, service_id, request_id, opening_date, st
 values (?, ?, ?, ?, ?, ?, ?)
 """
 
+_HOLDS = """
+select 1 from entries
+ where request_id = ? and service_id = ? and opening_date = ? and status_id = ? and last_modified_date = ? limit 1
+"""
+
 _COUNT_EACH = """
 select service_id, request_id, opening_date, status_id, last_modified_date, count(*)
   from entries group by 1, 2, 3, 4, 5
@@ -127,6 +132,11 @@ class Memory:
             if rows:
                 connection.executemany(_INSERT_ENTRY, [(call_id, position, *row) for position, row in enumerate(rows)])
         return call_id
+
+    def holds_any(self, rows: Sequence[Row]) -> bool:
+        """Whether one of these entries was accepted before."""
+        with self._lock:
+            return any(self._connection.execute(_HOLDS, (row[1], row[0], *row[2:])).fetchone() for row in rows)
 
     def reset(self) -> None:
         """Forget everything; ids begin at 1 again."""

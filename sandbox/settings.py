@@ -50,6 +50,8 @@ class Settings(BaseModel):
     #: Most entries that the dashboard takes in one call (the guide: batches of up to 1000); more is
     #: answered 413.
     max_entries: int = Field(default=1000, ge=1)
+    #: What is said to a call in which entries come again: taken as if they were new, or 409, the whole of it.
+    repeats: Literal["taken", "conflict"] = "taken"
     #: Refuse a call with one sentence that names neither entry nor field.
     vague_messages: bool = False
     #: Seed of every fault's dice, so that a run with ``probability`` can be replayed.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,10 +14,12 @@ from datetime import date, datetime, timedelta, timezone
 from multiprocessing.connection import wait
 from pathlib import Path
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.delivery.planning import plan_day, plan_history
 from tablero.outbox.engine import connect, migrate
+from tablero.outbox.schema import batch
 from tablero.settings import Settings
 
 from sandbox.settings import DEFAULT_CLIENT
@@ -33,12 +38,14 @@ BATCH_SIZE = 20
 #: After this a worker hangs, whatever was in its way.
 _PATIENCE = 90
 
-#: By this much the clock of a worker can be ahead of the other one's: it takes leases for ended that are not.
-_AHEAD = 90
+#: By this much, in seconds, the clock of a worker can be off; leases run on the outbox's.
+_OFF = (-300, 90, 300)
 
-#: By this much clocks run ahead between rounds, in seconds: leases of the dead (62 s by their own clocks, which may have been
-#: ahead) end without anyone waiting.
-_BETWEEN_ROUNDS = 90 + _AHEAD
+#: By this much clocks run ahead between rounds, in seconds.
+_BETWEEN_ROUNDS = 180
+
+#: Seconds for which a worker is frozen: longer than its lease lasts.
+_FROZEN = 4.0
 
 #: Tries of the last round; each may find something that only a pass shows.
 _LAST_TRIES = 4
@@ -130,6 +137,7 @@ class Campaign:
             mixed=self._rng.random() < 0.3,
             vague_messages=self._rng.random() < 0.3,
             max_entries=self._rng.choice((1000, 1000, 15)),
+            repeats=self._rng.choice(("taken", "taken", "conflict")),
         )
 
     def run(self, rounds: int, watch: Callable[[Round], None]) -> None:
@@ -153,6 +161,9 @@ class Campaign:
         seen = Round(number, rng.choice(("months", "day")), rng.choice((1, 2)))
         self._happen(seen, self._institution.change() if rng.random() < 0.9 else None)
         drawn = faults.draw(rng, read_timeout=READ_TIMEOUT)
+        if rng.random() < 0.08:
+            drawn = faults.whole_night(rng)
+            self._happen(seen, "a night of refusals")
         self._dashboard.arm([*self._refusals, *drawn], rng.randint(0, 2**31))
         jobs = self._jobs(number, seen)
         self._go(seen, jobs, self._plan_of_events(seen))
@@ -199,8 +210,8 @@ class Campaign:
             cut = self._rng.randint(1, 100) if self._rng.random() < 0.4 else None
             name = f"{number}-{seen.kind}-{index}"
             if index == 1 and self._rng.random() < 0.3:
-                ahead = _AHEAD
-                self._happen(seen, "clock ahead")
+                ahead = self._rng.choice(_OFF)
+                self._happen(seen, "clock off")
             else:
                 ahead = 0
             jobs.append(
@@ -240,6 +251,9 @@ class Campaign:
         rng = self._rng
         planned = [(rng.uniform(0, 0.6), "source")] * (rng.random() < 0.3)
         planned += [(rng.uniform(0.02, 1.0), f"worker {index}") for index in range(seen.workers) if rng.random() < 0.2]
+        if rng.random() < 0.15:
+            frozen, index = rng.uniform(0.02, 0.6), rng.randrange(seen.workers)
+            planned += [(frozen, f"freeze {index}"), (frozen + _FROZEN, f"thaw {index}")]
         planned += [(rng.uniform(0.02, 0.6), "dashboard")] * (rng.random() < 0.12)
         if rng.random() < 0.25:
             away = rng.uniform(0, 0.5)
@@ -259,6 +273,7 @@ class Campaign:
                 run.process.kill()
                 run.process.join()
             self._institution.come_back()
+            self._end_leases()
         for run in runs:
             for _ in run.told("cut"):
                 self._happen(seen, "reading cut off")
@@ -305,8 +320,13 @@ class Campaign:
         elif what == "database":
             self._databases.die()
             self._happen(seen, "database killed")
-        else:
+        elif what.startswith("worker "):
             runs[int(what.removeprefix("worker "))].process.kill()
+        else:
+            kind, _, index = what.partition(" ")
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                os.kill(runs[int(index)].process.pid or 0, signal.SIGSTOP if kind == "freeze" else signal.SIGCONT)
+            self._happen(seen, "worker frozen" if kind == "freeze" else None)
 
     def _happen(self, seen: Round, what: str | None) -> None:
         if what:
@@ -326,6 +346,16 @@ class Campaign:
             for data, began in run.told("staged"):
                 if began > self._institution.changed_at:
                     yield from checks.window(evidence, self._institution, Window.from_json(data))
+
+    def _end_leases(self) -> None:
+        """The leases of the dead end without anyone waiting."""
+        engine = connect(self._outbox_url)
+        try:
+            migrate(engine)
+            with engine.begin() as connection:
+                connection.execute(sa.update(batch).values(claimed_until=None))
+        finally:
+            engine.dispose()
 
     def _evidence(self) -> Evidence:
         engine: Engine = connect(self._outbox_url)

@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
-from tablero.outbox.batches import rows_of
+from tablero.outbox.batches import COLUMNS, rows_of
 from tablero.outbox.queue import LATE
-from tablero.outbox.schema import attempt, batch, rejection
+from tablero.outbox.schema import attempt, rejection
 
 from sandbox.dashboard import Row
 from sandbox.memory import read_calls, read_entries
@@ -52,7 +52,7 @@ class Evidence:
 
     def __init__(self, outbox: Engine, memory: Path) -> None:
         with outbox.connect() as connection:
-            self.batches = {row.id: row for row in connection.execute(sa.select(batch))}
+            self.batches = {row.id: row for row in connection.execute(sa.select(*COLUMNS))}
             self.attempts = list(connection.execute(sa.select(attempt).order_by(attempt.c.id)))
             self.rejections = list(connection.execute(sa.select(rejection).where(~rejection.c.resolved)))
             rows = rows_of(connection, [row.id for row in self.batches.values() if row.content is not None])

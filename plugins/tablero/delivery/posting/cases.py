@@ -118,7 +118,10 @@ class Cases:
         elif case is not None:
             case.head = piece
             case.search.failed(rows)
-            self._ready.append(case)
+            if self._pass.accepted:
+                self._ready.append(case)
+            else:
+                self._ready.appendleft(case)  # the smaller the call, the likelier is the first acceptance, which proves so much
         elif answer.outcome is Outcome.UNKNOWN and search.is_in_vain(kin := queue.kin(self._engine, claim.batch_id)):
             self._give_up(kin.batch_id, answer, [claim.batch_id])
         else:

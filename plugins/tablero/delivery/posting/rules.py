@@ -22,7 +22,7 @@ CUT_AFTER = 2
 STRANGERS = 2
 
 #: The application's own 403 or 404, with nothing ever acknowledged, after which it is the path that they are about.
-OF_THE_PATH_AFTER = 12
+OF_THE_PATH_AFTER = 20
 
 #: Calls of the search, with nothing accepted in the pass, after which the dashboard is taken to refuse everything.
 SEARCH_IN_VAIN = 20

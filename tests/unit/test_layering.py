@@ -21,7 +21,7 @@ FOLDERS: dict[str, set[str]] = {
     "__main__": {"airflow", "delivery", "outbox"} | GROUND,
     "package": {"airflow"} | GROUND,
     "airflow": {"web", "delivery", "delivery.health", "outbox", "outbox.reports", "dashboard", "source", "contract"} | GROUND,
-    "web": {"web.routes", "outbox.reports", "contract"} | GROUND,
+    "web": {"web.routes", "outbox", "outbox.reports", "contract"} | GROUND,
     "web.routes": {"web", "outbox", "outbox.reports", "contract"} | GROUND,
     "delivery": {"outbox", "outbox.reports", "dashboard", "source", "contract"} | GROUND,
     "delivery.health": {"outbox", "outbox.reports", "contract"} | GROUND,

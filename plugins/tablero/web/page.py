@@ -25,8 +25,10 @@ from tablero.contract.rules import Row
 from tablero.contract.statuses import STATUSES
 from tablero.contract.windows import local_day
 from tablero.errors import SetupError
+from tablero.outbox.findings import Degradation
 from tablero.outbox.reports.common import Readiness, readiness, snapshot
 from tablero.settings import Settings
+from tablero.texts.alerts import DEGRADED
 from tablero.texts.text import LANGUAGES
 from tablero.web import access
 from tablero.web.evidence import Shelf
@@ -219,6 +221,13 @@ class Page:
         except ValueError:  # of a newer version of this package
             return code
         return reason.text.within(self.texts.language)
+
+    def finding(self, found: Degradation) -> str:
+        """What a run found not to be as usual."""
+        sentence = DEGRADED.get(found.cause)
+        if sentence is None:  # of a newer version of this package
+            return f"{found.label}: {found.cause}"
+        return sentence(window=found.label, rows=found.rows, of=found.of_rows).within(self.texts.language)
 
     def fix(self, code: str) -> str:
         """What to do about a reason."""

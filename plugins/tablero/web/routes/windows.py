@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import Response
 from tablero.contract.windows import Window, local_day
 from tablero.outbox.reports import actions as actions_report
+from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports import windows as windows_report
 from tablero.web import coverage
 from tablero.web.airflow_runs import RunsDep
@@ -41,6 +42,7 @@ def show_window(
         readings = windows_report.readings_of(connection, window, limit=_LISTED)
         proofs = windows_report.proofs_of(connection, window, limit=_LISTED)
         proof = windows_report.last_proof(connection, window)
+        unusual = findings_report.found_in(connection, window, limit=_LISTED)
         batches = windows_report.batches_of(connection, window, state=chosen, after=after, limit=_BATCHES + 1)
         more = len(batches) > _BATCHES
         batches = batches[:_BATCHES]
@@ -57,6 +59,7 @@ def show_window(
         upper=None if month else first.replace(day=1),
         weeks=weeks_of(first, days) if month else [],
         whole_month=month,
+        cell_kind=window.kind,
         before=before[0] if before[1] >= settings.earliest.replace(day=1) else None,
         before_name=formats.month(before[1]) if month else formats.day(before[1]),
         after=following[0] if following[1] <= today else None,
@@ -65,6 +68,7 @@ def show_window(
         rejected=cell.rejected,
         rejected_link=page.link("rejections", month=label[:7]),
         proof=proof,
+        unusual=[(found, runs.path_of(window.kind, found.run_id)) for found in unusual],
         proofs=[(shown, runs.path_of(shown.kind, shown.run_id)) for shown in proofs],
         readings=[(reading, runs.path_of(reading.kind, reading.run_id, reading.label)) for reading in readings],
         states=_STATES,

@@ -3,6 +3,7 @@
 The house, from the top floor down. A folder imports only from folders below it::
 
     package/      the package as Airflow finds it: the Airflow that it needs, its settings, the names of earlier versions
+    command_line/ what a shell can ask: check, status, settings, rows, rejections, adopt
     airflow/      all that Airflow calls or is asked: tasks, callbacks, retries, timetable, deadline, metrics
     web/          the page inside Airflow; routes/ has one file for each page
     delivery/     the use cases: plan, stage, send, load, reconcile, adopt, preflight

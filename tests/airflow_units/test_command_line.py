@@ -66,7 +66,7 @@ def test_the_checks_are_lines_for_people(source: Path) -> None:
     done = run(source, "check")
     lines = done.stdout.splitlines()
     assert lines[0].startswith("[ok] source: columnas: service_id")
-    assert "[ok] source sample: 2 filas válidas / valid rows" in lines
+    assert any(line.startswith("[ok] source sample: 2 filas") for line in lines)
     assert any(line.startswith("[failed] dashboard: ") for line in lines)
     assert all(line.startswith("[") for line in lines)
     assert "1 checks failed:\n[failed] dashboard" in done.stderr

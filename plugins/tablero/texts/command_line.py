@@ -53,3 +53,43 @@ NO_FOLDER = Text("No existe la carpeta {path}.", "There is no folder {path}.")
 NO_BATCH = Text("No existe el lote {batch}.", "There is no batch {batch}.")
 BAD_MONTH = Text("{given} no es un mes; escriba AAAA-MM.", "{given} is no month; write YYYY-MM.")
 DEFAULT = Text("valor por omisión", "default")
+
+# -- status ------------------------------------------------------------------------------------------------------------------
+
+STATES = {
+    "ok": Text("TABLERO BIEN - {details}", "TABLERO OK - {details}"),
+    "degraded": Text("TABLERO DEGRADADO - {details}", "TABLERO DEGRADED - {details}"),
+    "late": Text("TABLERO ATRASADO - {details}", "TABLERO LATE - {details}"),
+}
+UNKNOWN = Text(
+    "TABLERO DESCONOCIDO - nada se ha leído todavía, o el outbox no responde",
+    "TABLERO UNKNOWN - nothing was read yet, or the outbox does not answer",
+)
+SETTLED_UNTIL = Text(
+    "completo hasta {day}",
+    "settled until {day}",
+)
+NOTHING_SETTLED = Text(
+    "nada completo todavía",
+    "nothing settled yet",
+)
+COUNTS = Text(
+    "{delivered} filas entregadas, {pending} pendientes, {rejected} rechazadas",
+    "{delivered} rows delivered, {pending} pending, {rejected} rejected",
+)
+FAILING = Text(
+    "las ejecuciones fallan",
+    "runs fail",
+)
+OPEN = Text(
+    "abiertas: {windows}",
+    "open: {windows}",
+)
+GAPS = Text(
+    "sin leer: {windows}",
+    "never read: {windows}",
+)
+NOT_AS_USUAL = Text(
+    "no es como de costumbre: {causes}",
+    "not as usual: {causes}",
+)

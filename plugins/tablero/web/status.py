@@ -14,7 +14,7 @@ from tablero.contract.windows import local_day
 from tablero.outbox.reports import health
 from tablero.outbox.reports.rejections import Filter, count_by_reason
 from tablero.settings import Settings
-from tablero.texts import status as texts
+from tablero.texts import command_line as texts
 from tablero.texts.text import Text, joined
 from tablero.web.coverage import Cell, Coverage, State, Why, gather, survey
 
@@ -101,7 +101,7 @@ class Status:
         if self.gaps:
             yield texts.GAPS(windows=_some(self.gaps))
         if self.degraded:
-            yield texts.DEGRADED(causes=", ".join(self.degraded))
+            yield texts.NOT_AS_USUAL(causes=", ".join(self.degraded))
 
 
 def unknown() -> Status:

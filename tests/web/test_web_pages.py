@@ -538,3 +538,21 @@ def test_a_source_that_cannot_be_asked_is_not_mentioned(admin: Any, site: Site) 
     """The institution's own SQL gives windows, not requests."""
     site.source = None
     assert "What the source says now" not in admin.get("/tablero/request?id=REQ-77").text
+
+
+def test_a_month_that_is_being_sent_says_how_far_it_is_and_when_it_will_be_done(admin: Any, own_history: History) -> None:
+    """At the pace of the last minute: 20 rows of August are delivered, 40 wait, and one batch of them is on its way."""
+    with own_history.engine.begin() as connection:
+        august = batch.c.first_change < NOW - timedelta(days=80)
+        first = sa.select(sa.func.min(batch.c.id)).where(batch.c.state == "pending").scalar_subquery()
+        connection.execute(sa.update(batch).where(batch.c.id == first).values(claimed_until=NOW + timedelta(minutes=1)))
+        connection.execute(
+            sa.update(batch).where(august, batch.c.state == "delivered").values(settled_at=NOW - timedelta(seconds=30))
+        )
+    text = words_of(admin.get("/tablero/window/2026-08").text)
+    assert "In progress" in text
+    assert "Rows delivered 20 Rows a second 0.3 Rows to deliver, about 40 Ends about 24 Nov 2026, 01:02" in text
+    cell = re.search(r'<a class="cell s-progress" href="\./window/2026-08".*?</a>', admin.get("/tablero/").text)
+    assert cell
+    assert "33.3 %" in cell[0]
+    assert "Rows a second" not in admin.get("/tablero/window/2026-09").text

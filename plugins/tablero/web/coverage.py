@@ -103,6 +103,12 @@ class Cell:
         return self.broken + self.rows.refused
 
     @property
+    def share_delivered(self) -> float:
+        """Delivered rows as a share of those that are to be delivered, as far as they are read."""
+        rows = self.rows.delivered + self.rows.pending
+        return self.rows.delivered / rows if rows else 0.0
+
+    @property
     def share_rejected(self) -> float:
         """The same as a share of all rows that could be sent."""
         rows = self.broken + self.rows.staged

@@ -14,12 +14,9 @@ from tablero.web import coverage
 from tablero.web.airflow_runs import Run, Runs, RunsDep
 from tablero.web.coverage import Cell, Coverage, State
 from tablero.web.page import Page, PageDep
-from tablero.web.progress import pace
+from tablero.web.progress import LATELY, pace
 
 router = APIRouter()
-
-#: Seconds over which the pace is measured.
-_LATELY = 60.0
 
 #: Seconds between two looks at the work under way.
 _LIVE_SECONDS = 3
@@ -117,7 +114,7 @@ def _live(connection: Connection, at_work: list[Run], runs: Runs, page: Page) ->
     pending = activity_report.pending_rows(connection)
     live = []
     for run in at_work:
-        seconds = min(_LATELY, (page.now - run.start).total_seconds()) if run.start else 0.0
+        seconds = min(LATELY, (page.now - run.start).total_seconds()) if run.start else 0.0
         progress = activity_report.progress_of(connection, run.run_id, since=page.now - timedelta(seconds=seconds))
         speed = pace(progress, pending=pending, windows_left=runs.months_left(run), seconds=seconds, now=page.now)
         kind = "month" if run.dag_id == "historical_load" else "day"

@@ -18,6 +18,7 @@ from tablero.outbox.engine import connect
 from tablero.outbox.reports.common import OLDEST_SCHEMA, Readiness
 from tablero.outbox.schema import batch, status_change
 from tablero.texts.text import Text
+from tablero.web.status import status
 
 from tests.web.conftest import Site, make_history
 from tests.web.history import FORMULA, HOSTILE, NOW, WORDS, ZONE, History
@@ -556,3 +557,28 @@ def test_a_month_that_is_being_sent_says_how_far_it_is_and_when_it_will_be_done(
     assert cell
     assert "33.3 %" in cell[0]
     assert "Rows a second" not in admin.get("/tablero/window/2026-09").text
+
+
+def test_a_monitor_reads_the_status_as_json(admin: Any, site: Site, history: History) -> None:
+    """The same answer as on the command line; who is not logged in gets none."""
+    answer = admin.get("/tablero/status.json")
+    assert answer.status_code == 200
+    with history.engine.connect() as connection:
+        assert answer.json() == status(connection, site.settings, site.now).to_json()
+    found = answer.json()
+    assert found["state"] == "late"
+    assert "2026-08" in [label[:7] for label in found["open_windows"]]
+    assert found["totals"]["pending"] == 40
+    assert found["version"] == tablero.__version__
+
+
+@pytest.mark.parametrize("problem", [OutboxUnavailable("away"), SetupError("no such database"), SettingsError("wrong")])
+def test_a_status_that_cannot_be_told_is_unknown(admin: Any, site: Site, problem: Any) -> None:
+    """A monitor reads JSON whatever happens."""
+    if isinstance(problem, SettingsError):
+        site.settings = problem
+    else:
+        site.problem = problem
+    answer = admin.get("/tablero/status.json")
+    assert answer.status_code == 503
+    assert answer.json()["state"] == "unknown"

@@ -21,7 +21,7 @@ from tablero.errors import OutboxUnavailable, SettingsError, TableroError
 from tablero.settings import Settings
 from tablero.web.access import CROSS_SITE, FORM_EXPIRED, HISTORY, READ, login_link
 from tablero.web.page import AskSource, NotReady, Page, Site, secure
-from tablero.web.routes import activity, coverage, evidence, rejections, requests, requeue, static, windows
+from tablero.web.routes import activity, coverage, evidence, rejections, requests, requeue, static, status, windows
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ _ROUTERS = (
     requeue.router,
     evidence.router,
     activity.router,
+    status.router,
     static.router,
 )
 

@@ -49,6 +49,7 @@ SHARING = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `make test`, on several cores: what shares stays together, all else goes file by file, and what takes longest is
     not left for the end.

@@ -1,4 +1,4 @@
-"""PostgreSQL, by psycopg: rows come by its binary protocol, which costs half of what text costs to read.
+"""PostgreSQL, by psycopg: rows come in its binary protocol, which takes half the time of text to read.
 
 The session is prepared anew in each transaction, since a pooler (PgBouncer) may give each one another connection of its own.
 """
@@ -94,7 +94,7 @@ class PostgreSQL(Dialect):
 
     def cancel(self, engine: Engine, driver_connection: Any) -> None:
         """By the server's own way, over a connection of its own, encrypted as the first."""
-        with suppress(Exception):  # the other side may be gone
+        with suppress(Exception):  # the server may be gone
             driver_connection.cancel_safe(timeout=_CANCEL_WITHIN)
 
     def cut(self, driver_connection: Any) -> None:

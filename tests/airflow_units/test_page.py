@@ -1,15 +1,21 @@
-"""The outbox as the page's process holds it: one engine, exchanged when the connection is."""
+"""The outbox and the source as the page's process holds them: one engine, and few questions at a time, of bounded length."""
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine
 from tablero.airflow import configuration, page
-from tablero.airflow.page import PageOutbox
+from tablero.airflow.page import PageOutbox, PageSource
+from tablero.errors import SetupError, SourceUnavailable
 from tablero.outbox.reports.common import Readiness
 
 
@@ -78,3 +84,95 @@ def test_no_file_yet(connection: Connection) -> None:
     with pytest.raises(NotReady) as caught:
         PageOutbox()()
     assert caught.value.found is Readiness.EMPTY
+
+
+class SlowSource:
+    """A source that answers when it is told to, or is cancelled.
+
+    :ivar at_once: the most questions that were asked of it at the same time.
+    """
+
+    def __init__(self) -> None:
+        self.answers = threading.Event()
+        self.is_cancelled = threading.Event()
+        self.asking = self.at_once = 0
+
+    def of_request(self, request_id: str) -> list[tuple[Any, ...]]:
+        self.asking += 1
+        self.at_once = max(self.at_once, self.asking)
+        try:
+            while not self.answers.wait(0.01):
+                if self.is_cancelled.is_set():
+                    raise SourceUnavailable("cancelled")
+            return [("1041", request_id, None, 1, None)]
+        finally:
+            self.asking -= 1
+
+    def cancel(self) -> None:
+        self.is_cancelled.set()
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> SlowSource:
+    made = SlowSource()
+
+    @contextmanager
+    def source(_settings: object) -> Iterator[SlowSource]:
+        yield made
+
+    monkeypatch.setattr(configuration, "source", source)
+    return made
+
+
+def ask_source() -> PageSource:
+    """The function that the page is given."""
+    return PageSource(lambda: None)  # type: ignore[arg-type, return-value] # no setting is looked at
+
+
+def test_the_source_answers(slow: SlowSource) -> None:
+    """With its rows as they are."""
+    slow.answers.set()
+    assert ask_source()("REQ-77", 30) == [("1041", "REQ-77", None, 1, None)]
+
+
+def test_a_source_that_takes_too_long_is_cancelled(slow: SlowSource) -> None:
+    """The page goes on without it, and leaves nothing running at the institution's server."""
+    with pytest.raises(SourceUnavailable, match="did not answer within 0 seconds"):
+        ask_source()("REQ-77", 0.05)
+    assert slow.is_cancelled.wait(30)
+
+
+def test_the_source_is_asked_few_questions_at_a_time(slow: SlowSource) -> None:
+    """However many people look something up; who does not come to their turn is told so, and is not asked for later."""
+    ask = ask_source()
+    told: list[str] = []
+
+    def look_up() -> None:
+        try:
+            ask("REQ-77", 0.3)
+        except SourceUnavailable as error:
+            told.append(str(error))
+
+    people = [threading.Thread(target=look_up) for _ in range(8)]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join(30)
+    assert len(told) == 8
+    assert slow.at_once <= 2
+    slow.answers.set()
+    time.sleep(0.1)
+    assert slow.asking == 0
+
+
+def test_a_source_that_is_not_set_up_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is the same that a task would see."""
+
+    @contextmanager
+    def source(_settings: object) -> Iterator[Any]:
+        raise SetupError("no connection")
+        yield
+
+    monkeypatch.setattr(configuration, "source", source)
+    with pytest.raises(SetupError, match="no connection"):
+        ask_source()("REQ-77", 30)

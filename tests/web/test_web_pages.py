@@ -12,6 +12,7 @@ from urllib.parse import urljoin
 import pytest
 import sqlalchemy as sa
 import tablero
+from sqlalchemy.engine import Engine
 from tablero.contract.windows import day_window
 from tablero.errors import OutboxUnavailable, SettingsError, SetupError, SourceUnavailable
 from tablero.outbox.engine import connect
@@ -362,16 +363,26 @@ def test_an_outbox_of_an_earlier_version_is_told_with_what_upgrades_it(admin: An
 
 def test_an_outbox_is_shown_before_a_run_upgrades_it(admin: Any, site: Site, tmp_path: Path) -> None:
     """The package is newer, its columns are not there yet: no page asks for them."""
-    from alembic import command
-    from alembic.config import Config
-
     site.engine = connect(f"sqlite:///{tmp_path / 'older.db'}")
-    with site.engine.begin() as connection:
-        config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(Path(tablero.__path__[0]) / "outbox" / "migrations"))
-        command.upgrade(config, OLDEST_SCHEMA)
+    upgrade(site.engine, OLDEST_SCHEMA)
     for path in PAGES:
         assert admin.get(f"/tablero/{path}").status_code == (404 if path == "batch/1" else 200), path
+
+
+def upgrade(engine: Engine, revision: str) -> None:
+    """Make an outbox as an earlier version of the package left it."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    location = str(Path(tablero.__path__[0]) / "outbox" / "migrations")
+    for script in reversed(list(ScriptDirectory(location).iterate_revisions(revision, "base"))):
+        if (prepare := getattr(script.module, "prepare", None)) is not None:
+            prepare(engine)
+        with engine.begin() as connection:
+            config = Config(attributes={"connection": connection})
+            config.set_main_option("script_location", location)
+            command.upgrade(config, script.revision)
 
 
 def test_an_outbox_in_which_nothing_was_read_tells_the_first_step(admin: Any, site: Site, tmp_path: Path) -> None:

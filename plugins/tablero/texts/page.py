@@ -247,8 +247,8 @@ TEXTS: dict[str, Text | Counted] = {
     "batch.refused.means": Text("El tablero no acepta esta fila.", "The dashboard does not take this row."),
     "batch.withdrawn": Text("retirado", "withdrawn"),
     "batch.withdrawn.means": Text(
-        "El tablero rechazó esta fila, y ya no está en la fuente. Corregida allí, es otra fila.",
-        "The dashboard refused this row, and it is no longer in the source. Corrected there, it is another row.",
+        "Ya no está en la fuente, y el tablero no la tiene. Corregida allí, es otra fila.",
+        "It is no longer in the source, and the dashboard does not have it. Corrected there, it is another row.",
     ),
     "batch.split": Text("dividido", "split"),
     "batch.split.means": Text(
@@ -296,8 +296,8 @@ TEXTS: dict[str, Text | Counted] = {
         ),
     ),
     "request.withdrawn": Text(
-        "No: el tablero la rechazó, y ya no está en la fuente.",
-        "No: the dashboard refused it, and it is no longer in the source.",
+        "No: lo que se leyó de ella ya no está en la fuente, y el tablero no lo tiene.",
+        "No: what was read of it is no longer in the source, and the dashboard does not have it.",
     ),
     "request.rejected": Text("No: sus filas tienen errores y no se enviaron.", "No: its rows have errors and were not sent."),
     "request.unknown": Text(
@@ -314,7 +314,7 @@ TEXTS: dict[str, Text | Counted] = {
     "request.opened": Text("Apertura", "Opened"),
     "request.wrong": Text("Filas con errores", "Rows with errors"),
     "source.title": Text("Lo que dice la fuente ahora", "What the source says now"),
-    "source.silent": Text("La fuente no ha respondido a tiempo.", "The source has not answered in time."),
+    "source.silent": Text("No se pudo preguntar a la fuente.", "The source could not be asked."),
     "source.ask_again": Text("Preguntar otra vez y esperar más.", "Ask again, and wait longer."),
     "source.nothing": Text(
         "La fuente no tiene ahora ninguna fila de esta solicitud.", "The source holds no row of this request now."

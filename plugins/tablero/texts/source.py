@@ -131,3 +131,10 @@ FILE_NOT_READ = Text(
     "[tablero] source_sql = {path}: el archivo no se puede leer ({words}).",
     "[tablero] source_sql = {path}: the file cannot be read ({words}).",
 )
+
+# -- what the page is told -------------------------------------------------------------------------------------------------
+
+NOT_IN_TIME = Text(
+    "La fuente no respondió en {seconds} segundos.",
+    "The source did not answer within {seconds} seconds.",
+)

@@ -108,7 +108,9 @@ def preflight(outbox: Engine, api_path: str, *, dashboard: bool = True) -> dict[
         if not dashboard:
             raise SetupError("no connection")
         answer = Answer(FORBIDDEN.outcome, error="down")
-        return SimpleNamespace(url=f"https://ss.example{api_path}", look=lambda _: SimpleNamespace(answer=answer))
+        return SimpleNamespace(
+            url=f"https://ss.example{api_path}", plain_host="", look=lambda _: SimpleNamespace(answer=answer)
+        )
 
     chosen = Settings.read({"api_path": api_path, "xroad_client": "DO/GOB/INST/SOLICITUDES"})
     findings = inspect(chosen, source=open_source, outbox=open_outbox, dashboard=make_dashboard, clock=clock)

@@ -62,7 +62,7 @@ setup: $(MADE)
 demo: $(MADE)
 	@$(VENV)/bin/python -m sandbox.demo $(if $(filter-out 0,$(ONCE)),--once)
 
-PARALLEL = $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+PARALLEL = $(VENV)/bin/python -m pytest --numprocesses $(WORKERS)
 
 test: $(MADE)
 	$(PARALLEL) -m 'not system'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -49,13 +50,22 @@ SHARING = (
 )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """For `make test`, on several cores: what shares stays together, and all else goes file by file, in the order below."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return next((shared for shared in SHARING if file.startswith(shared)), file)
+
+    config.option.loadscopereorder = False
+    return Together(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `make test`, on several cores: what shares stays together, all else goes file by file, and what takes longest is
-    not left for the end.
-    """
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(next((shared for shared in SHARING if file.startswith(shared)), file)))
+    """What takes longest begins first, so that no core is left alone with it at the end."""
     items.sort(key=lambda item: not item.nodeid.startswith("tests/airflow/"))
 
 

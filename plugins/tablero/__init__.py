@@ -2,22 +2,25 @@
 
 The house, from the top floor down. A folder imports only from folders below it::
 
-    package/      the package as Airflow finds it: the Airflow that it needs, its settings, the names of earlier versions
-    airflow/      all that Airflow calls or is asked: tasks, callbacks, retries, timetable, deadline, metrics
-    web/          the page inside Airflow; routes/ has one file for each page
-    delivery/     the use cases: plan, stage, send, load, reconcile, adopt, preflight
-    outbox/       the durable store of batches, attempts and proofs; reports/ has the page's questions
-    dashboard/    the other side: the client, what an answer means, X-Road
-    source/       the institution's database: the reader, its dialects
-    contract/     what a status change is: rules, wire form, windows, order
-    settings.py   section [tablero], checked
-    errors.py     everything that can go wrong, in one tree
-    texts/        every sentence that an operator reads, in Spanish and English
+    package/        what Airflow learns of the package: the version it needs, its settings, names of earlier versions
+    command_line/   python -m tablero: check, status, settings, rows, rejections, adopt, dags
+    airflow/        what Airflow calls: tasks, callbacks, retries, timetable, deadline, metrics
+    web/            the page inside Airflow; routes/ has one file for each page
+    delivery/       the use cases: plan, stage, send, load, reconcile, adopt, move, preflight; posting/: pump, rules and search;
+                    health/: settled, but not as usual
+    outbox/         the durable store of batches, attempts and proofs; migrations/; reports/: what page and commands ask
+    dashboard/      the other side: the HTTP client, what an answer means, X-Road
+    source/         the institution's database: the reader, the view, error codes; dialects/ has one file for each database
+    contract/       what a status change is: fields, statuses, rules, wire form, windows, order
+    settings.py     section [tablero], checked
+    errors.py       everything that can go wrong, in one tree
+    texts/          every sentence that an operator reads, in Spanish and English; one module for each folder
 
-The way a row takes: ``source.reader`` reads it, ``contract.rules`` accepts, rejects or excludes it,
-``contract.packing`` puts it into a batch, ``outbox.intake`` makes the batch durable, ``delivery.sending`` claims and posts it
-through ``dashboard.client``, ``dashboard.answer`` is what came back, ``outbox.queue`` records it, and ``delivery.reconciling``
-proves that no row is missing.
+The way of a row: ``source.reader`` reads it, ``contract.rules`` accepts, rejects or excludes it, ``contract.merging``
+finds that it is new, ``contract.packing`` puts it into a batch, ``outbox.intake`` makes the batch durable, ``delivery.sending``
+claims and posts it through ``dashboard.client``,
+``dashboard.judging`` says what the answer means, ``outbox.queue`` records it, and ``delivery.reconciling`` proves that no row
+is missing.
 """
 
 __version__ = "0.2.0"

@@ -9,6 +9,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import orjson
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,8 +65,8 @@ def test_the_checks_are_lines_for_people(source: Path) -> None:
     """Each finding as it is, without the time, the level and the place in the code that Airflow's logs have."""
     done = run(source, "check")
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("[ok] source: columnas / columns: service_id")
-    assert "[ok] source sample: 2 filas válidas / valid rows" in lines
+    assert lines[0].startswith("[ok] source: columnas: service_id")
+    assert any(line.startswith("[ok] source sample: 2 filas") for line in lines)
     assert any(line.startswith("[failed] dashboard: ") for line in lines)
     assert all(line.startswith("[") for line in lines)
     assert "1 checks failed:\n[failed] dashboard" in done.stderr
@@ -91,7 +92,7 @@ def test_adopt_only_shows_unless_told(source: Path) -> None:
 def test_adopt(source: Path) -> None:
     """Month by month; and the next check finds an outbox that knows where it delivers to."""
     done = run(source, "adopt", "--until", "2020-01-31", "--yes")
-    assert "2020-01: 1 filas dadas por entregadas / rows held for delivered" in done.stdout.splitlines()
+    assert "2020-01: 1 filas dadas por entregadas / 2020-01: 1 rows held for delivered" in done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
     ((message, run_id),) = delivered(source)
     assert "nothing was posted" in message
@@ -112,3 +113,129 @@ def test_adopt_of_a_day_that_has_not_ended(source: Path) -> None:
 def test_commands_that_are_none(source: Path, words: list[str]) -> None:
     """The usual exit status for it."""
     assert run(source, *words).returncode == 2
+
+
+# -- questions -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def adopted(source: Path) -> Path:
+    """An outbox that holds all of January and February 2020 for delivered."""
+    done = run(source, "adopt", "--until", "2020-02-29", "--yes")
+    assert done.returncode == 0, done.stderr
+    return source
+
+
+def test_status_before_anything_has_run(source: Path) -> None:
+    """It cannot be told, and asking makes no outbox."""
+    done = run(source, "status")
+    assert done.returncode == 3
+    assert "DESCONOCIDO" in done.stdout
+    assert not (source.parent / "outbox.db").exists()
+
+
+def test_status_for_machines(adopted: Path) -> None:
+    """The keys that monitors rely on; years that nobody has read are late."""
+    done = run(adopted, "status", "--json")
+    found = orjson.loads(done.stdout)
+    assert list(found) == ["state", "settled_until", "open_windows", "gaps", "totals", "last_delivery", "version"]
+    assert (found["state"], done.returncode) == ("late", 2)
+    assert list(found["totals"]) == ["read", "delivered", "rejected", "excluded", "duplicates", "pending"]
+    assert found["totals"]["read"] == found["totals"]["delivered"] == 2
+    assert "2020-03" in found["gaps"]
+
+
+def test_status_in_a_line(adopted: Path) -> None:
+    """For a person, in both languages."""
+    done = run(adopted, "status")
+    assert len(done.stdout.splitlines()) == 1
+    assert "ATRASADO" in done.stdout
+    assert "LATE" in done.stdout
+
+
+def test_status_without_settings_or_outbox(source: Path) -> None:
+    """Whatever is wrong, a monitor gets an answer, and no traceback."""
+    for broken in (
+        {"AIRFLOW__TABLERO__BATCH_SIZE": "many"},
+        {"AIRFLOW_CONN_TABLERO_OUTBOX": "postgresql://nobody@127.0.0.1:1/x"},
+    ):
+        done = run(source, "status", **broken)
+        assert (done.returncode, done.stderr) == (3, "")
+        assert "DESCONOCIDO" in done.stdout
+
+
+def test_rows_of_a_request(adopted: Path) -> None:
+    """In order of time, as the dashboard has them, with what became of each."""
+    lines = [orjson.loads(line) for line in run(adopted, "rows", "--request", "LCM-1").stdout.splitlines()]
+    assert [(line["status_id"], line["state"]) for line in lines] == [(1, "delivered"), (7, "delivered")]
+    assert lines[0]["last_modified_date"] == "2020-01-10T12:00:00Z"
+    assert run(adopted, "rows", "--request", "unknown").stdout == ""
+
+
+def test_rows_of_a_month_and_of_a_batch(adopted: Path) -> None:
+    """As CSV, if asked; the batch is named in each row."""
+    heading, row = run(adopted, "rows", "--month", "2020-02", "--csv").stdout.splitlines()
+    assert heading.startswith("service_id,request_id,opening_date,status_id,last_modified_date,state,batch,")
+    assert row.startswith("1041,LCM-1,2020-01-10T12:00:00Z,7,2020-02-14T13:30:00Z,delivered,")
+    number = row.split(",")[6]
+    (line,) = run(adopted, "rows", "--batch", number).stdout.splitlines()
+    assert orjson.loads(line)["status_id"] == 7
+
+
+def test_rows_of_what_there_is_not(adopted: Path) -> None:
+    """In words, without a traceback."""
+    for words, told in ((("--batch", "999"), "999"), (("--month", "2020-2"), "2020-2")):
+        done = run(adopted, "rows", *words)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_rejections(source: Path) -> None:
+    """Each with its reason, as the source gave it; a value that a spreadsheet would take for a formula is quoted."""
+    with closing(sqlite3.connect(source)) as connection:
+        connection.execute(
+            "insert into tablero_status_changes values (?, ?, ?, ?, ?)",
+            ("=1+1", "LCM-2", "2020-01-10 08:00:00", 99, "2020-01-11 08:00:00"),
+        )
+        connection.commit()
+    run(source, "adopt", "--until", "2020-01-31", "--yes")
+    (line,) = run(source, "rejections").stdout.splitlines()
+    found = orjson.loads(line)
+    assert (found["reason"], found["service_id"], found["status_id"]) == ("unknown_status", "=1+1", "99")
+    assert "'=1+1" in run(source, "rejections", "--csv").stdout
+    assert run(source, "rejections", "--month", "2020-02").stdout == ""
+
+
+def test_settings(source: Path) -> None:
+    """Every key, its value, and where it comes from; what came from a secret is masked."""
+    done = run(source, "settings", "--json", AIRFLOW__TABLERO__XROAD_CLIENT_CMD="echo DO/GOB/1/TEST")
+    rows = {row["key"]: row for row in orjson.loads(done.stdout)}
+    assert rows["api_path"] == {"key": "api_path", "value": "/api/load", "origin": "AIRFLOW__TABLERO__API_PATH"}
+    assert rows["daily_at"] == {"key": "daily_at", "value": "02:00", "origin": "default"}
+    assert rows["timezone"]["value"] == "America/Santo_Domingo"
+    assert rows["xroad_client"]["value"] == "***"
+    assert "daily_at = 02:00  (valor por omisión / default)" in run(source, "settings").stdout.splitlines()
+
+
+def test_dags(source: Path, tmp_path: Path) -> None:
+    """The two files as they are; once more changes nothing, and one that was changed by hand is left alone."""
+    folder = tmp_path / "dags"
+    assert run(source, "dags", "--to", str(folder)).returncode == 1
+    folder.mkdir()
+    for _ in range(2):
+        assert run(source, "dags", "--to", str(folder)).returncode == 0
+    for name in ("daily_send.py", "historical_load.py"):
+        assert (folder / name).read_text() == (ROOT / "dags" / name).read_text()
+    (folder / "daily_send.py").write_text("mine")
+    assert run(source, "dags", "--to", str(folder)).returncode == 1
+    assert (folder / "daily_send.py").read_text() == "mine"
+
+
+def test_version_and_help(source: Path) -> None:
+    """Help in both languages for every command."""
+    assert run(source, "version").stdout.startswith("tablero ")
+    help_text = run(source, "--help").stdout
+    assert all(name in help_text for name in ("check", "status", "settings", "rows", "rejections", "adopt", "dags", "version"))
+    assert "is all well?" in help_text
+    assert "¿está todo bien?" in help_text

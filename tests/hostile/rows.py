@@ -7,7 +7,7 @@ huge exponents, nested objects.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from fractions import Fraction
@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from tablero.contract.windows import Window
+from tablero.contract.windows import NO_DATE, Window
 from tablero.source.reader import Source
 
 HostileRow = tuple[Any, ...]
@@ -241,14 +241,15 @@ class Rows(Source):
         super().__init__(sa.create_engine("sqlite://"), table="nowhere", sql=None, zone=zone, day_zone=zone)
         self._content = content
 
-    def read(self, window: Window) -> Iterator[HostileRow]:
+    def chunks(self, window: Window) -> Generator[list[Any], None, None]:
         """All rows, whatever the window."""
-        yield from self._content
+        for start in range(0, len(self._content), 1_000):
+            yield list(self._content[start : start + 1_000])
 
     def holds(self, window: Window, value: object) -> bool:
         """Whether the row is in the window, or has no date."""
-        instant = self.read_instant(value)
-        return instant is None or instant in window
+        place = self.place(value)
+        return place == NO_DATE or place in window
 
     def count(self, window: Window) -> int:
         """How many rows lie in the window."""

@@ -28,6 +28,10 @@ PAGE = ("tests/web",)
 RUNS = ("tests/airflow/test_daily_send.py", "tests/airflow/test_historical_load.py", "tests/airflow/test_errors.py")
 
 
+#: On all cores, and with no traces in the folder.
+PARALLEL = ("--numprocesses", "logical", "-p", "no:cacheprovider")
+
+
 class Result(NamedTuple):
     """One line of the table."""
 
@@ -76,7 +80,7 @@ def succeeded(environment: Environment, *command: str) -> str:
 
 def passed(environment: Environment, *files: str) -> str:
     """A cell: how many tests passed."""
-    done = ask(environment, "python", "-m", "pytest", "-q", "-m", "not system", "-p", "no:cacheprovider", *files)
+    done = ask(environment, "python", "-m", "pytest", "-q", "-m", "not system", *PARALLEL, *files)
     counts = {word: int(count) for count, word in re.findall(r"(\d+) (passed|failed|error)", done.stdout.splitlines()[-1])}
     good = counts.pop("passed", 0)
     return f"✗ {sum(counts.values())} / {good}" if done.returncode else f"✓ {good}"

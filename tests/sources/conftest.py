@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
 
 from tests.integration.conftest import Postgres, postgres  # noqa: F401 a fixture
+from tests.sources import pooler as bouncer
+from tests.sources import spanish as spanish_postgres
 from tests.sources.mariadb import MariaDb, programs, running
 
 #: SQLAlchemy's names of the drivers that read without holding everything, and their modules.
@@ -24,6 +26,22 @@ def mariadb() -> Iterator[MariaDb]:
     pytest.importorskip("pymysql", reason="needs pymysql, by which these tests fill the server")
     with running() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def spanish() -> Iterator[spanish_postgres.Server]:
+    """Debian's PostgreSQL with the locale es_DO.UTF-8, started once."""
+    if problem := spanish_postgres.missing():
+        pytest.skip(problem)
+    with spanish_postgres.running(settings=("timezone = 'America/Santo_Domingo'",)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pooler(spanish: spanish_postgres.Server) -> Iterator[bouncer.Pooler]:
+    """PgBouncer in transaction mode in front of it."""
+    with bouncer.running(spanish) as running_pooler:
+        yield running_pooler
 
 
 @pytest.fixture(params=DRIVERS)

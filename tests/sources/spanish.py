@@ -123,7 +123,10 @@ class Server:
     @contextmanager
     def admin(self, database: str = "postgres") -> Iterator[sa.Connection]:
         """As the DBA, in whatever zone and form the server has."""
-        engine = sa.create_engine(self.address(database), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+        utf8 = {"client_encoding": "utf8"}
+        engine = sa.create_engine(
+            self.address(database), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT", connect_args=utf8
+        )
         with engine.connect() as connection:
             yield connection
 

@@ -18,6 +18,7 @@ from tablero.outbox.engine import connect
 from tablero.outbox.reports.common import OLDEST_SCHEMA, Readiness
 from tablero.outbox.schema import batch
 from tablero.texts.text import Text
+from tablero.web.status import status
 
 from tests.integration.samples import states as rows_by_state
 from tests.web.conftest import Site, make_history
@@ -532,3 +533,46 @@ def test_a_source_that_cannot_be_asked_is_not_mentioned(admin: Any, site: Site) 
     """The institution's own SQL gives windows, not requests."""
     site.source = None
     assert "What the source says now" not in admin.get("/tablero/request?id=REQ-77").text
+
+
+def test_a_month_that_is_being_sent_says_how_far_it_is_and_when_it_will_be_done(admin: Any, own_history: History) -> None:
+    """At the pace of the last minute: 20 rows of August are delivered, 40 wait, and one batch of them is on its way."""
+    with own_history.engine.begin() as connection:
+        august = batch.c.first_change < NOW - timedelta(days=80)
+        first = sa.select(sa.func.min(batch.c.id)).where(batch.c.state == "pending").scalar_subquery()
+        connection.execute(sa.update(batch).where(batch.c.id == first).values(claimed_until=NOW + timedelta(minutes=1)))
+        connection.execute(
+            sa.update(batch).where(august, batch.c.state == "delivered").values(settled_at=NOW - timedelta(seconds=30))
+        )
+    text = words_of(admin.get("/tablero/window/2026-08").text)
+    assert "In progress" in text
+    assert "Rows delivered 20 Rows a second 0.3 Rows to deliver, about 40 Ends about 24 Nov 2026, 01:02" in text
+    cell = re.search(r'<a class="cell s-progress" href="\./window/2026-08".*?</a>', admin.get("/tablero/").text)
+    assert cell
+    assert "33.3 %" in cell[0]
+    assert "Rows a second" not in admin.get("/tablero/window/2026-09").text
+
+
+def test_a_monitor_reads_the_status_as_json(admin: Any, site: Site, history: History) -> None:
+    """The same answer as on the command line; who is not logged in gets none."""
+    answer = admin.get("/tablero/status.json")
+    assert answer.status_code == 200
+    with history.engine.connect() as connection:
+        assert answer.json() == status(connection, site.settings, site.now).to_json()
+    found = answer.json()
+    assert found["state"] == "late"
+    assert "2026-08" in [label[:7] for label in found["open_windows"]]
+    assert found["totals"]["pending"] == 40
+    assert found["version"] == tablero.__version__
+
+
+@pytest.mark.parametrize("problem", [OutboxUnavailable("away"), SetupError("no such database"), SettingsError("wrong")])
+def test_a_status_that_cannot_be_told_is_unknown(admin: Any, site: Site, problem: Any) -> None:
+    """A monitor reads JSON whatever happens."""
+    if isinstance(problem, SettingsError):
+        site.settings = problem
+    else:
+        site.problem = problem
+    answer = admin.get("/tablero/status.json")
+    assert answer.status_code == 503
+    assert answer.json()["state"] == "unknown"

@@ -40,6 +40,7 @@ FAMILIES = {
     "daily.last.": ["success", "failed"],
     "proofs.": ["settled", "pending", "uncounted", "mismatch"],
     "review.run.": ["daily_send", "historical_load"],
+    "dry.": ["read", "new", "known", "withdrawn", "resent", "batches"],
     "csv.": ["month", "service", "status", "status_name", "rows", "state"],
     "problem.": [
         name + end
@@ -57,7 +58,7 @@ def named() -> set[str]:
     sources = [path.read_text(encoding="utf-8") for pattern in ("**/*.py", "templates/*.html") for path in WEB.glob(pattern)]
     text = "\n".join(sources)
     single = set(re.findall(r"""(?:\bt|texts|_texts)\(\s*['"]([a-z_]+(?:\.[a-z0-9_]+)*)['"]""", text))
-    either = {name for pair in re.findall(r"t\('([a-z.]+)' if \w+ else '([a-z.]+)'", text) for name in pair}
+    either = {name for pair in re.findall(r"t\('([a-z.]+)' if [^()]+? else '([a-z.]+)'", text) for name in pair}
     return single | either | {head + tail for head, tails in FAMILIES.items() for tail in tails}
 
 

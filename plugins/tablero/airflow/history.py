@@ -13,7 +13,7 @@ from tablero.contract.windows import Window
 from tablero.errors import SetupError
 from tablero.outbox import ledger
 from tablero.texts import airflow as texts
-from tablero.texts import reconciling as reconciling_texts
+from tablero.texts import delivery as delivery_texts
 
 log = logging.getLogger(__name__)
 
@@ -61,4 +61,4 @@ def name_failed_tasks(windows: Mapping[str, Window]) -> None:
     for name, state in sorted(states.items()):
         if name in windows and state in ("failed", "upstream_failed"):
             task = f"{name} ({windows[name].label})"
-            log.warning("%s", reconciling_texts.FAILED_AND_SETTLED(task=task, reconcile="reconcile"))
+            log.warning("%s", delivery_texts.FAILED_AND_SETTLED(task=task, reconcile="reconcile"))

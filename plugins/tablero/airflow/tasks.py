@@ -26,7 +26,7 @@ from tablero.errors import OutboxUnavailable, ParameterError, PermanentError, Ta
 from tablero.outbox import findings, ledger, requeue, target
 from tablero.settings import Settings
 from tablero.texts import airflow as texts
-from tablero.texts import planning as planning_texts
+from tablero.texts import delivery as delivery_texts
 from tablero.texts.text import joined, verbatim
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def check_day(params: Json, run: Any, known: Collection[str]) -> None:
 def _understood(params: Json, given: Json | None, known: Collection[str]) -> Settings:
     configuration.refuse_unknown(given, known)
     if params["dry_run"] and params["resend"]:
-        raise ParameterError(planning_texts.DRY_AND_RESEND)
+        raise ParameterError(delivery_texts.DRY_AND_RESEND)
     return configuration.read_settings()
 
 

@@ -1,7 +1,7 @@
 """Accept by chunk, explain by row: the rules of the contract applied to many rows at a time.
 
-Nearly all rows of a source are plainly right, and what all rows of a chunk have in common is quicker found out column by
-column, at about half a microsecond a row. A chunk that is not plainly right is cut into pieces, and the pieces that are not
+Nearly all rows of a source are plainly right, and checking whole columns is quicker than checking rows: about half a
+microsecond a row. A chunk that is not plainly right is cut into pieces, and the pieces that are not
 go row by row through :mod:`tablero.contract.rules`, which alone decides and says why.
 """
 

@@ -32,7 +32,7 @@ BLANKS = " \t\n\r\v\f"
 
 
 def has_iso_form(text: str) -> bool:
-    """Whether a text is written like a date in ISO 8601, be there such a date or not."""
+    """Whether a text has the form of an ISO 8601 date, whether or not that date exists."""
     return _ISO.fullmatch(text) is not None
 
 

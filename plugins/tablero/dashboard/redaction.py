@@ -1,4 +1,4 @@
-"""Keeping secrets out of what is kept and shown: a failing server may echo the call's headers in any spelling."""
+"""Keeping secrets out of what is stored and shown: a failing server may echo the call's headers in any encoding."""
 
 from __future__ import annotations
 

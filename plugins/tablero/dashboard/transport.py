@@ -39,9 +39,9 @@ class Transport(HTTPAdapter):
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Hang up if what is done inside takes longer.
+        """Close the connection if the block takes longer.
 
-        The time-outs of a socket bound each silence only: an answer that drips would hold the call for ever.
+        A socket's time-outs only bound each silence: an answer that trickles in would hold the call for ever.
         """
         timer = threading.Timer(seconds, self._hang_up)
         timer.daemon = True

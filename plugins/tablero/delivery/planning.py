@@ -14,7 +14,7 @@ from tablero.outbox.engine import reading
 from tablero.outbox.reports import calendar
 from tablero.outbox.reports.coverage import pending_by_day
 from tablero.settings import Settings
-from tablero.texts import planning as texts
+from tablero.texts import delivery as texts
 
 _DAY = timedelta(days=1)
 

@@ -20,7 +20,7 @@ from tablero.outbox import ledger
 from tablero.outbox.ledger import Account
 from tablero.settings import Settings
 from tablero.source.reader import Source
-from tablero.texts import reconciling as texts
+from tablero.texts import delivery as texts
 from tablero.texts.text import Text, joined
 
 log = logging.getLogger(__name__)

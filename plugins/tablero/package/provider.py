@@ -1,4 +1,4 @@
-"""What Airflow is told of the package when it is installed as a wheel: its name, and its settings.
+"""What the wheel declares to Airflow as a provider: its name and its settings.
 
 So `airflow providers` names it, and ``airflow config list --section tablero`` and the page *Admin > Config* know every key.
 Airflow asks for this in each of its processes while it starts: nothing is imported before it asks, and of Airflow never

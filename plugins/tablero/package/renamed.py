@@ -1,4 +1,4 @@
-"""The names that version 0.1 had, by which Airflow's database remembers the DAGs of that time.
+"""Class names of version 0.1, which Airflow's database still refers to.
 
 Airflow keeps each DAG as it was when a run was made of it, with the names of our classes in it, and reads that again for the
 grid of old runs, for runs that are under way, and for their deadlines. A name that is not found is an error there. The names

@@ -16,7 +16,7 @@ OLDEST = (3, 3)
 
 
 def require(version: str) -> None:
-    """See that Airflow is new enough.
+    """Check that Airflow is new enough.
 
     :param version: Airflow's, such as ``3.3.2`` or ``3.4.0b2``.
     :raises SetupError: if it is not.

@@ -22,10 +22,10 @@ from tablero.source.placing import Places
 from tablero.source.view import Census, View
 from tablero.texts import source as texts
 
-#: Seconds that a statement has to end after it was cancelled, before its connection is cut.
+#: Seconds that a cancelled statement may take to end before its connection is closed.
 GRACE = 5.0
 
-#: Seconds that a question about one request may take.
+#: Longest time, in seconds, for a query about one request.
 QUESTION = 10.0
 
 
@@ -59,7 +59,7 @@ class Source:
 
     @property
     def engine(self) -> Engine:
-        """Of the connection; for those who say where rows come from, not for reading."""
+        """The engine of the connection, for lineage; reading goes through the methods below."""
         return self._engine
 
     def chunks(self, window: Window) -> Chunks:
@@ -119,7 +119,7 @@ class Source:
             return self._rows.check(connection)
 
     def sample(self, limit: int) -> list[tuple[Any, ...]]:
-        """Some rows, whichever come first."""
+        """A few rows, in whatever order they come."""
         with self._connected() as connection:
             return self._rows.sample(connection, limit)
 
@@ -173,7 +173,7 @@ class Source:
                     self._dialect.begin(connection)
                     yield connection
                 except (exc.SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error):
-                    connection.invalidate()  # its state is not known, and to ask for it would hide the cause
+                    connection.invalidate()  # its state is unknown, and asking for it would hide the cause
                     raise
                 finally:
                     del self._in_use[id(driver_connection)]

@@ -89,7 +89,7 @@ class View:
             yield from self._read(connection, self._select(connection).where(condition))
 
     def sample(self, connection: Connection, limit: int) -> list[tuple[Any, ...]]:
-        """Some rows, whichever come first."""
+        """A few rows, in whatever order they come."""
         return [row for rows in self._read(connection, self._select(connection).limit(limit)) for row in rows]
 
     def count(self, connection: Connection, window: Window) -> int:
@@ -136,7 +136,7 @@ class View:
             return [row for rows in self._read(connection, query) for row in rows if str(row[1]).strip() == request_id]
         except Exception as error:
             if meaning_of(error, connection.dialect.name) is Meaning.WRONG:
-                return []  # a column of numbers has none that is called so
+                return []  # a numeric column holds no such id
             raise
 
     # -- names and types ---------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ class View:
     def _span(self, start: datetime, end: datetime | None = None) -> _Span:
         """Bounds of the column's type, between which lies everything from ``start`` to ``end``."""
         kind, end = self._kind, end or start
-        assert kind is not None  # who asks has seen to it
+        assert kind is not None  # the caller has made sure of it
         if kind is ColumnKind.AWARE:
             return self._bounds(start, end, exact=True)
         if kind is ColumnKind.NAIVE:

@@ -72,6 +72,10 @@ TEXTS: dict[str, Text | Counted] = {
         "Unas pocas filas tienen errores; lo demás está como dice el color.",
         "A few rows have errors; all else is as the colour says.",
     ),
+    "legend.low": Text("Pocas filas", "Few rows"),
+    "legend.low.means": Text(
+        "Ese día tuvo muchas menos filas que de costumbre, o ninguna.", "That day had far fewer rows than usual, or none."
+    ),
     "legend.label": Text("Leyenda", "Legend"),
     "why.nothing": Text("Falta algo.", "Something is missing."),
     "why.rows": Counted(
@@ -161,6 +165,7 @@ TEXTS: dict[str, Text | Counted] = {
     "cell.rejected": Counted(
         one=Text("{shown} rechazo", "{shown} rejected"), other=Text("{shown} rechazos", "{shown} rejected")
     ),
+    "cell.low": Text("{rows} filas; lo usual es {usual}", "{rows} rows; usual is {usual}"),
     "cell.proved": Text("comprobado el {day}", "proven on {day}"),
     "cell.share": Counted(
         one=Text(
@@ -512,6 +517,31 @@ TEXTS: dict[str, Text | Counted] = {
     "activity.no_calls": Text("Todavía no hay llamadas.", "There are no calls yet."),
     "activity.reasons": Text("Rechazos por motivo", "Rejections by reason"),
     "activity.numbers": Text("Ver los números", "Show the numbers"),
+    "unusual.title": Text("Lo que no fue como siempre, los últimos 90 días", "What was not as usual, the last 90 days"),
+    "unusual.what": Text("Qué", "What"),
+    "unusual.none": Text("Nada.", "Nothing."),
+    "dry.title": Text("Ensayos (dry_run)", "Dry runs"),
+    "dry.none": Text("No hay ninguno.", "There are none."),
+    "dry.windows": Counted(one=Text("{n} ventana", "{n} window"), other=Text("{n} ventanas", "{n} windows")),
+    "dry.of": Text("Ensayo (dry_run)", "Dry run"),
+    "dry.lead": Text(
+        "Lo que se enviaría, comparado con lo que ya se envió. No se envió ni se guardó ninguna fila.",
+        "What would be sent, compared with what was sent already. No row was sent or kept.",
+    ),
+    "dry.by_window": Text("Por ventana", "By window"),
+    "dry.read": Text("En la fuente", "In the source"),
+    "dry.new": Text("Se enviarían", "Would be sent"),
+    "dry.known": Text("Ya conocidas", "Known already"),
+    "dry.withdrawn": Text("Se retirarían", "Would be withdrawn"),
+    "dry.resent": Text("Se reenviarían", "Would be sent again"),
+    "dry.batches": Text("Llamadas", "Calls"),
+    "dry.takes": Text("Tardaría", "Would take"),
+    "dry.nights": Counted(one=Text("{n} noche", "{n} night"), other=Text("{n} noches", "{n} nights")),
+    "dry.brake": Text("Freno", "Brake"),
+    "dry.stops": Text("se detendría", "would stop"),
+    "dry.rejected": Text("Lo que se rechazaría", "What would be rejected"),
+    "dry.nothing_rejected": Text("Nada.", "Nothing."),
+    "dry.masked": Text("Ejemplos; sus valores están enmascarados.", "Samples; their values are masked."),
     "problem.words": Text("Mensaje técnico", "Technical message"),
     "problem.login": Text("Iniciar sesión", "Log in"),
     "problem.again": Text("Volver a intentarlo", "Try again"),

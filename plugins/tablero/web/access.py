@@ -1,4 +1,4 @@
-"""Who may see the page, and who may change something on it: as Airflow says of its two DAGs.
+"""Authorisation: who may see the page and who may change something on it, by their Airflow rights on the two DAGs.
 
 A write is a POST from the page itself. The browser tells where a request comes from (``Sec-Fetch-Site``, or ``Origin``), and
 the form carries a token that no other site can read; Airflow's own cookie is sent to whoever asks for it, so it proves neither.
@@ -81,7 +81,7 @@ def form_token(request: Request, user: Any) -> tuple[str, str | None]:
 
 
 def keep_secret(response: Any, secret: str, *, path: str, secure: bool) -> None:
-    """Give the browser its secret; scripts and other sites never see it."""
+    """Set the browser's secret as a cookie that scripts and other sites cannot read."""
     response.set_cookie(_COOKIE, secret, path=path, httponly=True, samesite="strict", secure=secure)
 
 
@@ -90,7 +90,7 @@ def _token(secret: str, user: Any) -> str:
 
 
 async def _own_form(request: Request, user: GetUserDep) -> FormData:
-    """The form of a write, once it is sure that it comes from the page itself.
+    """Read the form of a POST after checking that it comes from the page itself.
 
     :raises HTTPException: 403 if it does not, 413 if it is too long.
     """

@@ -1,4 +1,4 @@
-"""Airflow's runs of our two DAGs: which are at work, when the daily send ends and begins, and starting one."""
+"""Runs of our two DAGs in Airflow: which are active, when the daily send last ran and runs next, and starting one."""
 
 from __future__ import annotations
 

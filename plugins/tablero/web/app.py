@@ -21,7 +21,7 @@ from tablero.errors import OutboxUnavailable, SettingsError, TableroError
 from tablero.settings import Settings
 from tablero.web.access import CROSS_SITE, FORM_EXPIRED, HISTORY, READ, login_link
 from tablero.web.page import AskSource, NotReady, Page, Site, secure
-from tablero.web.routes import activity, coverage, evidence, rejections, requests, requeue, static, windows
+from tablero.web.routes import activity, coverage, evidence, rejections, requests, requeue, static, status, windows
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ _ROUTERS = (
     requeue.router,
     evidence.router,
     activity.router,
+    status.router,
     static.router,
 )
 
@@ -58,7 +59,7 @@ def build_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        # A redirect tells whoever is not logged in which addresses there are.
+        # A redirect would reveal to users who are not logged in which addresses exist.
         redirect_slashes=False,
     )
     app.state.site = Site(outbox, read_settings, clock, ask_source)
@@ -73,7 +74,7 @@ def build_app(
 
 
 class _Secured:
-    """Adds to every answer the headers that keep it private."""
+    """Adds the security headers to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -120,7 +121,7 @@ async def _unusable(request: Request, error: Exception) -> Response:
 
 
 async def _server_error(request: Request, error: Exception) -> Response:
-    """A fault of ours; the traceback is in the server's log."""
+    """An unexpected error; the traceback is in the server's log."""
     page = Page(request, None)
     response = page.problem(500, "500", again=page.link(""))
     secure(response.headers)

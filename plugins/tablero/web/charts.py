@@ -1,4 +1,4 @@
-"""The geometry of figures: where bars, lines and ticks stand. Templates draw them as inline SVG."""
+"""Chart geometry: positions of bars, lines and ticks. Templates draw them as inline SVG."""
 
 from __future__ import annotations
 

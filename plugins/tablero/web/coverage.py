@@ -20,6 +20,7 @@ from typing import NamedTuple
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import UNDATED, Window, day_window, first_instant, local_day, undated_window
 from tablero.outbox.reports import coverage as coverage_report
+from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports.common import COUNT_LIMIT, Rows
 from tablero.outbox.reports.coverage import Proven, Read
 from tablero.settings import Settings
@@ -80,6 +81,7 @@ class Cell:
     :ivar rows: staged.
     :ivar broken: rows that break the contract.
     :ivar proved_at: when it was last proved as a whole, or as much of it as there was; of months only.
+    :ivar usual: rows of a usual day like it, if it has none, or far fewer; of days only.
     """
 
     label: str
@@ -88,6 +90,7 @@ class Cell:
     rows: Rows
     broken: int = 0
     proved_at: datetime | None = None
+    usual: int | None = None
 
     @property
     def state(self) -> State:
@@ -98,6 +101,12 @@ class Cell:
     def rejected(self) -> int:
         """Rows that wait to be corrected, whoever rejected them."""
         return self.broken + self.rows.refused
+
+    @property
+    def share_delivered(self) -> float:
+        """Delivered rows as a share of those that are to be delivered, as far as they are read."""
+        rows = self.rows.delivered + self.rows.pending
+        return self.rows.delivered / rows if rows else 0.0
 
     @property
     def share_rejected(self) -> float:
@@ -120,6 +129,7 @@ class Facts:
     :ivar running: the runs at work.
     :ivar broken: rows that break the contract, by label of month, and of the window ``undated``.
     :ivar broken_by_day: the same by day, of those days of ``span`` that have any.
+    :ivar usual: rows of a usual day, of those days of ``span`` that a run found empty, or with far fewer.
     """
 
     span: tuple[date, date]
@@ -132,6 +142,7 @@ class Facts:
     running: Collection[str] = ()
     broken: Mapping[str, int] = field(default_factory=dict)
     broken_by_day: Mapping[date, int] = field(default_factory=dict)
+    usual: Mapping[date, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -198,9 +209,10 @@ def gather(
     months = [window_of(f"{month:%Y-%m}", zone) for month in months_between(settings.earliest, today)]
     days = [day_window(day, zone) for day in _days(first, last)]
     broken_by_day = _by_day(coverage_report.count_rejections(connection, days))
+    usual = {date.fromisoformat(label): low.of_rows for label, low in findings_report.low_days(connection, days).items()}
     rows_by_day = _unsettled(connection, days)
     if span is None:
-        rows_by_day = _with_delivered(connection, rows_by_day, rows_by_day.keys() | broken_by_day.keys())
+        rows_by_day = _with_delivered(connection, rows_by_day, {*rows_by_day, *broken_by_day, *usual})
     else:
         rows_by_day = _with_delivered(connection, rows_by_day, list(_days(first, last)))
     return Facts(
@@ -214,6 +226,7 @@ def gather(
         running=running,
         broken=coverage_report.count_rejections(connection, [*months, undated_window(settings.earliest, zone)]),
         broken_by_day=broken_by_day,
+        usual=usual,
     )
 
 
@@ -243,7 +256,7 @@ def survey(facts: Facts, settings: Settings, now: datetime) -> Coverage:
     judgements = _judge_days(facts, settings, start, today, now)
     return Coverage(
         [_month(facts, judgements, settings, month, today) for month in months_between(start, today)],
-        _cells(facts, judgements, today),
+        _cells(facts, judgements, settings, today),
         _totals(facts),
         ever_read=bool(facts.readings or facts.months),
     )
@@ -254,17 +267,20 @@ def survey_window(facts: Facts, settings: Settings, now: datetime) -> tuple[Cell
     first, last = facts.span
     today = local_day(now, settings.timezone)
     judgements = _judge_days(facts, settings, first, min(last, today), now)
-    days = _cells(facts, judgements, today)
+    days = _cells(facts, judgements, settings, today)
     return (days[first] if first == last else _month(facts, judgements, settings, first, today)), days
 
 
-def _cells(facts: Facts, judgements: Mapping[date, Judgement], today: date) -> dict[date, Cell]:
+def _cells(facts: Facts, judgements: Mapping[date, Judgement], settings: Settings, today: date) -> dict[date, Cell]:
     first, last = facts.span
     nothing = Rows()
     cells = {}
     for day in _days(first, min(last, today)):
-        broken = facts.broken_by_day.get(day, 0)
-        cells[day] = Cell(day.isoformat(), day, judgements[day], facts.days.get(day, nothing), broken)
+        rows, broken, usual = facts.days.get(day, nothing), facts.broken_by_day.get(day, 0), facts.usual.get(day)
+        # Rows may have come since.
+        if usual is not None and (rows.staged + broken) * 100 >= max(1, usual * settings.alert_low_volume_percent):
+            usual = None
+        cells[day] = Cell(day.isoformat(), day, judgements[day], rows, broken, usual=usual)
     return cells
 
 

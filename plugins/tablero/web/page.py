@@ -1,4 +1,4 @@
-"""What every page needs: its language and zone, the outbox, its templates, and the headers that keep it private."""
+"""What every page needs: language and zone, the outbox, templates, and security headers."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ from tablero.contract.rules import Row
 from tablero.contract.statuses import STATUSES
 from tablero.contract.windows import local_day
 from tablero.errors import SetupError
+from tablero.outbox.findings import Degradation
 from tablero.outbox.reports.common import Readiness, readiness, snapshot
 from tablero.settings import Settings
+from tablero.texts.alerts import DEGRADED
 from tablero.texts.text import LANGUAGES
 from tablero.web import access
 from tablero.web.evidence import Shelf
@@ -40,7 +42,7 @@ STATIC = _HERE / "static"
 _LANGUAGE_COOKIE = "tablero_lang"
 _YEAR = 365 * 24 * 3600
 
-#: Longest time, in seconds, that a question for a page, and one for a document, may take (PostgreSQL only).
+#: Longest time, in seconds, for a query of a page and for one of a document (PostgreSQL only).
 PAGE_SECONDS = 15.0
 DOCUMENT_SECONDS = 600.0
 
@@ -49,7 +51,7 @@ AskSource = Callable[[str, float], Sequence[Row] | None]
 
 
 class NotReady(SetupError):
-    """There is an outbox, and nothing in it that can be shown yet."""
+    """The outbox exists, but holds nothing that can be shown yet."""
 
     def __init__(self, found: Readiness) -> None:
         super().__init__(found.value)
@@ -65,7 +67,7 @@ class Site:
     :ivar clock: now, aware.
     :ivar ask_source: the rows of a request at the source, within so many seconds; ``None`` of rows where it cannot be asked for
         a request. Raises our errors.
-    :ivar shelf: documents made lately.
+    :ivar shelf: cache of recent documents.
     """
 
     outbox: Callable[[], Engine]
@@ -219,6 +221,13 @@ class Page:
         except ValueError:  # of a newer version of this package
             return code
         return reason.text.within(self.texts.language)
+
+    def finding(self, found: Degradation) -> str:
+        """What a run found not to be as usual."""
+        sentence = DEGRADED.get(found.cause)
+        if sentence is None:  # of a newer version of this package
+            return f"{found.label}: {found.cause}"
+        return sentence(window=found.label, rows=found.rows, of=found.of_rows).within(self.texts.language)
 
     def fix(self, code: str) -> str:
         """What to do about a reason."""

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from tablero.outbox.reports.activity import Progress
 
+#: Seconds over which the pace is measured.
+LATELY = 60.0
+
 
 class Pace(NamedTuple):
     """The pace of a run.

@@ -1,4 +1,4 @@
-"""Which runs bring a corrected row in: its day or its month is read, and sent, again."""
+"""Which runs pick up a corrected row: those that read and send its day or month again."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _LINES = 500
 
 
 def safe(value: Any) -> str:
-    """A cell that no spreadsheet runs."""
+    """A cell that no spreadsheet evaluates as a formula."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
 

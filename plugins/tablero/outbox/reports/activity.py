@@ -62,6 +62,19 @@ def progress_of(connection: Connection, run_id: str, *, since: datetime) -> Prog
     return Progress(int(delivered), int(late), int(windows), int(new), last)
 
 
+def progress_in(connection: Connection, window: Window, *, since: datetime) -> tuple[int, int, int]:
+    """Rows of the batches that begin in ``window``: those delivered, of them those since an instant, and those pending."""
+    delivered = batch.c.state == "delivered"
+    query = sa.select(
+        *(
+            sa.func.coalesce(sa.func.sum(batch.c.rows).filter(which), 0)
+            for which in (delivered, sa.and_(delivered, batch.c.settled_at >= since), batch.c.state == "pending")
+        )
+    ).where(batch.c.first_change >= window.start, batch.c.first_change < window.end)
+    all_of_them, recently, pending = connection.execute(query).one()
+    return int(all_of_them), int(recently), int(pending)
+
+
 def pending_rows(connection: Connection) -> int:
     """Rows staged and not yet acknowledged."""
     query = sa.select(sa.func.coalesce(sa.func.sum(batch.c.rows), 0)).where(sa.text("batch.state = 'pending'"))

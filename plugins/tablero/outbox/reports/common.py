@@ -21,7 +21,7 @@ from tablero.contract.windows import Window
 from tablero.outbox.engine import Instant, schema_version, to_microseconds, translated
 
 #: The oldest schema that these questions can be asked of.
-OLDEST_SCHEMA = "0005"
+OLDEST_SCHEMA = "0006"
 
 #: A count of rejections stops here: beyond it the page says "more than".
 COUNT_LIMIT = 10_000

@@ -1,4 +1,4 @@
-"""What each kind of database has of its own; a module for each, ``base`` for what they have in common, ``registry`` to choose.
+"""What is particular to each kind of database: one module each, ``base`` for what they share, ``registry`` to choose.
 
 Never here: what is read. To read another kind of database, a module beside these and a line in ``registry`` are enough.
 """

@@ -1,4 +1,4 @@
-"""What a kind of database has of its own: its session, types of dates, how they are compared, how rows stream, how a statement
+"""What differs between databases: the session, types of dates, how they are compared, how rows stream, how a statement
 is cancelled. :class:`Dialect` is what most have in common; the modules beside this one change what is different.
 """
 
@@ -137,7 +137,7 @@ class Dialect:
     def stream(self, connection: Connection, query: sa.Executable, values: dict[str, Any] | None = None) -> Stream:
         """Begin to read a query; its rows come as the driver gives them, :data:`CHUNK` at a time."""
         streaming = connection.execution_options(stream_results=True, max_row_buffer=CHUNK)
-        # Its rows are tuples; SQLAlchemy's types say so only since 2.1.
+        # Rows are tuples, but SQLAlchemy's type hints say so only since 2.1.
         result: Any = streaming.execute(query, values or {})
         self.inspect(result.cursor.description if result.cursor is not None else ())
         return Stream(list(result.keys()), self._partitions(connection, result))
@@ -151,7 +151,7 @@ class Dialect:
             raise
 
     def abandon(self, connection: Connection) -> None:
-        """The reader of a query has broken off; what is unread must not be waited for."""
+        """Called when a query is not read to its end: discard the rest without waiting for it."""
 
     def own_bounds(self, start: datetime, end: datetime) -> dict[str, Any]:
         """The bounds of ``source_sql``: local times of the source, a day too wide on both sides."""
@@ -161,14 +161,14 @@ class Dialect:
         }
 
     def cancel(self, engine: Engine, driver_connection: Any) -> None:
-        """Have the server give up the statement of another thread. May do nothing, where there is no way."""
+        """Cancel the statement of another thread at the server; does nothing where the driver offers no way."""
         for name in ("cancel", "interrupt"):
             if callable(found := getattr(driver_connection, name, None)):
                 found()
                 return
 
     def cut(self, driver_connection: Any) -> None:
-        """Cut a connection whose server does not answer, so that whoever waits for it wakes up. May do nothing."""
+        """Close a connection whose server does not answer, so that the thread waiting on it wakes up; may do nothing."""
 
 
 def _of_kind(day: date, kind: ColumnKind) -> date:
@@ -192,6 +192,6 @@ def kind_of_value(value: object) -> ColumnKind:
 
 
 def shut(file_number: int) -> None:
-    """Shut the socket of a connection under the driver, which then finds it closed by the other side."""
+    """Shut down a connection's socket; to the driver it looks as if the server had closed it."""
     with suppress(OSError), socket.socket(fileno=os.dup(file_number)) as shared:
         shared.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""SQL Server, by pymssql or pyodbc, as its manual and its drivers tell: no server of it was at hand."""
+"""SQL Server, by pymssql or pyodbc, written from its manual and drivers; never run against a real server."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ class SQLServer(Dialect):
         return self.comparable(column, ColumnKind.TEXT).like(f"{_DIGITS}{_DIGITS}-{_DIGITS}-{_DIGITS}%")
 
     def substring(self, text: sa.ColumnElement[Any], first: int, length: int) -> sa.ColumnElement[Any]:
-        """It is called by its whole name there."""
+        """SQL Server has no ``SUBSTR``."""
         return sa.func.substring(text, first, length)

@@ -56,10 +56,10 @@ class MySQL(Dialect):
         return [sa.func.month(column) == 0, sa.func.dayofmonth(column) == 0]
 
     def abandon(self, connection: Connection) -> None:
-        """Cut the connection: the drivers would first read all the rest."""
+        """Close the connection: otherwise the drivers would read all remaining rows first."""
         unread = getattr(connection.connection.driver_connection, "_result", None)
         if connection.engine.driver == "pymysql" and unread is not None:
-            unread.unbuffered_active = False  # or it would look for the rest when it is deleted, and complain
+            unread.unbuffered_active = False  # otherwise it would ask for the rest when it is garbage-collected, and warn
         connection.invalidate()
 
     def cancel(self, engine: Engine, driver_connection: Any) -> None:
@@ -80,7 +80,7 @@ def _ask_for_utf8(_dialect: Any, record: Any, _arguments: Any, options: dict[str
 
 
 def _require_tls(connection: Any, record: Any) -> None:
-    # Drivers go on in plain text where the server has no TLS.
+    # Drivers silently continue in plain text if the server has no TLS.
     if record.info["tls"]:
         cursor = connection.cursor()
         try:
@@ -96,7 +96,7 @@ def _speak_in(connection: Any, zone: tzinfo) -> None:
     cursor = connection.cursor()
     try:
         cursor.execute("SET time_zone = %s", (str(zone),))
-    except Exception as error:  # of whichever driver it is; all give the server's number first
+    except Exception as error:  # all drivers put the server's error number first
         if error.args[:1] != (_UNKNOWN_TIME_ZONE,):
             raise
         cursor.execute("SET time_zone = %s", (_only_offset(zone),))

@@ -1,4 +1,4 @@
-"""Oracle, by oracledb, as its manual and its driver tell: no server of it was at hand."""
+"""Oracle, by oracledb, written from its manual and driver; never run against a real server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tablero.errors import SetupError
 from tablero.source.dialects.base import Dialect
 from tablero.texts import source as texts
 
-#: The driver gives their values as local times, and drops the zone without a word.
+#: The driver returns their values as local times and silently drops the zone.
 _WITHOUT_ZONE = ("DB_TYPE_TIMESTAMP_TZ", "DB_TYPE_TIMESTAMP_LTZ")
 
 

@@ -1,4 +1,4 @@
-"""PostgreSQL, by psycopg: rows come by its binary protocol, which costs half of what text costs to read.
+"""PostgreSQL, by psycopg: rows come in its binary protocol, which takes half the time of text to read.
 
 The session is prepared anew in each transaction, since a pooler (PgBouncer) may give each one another connection of its own.
 """
@@ -64,6 +64,8 @@ class PostgreSQL(Dialect):
             connection.exec_driver_sql(_BEGIN, (str(self.zone),))
         except sa.exc.DataError as error:
             raise SetupError(texts.ZONE_NOT_KNOWN(zone=str(self.zone))) from error
+        if _keeps_any_bytes(connection.connection.driver_connection):
+            connection.exec_driver_sql("SET LOCAL client_encoding = 'SQL_ASCII'")
 
     def kind_of(self, connection: Connection, column: sa.ColumnClause[Any]) -> ColumnKind | None:
         """By the description of an empty answer: no value is needed."""
@@ -94,7 +96,7 @@ class PostgreSQL(Dialect):
 
     def cancel(self, engine: Engine, driver_connection: Any) -> None:
         """By the server's own way, over a connection of its own, encrypted as the first."""
-        with suppress(Exception):  # the other side may be gone
+        with suppress(Exception):  # the server may be gone
             driver_connection.cancel_safe(timeout=_CANCEL_WITHIN)
 
     def cut(self, driver_connection: Any) -> None:
@@ -115,13 +117,17 @@ def _prepare(connection: Any, _record: Any) -> None:
     # Where text is asked for, dates come as text: Python has none before the year 1 or after 9999, nor infinity.
     for name in ("date", "timestamp", "timestamptz"):
         connection.adapters.register_loader(name, TextLoader)
-    if connection.pgconn.parameter_status(b"server_encoding") == b"SQL_ASCII":
+    if _keeps_any_bytes(connection):
         _take_any_bytes(connection)
 
 
+def _keeps_any_bytes(connection: Any) -> bool:
+    """Whether the database has no encoding; asked for UTF-8, it would refuse an answer with one value that is none."""
+    return bool(connection.pgconn.parameter_status(b"server_encoding") == b"SQL_ASCII")
+
+
 def _take_any_bytes(connection: Any) -> None:
-    # Such a server keeps whatever bytes it is given. What is no UTF-8 comes as lone surrogates: a row that holds some is
-    # rejected, and the others are read.
+    # What is no UTF-8 comes as lone surrogates: a row that holds some is rejected, and the others are read.
     from psycopg.adapt import Loader
     from psycopg.pq import Format
 

@@ -22,7 +22,7 @@ _BY_NAME: dict[str, type[Dialect]] = {
 
 
 def dialect_of(name: str, zone: tzinfo) -> Dialect:
-    """The dialect by SQLAlchemy's name of it; what no module knows is treated as all are.
+    """The dialect for an engine's ``dialect.name``; unknown ones get the common base.
 
     :param zone: of naive timestamps.
     """

@@ -1,1 +1,1 @@
-"""One file for each page: what it asks, and the template that shows it."""
+"""One file for each page: the queries it needs and the template that renders them."""

@@ -6,15 +6,20 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
+from tablero.contract.status_change import FIELDS
 from tablero.contract.windows import day_window
+from tablero.outbox.findings import DryRun
 from tablero.outbox.reports import activity as activity_report
+from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports import rejections as rejections_report
 from tablero.outbox.reports.activity import Call
 from tablero.outbox.reports.common import COUNT_LIMIT
 from tablero.outbox.requeue import Filter
 from tablero.web import charts
+from tablero.web.access import DAILY, HISTORY
+from tablero.web.airflow_runs import RunsDep
 from tablero.web.charts import percentile
 from tablero.web.page import PageDep
 
@@ -22,15 +27,25 @@ router = APIRouter()
 
 _DAYS, _CALLS, _SLICES = 31, 2_000, 40
 
+#: How far back, and how many, of what was not as usual.
+_FINDINGS_SINCE, _FINDINGS = timedelta(days=90), 30
+
+_DRY_RUNS, _SAMPLES, _LONGEST_RUN_ID = 10, 50, 250
+
+#: Counts of a dry run, in the order in which they are shown.
+_SUMMED = ("read", "new", "known", "withdrawn", "resent", "batches")
+
 
 @router.get("/activity")
-def show_activity(page: PageDep) -> Response:
+def show_activity(page: PageDep, runs: RunsDep) -> Response:
     """The figures."""
     zone = page.settings.timezone
     days = [page.today - timedelta(days=back) for back in reversed(range(_DAYS))]
     with page.outbox() as connection:
         delivered = activity_report.delivered_in(connection, [day_window(day, zone) for day in days])
         calls = activity_report.last_calls(connection, limit=_CALLS)
+        unusual = findings_report.last_found(connection, since=page.now - _FINDINGS_SINCE, limit=_FINDINGS)
+        dry_runs = findings_report.dry_runs(connection, limit=_DRY_RUNS)
         reasons = rejections_report.count_by_reason(connection, Filter())
     by_day: list[tuple[date, int]] = [(day, delivered.get(day.isoformat(), 0)) for day in days]
     best_day, best_rows = max(by_day, key=lambda pair: pair[1])
@@ -62,7 +77,44 @@ def show_activity(page: PageDep) -> Response:
         reasons=dict(sorted(reasons.items(), key=lambda item: -item[1])),
         most_rejected=max(reasons.values(), default=1),
         limit=COUNT_LIMIT,
+        unusual=[(found, runs.path_of(kind_of(found.dag_id), found.run_id)) for found in unusual],
+        dry_runs=dry_runs,
     )
+
+
+@router.get("/dry-run")
+def show_dry_run(page: PageDep, runs: RunsDep, run: str = "") -> Response:
+    """What a dry run found, window by window: what would be sent, and what would not be."""
+    with page.outbox() as connection:
+        windows = findings_report.windows_of_dry_run(connection, run.replace("\x00", "")[:_LONGEST_RUN_ID])
+    if not windows:
+        raise HTTPException(404)
+    dag_id = HISTORY if any(len(window.label) != len("YYYY-MM-DD") for window in windows) else DAILY
+    return page.render(
+        "dry_run.html",
+        run_id=windows[0].run_id,
+        kind=kind_of(dag_id),
+        path=runs.path_of(kind_of(dag_id), windows[0].run_id),
+        done_at=max(window.done_at for window in windows),
+        windows=windows,
+        sums={name: sum(int(window.result.get(name) or 0) for window in windows) for name in _SUMMED},
+        columns=_SUMMED,
+        rejected=_rejected(windows),
+        samples=[sample for window in windows for sample in window.result.get("samples") or ()][:_SAMPLES],
+        fields=FIELDS,
+    )
+
+
+def kind_of(dag_id: str) -> str:
+    """The kind of window that a DAG loads."""
+    return "month" if dag_id == HISTORY else "day"
+
+
+def _rejected(windows: Sequence[DryRun]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for window in windows:
+        counts.update(window.result.get("rejected") or {})
+    return dict(counts.most_common())
 
 
 def _slices(calls: Sequence[Call]) -> list[tuple[datetime, float, float]]:

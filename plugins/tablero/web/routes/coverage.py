@@ -9,19 +9,20 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from sqlalchemy.engine import Connection
 from tablero.outbox.reports import activity as activity_report
+from tablero.outbox.reports import findings as findings_report
 from tablero.web import coverage
 from tablero.web.airflow_runs import Run, Runs, RunsDep
 from tablero.web.coverage import Cell, Coverage, State
 from tablero.web.page import Page, PageDep
-from tablero.web.progress import pace
+from tablero.web.progress import LATELY, pace
 
 router = APIRouter()
 
-#: Seconds over which the pace is measured.
-_LATELY = 60.0
-
 #: Seconds between two looks at the work under way.
 _LIVE_SECONDS = 3
+
+#: What was not as usual is told for so long on the first page, and so many of it.
+_RECENT, _LISTED = timedelta(days=2), 5
 
 #: States in which a month is not complete, and those of which the first page tells: complete, but someone should look.
 _MISSING = (State.MISMATCH, State.PENDING, State.NEVER)
@@ -36,6 +37,7 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
     with page.outbox() as connection:
         found = coverage.survey(coverage.gather(connection, page.settings, page.now, running), page.settings, page.now)
         live = _live(connection, at_work, runs, page)
+        unusual = findings_report.last_found(connection, since=page.now - _RECENT, limit=_LISTED)
     daily = runs.daily()
     missing = found.having(*_MISSING)
     return page.render(
@@ -49,6 +51,7 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
         daily=daily,
         daily_path=runs.path_of("day", daily.last.run_id) if daily.last else "",
         at_work=live,
+        unusual=unusual,
         live_seconds=_LIVE_SECONDS,
     )
 
@@ -111,7 +114,7 @@ def _live(connection: Connection, at_work: list[Run], runs: Runs, page: Page) ->
     pending = activity_report.pending_rows(connection)
     live = []
     for run in at_work:
-        seconds = min(_LATELY, (page.now - run.start).total_seconds()) if run.start else 0.0
+        seconds = min(LATELY, (page.now - run.start).total_seconds()) if run.start else 0.0
         progress = activity_report.progress_of(connection, run.run_id, since=page.now - timedelta(seconds=seconds))
         speed = pace(progress, pending=pending, windows_left=runs.months_left(run), seconds=seconds, now=page.now)
         kind = "month" if run.dag_id == "historical_load" else "day"

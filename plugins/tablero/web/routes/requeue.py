@@ -1,4 +1,4 @@
-"""Rows are tried again after a fix: what would happen is shown first; then it happens, and is kept."""
+"""Retrying rows after a fix: first a preview of what would happen, then the action, which is kept on record."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class _Choice(NamedTuple):
 
 @router.post("/requeue/review", dependencies=WRITE)
 def review(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
-    """What would happen. Changes nothing."""
+    """Preview: shows what would happen, changes nothing."""
     choice = _read(page, form)
     with page.outbox() as connection:
         rows, count = _rows(connection, choice)
@@ -85,8 +85,8 @@ def review(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
 
 @router.post("/requeue", dependencies=WRITE)
 def do(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
-    """Do it."""
-    assert page.user is not None  # WRITE lets nobody else pass
+    """Carry out what the preview showed."""
+    assert page.user is not None  # guaranteed by WRITE
     choice = _read(page, form)
     engine = page.site.outbox()
     kept: dict[str, Any] = {"user": page.user.get_name(), "reason": choice.chosen.reason or "", "selection": choice.selection()}

@@ -1,4 +1,4 @@
-"""The page's own files, and an answer for every address that is none.
+"""Static files, and a 404 for every address that does not exist.
 
 Not mounted: what is mounted would be served to whoever asks, logged in or not.
 """

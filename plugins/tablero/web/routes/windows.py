@@ -9,11 +9,15 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import Response
 from tablero.contract.windows import Window, local_day
 from tablero.outbox.reports import actions as actions_report
+from tablero.outbox.reports import activity as activity_report
+from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports import windows as windows_report
+from tablero.outbox.reports.activity import Progress
 from tablero.web import coverage
 from tablero.web.airflow_runs import RunsDep
-from tablero.web.coverage import window_of
+from tablero.web.coverage import State, window_of
 from tablero.web.page import PageDep
+from tablero.web.progress import LATELY, pace
 from tablero.web.routes.coverage import explain, weeks_of
 
 router = APIRouter()
@@ -41,12 +45,16 @@ def show_window(
         readings = windows_report.readings_of(connection, window, limit=_LISTED)
         proofs = windows_report.proofs_of(connection, window, limit=_LISTED)
         proof = windows_report.last_proof(connection, window)
+        progress = activity_report.progress_in(connection, window, since=page.now - timedelta(seconds=LATELY))
+        unusual = findings_report.found_in(connection, window, limit=_LISTED)
         batches = windows_report.batches_of(connection, window, state=chosen, after=after, limit=_BATCHES + 1)
         more = len(batches) > _BATCHES
         batches = batches[:_BATCHES]
         attempts = windows_report.last_attempts(connection, [batch.id for batch in batches], each=_ATTEMPTS_EACH)
     month = window.kind == "month"
     cell, days = coverage.survey_window(facts, settings, page.now)
+    delivered, recently, pending = progress
+    so_far = Progress(delivered, recently, windows_read=0, rows_new=0, last_attempt=None)
     before, following = _neighbours(first, month=month)
     formats = page.formats
     return page.render(
@@ -57,6 +65,10 @@ def show_window(
         upper=None if month else first.replace(day=1),
         weeks=weeks_of(first, days) if month else [],
         whole_month=month,
+        cell_kind=window.kind,
+        is_loading=cell.state is State.IN_PROGRESS,
+        progress=so_far,
+        pace=pace(so_far, pending=pending, windows_left=0, seconds=LATELY, now=page.now),
         before=before[0] if before[1] >= settings.earliest.replace(day=1) else None,
         before_name=formats.month(before[1]) if month else formats.day(before[1]),
         after=following[0] if following[1] <= today else None,
@@ -65,6 +77,7 @@ def show_window(
         rejected=cell.rejected,
         rejected_link=page.link("rejections", month=label[:7]),
         proof=proof,
+        unusual=[(found, runs.path_of(window.kind, found.run_id)) for found in unusual],
         proofs=[(shown, runs.path_of(shown.kind, shown.run_id)) for shown in proofs],
         readings=[(reading, runs.path_of(reading.kind, reading.run_id, reading.label)) for reading in readings],
         states=_STATES,

@@ -1,0 +1,94 @@
+"""Commands about what is installed and set: ``check``, ``settings``, ``dags``, ``version``."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Any
+
+from tablero import __version__
+from tablero.command_line.printing import dump, say
+from tablero.errors import SetupError
+from tablero.texts import command_line as texts
+
+_MASKED = "***"
+
+
+def check(_: argparse.Namespace) -> int:
+    """Run the preflight.
+
+    :raises PermanentError, TransientError: something failed; lists all that did.
+    """
+    from tablero.airflow import configuration, tasks
+
+    tasks.require_ready(tasks.inspect_all(configuration.read_settings()))
+    return 0
+
+
+def settings(asked: argparse.Namespace) -> int:
+    """Print every key, its value and where it comes from; what came from a secret is masked."""
+    from tablero.airflow import configuration
+
+    found = configuration.read_settings()
+    rows = []
+    for key in type(found).model_fields:
+        origin = configuration.origin_of(key)
+        value = _MASKED if origin.endswith(("_CMD", "_SECRET")) else _written(getattr(found, key))
+        rows.append({"key": key, "value": value, "origin": origin or "default"})
+    if asked.json:
+        dump(rows)
+    else:
+        for row in rows:
+            where = str(texts.DEFAULT) if row["origin"] == "default" else row["origin"]
+            say(f"{row['key']} = {row['value']}  ({where})")
+    return 0
+
+
+def _written(value: Any) -> str:
+    """As it would be given."""
+    if value is None:
+        return ""
+    if hasattr(value, "name"):  # a time zone
+        return str(value.name)
+    if hasattr(value, "strftime") and not hasattr(value, "year"):  # a time of day
+        return f"{value:%H:%M}"
+    if isinstance(value, tuple):
+        between = "-" if value and hasattr(value[0], "hour") else ","
+        return between.join(map(_written, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def dags(asked: argparse.Namespace) -> int:
+    """Write the two DAG files of this package; a file that was changed by hand is left alone.
+
+    :raises SetupError: there is no such folder, or such a file.
+    """
+    folder = Path(asked.to).expanduser()
+    if not folder.is_dir():
+        raise SetupError(texts.NO_FOLDER(path=folder))
+    for source in sorted(_dag_folder().glob("*.py")):
+        target, text = folder / source.name, source.read_text(encoding="utf-8")
+        if target.exists() and target.read_text(encoding="utf-8") != text:
+            raise SetupError(texts.EXISTS(path=target))
+        target.write_text(text, encoding="utf-8")
+        say(texts.WRITTEN(path=target))
+    return 0
+
+
+def _dag_folder() -> Path:
+    """In a wheel beside the modules; in a copy of the project beside ``plugins``."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "dags"
+    return installed if installed.is_dir() else package.parents[1] / "dags"
+
+
+def version(_: argparse.Namespace) -> int:
+    """Print what is installed."""
+    say(f"tablero {__version__}")
+    try:
+        say(f"apache-airflow {version_of('apache-airflow')}")
+    except PackageNotFoundError:
+        say("apache-airflow -")
+    return 0

@@ -1,0 +1,152 @@
+"""Commands that ask the outbox: ``status``, ``rows``, ``rejections``. They only read, and make no outbox where none is."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tablero.command_line.printing import dump, each, say
+from tablero.errors import ParameterError, TableroError
+from tablero.texts import command_line as texts
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+    from tablero.contract.status_change import StatusChange
+    from tablero.contract.windows import Window
+
+#: Rows and batches that are read at a time.
+_PAGE = 500
+
+
+def status(asked: argparse.Namespace) -> int:
+    """Say whether all is well; the exit status is the answer for machines. What goes wrong on the way is no answer."""
+    from tablero.airflow import configuration
+    from tablero.web import status as answers
+
+    why = None
+    try:
+        settings = configuration.read_settings()
+        with _asking() as connection:
+            found = answers.status(connection, settings, configuration.clock()) if connection else answers.unknown()
+    except TableroError as error:
+        found, why = answers.unknown(), error
+    if asked.json:
+        dump(found.to_json())
+    else:
+        say(found.line() if why is None else f"{found.line()}: {why}")
+    return found.state.exit_status
+
+
+def rows(asked: argparse.Namespace) -> int:
+    """Print status changes and what became of them."""
+    each(_rows(asked), as_csv=asked.csv)
+    return 0
+
+
+def _rows(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    with _asking() as connection:
+        if connection is None:
+            return
+        if asked.request is not None:
+            yield from _of_request(connection, asked.request)
+        elif asked.month is not None:
+            yield from _of_month(connection, _month(asked.month))
+        else:
+            yield from _of_batch(connection, asked.batch)
+
+
+def _of_request(connection: Connection, request_id: str) -> Iterator[dict[str, Any]]:
+    from tablero.outbox.reports.requests import changes_of_request
+
+    skip = 0
+    while found := changes_of_request(connection, request_id, skip=skip, limit=_PAGE):
+        for one in found:
+            yield _row(one.change, one.state, one.batch_id, one.settled_at, one.words)
+        skip += len(found)
+
+
+def _of_month(connection: Connection, window: Window) -> Iterator[dict[str, Any]]:
+    from tablero.outbox.reports import windows
+
+    after = 0
+    while batches := windows.batches_of(connection, window, state=None, after=after, limit=_PAGE):
+        for batch in batches:
+            for change in windows.rows_of(connection, batch.id, skip=0, limit=1_000):
+                if change.last_modified_date in window:
+                    yield _row(change, batch.state, batch.id, batch.settled_at, batch.words)
+        after = batches[-1].id
+
+
+def _of_batch(connection: Connection, identity: int) -> Iterator[dict[str, Any]]:
+    from tablero.outbox.reports import windows
+
+    batch = windows.batch_of(connection, identity)
+    if batch is None:
+        raise ParameterError(texts.NO_BATCH(batch=str(identity)))
+    for change in windows.rows_of(connection, identity, skip=0, limit=1_000):
+        yield _row(change, batch.state, identity, batch.settled_at, batch.words)
+
+
+def _row(change: StatusChange, state: str, batch_id: int, settled_at: Any, words: str | None) -> dict[str, Any]:
+    return {**change._asdict(), "state": state, "batch": batch_id, "settled_at": settled_at, "words": words}
+
+
+def rejections(asked: argparse.Namespace) -> int:
+    """Print the rows that were set aside, and why."""
+    each(_rejections(asked), as_csv=asked.csv)
+    return 0
+
+
+def _rejections(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    from tablero.contract.reasons import Reason
+    from tablero.contract.status_change import FIELDS
+    from tablero.outbox.reports.rejections import Filter, page_of
+
+    window = _month(asked.month) if asked.month else None
+    chosen = Filter(start=window.start, end=window.end) if window else Filter()
+    with _asking() as connection:
+        if connection is None:
+            return
+        for reason in [asked.reason] if asked.reason else [reason.value for reason in Reason]:
+            before = None
+            while found := page_of(connection, chosen._replace(reason=reason), before=before, limit=_PAGE):
+                for one in found:
+                    values = dict(zip(FIELDS, one.values, strict=True))
+                    yield {"reason": one.reason, **values, "changed_at": one.changed_at, "words": one.words}
+                before = found[-1].changed_at, found[-1].key
+
+
+def _month(label: str) -> Window:
+    from tablero.airflow import configuration
+    from tablero.web.coverage import window_of
+
+    try:
+        if len(label) != len("YYYY-MM"):
+            raise ValueError(label)
+        return window_of(label, configuration.read_settings().timezone)
+    except ValueError:
+        raise ParameterError(texts.BAD_MONTH(given=label)) from None
+
+
+@contextmanager
+def _asking() -> Iterator[Connection | None]:
+    """A connection for reading; ``None`` if there is no outbox yet, or one that a run must upgrade first."""
+    from pathlib import Path
+
+    from tablero.airflow import configuration
+    from tablero.outbox.engine import connect, reading
+    from tablero.outbox.reports.common import Readiness, readiness
+
+    engine = connect(configuration.outbox_url())
+    try:
+        # SQLite would make an empty file where there is none.
+        missing = engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file()
+        if missing or readiness(engine) is not Readiness.READY:
+            yield None
+            return
+        with reading(engine) as connection:
+            yield connection
+    finally:
+        engine.dispose()

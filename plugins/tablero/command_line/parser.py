@@ -1,0 +1,58 @@
+"""What can be asked, and the help for it in both languages."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from tablero.command_line import installation, outbox, recovery
+from tablero.texts import command_line as texts
+
+#: Does what a command says; returns the exit status.
+Command = Callable[[argparse.Namespace], int]
+
+
+def build() -> argparse.ArgumentParser:
+    """The parser. Without a command it checks."""
+    parser = argparse.ArgumentParser(prog="tablero", description=str(texts.DESCRIPTION))
+    parser.set_defaults(run=installation.check)
+    commands = parser.add_subparsers(dest="command", metavar="{check,status,settings,rows,rejections,adopt,dags,version}")
+
+    def add(name: str, run: Command, words: Any) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=str(words), description=str(words))
+        command.set_defaults(run=run)
+        return command
+
+    add("check", installation.check, texts.CHECK)
+    add("status", outbox.status, texts.STATUS).add_argument("--json", action="store_true", help=str(texts.JSON))
+    add("settings", installation.settings, texts.SETTINGS).add_argument("--json", action="store_true", help=str(texts.JSON))
+    _rows(add("rows", outbox.rows, texts.ROWS))
+    _rejections(add("rejections", outbox.rejections, texts.REJECTIONS))
+    _adopt(add("adopt", recovery.adopt, texts.ADOPT))
+    dags = add("dags", installation.dags, texts.DAGS)
+    dags.add_argument("--to", required=True, metavar="FOLDER", help=str(texts.FOLDER))
+    add("version", installation.version, texts.VERSION)
+    return parser
+
+
+def _rows(command: argparse.ArgumentParser) -> None:
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("--request", metavar="ID", help=str(texts.REQUEST))
+    which.add_argument("--month", metavar="YYYY-MM", help=str(texts.MONTH))
+    which.add_argument("--batch", metavar="N", type=int, help=str(texts.BATCH))
+    command.add_argument("--csv", action="store_true", help=str(texts.CSV))
+
+
+def _rejections(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--month", metavar="YYYY-MM", help=str(texts.MONTH))
+    command.add_argument("--reason", metavar="CODE", help=str(texts.REASON))
+    command.add_argument("--csv", action="store_true", help=str(texts.CSV))
+
+
+def _adopt(command: argparse.ArgumentParser) -> None:
+    day: dict[str, Any] = {"type": date.fromisoformat, "metavar": "YYYY-MM-DD"}
+    command.add_argument("--from", dest="first", help=str(texts.FIRST), **day)
+    command.add_argument("--until", required=True, help=str(texts.UNTIL), **day)
+    command.add_argument("--yes", action="store_true", help=str(texts.YES))

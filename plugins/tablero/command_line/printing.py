@@ -1,0 +1,49 @@
+"""Lines on standard output: for people, as JSON lines, as CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+
+def say(line: object) -> None:
+    """One line for people."""
+    sys.stdout.write(f"{line}\n")
+
+
+def dump(value: object) -> None:
+    """One JSON document."""
+    say(json.dumps(value, ensure_ascii=False, default=_plain))
+
+
+def each(rows: Iterable[Mapping[str, Any]], *, as_csv: bool) -> None:
+    """A line each; in CSV with the names first, even where there is no row."""
+    if not as_csv:
+        for row in rows:
+            dump(row)
+        return
+    writer = None
+    for row in rows:
+        if writer is None:
+            writer = csv.DictWriter(sys.stdout, list(row), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+
+
+def instant(value: datetime) -> str:
+    """An instant as the dashboard gets it: UTC, with ``Z``."""
+    return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+def _plain(value: object) -> Any:
+    return instant(value) if isinstance(value, datetime) else str(value)
+
+
+def _cell(value: object) -> object:
+    """A spreadsheet must not take a value for a formula."""
+    text = "" if value is None else _plain(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text

@@ -1,0 +1,99 @@
+"""Questions about what runs found that was not as usual, and about dry runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from tablero.contract.windows import Window
+from tablero.outbox.findings import Degradation, DryRun, dry_run_of
+from tablero.outbox.reports.common import looked_at
+from tablero.outbox.schema import degradation, dry_run
+
+#: Causes that are about how many rows a day has.
+LOW_VOLUME = ("no_rows", "few_rows")
+
+
+class Found(NamedTuple):
+    """Something that a run found not to be as usual.
+
+    :ivar what: its cause, its window and its numbers.
+    """
+
+    dag_id: str
+    run_id: str
+    found_at: datetime
+    what: Degradation
+
+
+class DryRunDone(NamedTuple):
+    """A dry run that is on record.
+
+    :ivar windows: how many it looked at.
+    """
+
+    dag_id: str
+    run_id: str
+    done_at: datetime
+    windows: int
+
+
+_FOUND = [
+    degradation.c.dag_id,
+    degradation.c.run_id,
+    degradation.c.found_at,
+    *(degradation.c[name] for name in Degradation._fields),
+]
+
+
+def last_found(connection: Connection, *, since: datetime, limit: int) -> list[Found]:
+    """What runs found since an instant, latest first."""
+    query = sa.select(*_FOUND).where(degradation.c.found_at >= since).order_by(degradation.c.id.desc()).limit(limit)
+    return [_to_found(row) for row in connection.execute(query)]
+
+
+def found_in(connection: Connection, window: Window, *, limit: int) -> list[Found]:
+    """What runs found of this very window, latest first."""
+    query = (
+        sa.select(*_FOUND)
+        .where(degradation.c.window_start == window.start, degradation.c.label == window.label)
+        .order_by(degradation.c.id.desc())
+        .limit(limit)
+    )
+    return [_to_found(row) for row in connection.execute(query)]
+
+
+def low_days(connection: Connection, days: Iterable[Window]) -> dict[str, Degradation]:
+    """Of those of these days that a run found empty, or with far fewer rows than usual, what it found last, by label."""
+    day = looked_at(connection, days)
+    query = (
+        sa.select(*(degradation.c[name] for name in Degradation._fields))
+        .join(day, day.c.label == degradation.c.label)
+        .where(degradation.c.cause.in_(LOW_VOLUME))
+        .order_by(degradation.c.id)
+    )
+    return {row.label: Degradation._make(row) for row in connection.execute(query)}
+
+
+def dry_runs(connection: Connection, *, limit: int) -> list[DryRunDone]:
+    """The last dry runs, latest first."""
+    done_at = sa.func.max(dry_run.c.done_at, type_=dry_run.c.done_at.type)
+    query = (
+        sa.select(dry_run.c.dag_id, dry_run.c.run_id, done_at, sa.func.count())
+        .group_by(dry_run.c.dag_id, dry_run.c.run_id)
+        .order_by(done_at.desc())
+        .limit(limit)
+    )
+    return [DryRunDone._make(row) for row in connection.execute(query)]
+
+
+def windows_of_dry_run(connection: Connection, run_id: str) -> list[DryRun]:
+    """What a dry run found, window by window."""
+    return list(dry_run_of(connection, run_id))
+
+
+def _to_found(row: Any) -> Found:
+    return Found(row.dag_id, row.run_id, row.found_at, Degradation(*row[3:]))

@@ -1,0 +1,95 @@
+"""What the command line says: its help, and the lines of its commands."""
+
+from __future__ import annotations
+
+from tablero.texts.text import Text
+
+DESCRIPTION = Text(
+    "Tablero: comprobación, estado, filas y outbox. Usa el entorno de Airflow; no necesita su servidor web.",
+    "Tablero: checks, status, rows and outbox. Uses Airflow's environment; does not need its web server.",
+)
+CHECK = Text("comprobación previa; no envía nada", "preflight; sends nothing")
+STATUS = Text(
+    "¿está todo bien? salida 0 bien, 1 degradado, 2 atrasado o con fallos, 3 no se sabe",
+    "is all well? exit status 0 well, 1 degraded, 2 late or failing, 3 not known",
+)
+SETTINGS = Text("cada clave, su valor y de dónde viene", "every key, its value and where it comes from")
+ROWS = Text(
+    "cambios de estado y qué fue de ellos, uno por línea (JSON)", "status changes and what became of them, a line each (JSON)"
+)
+REJECTIONS = Text("filas apartadas y por qué, una por línea (JSON)", "rows set aside and why, a line each (JSON)")
+ADOPT = Text(
+    "reconstruir un outbox perdido, dando por entregado lo que la fuente tiene hasta un día",
+    "rebuild a lost outbox, holding for delivered what the source has until a day",
+)
+DAGS = Text("escribir los dos archivos de DAG en una carpeta", "write the two DAG files into a folder")
+VERSION = Text("versión de Tablero y de Airflow", "version of Tablero and of Airflow")
+
+JSON = Text("en JSON", "as JSON")
+CSV = Text("en CSV", "as CSV")
+REQUEST = Text("de una solicitud", "of one request")
+MONTH = Text("de un mes", "of a month")
+BATCH = Text("de un lote", "of a batch")
+REASON = Text("solo las de un motivo", "only those of one reason")
+FIRST = Text("primer día; por omisión: earliest", "first day; default: earliest")
+UNTIL = Text("último día, incluido", "last day, included")
+YES = Text("hacerlo; sin esto, solo mostrar", "do it; without, only show")
+FOLDER = Text("carpeta, por ejemplo $AIRFLOW_HOME/dags", "folder, for example $AIRFLOW_HOME/dags")
+
+WOULD_ADOPT = Text(
+    "{rows} filas se darían por entregadas; no se escribió nada. Incluyen las que este outbox ya tiene por entregadas. Si el"
+    " tablero las tiene todas, repita con --yes.",
+    "{rows} rows would be held for delivered; nothing was written. Those that this outbox has as delivered already are among"
+    " them. If the dashboard has all of them, repeat with --yes.",
+)
+ADOPTED = Text("{window}: {rows} filas dadas por entregadas", "{window}: {rows} rows held for delivered")
+ADOPTED_ALL = Text("{rows} filas en total ({run})", "{rows} rows in all ({run})")
+WRITTEN = Text("escrito: {path}", "written: {path}")
+EXISTS = Text(
+    "{path} ya existe y es distinto; no se tocó. Revíselo, bórrelo y repita.",
+    "{path} exists and is different; it was left alone. Look at it, delete it, and repeat.",
+)
+NO_FOLDER = Text("No existe la carpeta {path}.", "There is no folder {path}.")
+NO_BATCH = Text("No existe el lote {batch}.", "There is no batch {batch}.")
+BAD_MONTH = Text("{given} no es un mes; escriba AAAA-MM.", "{given} is no month; write YYYY-MM.")
+DEFAULT = Text("valor por omisión", "default")
+
+# -- status ------------------------------------------------------------------------------------------------------------------
+
+STATES = {
+    "ok": Text("TABLERO BIEN - {details}", "TABLERO OK - {details}"),
+    "degraded": Text("TABLERO DEGRADADO - {details}", "TABLERO DEGRADED - {details}"),
+    "late": Text("TABLERO ATRASADO - {details}", "TABLERO LATE - {details}"),
+}
+UNKNOWN = Text(
+    "TABLERO DESCONOCIDO - nada se ha leído todavía, o el outbox no responde",
+    "TABLERO UNKNOWN - nothing was read yet, or the outbox does not answer",
+)
+SETTLED_UNTIL = Text(
+    "completo hasta {day}",
+    "settled until {day}",
+)
+NOTHING_SETTLED = Text(
+    "nada completo todavía",
+    "nothing settled yet",
+)
+COUNTS = Text(
+    "{delivered} filas entregadas, {pending} pendientes, {rejected} rechazadas",
+    "{delivered} rows delivered, {pending} pending, {rejected} rejected",
+)
+FAILING = Text(
+    "las ejecuciones fallan",
+    "runs fail",
+)
+OPEN = Text(
+    "abiertas: {windows}",
+    "open: {windows}",
+)
+GAPS = Text(
+    "sin leer: {windows}",
+    "never read: {windows}",
+)
+NOT_AS_USUAL = Text(
+    "no es como de costumbre: {causes}",
+    "not as usual: {causes}",
+)

@@ -1,0 +1,70 @@
+"""PgBouncer from Debian's package, in transaction mode, in front of a server of these tests."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+
+from tests.sources.spanish import Server, as_postgres, folder_for_servers, free_port
+
+
+class Pooler:
+    """One connection to the server for all clients: what one leaves behind, the next one finds."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.port = free_port()
+
+    def address(self, database: str) -> URL:
+        """Where clients enter."""
+        return self._server.address(database).set(port=self.port)
+
+
+@contextmanager
+def running(server: Server) -> Iterator[Pooler]:
+    """A pooler that is gone afterwards."""
+    pooler = Pooler(server)
+    with folder_for_servers("tablero-bouncer-") as folder:
+        (folder / "users").write_text('"postgres" ""\n')
+        (folder / "ini").write_text(
+            f"""[databases]
+* = host=127.0.0.1 port={server.port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {pooler.port}
+unix_socket_dir =
+auth_type = trust
+auth_file = {folder}/users
+pool_mode = transaction
+default_pool_size = 1
+logfile = {folder}/log
+pidfile = {folder}/pid
+"""
+        )
+        process = subprocess.Popen(
+            as_postgres(["pgbouncer", folder / "ini"]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            _wait_for(pooler, process)
+            yield pooler
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _wait_for(pooler: Pooler, process: subprocess.Popen[bytes]) -> None:
+    engine = sa.create_engine(pooler.address("postgres"), poolclass=sa.NullPool)
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            engine.connect().close()
+            return
+        except sa.exc.OperationalError:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)

@@ -1,0 +1,594 @@
+"""PostgreSQL as an institution here installs it: in Spanish, with TLS or without, pooled, copied, of any encoding and type."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+from tablero.contract.rules import Excluded, Rejected, validator
+from tablero.contract.status_change import StatusChange
+from tablero.contract.windows import Window, dateless_window, month_windows, undated_window
+from tablero.delivery.preflight import Level, inspect
+from tablero.errors import SetupError, SourceUnavailable, WindowUnreadable
+from tablero.source import parameters, reader
+from tablero.source.reader import Source
+from tablero.source.view import Census
+
+from tests.integration.samples import NOW, ZONE, month, settings
+from tests.sources import certificates
+from tests.sources.pooler import Pooler
+from tests.sources.spanish import Server, folder_for_servers, own, running
+
+pytestmark = pytest.mark.system
+
+VIEW = "tablero_status_changes"
+JANUARY = month("2024-01")
+BEFORE = undated_window(date(2020, 1, 1), ZONE)
+EARLIEST = datetime(2020, 1, 1, 4, tzinfo=timezone.utc)
+
+GOOD = "'1041' service_id, 'R-1' request_id, '2024-01-02'::timestamp opening_date, 2 status_id, '2024-01-03'::timestamp"
+
+
+def source(address: URL, *, table: str = VIEW, sql: str | None = None) -> Source:
+    return Source(sa.create_engine(address, poolclass=sa.NullPool), table=table, sql=sql, zone=ZONE, day_zone=ZONE)
+
+
+def rows(found: Source, window: Window = JANUARY) -> list[Any]:
+    return [row for row in found.read(window) if found.holds(window, row[-1])]
+
+
+@pytest.fixture
+def database(spanish: Server) -> str:
+    return spanish.database()
+
+
+def run(server: Server, database: str, *statements: str) -> None:
+    with server.admin(database) as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement.replace("%", "%%"))
+
+
+def make_view(server: Server, database: str, select: str = f"SELECT {GOOD} last_modified_date") -> None:
+    run(server, database, f"CREATE VIEW {VIEW} AS {select}")
+
+
+def whole(error: BaseException) -> str:
+    """All that would be printed of an error."""
+    return "".join(traceback.format_exception(error))
+
+
+# -- errors in Spanish -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def guarded(spanish: Server) -> Server:
+    """With users of all kinds."""
+    with spanish.admin() as connection:
+        for statement in (
+            "CREATE ROLE clerk LOGIN PASSWORD 'x'",
+            "CREATE ROLE nologin",
+            "CREATE ROLE rejected LOGIN",
+            "CREATE ROLE gente LOGIN",
+            "CREATE DATABASE privada",
+            "REVOKE ALL ON DATABASE privada FROM PUBLIC",
+            "CREATE ROLE llena LOGIN CONNECTION LIMIT 0",
+        ):
+            connection.exec_driver_sql(statement)
+    spanish.allow("host all clerk 127.0.0.1/32 scram-sha-256", "host all rejected 127.0.0.1/32 reject")
+    spanish.reload()
+    return spanish
+
+
+@pytest.mark.parametrize(
+    ("login", "words"),
+    [
+        ({"username": "clerk", "password": "otra clave"}, "la autentificación password falló"),
+        ({"username": "clerk"}, "no password supplied"),
+        ({"username": "nadie"}, "no existe el rol"),
+        ({"database": "nada"}, "no existe la base de datos"),
+        ({"username": "nologin"}, "no se le permite conectarse"),
+        ({"username": "rejected"}, "pg_hba.conf rechaza la conexión"),
+        ({"username": "gente", "database": "privada"}, "permiso denegado a la base de datos"),
+        ({"query": {"sslmode": "verify-full", "sslrootcert": "/no/such.pem"}}, "server does not support SSL"),
+        ({"query": {"options": "-c nosuch=1"}}, "no reconocido"),
+    ],
+)
+def test_a_login_that_is_refused(guarded: Server, login: dict[str, Any], words: str) -> None:
+    """Will not pass by itself: a permanent error, with the server's own words."""
+    with pytest.raises(SetupError) as caught:
+        source(guarded.address().set(**login)).check()
+    assert words in str(caught.value)
+    assert "otra clave" not in whole(caught.value)
+
+
+def test_a_server_that_is_full(guarded: Server) -> None:
+    """May have room the next time."""
+    with pytest.raises(SourceUnavailable, match="demasiadas conexiones"):
+        source(guarded.address(user="llena")).check()
+
+
+def test_a_value_is_in_no_error(spanish: Server, database: str) -> None:
+    """A cast fails on the words of a citizen: code and condition are told, and nothing that was in the row."""
+    run(spanish, database, "CREATE TABLE crudo (f text)", "INSERT INTO crudo VALUES ('402-1234567-8 JUAN PEREZ')")
+    make_view(spanish, database, f"SELECT {GOOD.rpartition(',')[0]}, f::timestamp last_modified_date FROM crudo")
+    with pytest.raises(SetupError, match=r"SQLSTATE 22007, InvalidDatetimeFormat") as caught:
+        rows(source(spanish.address(database)))
+    assert "JUAN" not in whole(caught.value)
+    assert "402" not in whole(caught.value)
+
+
+def test_a_function_that_raises(spanish: Server, database: str) -> None:
+    """Its words may be anything, so none is told but the code."""
+    run(
+        spanish,
+        database,
+        "CREATE FUNCTION f() RETURNS timestamp LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '\"JUAN PEREZ\" sin fecha'; END $$",
+    )
+    make_view(spanish, database, f"SELECT {GOOD.rpartition(',')[0]}, f() last_modified_date")
+    with pytest.raises(SetupError, match="SQLSTATE P0001") as caught:
+        rows(source(spanish.address(database)))
+    assert "JUAN" not in whole(caught.value)
+
+
+def test_a_limit_of_time(spanish: Server, database: str) -> None:
+    """Is an error of its own: this window cannot be read, others may."""
+    make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM pg_sleep(5)")
+    run(spanish, database, f"ALTER DATABASE {database} SET statement_timeout = '200ms'")
+    with pytest.raises(WindowUnreadable, match=r"SQLSTATE 57014.*statement_timeout"):
+        rows(source(spanish.address(database)))
+
+
+# -- TLS ---------------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def with_tls() -> Iterator[tuple[Server, Path]]:
+    """A server with a certificate, and the files of a client."""
+    with folder_for_servers("tablero-tls-") as folder:
+        certificates.make(folder / "made")
+        private = own(folder / "private")
+        for name in ("server.pem", "server.key", "ca.pem"):
+            shutil.copy(folder / "made" / name, private / name)
+            shutil.chown(private / name, *("postgres",) * 2) if private.owner() == "postgres" else None
+        files = {"ssl_cert_file": "server.pem", "ssl_key_file": "server.key", "ssl_ca_file": "ca.pem"}
+        lines = [f"{name} = '{private / file}'" for name, file in files.items()]
+        server = Server(folder / "server", settings=("ssl = on", *lines)) if own(folder / "server") else None
+        assert server is not None
+        server.allow("hostssl all tablero 127.0.0.1/32 cert")
+        server.start()
+        try:
+            with server.admin() as connection:
+                connection.exec_driver_sql("CREATE ROLE tablero LOGIN")
+                connection.exec_driver_sql(f"CREATE VIEW {VIEW} AS SELECT {GOOD} last_modified_date")
+                connection.exec_driver_sql(f"GRANT SELECT ON {VIEW} TO tablero")
+            yield server, folder / "made"
+        finally:
+            server.stop()
+
+
+def by_extra(server: Server, user: str, **extra: Any) -> Source:
+    """As Airflow keeps the connection, and as the hook would hand it on."""
+    saved: Any = SimpleNamespace(conn_id="tablero_source", extra_dejson=extra)
+    return source(parameters.postgresql(server.address(user=user), saved))
+
+
+def test_tls_as_the_connection_says() -> None:
+    """A CA that is trusted, a host that is named, and the client's own certificate; anything less is refused."""
+    with with_tls() as (server, made):
+        trusted = {"sslmode": "verify-full", "sslrootcert": str(made / "ca.pem")}
+        own_certificate = {"sslcert": str(made / "client.pem"), "sslkey": str(made / "client.key")}
+        assert len(rows(by_extra(server, "postgres", **trusted))) == 1
+        assert len(rows(by_extra(server, "tablero", **trusted, **own_certificate))) == 1
+        for user, extra, words in (
+            ("postgres", trusted | {"sslrootcert": str(made / "other.pem")}, "certificate verify failed"),
+            ("postgres", trusted | {"sslrootcert": "/no/such.pem"}, "does not exist"),
+            ("tablero", trusted, "certificado de cliente válido"),
+            ("tablero", trusted | own_certificate | {"sslcert": str(made / "other.pem")}, "could not load"),
+        ):
+            with pytest.raises(SetupError, match=words):
+                by_extra(server, user, **extra).check()
+        by_name = parameters.postgresql(
+            server.address().set(host="localhost"),
+            SimpleNamespace(conn_id="x", extra_dejson=trusted),  # type: ignore[arg-type]
+        )
+        with pytest.raises(SetupError, match="does not match host name"):
+            source(by_name).check()
+
+
+def test_every_parameter_reaches_the_server(spanish: Server, database: str) -> None:
+    """``options`` with a search path, an application's name, what kind of server it must be."""
+    run(spanish, database, "CREATE SCHEMA citas", f"CREATE VIEW citas.{VIEW} AS SELECT {GOOD} last_modified_date")
+    address = spanish.address(database)
+    saved: Any = SimpleNamespace(
+        conn_id="tablero_source",
+        extra_dejson={
+            "options": "-c search_path=citas",
+            "application_name": "tablero",
+            "keepalives": True,
+            "cursor": "dictcursor",
+        },
+    )
+    assert len(rows(source(parameters.postgresql(address, saved)))) == 1
+    saved.extra_dejson = {"target_session_attrs": "standby"}
+    with pytest.raises(SourceUnavailable, match="not in hot standby mode"):
+        source(parameters.postgresql(address, saved)).check()
+
+
+# -- pooler, standby ---------------------------------------------------------------------------------------------------------
+
+
+def test_behind_a_pooler(spanish: Server, pooler: Pooler, database: str) -> None:
+    """Windows, count, census and one request, many times over one connection that others use in between."""
+    make_view(spanish, database, f"SELECT {GOOD} + n * interval '1 minute' last_modified_date FROM generate_series(1, 12000) n")
+    address = pooler.address(database)
+    found = source(address)
+    for zone in ("UTC", "Asia/Tokyo"):
+        other = sa.create_engine(address, connect_args={"prepare_threshold": None})
+        with other.begin() as connection:
+            connection.exec_driver_sql(f"SET timezone = '{zone}'")
+        other.dispose()
+        assert len(rows(found)) == found.count(JANUARY) == 12_000
+    assert found.census(BEFORE, NOW) == Census(12_000, 0, 0, 0)
+    assert len(found.of_request("R-1") or []) == 1_000
+
+
+def test_a_pooler_that_does_not_take_a_parameter(pooler: Pooler, database: str) -> None:
+    """One permanent error, in the pooler's words."""
+    with pytest.raises(SetupError, match="unsupported startup parameter"):
+        source(pooler.address(database).set(query={"options": "-c search_path=citas"})).check()
+
+
+def read_slowly(chunks: Iterator[Any]) -> None:
+    for _ in chunks:
+        time.sleep(0.5)
+
+
+def test_a_standby_and_its_conflicts(tmp_path: Path) -> None:
+    """A standby is read; where recovery breaks a reading off, the error is the server's own cause, and passes."""
+    with running(settings=("wal_level = replica", "max_wal_senders = 4")) as primary, folder_for_servers("tablero-by-") as by:
+        database = primary.database()
+        run(
+            primary,
+            database,
+            "CREATE TABLE h AS SELECT n, repeat('x', 200) relleno FROM generate_series(1, 60000) n",
+            f"CREATE VIEW {VIEW} AS SELECT {GOOD} last_modified_date, relleno FROM h",
+        )
+        standby = primary.standby(by, settings=("max_standby_streaming_delay = 0", "hot_standby_feedback = off"))
+        try:
+            found = source(standby.address(database))
+            assert len(rows(found)) == 60_000
+            chunks = found.chunks(JANUARY)
+            next(chunks)
+            run(primary, database, f"DROP VIEW {VIEW}", "DROP TABLE h")
+            with pytest.raises(SourceUnavailable, match="conflicto con la recuperación") as caught:
+                read_slowly(chunks)
+            assert "connection is lost" not in str(caught.value)
+        finally:
+            standby.stop()
+
+
+# -- cancelling --------------------------------------------------------------------------------------------------------------
+
+
+def reading(found: Source) -> tuple[threading.Thread, list[BaseException]]:
+    """A reading in a thread of its own, and what it ended with."""
+    ended: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            rows(found)
+        except BaseException as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    return thread, ended
+
+
+def waiting(server: Server, database: str) -> int:
+    """The process of the server at the statement that hangs."""
+    query = f"SELECT pid FROM pg_stat_activity WHERE datname = '{database}' AND state = 'active' AND wait_event_type = 'Lock'"
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if found := server.psql("postgres", query):
+            return int(found[0][0])
+        time.sleep(0.05)
+    raise AssertionError("it does not wait")
+
+
+def test_a_reading_that_hangs_is_cancelled(spanish: Server, database: str) -> None:
+    """Someone holds a lock: the thread gets its error within seconds, and the server keeps nothing running."""
+    run(spanish, database, "CREATE TABLE h (n int)")
+    make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM h")
+    found = source(spanish.address(database))
+    with sa.create_engine(spanish.address(database)).begin() as blocker:
+        blocker.exec_driver_sql("LOCK TABLE h")
+        thread, ended = reading(found)
+        waiting(spanish, database)
+        found.cancel()
+        thread.join(20)
+        assert not thread.is_alive()
+    (error,) = ended
+    assert isinstance(error, SourceUnavailable)
+    assert "se interrumpió" in str(error)
+    with pytest.raises(SourceUnavailable):
+        found.count(JANUARY)
+
+
+def test_a_server_that_does_not_answer_is_cut(spanish: Server, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process is frozen: it cannot be cancelled, so the connection goes."""
+    monkeypatch.setattr(reader, "GRACE", 0.5)
+    run(spanish, database, "CREATE TABLE h (n int)")
+    make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM h")
+    found = source(spanish.address(database))
+    with sa.create_engine(spanish.address(database)).begin() as blocker:
+        blocker.exec_driver_sql("LOCK TABLE h")
+        thread, ended = reading(found)
+        process = waiting(spanish, database)
+        os.kill(process, signal.SIGSTOP)
+        try:
+            found.cancel()
+            thread.join(30)
+            assert not thread.is_alive()
+        finally:
+            os.kill(process, signal.SIGCONT)
+    assert isinstance(ended[0], SourceUnavailable)
+
+
+# -- encodings ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "stored"),
+    [
+        ("ENCODING 'SQL_ASCII' LOCALE 'C'", "ñandú €".encode()),
+        ("ENCODING 'LATIN1' LOCALE 'es_DO.ISO-8859-1'", "ñandú".encode("latin-1")),
+        ("ENCODING 'LATIN9' LOCALE 'es_ES@euro'", "ñandú €".encode("iso-8859-15")),
+        ("ENCODING 'UTF8' LOCALE 'es_DO.UTF-8'", "ñandú €".encode()),
+    ],
+)
+def test_encodings(spanish: Server, options: str, stored: bytes) -> None:
+    """Text is what the institution wrote, whatever the database keeps it in."""
+    database = spanish.database(options)
+    expression = f"convert_from('\\x{stored.hex()}', getdatabaseencoding())"
+    make_view(spanish, database, f"SELECT {GOOD.replace(chr(39) + 'R-1' + chr(39), expression)} last_modified_date")
+    (row,) = rows(source(spanish.address(database)))
+    assert row[1] in ("ñandú", "ñandú €")
+
+
+def test_bytes_that_are_no_text(spanish: Server) -> None:
+    """In SQL_ASCII anything may stand: such a row is rejected by its own reason, the others are read."""
+    database = spanish.database("ENCODING 'SQL_ASCII' LOCALE 'C'")
+    run(
+        spanish,
+        database,
+        "CREATE TABLE t (id text, f text)",
+        "INSERT INTO t VALUES (E'\\xf1', '2024-01-05'), ('ñ', '2024-01-06')",
+    )
+    make_view(
+        spanish, database, "SELECT '1' service_id, id request_id, f opening_date, 2 status_id, f last_modified_date FROM t"
+    )
+    found = source(spanish.address(database))
+    validate = validator(zone=ZONE, earliest=EARLIEST, now=NOW)
+    judged = [validate(row) for row in rows(found)]
+    assert sorted(type(one).__name__ for one in judged) == ["Rejected", "StatusChange"]
+    assert found.sample(5)
+
+
+# -- types and names ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "type_",
+    ["cuando", "mas_cuando", "char(25)", "citext", "varchar(40)", "text", "name", "timestamptz(0)", "timestamp(3)", "date"],
+)
+def test_types_of_dates(spanish: Server, database: str, type_: str) -> None:
+    """Domains, padded text, text of extensions: the row is read, and valid."""
+    run(
+        spanish,
+        database,
+        "CREATE EXTENSION citext",
+        "CREATE DOMAIN cuando AS timestamp CHECK (VALUE > '1990-01-01')",
+        "CREATE DOMAIN mas_cuando AS cuando",
+        f"CREATE TABLE h (a {type_}, b {type_})",
+        "INSERT INTO h VALUES ('2024-01-02', '2024-01-03')",
+    )
+    make_view(
+        spanish, database, "SELECT '1' service_id, 'R' request_id, a opening_date, 2 status_id, b last_modified_date FROM h"
+    )
+    found = source(spanish.address(database))
+    found.check()
+    (row,) = rows(found)
+    change = validator(zone=ZONE, earliest=EARLIEST, now=NOW)(row)
+    assert isinstance(change, StatusChange)
+    assert change.last_modified_date == datetime(2024, 1, 3, 4, tzinfo=timezone.utc)
+    assert found.census(BEFORE, NOW) == Census(1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("type_", ["integer", "bigint", "numeric", "boolean", "bytea", "interval", "estado", "jsonb"])
+def test_types_that_tell_no_instant(spanish: Server, database: str, type_: str) -> None:
+    """The check says so, by the name of the type."""
+    run(spanish, database, "CREATE TYPE estado AS ENUM ('a')", f"CREATE TABLE h (b {type_})")
+    make_view(
+        spanish,
+        database,
+        "SELECT '1' service_id, 'R' request_id, now() opening_date, 2 status_id, b last_modified_date FROM h",
+    )
+    with pytest.raises(SetupError, match=rf"tells no instant \({type_}\)"):
+        source(spanish.address(database)).check()
+
+
+def test_other_columns_of_any_type(spanish: Server, database: str) -> None:
+    """An enum, a domain, a generated column, a uuid: what they say is what is sent."""
+    run(
+        spanish,
+        database,
+        "CREATE EXTENSION citext",
+        "CREATE TYPE servicio AS ENUM ('pasaporte')",
+        "CREATE DOMAIN paso AS smallint",
+        "CREATE TABLE h (s servicio, n int, r citext GENERATED ALWAYS AS ('R-' || n::text) STORED, p paso, t timestamptz)",
+        "INSERT INTO h (s, n, p, t) VALUES ('pasaporte', 7, 14, '2024-01-03')",
+        f"CREATE MATERIALIZED VIEW {VIEW} AS SELECT s service_id, r request_id, t opening_date, p status_id,"
+        " t last_modified_date FROM h",
+    )
+    (row,) = rows(source(spanish.address(database)))
+    change = validator(zone=ZONE, earliest=EARLIEST, now=NOW)(row)
+    assert isinstance(change, StatusChange)
+    assert (change.service_id, change.request_id, change.status_id) == ("pasaporte", "R-7", 14)
+
+
+CAPITALS = ", ".join(
+    f'{value} "{name.upper()}"'
+    for value, _, name in (part.rpartition(" ") for part in f"{GOOD} last_modified_date".split(", "))
+)
+
+
+@pytest.mark.parametrize(
+    ("made", "asked"),
+    [
+        ('"TABLERO_STATUS_CHANGES"', "tablero_status_changes"),
+        ('"TABLERO_STATUS_CHANGES"', "TABLERO_STATUS_CHANGES"),
+        ('"Cambios de Estado"', '"Cambios de Estado"'),
+        ('"Citas.Viejas"."Cambios"', '"Citas.Viejas"."Cambios"'),
+        ('"Citas"."Cambios"', '"Citas".cambios'),
+        ("cambios", "cambios"),
+        ("cambios", "CAMBIOS"),
+    ],
+)
+def test_names_in_capitals(spanish: Server, database: str, made: str, asked: str) -> None:
+    """As tools that move views from Oracle leave them: found, whatever the capitals of view and columns."""
+    run(spanish, database, 'CREATE SCHEMA "Citas"', 'CREATE SCHEMA "Citas.Viejas"', f"CREATE VIEW {made} AS SELECT {CAPITALS}")
+    found = source(spanish.address(database), table=asked)
+    assert len(found.check()) == 5
+    assert len(rows(found)) == found.count(JANUARY) == 1
+
+
+def test_a_view_in_another_database(spanish: Server, database: str) -> None:
+    """PostgreSQL does not reach across databases; the error is its own, and permanent."""
+    with pytest.raises(SetupError):
+        source(spanish.address(database), table="otra.public.cambios").check()
+
+
+def test_a_view_that_was_never_filled(spanish: Server, database: str) -> None:
+    """A materialized view WITH NO DATA: the DBA must refresh it."""
+    run(spanish, database, f"CREATE MATERIALIZED VIEW {VIEW} AS SELECT {GOOD} last_modified_date WITH NO DATA")
+    with pytest.raises(SetupError, match="SQLSTATE 55000"):
+        rows(source(spanish.address(database)))
+
+
+def test_own_sql_with_casts(spanish: Server, database: str) -> None:
+    """``:start::timestamp``, comments and literals with colons."""
+    make_view(spanish, database)
+    sql = f"""-- a las 10:30 :no
+        SELECT *, '10:30' hora FROM {VIEW}
+         WHERE last_modified_date >= :start::timestamp AND last_modified_date < :end::timestamptz"""
+    found = source(spanish.address(database), sql=sql)
+    assert len(found.check()) == 6
+    assert len(rows(found)) == found.count(JANUARY) == 1
+
+
+# -- the least rights --------------------------------------------------------------------------------------------------------
+
+
+def test_a_reader_of_five_columns(spanish: Server, database: str) -> None:
+    """Who may read those and nothing else: the check has no failure, and everything is read."""
+    make_view(spanish, database, f"SELECT {GOOD} last_modified_date, 'secreto' nombre_del_ciudadano")
+    run(
+        spanish,
+        database,
+        f"CREATE ROLE lector_{database} LOGIN",
+        f"GRANT SELECT (service_id, request_id, opening_date, status_id, last_modified_date) ON {VIEW} TO lector_{database}",
+    )
+    found = source(spanish.address(database, f"lector_{database}"))
+
+    @contextmanager
+    def opened() -> Iterator[Source]:
+        yield found
+
+    findings = list(inspect(settings(), source=opened, outbox=None, dashboard=None, clock=lambda: datetime.now(timezone.utc)))
+    assert {one.level for one in findings} == {Level.OK}, findings
+    assert len(rows(found)) == found.count(JANUARY) == len(found.of_request("R-1") or []) == 1
+
+
+# -- one request -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("type_", ["text", "integer", "char(20)", "numeric"])
+def test_what_the_source_says_of_one_request(spanish: Server, database: str, type_: str) -> None:
+    """By its id, of whatever type; another one has none."""
+    run(spanish, database, f"CREATE TABLE h (id {type_})", "INSERT INTO h SELECT n FROM generate_series(1, 50) n")
+    make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM h".replace("'R-1'", "id"))
+    found = source(spanish.address(database))
+    (row,) = found.of_request("7") or []
+    assert str(row[1]).strip() == "7"
+    assert found.of_request("REQ-77") == []
+
+
+def test_a_question_takes_no_longer_than_it_may(spanish: Server, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks is waiting."""
+    monkeypatch.setattr(reader, "QUESTION", 0.3)
+    make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM pg_sleep(30)")
+    with pytest.raises(WindowUnreadable):
+        source(spanish.address(database)).of_request("R-1")
+
+
+# -- the whole view ----------------------------------------------------------------------------------------------------------
+
+#: Dates as text, of which most are none, or stand where no month is.
+HOSTILE = """
+  SELECT n, (ARRAY[
+    '2024-01-15 10:00:00', '2024-01-15T10:00:00Z', ' 2023-05-05', '2022-02-29', '2020-02-30 10:00', '15/01/2024 09:00:00',
+    '31/12/2019', '2024/01/15', '20240115', '1706091600', '2019-12-31 23:59:59', '1999-01-01', '2031-01-01', 'infinity', '',
+    'pendiente', '2021-13-01', '2021-06-31', '0000-00-00', '2024-01-15 25:00', '2024-01-1', E'2024-01-15\\t', 'ñ', '~', NULL,
+    '2020-01-01T03:59:59Z',    '2020-01-01T04:00:00Z', '2026-11-24T05:59:59Z', '2026-11-24T06:00:00Z'
+  ])[1 + (n * 7919) % 29] f FROM generate_series(1, 10000) n
+"""
+TYPED = """
+  SELECT n, (ARRAY['2024-01-15 10:00', '2019-12-31 23:59:59.999999', '2020-01-01', 'infinity', '-infinity', '0044-03-15 BC',
+    '20020-01-01', '2031-01-01', NULL, '1850-01-01'])[1 + (n * 7919) % 10]::{0} f FROM generate_series(1, 10000) n
+"""
+
+
+@pytest.mark.parametrize("select", [HOSTILE, *(TYPED.replace("{0}", kind) for kind in ("timestamp", "timestamptz", "date"))])
+def test_the_sum_over_the_whole_view_closes(spanish: Server, database: str, select: str) -> None:
+    """Of 10,000 hostile rows each lies in one month, is undated, older or in the future, and is judged."""
+    make_view(
+        spanish,
+        database,
+        "SELECT '1041' service_id, 'R-' || n request_id, '2019-06-01'::text opening_date, 2 status_id, f last_modified_date"
+        f" FROM ({select}) h",
+    )
+    found = source(spanish.address(database))
+    census = found.census(BEFORE, NOW)
+    assert census is not None
+    assert [[str(census.rows)]] == spanish.psql(database, f"SELECT count(*) FROM {VIEW}")
+    months = month_windows(date(2020, 1, 1), date(2026, 11, 24), ZONE, NOW)
+    requests: Counter[str] = Counter()
+    judged: Counter[type] = Counter()
+    validate = validator(zone=ZONE, earliest=datetime(1, 1, 2, tzinfo=timezone.utc), now=NOW)
+    for window in (*months, BEFORE):
+        of_window = rows(found, window)
+        assert found.count(window) == len(of_window), window.label
+        requests.update(row[1] for row in of_window)
+        judged.update(type(validate(row)) for row in of_window)
+    assert max(requests.values()) == 1
+    assert len(requests) + census.future == census.rows == 10_000
+    assert census.in_windows == len(requests) - found.count(BEFORE)
+    assert found.count(dateless_window()) == census.undated
+    assert found.count(BEFORE) == census.undated + census.older
+    assert judged.total() == len(requests)
+    assert set(judged) <= {StatusChange, Rejected, Excluded}

@@ -1,0 +1,121 @@
+"""What runs found that was not as usual, and what dry runs found, as the page shows it."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from tablero.contract.windows import day_window, month_windows
+from tablero.outbox.findings import Degradation, keep_degradations, keep_dry_run
+
+from tests.web.history import LOADED, NOW, ZONE, History
+from tests.web.test_web_pages import words_of
+
+YESTERDAY = day_window(date(2026, 11, 22), ZONE)
+(OCTOBER,) = month_windows(date(2026, 10, 1), date(2026, 10, 1), ZONE, NOW)
+
+NIGHT = "scheduled__2026-11-23"
+
+
+def test_the_first_page_says_what_was_not_as_usual_last_night(admin: Any, own_history: History) -> None:
+    """In the words of the alert; what is older stands under activity, and on the page of its window."""
+    found = [Degradation.of("few_rows", YESTERDAY, 6, 400), Degradation.of("unknown", YESTERDAY, 3, 6)]
+    keep_degradations(own_history.engine, "daily_send", NIGHT, found, now=NOW - timedelta(hours=3))
+    old = [Degradation.of("audit", OCTOBER, 2, 49)]
+    keep_degradations(own_history.engine, "historical_load", "manual__old", old, now=NOW - timedelta(days=20))
+
+    first, activity = (words_of(admin.get(f"/tablero/{path}").text) for path in ("", "activity"))
+    assert "2026-11-22: only 6 rows; usual for that day is 400" in first
+    assert "3 of 6 delivered rows were posted before without an answer" in first
+    assert "the audit found" not in first
+    assert "2026-10: the audit found 2 rows" in activity
+    assert "only 6 rows" in activity
+    assert "the audit found 2 rows" in words_of(admin.get("/tablero/window/2026-10").text)
+    page = admin.get("/tablero/window/2026-11-22").text
+    assert "only 6 rows" in page
+    assert f'href="../../dags/daily_send/runs/{NIGHT}"' in page
+
+
+def test_a_night_on_which_all_was_as_usual(admin: Any) -> None:
+    """Is no news."""
+    page = re.sub("(?s)<dl class=.legend.*?</dl>", "", admin.get("/tablero/").text)
+    assert "#i-unusual" not in page
+    assert "What was not as usual, the last 90 days Nothing." in words_of(admin.get("/tablero/activity").text)
+
+
+@pytest.mark.parametrize(("usual", "is_marked"), [(400, True), (20, False)])
+def test_a_day_with_far_fewer_rows_is_marked_as_long_as_it_has(
+    admin: Any, own_history: History, usual: int, is_marked: bool
+) -> None:
+    """It has six rows now: far fewer than 400, and not fewer than a fifth of 20, whatever a run found earlier."""
+    keep_degradations(own_history.engine, "daily_send", NIGHT, [Degradation.of("no_rows", YESTERDAY, 0, usual)], now=NOW)
+    cell = re.search(r'<a class="cell [^"]*" href="\./window/2026-11-22".*?</a>', admin.get("/tablero/").text)
+    assert cell
+    assert ("#i-unusual" in cell[0]) is is_marked
+    assert (f"6 rows; usual is {usual}" in cell[0]) is is_marked
+    assert "s-settled" in cell[0]
+
+
+def test_a_cause_of_a_newer_version_is_shown_by_its_name(admin: Any, own_history: History) -> None:
+    """Two versions share an outbox while machines are upgraded."""
+    keep_degradations(own_history.engine, "daily_send", NIGHT, [Degradation.of("of_tomorrow", YESTERDAY, 1, 2)], now=NOW)
+    assert "2026-11-22: of_tomorrow" in words_of(admin.get("/tablero/").text)
+
+
+RESULT = {
+    "read": 49,
+    "new": 3,
+    "known": 40,
+    "gone": 1,
+    "withdrawn": 1,
+    "resent": 0,
+    "rejected": {"unknown_status": 2, "missing_service_id": 1},
+    "samples": [{"reason": "unknown_status", "row": ["1041", "O…1", "2026-10-09 08:00:00", 99, None]}],
+    "batches": 2,
+    "seconds": 93.0,
+    "nights": 1,
+    "brake": None,
+}
+
+
+def test_a_dry_run_is_shown_with_what_it_would_do(admin: Any, own_history: History) -> None:
+    """Sums, each window, reasons with what to do, and masked samples."""
+    run_id = "manual__2026-11-23T12:00:00+00:00"
+    months = month_windows(date(2026, 9, 1), date(2026, 10, 1), ZONE, LOADED)
+    keep_dry_run(own_history.engine, "historical_load", run_id, months[0], {"read": 45, "known": 45}, now=NOW)
+    keep_dry_run(own_history.engine, "historical_load", run_id, months[1], RESULT, now=NOW)
+
+    activity = admin.get("/tablero/activity").text
+    (link,) = re.findall(r'href="\./(dry-run\?run=[^"]*)"', activity)
+    assert "2 windows" in activity
+    page = admin.get(f"/tablero/{link}").text
+    text = words_of(page)
+    assert re.findall(r'data-sum="(\w+)">([0-9,]+)<', page) == [
+        ("read", "94"),
+        ("new", "3"),
+        ("known", "85"),
+        ("withdrawn", "1"),
+        ("resent", "0"),
+        ("batches", "2"),
+    ]
+    assert "1 min 33 s" in text
+    assert "Map the institution's code" in text
+    assert "O…1" in text
+    assert "dags/historical_load/runs/manual__2026-11-23T12%3A00%3A00%2B00%3A00" in page
+
+
+def test_a_dry_run_that_the_brake_would_stop_says_so(admin: Any, own_history: History) -> None:
+    """In the words that a run would say."""
+    result = RESULT | {"brake": "most rows of 2026-11-22 are gone", "nights": 3}
+    keep_dry_run(own_history.engine, "daily_send", NIGHT, YESTERDAY, result, now=NOW)
+    text = words_of(admin.get(f"/tablero/dry-run?run={NIGHT}").text)
+    assert "1 min 33 s, 3 nights" in text
+    assert "most rows of 2026-11-22 are gone" in text
+
+
+@pytest.mark.parametrize("run", ["", "nobody", "x" * 5_000, "%00"])
+def test_a_dry_run_that_is_not_on_record_is_not_found(admin: Any, run: str) -> None:
+    """Whatever the address says."""
+    assert admin.get(f"/tablero/dry-run?run={run}").status_code == 404

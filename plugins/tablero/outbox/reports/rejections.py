@@ -15,7 +15,7 @@ from tablero.contract.windows import Window
 from tablero.outbox.content import unpack_rows
 from tablero.outbox.record import Connect
 from tablero.outbox.reports.common import COUNT_LIMIT, looked_at
-from tablero.outbox.requeue import Filter
+from tablero.outbox.requeue import Filter as Filter
 from tablero.outbox.schema import batch, rejection
 
 #: Rows of a document that are read at a time.

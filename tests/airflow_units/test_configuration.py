@@ -89,4 +89,4 @@ def test_preflight_tells(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     (finding,) = (one for one in findings if one.check == "outbox")
     assert (finding.level, finding.transient) == (Level.FAILED, False)
-    assert "CeleryExecutor" in finding.text
+    assert "CeleryExecutor" in str(finding.text)

@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, Engine
 
 from tests.integration.conftest import Postgres
 from tests.sources.mariadb import MariaDb
+from tests.sources.spanish import Server
 
 SERVICES = [(1, "1041"), (2, "1042")]
 
@@ -143,6 +144,10 @@ def institution(kind: str, folder: Path, fixture: Callable[[str], object]) -> It
             yield Postgresql(address)
         finally:
             server.drop(address)
+    elif kind == "spanish":
+        here = fixture("spanish")
+        assert isinstance(here, Server)
+        yield Postgresql(here.address(here.database()))
     else:
         maria = fixture("mariadb")
         assert isinstance(maria, MariaDb)

@@ -34,8 +34,9 @@ def programs() -> tuple[str, str] | None:
 class MariaDb:
     """A running server; its clock is in UTC, so that whatever forgets the institution's zone shows."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
+        self._options = options
         self._port = _free_port()
         self._numbers = count(1)
         self._process: subprocess.Popen[bytes] | None = None
@@ -59,6 +60,7 @@ class MariaDb:
                 *(f"--socket={self._folder}/socket", f"--pid-file={self._folder}/pid", "--bind-address=127.0.0.1"),
                 *(f"--port={self._port}", "--skip-name-resolve", "--default-time-zone=+00:00"),
                 *("--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci"),
+                *self._options,
                 # Nothing here has to outlive a power cut.
                 *("--innodb-flush-log-at-trx-commit=0", "--skip-innodb-doublewrite", "--innodb-buffer-pool-size=256M"),
             ],
@@ -119,10 +121,10 @@ class MariaDb:
 
 
 @contextmanager
-def running() -> Iterator[MariaDb]:
+def running(*options: str) -> Iterator[MariaDb]:
     """A server that is gone afterwards, with all that it held."""
     with TemporaryDirectory(prefix="tablero-maria-", ignore_cleanup_errors=True) as folder:
-        server = MariaDb(Path(folder))
+        server = MariaDb(Path(folder), *options)
         try:
             server.start()
             yield server

@@ -24,7 +24,8 @@ ENGLISH, SPANISH = "dba.md", "dba.es.md"
 
 VIEW = "tablero_status_changes"
 
-SERVERS = ["sqlite", "postgresql", pytest.param("mariadb", marks=pytest.mark.system)]
+#: PostgreSQL also as an institution here installs it, in Spanish.
+SERVERS = ["sqlite", "postgresql", *(pytest.param(kind, marks=pytest.mark.system) for kind in ("spanish", "mariadb"))]
 
 #: Said of blocks that no test runs.
 NOT_RUN = {"sqlserver", "oracle"}
@@ -203,6 +204,20 @@ def test_the_index_on_text(tmp_path: Path, postgres: object, request: pytest.Fix
 
 
 @pytest.mark.system
+def test_text_by_day_first(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """In PostgreSQL, converted in the view: local time of the server becomes the instant that it was here."""
+    with institution("spanish", tmp_path, request.getfixturevalue) as place:
+        place.run("CREATE TABLE historial_texto (no_solicitud text, fecha_estado text);\n")
+        place.run("INSERT INTO historial_texto VALUES ('LCM-1', '05/02/2020 21:30:00');\n")
+        type_in(place, "text-dates")
+        engine = place.engine()
+        found = Source(engine, table=VIEW, sql=None, zone=ZONE, day_zone=ZONE)
+        (row,) = found.read(FEBRUARY)
+        assert row[-1] == datetime(2020, 2, 6, 1, 30, tzinfo=timezone.utc)
+        engine.dispose()
+
+
+@pytest.mark.system
 def test_a_date_made_of_text(tmp_path: Path, mariadb: object, request: pytest.FixtureRequest) -> None:
     """In MariaDB a column made of the text has an index, and the query of the page reads by it."""
     with institution("mariadb", tmp_path, request.getfixturevalue) as place:
@@ -246,7 +261,7 @@ def test_no_block_is_left_out() -> None:
     """Each one is run by a test of this file, or is marked as not run."""
     tested = {"history", "current", "history-trigger", "mapping", "unmapped", "index", "text-index", "grant", "own-query"}
     run = {name for kind, name, _ in blocks() if kind not in NOT_RUN}
-    assert run == tested | {"own-query-text"}
+    assert run == tested | {"own-query-text", "text-dates"}
     assert {kind for kind, _, _ in blocks()} == {"all", "sqlite", "postgresql", "mariadb"} | NOT_RUN
 
 

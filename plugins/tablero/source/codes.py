@@ -120,6 +120,7 @@ _ERRNOS: dict[int, Meaning] = {
     **dict.fromkeys((1040, 1042, 1053, 1129, 1152, 1153, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1226), Meaning.PASSING),
     **dict.fromkeys((2002, 2003, 2005, 2006, 2012, 2013, 2055), Meaning.PASSING),
 }
+_CONNECTING = (2003, 2013)
 _ERRNOS_OF_VALUES = {1242, 1264, 1292, 1365, 1366, 1367, 1406, 1411, 1441, 1525, 1644, 1690}
 
 # -- SQL Server ------------------------------------------------------------------------------------------------------------
@@ -177,6 +178,8 @@ def code_of(error: BaseException, dialect: str) -> Code | None:
     first = error.args[0] if error.args else None
     if dialect in ("mysql", "mariadb"):
         if isinstance(first, int):
+            if first in _CONNECTING and "[SSL" in str(error):  # Python's own words of a certificate that it does not trust
+                return Code(f"error {first}", Meaning.REFUSED, False)
             return Code(f"error {first}", _ERRNOS.get(first), first not in _ERRNOS or first in _ERRNOS_OF_VALUES)
     elif dialect == "mssql":
         return _of_sql_server(error, first)

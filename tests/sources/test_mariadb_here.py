@@ -1,0 +1,205 @@
+"""MariaDB in Spanish, with TLS and without: errors by code, parameters that are obeyed, statements that are cancelled."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+from tablero.errors import SetupError, SourceUnavailable, WindowUnreadable
+from tablero.source import parameters
+from tablero.source.reader import Source
+
+from tests.integration.samples import FEBRUARY, ZONE
+from tests.sources import certificates
+from tests.sources.mariadb import MariaDb, programs, running
+
+pytestmark = pytest.mark.system
+
+VIEW = "tablero_status_changes"
+ROW = "'1041' service_id, 'R-1' request_id, '2020-02-01' opening_date, 2 status_id, CAST('2020-02-03' AS datetime)"
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="tablero-ca-") as folder:
+        path = Path(folder)
+        certificates.make(path)
+        path.chmod(0o755)
+        yield path
+
+
+@pytest.fixture(scope="module")
+def server(made: Path) -> Iterator[MariaDb]:
+    if programs() is None:
+        pytest.skip("needs mariadbd and mariadb-install-db (Debian: apt-get install mariadb-server)")
+    pytest.importorskip("pymysql")
+    files = (f"--ssl-ca={made}/ca.pem", f"--ssl-cert={made}/server.pem", f"--ssl-key={made}/server.key")
+    with running("--lc-messages=es_ES", *files) as started:
+        yield started
+
+
+@pytest.fixture
+def address(server: MariaDb) -> Iterator[URL]:
+    made = server.database("pymysql")
+    yield made
+    server.drop(made)
+
+
+def run(server: MariaDb, address: URL, *statements: str) -> None:
+    with server.admin(address.database or "") as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement.replace("%", "%%"))
+
+
+def source(address: URL, **arguments: Any) -> Source:
+    engine = sa.create_engine(address, poolclass=sa.NullPool, connect_args=arguments)
+    return Source(engine, table=VIEW, sql=None, zone=ZONE, day_zone=ZONE)
+
+
+def by_extra(address: URL, **extra: Any) -> Source:
+    """As Airflow keeps the connection."""
+    saved: Any = SimpleNamespace(
+        conn_id="tablero_source",
+        login=address.username,
+        password=address.password,
+        host=address.host,
+        port=address.port,
+        schema=address.database,
+        extra_dejson={"client": "pymysql", **extra},
+    )
+    made, arguments = parameters.mysql(saved)
+    return source(made, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"), [({"password": "otra clave"}, "error 1045"), ({"database": "nada"}, "error 1044"), ({}, "error 1146")]
+)
+def test_errors_in_spanish(address: URL, changes: dict[str, str], code: str) -> None:
+    """Are judged by their numbers, and told in the server's words."""
+    with pytest.raises(SetupError, match=code) as caught:
+        source(address.set(**changes)).check()  # type: ignore[arg-type]
+    assert any(words in str(caught.value) for words in ("Acceso negado", "acceso negado", "no existe", "Acceso denegado"))
+    assert "otra clave" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_value_is_in_no_error(server: MariaDb, address: URL) -> None:
+    """A function of the view raises with the words of a row: the number is told, and nothing of them."""
+    run(
+        server,
+        address,
+        "CREATE FUNCTION f() RETURNS datetime BEGIN"
+        " SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'JUAN PEREZ 402'; RETURN NULL; END",
+        f"CREATE VIEW {VIEW} AS SELECT {ROW.rpartition(',')[0]}, f() last_modified_date",
+        f"GRANT EXECUTE ON {address.database}.* TO {address.username}@'127.0.0.1'",
+    )
+    with pytest.raises(SetupError, match="error 1644") as caught:
+        source(address).sample(1)
+    assert "402" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_limit_of_time(server: MariaDb, address: URL) -> None:
+    """Is an error of its own."""
+    run(server, address, f"CREATE VIEW {VIEW} AS SELECT {ROW} last_modified_date FROM (SELECT SLEEP(5) s) x WHERE s = 0")
+    limited = source(address, init_command="SET max_statement_time = 0.3")
+    with pytest.raises(WindowUnreadable, match=r"error 1969.*max_statement_time"):
+        list(limited.read(FEBRUARY))
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"ssl_mode": "REQUIRED"},
+        {"ssl_mode": "VERIFY_CA", "ssl_ca": "MADE/ca.pem"},
+        {"ssl_mode": "VERIFY_IDENTITY", "ssl_ca": "MADE/ca.pem"},
+        {"ssl": {"ca": "MADE/ca.pem"}},
+        {"ssl": '{"ca": "MADE/ca.pem", "cert": "MADE/client.pem", "key": "MADE/client.key"}'},
+    ],
+)
+def test_tls_as_the_connection_says(server: MariaDb, address: URL, made: Path, extra: dict[str, Any]) -> None:
+    """Each way to ask for it is obeyed: the server sees an encrypted connection."""
+    run(server, address, f"CREATE VIEW {VIEW} AS SELECT {ROW} last_modified_date")
+    run(server, address, f"ALTER USER {address.username}@'127.0.0.1' REQUIRE SSL")
+    with_paths = json.loads(json.dumps(extra).replace("MADE", str(made)))
+    assert len(list(by_extra(address, **with_paths).read(FEBRUARY))) == 1
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"ssl_mode": "VERIFY_IDENTITY", "ssl_ca": "other.pem"}, "CERTIFICATE_VERIFY_FAILED"),
+        ({"ssl_ca": "/no/such.pem"}, "cannot be read"),
+        ({"charset": "latin1"}, "always reads in UTF-8"),
+        ({"no_such_parameter": 1}, "TypeError"),
+    ],
+)
+def test_what_cannot_be_obeyed_is_refused(address: URL, made: Path, extra: dict[str, Any], words: str) -> None:
+    """At once, and for good."""
+    with_paths = {name: str(made / value) if value == "other.pem" else value for name, value in extra.items()}
+    with pytest.raises(SetupError, match=words):
+        by_extra(address, **with_paths).check()
+
+
+def test_a_server_without_tls(mariadb: MariaDb) -> None:
+    """Drivers would go on in plain text."""
+    address = mariadb.database("pymysql")
+    try:
+        with pytest.raises(SetupError, match="does not use it"):
+            by_extra(address, ssl_mode="REQUIRED").check()
+    finally:
+        mariadb.drop(address)
+
+
+def test_a_reading_that_hangs_is_cancelled(server: MariaDb, address: URL) -> None:
+    """The thread gets its error within seconds, and the server keeps nothing running."""
+    run(server, address, "CREATE TABLE h (n int)", f"CREATE VIEW {VIEW} AS SELECT {ROW} last_modified_date FROM h")
+    found = source(address)
+    ended: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            list(found.read(FEBRUARY))
+        except BaseException as error:
+            ended.append(error)
+
+    with server.admin(address.database or "") as blocker:
+        blocker.exec_driver_sql("LOCK TABLES h WRITE")
+        thread = threading.Thread(target=read)
+        thread.start()
+        time.sleep(1)
+        found.cancel()
+        thread.join(20)
+        assert not thread.is_alive()
+        blocker.exec_driver_sql("UNLOCK TABLES")
+    assert isinstance(ended[0], SourceUnavailable)
+
+
+def test_system_versioned_and_generated(server: MariaDb, address: URL) -> None:
+    """A table that keeps its own history: the view over all of it is read like any other."""
+    run(
+        server,
+        address,
+        "CREATE TABLE h (id int PRIMARY KEY, estado int, pedido varchar(20) AS (concat('R-', id)) PERSISTENT)"
+        " WITH SYSTEM VERSIONING",
+    )
+    with server.admin(address.database or "") as connection:
+        connection.exec_driver_sql("SET timestamp = unix_timestamp('2020-02-03 10:00:00')")
+        connection.exec_driver_sql("INSERT INTO h (id, estado) VALUES (1, 2)")
+        connection.exec_driver_sql("SET timestamp = unix_timestamp('2020-02-04 10:00:00')")
+        connection.exec_driver_sql("UPDATE h SET estado = 3")
+        connection.exec_driver_sql(
+            f"CREATE VIEW {VIEW} AS SELECT '1041' service_id, pedido request_id, CAST('2020-02-01' AS datetime) opening_date,"
+            " estado status_id, row_start last_modified_date FROM h FOR SYSTEM_TIME ALL"
+        )
+    found = source(address)
+    assert len(found.check()) == 5
+    assert sorted(row[3] for row in found.read(FEBRUARY)) == [2, 3]

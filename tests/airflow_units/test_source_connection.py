@@ -33,6 +33,19 @@ def test_a_type_without_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
+@pytest.mark.parametrize("conn_id", ["TABLERO_SOURCE", "TABLERO_OUTBOX"])
+def test_a_connection_that_asks_for_tls(monkeypatch: pytest.MonkeyPatch, conn_id: str) -> None:
+    """What stands behind the ``?`` is in the address by which SQLAlchemy connects."""
+    address = "postgresql://tablero@db.example.gob.do/solicitudes?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem"
+    monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id}", address)
+    if conn_id == "TABLERO_SOURCE":
+        with configuration.source(Settings()) as source:
+            found = source.engine.url
+    else:
+        found = configuration.outbox_url()
+    assert dict(found.query) == {"sslmode": "verify-full", "sslrootcert": "/etc/ca.pem"}
+
+
 def test_a_type_that_is_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says which type it is."""
     monkeypatch.setenv("AIRFLOW_CONN_TABLERO_SOURCE", "http://db.example.gob.do")

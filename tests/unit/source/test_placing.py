@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +27,9 @@ def at(*parts: int) -> datetime:
         ("2024-01-31 21:30:00", at(2024, 2, 1, 1, 30)),
         (datetime(2024, 1, 31, 21, 30), at(2024, 2, 1, 1, 30)),  # noqa: DTZ001 naive is meant
         (date(2024, 1, 31), at(2024, 1, 31, 4)),
+        (datetime(2020, 1, 31, 23, 59, 59, 997000), at(2020, 2, 1, 3, 59, 59, 997000)),  # noqa: DTZ001 SQL Server's datetime
+        (datetime(2020, 2, 1, tzinfo=timezone(timedelta(hours=-4))), at(2020, 2, 1, 4)),  # its datetimeoffset
+        (datetime(1900, 1, 1), OLDEST_DATE),  # noqa: DTZ001 what it makes of an empty text
         ("2024-01-31 25:00", at(2024, 1, 31, 4)),
         ("2024-01-1", at(2024, 1, 9, 4)),
         (" 2024-02-29x", at(2024, 2, 29, 4)),

@@ -1,0 +1,130 @@
+"""What a connection of Airflow says is done, or refused by name; nothing is dropped."""
+
+from __future__ import annotations
+
+import ssl
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import URL, make_url
+from tablero.errors import SetupError
+from tablero.source import parameters
+
+POSTGRES = make_url("postgresql+psycopg2://tablero:clave@db.inst.gob.do:5432/solicitudes")
+
+
+def saved(**extra: Any) -> Any:
+    """A connection as Airflow keeps it."""
+    return SimpleNamespace(
+        conn_id="tablero_source",
+        login="tablero",
+        password="clave / 100% ñ",
+        host="db.inst.gob.do",
+        port=3306,
+        schema="solicitudes",
+        extra_dejson=extra,
+    )
+
+
+def test_every_parameter_of_libpq() -> None:
+    """Is in the address, as text; what is Airflow's own is not."""
+    address = parameters.postgresql(
+        POSTGRES,
+        saved(
+            sslmode="verify-full",
+            sslrootcert="/etc/ca.pem",
+            options="-c search_path=citas",
+            connect_timeout=5,
+            keepalives=False,
+            target_session_attrs="prefer-standby",
+            cursor="dictcursor",
+            sqlalchemy_scheme="postgresql+psycopg2",
+        ),
+    )
+    assert address.drivername == "postgresql+psycopg"
+    assert dict(address.query) == {
+        "sslmode": "verify-full",
+        "sslrootcert": "/etc/ca.pem",
+        "options": "-c search_path=citas",
+        "connect_timeout": "5",
+        "keepalives": "0",
+        "target_session_attrs": "prefer-standby",
+    }
+
+
+def test_what_the_hook_put_into_the_address_stays() -> None:
+    """``sqlalchemy_query`` of the connection."""
+    assert parameters.postgresql(POSTGRES.set(query={"sslmode": "require"}), saved()).query["sslmode"] == "require"
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"sslmod": "verify-full"}, "cannot be obeyed: sslmod"),
+        ({"prepare_threshold": 5, "autocommit": True}, "cannot be obeyed: autocommit, prepare_threshold"),
+        ({"sslrootcert": {"path": "x"}}, "not text, a number, true or false"),
+        ({"client_encoding": "latin1"}, "always reads in UTF-8"),
+    ],
+)
+def test_what_libpq_does_not_know_is_refused(extra: dict[str, Any], words: str) -> None:
+    """By its name."""
+    with pytest.raises(SetupError, match=words):
+        parameters.postgresql(POSTGRES, saved(**extra))
+
+
+@pytest.mark.parametrize(
+    ("client", "driver"),
+    [(None, "mysql+mysqldb"), ("mysqlclient", "mysql+mysqldb"), ("pymysql", "mysql+pymysql")],
+)
+def test_the_address_of_mysql(client: str | None, driver: str) -> None:
+    """By the driver that the connection names; a password may hold any character."""
+    address, arguments = parameters.mysql(saved(client=client, read_timeout=30, charset="utf8"))
+    assert address == URL.create(driver, "tablero", "clave / 100% ñ", "db.inst.gob.do", 3306, "solicitudes")
+    assert arguments == {"read_timeout": 30}
+
+
+def test_tls_of_mysqlclient() -> None:
+    """In its own terms: files and a mode."""
+    _, arguments = parameters.mysql(saved(ssl_mode="verify_identity", ssl_ca="/ca.pem", ssl_cert="/c.pem", ssl_key="/k.pem"))
+    assert arguments == {"ssl": {"ca": "/ca.pem", "cert": "/c.pem", "key": "/k.pem"}, "ssl_mode": "VERIFY_IDENTITY"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "verifies", "checks_name"),
+    [("REQUIRED", False, False), ("VERIFY_CA", True, False), ("VERIFY_IDENTITY", True, True)],
+)
+def test_tls_of_pymysql(mode: str, verifies: bool, checks_name: bool) -> None:
+    """It knows no modes, and would verify nothing where no CA is named."""
+    _, arguments = parameters.mysql(saved(client="pymysql", ssl_mode=mode))
+    context = arguments["ssl"]
+    assert isinstance(context, ssl.SSLContext)
+    assert (context.verify_mode is ssl.CERT_REQUIRED) == verifies
+    assert context.check_hostname == checks_name
+
+
+def test_no_tls_unless_it_is_asked_for() -> None:
+    """Or it is switched off in so many words."""
+    assert parameters.mysql(saved(client="pymysql"))[1] == {}
+    assert parameters.mysql(saved(client="pymysql", ssl_mode="DISABLED"))[1] == {"ssl_disabled": True}
+
+
+@pytest.mark.parametrize("given", ["no json", "[1]", 7])
+def test_ssl_that_is_no_table(given: Any) -> None:
+    """Is refused."""
+    with pytest.raises(SetupError, match="has ssl in its Extra"):
+        parameters.mysql(saved(ssl=given))
+
+
+def test_the_address_of_oracle() -> None:
+    """By service, SID, or a whole descriptor; what the driver is told besides is handed on."""
+    by_service, arguments = parameters.oracle(saved(service_name="ORCLPDB1", tcp_connect_timeout=5))
+    assert by_service.query == {"service_name": "ORCLPDB1"}
+    assert by_service.database is None
+    assert arguments == {"tcp_connect_timeout": 5}
+    assert parameters.oracle(saved(sid="ORCL"))[0].database == "ORCL"
+    by_descriptor, arguments = parameters.oracle(saved(dsn="(DESCRIPTION=...)"))
+    assert by_descriptor.host is None
+    assert arguments == {"dsn": "(DESCRIPTION=...)"}
+    with pytest.raises(SetupError, match="cannot be obeyed: thick_mode"):
+        parameters.oracle(saved(thick_mode=True))

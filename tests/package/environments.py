@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import dedent
 from types import MappingProxyType
 
 from packaging.version import Version
@@ -57,13 +58,29 @@ class Environment:
         return dict(line.split("==") for line in listed.split())
 
     def run(self, *command: str, variables: Mapping[str, str] = MappingProxyType({})) -> str:
-        """Run one of its programs, with nothing of the surroundings' Airflow; returns what it printed.
+        """Run one of its programs; returns what it printed.
 
+        :param variables: of the environment, besides those of here, of which nothing of Airflow is handed on.
         :raises RuntimeError: if it fails; holds what it wrote.
         """
+        return run([self.program(command[0]), *command[1:]], env=self._variables(variables), cwd=self.folder.parent)
+
+    def type_in(self, commands: str, variables: Mapping[str, str], folder: Path = ROOT) -> str:
+        """Run commands of a document as they stand, in a shell in which this environment is active; returns what they printed.
+
+        :raises RuntimeError: if one fails; holds what it wrote.
+        """
+        return run(["bash", "-eu", "-c", commands], env=self._variables(variables), cwd=folder)
+
+    def _variables(self, more: Mapping[str, str]) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHONPATH", "VIRTUAL"))}
-        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        return run([self.program(command[0]), *command[1:]], env=clean | {"PATH": path} | dict(variables))
+        return clean | {"PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"} | dict(more)
+
+
+def blocks(document: str, heading: str) -> list[str]:
+    """The commands of a section of a document, a text for each block."""
+    section = (ROOT / document).read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return [dedent(block) for block in re.findall(r"^ *```sh\n(.*?)^ *```$", section, re.DOTALL | re.MULTILINE)]
 
 
 def build_wheel(folder: Path) -> Path:

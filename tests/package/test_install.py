@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+import shutil
+import zipfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from email.parser import Parser
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
 import tablero
+from packaging.requirements import Requirement
 from tablero.settings import Settings
 
 from sandbox.settings import DEFAULT_CLIENT
 from sandbox.testing import Handle, running_sandbox
 from tests.airflow.dashboard import once
 from tests.airflow.institution import Change, Institution
-from tests.package.environments import Environment, airflows, build_wheel
+from tests.package.environments import Environment, airflows, blocks, build_wheel
 
 #: What the world had when Airflow 3.3.1 was three weeks old: the registry knows no constraints, but it knows dates.
 OF_ITS_TIME = ("apache-airflow==3.3.1", "--exclude-newer", "2026-08-20")
@@ -25,15 +29,31 @@ OF_ITS_TIME = ("apache-airflow==3.3.1", "--exclude-newer", "2026-08-20")
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(tmp_path_factory.mktemp("dist"))
+    """Built from the tree as it is, in a folder ``dist``."""
+    return build_wheel(tmp_path_factory.mktemp("clone") / "dist")
 
 
-@pytest.fixture(scope="module", params=["3.3.1 of its time", "newest"])
-def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """A bare Airflow: nothing but what it asks for itself."""
+@pytest.fixture(scope="module", params=["3.3.1 of its time", "the oldest of everything", "the newest"])
+def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Environment:
+    """An Airflow with nothing but what it asks for itself; or all in the oldest versions that the package takes."""
     made = Environment(tmp_path_factory.mktemp("environment") / "venv")
-    made.install(*(OF_ITS_TIME if request.param != "newest" else (f"apache-airflow=={airflows()[-1]}", "--prerelease=allow")))
+    words = {
+        "3.3.1 of its time": OF_ITS_TIME,
+        "the oldest of everything": ("--resolution", "lowest-direct", *required(wheel)),
+        "the newest": (f"apache-airflow=={airflows()[-1]}", "--prerelease=allow"),
+    }
+    made.install(*words[request.param])
     return made
+
+
+def required(wheel: Path) -> list[str]:
+    """What the wheel asks for, with the extra ``postgres``."""
+    (found,) = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".dist-info/METADATA")]
+    lines = Parser().parsestr(zipfile.ZipFile(wheel).read(found).decode()).get_all("Requires-Dist", [])
+    wanted = [one for one in map(Requirement, lines) if one.marker is None or one.marker.evaluate({"extra": "postgres"})]
+    return [
+        f"{one.name}[{','.join(one.extras)}]{one.specifier}" if one.extras else f"{one.name}{one.specifier}" for one in wanted
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +63,12 @@ def before(airflow: Environment) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def installed(airflow: Environment, before: dict[str, str], wheel: Path) -> Environment:
-    """As the README says, without its constraints, which would hide what we ask for."""
+def installed(airflow: Environment, before: dict[str, str], wheel: Path, home: dict[str, str]) -> Environment:
+    """By the wheel alone, without the constraints of the README, which would hide what we ask for; and then by the README."""
     airflow.run("pip", "install", "--quiet", "--disable-pip-version-check", str(wheel))
+    assert airflow.installed().items() >= before.items()
+    folder = wheel.parent.parent
+    airflow.type_in(blocks("README.md", "Install")[0], home, folder)
     return airflow
 
 
@@ -113,17 +136,61 @@ def test_it_tells_its_version(installed: Environment, home: dict[str, str]) -> N
     assert tablero.__version__ in installed.run("tablero", "version", variables=home)
 
 
-def test_the_dag_files_and_a_load(
-    installed: Environment, home: dict[str, str], institution: Institution, sandbox: Handle
-) -> None:
-    """Written into the DAGs' folder, they load: every row arrives once."""
-    dags = Path(home["AIRFLOW_HOME"]) / "dags"
-    installed.run("tablero", "dags", "--to", str(dags), variables=home)
-    assert {path.name for path in dags.glob("*.py")} == {"historical_load.py", "daily_send.py"}
+@pytest.fixture(scope="module")
+def ready(installed: Environment, home: dict[str, str]) -> Environment:
+    """Airflow has its database, and knows the two DAGs."""
+    installed.run("airflow", "db", "migrate", variables=home)
+    installed.run("airflow", "dags", "reserialize", variables=home)
+    return installed
 
+
+def test_the_dag_files_and_a_load(ready: Environment, home: dict[str, str], institution: Institution, sandbox: Handle) -> None:
+    """Written into the DAGs' folder, they load: every row arrives once."""
+    assert {path.name for path in (Path(home["AIRFLOW_HOME"]) / "dags").glob("*.py")} == {"historical_load.py", "daily_send.py"}
     now = datetime.now(institution.zone)
     changes = institution.commit(Change(f"R-{number}", now - timedelta(days=3 * number)) for number in range(1, 40))
     first = f"{now - timedelta(days=130):%Y-%m}"
-    installed.run("airflow", "db", "migrate", variables=home)
-    installed.run("airflow", "dags", "test", "historical_load", "--conf", f'{{"start_month": "{first}"}}', variables=home)
+    ready.run("airflow", "dags", "test", "historical_load", "--conf", f'{{"start_month": "{first}"}}', variables=home)
     assert sandbox.counts() == once(changes)
+
+
+def test_the_first_evening(ready: Environment, home: dict[str, str]) -> None:
+    """Each command of the README, in its order; what it sets are the names that we set here, with values of our own."""
+    exports, *commands, status = blocks("README.md", "The first evening")
+    assert set(re.findall(r"^export (\w+)=", exports, re.MULTILINE)) - {"AIRFLOW__CORE__DEFAULT_TIMEZONE"} <= set(home)
+    for block in commands:
+        said = ready.type_in(block, home)
+        assert "[failed]" not in said
+    code = "; test $? -lt 3"  # settled, degraded or late; but it can be told
+    assert "20" in ready.type_in(f"{status.strip()}{code}", home)
+    paused = orjson.loads(ready.run("airflow", "dags", "list", "--output", "json", variables=home))
+    assert {dag["dag_id"]: dag["is_paused"] for dag in paused} == {"historical_load": "False", "daily_send": "False"}
+
+
+def test_the_steps_of_an_upgrade(ready: Environment, home: dict[str, str]) -> None:
+    """Pause, check, and let them run again."""
+    said = [ready.type_in(block, home) for block in blocks("docs/operations.md", "Upgrade")]
+    assert len(said) == 3
+    ready.type_in(blocks("docs/operations.md", "Maintenance and growth")[0], home)
+
+
+def test_a_closed_network(installed: Environment, wheel: Path, home: dict[str, str], tmp_path: Path) -> None:
+    """What was downloaded is all that is needed."""
+    folder = tmp_path / "closed"
+    (folder / "dist").mkdir(parents=True)
+    shutil.copy(wheel, folder / "dist")
+    shutil.copy(wheel.parent.parent / "installed.txt", folder)
+    download, install = blocks("docs/install.md", "Without the registry")
+    installed.type_in(download, home, folder)
+    installed.run("pip", "uninstall", "--yes", "--quiet", "tablero", variables=home)
+    installed.type_in(install, home, folder)
+    assert installed.installed()["tablero"] == tablero.__version__
+
+
+def test_it_is_removed(installed: Environment, home: dict[str, str]) -> None:
+    """Last of all: by the commands of the guide nothing of it is left."""
+    for block in blocks("docs/install.md", "To remove it"):
+        installed.type_in(block, home)
+    assert "tablero" not in installed.installed()
+    assert not list((Path(home["AIRFLOW_HOME"]) / "dags").glob("*.py"))
+    assert orjson.loads(installed.run("airflow", "plugins", "--output", "json", variables=home) or "[]") == []

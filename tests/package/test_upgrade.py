@@ -31,8 +31,6 @@ SETTINGS = {
     "retries": 6,
     "retry_delay": 15,
     "max_retry_delay": 20,
-    "daily_at": "23:59",
-    "send_hours": "",
 }
 
 

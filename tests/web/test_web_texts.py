@@ -41,11 +41,15 @@ FAMILIES = {
     "proofs.": ["settled", "pending", "uncounted", "mismatch"],
     "review.run.": ["daily_send", "historical_load"],
     "dry.": ["read", "new", "known", "withdrawn", "resent", "batches"],
+    "action.": ["adopt_batch", "retry_batch"],
+    "action.done.": ["adopt_batch", "retry_batch", "refused", "broken"],
+    "settled.": ["acknowledged", "recognised", "adopted"],
+    "unconfirmed.": [way + end for way in ("adopt", "retry") for end in ("", ".means", ".confirm")],
     "csv.": ["month", "service", "status", "status_name", "rows", "state"],
     "problem.": [
         name + end
         for name in (
-            *("400", "401", "403", "404", "form", "500", "settings"),
+            *("400", "401", "403", "404", "form", "busy", "settled", "500", "settings"),
             *("outbox.empty", "outbox.older", "outbox.away", "outbox.missing"),
         )
         for end in ("", ".advice")
@@ -59,6 +63,7 @@ def named() -> set[str]:
     text = "\n".join(sources)
     single = set(re.findall(r"""(?:\bt|texts|_texts)\(\s*['"]([a-z_]+(?:\.[a-z0-9_]+)*)['"]""", text))
     either = {name for pair in re.findall(r"t\('([a-z.]+)' if [^()]+? else '([a-z.]+)'", text) for name in pair}
+    single |= set(re.findall(r"""TEXTS\["([a-z_.]+)"\]""", text))
     return single | either | {head + tail for head, tails in FAMILIES.items() for tail in tails}
 
 

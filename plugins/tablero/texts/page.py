@@ -273,6 +273,52 @@ TEXTS: dict[str, Text | Counted] = {
     "attempt.detail": Text("Clave en el registro del servidor de seguridad", "Key in the security server's log"),
     "attempt.last": Text("Último intento", "Last attempt"),
     "attempt.of": Text("Intentos del lote {number}", "Attempts of batch {number}"),
+    "settled.acknowledged": Text("con acuse", "acknowledged"),
+    "settled.recognised": Text("reconocido al repetirlo", "recognised when repeated"),
+    "settled.adopted": Text("dado por entregado a mano", "marked as delivered by hand"),
+    "unconfirmed.open": Text(
+        "El tablero quizás ya tiene estas filas, y falla cada vez que se repiten; alguien debe decidir:",
+        "The dashboard may have these rows already, and fails whenever they are repeated; someone has to decide:",
+    ),
+    "unconfirmed.badge": Text("quizás ya entregado", "maybe delivered already"),
+    "unconfirmed.title": Counted(
+        one=Text("El tablero quizás ya tiene esta fila", "The dashboard may have this row already"),
+        other=Text("El tablero quizás ya tiene estas {n} filas", "The dashboard may have these {n} rows already"),
+    ),
+    "unconfirmed.why": Text(
+        "Se enviaron una vez sin que llegara la respuesta, y desde entonces el tablero falla con ellas mientras acepta otras."
+        " Pregunte a Burocracia Cero si las tiene, con los números de solicitud de abajo.",
+        "They were posted once without an answer, and since then the dashboard fails on them while it accepts others."
+        " Ask Burocracia Cero whether it has them, with the request numbers below.",
+    ),
+    "unconfirmed.not_allowed": Text(
+        "Para decidirlo aquí necesita permiso de editar y lanzar ambos DAG en Airflow. En la línea de comandos: tablero adopt"
+        " --batch {batch}.",
+        "To decide it here you need the right to edit and trigger both DAGs in Airflow. On the command line: tablero adopt"
+        " --batch {batch}.",
+    ),
+    "unconfirmed.adopt": Text("¿Darlas por entregadas?", "Mark them as delivered?"),
+    "unconfirmed.adopt.button": Text("El tablero las tiene: darlas por entregadas…", "It has them: mark them as delivered…"),
+    "unconfirmed.adopt.confirm": Text("Sí, darlas por entregadas", "Yes, mark them as delivered"),
+    "unconfirmed.adopt.means": Text(
+        "Las filas quedan como entregadas sin enviarse otra vez. No se puede deshacer aquí.",
+        "The rows count as delivered and are not posted again. This cannot be undone here.",
+    ),
+    "unconfirmed.retry": Text("¿Intentar otra vez?", "Try again?"),
+    "unconfirmed.retry.button": Text("No las tiene: intentar otra vez…", "It does not have them: try again…"),
+    "unconfirmed.retry.confirm": Text("Sí, intentar otra vez", "Yes, try again"),
+    "unconfirmed.retry.means": Text(
+        "Las filas siguen pendientes y se envían otra vez.", "The rows stay pending and are posted again."
+    ),
+    "unconfirmed.nothing": Text(
+        "No hay nada que decidir: alguien ya lo hizo, o el tablero ya respondió.",
+        "There is nothing to decide: someone has done it, or the dashboard has answered.",
+    ),
+    "unconfirmed.back": Text("Volver al lote", "Back to the batch"),
+    "unconfirmed.record": Text(
+        "dado por entregado en la página por {user}; no se envió nada",
+        "marked as delivered on the page by {user}; nothing was posted",
+    ),
     "requeues.title": Text("Reintentos pedidos por personas", "Retries that people asked for"),
     "request.title": Text("¿Se reportó una solicitud?", "Was a request reported?"),
     "request.how": Text(
@@ -443,6 +489,16 @@ TEXTS: dict[str, Text | Counted] = {
     "actions.runs": Text("Ejecuciones", "Runs"),
     "actions.none": Text("Ninguna todavía.", "Nothing yet."),
     "action.title": Text("Reintento pedido", "Retry asked for"),
+    "action.adopt_batch": Text("Lote dado por entregado", "Batch marked as delivered"),
+    "action.retry_batch": Text("Lote que se intenta otra vez", "Batch to be tried again"),
+    "action.done.adopt_batch": Counted(
+        one=Text("{n} fila se dio por entregada.", "{n} row was marked as delivered."),
+        other=Text("{n} filas se dieron por entregadas.", "{n} rows were marked as delivered."),
+    ),
+    "action.done.retry_batch": Counted(
+        one=Text("{n} fila se envía otra vez.", "{n} row is posted again."),
+        other=Text("{n} filas se envían otra vez.", "{n} rows are posted again."),
+    ),
     "action.done.refused": Counted(
         one=Text("{n} fila vuelve a estar pendiente.", "{n} row is pending again."),
         other=Text("{n} filas vuelven a estar pendientes.", "{n} rows are pending again."),
@@ -455,7 +511,7 @@ TEXTS: dict[str, Text | Counted] = {
     "action.wait": Text(
         "Cuando terminen, la cobertura muestra el resultado.", "When they have ended, the coverage shows the result."
     ),
-    "action.problem.refused": Text(
+    "action.problem.pending": Text(
         "No se pudo lanzar una ejecución. Las filas siguen pendientes; lance el DAG a mano para ese mes o día.",
         "A run could not be started. The rows stay pending; trigger the DAG by hand for that month or day.",
     ),
@@ -568,6 +624,16 @@ TEXTS: dict[str, Text | Counted] = {
     "problem.form.advice": Text(
         "Por seguridad solo se acepta desde esta misma página. Ábrala de nuevo y repita; nada ha cambiado.",
         "For safety it is only accepted from this very page. Open it again and repeat; nothing has changed.",
+    ),
+    "problem.busy": Text("Una tarea lo está enviando", "A task is posting it"),
+    "problem.busy.advice": Text(
+        "Espere a que termine y vuelva a intentarlo; nada ha cambiado.",
+        "Wait until it has ended and try again; nothing has changed.",
+    ),
+    "problem.settled": Text("Ya no hay nada que decidir", "There is nothing left to decide"),
+    "problem.settled.advice": Text(
+        "Alguien fue más rápido, o el tablero ya respondió. Vea el lote.",
+        "Someone was quicker, or the dashboard has answered. See the batch.",
     ),
     "problem.500": Text("Algo falló en esta página", "Something failed on this page"),
     "problem.500.advice": Text(

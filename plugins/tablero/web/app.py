@@ -21,7 +21,7 @@ from tablero.errors import OutboxUnavailable, SettingsError, TableroError
 from tablero.settings import Settings
 from tablero.web.access import CROSS_SITE, FORM_EXPIRED, HISTORY, READ, login_link
 from tablero.web.page import AskSource, NotReady, Page, Site, secure
-from tablero.web.routes import activity, coverage, evidence, rejections, requests, requeue, static, status, windows
+from tablero.web.routes import activity, coverage, evidence, rejections, requests, requeue, static, status, unconfirmed, windows
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ _ROUTERS = (
     requests.router,
     rejections.router,
     requeue.router,
+    unconfirmed.router,
     evidence.router,
     activity.router,
     status.router,

@@ -222,6 +222,10 @@ class Page:
             return code
         return reason.text.within(self.texts.language)
 
+    def action(self, code: str) -> str:
+        """What someone asked for: a way out for a batch, or that rows of a reason be tried again."""
+        return self.texts(f"action.{code}") if code in ("adopt_batch", "retry_batch") else self.reason(code)
+
     def finding(self, found: Degradation) -> str:
         """What a run found not to be as usual."""
         sentence = DEGRADED.get(found.cause)

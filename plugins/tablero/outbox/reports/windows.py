@@ -23,6 +23,9 @@ class Batch(NamedTuple):
     :ivar kind: of the window that it read, ``month`` or ``day``.
     :ivar label: of that window.
     :ivar words: the dashboard's, if it refused the row.
+    :ivar settled_how: how a delivered one is known to be: ``acknowledged``, ``recognised`` or ``adopted``.
+    :ivar ever_unknown: whether its rows were once posted with an unknown outcome.
+    :ivar cuts: how often it was cut in the search for what the dashboard fails on.
     """
 
     id: int
@@ -38,6 +41,17 @@ class Batch(NamedTuple):
     run_id: str | None
     kind: str | None
     label: str | None
+    settled_how: str | None
+    ever_unknown: bool
+    cuts: int
+
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Whether the dashboard may have its rows, and the search for what it fails on has found nothing else.
+
+        Nothing but a person's word can settle such a batch where the dashboard answers each repeat with an error.
+        """
+        return self.state == "pending" and self.ever_unknown and self.cuts > 0
 
 
 class Attempt(NamedTuple):
@@ -125,6 +139,23 @@ def batch_of(connection: Connection, identity: int) -> Batch | None:
 def parts_of(connection: Connection, identity: int, *, limit: int) -> list[Batch]:
     """The batches into which one was taken apart."""
     query = _BATCH.where(batch.c.parent_id == identity).order_by(batch.c.id).limit(limit)
+    return [Batch(**row) for row in connection.execute(query).mappings()]
+
+
+def unconfirmed_parts(connection: Connection, identity: int) -> list[Batch]:
+    """A batch, or the parts into which it was cut, as far as they are unconfirmed: see :attr:`Batch.is_unconfirmed`."""
+    found: list[Batch] = []
+    query = _BATCH.where(batch.c.id == identity)
+    while parts := [Batch(**row) for row in connection.execute(query.order_by(batch.c.id)).mappings()]:
+        found += [part for part in parts if part.is_unconfirmed]
+        query = _BATCH.where(batch.c.parent_id.in_([part.id for part in parts if part.state == "split"]))
+    return found
+
+
+def unconfirmed(connection: Connection, *, limit: int) -> list[Batch]:
+    """The batches that are unconfirmed, oldest change first."""
+    is_unconfirmed = sa.and_(sa.text("batch.state = 'pending'"), batch.c.ever_unknown, batch.c.cuts > 0)
+    query = _BATCH.where(is_unconfirmed).order_by(batch.c.first_change, batch.c.id).limit(limit)
     return [Batch(**row) for row in connection.execute(query).mappings()]
 
 

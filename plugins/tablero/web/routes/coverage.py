@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from sqlalchemy.engine import Connection
 from tablero.outbox.reports import activity as activity_report
 from tablero.outbox.reports import findings as findings_report
+from tablero.outbox.reports import windows as windows_report
 from tablero.web import coverage
 from tablero.web.airflow_runs import Run, Runs, RunsDep
 from tablero.web.coverage import Cell, Coverage, State
@@ -21,7 +22,7 @@ router = APIRouter()
 #: Seconds between two looks at the work under way.
 _LIVE_SECONDS = 3
 
-#: What was not as usual is told for so long on the first page, and so many of it.
+#: What was not as usual is told for so long on the first page, and so many of it; so many batches are named, too.
 _RECENT, _LISTED = timedelta(days=2), 5
 
 #: States in which a month is not complete, and those of which the first page tells: complete, but someone should look.
@@ -38,6 +39,7 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
         found = coverage.survey(coverage.gather(connection, page.settings, page.now, running), page.settings, page.now)
         live = _live(connection, at_work, runs, page)
         unusual = findings_report.last_found(connection, since=page.now - _RECENT, limit=_LISTED)
+        unconfirmed = windows_report.unconfirmed(connection, limit=_LISTED + 1)
     daily = runs.daily()
     missing = found.having(*_MISSING)
     return page.render(
@@ -52,6 +54,8 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
         daily_path=runs.path_of("day", daily.last.run_id) if daily.last else "",
         at_work=live,
         unusual=unusual,
+        unconfirmed=unconfirmed[:_LISTED],
+        more_unconfirmed=len(unconfirmed) > _LISTED,
         live_seconds=_LIVE_SECONDS,
     )
 

@@ -99,7 +99,7 @@ def do(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
         reruns = _plan_days(page, instants)
     else:
         identity = requeue.keep_action(engine, rows=count, now=page.now, **kept)
-    started, problem = _start(runs, reruns, page)
+    started, problem = start_runs(runs, reruns, page)
     requeue.keep_runs(engine, identity, started, problem)
     return RedirectResponse(page.link(f"actions/{identity}"), status_code=303)
 
@@ -119,9 +119,14 @@ def show_action(page: PageDep, runs: RunsDep, identity: int) -> Response:
     if action is None:
         raise HTTPException(404)
     paths = [runs.path_of("month" if run["dag_id"] == "historical_load" else "day", run["run_id"]) for run in action.runs]
-    return page.render(
-        "action.html", action=action, refused=action.reason == _REFUSED, runs=list(zip(action.runs, paths, strict=True))
-    )
+    return page.render("action.html", action=action, kind=_kind(action.reason), runs=list(zip(action.runs, paths, strict=True)))
+
+
+def _kind(reason: str) -> str:
+    """What was asked for, as texts call it: a way out for a batch, or rows of a reason."""
+    if reason in ("adopt_batch", "retry_batch"):
+        return reason
+    return "refused" if reason == _REFUSED else "broken"
 
 
 def _read(page: Page, form: FormData) -> _Choice:
@@ -162,7 +167,8 @@ def _plan_days(page: Page, instants: list[datetime]) -> list[Rerun]:
     return plan_days(days, earliest=page.settings.earliest, today=page.today)
 
 
-def _start(runs: Runs, reruns: list[Rerun], page: Page) -> tuple[list[dict[str, str]], str | None]:
+def start_runs(runs: Runs, reruns: list[Rerun], page: Page) -> tuple[list[dict[str, str]], str | None]:
+    """Start runs in the name of who asks; those that were started, and why others could not be."""
     started, problems = [], []
     for rerun in reruns:
         try:

@@ -14,6 +14,7 @@ from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports import windows as windows_report
 from tablero.outbox.reports.activity import Progress
 from tablero.web import coverage
+from tablero.web.access import may_write
 from tablero.web.airflow_runs import RunsDep
 from tablero.web.coverage import State, window_of
 from tablero.web.page import PageDep
@@ -107,6 +108,7 @@ def show_batch(
         attempts = windows_report.attempts_of(connection, identity, before=before, limit=_ATTEMPTS + 1)
         rows = windows_report.rows_of(connection, identity, skip=skip, limit=_ROWS + 1)
         parts = windows_report.parts_of(connection, identity, limit=_LISTED)
+        unconfirmed = windows_report.unconfirmed_parts(connection, identity)
         requeues = actions_report.requeues_of(connection, identity, limit=_LISTED)
     kind = found.kind or "month"
     return page.render(
@@ -121,6 +123,9 @@ def show_batch(
         more_rows=len(rows) > _ROWS,
         skip=skip,
         parts=parts,
+        unconfirmed=unconfirmed,
+        unconfirmed_rows=sum(part.rows for part in unconfirmed),
+        may_write=may_write(page.user),
         requeues=requeues,
     )
 

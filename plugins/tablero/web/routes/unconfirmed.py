@@ -1,0 +1,113 @@
+"""Batches that the dashboard may have, and that it answers with an error whenever they are repeated: the two ways out.
+
+Only a person can find out whether it has them. If it does, they are taken for delivered on that person's word; if not, a run
+tries them again. Both ways show first what would happen.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+from uuid import uuid4
+
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import RedirectResponse, Response
+from starlette.datastructures import FormData
+from tablero.contract.windows import local_day
+from tablero.errors import ParameterError, WindowBusy
+from tablero.outbox import requeue
+from tablero.outbox.adoption import adopt_batch
+from tablero.outbox.reports import windows as windows_report
+from tablero.outbox.reports.windows import Batch
+from tablero.texts.page import TEXTS
+from tablero.texts.text import Text
+from tablero.web.access import WRITE, FormDep
+from tablero.web.airflow_runs import RunsDep
+from tablero.web.page import Page, PageDep
+from tablero.web.reruns import Rerun, plan_days
+from tablero.web.routes.requeue import start_runs
+
+router = APIRouter()
+
+Way = Literal["adopt", "retry"]
+
+
+class _Choice(NamedTuple):
+    """What a form asks for.
+
+    :ivar parts: those of the batch that are unconfirmed.
+    """
+
+    batch: int
+    way: Way
+    parts: list[Batch]
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self.parts)
+
+
+@router.post("/unconfirmed/review", dependencies=WRITE)
+def review_way(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
+    """What would happen. Changes nothing."""
+    choice = _read(page, form)
+    reruns = _plan(page, choice)
+    return page.render(
+        "unconfirmed.html",
+        choice=choice,
+        reruns=reruns,
+        paused=[dag_id for dag_id in sorted({rerun.dag_id for rerun in reruns}) if runs.is_paused(dag_id)],
+        user_name=page.user.get_name() if page.user else "",
+    )
+
+
+@router.post("/unconfirmed", dependencies=WRITE)
+def take_way(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
+    """Do it, and keep who asked for it."""
+    assert page.user is not None  # WRITE lets nobody else pass
+    choice = _read(page, form)
+    if not choice.parts:
+        return page.problem(409, "settled", again=page.link(f"batch/{choice.batch}"))
+    user, engine = page.user.get_name(), page.site.outbox()
+    if choice.way == "adopt":
+        words = TEXTS["unconfirmed.record"]
+        assert isinstance(words, Text)
+        try:
+            adopt_batch(engine, choice.batch, run_id=f"page__{uuid4()}", words=str(words(user=user)), now=page.now)
+        except WindowBusy as error:
+            return page.problem(
+                409, "busy", words=error.text.within(page.texts.language), again=page.link(f"batch/{choice.batch}")
+            )
+        except ParameterError:  # someone else was quicker
+            return page.problem(409, "settled", again=page.link(f"batch/{choice.batch}"))
+    identity = requeue.keep_action(
+        engine,
+        user=user,
+        reason=f"{choice.way}_batch",
+        selection={"batch": choice.batch},
+        rows=choice.rows,
+        now=page.now,
+    )
+    started, problem = start_runs(runs, _plan(page, choice), page)
+    requeue.keep_runs(engine, identity, started, problem)
+    return RedirectResponse(page.link(f"actions/{identity}"), status_code=303)
+
+
+def _read(page: Page, form: FormData) -> _Choice:
+    """What a form asks for; 400 if it makes no sense."""
+    batch, way = form.get("batch"), form.get("way")
+    if not isinstance(batch, str) or not batch.isascii() or not batch.isdigit() or len(batch) > 18:
+        raise HTTPException(400, "no batch")
+    if way not in ("adopt", "retry"):
+        raise HTTPException(400, "no way")
+    with page.outbox() as connection:
+        parts = windows_report.unconfirmed_parts(connection, int(batch))
+    return _Choice(int(batch), "adopt" if way == "adopt" else "retry", parts)
+
+
+def _plan(page: Page, choice: _Choice) -> list[Rerun]:
+    """The runs that post it again; none where it is not to be posted."""
+    if choice.way == "adopt":
+        return []
+    settings = page.settings
+    days = [local_day(part.first_change, settings.timezone) for part in choice.parts]
+    return plan_days(days, earliest=settings.earliest, today=page.today)

@@ -1,0 +1,145 @@
+"""Batches that the dashboard may have, and fails on whenever they are repeated: the two ways out that the page offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from tablero.outbox.schema import attempt, batch, operator_action
+
+from tests.web.history import History
+from tests.web.test_web_pages import words_of
+from tests.web.test_web_requeue import OWN, fields, runs
+from tests.web.test_web_requeue import no_runs_of_other_tests as no_runs_of_other_tests
+
+#: Of the month that the dashboard was down in.
+ROWS = 20
+
+
+@pytest.fixture
+def stuck(own_history: History) -> int:
+    """A batch whose outcome was once unknown, and which the search has cut since: its id."""
+    with own_history.engine.begin() as connection:
+        first = sa.select(sa.func.min(batch.c.id)).where(batch.c.state == "pending").scalar_subquery()
+        connection.execute(sa.update(batch).where(batch.c.id == first).values(ever_unknown=True, cuts=1))
+        return connection.scalar(sa.select(batch.c.id).where(batch.c.ever_unknown)) or 0
+
+
+def state_of(history: History, identity: int) -> tuple[str, str | None]:
+    """Of a batch, and how it is known to be delivered."""
+    with history.engine.connect() as connection:
+        row = connection.execute(sa.select(batch.c.state, batch.c.settled_how).where(batch.c.id == identity)).one()
+    return row.state, row.settled_how
+
+
+def review(browser: Any, identity: int, way: str) -> Any:
+    """Press one of the two buttons on the page of a batch."""
+    form = fields(browser.get(f"/tablero/batch/{identity}").text) | {"way": way}
+    return browser.post("/tablero/unconfirmed/review", data=form, headers=OWN)
+
+
+def test_the_first_page_names_what_only_a_person_can_settle(admin: Any, stuck: int) -> None:
+    """With the way to the batch, which says why, and what to ask whom."""
+    page = admin.get("/tablero/").text
+    assert f'href="./batch/{stuck}"' in page
+    assert f"someone has to decide: Batch {stuck}" in words_of(page)
+    text = words_of(admin.get(f"/tablero/batch/{stuck}").text)
+    assert f"The dashboard may have these {ROWS} rows already" in text
+    assert "Ask Burocracia Cero" in text
+
+
+def test_no_other_batch_offers_it(admin: Any, stuck: int, own_history: History) -> None:
+    """Neither a pending one that was never posted, nor a delivered one."""
+    with own_history.engine.connect() as connection:
+        others = connection.scalars(sa.select(batch.c.id).where(batch.c.id != stuck)).all()
+    assert others
+    for identity in others:
+        assert "unconfirmed" not in admin.get(f"/tablero/batch/{identity}").text
+
+
+def test_what_the_dashboard_has_counts_as_delivered(admin: Any, stuck: int, own_history: History) -> None:
+    """Nothing is posted, and it is on record who said so."""
+    asked = review(admin, stuck, "adopt")
+    assert "not posted again" in asked.text
+    assert state_of(own_history, stuck) == ("pending", None)
+    done = admin.post("/tablero/unconfirmed", data=fields(asked.text), headers=OWN)
+    assert done.status_code == 303
+    page = admin.get("/tablero/" + done.headers["location"].removeprefix("./")).text
+    assert f"{ROWS} rows were marked as delivered." in words_of(page)
+    assert state_of(own_history, stuck) == ("delivered", "adopted")
+    assert runs() == []
+    with own_history.engine.connect() as connection:
+        words = connection.scalar(sa.select(attempt.c.message).where(attempt.c.batch_id == stuck).order_by(attempt.c.id.desc()))
+        kept = connection.execute(sa.select(operator_action.c.user_name, operator_action.c.reason)).one()
+    assert "page by admin; nothing was posted" in str(words)
+    assert tuple(kept) == ("admin", "adopt_batch")
+    assert "Batch marked as delivered" in admin.get("/tablero/actions").text
+    assert "marked as delivered by hand" in admin.get(f"/tablero/batch/{stuck}").text
+
+
+def test_what_it_does_not_have_is_posted_again(admin: Any, stuck: int, own_history: History) -> None:
+    """By a run of its day; the batch itself stays as it is."""
+    asked = review(admin, stuck, "retry")
+    assert "Envío diario is run for 2026-08-03" in words_of(asked.text)
+    done = admin.post("/tablero/unconfirmed", data=fields(asked.text), headers=OWN)
+    assert done.status_code == 303
+    assert state_of(own_history, stuck) == ("pending", None)
+    assert runs() == [("daily_send", {"day": "2026-08-03"}, "admin")]
+
+
+def test_the_parts_of_a_batch_are_settled_together(admin: Any, stuck: int, own_history: History) -> None:
+    """By the page of the batch that was cut, whose number the alert names."""
+    with own_history.engine.begin() as connection:
+        whole = connection.scalar(sa.select(sa.func.min(batch.c.id)))
+        connection.execute(sa.update(batch).where(batch.c.id == whole).values(state="split", rows=0))
+        connection.execute(sa.update(batch).where(batch.c.id == stuck).values(parent_id=whole))
+    assert whole is not None
+    asked = review(admin, whole, "adopt")
+    assert f"{ROWS} rows" in asked.text
+    assert admin.post("/tablero/unconfirmed", data=fields(asked.text), headers=OWN).status_code == 303
+    assert state_of(own_history, stuck) == ("delivered", "adopted")
+
+
+@pytest.mark.parametrize("way", ["adopt", "retry"])
+def test_whoever_is_second_is_told_so(admin: Any, stuck: int, own_history: History, way: str) -> None:
+    """Two people press the button, or the dashboard answers meanwhile: nothing is done twice."""
+    asked = review(admin, stuck, way)
+    with own_history.engine.begin() as connection:
+        connection.execute(sa.update(batch).where(batch.c.id == stuck).values(state="delivered", settled_how="acknowledged"))
+    answer = admin.post("/tablero/unconfirmed", data=fields(asked.text), headers=OWN)
+    assert answer.status_code == 409
+    assert "nothing left to decide" in answer.text
+    assert state_of(own_history, stuck) == ("delivered", "acknowledged")
+    assert runs() == []
+
+
+def test_a_batch_that_a_task_is_posting_is_left_to_it(admin: Any, stuck: int, own_history: History) -> None:
+    """Its answer may be on the way."""
+    asked = review(admin, stuck, "adopt")
+    with own_history.engine.begin() as connection:
+        later = datetime.now(timezone.utc) + timedelta(minutes=1)
+        connection.execute(sa.update(batch).where(batch.c.id == stuck).values(claimed_by="w", claimed_until=later))
+    answer = admin.post("/tablero/unconfirmed", data=fields(asked.text), headers=OWN)
+    assert answer.status_code == 409
+    assert "A task is posting it" in answer.text
+    assert state_of(own_history, stuck) == ("pending", None)
+
+
+def test_who_may_only_look_is_told_what_it_takes(as_user: Callable[[str | None], Any], admin: Any, stuck: int) -> None:
+    """And is refused, whatever form it sends."""
+    viewer = as_user("vera")
+    page = viewer.get(f"/tablero/batch/{stuck}").text
+    assert 'action="../unconfirmed' not in page
+    assert f"tablero adopt --batch {stuck}" in page
+    form = fields(admin.get(f"/tablero/batch/{stuck}").text) | {"way": "adopt"}
+    assert viewer.post("/tablero/unconfirmed", data=form, headers=OWN).status_code == 403
+
+
+@pytest.mark.parametrize("change", [{"batch": "x"}, {"batch": ""}, {"batch": "9" * 30}, {"way": "delete"}, {"way": ""}])
+def test_a_form_that_makes_no_sense_is_refused(admin: Any, stuck: int, change: dict[str, str]) -> None:
+    """Before anything is looked up."""
+    form = fields(admin.get(f"/tablero/batch/{stuck}").text) | {"way": "adopt"} | change
+    assert admin.post("/tablero/unconfirmed/review", data=form, headers=OWN).status_code == 400

@@ -38,9 +38,10 @@ class TableroError(Exception):
     :param retry_after: seconds to wait before the next try, if the other side said so.
     """
 
-    def __init__(self, message: Text | str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: Text, *, retry_after: float | None = None) -> None:
         super().__init__(str(message))
-        self.text = message if isinstance(message, Text) else verbatim(message)
+        # Typed as a text of the catalogue, which mypy holds; tests raise errors with plain words.
+        self.text = message if isinstance(message, Text) else verbatim(str(message))
         self.retry_after = retry_after
 
 
@@ -98,7 +99,7 @@ class DashboardBusy(TransientError):
     :param resume_at: when it may be asked again, in UTC.
     """
 
-    def __init__(self, message: Text | str, *, resume_at: datetime) -> None:
+    def __init__(self, message: Text, *, resume_at: datetime) -> None:
         super().__init__(message)
         self.resume_at = resume_at
 
@@ -113,6 +114,6 @@ class OutsideHours(TransientError):
     :param opens_at: the next opening, in UTC.
     """
 
-    def __init__(self, message: Text | str, *, opens_at: datetime) -> None:
+    def __init__(self, message: Text, *, opens_at: datetime) -> None:
         super().__init__(message)
         self.opens_at = opens_at

@@ -84,7 +84,7 @@ def test_a_wrong_setting(source: Path) -> None:
 def test_adopt_only_shows_unless_told(source: Path) -> None:
     """Nothing is written before someone says yes: not even the outbox is made."""
     done = run(source, "adopt", "--until", "2020-12-31")
-    assert "2 rows would be held for delivered; nothing was written" in done.stdout
+    assert "2 rows would be counted as delivered; nothing was written" in done.stdout
     assert done.returncode == 0
     assert not (source.parent / "outbox.db").exists()
 
@@ -92,7 +92,7 @@ def test_adopt_only_shows_unless_told(source: Path) -> None:
 def test_adopt(source: Path) -> None:
     """Month by month; and the next check finds an outbox that knows where it delivers to."""
     done = run(source, "adopt", "--until", "2020-01-31", "--yes")
-    assert "2020-01: 1 filas dadas por entregadas / 2020-01: 1 rows held for delivered" in done.stdout.splitlines()
+    assert "2020-01: 1 filas dadas por entregadas / 2020-01: 1 rows counted as delivered" in done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
     ((message, run_id),) = delivered(source)
     assert "nothing was posted" in message

@@ -179,7 +179,7 @@ def test_the_command_that_checks(stack: Stack, paused: None) -> None:
 def test_the_command_that_adopts(stack: Stack, paused: None) -> None:
     """Without ``--yes`` it counts what the institution has, and writes nothing."""
     before = outbox_batches(stack)
-    said = re.search(r"(\d+) rows would be held for delivered; nothing was written", stack.type_in(commands().adopt))
+    said = re.search(r"(\d+) rows would be counted as delivered; nothing was written", stack.type_in(commands().adopt))
     assert said
     assert 0.8 * ROWS < int(said[1]) < 1.2 * ROWS
     assert outbox_batches(stack) == before

@@ -13,6 +13,7 @@ from tablero.errors import ParameterError
 from tablero.outbox.adoption import adopt
 from tablero.settings import Settings
 from tablero.source.reader import Source
+from tablero.texts import delivery as texts
 
 
 def plan_adoption(settings: Settings, *, first: date | None, until: date, now: datetime) -> list[Window]:
@@ -24,11 +25,9 @@ def plan_adoption(settings: Settings, *, first: date | None, until: date, now: d
     start = first or settings.earliest
     today = local_day(now, settings.timezone)
     if until >= today:
-        raise ParameterError(
-            f"--until is {until}, and today is {today}: give the last day of which everything was delivered; it has ended."
-        )
+        raise ParameterError(texts.NOT_ENDED(until=f"{until}", today=f"{today}"))
     if start > until:
-        raise ParameterError(f"--from is {start}, after --until, {until}.")
+        raise ParameterError(texts.NO_DAYS(first=f"{start}", until=f"{until}"))
     begins, ends = first_instant(start, settings.timezone), first_instant(until + timedelta(days=1), settings.timezone)
     windows = month_windows(start, until, settings.timezone, ends)
     return [replace(window, start=max(window.start, begins)) for window in windows]
@@ -37,19 +36,16 @@ def plan_adoption(settings: Settings, *, first: date | None, until: date, now: d
 def adopt_all(
     engine: Engine, source: Source, settings: Settings, windows: Iterable[Window], *, by: str, run_id: str, clock: Clock
 ) -> Iterator[tuple[Tally, int]]:
-    """Stage each window and hold all of it for delivered. May be interrupted and repeated at any point.
+    """Stage each window and count all of it as delivered. May be interrupted and repeated at any point.
 
     :param engine: of the outbox.
     :param by: who says that it was delivered.
     :param run_id: names this adoption in the record of its attempts.
-    :returns: of each window what the source held, and how many rows were taken for delivered.
+    :returns: of each window what the source held, and how many rows were counted as delivered.
     :raises WindowBusy: a run is sending; the DAGs are to be paused first.
     :raises SourceUnavailable, OutboxUnavailable, SetupError: as :func:`tablero.delivery.staging.stage` does.
     """
     for window in windows:
         tally = stage(engine, source, settings, window, run_id=run_id, clock=clock)
-        words = (
-            f"tablero adopt: se da por entregado hasta / held for delivered until {window.end.isoformat()}, por / by {by};"
-            " no se envió nada / nothing was posted"
-        )
+        words = str(texts.ADOPTED(until=window.end.isoformat(), by=by))
         yield tally, adopt(engine, window, run_id=run_id, words=words, zone=settings.timezone, now=clock())

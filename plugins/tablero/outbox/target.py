@@ -15,10 +15,11 @@ from tablero.errors import SettingsError
 from tablero.outbox.engine import reading, writing
 from tablero.outbox.schema import attempt, target
 from tablero.settings import Settings
+from tablero.texts import outbox as texts
 
 _THE_ONE = 1
 
-#: What an operator tells the outbox whose dashboard has a new name.
+#: SQL for the operator of an outbox whose dashboard has a new name.
 FORGET = "DELETE FROM target"
 
 
@@ -39,7 +40,7 @@ def name_of(settings: Settings, url: str) -> str:
 
 
 def require(engine: Engine, name: str) -> None:
-    """See that the outbox delivers to this dashboard, or to none yet.
+    """Check that the outbox delivers to this dashboard, or to none yet.
 
     :raises SettingsError: if it delivers to another one; names both, and says what to do.
     """
@@ -72,13 +73,4 @@ def _require(connection: Connection, name: str) -> str | None:
     acknowledged = sa.select(attempt.c.id).where(attempt.c.outcome == "delivered").limit(1)
     if connection.scalar(acknowledged) is None:
         return str(known)
-    raise SettingsError(
-        f"This outbox delivers to {known}, and the settings say {name}: what the one has, the other would never get."
-        f" For another dashboard, production for instance, take a new outbox: let connection tablero_outbox lead to an empty"
-        f" database. To go on as before, set [tablero] api_path back (without X-Road, also the host of tablero_api). If both"
-        f" are the same dashboard under a new name: {FORGET} in the outbox. / Este outbox entrega a {known}, y la"
-        f" configuración dice {name}: lo que uno tiene, el otro no lo recibiría nunca. Para otro tablero, por ejemplo"
-        f" producción, use un outbox nuevo: apunte la conexión tablero_outbox a una base de datos vacía. Para seguir como"
-        f" antes, restablezca [tablero] api_path (sin X-Road, también el host de tablero_api). Si ambos son el mismo tablero"
-        f" con otro nombre: {FORGET} en el outbox."
-    )
+    raise SettingsError(texts.ANOTHER_DASHBOARD(known=str(known), name=name, forget=FORGET))

@@ -20,7 +20,7 @@ ROWS = Text(
 REJECTIONS = Text("filas apartadas y por qué, una por línea (JSON)", "rows set aside and why, a line each (JSON)")
 ADOPT = Text(
     "reconstruir un outbox perdido, dando por entregado lo que la fuente tiene hasta un día",
-    "rebuild a lost outbox, holding for delivered what the source has until a day",
+    "rebuild a lost outbox, counting as delivered what the source has until a day",
 )
 DAGS = Text("escribir los dos archivos de DAG en una carpeta", "write the two DAG files into a folder")
 VERSION = Text("versión de Tablero y de Airflow", "version of Tablero and of Airflow")
@@ -39,10 +39,10 @@ FOLDER = Text("carpeta, por ejemplo $AIRFLOW_HOME/dags", "folder, for example $A
 WOULD_ADOPT = Text(
     "{rows} filas se darían por entregadas; no se escribió nada. Incluyen las que este outbox ya tiene por entregadas. Si el"
     " tablero las tiene todas, repita con --yes.",
-    "{rows} rows would be held for delivered; nothing was written. Those that this outbox has as delivered already are among"
+    "{rows} rows would be counted as delivered; nothing was written. Those that this outbox has as delivered already are among"
     " them. If the dashboard has all of them, repeat with --yes.",
 )
-ADOPTED = Text("{window}: {rows} filas dadas por entregadas", "{window}: {rows} rows held for delivered")
+ADOPTED = Text("{window}: {rows} filas dadas por entregadas", "{window}: {rows} rows counted as delivered")
 ADOPTED_ALL = Text("{rows} filas en total ({run})", "{rows} rows in all ({run})")
 WRITTEN = Text("escrito: {path}", "written: {path}")
 EXISTS = Text(

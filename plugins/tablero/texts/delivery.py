@@ -189,3 +189,15 @@ FAILED_AND_SETTLED = Text(
     "{task} failed, and its window is settled: another task read or sent what was missing, and {reconcile} proved it. There is"
     " nothing to do; to see it green, clear it (Clear Task Instance).",
 )
+
+# -- adopting ----------------------------------------------------------------------------------------------------------------
+
+NOT_ENDED = Text(
+    "--until es {until}, y hoy es {today}: indique el último día del que se entregó todo; debe haber terminado.",
+    "--until is {until}, and today is {today}: give the last day of which everything was delivered; it must have ended.",
+)
+NO_DAYS = Text("--from es {first}, posterior a --until, {until}.", "--from is {first}, after --until, {until}.")
+ADOPTED = Text(
+    "tablero adopt: se da por entregado hasta {until}, por {by}; no se envió nada",
+    "tablero adopt: counted as delivered until {until}, by {by}; nothing was posted",
+)

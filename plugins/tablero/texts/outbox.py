@@ -55,3 +55,16 @@ HALF_MOVED = Text(
     "The move to this outbox is not finished. Let tablero_outbox lead to the former one, and give python -m tablero move --to"
     " again, with the connection of this one; it goes on where it was.",
 )
+
+# -- whom it delivers to -----------------------------------------------------------------------------------------------------
+
+ANOTHER_DASHBOARD = Text(
+    "Este outbox entrega a {known}, y la configuración dice {name}: lo que uno tiene, el otro no lo recibiría nunca. Para otro"
+    " tablero, por ejemplo producción, use un outbox nuevo: apunte la conexión tablero_outbox a una base de datos vacía. Para"
+    " seguir como antes, restablezca [tablero] api_path (sin X-Road, también el host de tablero_api). Si ambos son el mismo"
+    " tablero con otro nombre: {forget} en el outbox.",
+    "This outbox delivers to {known}, and the settings say {name}: what the one has, the other would never get. For another"
+    " dashboard, production for instance, use a new outbox: point connection tablero_outbox to an empty database. To go on as"
+    " before, set [tablero] api_path back (without X-Road, also the host of tablero_api). If both are the same dashboard under"
+    " a new name: {forget} in the outbox.",
+)

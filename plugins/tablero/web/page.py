@@ -29,7 +29,7 @@ from tablero.outbox.findings import Degradation
 from tablero.outbox.reports.common import Readiness, readiness, snapshot
 from tablero.settings import Settings
 from tablero.texts.alerts import DEGRADED
-from tablero.texts.text import LANGUAGES
+from tablero.texts.text import LANGUAGES, verbatim
 from tablero.web import access
 from tablero.web.evidence import Shelf
 from tablero.web.formats import Formats
@@ -54,7 +54,7 @@ class NotReady(SetupError):
     """The outbox exists, but holds nothing that can be shown yet."""
 
     def __init__(self, found: Readiness) -> None:
-        super().__init__(found.value)
+        super().__init__(verbatim(found.value))
         self.found = found
 
 

@@ -105,7 +105,7 @@ def test_the_record_says_what_was_done(outbox: Engine, institution: Institution)
     adopted(outbox, institution)
     for found in attempts(outbox):
         assert (found.outcome, found.run_id, found.http_status, found.seconds) == ("delivered", "adopt__1", None, None)
-        assert "held for delivered until 2020-02-15T04:00:00+00:00, por / by ana; no se envió nada" in found.message
+        assert "counted as delivered until 2020-02-15T04:00:00+00:00, by ana; nothing was posted" in found.message
     assert attempts(outbox)
 
 
@@ -127,7 +127,7 @@ def test_bad_rows_stay_rejected(outbox: Engine, institution: Institution) -> Non
 
 
 def test_from_a_day_of_a_restored_backup_on(outbox: Engine, institution: Institution) -> None:
-    """What it holds for pending, and was delivered since, is held for delivered; the rest stays as the backup knows it."""
+    """What it holds for pending, and was delivered since, is counted as delivered; the rest stays as the backup knows it."""
     stage(outbox, ROWS)
     first = date(2020, 2, 10)
     assert adopted(outbox, institution, first=first) == 20
@@ -217,7 +217,7 @@ def test_the_windows_are_months_cut_at_both_days() -> None:
 @pytest.mark.parametrize(
     ("first", "until", "words"),
     [
-        (None, date(2026, 11, 24), "it has ended"),
+        (None, date(2026, 11, 24), "must have ended"),
         (None, date(2019, 12, 31), "--from is 2020-01-01, after --until, 2019-12-31"),
         (date(2020, 3, 1), date(2020, 2, 1), "after --until"),
     ],

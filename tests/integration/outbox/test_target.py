@@ -124,7 +124,7 @@ def test_the_preflight_tells(outbox: Engine) -> None:
     target.remember(outbox, DEVELOPMENT, NOW)
     deliver(outbox, DELIVERED)
     found = preflight(outbox, PRODUCTION)["target"]
-    assert str(found).startswith(f"[failed] target: This outbox delivers to {DEVELOPMENT}")
+    assert str(found).startswith(f"[failed] target: Este outbox entrega a {DEVELOPMENT}")
     assert not found.transient
 
 

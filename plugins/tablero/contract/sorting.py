@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import IO, Any
 
 import msgspec
@@ -32,10 +32,13 @@ _length = struct.Struct("<I")
 
 def in_order(changes: Iterable[StatusChange], key: Key, run: int = RUN) -> Iterator[StatusChange]:
     """The status changes in ascending order of ``key``, which tells any two different ones apart."""
-    stream = iter(changes)
+    return chain.from_iterable(_pieces_in_order(iter(changes), key, run))
+
+
+def _pieces_in_order(stream: Iterator[StatusChange], key: Key, run: int) -> Iterator[list[StatusChange]]:
     first = sorted(islice(stream, run), key=key)
     if len(first) < run:
-        yield from first
+        yield first
         return
     with ExitStack() as files:
         runs = [files.enter_context(_write(first))]
@@ -43,8 +46,7 @@ def in_order(changes: Iterable[StatusChange], key: Key, run: int = RUN) -> Itera
         while piece := sorted(islice(stream, run), key=key):
             runs.append(files.enter_context(_write(piece)))
             del piece
-        for merged in _merge([_read(file) for file in runs], key):
-            yield from merged
+        yield from _merge([_read(file) for file in runs], key)
 
 
 def _merge(runs: list[Iterator[list[StatusChange]]], key: Key) -> Iterator[list[StatusChange]]:

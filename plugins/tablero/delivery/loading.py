@@ -9,7 +9,7 @@ from tablero.contract.windows import Window
 from tablero.dashboard.answer import Attempt, log_line
 from tablero.delivery.posting.pump import Client
 from tablero.delivery.sending import Delivery, send
-from tablero.delivery.staging import Clock, Tally, stage_in_steps
+from tablero.delivery.staging import Clock, Tally, frozen_heap, stage_in_steps
 from tablero.outbox.batches import Fresh, Lease
 from tablero.settings import Settings
 from tablero.source.reader import Source
@@ -43,5 +43,6 @@ def load(
         for tally in tallies:
             yield from stage_in_steps(engine, source, settings, tally, run_id=run_id, clock=clock, lease=lease)
 
-    delivery = send(engine, connect, settings, windows, run_id=run_id, clock=clock, observe=observe, staging=staging)
+    with frozen_heap():
+        delivery = send(engine, connect, settings, windows, run_id=run_id, clock=clock, observe=observe, staging=staging)
     return tallies, delivery

@@ -37,7 +37,8 @@ def request_hash(request_id: str) -> bytes:
 
 def request_hashes(changes: Sequence[StatusChange]) -> bytes:
     """The hashes of the requests in a batch, each once, in order: a request is looked for among them before rows are read."""
-    hashes = array("I", sorted({zlib.crc32(change.request_id.encode()) for change in changes}))
+    requests = {change.request_id for change in changes}
+    hashes = array("I", sorted({zlib.crc32(request.encode()) for request in requests}))
     hashes.byteswap()
     return hashes.tobytes()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,11 @@ class Watched(Source):
         self.__dict__.update(plain.__dict__)
         self._before = before
 
-    def read(self, window: Window) -> Iterator[tuple[Any, ...]]:
-        """Read as ever."""
-        for number, row in enumerate(super().read(window)):
+    def chunks(self, window: Window) -> Generator[list[tuple[Any, ...]], None, None]:
+        """Read as ever, but a row at a time."""
+        for number, row in enumerate(chain.from_iterable(super().chunks(window))):
             self._before(number)
-            yield row
+            yield [row]
 
 
 def leases(engine: Engine) -> int:

@@ -79,7 +79,7 @@ def test_files_are_gone_when_the_reader_stops(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **options: opened.append(make(**options)) or opened[-1])
     stream = in_order(map(change, range(100, 0, -1)), row_order, 10)
     assert list(islice(stream, 3)) == list(map(change, (1, 2, 3)))
-    stream.close()
+    del stream
     assert len(opened) == 10
     assert all(file.closed for file in opened)
     assert list(tmp_path.iterdir()) == []

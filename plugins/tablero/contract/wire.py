@@ -1,4 +1,4 @@
-"""The wire form of a batch: what is posted, and what the outbox keeps of it."""
+"""The wire form of a batch: the body of a call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import starmap
 
 import msgspec
-from tablero.contract.status_change import StatusChange, of_values
+from tablero.contract.status_change import StatusChange
 
 
 class _Entry(msgspec.Struct, gc=False):
@@ -25,7 +25,6 @@ class _Body(msgspec.Struct, gc=False):
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(_Body)
 
 
 def encode(changes: Iterable[StatusChange]) -> bytes:
@@ -34,11 +33,3 @@ def encode(changes: Iterable[StatusChange]) -> bytes:
     Fractions of a second are written with six digits, and only where there are any.
     """
     return _encoder.encode(_Body(list(starmap(_Entry, changes))))
-
-
-def decode(body: bytes) -> list[StatusChange]:
-    """The status changes of a body that :func:`encode` made: the same, in the same order.
-
-    :raises ValueError: if it is another's.
-    """
-    return list(map(of_values, map(msgspec.structs.astuple, _decoder.decode(body).requests)))

@@ -63,7 +63,7 @@ def test_what_is_valid_can_be_sent() -> None:
 
 def test_a_rehearsal_counts_them_all() -> None:
     """A dry run meets the same rows, and writes nothing."""
-    tally = rehearse(Rows(CONTENT, ZONE), settings(), FEBRUARY, clock=clock)
+    tally = rehearse(None, Rows(CONTENT, ZONE), settings(), FEBRUARY, clock=clock)
     assert tally.read == Rows(CONTENT, ZONE).count(FEBRUARY)
     assert tally.read == tally.valid + tally.duplicates + tally.excluded + tally.rejected.total()
 

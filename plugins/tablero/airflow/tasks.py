@@ -15,14 +15,14 @@ from sqlalchemy.engine import Engine
 from tablero.airflow import configuration, history, lineage, metrics
 from tablero.airflow.configuration import clock
 from tablero.contract.windows import Window
-from tablero.delivery import loading
+from tablero.delivery import loading, nightly
 from tablero.delivery.health.survey import survey
 from tablero.delivery.planning import EVERYTHING, Night, plan_history, plan_night, plan_run
 from tablero.delivery.preflight import Finding, Level, inspect
 from tablero.delivery.reconciling import reconcile, require_settled, table
 from tablero.delivery.sending import Delivery, send
-from tablero.delivery.staging import Tally, rehearse, stage
-from tablero.errors import OutboxUnavailable, ParameterError, PermanentError, TableroError, TransientError
+from tablero.delivery.staging import Tally, rehearse
+from tablero.errors import ParameterError, PermanentError, TableroError, TransientError
 from tablero.outbox import findings, ledger, requeue, target
 from tablero.settings import Settings
 from tablero.texts import airflow as texts
@@ -167,38 +167,15 @@ def extract(params: Json, run: Any, known: Collection[str]) -> Json:
     with configuration.source(settings) as source:
         _reads(source, settings)
         if params["dry_run"]:
-            tallies = [_tally(rehearse(None, source, settings, own, clock=clock))]
-            return _Day([own], [], tallies, everything=False).to_json()
+            looked_at = [_tally(rehearse(None, source, settings, own, clock=clock))]
+            return _Day([own], [], looked_at, everything=False).to_json()
         with configuration.outbox() as engine:
             history.require_known_outbox(engine, accept_changes=params["accept_changes"])
             scheduled = run.run_type == "scheduled"
             night = plan_night(engine, settings, own) if scheduled else Night([own], [])
             log.info("windows: %s", ", ".join(window.label for window in night.windows))
-            windows, read = _stage_each(engine, source, settings, night.windows, run.run_id)
-            return _Day(windows, night.audits, [_tally(tally) for tally in read], everything=scheduled).to_json()
-
-
-def _stage_each(
-    engine: Engine, source: Source, settings: Settings, windows: Sequence[Window], run_id: str
-) -> tuple[list[Window], list[Tally]]:
-    """Stage what can be read; returns the windows that are to be proved later on, and a tally of each that was read."""
-    to_prove, tallies, failure = [], [], None
-    for window in windows:
-        try:
-            tallies.append(stage(engine, source, settings, window, run_id=run_id, clock=clock))
-            to_prove.append(window)
-        except OutboxUnavailable:
-            raise
-        except TableroError as error:
-            if window.kind == "undated":  # how many there are is worth a remark, and no red run
-                log.warning("%s", texts.UNDATED_NOT_READ(words=error.text))
-                continue
-            log.error("%s", texts.LEFT_OUT(window=window.label, words=error.text))
-            to_prove.append(window)
-            failure = failure or error
-    if failure is not None and not any(tally.window.kind != "undated" for tally in tallies):
-        raise failure
-    return to_prove, tallies
+            windows, tallies = nightly.read(engine, source, settings, night.windows, run_id=run.run_id, clock=clock)
+            return _Day(windows, night.audits, [_tally(tally) for tally in tallies], everything=scheduled).to_json()
 
 
 def post(extracted: Json | None, params: Json, run: Any) -> Json:

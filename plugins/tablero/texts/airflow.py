@@ -70,11 +70,6 @@ DRY_RUN_INCOMPLETE = Text(
     "El ensayo leyó {read} de {planned} ventanas; mire las tareas que fallaron.",
     "The dry run read {read} of {planned} windows; look at the tasks that failed.",
 )
-LEFT_OUT = Text("{window} queda para después: {words}", "{window} is left for later: {words}")
-UNDATED_NOT_READ = Text(
-    "No se pudo contar cuántas filas no tienen fecha ({words}); las demás no se ven afectadas.",
-    "How many rows have no date could not be counted ({words}); the others are not affected.",
-)
 OUTBOX_IS_EMPTY = Text(
     "El outbox ({outbox}) está vacío, y Airflow recuerda ejecuciones que entregaron filas (la última, {run}): con él se"
     " enviaría todo otra vez. No se envió nada. Si el outbox cambió de lugar, restablezca la conexión tablero_outbox, o"

@@ -1,0 +1,164 @@
+"""Nights of ``daily_send`` in one process: the use cases in the order in which the tasks call them, on a clock of our own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta, timezone
+
+from sqlalchemy.engine import Engine
+from tablero.contract.status_change import StatusChange
+from tablero.contract.windows import day_window
+from tablero.delivery import nightly
+from tablero.delivery.health.survey import survey
+from tablero.delivery.planning import EVERYTHING, plan_night
+from tablero.delivery.reconciling import Reconciled, reconcile, require_settled
+from tablero.delivery.sending import send
+from tablero.errors import TableroError
+from tablero.outbox import incidents
+from tablero.outbox.incidents import Run, cause_of
+from tablero.outbox.ledger import Account
+
+from tests.integration.institution import Institution
+from tests.integration.posters import Dashboard
+from tests.integration.samples import ZONE, settings
+
+#: The first of the simulated days.
+FIRST = date(2026, 9, 1)
+
+SETTINGS = settings(batch_size=10)
+
+
+@dataclass
+class Night:
+    """What became of a night.
+
+    :ivar failed: what its tasks ended with; empty if it is green.
+    :ivar told: causes of failure, and of what was not as usual, that are told in the morning.
+    :ivar over: what is told to be over.
+    """
+
+    day: date
+    failed: list[TableroError] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    over: list[str] = field(default_factory=list)
+    accounts: list[Account] = field(default_factory=list)
+
+    @property
+    def is_green(self) -> bool:
+        return not self.failed
+
+
+class Nights:
+    """An institution, its outbox, the dashboard, and night after night.
+
+    :ivar owed: every status change that the institution wants delivered.
+    """
+
+    def __init__(self, engine: Engine, institution: Institution) -> None:
+        self.engine = engine
+        self.institution = institution
+        self.dashboard = Dashboard()
+        self.owed: Counter[str] = Counter()
+        self._number = 0
+
+    def change(self, day: date, *, hour: int = 10, request: str | None = None, status: int = 2) -> StatusChange:
+        """A status change of a day."""
+        self._number += 1
+        at = datetime.combine(day, time(hour), ZONE).astimezone(timezone.utc)
+        return StatusChange("1041", request or f"R-{self._number:06}", at - timedelta(hours=2), status, at)
+
+    def enter(self, *changes: StatusChange) -> None:
+        """Into the source, to be delivered once."""
+        self.institution.add(changes)
+        self.owed.update(change.request_id for change in changes)
+
+    def work(self, day: date, rows: int = 5) -> None:
+        """What the institution does in a day."""
+        self.enter(*(self.change(day, hour=8 + number % 10) for number in range(rows)))
+
+    def night(self, day: date) -> Night:
+        """The scheduled run after a day: preflight aside, what its tasks do."""
+        now = datetime.combine(day + timedelta(days=1), time(2), ZONE).astimezone(timezone.utc)
+        run = Run("daily_send", f"scheduled__{now:%Y-%m-%dT%H:%M:%S+00:00}", scheduled=True)
+        found, own = Night(day), day_window(day, ZONE)
+        source, engine, named = self.institution.source, self.engine, {"run_id": run.run_id, "clock": lambda: now}
+        plan = plan_night(engine, SETTINGS, own)
+        windows = plan.windows
+        try:
+            windows, _ = nightly.read(engine, source, SETTINGS, windows, **named)  # type: ignore[arg-type]
+        except TableroError as error:
+            found.failed.append(error)
+        self._post(found, named)
+
+        def send_found(_: object) -> None:
+            send(engine, lambda: self.dashboard, SETTINGS, [EVERYTHING], **named)  # type: ignore[arg-type]
+
+        proof = reconcile(
+            engine,
+            source,
+            SETTINGS,
+            [*windows, *plan.audits],
+            send=send_found,
+            **named,  # type: ignore[arg-type]
+        )
+        found.accounts = proof.accounts
+        self._end(found, proof, run, now, own, plan.audits)
+        return found
+
+    def _post(self, found: Night, named: dict[str, object]) -> None:
+        try:
+            send(self.engine, lambda: self.dashboard, SETTINGS, [EVERYTHING], **named)  # type: ignore[arg-type]
+        except TableroError as error:
+            found.failed.append(error)
+
+    def _end(self, found: Night, proof: Reconciled, run: Run, now: datetime, own: object, audits: list[object]) -> None:
+        unusual = survey(
+            self.engine,
+            SETTINGS,
+            proof.accounts,
+            proof.found,
+            run_id=run.run_id,
+            own=own,
+            audits=audits,  # type: ignore[arg-type]
+        )
+        try:
+            if proof.failure is not None:
+                raise proof.failure
+            require_settled(proof.accounts)
+        except TableroError as error:
+            found.failed.append(error)
+        new, over = incidents.run_degraded(self.engine, run, list(dict.fromkeys(one.cause for one in unusual)), now=now)
+        found.told += new
+        found.over += over
+        if found.failed:
+            causes = {cause_of(error): True for error in found.failed}
+            found.told += incidents.run_failed(self.engine, run, causes=causes, threshold=1, now=now).causes
+        elif incidents.run_succeeded(self.engine, run, now=now):
+            found.over.append("failure")
+
+    def all(self, first: int, count: int, *, rows: int = 5) -> list[Night]:
+        """Days of work, each with its night.
+
+        :param first: number of the first day, from 0.
+        """
+        nights = []
+        for day in days(first, count):
+            self.work(day, rows)
+            nights.append(self.night(day))
+        return nights
+
+    @property
+    def missing(self) -> set[str]:
+        """Requests that the dashboard does not have."""
+        return set(self.owed) - set(self.dashboard.accepted)
+
+    @property
+    def repeated(self) -> set[str]:
+        """Requests of which the dashboard took more than there are changes."""
+        return {request for request, times in self.dashboard.accepted.items() if times > self.owed[request]}
+
+
+def days(first: int, count: int) -> list[date]:
+    """That many days, from number ``first`` on."""
+    return [FIRST + timedelta(days=first + number) for number in range(count)]

@@ -1,0 +1,176 @@
+"""Forty nights each of what went wrong in the field: every row is sent, or told of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from tablero.contract.windows import Window
+from tablero.dashboard.answer import Answer
+from tablero.delivery import nightly, reconciling
+from tablero.delivery.staging import Tally, stage
+from tablero.errors import SourceUnavailable
+from tablero.outbox.engine import connect
+
+from tests.integration.conftest import empty_sqlite_outbox
+from tests.integration.delivery.nights import Nights, days
+from tests.integration.institution import Institution
+from tests.integration.posters import UNAVAILABLE, Dashboard, Entry
+
+
+@pytest.fixture
+def nights(tmp_path: Path) -> Iterator[Nights]:
+    """Everything is empty; the rules do not depend on the database, so SQLite will do."""
+    path = tmp_path / "outbox.db"
+    path.write_bytes(empty_sqlite_outbox())
+    engine = connect(f"sqlite:///{path}")
+    # Nothing here has to outlive a power cut.
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+    yield Nights(engine, Institution(tmp_path / "institution.db"))
+    engine.dispose()
+
+
+def test_forty_quiet_nights(nights: Nights) -> None:
+    """All green, nothing told, everything there once."""
+    found = nights.all(0, 40)
+    assert all(night.is_green for night in found)
+    assert [night.told for night in found if night.told] == []
+    assert (nights.missing, nights.repeated) == (set(), set())
+
+
+def test_a_pause_of_forty_nights(nights: Nights) -> None:
+    """The first night after it closes the gap, in a few wide readings."""
+    nights.all(0, 10)
+    for day in days(10, 40):
+        nights.work(day)
+    (after,) = nights.all(50, 1)
+    assert after.is_green
+    assert (nights.missing, nights.repeated) == (set(), set())
+    assert len(after.accounts) <= 2 + 1 + 3 + 3  # months of the gap, own day, last days, audits
+    assert all(night.is_green for night in nights.all(51, 5))
+
+
+def test_rows_that_are_entered_late(nights: Nights) -> None:
+    """Each week one for a day long ago: an audit finds it, and says so."""
+    nights.all(0, 60)
+    late = []
+    for week in range(5):
+        late.append(nights.change(days(week * 9, 1)[0], hour=15))
+        nights.enter(late[-1])
+        nights.all(60 + week * 8, 8)
+    assert nights.missing == set()
+    assert nights.repeated == set()
+
+
+def test_an_audit_that_finds_rows_is_told(nights: Nights) -> None:
+    """Within the nights that it takes to look at every month."""
+    nights.all(0, 40)
+    nights.enter(nights.change(days(3, 1)[0], hour=15))
+    found = nights.all(40, 3)
+    assert [cause for night in found for cause in night.told] == ["audit"]
+    assert nights.missing == set()
+
+
+def test_a_dashboard_that_is_down_for_forty_nights(nights: Nights) -> None:
+    """Told once; red until all of it is there; and then the oldest has come first."""
+    nights.all(0, 5)
+    up, nights.dashboard = nights.dashboard, Dashboard(lambda _: UNAVAILABLE)
+    down = nights.all(5, 40)
+    assert not any(night.is_green for night in down)
+    assert [night.told for night in down[1:] if night.told] == []
+    assert len(down[0].told) >= 1
+    nights.dashboard = up
+    (after,) = nights.all(45, 1)
+    assert after.is_green
+    assert after.over == ["failure"]
+    assert (nights.missing, nights.repeated) == (set(), set())
+
+
+@pytest.mark.parametrize("scheduler_is_down", [False, True])
+def test_the_last_status_arrives_last(nights: Nights, scheduler_is_down: bool) -> None:
+    """After five days' outage, of the dashboard or of Airflow, in which a request changed each day."""
+    nights.all(0, 3)
+    up = nights.dashboard
+    order: list[tuple[str, int]] = []
+    nights.dashboard = Dashboard(lambda _: UNAVAILABLE)
+    for number, day in enumerate(days(3, 5)):
+        nights.enter(nights.change(day, request="R-LONG", status=1 + number))
+        nights.work(day)
+        if not scheduler_is_down:
+            nights.night(day)
+
+    def remember(entries: list[Entry]) -> Answer:
+        mine = [entry for entry in entries if entry["request_id"] == "R-LONG"]
+        order.extend((entry["last_modified_date"], entry["status_id"]) for entry in mine)
+        return up._decide(entries)
+
+    nights.dashboard = Dashboard(remember)
+    nights.enter(nights.change(days(8, 1)[0], request="R-LONG", status=7))
+    assert nights.night(days(8, 1)[0]).is_green
+    assert order == sorted(order)
+    assert order[-1][1] == 7
+    assert len(order) == 6
+
+
+def test_a_mapping_that_breaks(nights: Nights) -> None:
+    """``service_id`` is NULL for all rows: told the first morning, once; mended rows are sent, all of them."""
+    nights.all(0, 10)
+    broken: list[date] = days(10, 40)
+    rows = []
+    told = []
+    for day in broken:
+        changes = [nights.change(day, hour=8 + number) for number in range(5)]
+        nights.institution.add([(None, *change[1:]) for change in changes])
+        rows += changes
+        told.append(nights.night(day).told)
+    assert "all_rejected" in told[0]
+    assert [cause for causes in told[1:] for cause in causes if cause == "all_rejected"] == []
+    nights.institution.remove(rows)
+    nights.enter(*rows)
+    after = nights.all(50, 28)
+    assert "all_rejected" in after[0].over
+    assert nights.missing == set()
+
+
+def test_an_empty_view(nights: Nights) -> None:
+    """Green, since nothing is missing; told the first morning, once, and when it is over."""
+    nights.all(0, 20)
+    empty = [nights.night(day) for day in days(20, 40)]
+    assert all(night.is_green for night in empty)
+    assert empty[0].told == ["no_rows"]
+    assert sum("no_rows" in night.told for night in empty) == 1
+    (after,) = nights.all(60, 1)
+    assert after.over == ["no_rows"]
+
+
+def test_an_empty_view_from_the_first_night_on(nights: Nights) -> None:
+    """There is no usual yet, and still nothing at all is worth a word."""
+    assert nights.night(days(0, 1)[0]).told == ["no_rows"]
+
+
+def test_a_day_that_cannot_be_read(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its statement is cut off each night: every other row is sent, each night is red for it, and told of it once."""
+    nights.all(0, 3)
+    nights.work(days(3, 1)[0])  # nobody reads it: Airflow was off
+    bad = days(3, 1)[0].isoformat()
+
+    def read(engine: Engine, source: object, settings: object, window: Window, **named: object) -> Tally:
+        if window.label == bad:
+            raise SourceUnavailable("statement timeout")
+        return stage(engine, source, settings, window, **named)  # type: ignore[arg-type]
+
+    for module in (nightly, reconciling):
+        monkeypatch.setattr(module, "stage", read)
+    red = nights.all(4, 14)
+    assert not any(night.is_green for night in red)
+    assert {account.window.label for night in red for account in night.accounts if not account.settled} == {bad}
+    assert len([cause for night in red for cause in night.told]) == 1
+    assert len(nights.missing) == 5
+    monkeypatch.undo()
+    (after,) = nights.all(18, 1)
+    assert after.is_green
+    assert nights.missing == set()

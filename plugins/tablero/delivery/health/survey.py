@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
+from itertools import islice
 
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract.windows import Window, day_window, local_day
@@ -15,6 +16,9 @@ from tablero.outbox.reports import calendar, outcomes
 from tablero.settings import Settings
 
 _WEEK = timedelta(weeks=1)
+
+#: Weeks within which days that were as usual are looked for.
+_FURTHEST = 60
 
 
 def survey(
@@ -61,15 +65,18 @@ def survey(
 
 
 def usual_rows(connection: Connection, settings: Settings, own: Window) -> list[int] | None:
-    """The rows of the same weekday in the weeks before, of days that were read; ``None`` if ``own`` is no whole day."""
+    """The rows of the same weekday in the weeks before, of days that were read and were themselves as usual: what goes on for
+    long enough must not become the custom. ``None`` if ``own`` is no whole day.
+    """
     zone = settings.timezone
     day = local_day(own.start, zone)
     if own != day_window(day, zone):
         return None
     read = calendar.stretches_read(connection)
-    weeks = [day - back * _WEEK for back in range(1, WEEKS + 1)]
-    known = [one for one in weeks if one >= settings.earliest and _is_read(read, day_window(one, zone))]
-    return list(calendar.rows_on(connection, known).values())
+    odd = calendar.days_with(connection, [cause.value for cause in (Cause.NO_ROWS, Cause.FEW_ROWS)])
+    weeks = (day - back * _WEEK for back in range(1, _FURTHEST + 1))
+    known = (one for one in weeks if one >= settings.earliest and one not in odd and _is_read(read, day_window(one, zone)))
+    return list(calendar.rows_on(connection, list(islice(known, WEEKS))).values())
 
 
 def _is_read(read: Collection[calendar.Stretch], window: Window) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from tablero.outbox.schema import batch, batch_day, extraction, reconciliation
+from tablero.outbox.schema import batch, batch_day, degradation, extraction, reconciliation
 
 
 class Proved(NamedTuple):
@@ -84,3 +84,9 @@ def rows_on(connection: Connection, days: Collection[date]) -> dict[date, int]:
     )
     counts = {day: int(rows) for day, rows in connection.execute(query)}
     return {day: counts.get(day, 0) for day in days}
+
+
+def days_with(connection: Connection, causes: Collection[str]) -> set[date]:
+    """The days of which some run found one of these things that are not as usual."""
+    query = sa.select(degradation.c.label).where(degradation.c.cause.in_(list(causes))).distinct()
+    return {date.fromisoformat(label) for label in connection.scalars(query) if len(label) == len("YYYY-MM-DD")}

@@ -79,14 +79,14 @@ def daily_send() -> None:
         return tasks.post(extracted, params, dag_run)
 
     @tablero_task(execution_timeout=timedelta(hours=6), trigger_rule=TriggerRule.ALL_DONE, outlets=[SETTLED])
-    def reconcile(extracted: dict | None, params: dict, dag_run, outlet_events) -> None:
+    def reconcile(extracted: dict | None, posted: dict | None, params: dict, dag_run, outlet_events) -> None:
         from tablero.airflow import tasks
 
-        tasks.prove_day(extracted, params, dag_run, outlet_events)
+        tasks.prove_day(extracted, posted, params, dag_run, outlet_events)
 
     extracted = extract()
     preflight() >> extracted
-    post(extracted) >> reconcile(extracted)
+    reconcile(extracted=extracted, posted=post(extracted))
 
 
 daily_send()

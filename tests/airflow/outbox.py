@@ -18,9 +18,9 @@ def ask(outbox: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
 
 
 def everything(outbox: Path) -> list[str]:
-    """All that is in the outbox, as SQL."""
+    """All that is in the outbox, as SQL; but for what dry runs found, which is kept for the page."""
     with closing(sqlite3.connect(f"file:{outbox}?mode=ro", uri=True, timeout=60)) as connection:
-        return list(connection.iterdump())
+        return [line for line in connection.iterdump() if not line.startswith('INSERT INTO "dry_run"')]
 
 
 def attempts_by_request(outbox: Path, prefix: str) -> dict[str, list[str]]:

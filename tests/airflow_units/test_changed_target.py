@@ -84,4 +84,4 @@ def test_nothing_new_is_not_green_either(window: dict[str, str]) -> None:
     """There is nothing to post, but what is settled there is not settled here: the proof fails."""
     assert tasks.load(window, PARAMS, "run")["delivered"] == 0
     with pytest.raises(SettingsError, match=REFUSED):
-        tasks.prove_day({"windows": [window]}, PARAMS, RUN, {})
+        tasks.prove_day({"windows": [window]}, None, PARAMS, RUN, {})

@@ -152,6 +152,23 @@ def outbox() -> Iterator[Engine]:
         engine.dispose()
 
 
+def has_outbox() -> bool:
+    """Whether there is an outbox, up to date; looks, and makes none.
+
+    :raises SetupError, OutboxUnavailable: if there is no telling.
+    """
+    from tablero.outbox.engine import connect
+    from tablero.outbox.reports.common import Readiness, readiness
+
+    engine = connect(outbox_url())
+    try:
+        if engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file():
+            return False  # SQLite would make an empty one
+        return readiness(engine) is Readiness.READY
+    finally:
+        engine.dispose()
+
+
 def outbox_url() -> URL:
     """SQLAlchemy's URL of the outbox, which need not exist yet.
 

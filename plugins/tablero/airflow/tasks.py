@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy.engine import Engine
 from tablero.airflow import configuration, history, lineage, metrics
 from tablero.airflow.configuration import clock
-from tablero.contract.windows import Window
-from tablero.delivery import loading, nightly
+from tablero.contract.windows import Window, undated_window
+from tablero.delivery import dry_run, loading, nightly
 from tablero.delivery.health.survey import survey
 from tablero.delivery.planning import EVERYTHING, Night, plan_history, plan_night, plan_run
 from tablero.delivery.preflight import Finding, Level, inspect
 from tablero.delivery.reconciling import reconcile, require_settled, table
 from tablero.delivery.sending import Delivery, send
-from tablero.delivery.staging import Tally, rehearse
+from tablero.delivery.staging import Tally
 from tablero.errors import ParameterError, PermanentError, TableroError, TransientError
 from tablero.outbox import findings, ledger, requeue, target
 from tablero.settings import Settings
 from tablero.texts import airflow as texts
 from tablero.texts import delivery as delivery_texts
+from tablero.texts import forms as form_texts
 from tablero.texts.text import joined, verbatim
 
 if TYPE_CHECKING:
@@ -146,11 +147,15 @@ def require_ready(found: Iterable[Finding], *, only: type[TableroError] = Tabler
 
 
 def plan_months(params: Json) -> list[Json]:
-    """The months of the run, cut at this instant, each with the name that the grid shows."""
+    """The months of the run, cut at this instant, and last what lies in no month; each with the name that the grid shows."""
     settings = configuration.read_settings()
     months = plan_history(settings, start_month=params["start_month"], end_month=params["end_month"], now=clock())
     log.info("%d months: %s to %s", len(months), months[0].label, months[-1].label)
-    return [month.to_json() | {"name": month.label} for month in months]
+    undated = undated_window(settings.earliest, settings.timezone)
+    return [
+        *(month.to_json() | {"name": month.label} for month in months),
+        undated.to_json() | {"name": str(form_texts.UNDATED)},
+    ]
 
 
 def extract(params: Json, run: Any, known: Collection[str]) -> Json:
@@ -167,15 +172,32 @@ def extract(params: Json, run: Any, known: Collection[str]) -> Json:
     with configuration.source(settings) as source:
         _reads(source, settings)
         if params["dry_run"]:
-            looked_at = [_tally(rehearse(None, source, settings, own, clock=clock))]
+            looked_at = [_look(source, settings, own, params, "daily_send", run.run_id)]
             return _Day([own], [], looked_at, everything=False).to_json()
         with configuration.outbox() as engine:
             history.require_known_outbox(engine, accept_changes=params["accept_changes"])
             scheduled = run.run_type == "scheduled"
             night = plan_night(engine, settings, own) if scheduled else Night([own], [])
             log.info("windows: %s", ", ".join(window.label for window in night.windows))
-            windows, tallies = nightly.read(engine, source, settings, night.windows, run_id=run.run_id, clock=clock)
+            windows, tallies = nightly.read(
+                engine,
+                source,
+                settings,
+                night.windows,
+                run_id=run.run_id,
+                clock=clock,
+                accept_changes=params["accept_changes"],
+            )
             return _Day(windows, night.audits, [_tally(tally) for tally in tallies], everything=scheduled).to_json()
+
+
+def _look(source: Source, settings: Settings, window: Window, params: Json, dag_id: str, run_id: str) -> Json:
+    """A dry run of one window, compared with the outbox if there is one: a dry run makes none."""
+    named: Json = {"dag_id": dag_id, "run_id": run_id, "clock": clock, "accept_changes": params["accept_changes"]}
+    if not configuration.has_outbox():
+        return dry_run.look(None, source, settings, window, **named)
+    with configuration.outbox() as engine:
+        return dry_run.look(engine, source, settings, window, **named)
 
 
 def post(extracted: Json | None, params: Json, run: Any) -> Json:
@@ -206,7 +228,7 @@ def load(window: Json, params: Json, run_id: str) -> Json:
     with configuration.source(settings) as source:
         _reads(source, settings)
         if params["dry_run"]:
-            return _tally(rehearse(None, source, settings, chosen, clock=clock)) | {"delivered": 0}
+            return _look(source, settings, chosen, params, "historical_load", run_id) | {"delivered": 0}
         with configuration.outbox() as engine:
             history.require_known_outbox(engine, accept_changes=params["accept_changes"])
             connect = _connector(engine, settings)
@@ -222,6 +244,7 @@ def load(window: Json, params: Json, run_id: str) -> Json:
                 run_id=run_id,
                 clock=clock,
                 observe=metrics.attempted,
+                accept_changes=params["accept_changes"],
             )
     return _tally(tallies[0]) | _sent(delivery)
 
@@ -240,14 +263,25 @@ def prove_months(windows: Sequence[Json] | None, tallies: Iterable[Any] | None, 
         _report(list(tallies or ()), len(windows))
         return
     months = [Window.from_json(data) for data in windows]
-    failed_tasks = {f"load_month_{index}": month for index, month in enumerate(months)}
-    _prove(months, [], params, "historical_load", run_id, events, own=None, everything=False, failed_tasks=failed_tasks)
+    _prove(
+        months,
+        [],
+        params,
+        "historical_load",
+        run_id,
+        events,
+        own=None,
+        everything=False,
+        failed_tasks={f"load_month_{index}": month for index, month in enumerate(months)},
+        on_faith=sum((tally or {}).get("on_faith", 0) for tally in tallies or ()),
+    )
 
 
-def prove_day(extracted: Json | None, params: Json, run: Any, events: Any) -> None:
+def prove_day(extracted: Json | None, posted: Json | None, params: Json, run: Any, events: Any) -> None:
     """Reconcile the windows of a day's run, audit old months, and fail unless each is settled.
 
     :param extracted: what ``extract`` returned; ``None`` if nothing was read.
+    :param posted: what ``post`` returned; ``None`` if it failed.
     :param events: Airflow's ``outlet_events``.
     """
     if extracted is None:
@@ -257,7 +291,6 @@ def prove_day(extracted: Json | None, params: Json, run: Any, events: Any) -> No
         _report(day.tallies, len(day.windows))
         return
     own = day.windows[0]
-    failed_tasks = {"extract": own, "post": own}
     _prove(
         day.windows,
         day.audits,
@@ -267,7 +300,8 @@ def prove_day(extracted: Json | None, params: Json, run: Any, events: Any) -> No
         events,
         own=own,
         everything=day.everything,
-        failed_tasks=failed_tasks,
+        failed_tasks={"extract": own, "post": own},
+        on_faith=(posted or {}).get("on_faith", 0),
     )
 
 
@@ -282,6 +316,7 @@ def _prove(
     own: Window | None,
     everything: bool,
     failed_tasks: dict[str, Window],
+    on_faith: int,
 ) -> None:
     settings = configuration.read_settings()
     with configuration.source(settings) as source, configuration.outbox() as engine:
@@ -292,8 +327,19 @@ def _prove(
             _send(engine, lambda: dashboard, settings, [EVERYTHING if everything else window], run_id)
 
         before = {window: ledger.last_proof(engine, window) for window in (*windows, *audits)}
-        found = reconcile(engine, source, settings, [*windows, *audits], run_id=run_id, clock=clock, send=send_found)
-        unusual = survey(engine, settings, found.accounts, found.found, run_id=run_id, own=own, audits=audits)
+        found = reconcile(
+            engine,
+            source,
+            settings,
+            [*windows, *audits],
+            run_id=run_id,
+            clock=clock,
+            send=send_found,
+            accept_changes=params["accept_changes"],
+        )
+        unusual = survey(
+            engine, settings, found.accounts, found.found, run_id=run_id, own=own, audits=audits, on_faith=on_faith
+        )
         findings.keep_degradations(engine, dag_id, run_id, unusual, now=clock())
         metrics.reconciled(found.accounts, ledger.oldest_pending(engine, clock()), unusual)
     for line in table(found.accounts):
@@ -342,7 +388,7 @@ def _resend(engine: Engine, windows: Sequence[Window], run_id: str, zone: tzinfo
 
 
 def _sent(delivery: Delivery) -> Json:
-    return {"delivered": delivery.rows, "refused": delivery.refused}
+    return {"delivered": delivery.rows, "refused": delivery.refused, "on_faith": delivery.on_faith}
 
 
 def _tally(tally: Tally) -> Json:
@@ -366,6 +412,11 @@ def _report(tallies: Sequence[Json], planned: int) -> None:
             *(tally[key] for key in ("window", "read", "new", "batches", "bytes", "duplicate", "excluded")),
             tally["rejected"] or "none",
         )
+        log.info("dry run %s: %d known, %d gone from the source", tally["window"], tally["known"], tally["gone"])
+        if tally.get("seconds") is not None:
+            log.info("dry run %s: about %.0f s, in %d nights", tally["window"], tally["seconds"], tally["nights"])
+        if tally.get("brake"):
+            log.warning("%s", verbatim(tally["brake"]))
     if len(tallies) < planned:
         raise PermanentError(texts.DRY_RUN_INCOMPLETE(read=len(tallies), planned=planned))
     log.info("dry run: nothing was written or sent")

@@ -25,6 +25,7 @@ def load(
     run_id: str,
     clock: Clock,
     observe: Callable[[Attempt], None] = log_line,
+    accept_changes: bool = False,
 ) -> tuple[list[Tally], Delivery]:
     """Stage ``windows`` one after another, and post what is pending in any of them meanwhile.
 
@@ -33,6 +34,7 @@ def load(
     :param engine: of the outbox.
     :param connect: called once there is something to post, and then once.
     :param observe: told of every attempt that is on record; writes its line in the log.
+    :param accept_changes: as in :func:`tablero.delivery.staging.stage`.
     :returns: what each window held, and what was sent.
     :raises SourceUnavailable, SetupError, OutboxUnavailable: as :func:`tablero.delivery.staging.stage` does.
     :raises DashboardError, DashboardUnavailable, WindowBusy, OutsideHours: as :func:`tablero.delivery.sending.send` does.
@@ -41,7 +43,9 @@ def load(
 
     def staging(lease: Callable[[], Lease | None]) -> Iterator[Sequence[Fresh]]:
         for tally in tallies:
-            yield from stage_in_steps(engine, source, settings, tally, run_id=run_id, clock=clock, lease=lease)
+            yield from stage_in_steps(
+                engine, source, settings, tally, run_id=run_id, clock=clock, lease=lease, accept_changes=accept_changes
+            )
 
     with frozen_heap():
         delivery = send(engine, connect, settings, windows, run_id=run_id, clock=clock, observe=observe, staging=staging)

@@ -37,9 +37,11 @@ def read(
     *,
     run_id: str,
     clock: Callable[[], datetime],
+    accept_changes: bool = False,
 ) -> Read:
     """Stage each of ``windows`` that can be read; ``reconcile`` tries the others again.
 
+    :param accept_changes: as in :func:`tablero.delivery.staging.stage`.
     :raises OutboxUnavailable: there is nowhere to put anything.
     :raises TableroError: nothing at all could be read; the first cause.
     """
@@ -47,7 +49,9 @@ def read(
     failure: TableroError | None = None
     for window in windows:
         try:
-            found.tallies.append(stage(engine, source, settings, window, run_id=run_id, clock=clock))
+            found.tallies.append(
+                stage(engine, source, settings, window, run_id=run_id, clock=clock, accept_changes=accept_changes)
+            )
         except OutboxUnavailable:
             raise
         except TableroError as error:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
 from typing import NamedTuple
 
 from sqlalchemy.engine import Engine
-from tablero.contract.windows import Window, day_window, first_instant, local_day, month_windows, parse_month
+from tablero.contract.windows import Window, dateless_window, day_window, first_instant, local_day, month_windows, parse_month
 from tablero.errors import ParameterError
 from tablero.outbox.engine import reading
 from tablero.outbox.reports import calendar
@@ -28,7 +29,8 @@ EVERYTHING = Window("month", "*", datetime(1970, 1, 1, tzinfo=timezone.utc), dat
 class Night(NamedTuple):
     """What a scheduled run is about.
 
-    :ivar windows: to be read before anything is sent: its own day first, then whatever earlier nights left, oldest first.
+    :ivar windows: to be read before anything is sent: its own day first, then whatever earlier nights left, oldest first, and
+        last the rows without a date, of which a night has to know.
     :ivar audits: old months to be proved anew once that is sent.
     """
 
@@ -128,14 +130,15 @@ def plan_night(engine: Engine, settings: Settings, own: Window) -> Night:
     audits: list[Window] = []
     if read and settings.audit_months:
         first = max(local_day(read[0][0], zone), settings.earliest)
-        months = month_windows(first, day, zone, own.end)
+        begins = first_instant(first, zone)  # what nobody has asked for yet is no matter of an audit
+        months = [replace(month, start=max(month.start, begins)) for month in month_windows(first, day, zone, own.end)]
         known = set(earlier)
         audits = longest_unproved(
             [month for month in months if month not in known],
             {month.month_start: month.counted_at for month in proved},
             settings.audit_months,
         )
-    return Night([own, *earlier], audits)
+    return Night([own, *earlier, dateless_window()], audits)
 
 
 def longest_unproved(months: Sequence[Window], proved: Mapping[datetime, datetime], count: int) -> list[Window]:

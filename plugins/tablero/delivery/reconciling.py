@@ -10,11 +10,12 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
-from tablero.delivery.staging import stage
+from tablero.delivery.staging import Tally, stage
 from tablero.errors import NotSettledError, OutsideHours, SourceUnavailable, TableroError, TransientError
 from tablero.outbox import ledger
 from tablero.outbox.ledger import Account
@@ -52,20 +53,23 @@ def reconcile(
     run_id: str,
     clock: Callable[[], datetime],
     send: Callable[[Window], object],
+    accept_changes: bool = False,
 ) -> Reconciled:
     """Read each window again, send what that finds, and keep the proof. The trouble of one window is its own.
 
     :param send: sends what is pending in a window.
+    :param accept_changes: as in :func:`tablero.delivery.staging.stage`.
     :raises OutboxUnavailable: there is nothing to tell then.
     """
     accounts, found = [], {}
+    read = partial(stage, engine, source, settings, run_id=run_id, clock=clock, accept_changes=accept_changes)
     failures: list[TableroError] = []
     source_answers = True
     for window in windows:
         account = ledger.account(engine, window)
         try:
             if source_answers:
-                account, found[window.label] = _prove(engine, source, settings, window, run_id, clock, send)
+                account, found[window.label] = _prove(engine, window, read, send)
         except TableroError as error:
             log.error("%s", texts.WINDOW_FAILED(window=window.label, words=error.text))
             failures.append(error)
@@ -77,17 +81,11 @@ def reconcile(
 
 
 def _prove(
-    engine: Engine,
-    source: Source,
-    settings: Settings,
-    window: Window,
-    run_id: str,
-    clock: Callable[[], datetime],
-    send: Callable[[Window], object],
+    engine: Engine, window: Window, read: Callable[[Window], Tally], send: Callable[[Window], object]
 ) -> tuple[Account, int]:
     found = 0
     for _ in range(PASSES + 1):
-        tally = stage(engine, source, settings, window, run_id=run_id, clock=clock)
+        tally = read(window)
         if not tally.new:
             return replace(ledger.account(engine, window), recount=tally.read), found
         found += tally.new

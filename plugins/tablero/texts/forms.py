@@ -35,6 +35,7 @@ ACCEPT_CHANGES_MEANS = Text(
     "Only when an error asks for it: sends although most of what was delivered has changed at the source, or the outbox is"
     " empty.",
 )
+UNDATED = Text("sin fecha", "undated")
 PAGE = Text(
     "La [página de Tablero]({url}) muestra qué está entregado, qué falta y qué se rechazó.",
     "The [Tablero page]({url}) shows what is delivered, what is missing and what was rejected.",

@@ -30,6 +30,7 @@ def survey(
     run_id: str,
     own: Window | None,
     audits: Collection[Window],
+    on_faith: int = 0,
 ) -> list[Degradation]:
     """What is not as usual in the windows of a run.
 
@@ -37,6 +38,7 @@ def survey(
     :param own: the day that the run is of; the other days were judged when they were new. ``None`` in a historical load, all of
         whose windows are judged.
     :param audits: the windows which were read only to be proved anew.
+    :param on_faith: rows that the run set aside with no other row to compare them with.
     """
     unusual: list[Degradation] = []
     with reading(engine) as connection:
@@ -60,7 +62,7 @@ def survey(
             whole = own or Window(
                 "month", "*", min(one.window.start for one in accounts), max(one.window.end for one in accounts)
             )
-            unusual += _doubts(connection, run_id, whole)
+            unusual += _doubts(connection, run_id, whole, on_faith)
     return unusual
 
 
@@ -83,8 +85,8 @@ def _is_read(read: Collection[calendar.Stretch], window: Window) -> bool:
     return any(start <= window.start and window.end <= end for start, end in read)
 
 
-def _doubts(connection: Connection, run_id: str, whole: Window) -> list[Degradation]:
+def _doubts(connection: Connection, run_id: str, whole: Window, on_faith: int) -> list[Degradation]:
     """Rows of which only the dashboard knows how often it has them."""
     sent = outcomes.of_run(connection, run_id)
-    counts = {Cause.UNKNOWN: sent.unknown, Cause.RECOGNISED: sent.recognised, Cause.FEW_REFUSALS: sent.few_refusals}
+    counts = {Cause.UNKNOWN: sent.unknown, Cause.RECOGNISED: sent.recognised, Cause.FEW_REFUSALS: on_faith}
     return [Degradation.of(cause.value, whole, rows, sent.delivered) for cause, rows in counts.items() if rows]

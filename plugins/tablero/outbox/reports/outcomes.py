@@ -8,6 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.outbox.schema import attempt, batch
 
+#: Calls of which the average is taken.
+_CALLS = 200
+
 
 class Outcomes(NamedTuple):
     """Rows that a run posted.
@@ -15,13 +18,11 @@ class Outcomes(NamedTuple):
     :ivar delivered: that it was the one to deliver.
     :ivar unknown: delivered now, and posted before without a known outcome: the dashboard may have them twice.
     :ivar recognised: that the dashboard called a repeat of what it has.
-    :ivar few_refusals: set aside without another row to compare with.
     """
 
     delivered: int = 0
     unknown: int = 0
     recognised: int = 0
-    few_refusals: int = 0
 
 
 def of_run(connection: Connection, run_id: str) -> Outcomes:
@@ -31,7 +32,21 @@ def of_run(connection: Connection, run_id: str) -> Outcomes:
     ids = sa.select(attempt.c.batch_id).where(attempt.c.run_id == run_id, attempt.c.outcome == "delivered")
     query = sa.select(
         sa.func.coalesce(sa.func.sum(batch.c.rows), 0),
-        sa.func.coalesce(sa.func.sum(batch.c.rows).filter(doubtful), 0),
+        sa.func.coalesce(sa.func.sum(batch.c.rows).filter(doubtful, batch.c.settled_how != "recognised"), 0),
+        sa.func.coalesce(sa.func.sum(batch.c.rows).filter(batch.c.settled_how == "recognised"), 0),
     ).where(batch.c.id.in_(ids), batch.c.state == "delivered", mine)
-    delivered, unknown = connection.execute(query).one()
-    return Outcomes(int(delivered), int(unknown))
+    delivered, unknown, recognised = connection.execute(query).one()
+    return Outcomes(int(delivered), int(unknown), int(recognised))
+
+
+def seconds_a_call(connection: Connection) -> float | None:
+    """How long the last calls took that were acknowledged, on average; ``None`` if there were none."""
+    last = (
+        sa.select(attempt.c.seconds)
+        .where(attempt.c.outcome == "delivered", attempt.c.seconds.is_not(None))
+        .order_by(attempt.c.id.desc())
+        .limit(_CALLS)
+        .subquery()
+    )
+    average = connection.scalar(sa.select(sa.func.avg(last.c.seconds)))
+    return None if average is None else float(average)

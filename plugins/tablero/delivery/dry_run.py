@@ -1,0 +1,103 @@
+"""Use case: a dry run. What a load would do, compared with what is on record; sends nothing and stages nothing.
+
+Its result is kept for the page: counts, some rejected rows with their ids masked, whether the brake would stop it, and how long
+it would take by the latencies of late.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import datetime, time
+from typing import Any
+
+from sqlalchemy.engine import Engine
+from tablero.contract.status_change import FIELDS
+from tablero.contract.windows import Window
+from tablero.delivery.staging import Tally, rehearse
+from tablero.errors import ImplausibleReading
+from tablero.outbox import findings
+from tablero.outbox.engine import reading
+from tablero.outbox.intake import SetAside
+from tablero.outbox.reports import outcomes
+from tablero.settings import Settings
+from tablero.source.reader import Source
+
+#: Columns whose values may lead to a person.
+_MASKED = {"service_id", "request_id"}
+
+#: What is left to read of them.
+_SHOWN = 3
+
+_DAY_SECONDS = 86_400
+
+
+def look(
+    engine: Engine | None,
+    source: Source,
+    settings: Settings,
+    window: Window,
+    *,
+    dag_id: str,
+    run_id: str,
+    clock: Callable[[], datetime],
+    accept_changes: bool = False,
+) -> dict[str, Any]:
+    """Read ``window`` and say what would come of it.
+
+    :param engine: of the outbox, which the result is kept in; ``None`` if there is none yet.
+    :returns: the counts alone, without any row's value.
+    """
+    brake = None
+    try:
+        tally = rehearse(engine, source, settings, window, clock=clock, accept_changes=accept_changes)
+    except ImplausibleReading as error:
+        brake, tally = str(error), Tally(window)
+        tally = rehearse(engine, source, settings, window, clock=clock, accept_changes=True)
+    pace = None
+    if engine is not None:
+        with reading(engine) as connection:
+            pace = outcomes.seconds_a_call(connection)
+    seconds = forecast(tally.batches, pace, settings.concurrency)
+    result = {
+        "read": tally.read,
+        "new": tally.new,
+        "known": tally.known,
+        "gone": tally.gone,
+        "duplicate": tally.duplicates,
+        "excluded": tally.excluded,
+        "rejected": dict(tally.rejected),
+        "batches": tally.batches,
+        "bytes": tally.bytes,
+        "seconds": seconds,
+        "nights": nights(seconds, settings.send_hours),
+        "brake": brake,
+    }
+    if engine is not None:
+        kept = result | {"samples": [_masked(sample) for sample in tally.samples]}
+        findings.keep_dry_run(engine, dag_id, run_id, window, kept, now=clock())
+    return {"window": window.label, **result}
+
+
+def forecast(calls: int, seconds_a_call: float | None, concurrency: int) -> float | None:
+    """How many seconds that many calls take; ``None`` if nothing was posted yet that could tell."""
+    return None if seconds_a_call is None else math.ceil(calls / concurrency) * seconds_a_call
+
+
+def nights(seconds: float | None, send_hours: tuple[time, time] | None) -> int | None:
+    """In how many nights of ``send_hours`` that is done."""
+    if seconds is None:
+        return None
+    if send_hours is None:
+        return 1
+    opens, closes = (at.hour * 3600 + at.minute * 60 for at in send_hours)
+    return max(1, math.ceil(seconds / ((closes - opens) % _DAY_SECONDS)))
+
+
+def _masked(sample: SetAside) -> dict[str, Any]:
+    values = {name: _mask(value) if name in _MASKED else value for name, value in zip(FIELDS, sample.values, strict=True)}
+    return {"reason": sample.reason, **values}
+
+
+def _mask(value: str | None) -> str | None:
+    return None if value is None else value[:_SHOWN] + "*" * max(0, len(value) - _SHOWN)

@@ -1,0 +1,91 @@
+"""A dry run beside an outbox: what is new, known and gone; its result is kept, and nothing else is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from tablero.delivery.dry_run import look
+from tablero.delivery.sending import send
+from tablero.delivery.staging import stage
+from tablero.outbox import findings
+from tablero.outbox.engine import reading
+from tablero.outbox.schema import batch, extraction
+
+from tests.integration.institution import Institution
+from tests.integration.posters import Dashboard
+from tests.integration.samples import FEBRUARY, change, changes, clock, settings
+
+
+@pytest.fixture
+def institution(tmp_path: Path) -> Institution:
+    institution = Institution(tmp_path / "institution.db")
+    institution.add(changes(40))
+    return institution
+
+
+def dry_run(engine: Engine | None, institution: Institution, **options: bool) -> dict[str, object]:
+    named = {"dag_id": "historical_load", "run_id": "run", "clock": clock}
+    return look(engine, institution.source, settings(), FEBRUARY, **named, **options)  # type: ignore[arg-type]
+
+
+def load(engine: Engine, institution: Institution) -> None:
+    stage(engine, institution.source, settings(), FEBRUARY, run_id="load", clock=clock)
+    send(engine, Dashboard, settings(), [FEBRUARY], run_id="load", clock=clock)
+
+
+def test_compared_with_what_is_on_record(outbox: Engine, institution: Institution) -> None:
+    """After a load nothing would be sent but what is new, and corrected rows are told as what they are."""
+    load(outbox, institution)
+    institution.add(changes(2, first=40))
+    institution.remove([change(7)])
+    found = dry_run(outbox, institution)
+    assert {key: found[key] for key in ("read", "new", "known", "gone", "batches", "brake")} == {
+        "read": 41,
+        "new": 2,
+        "known": 39,
+        "gone": 1,
+        "batches": 1,
+        "brake": None,
+    }
+    assert found["nights"] == 1
+
+
+def test_nothing_is_staged(outbox: Engine, institution: Institution) -> None:
+    """Only the result is kept, of the last try."""
+    for _ in range(2):
+        dry_run(outbox, institution)
+    with reading(outbox) as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(batch)) == 0
+        assert connection.scalar(sa.select(sa.func.count()).select_from(extraction)) == 0
+        (kept,) = findings.dry_run_of(connection, "run")
+    assert (kept.label, kept.result["new"]) == ("2020-02", 40)
+
+
+def test_samples_are_masked(outbox: Engine, institution: Institution) -> None:
+    """They are kept for the page, and are not in what goes through Airflow."""
+    institution.add([("402-1234567-8", "JUAN PEREZ", "2020-02-01", 99, "2020-02-02 10:00:00")])
+    found = dry_run(outbox, institution)
+    assert "samples" not in found
+    with reading(outbox) as connection:
+        (kept,) = findings.dry_run_of(connection, "run")
+    (sample,) = kept.result["samples"]
+    assert (sample["service_id"], sample["request_id"]) == ("402**********", "JUA*******")
+    assert (sample["reason"], sample["status_id"]) == ("unknown_status", "99")
+
+
+def test_the_brake_is_told(outbox: Engine, institution: Institution) -> None:
+    """Most rows have another service: a load would stop, and the dry run says so instead of failing."""
+    load(outbox, institution)
+    institution.remove(changes(40))
+    institution.add([change(number, service="2082") for number in range(40)])
+    assert "accept_changes" in str(dry_run(outbox, institution)["brake"])
+    assert dry_run(outbox, institution, accept_changes=True)["brake"] is None
+
+
+def test_without_an_outbox(institution: Institution) -> None:
+    """The first evening: all of it would be sent, and how long that takes nobody knows yet."""
+    found = dry_run(None, institution)
+    assert (found["new"], found["seconds"], found["nights"]) == (40, None, None)

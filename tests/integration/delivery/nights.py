@@ -15,7 +15,7 @@ from tablero.delivery.planning import EVERYTHING, plan_night
 from tablero.delivery.reconciling import Reconciled, reconcile, require_settled
 from tablero.delivery.sending import send
 from tablero.errors import TableroError
-from tablero.outbox import incidents
+from tablero.outbox import findings, incidents
 from tablero.outbox.incidents import Run, cause_of
 from tablero.outbox.ledger import Account
 
@@ -122,6 +122,7 @@ class Nights:
             own=own,
             audits=audits,  # type: ignore[arg-type]
         )
+        findings.keep_degradations(self.engine, run.dag_id, run.run_id, unusual, now=now)
         try:
             if proof.failure is not None:
                 raise proof.failure

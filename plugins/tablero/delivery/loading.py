@@ -48,5 +48,15 @@ def load(
             )
 
     with frozen_heap():
-        delivery = send(engine, connect, settings, windows, run_id=run_id, clock=clock, observe=observe, staging=staging)
+        delivery = send(
+            engine,
+            connect,
+            settings,
+            windows,
+            run_id=run_id,
+            clock=clock,
+            observe=observe,
+            staging=staging,
+            cancel=source.cancel,
+        )
     return tallies, delivery

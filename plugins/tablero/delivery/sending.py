@@ -72,6 +72,7 @@ def send(
     clock: Callable[[], datetime],
     observe: Callable[[Attempt], None] = log_line,
     staging: Staging | None = None,
+    cancel: Callable[[], None] = lambda: None,
 ) -> Delivery:
     """Give everything that is pending in ``windows`` its turn, once, and record every outcome.
 
@@ -84,6 +85,7 @@ def send(
     :param clock: this machine's, for ``send_hours`` and what is said of times. Leases run on the outbox's.
     :param observe: told of every attempt that is on record; writes its line in the log.
     :param staging: carried out meanwhile, and to its end even where nothing can be posted; what it raises is raised.
+    :param cancel: ends a statement that ``staging`` waits for; called where the task is told to stop.
     :raises DashboardError: the dashboard or X-Road says no to everything; says what to do.
     :raises DashboardBusy: it asks to wait, and took something before: the task is to be continued, at no cost of a try.
     :raises DashboardUnavailable: some batches stay pending; those delivered stay delivered.
@@ -99,7 +101,7 @@ def send(
     seconds = settings.connect_timeout + settings.read_timeout + _LEASE_MARGIN
     job = Job(engine, connect, settings, windows, Hold(str(uuid4()), run_id, seconds), clock, count)
     so_far = Pass(queue.ever_delivered(engine))
-    pump = Pump(job, so_far, staging)
+    pump = Pump(job, so_far, staging, cancel)
     try:
         pump.run()
         unproved = pump.cases.close(nothing_else_left=so_far.stop is None and not so_far.failures)

@@ -297,12 +297,15 @@ def exchange(
     hold: Hold,
     *,
     keep: Collection[int] = (),
+    after_outage: bool = False,
     now: datetime | None = None,
 ) -> list[Claim]:
     """:func:`record` what has ended and put on record what is posted next, in one transaction: half the waiting for the disk.
 
     :param fresh: batches which this worker has just staged; one which another worker took, because the lease it was staged
         under had ended, is left to it.
+    :param after_outage: whether attempts of ``fresh`` may be on record that were never made: the outbox took them and could not
+        say so.
     """
     if not answers and not fresh:
         return []
@@ -319,6 +322,9 @@ def exchange(
                 {"ids": list(changes), "worker": hold.worker},
             )
         )
+        if after_outage:
+            never_made = sa.update(attempt).where(attempt.c.batch_id.in_(held), attempt.c.outcome.is_(None))
+            connection.execute(never_made.values(outcome=Outcome.TRANSIENT.value, error=str(texts.NEVER_MADE)))
         attempts = dict(_begin_attempts(connection, held, hold.run_id, now)) if held else {}
         return [Claim(identity, *attempts[identity], hold.worker, changes[identity]) for identity in held]
 

@@ -18,6 +18,10 @@ CALL_BROKE = Text(
     "La llamada con el lote {batch} se interrumpió por un error de este paquete; se repetirá.",
     "The call with batch {batch} broke off by an error of this package; it will be repeated.",
 )
+STOPPED = Text(
+    "No se llegó a enviar: la tarea debía terminar.",
+    "Not posted: the task was told to stop.",
+)
 NOT_POSTED = Text(
     "No se envió: esta tarea estuvo detenida tanto tiempo que otra pudo haber tomado el lote.",
     "Not posted: this task stood still for so long that another one may have taken the batch.",

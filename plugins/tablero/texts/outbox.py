@@ -55,6 +55,10 @@ HALF_MOVED = Text(
     "The move to this outbox is not finished. Let tablero_outbox lead to the former one, and give python -m tablero move --to"
     " again, with the connection of this one; it goes on where it was.",
 )
+NEVER_MADE = Text(
+    "No se llegó a enviar: el outbox dejó de responder cuando el intento quedaba registrado.",
+    "Never made: the outbox stopped answering while the attempt was put on record.",
+)
 
 # -- whom it delivers to -----------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.packing import pack
 from tablero.contract.windows import Window
-from tablero.dashboard.answer import Answer
+from tablero.dashboard.answer import Answer, Attempt
 from tablero.delivery import loading
 from tablero.errors import DashboardError, DashboardUnavailable, OutsideHours, SourceUnavailable
 from tablero.outbox import ledger, queue
@@ -225,3 +225,30 @@ def test_several_days(outbox: Engine, institution: Institution) -> None:
         clock=clock,
     )
     assert ([tally.new for tally in tallies], delivery.rows) == ([10, 1], 11)
+
+
+def test_told_to_stop_while_the_source_hangs(outbox: Engine, institution: Institution) -> None:
+    """The statement is cancelled, what was under way is recorded, and the task ends."""
+    march = month("2020-03")
+    institution.add([*changes(5), change(9, at=march.start)])
+    told_to_end = threading.Event()
+
+    class Hanging(Watched):
+        def cancel(self) -> None:
+            told_to_end.set()
+
+    def hang(_: int) -> None:
+        if staged(outbox) and not told_to_end.wait(60):
+            raise AssertionError("nobody has cancelled it")
+
+    class Stopped(BaseException):
+        pass
+
+    def observe(_: Attempt) -> None:
+        raise Stopped
+
+    source = Hanging(institution.engine, hang)
+    with pytest.raises(Stopped):
+        loading.load(outbox, source, Dashboard, ONE_A_BATCH, [FEBRUARY, march], run_id="run", clock=clock, observe=observe)
+    assert told_to_end.is_set()
+    assert {row.outcome for row in attempts(outbox)} <= {"delivered", "transient"}, "what was not posted is no unknown call"

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from math import ceil, log2
 from random import Random
@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy.engine import Engine
+from tablero.contract.packing import pack
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer, Attempt, Outcome
 from tablero.delivery import sending
@@ -29,6 +30,7 @@ from tablero.errors import (
     WindowBusy,
 )
 from tablero.outbox import queue
+from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.queue import Hold
 
 from tests.integration.posters import (
@@ -49,11 +51,13 @@ from tests.integration.samples import (
     NOW,
     all_batches,
     attempts,
+    begin,
     change,
     changes,
     check_books,
     clock,
     day,
+    finish,
     month,
     settings,
     stage,
@@ -614,11 +618,11 @@ def test_a_worker_that_stood_still_posts_nothing(outbox: Engine, monkeypatch: py
     stage(outbox, changes(2), size=1)
     now = [1000.0]
     monkeypatch.setattr(pump, "moment", lambda: now[0])
-    begin = pump.Calls.begin
+    begin_call = pump.Calls.begin
 
     def freeze(calls: pump.Calls, claim: queue.Claim) -> None:
         now[0] += 500.0
-        begin(calls, claim)
+        begin_call(calls, claim)
 
     monkeypatch.setattr(pump.Calls, "begin", freeze)
     dashboard = Dashboard()
@@ -647,6 +651,34 @@ def test_answers_in_hand_are_written_until_the_outbox_takes_them(outbox: Engine,
     assert deliver(outbox, dashboard, concurrency=1).rows == 20
     assert set(dashboard.accepted.values()) == {1}
     assert len(set(calls_then)) == 1
+
+
+def test_an_attempt_that_the_outbox_took_and_never_said_so(outbox: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection broke after the commit: what was begun is begun again, and the first record of it says that it was not
+    made."""
+    exchange, broken = queue.exchange, [True]
+
+    def breaks(engine: Engine, answers: Any, fresh: Any, *rest: Any, **more: Any) -> list[queue.Claim]:
+        claims = exchange(engine, answers, fresh, *rest, **more)
+        if answers and fresh and broken[0]:
+            broken[0] = False
+            raise OutboxUnavailable("the connection is lost")
+        return claims
+
+    monkeypatch.setattr(queue, "exchange", breaks)
+    monkeypatch.setattr(pump, "_LOOK_AGAIN", 0.05)
+    dashboard = Dashboard()
+
+    def staging(lease: Callable[[], Lease | None]) -> Iterator[list[Fresh]]:
+        extraction = begin(outbox)
+        packs = list(pack(changes(5), 1, by_service=False))
+        yield extraction.stage(packs, lease()).fresh
+        finish(extraction, valid=5, new=5)
+
+    chosen = settings(concurrency=1)
+    send(outbox, lambda: dashboard, chosen, [FEBRUARY], run_id="run", clock=clock, staging=staging)
+    assert set(dashboard.accepted.values()) == {1}
+    assert Counter(row.outcome for row in attempts(outbox)) == {"delivered": 5, "transient": 1}
 
 
 # -- what the other side says of repeats, of the path, and of itself -----------------------------------------------------------

@@ -76,18 +76,22 @@ class Pump:
     """One pass over what is pending: everything has its turn, fresh batches first, then what was pending, then the search.
 
     :param staging: carried out meanwhile.
+    :param cancel: ends a statement that ``staging`` waits for.
     """
 
-    def __init__(self, job: Job, so_far: Pass, staging: Staging | None) -> None:
+    def __init__(self, job: Job, so_far: Pass, staging: Staging | None, cancel: Callable[[], None]) -> None:
         settings = job.settings
         self._job = job
         self._pass = so_far
+        self._cancel = cancel
         self._hours = SendHours(*settings.send_hours, settings.timezone) if settings.send_hours else None
         self._client: Client | None = None
         self._calls = Calls(self._post)
         self._deadlines = Deadlines(job.hold.seconds)
         self._throttle = Throttle(settings.concurrency)
         self._in_hand: Sequence[tuple[Claim, Answer]] = []
+        self._not_begun: Sequence[Claim] = []
+        self._after_outage = False
         self._look = {False: True, True: True}
         self._has_looked = False
         self._supply = Supply(
@@ -191,6 +195,7 @@ class Pump:
         self._deadlines.hold([claim.attempt_id for claim in claims], since)
         for claim in claims:
             self._calls.begin(claim)
+        self._not_begun = []
 
     def _post(self, claim: Claim) -> Answer:
         """In a thread of its own."""
@@ -235,15 +240,18 @@ class Pump:
         end = moment() + self._job.hold.seconds
         while True:
             try:
-                claims = queue.exchange(self._job.engine, answers, fresh, self._job.hold, keep=keep)
+                claims = queue.exchange(
+                    self._job.engine, answers, fresh, self._job.hold, keep=keep, after_outage=self._after_outage
+                )
                 break
             except OutboxUnavailable as error:
                 if not answers or moment() >= end:  # the leases have ended: only now are they given up
                     raise
                 log.warning("%s", texts.OUTBOX_STILL_AWAY(answers=len(answers), cause=error.text))
-                fresh = []  # they may be on record as posted, and were not
+                fresh, self._after_outage = [], True  # they may be on record as posted, and were not
                 threading.Event().wait(_LOOK_AGAIN)
-        self._in_hand = []
+        self._in_hand, self._not_begun = [], claims
+        self._after_outage = self._after_outage and not fresh
         self._supply.take(len(fresh))
         return claims
 
@@ -275,8 +283,14 @@ class Pump:
         """Told to stop: calls under way are given a moment, and what they brought is recorded, or it would be repeated."""
         self._deadlines.close()
         end = moment() + GRACE
+        if self._supply.is_under_way:
+            with suppress(Exception):  # a server that cannot be told to stop is left to itself
+                self._cancel()
         with suppress(OutboxUnavailable):
-            queue.record(self._job.engine, self._in_hand)
+            stopped = Answer.saying(Outcome.TRANSIENT, texts.STOPPED)
+            begun = {claim.attempt_id for claim in self._calls.claims}
+            never_made = [(claim, stopped) for claim in self._not_begun if claim.attempt_id not in begun]
+            queue.record(self._job.engine, [*self._in_hand, *never_made])
             while len(self._calls) and moment() < end:
                 self._calls.wait(min(1.0, max(0.0, end - moment())))
                 answers = [(claim, interpret(answer, claim.history)) for claim, answer in self._calls.take()]

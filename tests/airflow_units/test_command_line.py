@@ -219,17 +219,22 @@ def test_settings(source: Path) -> None:
 
 
 def test_dags(source: Path, tmp_path: Path) -> None:
-    """The two files as they are; once more changes nothing, and one that was changed by hand is left alone."""
-    folder = tmp_path / "dags"
-    assert run(source, "dags", "--to", str(folder)).returncode == 1
-    folder.mkdir()
+    """The two files as they are, also into a folder that is not there yet; once more changes nothing."""
+    folder = tmp_path / "home" / "dags"
     for _ in range(2):
         assert run(source, "dags", "--to", str(folder)).returncode == 0
-    for name in ("daily_send.py", "historical_load.py"):
-        assert (folder / name).read_text() == (ROOT / "dags" / name).read_text()
-    (folder / "daily_send.py").write_text("mine")
-    assert run(source, "dags", "--to", str(folder)).returncode == 1
-    assert (folder / "daily_send.py").read_text() == "mine"
+    written = {path.name: path.read_text() for path in folder.iterdir()}
+    assert written == {name: (ROOT / "dags" / name).read_text() for name in ("daily_send.py", "historical_load.py")}
+
+
+def test_dags_of_an_older_version(source: Path, tmp_path: Path) -> None:
+    """They are replaced, as every upgrade needs it; what was there, perhaps changed by hand, stays beside them."""
+    (tmp_path / "daily_send.py").write_text("older")
+    done = run(source, "dags", "--to", str(tmp_path))
+    assert done.returncode == 0
+    assert "daily_send.py.before" in done.stdout
+    assert (tmp_path / "daily_send.py").read_text() == (ROOT / "dags" / "daily_send.py").read_text()
+    assert (tmp_path / "daily_send.py.before").read_text() == "older"
 
 
 def test_version_and_help(source: Path) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 from tablero import __version__
 from tablero.command_line.printing import dump, say
-from tablero.errors import SetupError
 from tablero.texts import command_line as texts
 
 _MASKED = "***"
@@ -61,17 +60,17 @@ def _written(value: Any) -> str:
 
 
 def dags(asked: argparse.Namespace) -> int:
-    """Write the two DAG files of this package; a file that was changed by hand is left alone.
+    """Write the two DAG files of this package into a folder, which is made if need be.
 
-    :raises SetupError: there is no such folder, or such a file.
+    A file that differs, of an older version or changed by hand, stays beside the new one, by a name that Airflow does not read.
     """
     folder = Path(asked.to).expanduser()
-    if not folder.is_dir():
-        raise SetupError(texts.NO_FOLDER(path=folder))
+    folder.mkdir(parents=True, exist_ok=True)
     for source in sorted(_dag_folder().glob("*.py")):
         target, text = folder / source.name, source.read_text(encoding="utf-8")
         if target.exists() and target.read_text(encoding="utf-8") != text:
-            raise SetupError(texts.EXISTS(path=target))
+            kept = target.replace(target.with_name(f"{target.name}.before"))
+            say(texts.KEPT(path=target, kept=kept.name))
         target.write_text(text, encoding="utf-8")
         say(texts.WRITTEN(path=target))
     return 0

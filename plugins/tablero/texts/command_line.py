@@ -45,11 +45,10 @@ WOULD_ADOPT = Text(
 ADOPTED = Text("{window}: {rows} filas dadas por entregadas", "{window}: {rows} rows counted as delivered")
 ADOPTED_ALL = Text("{rows} filas en total ({run})", "{rows} rows in all ({run})")
 WRITTEN = Text("escrito: {path}", "written: {path}")
-EXISTS = Text(
-    "{path} ya existe y es distinto; no se tocó. Revíselo, bórrelo y repita.",
-    "{path} exists and is different; it was left alone. Look at it, delete it, and repeat.",
+KEPT = Text(
+    "{path}: el anterior era distinto y quedó como {kept}",
+    "{path}: the one before was different and stays as {kept}",
 )
-NO_FOLDER = Text("No existe la carpeta {path}.", "There is no folder {path}.")
 NO_BATCH = Text("No existe el lote {batch}.", "There is no batch {batch}.")
 BAD_MONTH = Text("{given} no es un mes; escriba AAAA-MM.", "{given} is no month; write YYYY-MM.")
 DEFAULT = Text("valor por omisión", "default")

@@ -16,11 +16,10 @@ The house, from the top floor down. A folder imports only from folders below it:
     errors.py       everything that can go wrong, in one tree
     texts/          every sentence that an operator reads, in Spanish and English; one module for each folder
 
-The way of a row: ``source.reader`` reads it, ``contract.rules`` accepts, rejects or excludes it, ``contract.merging``
-finds that it is new, ``contract.packing`` puts it into a batch, ``outbox.intake`` makes the batch durable, ``delivery.sending``
-claims and posts it through ``dashboard.client``,
-``dashboard.judging`` says what the answer means, ``outbox.queue`` records it, and ``delivery.reconciling`` proves that no row
-is missing.
+The way of a row: ``source.reader`` reads it, ``contract.rules`` accepts, rejects or excludes it, ``contract.merging`` finds out
+that it is new, ``contract.packing`` puts it into a batch, ``outbox.intake`` makes the batch durable, ``delivery.sending``
+claims and posts it through ``dashboard.client``, ``dashboard.judging`` says what the answer means, ``outbox.queue`` records it,
+and ``delivery.reconciling`` proves that no row is missing.
 """
 
 __version__ = "0.2.0"

@@ -16,7 +16,7 @@ from tablero.contract.status_change import StatusChange
 from tablero.contract.statuses import STATUSES
 from tablero.contract.wire import encode
 from tablero.delivery.reconciling import reconcile
-from tablero.delivery.staging import rehearse, stage
+from tablero.delivery.staging import preview, stage
 from tablero.outbox.schema import rejection
 
 from tests.hostile.rows import HostileRow, Rows, rows
@@ -63,7 +63,7 @@ def test_what_is_valid_can_be_sent() -> None:
 
 def test_a_rehearsal_counts_them_all() -> None:
     """A dry run meets the same rows, and writes nothing."""
-    tally = rehearse(None, Rows(CONTENT, ZONE), settings(), FEBRUARY, clock=clock)
+    tally = preview(None, Rows(CONTENT, ZONE), settings(), FEBRUARY, clock=clock)
     assert tally.read == Rows(CONTENT, ZONE).count(FEBRUARY)
     assert tally.read == tally.valid + tally.duplicates + tally.excluded + tally.rejected.total()
 

@@ -16,7 +16,7 @@ from tablero.contract.reasons import Reason
 from tablero.contract.status_change import MAX_ID_LENGTH
 from tablero.dashboard import xroad
 from tablero.dashboard.answer import Answer, Attempt, Outcome, log_line
-from tablero.dashboard.client import Seen, judge
+from tablero.dashboard.client import Received, judge
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -91,14 +91,14 @@ def test_every_judgement_of_x_road_is_there(page: str) -> None:
     assert {row[0] for row in rows} == {verdict.value for verdict in xroad.Verdict}
 
 
-def answer(code: int, sort: str) -> Seen:
+def answer(code: int, sort: str) -> Received:
     """An answer as its line of the table describes it."""
     if "SOAP" in sort:
-        return Seen(code, {"Content-Type": "text/xml"}, "<SOAP-ENV:Envelope/>")
+        return Received(code, {"Content-Type": "text/xml"}, "<SOAP-ENV:Envelope/>")
     if "HTML" in sort:
-        return Seen(code, {"Content-Type": "text/html"}, "<html></html>")
+        return Received(code, {"Content-Type": "text/html"}, "<html></html>")
     success = "false" if sort.endswith(("false", "falso")) and not sort.endswith(("not false", "no falso")) else "true"
-    return Seen(code, {"Content-Type": "application/json"}, f'{{"success": {success}}}')
+    return Received(code, {"Content-Type": "application/json"}, f'{{"success": {success}}}')
 
 
 @BOTH

@@ -14,14 +14,14 @@ def adopt(asked: argparse.Namespace) -> int:
     """Hold for delivered what the source has until a day; without ``--yes`` only say how much that is."""
     from tablero.airflow import configuration
     from tablero.delivery.adopting import adopt_all, plan_adoption
-    from tablero.delivery.staging import rehearse
+    from tablero.delivery.staging import preview
     from tablero.outbox import target
 
     settings, clock = configuration.read_settings(), configuration.clock
     windows = plan_adoption(settings, first=asked.first, until=asked.until, now=clock())
     with configuration.source(settings) as source:
         if not asked.yes:
-            rows = sum(rehearse(None, source, settings, window, clock=clock).new for window in windows)
+            rows = sum(preview(None, source, settings, window, clock=clock).new for window in windows)
             say(texts.WOULD_ADOPT(rows=rows))
             return 0
         with configuration.outbox() as engine:

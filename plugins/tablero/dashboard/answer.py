@@ -82,12 +82,12 @@ class Answer:
 
     @property
     def explained(self) -> Text:
-        """What :attr:`told` says, language by language."""
+        """What :attr:`explanation` says, language by language."""
         words = [verbatim(f"«{self.message}»")] if self.message else []
         return joined([self.sentence or verbatim(self.error), *words])
 
     @property
-    def told(self) -> str:
+    def explanation(self) -> str:
         """What went wrong, then the other side's own words; empty if delivered."""
         return " ".join(part for part in (self.error, f"«{self.message}»" if self.message else "") if part)
 
@@ -142,7 +142,7 @@ def log_line(attempt: Attempt) -> None:
         answer.status or "-",
         answer.seconds * 1000,
         attempt.message_id,
-        f": {answer.told}" if answer.told and answer.outcome is not Outcome.DELIVERED else "",
+        f": {answer.explanation}" if answer.explanation and answer.outcome is not Outcome.DELIVERED else "",
         extra=attempt.fields(),
     )
 

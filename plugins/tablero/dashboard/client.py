@@ -27,7 +27,7 @@ from requests import exceptions as http
 from requests.utils import default_user_agent, get_environ_proxies
 from tablero import __version__
 from tablero.dashboard.answer import Answer
-from tablero.dashboard.judging import Seen, http_date, judge, judge_cut_short
+from tablero.dashboard.judging import Received, http_date, judge, judge_cut_short
 from tablero.dashboard.no_answer import innermost, lost
 from tablero.dashboard.redaction import Redactor, basic_credentials, header_secrets, proxy_secrets
 from tablero.dashboard.transport import Transport
@@ -43,8 +43,8 @@ log = logging.getLogger(__name__)
 _MAX_ANSWER = 8 * 1024 * 1024
 
 
-class Look(NamedTuple):
-    """What a GET saw.
+class Fetched(NamedTuple):
+    """What a GET returned.
 
     :ivar answer: judged as that of a POST: *delivered* means that a JSON object came.
     :ivar body: the JSON value; ``None`` if there is none.
@@ -134,7 +134,7 @@ class Dashboard(HttpHook):
         answer, _ = self._exchange("POST", self.url, headers, body)
         return replace(answer, seconds=time.monotonic() - began)
 
-    def look(self, path: str) -> Look:
+    def get(self, path: str) -> Fetched:
         """GET ``path`` of the same server, without side effect, for the preflight. Never raises either.
 
         :param path: absolute, for example ``/listClients``.
@@ -144,11 +144,11 @@ class Dashboard(HttpHook):
             headers |= request_headers(self._settings.xroad_client or "", str(uuid4()), "preflight")
         answer, seen = self._exchange("GET", str(self.url_from_endpoint(path)), headers, None)
         if seen is None:
-            return Look(answer, None, None)
+            return Fetched(answer, None, None)
         date = seen.headers.get("Date")
-        return Look(answer, _parse(seen.text), http_date(date) if date else None)
+        return Fetched(answer, _parse(seen.text), http_date(date) if date else None)
 
-    def _exchange(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> tuple[Answer, Seen | None]:
+    def _exchange(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> tuple[Answer, Received | None]:
         session = self._session()
         patience = self._settings.connect_timeout + self._settings.read_timeout
         try:
@@ -165,7 +165,7 @@ class Dashboard(HttpHook):
                 ) as response,
             ):
                 try:
-                    seen = Seen(response.status_code, response.headers, _read(response, _MAX_ANSWER))
+                    seen = Received(response.status_code, response.headers, _read(response, _MAX_ANSWER))
                 except (http.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
                     self._forget_session()
                     return judge_cut_short(

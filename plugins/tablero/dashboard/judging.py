@@ -54,7 +54,7 @@ _MOST_NAMES, _LONGEST_NAME = 2000, 500
 _MOST_WORDS = 64 * 1024
 
 
-class Seen(NamedTuple):
+class Received(NamedTuple):
     """An answer as it arrived, as far as it is read."""
 
     status_code: int
@@ -95,7 +95,7 @@ def body_of(text: str) -> Body | None:
         return Body(**known) if known is not None else None
 
 
-def judge(seen: Seen, now: datetime, redact: Redact, sent: bytes = b"") -> Answer:
+def judge(seen: Received, now: datetime, redact: Redact, sent: bytes = b"") -> Answer:
     """What an answer means.
 
     :param now: aware; for ``Retry-After`` given as a date.

@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy.engine import Engine
 from tablero.contract.status_change import FIELDS
 from tablero.contract.windows import Window
-from tablero.delivery.staging import Tally, rehearse
+from tablero.delivery.staging import Tally, preview
 from tablero.errors import ImplausibleReading
 from tablero.outbox import findings
 from tablero.outbox.engine import reading
-from tablero.outbox.intake import SetAside
+from tablero.outbox.intake import RejectedRow
 from tablero.outbox.reports import outcomes
 from tablero.settings import Settings
 from tablero.source.reader import Source
@@ -50,10 +50,10 @@ def look(
     """
     brake = None
     try:
-        tally = rehearse(engine, source, settings, window, clock=clock, accept_changes=accept_changes)
+        tally = preview(engine, source, settings, window, clock=clock, accept_changes=accept_changes)
     except ImplausibleReading as error:
         brake, tally = str(error), Tally(window)
-        tally = rehearse(engine, source, settings, window, clock=clock, accept_changes=True)
+        tally = preview(engine, source, settings, window, clock=clock, accept_changes=True)
     pace = None
     if engine is not None:
         with reading(engine) as connection:
@@ -94,7 +94,7 @@ def nights(seconds: float | None, send_hours: tuple[time, time] | None) -> int |
     return max(1, math.ceil(seconds / ((closes - opens) % _DAY_SECONDS)))
 
 
-def _masked(sample: SetAside) -> dict[str, Any]:
+def _masked(sample: RejectedRow) -> dict[str, Any]:
     values = {name: _mask(value) if name in _MASKED else value for name, value in zip(FIELDS, sample.values, strict=True)}
     return {"reason": sample.reason, **values}
 

@@ -64,7 +64,7 @@ class Finding:
 
 
 class Client(Protocol):
-    """Looks at a path of the security server; :class:`tablero.dashboard.client.Dashboard`."""
+    """Calls the security server; :class:`tablero.dashboard.client.Dashboard`."""
 
     @property
     def url(self) -> str:
@@ -76,8 +76,8 @@ class Client(Protocol):
         """The host that is called without TLS, if it is another machine; else empty."""
         ...
 
-    def look(self, path: str) -> Any:
-        """GET a path; see :class:`tablero.dashboard.client.Look`."""
+    def get(self, path: str) -> Any:
+        """GET a path; see :class:`tablero.dashboard.client.Fetched`."""
         ...
 
 
@@ -193,7 +193,7 @@ def _target(settings: Settings, engine: Engine, dashboard: Callable[[], Client])
 def _dashboard(settings: Settings, client: Client, clock: Callable[[], datetime]) -> Iterator[Finding]:
     if client.plain_host:
         yield Finding("encryption", Level.WARNING, texts.NOT_ENCRYPTED(host=client.plain_host))
-    seen = client.look("/listClients" if settings.over_xroad else "/")
+    seen = client.get("/listClients" if settings.over_xroad else "/")
     answer: Answer = seen.answer
     if answer.status is None:
         if answer.outcome is Outcome.UNKNOWN:
@@ -232,7 +232,7 @@ def _right(settings: Settings, client: Client) -> Finding:
     name = "X-Road access"
     _, _, *provider, service = settings.api_path.split("/")[:7]
     path = "/" + "/".join(settings.api_path.split("/")[7:])
-    seen = client.look(f"/r1/{'/'.join(provider)}/allowedMethods")
+    seen = client.get(f"/r1/{'/'.join(provider)}/allowedMethods")
     services = seen.body.get("service") if isinstance(seen.body, dict) else None
     if not isinstance(services, list):
         permanent = seen.answer.outcome is Outcome.PERMANENT

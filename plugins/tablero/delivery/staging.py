@@ -28,7 +28,7 @@ from tablero.delivery.brake import Change, require_plausible
 from tablero.outbox import intake
 from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.engine import reading
-from tablero.outbox.intake import SetAside
+from tablero.outbox.intake import RejectedRow
 from tablero.outbox.record import Record
 from tablero.settings import Settings
 from tablero.source.reader import Source
@@ -73,7 +73,7 @@ class Tally:
     rejected: Counter[str] = field(default_factory=Counter)
     batches: int = 0
     bytes: int = 0
-    samples: list[SetAside] = field(default_factory=list)
+    samples: list[RejectedRow] = field(default_factory=list)
 
     @property
     def known(self) -> int:
@@ -181,7 +181,7 @@ def stage_in_steps(
     log.info("%s", tally)
 
 
-def rehearse(
+def preview(
     engine: Engine | None, source: Source, settings: Settings, window: Window, *, clock: Clock, accept_changes: bool = False
 ) -> Tally:
     """Read ``window`` and say what would be staged and sent; writes nothing, anywhere.
@@ -192,7 +192,7 @@ def rehearse(
     tally = Tally(window)
     record = Record(partial(reading, engine), window) if engine is not None else None
 
-    def sample(rejected: SetAside) -> None:
+    def sample(rejected: RejectedRow) -> None:
         if len(tally.samples) < _SAMPLES:
             tally.samples.append(rejected)
 
@@ -241,16 +241,16 @@ class _Aside:
 
     def __init__(self, extraction: intake.Extraction) -> None:
         self._extraction = extraction
-        self._rows: list[SetAside] = []
+        self._rows: list[RejectedRow] = []
 
-    def add(self, row: SetAside) -> None:
+    def add(self, row: RejectedRow) -> None:
         self._rows.append(row)
         if len(self._rows) == _STEP_REJECTIONS:
             self.flush()
 
     def flush(self) -> None:
         if self._rows:
-            self._extraction.set_aside(self._rows)
+            self._extraction.reject(self._rows)
             self._rows.clear()
 
 
@@ -260,7 +260,7 @@ def _classified(
     window: Window,
     now: datetime,
     tally: Tally,
-    set_aside: Callable[[SetAside], None],
+    reject: Callable[[RejectedRow], None],
 ) -> Iterator[list[StatusChange]]:
     """The valid status changes of the window, some thousands at a time; the others are counted, and rejected ones set aside."""
     judge = chunk_validator(
@@ -280,7 +280,7 @@ def _classified(
                 tally.excluded += 1
             else:
                 tally.rejected[verdict.reason.value] += 1
-                set_aside(SetAside.of(verdict, source.place(changed)))
+                reject(RejectedRow.of(verdict, source.place(changed)))
 
 
 def _distinct(chunks: Iterable[list[StatusChange]], tally: Tally) -> Iterator[list[StatusChange]]:

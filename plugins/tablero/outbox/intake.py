@@ -38,7 +38,7 @@ _UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _STAGING = int.from_bytes(b"staging", "big")
 
 
-class SetAside(NamedTuple):
+class RejectedRow(NamedTuple):
     """A rejected row, fit to be kept: its values as texts, cut to a length, without control characters.
 
     :ivar digest: tells the row, and its reason, from all others.
@@ -51,7 +51,7 @@ class SetAside(NamedTuple):
     changed_at: datetime
 
     @classmethod
-    def of(cls, rejected: Rejected, changed_at: datetime) -> SetAside:
+    def of(cls, rejected: Rejected, changed_at: datetime) -> RejectedRow:
         """Describe a rejected row."""
         texts = [None if value is None else _legible(value) for value in rejected.row]
         digest = hashlib.blake2b(
@@ -156,7 +156,7 @@ class Extraction:
         self._gone += len(gone) - pending - refused
         return pending
 
-    def set_aside(self, rejections: Collection[SetAside]) -> None:
+    def reject(self, rejections: Collection[RejectedRow]) -> None:
         """Keep rejected rows; one that is kept already is seen again."""
         # By digest, since one statement cannot update a row twice; sorted, so that two workers lock in the same order.
         values = {

@@ -473,7 +473,7 @@ def strike(engine: Engine, claimed: Claim) -> None:
         )
 
 
-def set_aside(engine: Engine, refused: Sequence[tuple[Claim, str]], *, now: datetime | None = None) -> None:
+def refuse(engine: Engine, refused: Sequence[tuple[Claim, str]], *, now: datetime | None = None) -> None:
     """Record single rows which the dashboard refuses for good, each with its words. They hold up nothing any more."""
     with writing(engine) as connection:
         for claimed, words in refused:

@@ -166,7 +166,7 @@ class Walk:
         if self._random.random() < 0.1:
             queue.release(self._engine, [taken.batch_id], taken.worker)
         elif len(taken.changes) == 1:
-            queue.set_aside(self._engine, [(taken, "no")], now=self._now)
+            queue.refuse(self._engine, [(taken, "no")], now=self._now)
         else:
             self._search(taken)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.delivery.staging import Tally, rehearse, stage
+from tablero.delivery.staging import Tally, preview, stage
 from tablero.outbox import ledger
 from tablero.outbox.schema import extraction, rejection
 
@@ -236,7 +236,7 @@ def test_a_rehearsal_tells_and_writes_nothing(outbox: Engine, institution: Insti
     """Rows, rejects, batches and bytes as they would be; the outbox stays empty."""
     institution.add([*changes(25), *changes(3), (*GOOD[:3], 99, GOOD[4])])
     chosen = settings(batch_size=10)
-    tally = rehearse(None, institution.source, chosen, FEBRUARY, clock=clock)
+    tally = preview(None, institution.source, chosen, FEBRUARY, clock=clock)
     assert (tally.read, tally.new, tally.duplicates, tally.rejected.total(), tally.batches) == (29, 25, 3, 1, 3)
     from tablero.contract.wire import encode
 

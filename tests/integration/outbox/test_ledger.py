@@ -59,7 +59,7 @@ def test_rows_that_the_dashboard_refused(outbox: Engine) -> None:
     stage(outbox, changes(3), size=1)
     first, *rest = take(outbox, FEBRUARY, "one")
     queue.record(outbox, [(first, refused()), *((taken, DELIVERED) for taken in rest)], keep=[first.batch_id], now=NOW)
-    queue.set_aside(outbox, [(first, "no")], now=NOW)
+    queue.refuse(outbox, [(first, "no")], now=NOW)
     finish(begin(outbox), valid=3, new=0, read=5, rejected={"too_long": 2})
     account = ledger.account(outbox, FEBRUARY)
     assert account.rejected == {"too_long": 2, "refused_by_dashboard": 1}
@@ -111,7 +111,7 @@ def refuse_one(outbox: Engine) -> None:
     stage(outbox, changes(4), size=1)
     bad, *good = take(outbox, FEBRUARY, "one")
     queue.record(outbox, [(bad, refused()), *((taken, DELIVERED) for taken in good)], keep=[bad.batch_id], now=NOW)
-    queue.set_aside(outbox, [(bad, "no such service")], now=NOW)
+    queue.refuse(outbox, [(bad, "no such service")], now=NOW)
 
 
 def test_a_refused_row_that_is_corrected_at_the_source(outbox: Engine) -> None:

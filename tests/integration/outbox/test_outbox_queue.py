@@ -445,7 +445,7 @@ def test_a_refused_row_is_settled_with_words(outbox: Engine) -> None:
     stage(outbox, changes(1))
     (taken,) = claim(outbox)
     record(outbox, (taken, refused()))
-    queue.set_aside(outbox, [(taken, "w" * 2000)], now=NOW)
+    queue.refuse(outbox, [(taken, "w" * 2000)], now=NOW)
     check_books(outbox)
     (row,) = all_batches(outbox)
     assert (row.state, row.words, row.settled_at) == ("refused", "w" * 499 + "…", NOW)
@@ -457,7 +457,7 @@ def test_a_delivered_row_is_not_set_aside(outbox: Engine) -> None:
     stage(outbox, changes(1))
     (taken,) = claim(outbox)
     record(outbox, (taken, DELIVERED))
-    queue.set_aside(outbox, [(taken, "no")], now=NOW)
+    queue.refuse(outbox, [(taken, "no")], now=NOW)
     assert states(outbox) == {"delivered": 1}
 
 
@@ -551,7 +551,7 @@ def test_resend_leaves_what_was_refused(outbox: Engine) -> None:
     stage(outbox, changes(2), size=1)
     first, second = claim(outbox)
     record(outbox, (first, DELIVERED), (second, refused()))
-    queue.set_aside(outbox, [(second, "no")], now=NOW)
+    queue.refuse(outbox, [(second, "no")], now=NOW)
     assert requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 1
     assert states(outbox) == {"pending": 1, "refused": 1}
 

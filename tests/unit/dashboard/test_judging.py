@@ -12,7 +12,7 @@ import pytest
 import requests
 import urllib3
 from tablero.dashboard.answer import Answer, Outcome
-from tablero.dashboard.judging import Seen, judge
+from tablero.dashboard.judging import Received, judge
 from tablero.dashboard.no_answer import lost
 
 NOW = datetime(2026, 11, 24, 6, tzinfo=timezone.utc)
@@ -28,7 +28,7 @@ def answer(status: int, body: Any = "", sent: bytes = b"", **headers: str) -> An
     """Judge an answer with this status and body; headers by keyword, ``_`` for ``-``."""
     text = body if isinstance(body, str) else orjson.dumps(body).decode()
     named = requests.structures.CaseInsensitiveDict((name.replace("_", "-"), value) for name, value in headers.items())
-    return judge(Seen(status, named, text), NOW, str, sent)
+    return judge(Received(status, named, text), NOW, str, sent)
 
 
 def call(count: int) -> bytes:

@@ -61,7 +61,7 @@ class FakeDashboard:
         self._date = date
         self.looked: list[str] = []
 
-    def look(self, path: str) -> Any:
+    def get(self, path: str) -> Any:
         self.looked.append(path)
         found = self._answers[path]
         if isinstance(found, Answer):

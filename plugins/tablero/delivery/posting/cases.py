@@ -155,7 +155,7 @@ class Cases:
             self._give_up(in_vain, answer, [claim.batch_id, *self._pieces(case)])
             return
         if verdict is Verdict.SET_ASIDE:
-            self._set_aside(claim, answer)
+            self._refuse(claim, answer)
         elif verdict is Verdict.STRIKE:
             queue.strike(self._engine, claim)
             self.findings.struck.append(answer)
@@ -166,12 +166,12 @@ class Cases:
             case.search.found()
             self._go_on(case, claim, waits=verdict is not Verdict.SET_ASIDE)
 
-    def _set_aside(self, claim: Claim, answer: Answer) -> None:
-        words = answer.told
+    def _refuse(self, claim: Claim, answer: Answer) -> None:
+        words = answer.explanation
         if answer.outcome is not Outcome.REFUSED:
             sentence = texts.FAILS_ON_ROW(status=str(answer.status or "-"))
             words = f"{sentence} «{answer.message}»" if answer.message else str(sentence)
-        queue.set_aside(self._engine, [(claim, words)])
+        queue.refuse(self._engine, [(claim, words)])
         self.findings.refused += 1
 
     def _give_up(self, whole: int, answer: Answer, pieces: Collection[int]) -> None:
@@ -295,7 +295,7 @@ class Cases:
             strikes = queue.proof(self._engine, claim).strikes
             decided = search.verdict_on_last(len(refused), strikes, ever_delivered=self._pass.proven, nothing_else_left=is_all)
             if decided is Verdict.SET_ASIDE:
-                self._set_aside(claim, answer)
+                self._refuse(claim, answer)
                 self.findings.on_faith += 1
                 continue
             if decided is Verdict.STRIKE:

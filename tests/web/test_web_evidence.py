@@ -6,10 +6,13 @@ import csv
 import hashlib
 import io
 import re
+from datetime import datetime, timezone
 from typing import Any
 
 import orjson
 import pytest
+import sqlalchemy as sa
+from tablero.outbox.schema import batch
 
 from tests.integration.samples import rows_in
 from tests.web.history import NOW, ZONE, History, day_window
@@ -90,3 +93,16 @@ def test_a_month_without_deliveries_has_the_evidence_of_nothing(viewer: Any, mon
     assert document["counts"] == []
     assert document["last_acknowledgement"] is None
     assert document["digest"]["value"] == hashlib.sha256(b"").hexdigest()
+
+
+def test_batches_that_the_dashboard_recognised_are_told_from_acknowledged_ones(admin: Any, own_history: History) -> None:
+    """The evidence says how each is known to be delivered."""
+    with own_history.engine.begin() as connection:
+        first = sa.select(sa.func.min(batch.c.id)).where(
+            batch.c.first_change >= datetime(2026, 9, 1, 4, tzinfo=timezone.utc), batch.c.state == "delivered"
+        )
+        connection.execute(sa.update(batch).where(batch.c.id == first.scalar_subquery()).values(settled_how="recognised"))
+    assert "recognised by the dashboard when repeated" in admin.get("/tablero/evidence/2026-09").text
+    document = admin.get("/tablero/evidence/2026-09.json").json()
+    assert (document["adopted_batches"], document["recognised_batches"]) == (0, 1)
+    assert "recognised" not in admin.get("/tablero/evidence/2026-10").text

@@ -535,6 +535,10 @@ TEXTS: dict[str, Text | Counted] = {
         "De ellos, dados por entregados a mano (adopt), sin acuse",
         "Of these, marked as delivered by hand (adopt), without an acknowledgement",
     ),
+    "evidence.recognised": Text(
+        "De ellos, reconocidos por el tablero al repetirlos, sin que llegara el primer acuse",
+        "Of these, recognised by the dashboard when repeated, the first acknowledgement being lost",
+    ),
     "evidence.proof": Text("Última comprobación", "Last proof"),
     "evidence.recount": Counted(
         one=Text("{n} fila en la fuente", "{n} row in the source"),

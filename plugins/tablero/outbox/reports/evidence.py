@@ -22,12 +22,14 @@ class Acknowledged(NamedTuple):
 
     :ivar batches: how many batches brought them, adopted ones included.
     :ivar adopted: batches that a person said were delivered (``python -m tablero adopt``): no acknowledgement is on record.
+    :ivar recognised: batches whose answer was lost, and which the dashboard called a repeat when they were posted again.
     """
 
     first: datetime | None
     last: datetime | None
     batches: int
     adopted: int
+    recognised: int
 
 
 def acknowledged(connection: Connection, window: Window) -> Acknowledged:
@@ -39,6 +41,7 @@ def acknowledged(connection: Connection, window: Window) -> Acknowledged:
         sa.func.max(called, type_=batch.c.settled_at.type),
         sa.func.count(),
         sa.func.count().filter(adopted),
+        sa.func.count().filter(batch.c.settled_how == "recognised"),
     ).where(batch.c.state == "delivered", touching(window))
     return Acknowledged._make(connection.execute(query).one())
 

@@ -124,6 +124,7 @@ def _document(page: Page, cell: Cell, proof: Proof | None, found: Evidence) -> d
         "rejected": cell.rejected,
         "batches": found.acknowledged.batches,
         "adopted_batches": found.acknowledged.adopted,
+        "recognised_batches": found.acknowledged.recognised,
         "first_acknowledgement": formats.iso(found.acknowledged.first) if found.acknowledged.first else None,
         "last_acknowledgement": formats.iso(found.acknowledged.last) if found.acknowledged.last else None,
         "last_proof": None

@@ -206,8 +206,9 @@ def post(extracted: Json | None, params: Json, run: Any) -> Json:
 
     :param extracted: ``None`` if nothing was read, which holds up nothing that is pending.
     """
-    everything = bool(extracted["everything"]) if extracted else run.run_type == "scheduled"
-    windows = _Day.from_json(extracted).windows if extracted else []
+    day = _Day.from_json(extracted) if extracted else None
+    everything = day.everything if day else run.run_type == "scheduled"
+    windows = day.windows if day else []
     if params["dry_run"] or not (windows or everything):
         return {"delivered": 0}
     settings = configuration.read_settings()

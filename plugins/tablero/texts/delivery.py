@@ -16,7 +16,7 @@ OUR_OWN_FAULT = Text(
 )
 CALL_BROKE = Text(
     "La llamada con el lote {batch} se interrumpió por un error de este paquete; se repetirá.",
-    "The call with batch {batch} broke off by an error of this package; it will be repeated.",
+    "The call with batch {batch} was interrupted by an error of this package; it will be repeated.",
 )
 STOPPED = Text(
     "No se llegó a enviar: la tarea debía terminar.",
@@ -24,7 +24,7 @@ STOPPED = Text(
 )
 NOT_POSTED = Text(
     "No se envió: esta tarea estuvo detenida tanto tiempo que otra pudo haber tomado el lote.",
-    "Not posted: this task stood still for so long that another one may have taken the batch.",
+    "Not posted: this task was suspended for so long that another one may have taken the batch.",
 )
 FAILS_ON_ROW = Text(
     "El tablero falla con esta fila, incluso sola (HTTP {status}), y acepta otras: corríjala en la fuente, o pida a"
@@ -86,7 +86,7 @@ ANOTHER_WORKER = Text(
 FAILS_ON_EVERY_REPEAT = Text(
     "El lote {batch} se envió una vez sin que llegara la respuesta, y ahora el tablero falla con cada fila de él, enviada"
     " sola, mientras acepta otras: es probable que ya las tenga. Nada se descartó; sigue pendiente. Si el tablero las tiene"
-    " (pregunte a Burocracia Cero): tablero adopt --batch {batch}. Si no: se vuelve a intentar con cada corrida.",
+    " (pregunte a Burocracia Cero): tablero adopt --batch {batch}. Si no: se vuelve a intentar con cada ejecución.",
     "Batch {batch} was once posted without an answer, and now the dashboard fails on each row of it, posted alone, while it"
     " accepts others: it probably has them. Nothing was set aside; it stays pending. If the dashboard has them (ask"
     " Burocracia Cero): tablero adopt --batch {batch}. If not: each run tries it again.",
@@ -122,7 +122,7 @@ IN_USE = Text(
 )
 CHANGED_MEANWHILE = Text(
     "El outbox de origen cambió durante el traslado (tabla {table}). Pause ambos DAG (historical_load, daily_send), espere a"
-    " que terminen sus corridas y repita la orden: solo se traslada la diferencia.",
+    " que terminen sus ejecuciones y repita la orden: solo se traslada la diferencia.",
     "The outbox was written to while it was moved (table {table}). Pause both DAGs (historical_load, daily_send), wait for"
     " their runs to end, and give the command again: only the difference is moved.",
 )

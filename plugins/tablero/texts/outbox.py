@@ -5,13 +5,13 @@ from __future__ import annotations
 from tablero.texts.text import Text
 
 BUSY_WINDOW = Text(
-    "{window}: una corrida lo está enviando. Pause ambos DAG (historical_load, daily_send), espere a que terminen sus corridas"
-    " e intente de nuevo.",
+    "{window}: una ejecución lo está enviando. Pause ambos DAG (historical_load, daily_send), espere a que terminen sus"
+    " ejecuciones e intente de nuevo.",
     "{window}: a run is sending it. Pause both DAGs (historical_load, daily_send), wait for their runs to end, and try again.",
 )
 BUSY_BATCH = Text(
     "El lote {batch} se está enviando en este momento. Pause ambos DAG (historical_load, daily_send), espere a que terminen sus"
-    " corridas e intente de nuevo.",
+    " ejecuciones e intente de nuevo.",
     "Batch {batch} is being sent right now. Pause both DAGs (historical_load, daily_send), wait for their runs to end, and try"
     " again.",
 )
@@ -52,7 +52,7 @@ NOT_UTF8 = Text(
 HALF_MOVED = Text(
     "El traslado a este outbox no ha terminado. Apunte tablero_outbox al anterior y repita python -m tablero move --to con la"
     " conexión de este; sigue donde quedó.",
-    "The move to this outbox is not finished. Let tablero_outbox lead to the former one, and give python -m tablero move --to"
+    "The move to this outbox is not finished. Point tablero_outbox to the former one, and repeat python -m tablero move --to"
     " again, with the connection of this one; it goes on where it was.",
 )
 NEVER_MADE = Text(

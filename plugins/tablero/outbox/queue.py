@@ -169,6 +169,8 @@ _HISTORY = (
     batch.c.strikes,
 )
 _BEGIN_ATTEMPT = sa.insert(attempt).returning(attempt.c.id, sort_by_parameter_order=True)
+#: The same at a moment that the server knows; asking it for the moment would be another round trip.
+_BEGIN_ATTEMPT_NOW = _BEGIN_ATTEMPT.values(started_at=sa.func.now())
 
 
 def claim(
@@ -333,9 +335,12 @@ def _begin_attempts(
     connection: Connection, ids: Sequence[int], run_id: str, now: datetime | None
 ) -> list[tuple[int, tuple[int, str]]]:
     """By batch the id of the attempt's record, and its message id."""
-    started = now or now_of(connection)
-    values = [{"batch_id": identity, "run_id": run_id, "message_id": str(uuid4()), "started_at": started} for identity in ids]
-    attempts = connection.scalars(_BEGIN_ATTEMPT, values)
+    started = _clock(connection, now)
+    values = [{"batch_id": identity, "run_id": run_id, "message_id": str(uuid4())} for identity in ids]
+    if started is None:
+        attempts = connection.scalars(_BEGIN_ATTEMPT_NOW, values)
+    else:
+        attempts = connection.scalars(_BEGIN_ATTEMPT, [{**value, "started_at": started} for value in values])
     return [
         (identity, (attempt_id, str(value["message_id"])))
         for identity, attempt_id, value in zip(ids, attempts, values, strict=True)

@@ -250,7 +250,7 @@ def load(window: Json, params: Json, run_id: str) -> Json:
     return _tally(tallies[0]) | _sent(delivery)
 
 
-def prove_months(windows: Sequence[Json] | None, tallies: Iterable[Any] | None, params: Json, run_id: str, events: Any) -> None:
+def prove_months(windows: Sequence[Json] | None, tallies: Sequence[Any] | None, params: Json, run_id: str, events: Any) -> None:
     """Reconcile the months of a load: print the table of all, and fail unless each is settled. In a dry run, print what would
     be sent.
 
@@ -261,7 +261,7 @@ def prove_months(windows: Sequence[Json] | None, tallies: Iterable[Any] | None, 
     if windows is None:
         raise PermanentError(texts.NOTHING_PLANNED)
     if params["dry_run"]:
-        _report(list(tallies or ()), len(windows))
+        _report(list((tallies or ())[:]), len(windows))
         return
     months = [Window.from_json(data) for data in windows]
     _prove(
@@ -274,7 +274,7 @@ def prove_months(windows: Sequence[Json] | None, tallies: Iterable[Any] | None, 
         own=None,
         everything=False,
         failed_tasks={f"load_month_{index}": month for index, month in enumerate(months)},
-        on_faith=sum((tally or {}).get("on_faith", 0) for tally in tallies or ()),
+        on_faith=sum((tally or {}).get("on_faith", 0) for tally in (tallies or ())[:]),
     )
 
 

@@ -244,3 +244,15 @@ def test_version_and_help(source: Path) -> None:
     assert all(name in help_text for name in ("check", "status", "settings", "rows", "rejections", "adopt", "dags", "version"))
     assert "is all well?" in help_text
     assert "¿está todo bien?" in help_text
+
+
+def test_move(source: Path, tmp_path: Path) -> None:
+    """To the database of another connection; what is there afterwards is the same outbox."""
+    run(source, "adopt", "--until", "2020-03-31", "--yes")
+    target = f"sqlite:///{tmp_path / 'moved.db'}"
+    moved = run(source, "move", "--to", "tablero_new_outbox", AIRFLOW_CONN_TABLERO_NEW_OUTBOX=target)
+    assert moved.returncode == 0, moved.stderr
+    assert "same in both" in moved.stdout
+    missing = run(source, "move", "--to", "tablero_nowhere")
+    assert missing.returncode == 1
+    assert "tablero_nowhere" in missing.stderr

@@ -179,8 +179,7 @@ def outbox_url() -> URL:
     from sqlalchemy import make_url
 
     try:
-        connection = _connection(OUTBOX)
-        hook = connection.get_hook()
+        return store_url(OUTBOX)
     except SetupError as error:
         if not isinstance(error.__cause__, AirflowNotFoundException):
             raise
@@ -188,6 +187,17 @@ def outbox_url() -> URL:
         path = airflow_home() / "tablero" / "outbox.db"
         path.parent.mkdir(parents=True, exist_ok=True)
         return make_url(f"sqlite:///{path}")
+
+
+def store_url(conn_id: str) -> URL:
+    """SQLAlchemy's URL of a connection that holds an outbox, or is to hold one.
+
+    :raises SetupError, TransientError: as :func:`outbox_url`; also if there is no such connection.
+    """
+    from sqlalchemy import make_url
+
+    connection = _connection(conn_id)
+    hook = connection.get_hook()
     if hook.conn_type == "sqlite":
         _require_one_machine()
         return make_url(hook.get_uri())

@@ -218,6 +218,15 @@ def post(extracted: Json | None, params: Json, run: Any) -> Json:
         if params["resend"]:
             connect()
             _resend(engine, windows, run.run_id, settings.timezone)
+        nightly.ask_again(
+            engine,
+            lambda: configuration.source(settings),
+            settings,
+            windows,
+            run_id=run.run_id,
+            clock=clock,
+            accept_changes=params["accept_changes"],
+        )
         delivery = _send(engine, connect, settings, [EVERYTHING] if everything else windows, run.run_id)
     return _sent(delivery)
 

@@ -18,7 +18,7 @@ def build() -> argparse.ArgumentParser:
     """The parser. Without a command it checks."""
     parser = argparse.ArgumentParser(prog="tablero", description=str(texts.DESCRIPTION))
     parser.set_defaults(run=installation.check)
-    commands = parser.add_subparsers(dest="command", metavar="{check,status,settings,rows,rejections,adopt,dags,version}")
+    commands = parser.add_subparsers(dest="command", metavar="{check,status,settings,rows,rejections,adopt,move,dags,version}")
 
     def add(name: str, run: Command, words: Any) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=str(words), description=str(words))
@@ -31,6 +31,8 @@ def build() -> argparse.ArgumentParser:
     _rows(add("rows", outbox.rows, texts.ROWS))
     _rejections(add("rejections", outbox.rejections, texts.REJECTIONS))
     _adopt(add("adopt", recovery.adopt, texts.ADOPT))
+    move = add("move", recovery.move, texts.MOVE)
+    move.add_argument("--to", required=True, metavar="CONN_ID", help=str(texts.CONN_ID))
     dags = add("dags", installation.dags, texts.DAGS)
     dags.add_argument("--to", required=True, metavar="FOLDER", help=str(texts.FOLDER))
     add("version", installation.version, texts.VERSION)
@@ -54,5 +56,7 @@ def _rejections(command: argparse.ArgumentParser) -> None:
 def _adopt(command: argparse.ArgumentParser) -> None:
     day: dict[str, Any] = {"type": date.fromisoformat, "metavar": "YYYY-MM-DD"}
     command.add_argument("--from", dest="first", help=str(texts.FIRST), **day)
-    command.add_argument("--until", required=True, help=str(texts.UNTIL), **day)
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("--until", help=str(texts.UNTIL), **day)
+    which.add_argument("--batch", metavar="N", type=int, help=str(texts.BATCH))
     command.add_argument("--yes", action="store_true", help=str(texts.YES))

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.delivery.staging import Tally, stage
 from tablero.errors import OutboxUnavailable, TableroError
+from tablero.outbox import ledger
 from tablero.settings import Settings
 from tablero.source.reader import Source
 from tablero.texts import delivery as texts
 
 log = logging.getLogger(__name__)
+
+#: How long a reading tells whether the source still says what is pending.
+FRESH = timedelta(minutes=15)
 
 
 class Read(NamedTuple):
@@ -64,3 +69,32 @@ def read(
     if failure is not None and not any(tally.window.kind != "undated" for tally in found.tallies):
         raise failure
     return found
+
+
+def ask_again(
+    engine: Engine,
+    connect: Callable[[], AbstractContextManager[Source]],
+    settings: Settings,
+    windows: Sequence[Window],
+    *,
+    run_id: str,
+    clock: Callable[[], datetime],
+    accept_changes: bool = False,
+) -> None:
+    """Before what is pending in ``windows`` is posted: see that the source still says it, unless it was asked just now. A later
+    try, or one that had to wait, posts nothing that was corrected meanwhile.
+
+    Where the source cannot be asked, that holds up nothing that is pending.
+
+    :param connect: opens the source.
+    :raises OutboxUnavailable: there is nowhere to look.
+    """
+    for window in windows:
+        if ledger.is_stale(engine, window, clock() - FRESH):
+            try:
+                with connect() as source:
+                    stage(engine, source, settings, window, run_id=run_id, clock=clock, accept_changes=accept_changes)
+            except OutboxUnavailable:
+                raise
+            except TableroError as error:
+                log.warning("%s", texts.LEFT_OUT(window=window.label, words=error.text))

@@ -14,7 +14,7 @@ from tablero.dashboard.answer import Outcome
 from tablero.errors import ParameterError, WindowBusy
 from tablero.outbox import batches
 from tablero.outbox.batches import carve, touching
-from tablero.outbox.engine import now_of, writing
+from tablero.outbox.engine import now_of, reading, writing
 from tablero.outbox.queue import give_up_attempts
 from tablero.outbox.schema import attempt, batch
 from tablero.texts import outbox as texts
@@ -47,18 +47,33 @@ def adopt_batch(engine: Engine, batch_id: int, *, run_id: str, words: str, now: 
     :raises WindowBusy: if a worker may be posting it right now; nothing is changed then.
     """
     with writing(engine) as connection:
-        found = _held(connection, batch.c.id == batch_id)
-        open_ones = []
-        while found:
-            open_ones += [row for row in found if row.state in ("pending", "refused")]
-            cut = [row.id for row in found if row.state == "split"]
-            found = _held(connection, batch.c.parent_id.in_(cut)) if cut else []
-        if not open_ones:
-            raise ParameterError(texts.NOTHING_OPEN(batch=str(batch_id)))
+        open_ones = _open_parts(connection, batch_id)
         if _any_leased(connection, open_ones):
             raise WindowBusy(texts.BUSY_BATCH(batch=str(batch_id)))
         _deliver(connection, [row.id for row in open_ones], run_id, words, now)
     return sum(row.rows for row in open_ones)
+
+
+def count_open(engine: Engine, batch_id: int) -> int:
+    """How many rows :func:`adopt_batch` would hold for delivered.
+
+    :raises ParameterError: none.
+    """
+    with reading(engine) as connection:
+        return sum(row.rows for row in _open_parts(connection, batch_id))
+
+
+def _open_parts(connection: Connection, batch_id: int) -> list[Any]:
+    """What is pending or refused of a batch: itself, or its parts."""
+    found = _held(connection, batch.c.id == batch_id)
+    open_ones = []
+    while found:
+        open_ones += [row for row in found if row.state in ("pending", "refused")]
+        cut = [row.id for row in found if row.state == "split"]
+        found = _held(connection, batch.c.parent_id.in_(cut)) if cut else []
+    if not open_ones:
+        raise ParameterError(texts.NOTHING_OPEN(batch=str(batch_id)))
+    return open_ones
 
 
 def _held(connection: Connection, *which: sa.ColumnElement[bool]) -> Sequence[Any]:

@@ -209,6 +209,20 @@ def last_proof(engine: Engine, window: Window) -> Account | None:
     )
 
 
+def is_stale(engine: Engine, window: Window, since: datetime) -> bool:
+    """Whether something of ``window`` is pending, and the source was not asked since an instant whether it still says so."""
+    asked = sa.select(extraction.c.id).where(
+        extraction.c.window_start == window.start,
+        extraction.c.window_end == window.end,
+        extraction.c.finished_at.is_not(None),
+        extraction.c.started_at >= since,
+    )
+    with reading(engine) as connection:
+        if connection.scalar(asked.limit(1)) is not None:
+            return False
+        return count_states(connection, window)["pending"] > 0
+
+
 def is_empty(engine: Engine) -> bool:
     """Whether nothing was ever read into this outbox."""
     with reading(engine) as connection:

@@ -22,6 +22,10 @@ ADOPT = Text(
     "reconstruir un outbox perdido, dando por entregado lo que la fuente tiene hasta un día",
     "rebuild a lost outbox, counting as delivered what the source has until a day",
 )
+MOVE = Text(
+    "trasladar el outbox a otra base de datos, fila por fila; repetible",
+    "carry the outbox to another database, row for row; may be repeated",
+)
 DAGS = Text("escribir los dos archivos de DAG en una carpeta", "write the two DAG files into a folder")
 VERSION = Text("versión de Tablero y de Airflow", "version of Tablero and of Airflow")
 
@@ -30,6 +34,7 @@ CSV = Text("en CSV", "as CSV")
 REQUEST = Text("de una solicitud", "of one request")
 MONTH = Text("de un mes", "of a month")
 BATCH = Text("de un lote", "of a batch")
+CONN_ID = Text("conexión de Airflow a una base de datos vacía", "Airflow connection to an empty database")
 REASON = Text("solo las de un motivo", "only those of one reason")
 FIRST = Text("primer día; por omisión: earliest", "first day; default: earliest")
 UNTIL = Text("último día, incluido", "last day, included")
@@ -44,6 +49,17 @@ WOULD_ADOPT = Text(
 )
 ADOPTED = Text("{window}: {rows} filas dadas por entregadas", "{window}: {rows} rows counted as delivered")
 ADOPTED_ALL = Text("{rows} filas en total ({run})", "{rows} rows in all ({run})")
+WOULD_ADOPT_BATCH = Text(
+    "{rows} filas del lote {batch} se darían por entregadas; no se escribió nada. Si el tablero las tiene (pregunte a"
+    " Burocracia Cero), repita con --yes.",
+    "{rows} rows of batch {batch} would be counted as delivered; nothing was written. If the dashboard has them (ask"
+    " Burocracia Cero), repeat with --yes.",
+)
+MOVED = Text("{table}: {rows} filas, iguales en ambos", "{table}: {rows} rows, the same in both")
+MOVED_ALL = Text(
+    "Trasladado y comparado. Ahora apunte la conexión tablero_outbox a la base de datos de {conn_id} y reanude los DAG.",
+    "Moved and compared. Now let the connection tablero_outbox lead to the database of {conn_id}, and unpause the DAGs.",
+)
 WRITTEN = Text("escrito: {path}", "written: {path}")
 KEPT = Text(
     "{path}: el anterior era distinto y quedó como {kept}",

@@ -205,6 +205,10 @@ ADOPTED = Text(
     "tablero adopt: se da por entregado hasta {until}, por {by}; no se envió nada",
     "tablero adopt: counted as delivered until {until}, by {by}; nothing was posted",
 )
+ADOPTED_BATCH = Text(
+    "tablero adopt: el tablero tiene este lote, por {by}; no se envió nada",
+    "tablero adopt: the dashboard has this batch, by {by}; nothing was posted",
+)
 
 # -- reading a night ---------------------------------------------------------------------------------------------------------
 

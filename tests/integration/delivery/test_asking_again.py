@@ -1,0 +1,79 @@
+"""What is pending is posted only while the source still says it, however long it had to wait."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import Engine
+from tablero.contract.windows import Window
+from tablero.delivery.nightly import FRESH, ask_again
+from tablero.delivery.staging import stage
+from tablero.errors import SourceUnavailable
+from tablero.source.reader import Source
+
+from tests.integration.institution import Institution
+from tests.integration.samples import FEBRUARY, NOW, change, changes, check_books, clock, month, rows_in, settings, states
+
+LATER = NOW + FRESH + timedelta(seconds=1)
+
+
+@pytest.fixture
+def institution(tmp_path: Path, outbox: Engine) -> Institution:
+    """Ten rows of it are pending; one of them is wrong."""
+    made = Institution(tmp_path / "institution.db")
+    made.add(changes(10))
+    stage(outbox, made.source, settings(), FEBRUARY, run_id="run", clock=clock)
+    return made
+
+
+def ask(engine: Engine, institution: Institution, *, later: bool = True, window: Window = FEBRUARY) -> None:
+    ask_again(
+        engine,
+        lambda: nullcontext(institution.source),
+        settings(),
+        [window],
+        run_id="run",
+        clock=lambda: LATER if later else NOW,
+    )
+    check_books(engine)
+
+
+def test_a_row_that_was_corrected_before_the_retry(outbox: Engine, institution: Institution) -> None:
+    """Its old self is taken back, its new one pending; the other rows of its batch stay."""
+    institution.remove([change(3)])
+    institution.add([change(3, status=7)])
+    ask(outbox, institution)
+    assert rows_in(outbox, "withdrawn") == {change(3)}
+    assert rows_in(outbox, "pending") == {*changes(10)} - {change(3)} | {change(3, status=7)}
+
+
+def test_not_asked_twice_within_minutes(outbox: Engine, institution: Institution) -> None:
+    """The task before has just read it."""
+    institution.remove([change(3)])
+    ask(outbox, institution, later=False)
+    assert states(outbox) == {"pending": 10}
+
+
+def test_not_asked_where_nothing_is_pending(outbox: Engine, institution: Institution) -> None:
+    """A month that is settled costs a look into the outbox."""
+
+    def no_source() -> AbstractContextManager[Source]:
+        raise AssertionError("nothing is pending there")
+
+    ask_again(outbox, no_source, settings(), [month("2020-03")], run_id="run", clock=lambda: LATER)
+
+
+def test_a_source_that_is_down_holds_up_nothing(
+    outbox: Engine, institution: Institution, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is pending is posted as it is; the log says so."""
+
+    def down() -> AbstractContextManager[Source]:
+        raise SourceUnavailable("the source is switched off")
+
+    ask_again(outbox, down, settings(), [FEBRUARY], run_id="run", clock=lambda: LATER)
+    assert states(outbox) == {"pending": 10}
+    assert "the source is switched off" in caplog.text

@@ -17,14 +17,15 @@ import orjson
 import pendulum
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.contract.windows import Window, day_window, month_windows
+from tablero.contract.windows import NO_DATE, Window, day_window, month_windows
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.reconciling import reconcile
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.errors import TransientError
 from tablero.outbox.engine import connect, migrate
-from tablero.outbox.schema import rejection
+from tablero.outbox.findings import Degradation, keep_degradations, keep_dry_run
+from tablero.outbox.schema import batch, reconciliation, rejection
 from tablero.settings import Settings
 from tablero.source.reader import Source
 
@@ -44,6 +45,9 @@ MISMATCH = "2022-08"
 
 #: The month in which the dashboard refused some rows.
 REFUSED = "2024-03"
+
+#: The dry run that is on record.
+DRY_RUN = "manual__2026-11-20"
 
 #: How many requests they belong to.
 REFUSALS = 4
@@ -136,14 +140,48 @@ def prepare(folder: Path, *, rows: int, now: datetime) -> Prepared:
             " values (1, 'LCM-LATE', ?, 'REC', ?, 'WEB')",
             (f"{MISMATCH}-10 09:00:00",) * 2,
         )
-    work.prove(next(month for month in months if month.label == MISMATCH), run_id="manual__again", now=loaded)
     for back in (4, 3, 2):
         day = day_window(today - timedelta(days=back), ZONE)
         at = day.end + timedelta(hours=2, minutes=3)
         work.run(day, run_id=f"scheduled__{at:%Y-%m-%d}T06:00:00+00:00", now=at)
+    keep_what_is_rare(engine, months, day, now=now)
     engine.dispose()
     return made
 
+
+def keep_what_is_rare(engine: Engine, months: list[Window], last_day: Window, *, now: datetime) -> None:
+    """What takes a bad night to come about: a proof that did not add up, a batch that only a person can settle, a day with few
+    rows, rows without a date, and a dry run.
+    """
+    february = next(month for month in months if month.label == "2024-02")
+    found = [Degradation.of("few_rows", last_day, 3, 180), Degradation.of("unknown", last_day, 3, 25)]
+    keep_degradations(engine, "daily_send", f"scheduled__{now:%Y-%m-%d}T06:00:00+00:00", found, now=now - timedelta(hours=3))
+    keep_dry_run(engine, "historical_load", DRY_RUN, february, _DRY_RUN_RESULT, now=now - timedelta(days=1))
+    with engine.begin() as connection:
+        connection.execute(
+            sa.update(reconciliation)
+            .where(reconciliation.c.label == MISMATCH)
+            .values(settled=False, recount=reconciliation.c.recount + 1)
+        )
+        first = sa.select(sa.func.min(batch.c.id)).where(batch.c.state == "pending").scalar_subquery()
+        connection.execute(sa.update(batch).where(batch.c.id == first).values(ever_unknown=True, cuts=1))
+        connection.execute(
+            sa.insert(rejection),
+            [
+                {"digest": f"{number:032x}", "reason": "change_missing", "request_id": f"SIN-FECHA-{number}", **_UNDATED}
+                for number in range(4)
+            ],
+        )
+
+
+_UNDATED = {"service_id": "1", "opening_date": "2024-01-05", "status_id": "2", "changed_at": NO_DATE, "extraction_id": 1}
+
+_DRY_RUN_RESULT = {
+    **{"read": 814, "new": 3, "known": 809, "gone": 1, "withdrawn": 1, "resent": 0, "batches": 1, "seconds": 0.6, "nights": 1},
+    "rejected": {"unknown_status": 2},
+    "samples": [{"reason": "unknown_status", "row": ["10…", "LC…17", "2024-02-15 08:00:00", "ARC", "2024-02-15 09:00:00"]}],
+    "brake": None,
+}
 
 _VIEW = {"table": "tablero_status_changes", "sql": None, "zone": ZONE, "day_zone": ZONE}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.prepared import MISMATCH, PENDING, REFUSED
+from tests.browser.prepared import DRY_RUN, MISMATCH, PENDING, REFUSED
 
 Open = Callable[..., Any]
 
@@ -23,9 +23,11 @@ PAGES = {
     "request": "request?id=LCM-LATE",
     "rejections": "rejections",
     "rejections-reason": "rejections?reason=unknown_status",
+    "rejections-undated": "rejections?month=undated&reason=change_missing",
     "evidence-months": "evidence",
     "evidence": "evidence/2024-02",
     "activity": "activity",
+    "dry-run": f"dry-run?run={DRY_RUN}",
     "actions": "actions",
     "nothing": "no/such/page",
 }
@@ -72,6 +74,20 @@ def test_axe_finds_nothing_before_something_is_confirmed(visit: Open, axe: str) 
     assert page.evaluate("axe.run()")["violations"] == []
 
 
+def test_axe_finds_nothing_where_someone_has_to_decide(visit: Open, axe: str) -> None:
+    """On the batch that the first page names, and on the page that asks back."""
+    page = visit()
+    page.goto("/tablero/")
+    page.get_by_text("someone has to decide").get_by_role("link").first.click()
+    page.get_by_role("heading", name="The dashboard may have").wait_for()
+    page.evaluate(axe)
+    assert page.evaluate("axe.run()")["violations"] == []
+    page.get_by_role("button", name="mark them as delivered").click()
+    page.get_by_role("heading", name="Mark them as delivered?").wait_for()
+    page.evaluate(axe)
+    assert page.evaluate("axe.run()")["violations"] == []
+
+
 @pytest.mark.parametrize("width", [360, 1280, 2560])
 @pytest.mark.parametrize("name", PAGES)
 def test_nothing_sticks_out_of_the_page(visit: Open, name: str, width: int) -> None:
@@ -85,7 +101,8 @@ def test_nothing_sticks_out_of_the_page(visit: Open, name: str, width: int) -> N
 def test_pictures_for_the_readme(visit: Open, name: str, width: int, tmp_path: Path) -> None:
     """Taken on every run, so that they can be taken; kept when asked for."""
     folder = Path(KEPT) if KEPT else tmp_path
-    height = {360: 780, 1280: 900, 2560: 1440}[width]
+    # The first page as far as the months.
+    height = 1400 if (name, width) == ("coverage", 1280) else {360: 780, 1280: 900, 2560: 1440}[width]
     page = visit(viewport={"width": width, "height": height}, locale="es-DO")
     page.goto(f"/tablero/{PAGES[name]}")
     picture = folder / f"page-{name}-{width}.png"

@@ -17,6 +17,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
+import pendulum
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import UNDATED, Window, day_window, first_instant, local_day, undated_window
 from tablero.outbox.reports import coverage as coverage_report
@@ -510,7 +511,7 @@ class _Grid:
     """The civil days from ``first`` to ``last``, by number, with the instants at which they begin and end."""
 
     def __init__(self, first: date, last: date, zone: tzinfo) -> None:
-        self._edges = _edges(first, last, zone)
+        self._edges = _edges(first, last, str(zone))
         self._count = len(self._edges) - 1
 
     def __len__(self) -> int:
@@ -529,6 +530,10 @@ class _Grid:
 
 
 @lru_cache(maxsize=8)
-def _edges(first: date, last: date, zone: tzinfo) -> list[datetime]:
-    """Kept, since it only changes with the day: a time zone is slow to ask two thousand times."""
+def _edges(first: date, last: date, name: str) -> list[datetime]:
+    """Kept, since it only changes with the day: a time zone is slow to ask two thousand times.
+
+    :param name: of the time zone; itself it cannot be a key of what is kept before pendulum 3.3.
+    """
+    zone = pendulum.timezone(name)
     return [first_instant(day, zone) for day in _days(first, last + _DAY)]

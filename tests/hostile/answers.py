@@ -299,7 +299,7 @@ def good(rng: random.Random) -> Script:
 
 def drips() -> dict[str, tuple[bytes, bytes]]:
     """Answers that come byte by byte, each in time, the whole never: how each begins, and what then comes for ever."""
-    head = answer(b"", Content_Length="100000")
+    head = answer(b"", Content_Length="100000000")
     endless = answer(b"", Content_Length="")
     chunked = answer(b"", Content_Length="", Transfer_Encoding="chunked")
     return {

@@ -15,7 +15,6 @@ from sqlalchemy.engine import Engine
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.sending import send
 from tablero.outbox import queue
-from tablero.outbox.batches import Fresh
 from tablero.outbox.engine import connect
 from tablero.outbox.queue import Claim
 
@@ -35,9 +34,7 @@ def main(path: Path) -> None:
     exchange = queue.exchange
     log = path.with_name(path.name + "-wal")
 
-    def tell(
-        engine: Engine, answers: Sequence[tuple[Claim, Answer]], fresh: Sequence[Fresh], *more: Any, **rest: Any
-    ) -> list[Claim]:
+    def tell(engine: Engine, answers: Sequence[tuple[Claim, Answer]], *more: Any, **rest: Any) -> list[Claim]:
         claims = exchange(engine, answers, *more, **rest)
         if answers:
             ids = " ".join(str(claim.batch_id) for claim, _ in answers)

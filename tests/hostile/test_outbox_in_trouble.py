@@ -275,7 +275,7 @@ def test_power_loss_at_any_moment(tmp_path: Path, outbox_url: str) -> None:
     """
     engine = connect(outbox_url)
     migrate(engine)
-    stage(engine, changes(2_000), size=1)
+    stage(engine, changes(6_000), size=1)
     engine.dispose()
     rng = random.Random(7)
     worker = subprocess.Popen(

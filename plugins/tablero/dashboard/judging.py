@@ -174,7 +174,7 @@ def _xroad(fault: XRoadError, kept: Mapping[str, Any], redact: Redact) -> Answer
     judgement = fault.judge()
     return Answer.saying(
         _VERDICTS[judgement.verdict],
-        joined([verbatim(f"X-Road {clean(redact(fault.type))}:"), judgement.advice]),
+        joined([verbatim(f"X-Road {clean(redact(fault.type), 100)}:"), judgement.advice]),
         too_large=judgement.verdict is Verdict.SPLIT,
         xroad_error=clean(redact(fault.type), 200),
         xroad_detail=clean(redact(fault.detail), 200),

@@ -10,6 +10,9 @@ from requests import exceptions as http
 from tablero.dashboard.answer import Answer, Outcome, clean
 from tablero.texts import dashboard as texts
 
+#: Most characters of a library's words: they stand in a sentence, in both languages.
+_LONGEST = 200
+
 
 def lost(error: BaseException, url: str, redact: Callable[[str], str]) -> Answer:
     """An exchange that ended without an answer.
@@ -31,7 +34,7 @@ def lost(error: BaseException, url: str, redact: Callable[[str], str]) -> Answer
 def innermost(error: BaseException, redact: Callable[[str], str]) -> str:
     """The words of the innermost reason, which is what a person can use."""
     *_, reason = _chain(error)
-    return clean(redact(str(reason)))
+    return clean(redact(str(reason)), _LONGEST)
 
 
 def _never_connected(error: BaseException) -> bool:

@@ -38,9 +38,9 @@ DAILY_IN = (5, 10, 20)
 #: What the first night needs, once Airflow is up.
 MARGIN = timedelta(minutes=2)
 
-#: In the order of files: the Airflow of the alerts is gone before the other starts; then the first of the two nights, and while
-#: the second one is waited for, the others run.
-ORDER = {"test_alerts_and_hours": -1, "test_daily_send": 0, "test_late_rows": 2}
+#: In the order of files: the Airflow of the alerts is gone before the other starts; then the two nights, since a night sends
+#: whatever is pending, of any test, and reads whatever was never read.
+ORDER = {"test_alerts_and_hours": -1, "test_daily_send": 0, "test_late_rows": 1}
 
 SETTINGS = {
     "xroad_client": DEFAULT_CLIENT,
@@ -59,10 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker("airflow")
-    # The two nights: the first one is prepared at once, and while everybody waits for the second one, the others run.
-    items.sort(
-        key=lambda item: {"test_daily_send": 0, "test_late_rows": 2}.get(item.path.stem, 1) if here in item.path.parents else 1
-    )
+    items.sort(key=lambda item: ORDER.get(item.path.stem, 2) if here in item.path.parents else 2)
 
 
 @pytest.fixture(scope="session")

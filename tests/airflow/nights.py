@@ -21,10 +21,11 @@ class Nights:
     :ivar dashboard: which sees the rows of both nights.
     :ivar first_day: the day that the first run is of: the day before yesterday.
     :ivar first_run: its id.
-    :ivar first_owed: rows that it owes the dashboard: of its day, and of days before it, on which the scheduler was off.
+    :ivar first_owed: rows that it owes the dashboard: of its day, and of the days before it that it reads for late rows.
     :ivar first_received: what the dashboard had at its end.
     :ivar second_day: yesterday, which a run by hand has sent already.
-    :ivar second_owed: rows committed into the days after they were read, which the second run owes the dashboard.
+    :ivar second_owed: rows committed into the days after they were read, and rows of days which nobody has read, which the
+        second run owes the dashboard.
     :ivar second_received: what the dashboard had before it.
     """
 
@@ -49,8 +50,8 @@ class Nights:
         def commit(day: date, back: int, note: str = "") -> list[Change]:
             return institution.day(dashboard.prefix, day - timedelta(days=back), note=note)
 
-        owed = [row for back in (0, 1, 2, 3, 20, 31) for row in commit(first_day, back)]
-        commit(first_day, 32)  # longer ago than daily_send looks back
+        owed = [row for back in (0, 1, 2, 3) for row in commit(first_day, back)]
+        unread = [row for back in (20, 31, 32) for row in commit(first_day, back)]  # before anything was ever read
         commit(second_day, 0)
         airflow.unpause(DAG)
         (run,) = wait_for("daily_send has begun", lambda: airflow.runs(DAG, run_type="scheduled"))
@@ -60,8 +61,8 @@ class Nights:
         received = dashboard.counts()
 
         airflow.load(DAG, {"day": str(second_day)})
+        airflow.load(DAG, {"day": str(first_day - timedelta(days=40))})  # all between it and the first night is a gap now
         by_hand = dashboard.counts()
-        late = [row for back in (0, 1, 3) for row in commit(second_day, back, "-late")]
-        commit(second_day, 10, "-late")  # read whole, and longer ago than lookback_days
+        late = unread + [row for back in (0, 1, 3, 10) for row in commit(second_day, back, "-late")]
         airflow.unpause(DAG)
         return cls(dashboard, first_day, run["dag_run_id"], owed, received, second_day, late, by_hand)

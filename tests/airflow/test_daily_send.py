@@ -16,7 +16,7 @@ DAG = "daily_send"
 
 
 def test_first_night(airflow: Client, institution: Institution, nights: Nights) -> None:
-    """A scheduled run sends the civil day before it, and all days that were missed up to a month back; nothing else."""
+    """The first scheduled run sends the civil day before it, and the last days before that; nothing else."""
     run = airflow.run(DAG, nights.first_run)
     start = datetime.combine(nights.first_day, datetime.min.time(), institution.zone)
     assert run["state"] == "success"

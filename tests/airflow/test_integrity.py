@@ -71,8 +71,8 @@ def test_documented(parsed: dict[str, Any]) -> None:
 
 def test_tasks(parsed: dict[str, Any]) -> None:
     """The tasks have the names and the order that are public, and each DAG runs once at a time."""
-    assert parsed["dags"]["historical_load"]["params"] == ["dry_run", "end_month", "resend", "start_month"]
-    assert parsed["dags"]["daily_send"]["params"] == ["day", "dry_run", "resend"]
+    assert parsed["dags"]["historical_load"]["params"] == ["accept_changes", "dry_run", "end_month", "resend", "start_month"]
+    assert parsed["dags"]["daily_send"]["params"] == ["accept_changes", "day", "dry_run", "resend"]
     assert {dag["max_active_runs"] for dag in parsed["dags"].values()} == {1}
     after = {name: {task: facts["downstream"] for task, facts in dag["tasks"].items()} for name, dag in parsed["dags"].items()}
     assert after["historical_load"] == {
@@ -81,7 +81,12 @@ def test_tasks(parsed: dict[str, Any]) -> None:
         "load_month": ["reconcile"],
         "reconcile": [],
     }
-    assert after["daily_send"] == {"extract": ["post", "reconcile"], "post": ["reconcile"], "reconcile": []}
+    assert after["daily_send"] == {
+        "preflight": ["extract"],
+        "extract": ["post", "reconcile"],
+        "post": ["reconcile"],
+        "reconcile": [],
+    }
 
 
 def test_retries(parsed: dict[str, Any]) -> None:

@@ -103,7 +103,7 @@ def started(
     with ExitStack() as stack:
         for minutes in DAILY_IN:
             daily_at = _today_in(minutes, institution.zone)
-            settings = {**SETTINGS, "daily_at": f"{daily_at:%H:%M}"}
+            settings = {**SETTINGS, "daily_at": f"{daily_at:%H:%M}", "deadline": "23:59"}
             server = Airflow(tmp_path_factory.mktemp("airflow"), metadata, settings)
             stack.callback(server.stop)
             client = server.start()

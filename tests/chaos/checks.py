@@ -16,6 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
+from tablero.contract.reasons import Reason
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.outbox.batches import COLUMNS, rows_of
@@ -127,6 +128,8 @@ def window(evidence: Evidence, institution: Institution, read: Window) -> Iterat
     missing = {row.wire for row in rows if row.fate == "valid"} - evidence.staged.keys()
     yield from _complain(f"{read.label}: valid rows of the source are not in the outbox", missing)
     wanted = Counter({(row.fate, _texts(row.values)): 1 for row in rows if row.fate not in ("valid", EXCLUDED)})
+    if read.kind == "undated":
+        wanted += Counter({(Reason.CHANGE_MISSING.value, _texts(row.values)): 1 for row in institution.undated()})
     found = Counter(
         (row.reason, tuple(getattr(row, name) for name in _FIELDS)) for row in evidence.rejections if row.changed_at in read
     )

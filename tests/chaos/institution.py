@@ -105,6 +105,10 @@ class Institution:
         first, after = (_local(edge) for edge in (start, end))
         return [row for row in self.rows.values() if row.fate != UNSEEN and first <= row.changed < after]
 
+    def undated(self) -> list[SourceRow]:
+        """The rows there are now of which nobody says when they changed."""
+        return [row for row in self.rows.values() if row.fate == UNSEEN]
+
     def _requests(self, rows: int) -> list[SourceRow]:
         made: list[SourceRow] = []
         while len(made) < rows:

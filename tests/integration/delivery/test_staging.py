@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
+from tablero.contract.windows import undated_window
 from tablero.delivery.staging import Tally, preview, stage
-from tablero.outbox import ledger
+from tablero.errors import ImplausibleReading
+from tablero.outbox import ledger, queue
+from tablero.outbox.queue import Hold
 from tablero.outbox.schema import extraction, rejection
 
 from tests.integration.institution import Institution
+from tests.integration.posters import DELIVERED, LOST
 from tests.integration.samples import (
     FEBRUARY,
     NOW,
@@ -31,6 +35,7 @@ from tests.integration.samples import (
     rows_in,
     settings,
     staged,
+    states,
 )
 from tests.integration.samples import stage as stage_rows
 
@@ -175,6 +180,117 @@ def test_known_rows_come_in_the_order_of_packing(outbox: Engine) -> None:
         stage_rows(outbox, rows[: len(rows) * (start + 1) // 3], size=5, by_service=start == 1)
     stage_rows(outbox, [change(1, at=FEBRUARY.end)], month("2020-03"))
     assert list(begin(outbox).record) == sorted(rows, key=row_order)
+
+
+# -- what the source no longer says ----------------------------------------------------------------------------------------
+
+
+def deliver(engine: Engine, limit: int = 100) -> None:
+    taken = queue.claim(engine, [FEBRUARY], Hold("w", "run", 100), limit=limit, zone=ZONE, now=NOW)
+    queue.record(engine, [(one, DELIVERED) for one in taken], now=NOW)
+
+
+def test_rows_of_wrong_services_are_taken_back(outbox: Engine, institution: Institution) -> None:
+    """Go-live with the institution's own service ids; the view is corrected: nothing of it is ever posted again."""
+    wrong = [change(number, service="own") for number in range(25)]
+    institution.add(wrong)
+    read(outbox, institution, batch_size=10)
+    institution.remove(wrong)
+    institution.add(changes(25))
+    tally = read(outbox, institution, batch_size=10)
+    assert (tally.new, tally.gone, tally.withdrawn) == (25, 25, 25)
+    assert (rows_in(outbox, "withdrawn"), rows_in(outbox, "pending")) == (set(wrong), set(changes(25)))
+
+
+def test_one_row_of_a_batch_is_taken_back(outbox: Engine, institution: Institution) -> None:
+    """The others stay pending; found again it is pending again, and no row is there twice."""
+    institution.add(changes(10))
+    read(outbox, institution)
+    institution.remove([change(4)])
+    assert read(outbox, institution).withdrawn == 1
+    assert rows_in(outbox, "withdrawn") == {change(4)}
+    institution.add([change(4)])
+    assert read(outbox, institution).new == 1
+    assert (states(outbox), staged(outbox)) == ({"pending": 10}, set(changes(10)))
+
+
+def test_a_later_earliest_takes_back(outbox: Engine, institution: Institution) -> None:
+    """What the setting excludes now is not posted, though it is staged."""
+    institution.add([change(1)._replace(opening_date=change(1).opening_date - timedelta(days=10)), change(2)])
+    read(outbox, institution)
+    tally = read(outbox, institution, earliest="2020-01-10")
+    assert (tally.excluded, tally.withdrawn) == (1, 1)
+    assert rows_in(outbox, "pending") == {change(2)}
+
+
+def test_what_may_have_been_sent_stays(outbox: Engine, institution: Institution) -> None:
+    """Under a lease, under way, or once posted with an unknown outcome: the dashboard may have it. It is counted as gone."""
+    institution.add(changes(3))
+    read(outbox, institution, batch_size=1)
+    doubtful, under_way = queue.claim(outbox, [FEBRUARY], Hold("w", "run", 100), limit=2, zone=ZONE, now=NOW)
+    queue.record(outbox, [(doubtful, LOST)], now=NOW)
+    institution.remove(changes(3))
+    assert read(outbox, institution).withdrawn == 1
+    assert rows_in(outbox, "pending") == {*doubtful.changes, *under_way.changes}
+    assert ledger.account(outbox, FEBRUARY).gone == 2
+
+
+def test_a_reading_that_is_not_plausible_stops(outbox: Engine, institution: Institution) -> None:
+    """Another zone: every delivered row is gone, and comes again four hours later. Nothing is staged until a person says so."""
+    rows = [change(number, at=FEBRUARY.start + timedelta(hours=number)) for number in range(100)]
+    institution.add(rows)
+    read(outbox, institution)
+    deliver(outbox)
+    institution.remove(rows)
+    shifted = [row._replace(last_modified_date=row.last_modified_date + timedelta(hours=4)) for row in rows]
+    institution.add(shifted)
+    with pytest.raises(ImplausibleReading, match="of 100 delivered rows, 100 are no longer in the source, and 100 are new"):
+        read(outbox, institution)
+    with pytest.raises(ImplausibleReading):
+        preview(outbox, institution.source, settings(), FEBRUARY, clock=clock)
+    assert staged(outbox) == set(rows)
+    tally = stage(outbox, institution.source, settings(), FEBRUARY, run_id="run", clock=clock, accept_changes=True)
+    assert (tally.new, tally.gone, tally.withdrawn) == (100, 100, 0)
+    assert read(outbox, institution).new == 0
+
+
+def test_corrections_of_a_day_are_plausible(outbox: Engine, institution: Institution) -> None:
+    """A tenth of what was delivered was corrected, and it is found, though the count is the same: only content proves."""
+    institution.add(changes(100))
+    read(outbox, institution)
+    deliver(outbox)
+    institution.remove(changes(10))
+    institution.add([change(number, status=7) for number in range(10)])
+    tally = read(outbox, institution)
+    assert (tally.read, tally.new, tally.gone, tally.withdrawn) == (100, 10, 10, 0)
+    assert tally.has_changed
+
+
+def test_a_preview_knows_what_is_on_record(outbox: Engine, institution: Institution) -> None:
+    """On a loaded outbox it tells what is new, what is gone, and shows some of what would be rejected."""
+    institution.add(changes(20))
+    read(outbox, institution)
+    deliver(outbox)
+    institution.remove([change(3)])
+    institution.add([*changes(2, first=20), (*GOOD[:3], 99, GOOD[4])])
+    tally = preview(outbox, institution.source, settings(), FEBRUARY, clock=clock)
+    assert (tally.read, tally.new, tally.gone, tally.known) == (22, 2, 1, 19)
+    assert [one.reason for one in tally.samples] == ["unknown_status"]
+    assert states(outbox) == {"delivered": 20}
+
+
+def test_rows_that_have_no_date(outbox: Engine, institution: Institution) -> None:
+    """Their own window holds nothing but rejected and excluded rows; corrected ones are resolved there."""
+    institution.add([("1041", "R-1", "2020-01-15", 2, None), ("1041", "R-2", "2020-01-15", 2, "15/02/2020 09:00")])
+    window = undated_window(settings().earliest, ZONE)
+    tally = read(outbox, institution, window)
+    assert (tally.read, tally.rejected.total(), tally.batches) == (2, 2, 0)
+    institution.remove([change(0)._replace(request_id="R-1")])
+    institution.add([GOOD])
+    read(outbox, institution)
+    assert [row.resolved for row in rejections(outbox)] == [False, False]
+    assert read(outbox, institution, window).rejected.total() == 1
+    assert sorted(row.resolved for row in rejections(outbox)) == [False, True]
 
 
 # -- rows that are set aside -----------------------------------------------------------------------------------------------

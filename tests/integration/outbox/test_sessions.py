@@ -1,0 +1,129 @@
+"""PostgreSQL as institutions have it: other defaults, other zones, other encodings; nothing is asked of the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timezone
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Engine
+from tablero.errors import OutboxUnavailable, SetupError
+from tablero.outbox import ledger
+from tablero.outbox.engine import check_writable, connect, migrate, now_of, reading, schema_version, writing
+
+from tests.integration.samples import FEBRUARY, NOW, all_batches, changes, stage, staged
+
+
+@pytest.fixture
+def address(backend: str, new_database: Callable[..., URL]) -> URL:
+    """An empty database of PostgreSQL."""
+    if backend == "sqlite":
+        pytest.skip("a file has no server")
+    return new_database()
+
+
+@pytest.fixture
+def there(address: URL) -> Iterator[Engine]:
+    """An outbox in it."""
+    engine = connect(address)
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+def asked(engine: Engine, question: str) -> Any:
+    with reading(engine) as connection:
+        return connection.scalar(sa.text(question))
+
+
+def alter(engine: Engine, address: URL, setting: str) -> None:
+    """Change a default of the database; sessions begun from now on have it."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"ALTER DATABASE {address.database} SET {setting}")
+    engine.dispose()
+
+
+@pytest.mark.parametrize(("default", "while_writing"), [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")])
+def test_what_is_committed_is_on_disk(there: Engine, address: URL, default: str, while_writing: str) -> None:
+    """Whatever the server's default, for the transaction alone: a power cut forgets no acknowledgement."""
+    alter(there, address, f"synchronous_commit = {default}")
+    with writing(there) as connection:
+        assert connection.scalar(sa.text("SHOW synchronous_commit")) == while_writing
+    assert asked(there, "SHOW synchronous_commit") == default
+
+
+def test_nothing_is_asked_of_the_session(there: Engine) -> None:
+    """So that a pooler which gives each transaction another session will do."""
+    with there.connect() as connection:
+        driver: Any = connection.connection.dbapi_connection
+        assert driver.prepare_threshold is None
+        assert not driver.info.options
+        for _ in range(10):
+            stage(there, changes(3))
+        assert connection.scalar(sa.text("SELECT count(*) FROM pg_prepared_statements")) == 0
+
+
+@pytest.mark.parametrize("zone", ["America/Santo_Domingo", "Asia/Kolkata", "UTC"])
+def test_instants_in_any_zone(there: Engine, address: URL, zone: str) -> None:
+    """The session's zone changes neither what is kept nor what is read, nor how it is written out."""
+    alter(there, address, f"timezone = '{zone}'")
+    stage(there, changes(5))
+    assert staged(there) == set(changes(5))
+    for row in all_batches(there):
+        assert row.first_change.tzinfo is timezone.utc
+        assert row.first_change == changes(1)[0].last_modified_date
+    assert ledger.account(there, FEBRUARY).pending == 5
+    with reading(there) as connection:
+        assert now_of(connection).tzinfo is timezone.utc
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_text_that_is_not_utf8(backend: str, new_database: Callable[..., URL], encoding: str) -> None:
+    """Refused by the check, and before the first table is made: some id would not fit into it."""
+    if backend == "sqlite":
+        pytest.skip("always UTF-8")
+    engine = connect(new_database(options=f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"))
+    for step in (check_writable, migrate):
+        with pytest.raises(SetupError, match=f"keeps text in {encoding}; it must be UTF8"):
+            step(engine)
+    assert schema_version(engine) is None
+    engine.dispose()
+
+
+def test_a_table_that_is_gone(there: Engine) -> None:
+    """By a hand that reached in: a person must act."""
+    with there.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE extraction")
+    with pytest.raises(SetupError, match='refuses: relation "extraction" does not exist'):
+        stage(there, changes(1))
+
+
+def test_a_server_that_takes_no_writes(there: Engine, address: URL) -> None:
+    """A standby until it is promoted, or a disk that is full: it may pass."""
+    alter(there, address, "default_transaction_read_only = on")
+    with pytest.raises(OutboxUnavailable, match="read-only"):
+        stage(there, changes(1))
+
+
+def test_an_option_that_nobody_knows(address: URL) -> None:
+    """What a connection says is done or refused, never dropped."""
+    engine = connect(address.update_query_dict({"no_such_option": "1"}))
+    with pytest.raises(SetupError, match="no_such_option"):
+        schema_version(engine)
+    engine.dispose()
+
+
+def test_an_error_quotes_no_row(there: Engine) -> None:
+    """What a server adds in detail may quote values; only its message is passed on."""
+    stage(there, changes(1))
+    with pytest.raises(SetupError) as caught, writing(there) as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO rejection (digest, reason, request_id, changed_at, extraction_id) VALUES ('x', 'r', :v, :at, 1)"
+            ),
+            [{"v": "402-1234567-8", "at": NOW}] * 2,
+        )
+    assert "duplicate key" in str(caught.value)
+    assert "402" not in str(caught.value)

@@ -1,0 +1,98 @@
+"""The outbox on a server as institutions here have them: in Spanish, in another zone, behind a pooler, with or without TLS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from tablero.errors import SetupError
+from tablero.outbox import ledger, queue
+from tablero.outbox.engine import connect, migrate, reading, schema_version, writing
+from tablero.outbox.queue import Hold
+from tablero.source import parameters
+
+from tests.integration.posters import DELIVERED
+from tests.integration.samples import FEBRUARY, ZONE, attempts, changes, check_books, stage, staged, states
+from tests.sources.pooler import Pooler
+from tests.sources.spanish import Server
+
+
+@pytest.fixture
+def pooled(spanish: Server, pooler: Pooler) -> Iterator[Engine]:
+    """An empty outbox behind the pooler."""
+    engine = connect(pooler.address(spanish.database()))
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+def test_a_whole_run_behind_a_pooler(pooled: Engine, spanish: Server) -> None:
+    """Staged, claimed, recorded, read again, while other clients leave another zone and prepared statements in the session."""
+    for zone in ("Asia/Tokyo", "America/New_York", "UTC"):
+        other = sa.create_engine(pooled.url)
+        with other.begin() as connection:
+            connection.exec_driver_sql(f"SET timezone = '{zone}'")
+        other.dispose()
+        stage(pooled, changes(20), size=5)
+        taken = queue.claim(pooled, [FEBRUARY], Hold("w", "run", 100), limit=1, zone=ZONE)
+        queue.record(pooled, [(one, DELIVERED) for one in taken])
+        assert staged(pooled) == set(changes(20))
+        check_books(pooled)
+    assert states(pooled) == {"delivered": 15, "pending": 5}
+    assert {row.outcome for row in attempts(pooled)} == {"delivered"}
+    assert ledger.account(pooled, FEBRUARY).accounted == 20
+
+
+def test_a_commit_is_on_disk_behind_a_pooler(pooled: Engine, spanish: Server) -> None:
+    """Whatever the server's default; and no other client of the session is changed by it."""
+    with spanish.admin(pooled.url.database) as connection:
+        connection.exec_driver_sql(f"ALTER DATABASE {pooled.url.database} SET synchronous_commit = off")
+    pooled.dispose()
+    with writing(pooled) as connection:
+        assert connection.scalar(sa.text("SHOW synchronous_commit")) == "on"
+
+
+def test_a_pooler_that_does_not_take_a_parameter(spanish: Server, pooler: Pooler) -> None:
+    """One permanent error, in the pooler's words."""
+    address = pooler.address(spanish.database()).set(query={"options": "-c search_path=citas"})
+    with pytest.raises(SetupError, match="unsupported startup parameter"):
+        schema_version(connect(address))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"username": "nadie"}, "no existe el rol"),
+        ({"database": "ninguna"}, "no existe la base de datos"),
+    ],
+)
+def test_a_refusal_in_spanish(spanish: Server, wrong: dict[str, str], words: str) -> None:
+    """Fails at once: a wrong name does not become right by itself."""
+    with pytest.raises(SetupError, match=words):
+        schema_version(connect(spanish.address(spanish.database()).set(**wrong)))
+
+
+def test_no_right_to_a_table_in_spanish(spanish: Server) -> None:
+    """By its code, whatever the words."""
+    database = spanish.database()
+    owner = connect(spanish.address(database))
+    migrate(owner)
+    owner.dispose()
+    with spanish.admin(database) as connection:
+        connection.exec_driver_sql("CREATE ROLE outbox_reader LOGIN")
+        connection.exec_driver_sql("GRANT SELECT ON tablero_version TO outbox_reader")
+    guest = connect(spanish.address(database).set(username="outbox_reader"))
+    with pytest.raises(SetupError, match="permiso denegado a la tabla"), reading(guest) as connection:
+        connection.execute(sa.text("SELECT 1 FROM batch"))
+    guest.dispose()
+
+
+def test_a_server_without_tls(spanish: Server) -> None:
+    """A connection that asks for TLS is not made without it."""
+    saved: Any = SimpleNamespace(conn_id="tablero_outbox", extra_dejson={"sslmode": "require"})
+    with pytest.raises(SetupError, match="does not support SSL"):
+        schema_version(connect(parameters.postgresql(spanish.address(spanish.database()), saved)))

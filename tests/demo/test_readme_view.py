@@ -61,25 +61,40 @@ def server() -> Iterator[Engine]:
         postgres.cleanup()
 
 
+def statements(readme: str) -> str:
+    """What the README has the DBA run."""
+    (found,) = re.findall(r"```sql\n(.*?)```", (ROOT / readme).read_text(encoding="utf-8"), re.DOTALL)
+    return found
+
+
 @pytest.fixture(params=["README.md", "README.es.md"])
 def connection(request: pytest.FixtureRequest, server: Engine) -> Iterator[Connection]:
     """The institution's database after its DBA did what the README says; all of it is rolled back afterwards."""
-    text = (ROOT / request.param).read_text(encoding="utf-8")
-    (statements,) = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
     with server.connect() as connection:
         connection.exec_driver_sql(INSTITUTION)
-        connection.exec_driver_sql(statements)
+        connection.exec_driver_sql(statements(request.param))
         connection.exec_driver_sql("SET ROLE tablero")
         yield connection
         connection.rollback()
 
 
-def test_the_view_is_one_that_the_package_reads(connection: Connection, mocker) -> None:
+@pytest.fixture(params=["README.md", "README.es.md"])
+def reader(request: pytest.FixtureRequest, server: Engine) -> Iterator[Engine]:
+    """The same database, as the README's own user connects to it."""
+    with server.begin() as connection:
+        connection.exec_driver_sql(INSTITUTION)
+        connection.exec_driver_sql(statements(request.param))
+    yield sa.create_engine(server.url, poolclass=sa.NullPool, connect_args={"options": "-c role=tablero"})
+    with server.begin() as connection:
+        connection.exec_driver_sql(
+            "DROP OWNED BY tablero; DROP ROLE tablero;"
+            " DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC"
+        )
+
+
+def test_the_view_is_one_that_the_package_reads(reader: Engine) -> None:
     """All five columns, by name; each row in its local day, those without a status or a service too."""
-    engine = mocker.Mock(spec=Engine, dialect=connection.dialect)
-    engine.connect.return_value.__enter__ = lambda _: connection
-    engine.connect.return_value.__exit__ = lambda *_: None
-    source = Source(engine, table="tablero_status_changes", sql=None, zone=ZONE, day_zone=ZONE)
+    source = Source(reader, table="tablero_status_changes", sql=None, zone=ZONE, day_zone=ZONE)
 
     assert source.check() == ["service_id", "request_id", "opening_date", "status_id", "last_modified_date"]
     rows = sorted((row[:2] + row[3:4] for row in source.read(DAY)), key=str)

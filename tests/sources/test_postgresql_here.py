@@ -428,7 +428,7 @@ def test_types_that_tell_no_instant(spanish: Server, database: str, type_: str) 
         database,
         "SELECT '1' service_id, 'R' request_id, now() opening_date, 2 status_id, b last_modified_date FROM h",
     )
-    with pytest.raises(SetupError, match=rf"tells no instant \({type_}\)"):
+    with pytest.raises(SetupError, match=rf"holds no date and time \({type_}\)"):
         source(spanish.address(database)).check()
 
 

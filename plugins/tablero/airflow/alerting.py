@@ -234,7 +234,7 @@ def _since(since: datetime | None) -> list[Text]:
 
 
 def _pending(found: Situation | None) -> int:
-    return sum(window.pending for window in found.windows) if found else 0
+    return found.pending if found else 0
 
 
 def _fields(found: Situation | None, since: datetime | None, degraded: Sequence[Degradation]) -> dict[str, Any]:

@@ -74,10 +74,21 @@ class Trouble(NamedTuple):
 
 
 class OpenWindow(NamedTuple):
-    """A window which the run's reconciliation left unsettled."""
+    """A window which the run's reconciliation left unsettled.
+
+    :ivar pending: rows of it.
+    :ivar start: its first instant.
+    :ivar end: the first instant after it.
+    """
 
     label: str
     pending: int
+    start: datetime
+    end: datetime
+
+    def is_within(self, other: OpenWindow) -> bool:
+        """Whether it is a part of a longer one, such as a day of a month that was proved anew."""
+        return (self.start, self.end) != (other.start, other.end) and other.start <= self.start and self.end <= other.end
 
 
 class Situation(NamedTuple):
@@ -89,6 +100,12 @@ class Situation(NamedTuple):
 
     troubles: list[Trouble]
     windows: list[OpenWindow]
+
+    @property
+    def pending(self) -> int:
+        """Rows that are pending, each counted once."""
+        whole = (one for one in self.windows if not any(one.is_within(other) for other in self.windows))
+        return sum(one.pending for one in whole)
 
 
 class Opened(NamedTuple):
@@ -135,7 +152,8 @@ def situation(engine: Engine, dag_id: str, run_id: str, *, since: datetime | Non
             .order_by(trouble.c.id)
         ).all()
         left_open = _last_proofs(run_id).where(~reconciliation.c.settled).order_by(reconciliation.c.window_start)
-        windows = connection.execute(left_open.with_only_columns(reconciliation.c.label, reconciliation.c.pending)).all()
+        columns = (reconciliation.c[name] for name in ("label", "pending", "window_start", "window_end"))
+        windows = connection.execute(left_open.with_only_columns(*columns)).all()
     return Situation([Trouble(*row) for row in troubles], [OpenWindow(*row) for row in windows])
 
 

@@ -198,7 +198,11 @@ def test_what_is_known_of_a_run(outbox: Engine) -> None:
         Trouble("post", True, "no access", "cause", "post", -1, 2),
         Trouble("reconcile", True, "w" * 2000, "cause", "reconcile", -1, 2),
     ]
-    assert found.windows == [OpenWindow("2020-02", 7), OpenWindow("2020-03", 0)]
+    march = month("2020-03")
+    assert found.windows == [
+        OpenWindow("2020-02", 7, FEBRUARY.start, FEBRUARY.end),
+        OpenWindow("2020-03", 0, march.start, march.end),
+    ]
 
 
 def test_nothing_is_known(outbox: Engine) -> None:

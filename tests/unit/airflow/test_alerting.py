@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from tablero.airflow.alerting import Alert, degraded, failure, late, normal, recovery
@@ -15,7 +15,16 @@ BY_HAND = ("historical_load", "manual__1")
 RUN_LINK = f"{BASE}/dags/daily_send/runs/scheduled__2026-11-24T06%3A00%3A00%2B00%3A00"
 DENIED = Trouble("post", True, "X-Road AccessDenied: ask OGTIC", "DashboardError:1", "post", -1, 3)
 UNSETTLED = Trouble("reconcile", True, "not settled", "NotSettledError", "reconcile", -1, 1)
-FOUND = Situation([UNSETTLED, DENIED], [OpenWindow("2026-11-22", 40), OpenWindow("2026-11-23", 1002)])
+
+
+def opened(label: str, pending: int) -> OpenWindow:
+    """A month or a day which a run left open, by its label."""
+    year, number, *day = map(int, label.split("-"))
+    start = datetime(year, number, *(day or [1]), tzinfo=timezone.utc)
+    return OpenWindow(label, pending, start, start + timedelta(days=1 if day else 31))
+
+
+FOUND = Situation([UNSETTLED, DENIED], [opened("2026-11-22", 40), opened("2026-11-23", 1002)])
 SINCE = datetime(2026, 11, 23, 2, 10, tzinfo=timezone.utc)
 REJECTED = Degradation("rejected", "2026-11-23", SINCE, SINCE, 60, 400)
 
@@ -78,10 +87,17 @@ def test_as_a_mail() -> None:
 
 def test_a_failure_of_many_windows() -> None:
     """A dozen is named, the rest counted: a historical load has 83."""
-    months = [OpenWindow(f"2020-{number:02}", 1) for number in range(1, 13)] * 2
+    months = [opened(f"2020-{number:02}", 1) for number in range(1, 13)] * 2
     text = failure(*BY_HAND, Situation([], months[:20]), base_url=BASE).to_text()
     assert text.count("2020-") == 12 * 2  # once in each language
     assert "and 8 more" in text
+
+
+def test_what_is_pending_is_counted_once() -> None:
+    """A night proves days, and the months in which they lie; both are named, and their rows are the same."""
+    both = Situation([], [opened("2026-11-01", 1010), opened("2026-11-22", 10), opened("2026-10-05", 5)])
+    month = both.windows[0]._replace(label="2026-11", end=datetime(2026, 12, 1, tzinfo=timezone.utc))
+    assert Situation([], [month, *both.windows[1:]]).pending == 1015
 
 
 def test_a_failure_without_the_outbox() -> None:

@@ -56,12 +56,12 @@ class Nights:
         airflow.unpause(DAG)
         (run,) = wait_for("daily_send has begun", lambda: airflow.runs(DAG, run_type="scheduled"))
         airflow.wait(DAG, run["dag_run_id"])
-        # On a slow machine the second night may become due while it is prepared: it begins when this is switched on again.
-        airflow.unpause(DAG, paused=True)
         received = dashboard.counts()
 
         airflow.load(DAG, {"day": str(second_day)})
         airflow.load(DAG, {"day": str(first_day - timedelta(days=40))})  # all between it and the first night is a gap now
+        # On a slow machine the second night may become due while it is prepared: it begins when this is switched on again.
+        airflow.unpause(DAG, paused=True)
         by_hand = dashboard.counts()
         late = unread + [row for back in (0, 1, 3, 10) for row in commit(second_day, back, "-late")]
         airflow.unpause(DAG)

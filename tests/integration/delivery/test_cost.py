@@ -1,0 +1,84 @@
+"""A day costs the same, however much is on record of other days."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Engine
+from tablero.delivery.staging import stage
+from tablero.outbox import ledger, queue
+from tablero.outbox.batches import Origin, make
+from tablero.outbox.engine import connect, migrate, writing
+from tablero.outbox.queue import Hold
+
+from tests.integration.institution import Institution
+from tests.integration.posters import DELIVERED
+from tests.integration.samples import NOW, ZONE, change, clock, day, settings
+
+OWN = day("2026-11-20")
+
+#: Batches of other days on record: as many as two million rows have.
+MANY = 2_000
+
+
+def load(engine: Engine) -> None:
+    """Put batches of all days since 2020 on record, small ones, since it is their number that counts."""
+    first = day("2020-01-01").start
+    settled = {"state": "delivered", "settled_at": NOW, "settled_how": "acknowledged"}
+    with writing(engine) as connection:
+        for number in range(0, MANY, 100):
+            moments = [first + timedelta(days=one) for one in range(number, number + 100)]
+            make(connection, Origin(1), [[change(9, at=at), change(10, at=at)] for at in moments], ZONE, **settled)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM ANALYZE")
+
+
+def run(engine: Engine, institution: Institution) -> None:
+    """A day's reading, its calls, and its account."""
+    stage(engine, institution.source, settings(batch_size=100), OWN, run_id="run", clock=clock)
+    taken = queue.claim(engine, [OWN], Hold("w", "run", 100), limit=9, zone=ZONE)
+    queue.record(engine, [(one, DELIVERED) for one in taken])
+    assert ledger.account(engine, OWN).delivered == 400
+
+
+def pages_of(engine: Engine, work: Callable[[], None]) -> int:
+    """Pages of PostgreSQL that some work looks at; a session reports them at its end."""
+
+    def seen() -> int:
+        engine.dispose()
+        with engine.connect() as connection:
+            others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            while connection.scalar(sa.text(others)):
+                time.sleep(0.05)
+        with engine.connect() as connection:
+            query = "SELECT blks_hit + blks_read FROM pg_stat_database WHERE datname = current_database()"
+            return int(connection.scalar(sa.text(query)) or 0)
+
+    before = seen()
+    work()
+    return seen() - before
+
+
+def test_a_day_of_400_rows(backend: str, new_database: Callable[..., URL], tmp_path: Path) -> None:
+    """With an outbox full of other days it looks at hardly more pages than with an empty one."""
+    if backend == "sqlite":
+        pytest.skip("counts no pages")
+    institution = Institution(tmp_path / "institution.db")
+    institution.add([change(number, at=OWN.start + timedelta(minutes=number)) for number in range(400)])
+    pages = []
+    for loaded in (False, True):
+        engine = connect(new_database())
+        migrate(engine)
+        if loaded:
+            load(engine)
+        run(engine, institution)
+        pages.append(pages_of(engine, lambda engine=engine: run(engine, institution)))  # type: ignore[misc]
+        engine.dispose()
+    empty, full = pages
+    # The index and the table of that many batches have several hundred.
+    assert full < empty + 150, pages

@@ -50,7 +50,7 @@ def file(tmp_path: Path) -> Iterator[Engine]:
     *delivered, last = queue.claim(engine, [FEBRUARY], Hold("w", "run", 100), limit=6, zone=ZONE, now=NOW)
     queue.record(engine, [(one, DELIVERED) for one in delivered], now=NOW)
     queue.record(engine, [(last, refused())], keep=[last.batch_id], now=NOW)
-    queue.set_aside(engine, [(last, "«no» ☃")], now=NOW)
+    queue.refuse(engine, [(last, "«no» ☃")], now=NOW)
     yield engine
     engine.dispose()
 

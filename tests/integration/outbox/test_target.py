@@ -109,7 +109,7 @@ def preflight(outbox: Engine, api_path: str, *, dashboard: bool = True) -> dict[
             raise SetupError("no connection")
         answer = Answer(FORBIDDEN.outcome, error="down")
         return SimpleNamespace(
-            url=f"https://ss.example{api_path}", plain_host="", look=lambda _: SimpleNamespace(answer=answer)
+            url=f"https://ss.example{api_path}", plain_host="", get=lambda _: SimpleNamespace(answer=answer)
         )
 
     chosen = Settings.read({"api_path": api_path, "xroad_client": "DO/GOB/INST/SOLICITUDES"})

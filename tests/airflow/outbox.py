@@ -8,6 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from tablero.outbox.content import unpack_rows
+
 from sandbox.dashboard import Row
 
 
@@ -24,14 +26,20 @@ def everything(outbox: Path) -> list[str]:
 
 
 def attempts_by_request(outbox: Path, prefix: str) -> dict[str, list[str]]:
-    """How the attempts ended, in order, of the batch in which each request with that prefix lies."""
-    query = (
-        "select request_id, outcome from status_change join attempt using (batch_id)"
-        " where request_id glob ? order by attempt.id"
+    """How the attempts ended, in order, of the batch in which each request with that prefix lies, and of those that it was cut
+    out of.
+    """
+    line = (
+        "with recursive line (id) as (select ? union all"
+        " select parent_id from batch join line using (id) where parent_id is not null)"
+        " select outcome from attempt where batch_id in line order by id"
     )
     found = defaultdict(list)
-    for request, outcome in ask(outbox, query, f"{prefix}*"):
-        found[request].append(outcome)
+    for batch_id, content in ask(outbox, "select id, content from batch where content is not null and state <> 'withdrawn'"):
+        requests = {row.request_id for row in unpack_rows(content) if row.request_id.startswith(prefix)}
+        outcomes = [outcome for (outcome,) in ask(outbox, line, batch_id)] if requests else []
+        for request in requests:
+            found[request] += outcomes
     return dict(found)
 
 

@@ -221,6 +221,18 @@ def test_second_failure(evening: Evening, first_failure: str, second_failure: st
     assert "only what is missing is sent" in mail.text
 
 
+def test_the_webhook_gets_fields(evening: Evening, second_failure: str) -> None:
+    """With links to the run, to the log of the task that failed first, and to the page."""
+    evening.alerted(second_failure, "FAILED")
+    (told,) = evening.hooked(second_failure, "FAILED")
+    assert (told["kind"], told["dag_id"], told["run_id"], told["pending"]) == ("failure", DAILY, second_failure, 10)
+    assert {window["window"] for window in told["windows"]} >= {str(day) for day in evening.days}
+    assert "HTTP 503" in told["cause"]
+    assert told["links"]["run"].startswith(f"{evening.server.url}/dags/{DAILY}/runs/")
+    assert "/tasks/post" in told["links"]["log"]
+    assert told["links"]["page"] == f"{evening.server.url}/tablero/"
+
+
 @pytest.fixture(scope="module")
 def recovered(evening: Evening, second_failure: str) -> str:
     """The dashboard is back, and the second night was cleared and has ended well; its run."""
@@ -279,9 +291,10 @@ def test_months(evening: Evening, closed: Closed) -> None:
     evening.alerted(healed, "recovered")
 
 
-def test_no_deadline_by_hand(evening: Evening, recovered: str) -> None:
+def test_no_deadline_by_hand(evening: Evening, first_failure: str, recovered: str) -> None:
     """Runs by hand, and backfills of old days, are never late."""
-    assert evening.told(recovered, "LATE")
+    assert evening.told(first_failure, "LATE")
+    assert evening.told(recovered, "LATE") == []  # the deadline of its day is still to come
     by_hand, state = evening.airflow.load(DAILY, {"day": "2022-07-15"})
     assert state == "success"
     old = datetime(2022, 7, 16, tzinfo=evening.zone).isoformat()

@@ -54,7 +54,7 @@ class Alert:
     """An alert.
 
     :ivar kind: ``failure``, ``recovery``, ``late``, ``degraded``, ``normal``.
-    :ivar subject: one line.
+    :ivar title: the subject, one line in both languages.
     :ivar lines: the message, line by line.
     :ivar cause: the first failed task and its error, as it stands in the log.
     :ivar fields: further values for machines.
@@ -63,16 +63,11 @@ class Alert:
     kind: str
     dag_id: str
     run_id: str
-    subject: Text
+    title: str
     lines: list[Text]
     links: Links
     cause: tuple[str, str] | None = None
     fields: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def title(self) -> str:
-        """The subject in both languages."""
-        return str(self.subject)
 
     def to_text(self) -> str:
         """Plain text: Spanish, then English, then what is the same in both."""
@@ -148,7 +143,7 @@ def failure(
         "failure",
         dag_id,
         run_id,
-        texts.FAILED(dag=dag_id, pending=_pending(found)),
+        f"[Tablero] {dag_id} {texts.FAILED}: {_pending(found):,} {texts.ROWS_PENDING}",
         lines,
         Links.to(base_url, dag_id, run_id, cause),
         (cause.task, cause.words) if cause else None,
@@ -159,7 +154,7 @@ def failure(
 def recovery(dag_id: str, run_id: str, *, base_url: str) -> Alert:
     """A run succeeded after an incident that was reported."""
     lines = [texts.WHAT(what=texts.ALL_IS_DELIVERED)]
-    return Alert("recovery", dag_id, run_id, texts.RECOVERED(dag=dag_id), lines, Links.to(base_url, dag_id, run_id))
+    return Alert("recovery", dag_id, run_id, f"[Tablero] {dag_id} {texts.RECOVERED}", lines, Links.to(base_url, dag_id, run_id))
 
 
 def late(dag_id: str, run_id: str, deadline: str, found: Situation | None, *, base_url: str) -> Alert:
@@ -174,7 +169,7 @@ def late(dag_id: str, run_id: str, deadline: str, found: Situation | None, *, ba
         "late",
         dag_id,
         run_id,
-        texts.LATE(dag=dag_id, deadline=deadline),
+        f"[Tablero] {dag_id} {texts.LATE} ({deadline})",
         lines,
         Links.to(base_url, dag_id, run_id, cause),
         (cause.task, cause.words) if cause else None,
@@ -193,7 +188,7 @@ def degraded(dag_id: str, run_id: str, found: Sequence[Degradation], *, base_url
         "degraded",
         dag_id,
         run_id,
-        texts.NOT_AS_USUAL(dag=dag_id, what=sentence(found[0])),
+        f"[Tablero] {dag_id} {texts.NOT_AS_USUAL(what=sentence(found[0]))}",
         lines,
         Links.to(base_url, dag_id, run_id),
         None,
@@ -204,7 +199,9 @@ def degraded(dag_id: str, run_id: str, found: Sequence[Degradation], *, base_url
 def normal(dag_id: str, run_id: str, causes: Sequence[str], *, base_url: str) -> Alert:
     """Degradations that were reported are over."""
     lines = [texts.WHAT(what=texts.OVER(causes=", ".join(causes)))]
-    return Alert("normal", dag_id, run_id, texts.AS_USUAL_AGAIN(dag=dag_id), lines, Links.to(base_url, dag_id, run_id))
+    return Alert(
+        "normal", dag_id, run_id, f"[Tablero] {dag_id} {texts.AS_USUAL_AGAIN}", lines, Links.to(base_url, dag_id, run_id)
+    )
 
 
 def sentence(found: Degradation) -> Text:

@@ -348,7 +348,15 @@ def _prove(
             accept_changes=params["accept_changes"],
         )
         unusual = survey(
-            engine, settings, found.accounts, found.found, run_id=run_id, own=own, audits=audits, on_faith=on_faith
+            engine,
+            settings,
+            found.accounts,
+            found.found,
+            run_id=run_id,
+            own=own,
+            audits=audits,
+            on_faith=on_faith,
+            is_night=everything,
         )
         findings.keep_degradations(engine, dag_id, run_id, unusual, now=clock())
         metrics.reconciled(found.accounts, ledger.oldest_pending(engine, clock()), unusual)

@@ -6,11 +6,12 @@ from tablero.texts.text import Text
 
 # -- subjects --------------------------------------------------------------------------------------------------------------
 
-FAILED = Text("[Tablero] {dag} FALLÓ: {pending} filas pendientes", "FAILED: {pending} rows pending ({dag})")
-RECOVERED = Text("[Tablero] {dag} se recuperó", "has recovered ({dag})")
-LATE = Text("[Tablero] {dag} ATRASADO ({deadline})", "LATE ({dag}, {deadline})")
-NOT_AS_USUAL = Text("[Tablero] {dag} DEGRADADO: {what}", "DEGRADED: {what} ({dag})")
-AS_USUAL_AGAIN = Text("[Tablero] {dag} vuelve a lo normal", "back to normal ({dag})")
+FAILED = Text("FALLÓ", "FAILED")
+ROWS_PENDING = Text("filas pendientes", "rows pending")
+RECOVERED = Text("se recuperó", "has recovered")
+LATE = Text("ATRASADO", "LATE")
+NOT_AS_USUAL = Text("DEGRADADO: {what}", "DEGRADED: {what}")
+AS_USUAL_AGAIN = Text("vuelve a lo normal", "is back to normal")
 DIGEST_SUBJECT = Text("[Tablero] Resumen {period}: {delivered} filas entregadas", "digest {period}: {delivered} rows delivered")
 
 # -- headings of lines -----------------------------------------------------------------------------------------------------
@@ -53,8 +54,8 @@ ALL_IS_DELIVERED = Text(
     "everything that was read is delivered, rejected for a reason, or excluded; nothing is pending.",
 )
 DAY_IS_LATE = Text(
-    "el día no quedó completo a las {deadline}. La tarea sigue intentando, o espera que alguien actúe.",
-    "the day was not settled by {deadline}. The task is still trying, or waits for someone to act.",
+    "El día no quedó completo a las {deadline}. La tarea sigue intentando, o espera que alguien actúe.",
+    "The day was not settled by {deadline}. The task is still trying, or waits for someone to act.",
 )
 LOOK_AT_LOG = Text(
     "mire el registro (log) de la tarea que sigue en marcha o en rojo: su última línea dice qué falta.",

@@ -33,7 +33,7 @@ def test_a_failure() -> None:
     """The sum in the subject; the windows, since when, the cause and not its consequence, what to do; in both languages."""
     alert = failure(*RUN, FOUND, base_url=BASE, since=SINCE)
     text = alert.to_text()
-    assert alert.title == "[Tablero] daily_send FALLÓ: 1,042 filas pendientes / FAILED: 1,042 rows pending (daily_send)"
+    assert alert.title == "[Tablero] daily_send FALLÓ / FAILED: 1,042 filas pendientes / rows pending"
     for words in (
         "Ventanas sin completar, con filas pendientes: 2026-11-22 (40), 2026-11-23 (1,002)",
         "Since: 2026-11-23 02:10",
@@ -124,7 +124,7 @@ def test_nothing_known() -> None:
 def test_lateness() -> None:
     """By when it should have been done, and what is known of it; the outbox may be silent."""
     alert = late(*RUN, "06:00", FOUND, base_url=BASE)
-    assert alert.title == "[Tablero] daily_send ATRASADO (06:00) / LATE (daily_send, 06:00)"
+    assert alert.title == "[Tablero] daily_send ATRASADO / LATE (06:00)"
     assert "no quedó completo a las 06:00" in alert.to_text()
     assert "X-Road AccessDenied" in alert.to_text()
     assert "06:00" in late(*RUN, "06:00", None, base_url=BASE).to_text()
@@ -135,7 +135,7 @@ def test_not_as_usual() -> None:
     empty = Degradation("no_rows", "2026-11-23", SINCE, SINCE, 0, 415)
     alert = degraded(*RUN, [REJECTED, empty], base_url=BASE)
     assert alert.kind == "degraded"
-    assert "DEGRADADO: 2026-11-23: 60 de 400 filas rechazadas" in alert.title
+    assert "daily_send DEGRADADO: 2026-11-23: 60 de 400 filas rechazadas" in alert.title
     assert "2026-11-23: 0 rows; usual for that day is 415" in alert.to_text()
     assert alert.to_text().count("Qué hacer:") == 2
     assert alert.to_json()["windows"] == [{"window": "2026-11-23", "pending": 0}]

@@ -31,6 +31,7 @@ def survey(
     own: Window | None,
     audits: Collection[Window],
     on_faith: int = 0,
+    is_night: bool = True,
 ) -> list[Degradation]:
     """What is not as usual in the windows of a run.
 
@@ -38,6 +39,7 @@ def survey(
     :param own: the day that the run is of; the other days were judged when they were new. ``None`` in a historical load, all of
         whose windows are judged.
     :param audits: the windows which were read only to be proved anew.
+    :param is_night: whether the run is a scheduled one, of whose day the volume is compared with other weeks.
     :param on_faith: rows that the run set aside with no other row to compare them with.
     """
     unusual: list[Degradation] = []
@@ -49,7 +51,7 @@ def survey(
             if window in audits:
                 counts = Counts(window, account.read, found=found.get(window.label, 0))
             elif own is None or window == own or window.kind == "undated":
-                usual = usual_rows(connection, settings, window) if window == own else None
+                usual = usual_rows(connection, settings, window) if window == own and is_night else None
                 counts = Counts(window, account.read, account.rejected.total(), account.excluded, usual=usual)
             else:
                 continue

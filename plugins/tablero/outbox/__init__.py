@@ -1,4 +1,4 @@
-"""The durable store: every batch of status changes, every attempt to post it, its outcome, and the proofs.
+"""The durable store: every batch of status changes, every attempt to post it, its outcome, and the proofs of completeness.
 
-SQL and transactions live here, on SQLite and PostgreSQL alike. Never here: a decision about when or whether to post.
+All SQL and all transactions of the outbox, on SQLite and on PostgreSQL. Never here: a decision about when or whether to post.
 """

@@ -1,4 +1,4 @@
-"""Batches as they are kept: made, cut, and their rows read. Their rows are counted by civil day beside them."""
+"""Creating, splitting and reading batches. Their rows are also counted by civil day, in a table of its own."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tablero.outbox.schema import LONGEST_WINDOW, batch, batch_day
 
 
 class Origin(NamedTuple):
-    """Where a batch comes from, and what its rows have been through; its parts inherit it.
+    """What a batch comes from and what has happened to its rows; its parts inherit it.
 
-    :ivar extraction_id: the reading that staged its rows.
-    :ivar parent_id: the batch that it is a part of.
-    :ivar resend_run_id: the run that asked for its rows to be posted again.
-    :ivar cuts: how often it was cut in the search for what is refused.
-    :ivar first_refused_at: since when its rows are refused, or failed.
-    :ivar ever_unknown: whether they were once posted with an unknown outcome.
+    :ivar extraction_id: the extraction that staged the rows.
+    :ivar parent_id: the batch that this one was split off.
+    :ivar resend_run_id: the run that asked for the rows to be posted again.
+    :ivar cuts: how many times the search has split the rows off another batch.
+    :ivar first_refused_at: when the rows were first refused, or failed.
+    :ivar ever_unknown: whether an attempt with these rows ever had an unknown outcome.
     """
 
     extraction_id: int
@@ -38,9 +38,10 @@ class Origin(NamedTuple):
 
 
 class Lease(NamedTuple):
-    """Until when a worker alone may post a batch.
+    """The worker that alone may post a batch, and until when.
 
-    :ivar worker: names one try of one task.
+    :ivar worker: identifies one try of one task.
+    :ivar until: end of the lease, by the outbox's clock.
     """
 
     worker: str
@@ -48,7 +49,7 @@ class Lease(NamedTuple):
 
 
 class Fresh(NamedTuple):
-    """A batch as it was made durable, leased to the worker that made it.
+    """A batch that has just been committed, leased to the worker that staged it.
 
     :ivar changes: in the order in which they are posted.
     """
@@ -58,25 +59,25 @@ class Fresh(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Some rows of a batch, which become a batch of their own.
+    """Some rows of a batch that become a batch of their own.
 
-    :ivar changes: never none; in the order of the batch.
-    :ivar values: what it does not inherit from the batch, by column.
+    :ivar changes: at least one, in the order of the batch.
+    :ivar values: column values that differ from those of the original batch.
     """
 
     changes: Sequence[StatusChange]
     values: Mapping[str, Any] = MappingProxyType({})
 
 
-#: Everything about a batch but its rows, which are large.
+#: All columns but the rows themselves, which are large.
 COLUMNS = tuple(column for column in batch.columns if column.name not in ("requests", "content"))
 
-#: Built once: every batch goes through it.
+#: Compiled once because every batch uses it.
 _INSERT = sa.insert(batch).returning(batch.c.id, sort_by_parameter_order=True)
 
 
 def touching(window: Window) -> sa.ColumnElement[bool]:
-    """That a batch may hold rows of ``window``: found between two ends of an index, however much is on record."""
+    """A condition: the batch may contain rows of ``window``. An index range, so its cost does not grow with the outbox."""
     return sa.and_(
         batch.c.first_change < window.end,
         batch.c.first_change > window.start - LONGEST_WINDOW,
@@ -85,7 +86,7 @@ def touching(window: Window) -> sa.ColumnElement[bool]:
 
 
 def is_inside(row: Any, window: Window) -> bool:
-    """Whether all rows of a batch lie in ``window``."""
+    """Whether all rows of a batch are in ``window``."""
     return bool(row.first_change >= window.start and row.last_change < window.end)
 
 
@@ -97,11 +98,13 @@ def make(
     lease: Lease | None = None,
     **values: Any,
 ) -> list[int]:
-    """Insert a batch for each of ``contents``; returns their ids in order.
+    """Insert one batch for each of ``contents``.
 
-    :param zone: the institution's, whose civil days the rows are counted by.
-    :param lease: held by the worker that is going to post them.
-    :param values: of further columns, the same for all.
+    :param contents: the rows of each batch, in the order in which they are posted.
+    :param zone: the institution's time zone, in which rows are counted by day.
+    :param lease: for batches that their worker posts at once.
+    :param values: values of further columns, the same for all batches.
+    :returns: the ids, in the order of ``contents``.
     """
     held = {"claimed_by": lease.worker, "claimed_until": lease.until} if lease else {}
     instants = [sorted([change.last_modified_date for change in changes]) for changes in contents]
@@ -115,7 +118,7 @@ def make(
 
 
 def refill(connection: Connection, identity: int, changes: Sequence[StatusChange], zone: tzinfo, **values: Any) -> None:
-    """Give a batch which was never posted other rows. The caller holds the batch's row."""
+    """Replace the rows of a batch that was never posted. The caller has locked its row."""
     moments = sorted([change.last_modified_date for change in changes])
     connection.execute(sa.update(batch).where(batch.c.id == identity).values(**_holding(changes, moments), **values))
     connection.execute(sa.delete(batch_day).where(batch_day.c.batch_id == identity))
@@ -123,9 +126,9 @@ def refill(connection: Connection, identity: int, changes: Sequence[StatusChange
 
 
 def _holding(changes: Sequence[StatusChange], moments: Sequence[datetime]) -> dict[str, Any]:
-    """What a batch with these rows says of them.
+    """The columns that describe these rows.
 
-    :param moments: at which they changed, in order.
+    :param moments: their ``last_modified_date``, ascending.
     """
     return {
         "rows": len(changes),
@@ -158,9 +161,9 @@ def _by_day(ordered: Sequence[datetime], zone: tzinfo) -> Iterable[tuple[date, i
 
 
 def rows_of(connection: Connection, ids: Collection[int]) -> dict[int, list[StatusChange]]:
-    """The status changes of each of these batches, in the order in which they are posted.
+    """The status changes of each batch, in the order in which they are posted.
 
-    Those of a batch that was cut since are found in its parts; one that does not exist has none.
+    The rows of a batch that was split are collected from its parts; an unknown id has none.
     """
     found = _contents_of(connection, ids)
     return {
@@ -171,7 +174,7 @@ def rows_of(connection: Connection, ids: Collection[int]) -> dict[int, list[Stat
 
 def _contents_of(connection: Connection, ids: Collection[int]) -> dict[int, bytes | None]:
     if connection.dialect.name == "postgresql":
-        # By the driver's binary protocol: as text each value would be twice as long.
+        # psycopg's binary protocol: as text each value would be twice as long.
         cursor: Any = connection.connection.cursor(binary=True)
         rows = cursor.execute("SELECT id, content FROM batch WHERE id = ANY(%s)", [list(ids)]).fetchall()
         cursor.close()
@@ -194,12 +197,13 @@ def _rows_of_parts(connection: Connection, identity: int) -> list[StatusChange]:
 
 
 def replace(connection: Connection, whole: Any, parts: Sequence[Part], zone: tzinfo) -> list[int]:
-    """Put its parts in the place of a batch, and return their ids in order. The caller holds the batch's row.
+    """Replace a batch by its parts. The caller has locked its row.
 
-    Where a cut falls between two changes of one request, the later part waits for the earlier one.
+    Where a split separates two changes of one request, the later part waits for the earlier one.
 
-    :param whole: the batch's row: :data:`COLUMNS`.
-    :param parts: all rows of the batch, each once.
+    :param whole: the row of the batch: :data:`COLUMNS`.
+    :param parts: all rows of the batch, each in exactly one part.
+    :returns: the ids of the parts, in order.
     """
     inherited = {name: getattr(whole, name) for name in _INHERITED} | {"parent_id": whole.id}
     before, ids = whole.after_id, []
@@ -216,9 +220,9 @@ def replace(connection: Connection, whole: Any, parts: Sequence[Part], zone: tzi
 
 
 def empty(connection: Connection, identity: int) -> None:
-    """A batch whose rows are in others now."""
+    """Mark a batch as split: its rows are in its parts."""
     connection.execute(sa.delete(batch_day).where(batch_day.c.batch_id == identity))
-    # Whoever held it knows it as it was: what comes late must not cut it again.
+    # Releasing the claim too keeps a late answer for the old batch from splitting it again.
     emptied = {"state": "split", "rows": 0, "content": None, "requests": None, "claimed_by": None, "claimed_until": None}
     connection.execute(sa.update(batch).where(batch.c.id == identity).values(emptied))
 
@@ -227,9 +231,9 @@ _INHERITED = (*Origin._fields, "state", "words", "settled_at", "settled_how")
 
 
 def carve(connection: Connection, whole: Any, window: Window, zone: tzinfo) -> tuple[int, int] | None:
-    """See that those rows of a batch which lie in ``window`` are in a batch of their own. The caller holds the batch's row.
+    """Make sure that the rows of a batch that are in ``window`` form a batch of their own. The caller has locked its row.
 
-    :returns: the id of that batch, and how many rows it has; ``None`` if there is no such row.
+    :returns: the id of that batch and its number of rows; ``None`` if no row is in the window.
     """
     if is_inside(whole, window):
         return whole.id, whole.rows
@@ -244,5 +248,5 @@ def carve(connection: Connection, whole: Any, window: Window, zone: tzinfo) -> t
 
 
 def within(window: Window, changes: list[StatusChange]) -> list[StatusChange]:
-    """The rows which lie in ``window``."""
+    """The rows that are in ``window``."""
     return [change for change in changes if change.last_modified_date in window]

@@ -1,6 +1,6 @@
-"""Cuts of the search: a batch that is looked through lies in a *head*, which is posted, and a *tail*, which is not posted yet.
+"""Splitting batches during the search: the *head* is posted next, the *tail* has not been posted.
 
-All batches here are held by the worker that searches them; what another one has claimed since is left to it.
+The worker that searches holds these batches; a batch that another worker has claimed since is left to that worker.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from tablero.outbox.schema import attempt, batch
 
 
 def cut(engine: Engine, whole: Fresh, at: Sequence[int], *, worker: str, zone: tzinfo) -> list[Fresh]:
-    """Replace a batch, which was posted, by its parts; none if another worker holds it by now.
+    """Replace a batch that was posted by its parts.
 
     :param at: positions at which a part begins, ascending, without 0.
+    :returns: the parts; empty if another worker holds the batch by now.
     """
     with writing(engine) as connection:
         row = _held(connection, whole.batch_id, worker)
@@ -37,10 +38,11 @@ def cut(engine: Engine, whole: Fresh, at: Sequence[int], *, worker: str, zone: t
 def accept_others(
     engine: Engine, whole: Fresh, at: Sequence[int], refused: Sequence[bool], *, worker: str, zone: tzinfo
 ) -> list[Fresh]:
-    """Replace a batch, of which the dashboard refused some rows by name and took all others, by its parts.
+    """Replace a batch of which the dashboard refused some rows by name and accepted the others.
 
-    :param refused: of each part whether it is refused, and stays pending.
-    :returns: the parts that stay pending.
+    :param at: positions at which a part begins, ascending, without 0.
+    :param refused: for each part, whether it was refused and stays pending.
+    :returns: the parts that stay pending; empty if another worker holds the batch by now.
     """
     with writing(engine) as connection:
         row = _held(connection, whole.batch_id, worker)
@@ -61,7 +63,7 @@ def accept_others(
 
 
 def take(engine: Engine, tail: Fresh, rows: int, *, worker: str, zone: tzinfo) -> tuple[Fresh, Fresh] | None:
-    """Cut a head of so many rows off a tail, which keeps its id; ``None`` if another worker holds it by now."""
+    """Split the first ``rows`` rows off a tail, which keeps its id; ``None`` if another worker holds it by now."""
     with writing(engine) as connection:
         row = _held(connection, tail.batch_id, worker)
         if row is None:
@@ -75,10 +77,11 @@ def take(engine: Engine, tail: Fresh, rows: int, *, worker: str, zone: tzinfo) -
 
 
 def give_back(engine: Engine, head: Fresh, tail: Fresh, rows: int, *, worker: str, zone: tzinfo) -> tuple[Fresh, Fresh] | None:
-    """A head was refused: keep its first rows for the next call, and give the others back to the tail, which has never been
-    posted and keeps its id. ``None`` if they may not be mixed, or another worker holds one of them by now.
+    """Shorten a refused head: its first ``rows`` rows are posted next, the others return to the tail, which keeps its id.
 
-    Only rows of which no call can have arrived are mixed with others: what a call brought must be known for ever.
+    Rows of an attempt that may have arrived are never mixed with others, since it must stay known what that call contained.
+
+    :returns: the new head and tail; ``None`` if they may not be mixed, or if another worker holds one of them by now.
     """
     with writing(engine) as connection:
         row, rest = _held(connection, head.batch_id, worker), _held(connection, tail.batch_id, worker)
@@ -100,7 +103,7 @@ def give_back(engine: Engine, head: Fresh, tail: Fresh, rows: int, *, worker: st
 
 
 def _is_in_doubt(connection: Connection, identity: int) -> bool:
-    """Whether a call of this very batch may have arrived."""
+    """Whether an attempt of this batch may have arrived."""
     open_ones = sa.select(attempt.c.id).where(
         attempt.c.batch_id == identity, sa.or_(attempt.c.outcome.is_(None), attempt.c.outcome == "unknown")
     )

@@ -1,7 +1,7 @@
-"""Staging: what one reading of a window gave becomes durable, each status change once.
+"""Staging: committing what a reading of a window returned, each status change exactly once.
 
-An extraction commits in steps, so that its memory is flat and a crash costs little. Reading the window again finds what is
-already staged and adds only the rest; what the source no longer has is taken back.
+An extraction commits in steps, so that memory stays flat and a crash loses little. Reading the window again finds what is
+already staged and adds only the rest; rows that the source no longer has are withdrawn.
 """
 
 from __future__ import annotations
@@ -29,20 +29,22 @@ from tablero.outbox.engine import lock, now_of, reading, writing
 from tablero.outbox.record import ON_RECORD, Record, holders, put_back, withdraw
 from tablero.outbox.schema import batch, extraction, rejection
 
-#: Longest text of a rejected value that is kept, in characters.
+#: Longest text kept of a rejected value, in characters.
 _MAX_VALUE = 300
 
 _UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
-#: The lock of whoever stages: "staging" in bytes.
+#: Key of the lock that serialises staging: "staging" in bytes.
 _STAGING = int.from_bytes(b"staging", "big")
 
 
 class RejectedRow(NamedTuple):
-    """A rejected row, fit to be kept: its values as texts, cut to a length, without control characters.
+    """A rejected row in a form that can be stored: values as texts, truncated, without control characters.
 
-    :ivar digest: tells the row, and its reason, from all others.
-    :ivar changed_at: where it stands in time.
+    :ivar digest: identifies the row together with its reason.
+    :ivar reason: value of :class:`~tablero.contract.reasons.Reason`.
+    :ivar values: the five columns; ``None`` for NULL.
+    :ivar changed_at: the instant under which the row is filed.
     """
 
     digest: str
@@ -52,7 +54,7 @@ class RejectedRow(NamedTuple):
 
     @classmethod
     def of(cls, rejected: Rejected, changed_at: datetime) -> RejectedRow:
-        """Describe a rejected row."""
+        """Build it from a row and the instant under which it is filed."""
         texts = [None if value is None else _legible(value) for value in rejected.row]
         digest = hashlib.blake2b(
             repr((rejected.reason.value, texts)).encode("utf-8", "backslashreplace"), digest_size=16
@@ -62,10 +64,10 @@ class RejectedRow(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one transaction made durable.
+    """The result of one transaction.
 
-    :ivar new: status changes; fewer than were given if another worker staged some at the same time.
-    :ivar fresh: batches that are leased to whoever asked for it.
+    :ivar new: status changes that are pending now; fewer than given if another worker staged some of them at the same time.
+    :ivar fresh: batches that were leased as requested.
     """
 
     new: int
@@ -73,9 +75,9 @@ class Step(NamedTuple):
 
 
 class Extraction:
-    """One reading of a window, under way. Made by :func:`begin`.
+    """A reading of a window in progress. Created by :func:`begin`.
 
-    :ivar record: what was on record of the window before it was read.
+    :ivar record: what the outbox held of the window before it was read.
     """
 
     def __init__(self, engine: Engine, identity: int, window: Window, zone: tzinfo, record: Record) -> None:
@@ -89,12 +91,12 @@ class Extraction:
         self._gone = 0
 
     def stage(self, packs: Sequence[Packed], lease: Lease | None = None) -> Step:
-        """Make batches durable, in one transaction, and none of their rows twice.
+        """Commit batches in one transaction, without rows that are staged already.
 
-        :param lease: taken for those that may be posted at once.
+        :param lease: taken for batches that may be posted at once.
         """
         with writing(self._engine) as connection:
-            # One at a time: whoever stages knows what all others have staged.
+            # Staging is serialised: each step sees what all others have committed.
             lock(connection, _STAGING)
             packs = self._without_others(connection, packs)
             packs, returned = self._without_returned(connection, packs)
@@ -110,8 +112,8 @@ class Extraction:
         )
 
     def _without_others(self, connection: Connection, packs: Sequence[Packed]) -> Sequence[Packed]:
-        """Leave out what is on record by now: another reading of the window may have staged some of it, or a search may have
-        moved rows from one batch to another, since this one listed what is on record. Either leaves a batch that is newer.
+        """Remove rows that were staged since this extraction listed the record: by another reading of the window, or in a batch
+        to which a search has moved them. In both cases there is a batch with a higher id.
         """
         if self._undisturbed:
             newer = sa.select(batch.c.id).where(
@@ -126,7 +128,7 @@ class Extraction:
         return _without(packs, staged)
 
     def _without_returned(self, connection: Connection, packs: Sequence[Packed]) -> tuple[Sequence[Packed], int]:
-        """Leave out rows that were withdrawn: they are put back as they were. How many of them are to be posted."""
+        """Remove rows that were withdrawn, and restore them instead; also returns how many of those are pending now."""
         if not packs or not self.record.may_return:
             return packs, 0
         found = list(_changes(packs))
@@ -134,7 +136,7 @@ class Extraction:
         return _without(packs, pending | refused), len(pending)
 
     def _put_in_line(self, connection: Connection, ids: Sequence[int], packs: Sequence[Packed]) -> set[int]:
-        """Let what continues a request of an earlier batch wait for it; which batches do."""
+        """Let a batch that continues a request wait for the earlier batch; returns the ids of batches that wait."""
         waiting = set()
         for identity, pack in zip(ids, packs, strict=True):
             before = self._torn.pop(pack.changes[0].request_id, None)
@@ -147,9 +149,9 @@ class Extraction:
         return waiting
 
     def withdraw(self, gone: Collection[StatusChange]) -> int:
-        """Take back, as far as can be, rows on record that this reading does not find in the source any more.
+        """Withdraw rows on record that this reading did not find in the source, as far as that is possible.
 
-        :returns: how many were taken back that had been pending.
+        :returns: the number of pending rows that were withdrawn.
         """
         with writing(self._engine) as connection:
             pending, refused = withdraw(connection, self._window, gone, self._zone, now_of(connection))
@@ -157,8 +159,8 @@ class Extraction:
         return pending
 
     def reject(self, rejections: Collection[RejectedRow]) -> None:
-        """Keep rejected rows; one that is kept already is seen again."""
-        # By digest, since one statement cannot update a row twice; sorted, so that two workers lock in the same order.
+        """Store rejected rows; a row that is stored already is only marked as seen by this extraction."""
+        # Unique by digest, since one statement cannot update a row twice; sorted, so that workers lock rows in the same order.
         values = {
             aside.digest: {
                 "digest": aside.digest,
@@ -173,7 +175,7 @@ class Extraction:
         statement = insert(rejection)
         statement = statement.on_conflict_do_update(
             index_elements=[rejection.c.digest],
-            # Two readings may overlap; the newer one decides what is resolved.
+            # Readings may overlap; the newer one decides which rejections are resolved.
             set_={
                 "extraction_id": _greater(statement.excluded.extraction_id, rejection.c.extraction_id),
                 "resolved": sa.false(),
@@ -185,7 +187,7 @@ class Extraction:
     def finish(
         self, *, read: int, new: int, known: int, duplicates: int, excluded: int, rejected: Counter[str], now: datetime
     ) -> None:
-        """Record that the whole window was read, and what it held; what was wrong and is not there any more is resolved."""
+        """Record that the whole window was read, with its counts. Rejections that it no longer contains are resolved."""
         with writing(self._engine) as connection:
             connection.execute(
                 sa.update(rejection)
@@ -223,9 +225,11 @@ def _without(packs: Sequence[Packed], known: Collection[StatusChange]) -> list[P
 
 
 def begin(engine: Engine, window: Window, *, run_id: str, zone: tzinfo, now: datetime) -> Extraction:
-    """Start to record a reading of ``window``.
+    """Start an extraction: one reading of ``window``.
 
-    :param zone: the institution's, whose civil days the rows are counted by.
+    :param run_id: the DAG run that reads.
+    :param zone: the institution's time zone, in which rows are counted by day.
+    :param now: when the reading starts.
     """
     with writing(engine) as connection:
         identity = connection.scalar(
@@ -242,7 +246,7 @@ def begin(engine: Engine, window: Window, *, run_id: str, zone: tzinfo, now: dat
             .returning(extraction.c.id)
         )
     assert identity is not None  # RETURNING of one inserted row
-    # Before the source is asked: what is on record and not found there was gone from it by then.
+    # Before the source is queried: a row on record that the query does not return was gone by then.
     return Extraction(engine, identity, window, zone, Record(partial(reading, engine), window))
 
 
@@ -253,7 +257,7 @@ def _greater(one: sa.ColumnElement[int], other: sa.ColumnElement[int]) -> sa.Col
 def _legible(value: object) -> str:
     try:
         text = str(value)
-    except Exception:  # a number of more digits than Python writes, a nesting too deep, an object with a broken __str__
+    except Exception:  # an int with more digits than Python prints, too deep a nesting, an object with a broken __str__
         return f"<{type(value).__name__}>"
     return text
 

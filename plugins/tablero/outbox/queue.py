@@ -1,10 +1,10 @@
-"""Batches on their way: claimed under a lease, posted, their attempts recorded.
+"""The queue of pending batches: claiming them under a lease and recording their attempts.
 
-A claim and the record of its attempt are one transaction, made before the POST; the outcome is another, made after it. So
-whatever dies in between leaves an attempt without an outcome, which the next claim of that batch records as *unknown*.
+A claim and the record of its attempt are committed together, before the POST; the outcome is committed after it. A worker that
+dies in between leaves an attempt without an outcome, which the next claim of the same batch records as *unknown*.
 
-Leases, and what proves a row bad, run on one clock, the outbox's: the database's own, or this machine's where the outbox is a
-file of it. ``now`` is only ever given by tests.
+Leases, and the order of events that decides whether a single row is refused, use one clock: the server's on PostgreSQL,
+this machine's on SQLite. Only tests pass ``now``.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from tablero.texts import outbox as texts
 
 
 class History(NamedTuple):
-    """What is on record of the rows of a batch, before an attempt.
+    """What the outbox knows about the rows of a batch before an attempt.
 
-    :ivar cuts: how often they were cut out of another batch; 0 is a batch as it was staged.
-    :ivar unknown_in_a_row: attempts without a known outcome since the last known one.
-    :ivar ever_unknown: the dashboard may have them: once posted with an unknown outcome, or sent again on purpose.
+    :ivar cuts: how many times the rows were split off another batch; 0 for a batch as it was staged.
+    :ivar unknown_in_a_row: attempts with an unknown outcome since the last known outcome.
+    :ivar ever_unknown: the dashboard may already have these rows: an attempt had an unknown outcome, or they are being resent.
     :ivar strikes: passes that count against a single row.
     """
 
@@ -42,14 +42,14 @@ class History(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A batch that this worker alone may post until its lease ends.
+    """A batch that only this worker may post until its lease ends.
 
     :ivar batch_id: the same for all attempts of the batch.
-    :ivar attempt_id: this attempt's record.
-    :ivar message_id: fresh for each attempt; sent as ``X-Road-Id``.
-    :ivar worker: who claimed it.
-    :ivar changes: in order.
-    :ivar history: before this attempt.
+    :ivar attempt_id: the record of this attempt.
+    :ivar message_id: new for each attempt; sent as ``X-Road-Id``.
+    :ivar worker: the worker that claimed it.
+    :ivar changes: the status changes, in the order in which they are posted.
+    :ivar history: the state before this attempt.
     """
 
     batch_id: int
@@ -61,11 +61,11 @@ class Claim(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """How a worker holds batches.
+    """On whose behalf batches are leased, and for how long.
 
-    :ivar worker: names one try of one task, and no other.
-    :ivar run_id: of the task's run.
-    :ivar seconds: how long a lease lasts, from each transaction on.
+    :ivar worker: identifies one try of one task.
+    :ivar run_id: the DAG run of that task.
+    :ivar seconds: length of a lease; each transaction that claims or renews starts it again.
     """
 
     worker: str
@@ -76,9 +76,9 @@ class Hold(NamedTuple):
 class Backlog(NamedTuple):
     """What is pending in some windows.
 
-    :ivar batches: how many batches.
-    :ivar rows: how many rows in them.
-    :ivar wait: seconds until the last lease of a worker ends, if any holds one.
+    :ivar batches: number of batches.
+    :ivar rows: number of rows in them.
+    :ivar wait: seconds until the last lease ends; ``None`` if no worker holds one.
     :ivar waiting: batches that wait for earlier changes of the same request.
     """
 
@@ -89,11 +89,11 @@ class Backlog(NamedTuple):
 
 
 class Proof(NamedTuple):
-    """What is on record about a single row that was refused, or failed, alone.
+    """The evidence about a single row that was refused, or failed, in a call of its own.
 
-    :ivar accepted_since: the dashboard accepted something after the row was first refused, or failed, and before this attempt
-        was begun; from whichever worker.
-    :ivar strikes: earlier passes that count against it; this one does not.
+    :ivar accepted_since: whether the dashboard accepted anything, from any worker, between the first time the row was refused
+        or failed and the start of this attempt.
+    :ivar strikes: earlier passes that count against the row; the current pass is not included.
     """
 
     accepted_since: bool
@@ -101,13 +101,13 @@ class Proof(NamedTuple):
 
 
 class Kin(NamedTuple):
-    """What became of the batch that a row was cut out of: all its parts together.
+    """Totals of the batch that a row was split off, over all of its parts.
 
     :ivar batch_id: the batch as it was staged.
-    :ivar rows: in all of its parts.
-    :ivar delivered: of them.
-    :ivar failed_alone: single rows that the dashboard failed on.
-    :ivar answerless: it was once posted, and no answer of the dashboard itself came back.
+    :ivar rows: rows in all parts.
+    :ivar delivered: delivered rows among them.
+    :ivar failed_alone: single rows on which the dashboard failed.
+    :ivar answerless: whether some attempt got no answer from the dashboard itself.
     """
 
     batch_id: int
@@ -117,17 +117,17 @@ class Kin(NamedTuple):
     answerless: bool
 
 
-#: Now, by the database's clock; by this machine's, which is given then, where the outbox is a file.
+#: The current time: the database's on PostgreSQL; on SQLite it is passed in as this machine's.
 _NOW = sa.func.coalesce(sa.bindparam("now", type_=Instant), sa.func.now(), type_=Instant)
 
 
 def _clock(connection: Connection, now: datetime | None) -> datetime | None:
-    """The value of ``now`` in a statement: none on PostgreSQL, which knows it."""
+    """The value to bind for ``now``: ``None`` on PostgreSQL, where the server's clock is used."""
     return now if now is not None or connection.dialect.name == "postgresql" else datetime.now(timezone.utc)
 
 
 def _moment(connection: Connection, now: datetime | None, seconds: float = 0.0) -> Any:
-    """So many seconds from now, as an expression."""
+    """The instant that many seconds from now, as an SQL expression."""
     known, later = _clock(connection, now), timedelta(seconds=seconds)
     return sa.func.now() + later if known is None else sa.literal(known + later, Instant)
 
@@ -138,7 +138,7 @@ def lease(engine: Engine, hold: Hold, now: datetime | None = None) -> Lease:
         return Lease(hold.worker, (now or now_of(connection)) + timedelta(seconds=hold.seconds))
 
 
-# Built once, for what every batch goes through: building them took a fifth of the time of an exchange.
+# Compiled once because every batch uses them: building them took a fifth of the time of an exchange.
 _OF_THESE = sa.and_(batch.c.id.in_(sa.bindparam("ids", expanding=True)), batch.c.state == "pending")
 _LEASED = sa.and_(_OF_THESE, batch.c.claimed_by == sa.bindparam("worker"))
 _HAND_BACK = sa.update(batch).where(_LEASED).values(claimed_by=None, claimed_until=None)
@@ -169,7 +169,7 @@ _HISTORY = (
     batch.c.strikes,
 )
 _BEGIN_ATTEMPT = sa.insert(attempt).returning(attempt.c.id, sort_by_parameter_order=True)
-#: The same at a moment that the server knows; asking it for the moment would be another round trip.
+#: The same with the server's own time, which saves the round trip of asking for it.
 _BEGIN_ATTEMPT_NOW = _BEGIN_ATTEMPT.values(started_at=sa.func.now())
 
 
@@ -185,16 +185,16 @@ def claim(
     zone: tzinfo = timezone.utc,
     now: datetime | None = None,
 ) -> list[Claim]:
-    """Take up to ``limit`` pending batches which touch one of ``windows``, and put their attempts on record.
+    """Claim up to ``limit`` pending batches that touch one of ``windows``, and record an attempt for each.
 
-    Not taken: batches that another worker holds, those that this worker has had before (its retries are the task's), and
-    those that wait for earlier changes of the same request. The oldest change comes first, so that the last one to arrive is
-    the last one; batches that were refused come after what is new.
+    Skipped are batches leased to another worker, batches that this worker has already posted (retries belong to the task), and
+    batches that wait for earlier changes of the same request. The batch with the oldest change comes first, so that the latest
+    status of a request arrives last; batches that were refused before come after new ones.
 
-    :param parts: take what was cut in the search, and nothing else; else only whole batches.
-    :param most: rows in a call; a batch with more, staged while it was more, is cut.
-    :param by_service: one service a call.
-    :param zone: the institution's, whose civil days rows are counted by.
+    :param parts: claim only parts that a search has split off; otherwise only whole batches.
+    :param most: rows in one call; a larger batch, staged under a larger ``batch_size``, is split.
+    :param by_service: only rows of one service in a call.
+    :param zone: the institution's time zone, in which rows are counted by day.
     """
     with writing(engine) as connection:
         moment = _moment(connection, now)
@@ -221,7 +221,7 @@ def claim(
 
 
 def begin(engine: Engine, ids: Sequence[int], hold: Hold, *, now: datetime | None = None) -> list[Claim]:
-    """Put the attempts of batches on record which this worker holds, or did hold: others may have taken some meanwhile."""
+    """Record an attempt for each of these batches that this worker still holds; others may have been claimed elsewhere."""
     with writing(engine) as connection:
         still = sa.select(batch.c.id).where(
             batch.c.id.in_(ids),
@@ -245,7 +245,7 @@ def _begin_held(connection: Connection, ids: Sequence[int], hold: Hold, now: dat
 
 
 def give_up_attempts(connection: Connection, ids: Collection[int]) -> None:
-    """Attempts that are still without an outcome become unknown ones: whoever began them is no more."""
+    """Record attempts without an outcome as *unknown*: the worker that began them no longer exists."""
     given_up = connection.scalars(
         sa.update(attempt)
         .where(attempt.c.batch_id.in_(ids), attempt.c.outcome.is_(None))
@@ -257,7 +257,7 @@ def give_up_attempts(connection: Connection, ids: Collection[int]) -> None:
 
 
 def _cut_to_size(connection: Connection, found: Sequence[Any], most: int, *, by_service: bool, zone: tzinfo) -> list[int]:
-    """The batches, those that are larger than a call may be now replaced by several; none of them counts as refused."""
+    """The ids of the batches, where batches larger than one call are replaced by their parts; none counts as refused."""
     ids: list[int] = []
     for row in found:
         pieces: list[list[StatusChange]] = []
@@ -274,7 +274,7 @@ def _cut_to_size(connection: Connection, found: Sequence[Any], most: int, *, by_
 
 
 def _pieces(changes: Sequence[StatusChange], most: int, *, by_service: bool) -> list[list[StatusChange]]:
-    """Calls that hold these rows, of one service each if so wished, a request in one call where it fits."""
+    """Split rows into calls, one service each if required; changes of one request stay in one call where they fit."""
     services: dict[str, list[StatusChange]] = {}
     for change in changes:
         services.setdefault(change.service_id if by_service else "", []).append(change)
@@ -302,12 +302,12 @@ def exchange(
     after_outage: bool = False,
     now: datetime | None = None,
 ) -> list[Claim]:
-    """:func:`record` what has ended and put on record what is posted next, in one transaction: half the waiting for the disk.
+    """:func:`record` finished attempts and record the next ones in one transaction, which halves the waits for the disk.
 
-    :param fresh: batches which this worker has just staged; one which another worker took, because the lease it was staged
-        under had ended, is left to it.
-    :param after_outage: whether attempts of ``fresh`` may be on record that were never made: the outbox took them and could not
-        say so.
+    :param fresh: batches that this worker has just staged. A batch whose lease has ended and which another worker has claimed
+        is left to that worker.
+    :param after_outage: attempts of ``fresh`` may be on record that were never made, because the outbox committed them but the
+        confirmation was lost.
     """
     if not answers and not fresh:
         return []
@@ -334,7 +334,7 @@ def exchange(
 def _begin_attempts(
     connection: Connection, ids: Sequence[int], run_id: str, now: datetime | None
 ) -> list[tuple[int, tuple[int, str]]]:
-    """By batch the id of the attempt's record, and its message id."""
+    """The id and the message id of the new attempt, by batch."""
     started = _clock(connection, now)
     values = [{"batch_id": identity, "run_id": run_id, "message_id": str(uuid4())} for identity in ids]
     if started is None:
@@ -348,7 +348,10 @@ def _begin_attempts(
 
 
 def renew(engine: Engine, ids: Collection[int], hold: Hold, *, now: datetime | None = None) -> set[int]:
-    """Prolong the leases of batches that are still to be posted, or being posted; returns those that are this worker's."""
+    """Renew the leases of batches that are waiting or being posted.
+
+    :returns: the batches that this worker still holds.
+    """
     with writing(engine) as connection:
         until = _moment(connection, now, hold.seconds)
         held = sa.update(batch).where(_LEASED).values(claimed_until=until).returning(batch.c.id)
@@ -356,14 +359,14 @@ def renew(engine: Engine, ids: Collection[int], hold: Hold, *, now: datetime | N
 
 
 def hand_back(engine: Engine, ids: Collection[int], worker: str) -> None:
-    """Leave to others what this worker has not posted; as if it had never been claimed."""
+    """Undo the claim of batches that this worker has not posted, so that any worker may claim them."""
     if ids:
         with writing(engine) as connection:
             connection.execute(_HAND_BACK, {"ids": list(ids), "worker": worker})
 
 
 def release(engine: Engine, ids: Collection[int], worker: str) -> None:
-    """Give up the leases of batches that stay pending."""
+    """End the leases of batches that stay pending; this worker does not claim them again."""
     if ids:
         with writing(engine) as connection:
             connection.execute(_RELEASE, {"ids": list(ids), "worker": worker})
@@ -372,11 +375,11 @@ def release(engine: Engine, ids: Collection[int], worker: str) -> None:
 def record(
     engine: Engine, answers: Sequence[tuple[Claim, Answer]], *, keep: Collection[int] = (), now: datetime | None = None
 ) -> None:
-    """Make the outcomes of attempts durable, and give up the leases of batches that stay pending.
+    """Make the outcomes of attempts durable and end the leases of batches that stay pending.
 
-    An acknowledgement counts whoever holds the lease by now: the dashboard has the rows.
+    An acknowledgement is recorded even if another worker holds the lease by now: the dashboard has the rows.
 
-    :param keep: batches which stay leased, since they are searched next.
+    :param keep: batches whose lease continues because a search posts their parts next.
     """
     if answers:
         with writing(engine) as connection:
@@ -411,15 +414,15 @@ def _ids(answers: Sequence[tuple[Claim, Answer]], outcome: Outcome, *, repeat: b
     ]
 
 
-#: Begins what is kept of an answer that came when the attempt was on record as unknown already.
+#: Prefix of an answer that arrived after its attempt had been recorded as unknown.
 LATE = "Another worker took over before this answer was on record: "
 
 _NO_OUTCOME_YET = attempt.c.outcome.is_(None)
 
-#: Only an answer brings the seconds that it took.
+#: Only a real answer has a duration.
 _GIVEN_UP = sa.and_(attempt.c.outcome == Outcome.UNKNOWN.value, attempt.c.seconds.is_(None))
 
-#: An outcome on record stays. Where it is "unknown", it is why the batch was posted again, whatever was learnt later.
+#: A recorded outcome never changes: an "unknown" explains why the batch was posted again, whatever arrived later.
 _END_ATTEMPT = (
     sa.update(attempt)
     .where(attempt.c.id == sa.bindparam("attempt_id"))
@@ -450,9 +453,9 @@ def _ending(claimed: Claim, answer: Answer) -> dict[str, Any]:
 
 
 def proof(engine: Engine, claimed: Claim, *, until_now: bool = False) -> Proof:
-    """What speaks against the single row of this attempt.
+    """The evidence about the single row of this attempt.
 
-    :param until_now: what would speak against it if it were posted again.
+    :param until_now: count what was accepted up to now instead of up to the start of the attempt.
     """
     accepted = batch.alias("accepted")
     began = sa.select(attempt.c.started_at).where(attempt.c.id == claimed.attempt_id).scalar_subquery()
@@ -469,7 +472,7 @@ def proof(engine: Engine, claimed: Claim, *, until_now: bool = False) -> Proof:
 
 
 def strike(engine: Engine, claimed: Claim) -> None:
-    """Count this pass against a single row."""
+    """Count the current pass against a single row, once."""
     with writing(engine) as connection:
         connection.execute(
             sa.update(batch)
@@ -479,7 +482,7 @@ def strike(engine: Engine, claimed: Claim) -> None:
 
 
 def refuse(engine: Engine, refused: Sequence[tuple[Claim, str]], *, now: datetime | None = None) -> None:
-    """Record single rows which the dashboard refuses for good, each with its words. They hold up nothing any more."""
+    """Record single rows as refused for good, each with the dashboard's explanation. Nothing waits for them any more."""
     with writing(engine) as connection:
         for claimed, words in refused:
             connection.execute(
@@ -491,7 +494,7 @@ def refuse(engine: Engine, refused: Sequence[tuple[Claim, str]], *, now: datetim
 
 
 def kin(engine: Engine, batch_id: int) -> Kin:
-    """The whole batch that this one is a part of, with all its parts."""
+    """Totals of the batch as it was staged, given one of its parts."""
     up = sa.select(batch.c.id, batch.c.parent_id).where(batch.c.id == batch_id).cte("up", recursive=True)
     parent = batch.alias("parent")
     up = up.union_all(sa.select(parent.c.id, parent.c.parent_id).join(up, parent.c.id == up.c.parent_id))
@@ -500,7 +503,7 @@ def kin(engine: Engine, batch_id: int) -> Kin:
     part = batch.alias("part")
     down = down.union_all(sa.select(part.c.id).join(down, part.c.parent_id == down.c.id))
     alone = sa.and_(batch.c.state == "pending", batch.c.rows == 1, batch.c.unknown_in_a_row > 0)
-    # Posted, and not answered by the dashboard itself: it may hold the rows, though nobody heard of it.
+    # Posted, but not answered by the dashboard itself: it may have the rows.
     answerless = sa.exists().where(
         attempt.c.batch_id.in_(sa.select(down.c.id)),
         attempt.c.outcome == Outcome.UNKNOWN.value,
@@ -534,13 +537,13 @@ def backlog(engine: Engine, windows: Collection[Window], *, now: datetime | None
 
 
 def ever_delivered(engine: Engine) -> bool:
-    """Whether the dashboard has accepted anything, ever."""
+    """Whether the dashboard has ever accepted anything."""
     with reading(engine) as connection:
         return connection.scalar(sa.select(batch.c.id).where(batch.c.state == "delivered").limit(1)) is not None
 
 
 def _pending_in(windows: Collection[Window]) -> sa.ColumnElement[bool]:
-    # The literal, not a bound value: only so does SQLite use the index of pending batches.
+    # A literal instead of a bound value: SQLite uses the partial index of pending batches only for a literal.
     return sa.and_(sa.text("batch.state = 'pending'"), sa.or_(sa.false(), *map(batches.touching, windows)))
 
 

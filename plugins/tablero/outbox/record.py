@@ -1,4 +1,4 @@
-"""What is on record of a window: its rows in order, whose they are, and taking back those that the source no longer has."""
+"""The rows on record of a window, in order; finding the batches that hold given rows; withdrawing rows the source lost."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tablero.outbox import batches
 from tablero.outbox.batches import Part, is_inside, touching, within
 from tablero.outbox.schema import attempt, batch
 
-#: States of a batch whose rows are on record. What was withdrawn is not: should the source have it again, it is new.
+#: States whose rows are on record. Withdrawn rows are not: if the source has one again, it counts as new.
 ON_RECORD = ("pending", "delivered", "refused")
 
-#: Batches whose rows are read at a time.
+#: Batches read at a time.
 _PAGE = 20
 
 _request = attrgetter("request_id")
@@ -31,22 +31,24 @@ Connect = Callable[[], AbstractContextManager[Connection]]
 
 
 class Record:
-    """The rows on record of a window when this was made, streamed in :data:`~tablero.contract.packing.row_order`.
+    """The rows that are on record of a window when this object is created, in :data:`~tablero.contract.packing.row_order`.
 
-    Holds no connection between its pages. What is cut, sent or withdrawn meanwhile stays in it; what is staged is not.
+    No connection is held between pages. Rows that are split, sent or withdrawn during the iteration are still returned; rows
+    staged after the start are not.
 
     :param connect: opens a connection for reading.
-    :param states: of the batches that are meant.
+    :param states: states of the batches to include.
+    :ivar delivered: delivered rows among those returned so far.
+    :ivar newest: highest batch id at creation; 0 in an empty outbox.
+    :ivar may_return: whether rows of the window were withdrawn, which the source may have again.
     """
 
     def __init__(self, connect: Connect, window: Window, states: Collection[str] = ON_RECORD) -> None:
         self._connect = connect
         self._window = window
-        #: Rows that the dashboard has acknowledged, among those streamed so far.
         self.delivered = 0
         columns = [batch.c[name] for name in ("id", "rows", "state", "first_request", "first_change", "last_change")]
         with connect() as connection:
-            #: The newest batch when the record was listed.
             self.newest: int = connection.scalar(sa.select(sa.func.max(batch.c.id))) or 0
             self._batches: Sequence[Any] = connection.execute(
                 sa.select(*columns)
@@ -54,7 +56,6 @@ class Record:
                 .order_by(batch.c.first_request, batch.c.id)
             ).all()
             withdrawn = sa.select(batch.c.id).where(touching(window), batch.c.state == "withdrawn").limit(1)
-            #: Whether some row of the window was withdrawn, and may be in the source again.
             self.may_return = connection.scalar(withdrawn) is not None
 
     @property
@@ -68,8 +69,8 @@ class Record:
             return sum(len(held) for _, held, _ in holders(connection, self._window, changes, ("delivered",)))
 
     def __iter__(self) -> Iterator[StatusChange]:
-        # Batches of several readings lie across one another. A row is final once no batch that is still to come can hold
-        # an earlier request; memory holds one batch of each reading.
+        # Batches of several readings overlap in this order. A row is final once no remaining batch can contain an earlier
+        # request, so memory holds about one batch per reading.
         waiting: list[StatusChange] = []
         given: StatusChange | None = None
         for start in range(0, len(self._batches), _PAGE):
@@ -82,7 +83,7 @@ class Record:
                 given = waiting[final - 1] if final else given
                 rows = contents[each.id] if is_inside(each, self._window) else within(self._window, contents[each.id])
                 if rows and given is not None and row_order(rows[0]) <= row_order(given):
-                    # A search has moved rows from a batch before to this one: what lies behind is not told of again.
+                    # A search has moved rows from an earlier batch to this one: skip what was returned already.
                     rows = rows[bisect_right(rows, row_order(given), key=row_order) :]
                 self.delivered += len(rows) * (each.state == "delivered")
                 waiting = sorted([*waiting[final:], *rows], key=row_order) if final < len(waiting) else rows
@@ -92,10 +93,11 @@ class Record:
 def holders(
     connection: Connection, window: Window, changes: Collection[StatusChange], states: Collection[str], *, lock: bool = False
 ) -> Iterator[tuple[Any, list[StatusChange], list[StatusChange]]]:
-    """Which batches hold these rows of ``window``: each batch, those of the rows that it holds, and its other rows.
+    """Find the batches that hold these rows of ``window``.
 
-    :param states: of the batches that are meant.
-    :param lock: the batches for this transaction; those that another one holds are passed over.
+    :param states: states of the batches to search.
+    :param lock: lock the batches for this transaction, and skip those that another transaction has locked.
+    :returns: for each batch its row (:data:`~tablero.outbox.batches.COLUMNS`), the given rows it holds, and its other rows.
     """
     requests = [change.request_id for change in changes]
     query = (
@@ -122,12 +124,13 @@ def holders(
 def withdraw(
     connection: Connection, window: Window, gone: Collection[StatusChange], zone: tzinfo, now: datetime
 ) -> tuple[int, int]:
-    """Take back rows that the source no longer has: those that the dashboard refused, and those that were never sent to it, as
-    far as is known, and are not about to be.
+    """Withdraw rows that the source no longer has: refused rows, and pending rows that have certainly not been sent and are not
+    being sent.
 
-    :param zone: the institution's, whose civil days the rows are counted by.
+    :param gone: the rows that the source no longer has.
+    :param zone: the institution's time zone, in which rows are counted by day.
     :param now: by the outbox's clock.
-    :returns: how many that had been pending were taken back, and how many that had been refused.
+    :returns: how many pending and how many refused rows were withdrawn.
     """
     taken = {"pending": 0, "refused": 0}
     for row, held, others in list(holders(connection, window, gone, tuple(taken), lock=True)):
@@ -144,9 +147,9 @@ def withdraw(
 def put_back(
     connection: Connection, window: Window, found: Collection[StatusChange], zone: tzinfo
 ) -> tuple[set[StatusChange], set[StatusChange]]:
-    """Undo :func:`withdraw` for rows which the source has again.
+    """Undo :func:`withdraw` for rows that the source has again.
 
-    :returns: those that are pending now, and those that are refused as before.
+    :returns: the rows that are pending now, and those that are refused as before.
     """
     pending: set[StatusChange] = set()
     refused: set[StatusChange] = set()
@@ -168,7 +171,7 @@ def _change(
     zone: tzinfo,
     values: dict[str, Any],
 ) -> None:
-    """Give some rows of a batch, or all of them, another state."""
+    """Change the state of some or all rows of a batch."""
     if others:
         batches.replace(connection, row, [Part(held, values), Part(others)], zone)
     else:

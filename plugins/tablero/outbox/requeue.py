@@ -1,4 +1,4 @@
-"""Rows that are posted again because a person asked for it: refused ones (on the page), and delivered ones (``resend``)."""
+"""Posting rows again at a person's request: refused rows (on the page) and delivered rows (``resend``)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tablero.outbox.batches import carve, touching
 from tablero.outbox.engine import MOST_BOUND, writing
 from tablero.outbox.schema import attempt, batch, operator_action, requeued
 
-#: Most rows that one action puts back into the queue: it holds the write lock of an SQLite outbox only for a moment.
+#: Most rows that one action requeues, so that the write lock of an SQLite outbox is held only briefly.
 MAX_ROWS = 10_000
 
 _PROBLEM = 500
 
 
 class Filter(NamedTuple):
-    """Which rows that were set aside are meant.
+    """Selects rejected or refused rows; a field that is ``None`` does not restrict.
 
-    :ivar start: first instant of ``last_modified_date``, if it matters.
-    :ivar end: first instant after it.
+    :ivar start: first instant of ``last_modified_date``.
+    :ivar end: first instant after the range.
     """
 
     reason: str | None = None
@@ -44,14 +44,14 @@ def requeue_refused(
     selection: dict[str, Any],
     now: datetime,
 ) -> tuple[int, list[datetime]]:
-    """Make refused rows pending again, and keep who asked for it. One transaction.
+    """Make refused rows pending again and record who asked for it, in one transaction.
 
-    A row that is no longer refused, because someone else was quicker, is left as it is.
+    A row that is no longer refused, because someone else was faster, is left unchanged.
 
-    :param chosen: batches of refused rows; ``None`` is all of them that ``within`` lets through, up to :data:`MAX_ROWS`.
-    :param user: who asks.
-    :param reason: the code of the reason that is kept.
-    :param selection: what was asked for, as it is to be kept.
+    :param chosen: batches of refused rows; ``None`` selects all that match ``within``, up to :data:`MAX_ROWS`.
+    :param user: name of the person who asks.
+    :param reason: code of the reason given.
+    :param selection: the request as it is recorded.
     :returns: the id of the action, and ``last_modified_date`` of each row that is pending now.
     """
     refused = sa.select(batch.c.id, batch.c.first_change, batch.c.words).where(sa.text("batch.state = 'refused'"))
@@ -79,10 +79,10 @@ def requeue_refused(
 
 
 def resend(engine: Engine, window: Window, *, run_id: str, zone: tzinfo) -> int:
-    """Make the delivered rows of ``window`` pending again, once for each run.
+    """Make the delivered rows of ``window`` pending again, once per run.
 
-    :param zone: the institution's, whose civil days the rows are counted by.
-    :returns: how many rows.
+    :param zone: the institution's time zone, in which rows are counted by day.
+    :returns: the number of rows.
     """
     by_this_run = sa.exists().where(
         attempt.c.batch_id == batch.c.id, attempt.c.run_id == run_id, attempt.c.outcome == Outcome.DELIVERED.value
@@ -109,13 +109,13 @@ _PENDING: dict[str, Any] = {"state": "pending", "settled_at": None, "claimed_by"
 
 
 def keep_action(engine: Engine, *, user: str, reason: str, selection: dict[str, Any], rows: int, now: datetime) -> int:
-    """Keep that someone asked for the source to be read again; returns the id of the action."""
+    """Record that someone asked for the source to be read again; returns the id of the action."""
     with writing(engine) as connection:
         return _insert(connection, done_at=now, user_name=user, reason=reason, selection=selection, rows=rows)
 
 
 def keep_runs(engine: Engine, identity: int, runs: Sequence[dict[str, str]], problem: str | None) -> None:
-    """Keep which runs were started for an action, and why one could not be."""
+    """Record the runs that were started for an action, and the problem if one could not be started."""
     with writing(engine) as connection:
         connection.execute(
             sa.update(operator_action)

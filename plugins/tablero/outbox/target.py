@@ -1,7 +1,7 @@
-"""Where an outbox delivers to: what one dashboard holds, another one does not, so an outbox has only one.
+"""The one dashboard that an outbox delivers to: rows delivered to one dashboard are missing in another.
 
-It is known from the first task that sends. Until something was acknowledged it may still change: a mistyped path is
-corrected, and nothing is lost, since all rows are pending.
+The target is stored by the first task that sends. It may still change until something is acknowledged: after a mistyped path is
+corrected nothing is lost, since all rows are pending.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from tablero.texts import outbox as texts
 
 _THE_ONE = 1
 
-#: SQL for the operator of an outbox whose dashboard has a new name.
+#: SQL for an operator whose dashboard was renamed.
 FORGET = "DELETE FROM target"
 
 
 def name_of(settings: Settings, url: str) -> str:
-    """What tells one dashboard from another.
+    """The name that distinguishes one dashboard from another.
 
-    Over X-Road its path, which names the service; the host is the institution's own security server, and may move. Without
-    X-Road all dashboards have the same path, and the host tells them apart.
+    Over X-Road it is the path, which names the service; the host is the institution's own security server and may change.
+    Without X-Road all dashboards have the same path, so the host is part of the name.
 
     :param url: where batches are posted.
     """
@@ -42,14 +42,14 @@ def name_of(settings: Settings, url: str) -> str:
 def require(engine: Engine, name: str) -> None:
     """Check that the outbox delivers to this dashboard, or to none yet.
 
-    :raises SettingsError: if it delivers to another one; names both, and says what to do.
+    :raises SettingsError: if it delivers to another one; the message names both and says what to do.
     """
     with reading(engine) as connection:
         _require(connection, name)
 
 
 def remember(engine: Engine, name: str, now: datetime) -> None:
-    """The same, and from now on the outbox delivers to this one.
+    """Like :func:`require`; then store this dashboard as the target.
 
     :raises SettingsError: as :func:`require`.
     """
@@ -66,7 +66,7 @@ def remember(engine: Engine, name: str, now: datetime) -> None:
 
 
 def _require(connection: Connection, name: str) -> str | None:
-    """What the outbox remembers."""
+    """The stored target; ``None`` if there is none."""
     known = connection.scalar(sa.select(target.c.name))
     if known is None or known == name:
         return known

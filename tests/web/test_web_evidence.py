@@ -6,7 +6,9 @@ import csv
 import hashlib
 import io
 import re
+from contextlib import nullcontext
 from datetime import datetime, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -15,6 +17,7 @@ import sqlalchemy as sa
 from tablero.outbox.schema import batch
 
 from tests.integration.samples import rows_in
+from tests.web.conftest import Site
 from tests.web.history import NOW, ZONE, History, day_window
 
 
@@ -106,3 +109,23 @@ def test_batches_that_the_dashboard_recognised_are_told_from_acknowledged_ones(a
     document = admin.get("/tablero/evidence/2026-09.json").json()
     assert (document["adopted_batches"], document["recognised_batches"]) == (0, 1)
     assert "recognised" not in admin.get("/tablero/evidence/2026-10").text
+
+
+def test_the_monthly_digest_carries_the_document_of_the_page(
+    viewer: Any, site: Site, own_history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By mail, with the first scheduled run that ends after the month; nobody asked for it, so it names nobody."""
+    from tablero.airflow import callbacks, configuration, notifiers
+
+    mailed: dict[str, bytes] = {}
+    monkeypatch.setattr(configuration, "outbox", lambda: nullcontext(own_history.engine))
+    monkeypatch.setattr(configuration, "clock", lambda: site.now)
+    monkeypatch.setattr(notifiers, "send_digest", lambda _, __, ___, files: mailed.update(files) or True)
+    settings = site.settings.model_copy(update={"digest": "monthly", "alert_emails": ("ops@example.test",)})
+    after_october = datetime(2026, 11, 1, 4, tzinfo=timezone.utc)
+    callbacks._send_digest(settings, SimpleNamespace(run_type="scheduled", data_interval_end=after_october))
+
+    viewer.headers["accept-language"] = "es"
+    assert list(mailed) == ["tablero-constancia-2026-10.json"]
+    document = viewer.get("/tablero/evidence/2026-10.json").json()
+    assert orjson.loads(mailed["tablero-constancia-2026-10.json"]) == document | {"made_by": None}

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseNotifier
 from tablero.errors import TableroError
 from tablero.texts import airflow as texts
-from tablero.texts.text import verbatim
+from tablero.texts.text import LANGUAGES, verbatim
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.deadline import DeadlineAlert
+    from sqlalchemy.engine import Engine
     from tablero.airflow.notifiers import Message
+    from tablero.delivery.health.digest import Period
     from tablero.outbox.findings import Degradation
     from tablero.outbox.incidents import Run, Situation
     from tablero.settings import Settings
@@ -213,37 +215,30 @@ def _send_digest(settings: Settings, run: Any) -> None:
                 return
             with reading(engine) as connection:
                 found = digest.gather(connection, settings, period)
-                files = _evidence(connection, settings, period) if settings.digest == "monthly" else {}
+            files = _evidence(engine, settings, period) if settings.digest == "monthly" else {}
             if notifiers.send_digest(settings, found, configuration.page_url(), files):
                 incidents.mark_sent(engine, kind, period.label, now=configuration.clock())
     except TableroError as trouble:
         log.warning("%s", texts.NO_DIGEST(words=trouble.text))
 
 
-def _evidence(connection: Any, settings: Settings, period: Any) -> dict[str, bytes]:
-    """The evidence of a month as JSON, by file name."""
-    import json
+def _evidence(engine: Engine, settings: Settings, period: Period) -> dict[str, bytes]:
+    """The evidence of a month by file name, as the page offers it; of a month before ``earliest`` there is none."""
+    from functools import partial
 
+    from tablero.airflow import configuration
     from tablero.delivery.health.digest import month_window
-    from tablero.outbox.reports.evidence import acknowledged
+    from tablero.outbox.engine import reading
     from tablero.web import evidence
 
-    window = month_window(period, settings)
-    found = evidence.collect(connection, window, acknowledged(connection, window))
-    document = {
-        "month": window.label,
-        "rows": found.rows,
-        "sha256": found.digest,
-        "acknowledged": {
-            name: value.isoformat() if hasattr(value, "isoformat") else value
-            for name, value in found.acknowledged._asdict().items()
-        },
-        "counts": [
-            {"service_id": service, "status_id": status, "status": name, "rows": rows}
-            for service, status, name, rows in found.table()
-        ],
-    }
-    return {f"tablero-{window.label}.json": json.dumps(document, ensure_ascii=False, indent=2).encode()}
+    if period.last < settings.earliest:
+        return {}
+    window, now = month_window(period, settings), configuration.clock()
+    with reading(engine) as connection:
+        month = evidence.month_of(connection, settings, window, now=now, running=())
+    delivered = evidence.collect(partial(reading, engine), window)
+    name = evidence.file_name(window.label, LANGUAGES[0])
+    return {f"{name}.json": evidence.to_json(month, delivered, settings, now=now, made_by=None, language=LANGUAGES[0])}
 
 
 class LateNotifier(BaseNotifier):

@@ -2,42 +2,52 @@
 
 The digest is the SHA-256 of the delivered rows, one line of JSON each, in the order of request, instant, status, service and
 opening. The very same lines can be downloaded, so ``sha256sum`` of that file is the check.
+
+The page shows the evidence, and the monthly digest carries it as an attachment: both are :func:`to_json` of the same facts.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import orjson
+from sqlalchemy.engine import Connection
+from tablero import __version__
 from tablero.contract.status_change import StatusChange
 from tablero.contract.statuses import status_name
 from tablero.contract.windows import Window
 from tablero.outbox.reports import evidence as evidence_report
+from tablero.outbox.reports import windows as windows_report
+from tablero.outbox.reports.common import Proof
 from tablero.outbox.reports.evidence import Acknowledged, Connect
+from tablero.settings import Settings
+from tablero.texts.page import TEXTS
+from tablero.texts.text import Text
+from tablero.web import coverage
+from tablero.web.coverage import Cell
 
 _LINES = 1_000
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What was delivered of a month.
+class Delivered:
+    """The delivered rows of a month, each looked at once.
 
     :ivar counts: rows by service and status.
     :ivar digest: SHA-256 of the rows, in hexadecimal.
-    :ivar acknowledged: when.
     """
 
-    window: Window
     counts: dict[tuple[str, int], int]
     digest: str
-    acknowledged: Acknowledged
 
     @property
     def rows(self) -> int:
-        """All delivered rows."""
+        """All of them."""
         return sum(self.counts.values())
 
     @property
@@ -53,8 +63,38 @@ class Evidence:
         return [(service, status, status_name(status), rows) for (service, status), rows in sorted(self.counts.items())]
 
 
-def collect(connect: Connect, window: Window, acknowledged: Acknowledged) -> Evidence:
-    """Count and digest the delivered rows of ``window``, each looked at once.
+@dataclass(frozen=True)
+class Month:
+    """How a month stands, by what is counted already.
+
+    :ivar cell: its state, as the first page judges it.
+    :ivar proof: its last one, whole or as much of it as there was.
+    :ivar acknowledged: when its rows were.
+    """
+
+    window: Window
+    cell: Cell
+    proof: Proof | None
+    acknowledged: Acknowledged
+
+
+def month_of(connection: Connection, settings: Settings, window: Window, *, now: datetime, running: Collection[str]) -> Month:
+    """How the month of ``window`` stands.
+
+    :param window: a whole month, from that of ``earliest`` to that of ``now``.
+    :param running: the runs at work.
+    """
+    months = coverage.survey(coverage.gather(connection, settings, now, running), settings, now).months
+    return Month(
+        window,
+        next(cell for cell in months if cell.label == window.label),
+        windows_report.last_proof(connection, window),
+        evidence_report.acknowledged(connection, window),
+    )
+
+
+def collect(connect: Connect, window: Window) -> Delivered:
+    """Count and digest the delivered rows of ``window``.
 
     :param connect: opens a connection for reading.
     """
@@ -63,7 +103,67 @@ def collect(connect: Connect, window: Window, acknowledged: Acknowledged) -> Evi
     for change in evidence_report.delivered_rows(connect, window):
         counts[change.service_id, change.status_id] += 1
         digest.update(line(change))
-    return Evidence(window, dict(counts), digest.hexdigest(), acknowledged)
+    return Delivered(dict(counts), digest.hexdigest())
+
+
+def to_json(
+    month: Month, delivered: Delivered, settings: Settings, *, now: datetime, made_by: str | None, language: str
+) -> bytes:
+    """The document for machines.
+
+    :param made_by: the user who asked for it; ``None`` if nobody did.
+    :param language: of the names of its files.
+    """
+
+    def local(moment: datetime | None) -> str | None:
+        return None if moment is None else moment.astimezone(settings.timezone).isoformat()
+
+    acknowledged, proof = month.acknowledged, month.proof
+    document: dict[str, Any] = {
+        "month": month.window.label,
+        "from": local(month.window.start),
+        "to": local(month.window.end),
+        "time_zone": settings.timezone.name,
+        "institution": settings.xroad_client,
+        "target": settings.api_path,
+        "made_at": local(now),
+        "made_by": made_by,
+        "version": __version__,
+        "state": month.cell.state.value,
+        "delivered": delivered.rows,
+        "pending": month.cell.rows.pending,
+        "rejected": month.cell.rejected,
+        "batches": acknowledged.batches,
+        "adopted_batches": acknowledged.adopted,
+        "recognised_batches": acknowledged.recognised,
+        "first_acknowledgement": local(acknowledged.first),
+        "last_acknowledgement": local(acknowledged.last),
+        "last_proof": None
+        if proof is None
+        else {
+            "window": proof.label,
+            "counted_at": local(proof.counted_at),
+            "rows_in_source": proof.recount,
+            "settled": proof.settled,
+        },
+        "digest": {
+            "algorithm": "sha256",
+            "of": f"{file_name(month.window.label, language)}.jsonl",
+            "value": delivered.digest,
+        },
+        "counts": [
+            {"service_id": service, "status_id": status, "status": name, "rows": rows}
+            for service, status, name, rows in delivered.table()
+        ],
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def file_name(label: str, language: str) -> str:
+    """Name of the files of a month, without their ending."""
+    name = TEXTS["file.evidence"]
+    assert isinstance(name, Text)
+    return f"tablero-{name.within(language)}-{label}"
 
 
 def line(change: StatusChange) -> bytes:
@@ -82,23 +182,20 @@ def lines(changes: Iterable[StatusChange]) -> Iterator[bytes]:
     yield b"".join(piece)
 
 
-class Shelf:
-    """The last documents made, so that a page, its JSON and its CSV look at the rows once.
+class Cache:
+    """The delivered rows of the last months asked for, so that a page, its JSON and its CSV look at each row once.
 
-    :param size: how many are kept.
+    :param size: how many months are kept.
     """
 
     def __init__(self, size: int = 24) -> None:
         self._size = size
-        self._kept: dict[tuple[Window, Acknowledged], Evidence] = {}
+        self._kept: dict[tuple[Window, Acknowledged], Delivered] = {}
 
-    def fetch(self, connect: Connect, window: Window, acknowledged: Acknowledged) -> Evidence:
-        """The evidence of ``window`` as it is now.
-
-        :param acknowledged: tells whether a document kept is still that of now.
-        """
-        key = (window, acknowledged)
-        found = self._kept.pop(key, None) or collect(connect, window, acknowledged)
+    def collect(self, connect: Connect, month: Month) -> Delivered:
+        """The delivered rows of a month as they are now. What is kept is that of now as long as no acknowledgement is added."""
+        key = (month.window, month.acknowledged)
+        found = self._kept.pop(key, None) or collect(connect, month.window)
         self._kept[key] = found
         while len(self._kept) > self._size:
             self._kept.pop(next(iter(self._kept)), None)

@@ -31,7 +31,7 @@ from tablero.settings import Settings
 from tablero.texts.alerts import DEGRADED
 from tablero.texts.text import LANGUAGES, verbatim
 from tablero.web import access
-from tablero.web.evidence import Shelf
+from tablero.web.evidence import Cache
 from tablero.web.formats import Formats
 from tablero.web.language import Texts, choose, texts
 
@@ -67,14 +67,14 @@ class Site:
     :ivar clock: now, aware.
     :ivar ask_source: the rows of a request at the source, within so many seconds; ``None`` of rows where it cannot be asked for
         a request. Raises our errors.
-    :ivar shelf: cache of recent documents.
+    :ivar evidence: the delivered rows of the last months of which evidence was asked for.
     """
 
     outbox: Callable[[], Engine]
     read_settings: Callable[[], Settings]
     clock: Callable[[], datetime]
     ask_source: AskSource | None = None
-    shelf: Shelf = field(default_factory=Shelf)
+    evidence: Cache = field(default_factory=Cache)
 
 
 class Page:

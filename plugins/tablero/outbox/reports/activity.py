@@ -11,7 +11,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import Window
-from tablero.outbox.reports.common import looked_at
+from tablero.outbox.reports.common import as_table
 from tablero.outbox.schema import attempt, batch, extraction
 
 
@@ -83,7 +83,7 @@ def pending_rows(connection: Connection) -> int:
 
 def delivered_in(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:
     """Rows acknowledged in each of these windows of time, by its label: when they were sent, not when they changed."""
-    window = looked_at(connection, windows)
+    window = as_table(connection, windows)
     settled = sa.and_(batch.c.settled_at >= window.c.first, batch.c.settled_at < window.c.after, batch.c.state == "delivered")
     query = (
         sa.select(window.c.label, sa.func.coalesce(sa.func.sum(batch.c.rows), 0))

@@ -143,7 +143,7 @@ class Proof(NamedTuple):
         return cls(**values | {"rejected": Counter(row.rejected)})
 
 
-def looked_at(connection: Connection, windows: Iterable[Window]) -> sa.FromClause:
+def as_table(connection: Connection, windows: Iterable[Window]) -> sa.FromClause:
     """Windows as a table of ``label``, ``first`` and ``after``, so that one query looks at each of them.
 
     They travel as one JSON value: hundreds of bound values would take longer to write down than to look up.
@@ -158,11 +158,11 @@ def looked_at(connection: Connection, windows: Iterable[Window]) -> sa.FromClaus
             {"label": window.label, "first": window.start.isoformat(), "after": window.end.isoformat()} for window in windows
         ]
         records = sa.func.jsonb_to_recordset(sa.bindparam(None, given, JSONB))
-        return records.table_valued(*columns).render_derived(name="looked_at", with_types=True)
+        return records.table_valued(*columns).render_derived(name="windows", with_types=True)
     given = [(window.label, to_microseconds(window.start), to_microseconds(window.end)) for window in windows]
     each = sa.func.json_each(orjson.dumps(given).decode()).table_valued("value")
     fields = (
         sa.type_coerce(sa.func.json_extract(each.c.value, f"$[{number}]"), column.type).label(column.name)
         for number, column in enumerate(columns)
     )
-    return sa.select(*fields).cte("looked_at")
+    return sa.select(*fields).cte("windows")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import Window
-from tablero.outbox.reports.common import COUNT_LIMIT, Rows, looked_at
+from tablero.outbox.reports.common import COUNT_LIMIT, Rows, as_table
 from tablero.outbox.schema import batch, batch_day, extraction, reconciliation, rejection
 
 
@@ -46,7 +46,7 @@ def rows_by_month(connection: Connection, months: Sequence[Window]) -> dict[str,
     A batch holds rows of one window, and so of one month; should one reach beyond its month all the same (the institution's
     zone was changed), the exact count by days is taken instead, which takes longer.
     """
-    month = looked_at(connection, months)
+    month = as_table(connection, months)
     beyond = sa.case((batch.c.last_change >= month.c.after, 1), else_=0)
     query = (
         sa.select(month.c.label, batch.c.state, sa.func.sum(batch.c.rows), sa.func.max(beyond))
@@ -103,7 +103,7 @@ def pending_by_day(connection: Connection) -> dict[date, int]:
 
 def refused_in(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:
     """How many rows the dashboard refused in each window that has any, by its label. A refused batch is one row."""
-    window = looked_at(connection, windows)
+    window = as_table(connection, windows)
     inside = sa.and_(batch.c.first_change >= window.c.first, batch.c.first_change < window.c.after)
     query = (
         sa.select(window.c.label, sa.func.count())
@@ -156,7 +156,7 @@ def count_rejections(connection: Connection, windows: Iterable[Window]) -> dict[
 
     No window is counted further than one beyond :data:`COUNT_LIMIT`.
     """
-    window = looked_at(connection, windows)
+    window = as_table(connection, windows)
     some = sa.select(sa.literal(1)).where(_open_in(window)).correlate(window).limit(COUNT_LIMIT + 1).subquery()
     count = sa.select(sa.func.count()).select_from(some).scalar_subquery()
     return {label: int(rows) for label, rows in connection.execute(sa.select(window.c.label, count)) if rows}

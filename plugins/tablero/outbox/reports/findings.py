@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import Window
 from tablero.outbox.findings import Degradation, DryRun, dry_run_of
-from tablero.outbox.reports.common import looked_at
+from tablero.outbox.reports.common import as_table
 from tablero.outbox.schema import degradation, dry_run
 
 #: Causes that are about how many rows a day has.
@@ -68,7 +68,7 @@ def found_in(connection: Connection, window: Window, *, limit: int) -> list[Foun
 
 def low_days(connection: Connection, days: Iterable[Window]) -> dict[str, Degradation]:
     """Of those of these days that a run found empty, or with far fewer rows than usual, what it found last, by label."""
-    day = looked_at(connection, days)
+    day = as_table(connection, days)
     query = (
         sa.select(*(degradation.c[name] for name in Degradation._fields))
         .join(day, day.c.label == degradation.c.label)

@@ -14,7 +14,7 @@ from tablero.contract.status_change import FIELDS
 from tablero.contract.windows import Window
 from tablero.outbox.content import unpack_rows
 from tablero.outbox.record import Connect
-from tablero.outbox.reports.common import COUNT_LIMIT, looked_at
+from tablero.outbox.reports.common import COUNT_LIMIT, as_table
 from tablero.outbox.requeue import Filter as Filter
 from tablero.outbox.schema import batch, rejection
 
@@ -98,7 +98,7 @@ def named(connection: Connection, reason: str, keys: Sequence[str]) -> list[Reje
 
 def windows_with(connection: Connection, chosen: Filter, windows: Iterable[Window]) -> set[str]:
     """The labels of those windows in which some row is set aside for one reason."""
-    window = looked_at(connection, windows)
+    window = as_table(connection, windows)
     query = (_refused if chosen.reason == _REFUSED else _broken)(chosen)
     column = batch.c.first_change if chosen.reason == _REFUSED else rejection.c.changed_at
     inside = query.where(column >= window.c.first, column < window.c.after).correlate(window)

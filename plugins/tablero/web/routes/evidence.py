@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
 from functools import partial
-from typing import Any
 
-import orjson
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
 from tablero.contract.windows import Window, local_day
 from tablero.outbox.reports import evidence as evidence_report
-from tablero.outbox.reports import windows as windows_report
-from tablero.outbox.reports.common import Proof
 from tablero.web import coverage, evidence, spreadsheet
 from tablero.web.airflow_runs import Runs, RunsDep
-from tablero.web.coverage import Cell, window_of
-from tablero.web.evidence import Evidence
+from tablero.web.coverage import window_of
+from tablero.web.evidence import Delivered, Month
 from tablero.web.page import DOCUMENT_SECONDS, Page, PageDep
 from tablero.web.routes.coverage import by_year, explain
 from tablero.web.routes.rejections import download
@@ -36,21 +31,22 @@ def list_months(page: PageDep, runs: RunsDep) -> Response:
 # Before the page: it would take "2022-03.json" for the name of a month.
 @router.get("/evidence/{label}.json")
 def as_json(page: PageDep, runs: RunsDep, label: str) -> Response:
-    """For machines."""
-    cell, proof, found = _collect(page, runs, label)
-    text = orjson.dumps(_document(page, cell, proof, found), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    """For machines; the monthly digest carries the same."""
+    month, delivered = _collect(page, runs, label)
+    user_name = page.user.get_name() if page.user else None
+    text = evidence.to_json(month, delivered, page.settings, now=page.now, made_by=user_name, language=page.texts.language)
     return download(iter([text]), f"{_name(page, label)}.json", "application/json")
 
 
 @router.get("/evidence/{label}.csv")
 def as_csv(page: PageDep, runs: RunsDep, label: str) -> Response:
     """For spreadsheets: the counts, and all that identifies the document on every line."""
-    cell, _, found = _collect(page, runs, label)
+    month, delivered = _collect(page, runs, label)
     headings = [page.texts(f"csv.{name}") for name in ("month", "service", "status", "status_name", "rows", "state")]
     headings += [page.texts("evidence.last"), page.texts("csv.digest"), page.texts("evidence.made")]
-    last = page.formats.iso(found.acknowledged.last) if found.acknowledged.last else ""
-    tail = [page.texts(f"state.{cell.state.value}"), last, found.digest, page.formats.iso(page.now)]
-    rows = ([label, service, status, name, count, *tail] for service, status, name, count in found.table())
+    last = page.formats.iso(month.acknowledged.last) if month.acknowledged.last else ""
+    tail = [page.texts(f"state.{month.cell.state.value}"), last, delivered.digest, page.formats.iso(page.now)]
+    rows = ([label, service, status, name, count, *tail] for service, status, name, count in delivered.table())
     return download(spreadsheet.write(headings, rows), f"{_name(page, label)}.csv", "text/csv; charset=utf-8")
 
 
@@ -65,29 +61,25 @@ def as_rows(page: PageDep, label: str) -> Response:
 @router.get("/evidence/{label}")
 def show_evidence(page: PageDep, runs: RunsDep, label: str) -> Response:
     """To read and to print."""
-    cell, proof, found = _collect(page, runs, label)
+    month, delivered = _collect(page, runs, label)
     return page.render(
         "evidence.html",
-        cell=cell,
+        month=month,
+        cell=month.cell,
         why=lambda shown: explain(page, shown),
-        proof=proof,
-        evidence=found,
+        delivered=delivered,
         file=_name(page, label),
         user_name=page.user.get_name() if page.user else "",
     )
 
 
-def _collect(page: Page, runs: Runs, label: str) -> tuple[Cell, Proof | None, Evidence]:
+def _collect(page: Page, runs: Runs, label: str) -> tuple[Month, Delivered]:
     window = _month(page, label)
-    first = date.fromisoformat(f"{label}-01")
     running = {run.run_id for run in runs.at_work()}
-    with page.outbox(seconds=DOCUMENT_SECONDS) as connection:
-        facts = coverage.gather(connection, page.settings, page.now, running)
-        cells = coverage.survey(facts, page.settings, page.now).months
-        proof = windows_report.last_proof(connection, window)
-        acknowledged = evidence_report.acknowledged(connection, window)
-    found = page.site.shelf.fetch(partial(page.outbox, seconds=DOCUMENT_SECONDS), window, acknowledged)
-    return next(cell for cell in cells if cell.first == first), proof, found
+    connect = partial(page.outbox, seconds=DOCUMENT_SECONDS)
+    with connect() as connection:
+        month = evidence.month_of(connection, page.settings, window, now=page.now, running=running)
+    return month, page.site.evidence.collect(connect, month)
 
 
 def _month(page: Page, label: str) -> Window:
@@ -103,41 +95,4 @@ def _month(page: Page, label: str) -> Window:
 
 
 def _name(page: Page, label: str) -> str:
-    return f"tablero-{page.texts('file.evidence')}-{label}"
-
-
-def _document(page: Page, cell: Cell, proof: Proof | None, found: Evidence) -> dict[str, Any]:
-    formats = page.formats
-    return {
-        "month": cell.label,
-        "from": formats.iso(found.window.start),
-        "to": formats.iso(found.window.end),
-        "time_zone": page.settings.timezone.name,
-        "institution": page.settings.xroad_client,
-        "target": page.settings.api_path,
-        "made_at": formats.iso(page.now),
-        "made_by": page.user.get_name() if page.user else None,
-        "version": page.version,
-        "state": cell.state.value,
-        "delivered": found.rows,
-        "pending": cell.rows.pending,
-        "rejected": cell.rejected,
-        "batches": found.acknowledged.batches,
-        "adopted_batches": found.acknowledged.adopted,
-        "recognised_batches": found.acknowledged.recognised,
-        "first_acknowledgement": formats.iso(found.acknowledged.first) if found.acknowledged.first else None,
-        "last_acknowledgement": formats.iso(found.acknowledged.last) if found.acknowledged.last else None,
-        "last_proof": None
-        if proof is None
-        else {
-            "window": proof.label,
-            "counted_at": formats.iso(proof.counted_at),
-            "rows_in_source": proof.recount,
-            "settled": proof.settled,
-        },
-        "digest": {"algorithm": "sha256", "of": f"{_name(page, cell.label)}.jsonl", "value": found.digest},
-        "counts": [
-            {"service_id": service, "status_id": status, "status": name, "rows": rows}
-            for service, status, name, rows in found.table()
-        ],
-    }
+    return evidence.file_name(label, page.texts.language)

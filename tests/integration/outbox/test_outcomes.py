@@ -1,0 +1,88 @@
+"""What became of the rows that a run posted, where an acknowledgement alone does not say it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from tablero.dashboard.answer import Answer
+from tablero.outbox import cutting, queue
+from tablero.outbox.batches import Fresh
+from tablero.outbox.queue import Claim, Hold
+from tablero.outbox.reports import outcomes
+from tablero.outbox.reports.outcomes import Outcomes
+from tablero.outbox.schema import attempt
+
+from tests.integration.posters import DELIVERED, LOST, refused
+from tests.integration.samples import FEBRUARY, NOW, ZONE, changes, stage
+
+#: The dashboard calls it a repeat: what an earlier call brought was taken.
+REPEAT = replace(DELIVERED, is_repeat=True)
+
+
+def claim(engine: Engine, run_id: str) -> list[Claim]:
+    """Take all that is pending."""
+    return queue.claim(engine, [FEBRUARY], Hold(f"worker of {run_id}", run_id, 3600.0), limit=100, zone=ZONE, now=NOW)
+
+
+def post(engine: Engine, run_id: str, answer: Answer) -> None:
+    """A pass in which every call gets the same answer."""
+    record(engine, *((taken, answer) for taken in claim(engine, run_id)))
+
+
+def record(engine: Engine, *answers: tuple[Claim, Answer]) -> None:
+    queue.record(engine, answers, now=NOW + timedelta(minutes=1))
+
+
+def of_run(engine: Engine, run_id: str) -> Outcomes:
+    with engine.connect() as connection:
+        return outcomes.of_run(connection, run_id)
+
+
+def test_what_is_acknowledged_at_once_is_beyond_doubt(outbox: Engine) -> None:
+    """No call is left in the dark."""
+    stage(outbox, changes(3))
+    post(outbox, "run", DELIVERED)
+    assert of_run(outbox, "run") == Outcomes(delivered=3)
+
+
+def test_what_was_posted_without_an_outcome_may_be_there_twice(outbox: Engine) -> None:
+    """It counts for the run that delivered it, whichever run lost the answer."""
+    stage(outbox, changes(3))
+    post(outbox, "lost", LOST)
+    post(outbox, "run", DELIVERED)
+    assert of_run(outbox, "lost") == Outcomes()
+    assert of_run(outbox, "run") == Outcomes(delivered=3, unknown=3)
+
+
+def test_what_is_called_a_repeat_is_there_once(outbox: Engine) -> None:
+    """The dashboard's own word ends the doubt."""
+    stage(outbox, changes(3))
+    post(outbox, "lost", LOST)
+    post(outbox, "run", REPEAT)
+    assert of_run(outbox, "run") == Outcomes(delivered=3, recognised=3)
+
+
+def test_parts_inherit_the_doubt(outbox: Engine) -> None:
+    """The rows of a batch that was posted without an outcome are in its parts, which have no such attempt of their own."""
+    stage(outbox, changes(4))
+    post(outbox, "lost", LOST)
+    (taken,) = claim(outbox, "cut")
+    queue.record(outbox, [(taken, refused())], keep=[taken.batch_id], now=NOW)
+    parts = cutting.cut(outbox, Fresh(taken.batch_id, taken.changes), [1], worker=taken.worker, zone=ZONE)
+    held = queue.begin(outbox, [part.batch_id for part in parts], Hold(taken.worker, "run", 3600.0), now=NOW)
+    record(outbox, *((part, DELIVERED) for part in held))
+    assert of_run(outbox, "run").unknown == of_run(outbox, "run").delivered == sum(len(part.changes) for part in held) > 0
+
+
+def test_only_attempts_of_the_run_itself_are_read(outbox: Engine) -> None:
+    """A batch may have been tried for weeks; what a night costs does not grow with that."""
+    stage(outbox, changes(3))
+    for night in range(5):
+        post(outbox, f"lost-{night}", LOST)
+    post(outbox, "run", DELIVERED)
+    with outbox.begin() as connection:
+        connection.execute(sa.delete(attempt).where(attempt.c.run_id != "run"))
+    assert of_run(outbox, "run") == Outcomes(delivered=3, unknown=3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-import tablero.package.supported  # noqa: F401 first of all: Airflow itself may be too old for what follows
+import tablero.package.supported  # noqa: F401 first, because Airflow may be too old for the imports below
 from airflow.plugins_manager import AirflowPlugin
 from tablero.airflow.deadline import ScheduledDayDeadline
 from tablero.airflow.timetable import CivilDayTimetable
@@ -19,13 +19,13 @@ class TableroPlugin(AirflowPlugin):
     timetables = [CivilDayTimetable, renamed.CivilDayTimetable]  # noqa: RUF012 Airflow's own form
     deadline_references = [ScheduledDayDeadline, renamed.ScheduledDayDeadline]  # noqa: RUF012 as above
     external_views = [  # noqa: RUF012 as above
-        # Relative: right under any path prefix. On top level, whatever other plugins there are.
+        # A relative href works under any path prefix; top level, so that other plugins do not move it.
         {"name": "Tablero", "href": "tablero/", "url_route": "tablero", "destination": "nav", "nav_top_level": True}
     ]
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The page. Every process of Airflow loads plugins; only the API server asks for this, and pays for it."""
+        """The page. Every Airflow process loads plugins; only the API server reads this property and imports the page."""
         from tablero.airflow.page import build
 
         return [{"app": build(), "url_prefix": "/tablero", "name": "Tablero"}]

@@ -1,6 +1,6 @@
-"""``tablero``, or ``PYTHONPATH=plugins python -m tablero``, with Airflow's environment; ``--help`` says what it does.
+"""Entry point of ``tablero`` and ``PYTHONPATH=plugins python -m tablero``; needs Airflow's environment. See ``--help``.
 
-Exit status 0 if all went well, 1 if not, 2 if the command was not understood; ``status`` has its own.
+Exit status: 0 success, 1 failure, 2 usage error; ``status`` has its own, see :mod:`tablero.web.status`.
 """
 
 from __future__ import annotations
@@ -11,33 +11,34 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-# Airflow looks into its metadata database for connections only in processes that say they are the server's.
+# Airflow reads connections from its metadata database only in processes that declare themselves a server.
 os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Do what the command line says.
+    """Run a command.
 
-    :param words: of it, without the program's name.
+    :param words: the arguments without the program name; default: ``sys.argv``.
+    :returns: the exit status.
     """
     from tablero.command_line import parser
     from tablero.errors import TableroError
 
     asked = parser.build().parse_args(words)
-    # Standard output belongs to what was asked for.
+    # Standard output carries the result of the command.
     _log_plainly(sys.stdout if asked.command in (None, "check", "adopt") else sys.stderr)
     try:
         return int(asked.run(asked))
     except TableroError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    except BrokenPipeError:  # the reader has seen enough
+    except BrokenPipeError:  # the reader, such as ``head``, has closed the pipe
         sys.stderr.close()
         return 0
 
 
 def _log_plainly(stream: TextIO) -> None:
-    """Our own lines as they are: Airflow's form is for machines."""
+    """Log our own messages as plain lines; Airflow's format is for machines."""
     ours = logging.getLogger("tablero")
     ours.propagate = False
     ours.setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""Commands about what is installed and set: ``check``, ``settings``, ``dags``, ``version``."""
+"""Commands about the installation and its settings: ``check``, ``settings``, ``dags``, ``version``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MASKED = "***"
 def check(_: argparse.Namespace) -> int:
     """Run the preflight.
 
-    :raises PermanentError, TransientError: something failed; lists all that did.
+    :raises PermanentError, TransientError: if a check failed; the message lists all that did.
     """
     from tablero.airflow import configuration, tasks
 
@@ -27,7 +27,7 @@ def check(_: argparse.Namespace) -> int:
 
 
 def settings(asked: argparse.Namespace) -> int:
-    """Print every key, its value and where it comes from; what came from a secret is masked."""
+    """Print every setting, its value and its origin; values that come from a secret are masked."""
     from tablero.airflow import configuration
 
     found = configuration.read_settings()
@@ -46,7 +46,7 @@ def settings(asked: argparse.Namespace) -> int:
 
 
 def _written(value: Any) -> str:
-    """As it would be given."""
+    """A value as one would write it in the configuration."""
     if value is None:
         return ""
     if hasattr(value, "name"):  # a time zone
@@ -60,9 +60,9 @@ def _written(value: Any) -> str:
 
 
 def dags(asked: argparse.Namespace) -> int:
-    """Write the two DAG files of this package into a folder, which is made if need be.
+    """Write the two DAG files of this package into a folder, which is created if necessary.
 
-    A file that differs, of an older version or changed by hand, stays beside the new one, by a name that Airflow does not read.
+    A file that differs, because it is older or was edited, is kept beside the new one under a name that Airflow ignores.
     """
     folder = Path(asked.to).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,14 +77,14 @@ def dags(asked: argparse.Namespace) -> int:
 
 
 def _dag_folder() -> Path:
-    """In a wheel beside the modules; in a copy of the project beside ``plugins``."""
+    """In a wheel, beside the modules; in a checkout, beside ``plugins``."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "dags"
     return installed if installed.is_dir() else package.parents[1] / "dags"
 
 
 def version(_: argparse.Namespace) -> int:
-    """Print what is installed."""
+    """Print the installed versions."""
     say(f"tablero {__version__}")
     try:
         say(f"apache-airflow {version_of('apache-airflow')}")

@@ -1,4 +1,4 @@
-"""Commands that ask the outbox: ``status``, ``rows``, ``rejections``. They only read, and make no outbox where none is."""
+"""Commands that query the outbox: ``status``, ``rows``, ``rejections``. They only read, and never create an outbox."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from tablero.contract.status_change import StatusChange
     from tablero.contract.windows import Window
 
-#: Rows and batches that are read at a time.
+#: Rows or batches read at a time.
 _PAGE = 500
 
 
 def status(asked: argparse.Namespace) -> int:
-    """Say whether all is well; the exit status is the answer for machines. What goes wrong on the way is no answer."""
+    """Print the state; the exit status tells it to machines. An error on the way means *unknown*."""
     from tablero.airflow import configuration
     from tablero.web import status as answers
 
@@ -40,7 +40,7 @@ def status(asked: argparse.Namespace) -> int:
 
 
 def rows(asked: argparse.Namespace) -> int:
-    """Print status changes and what became of them."""
+    """Print status changes with their state."""
     each(_rows(asked), as_csv=asked.csv)
     return 0
 
@@ -94,7 +94,7 @@ def _row(change: StatusChange, state: str, batch_id: int, settled_at: Any, words
 
 
 def rejections(asked: argparse.Namespace) -> int:
-    """Print the rows that were set aside, and why."""
+    """Print rejected and refused rows with their reasons."""
     each(_rejections(asked), as_csv=asked.csv)
     return 0
 
@@ -133,7 +133,7 @@ def _month(label: str) -> Window:
 
 @contextmanager
 def _asking() -> Iterator[Connection | None]:
-    """A connection for reading; ``None`` if there is no outbox yet, or one that a run must upgrade first."""
+    """A connection for reading; ``None`` if there is no outbox yet, or one whose schema a task must upgrade first."""
     from pathlib import Path
 
     from tablero.airflow import configuration
@@ -142,7 +142,7 @@ def _asking() -> Iterator[Connection | None]:
 
     engine = connect(configuration.outbox_url())
     try:
-        # SQLite would make an empty file where there is none.
+        # Connecting would create an empty SQLite file.
         missing = engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file()
         if missing or readiness(engine) is not Readiness.READY:
             yield None

@@ -1,4 +1,4 @@
-"""What can be asked, and the help for it in both languages."""
+"""The argument parser, with help in both languages."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from tablero.command_line import installation, outbox, recovery
 from tablero.texts import command_line as texts
 
-#: Does what a command says; returns the exit status.
+#: Runs a command and returns its exit status.
 Command = Callable[[argparse.Namespace], int]
 
 
 def build() -> argparse.ArgumentParser:
-    """The parser. Without a command it checks."""
+    """Build the parser. The default command is ``check``."""
     parser = argparse.ArgumentParser(prog="tablero", description=str(texts.DESCRIPTION))
     parser.set_defaults(run=installation.check)
     commands = parser.add_subparsers(dest="command", metavar="{check,status,settings,rows,rejections,adopt,move,dags,version}")

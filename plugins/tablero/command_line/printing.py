@@ -1,4 +1,4 @@
-"""Lines on standard output: for people, as JSON lines, as CSV."""
+"""Writing to standard output: plain lines, JSON lines and CSV."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 
 def say(line: object) -> None:
-    """One line for people."""
+    """Print a line of text."""
     sys.stdout.write(f"{line}\n")
 
 
 def dump(value: object) -> None:
-    """One JSON document."""
+    """Print a JSON document on one line."""
     say(json.dumps(value, ensure_ascii=False, default=_plain))
 
 
 def each(rows: Iterable[Mapping[str, Any]], *, as_csv: bool) -> None:
-    """A line each; in CSV with the names first, even where there is no row."""
+    """Print one line per row: JSON, or CSV with a header."""
     if not as_csv:
         for row in rows:
             dump(row)
@@ -35,7 +35,7 @@ def each(rows: Iterable[Mapping[str, Any]], *, as_csv: bool) -> None:
 
 
 def instant(value: datetime) -> str:
-    """An instant as the dashboard gets it: UTC, with ``Z``."""
+    """An instant in the form of the contract: UTC, with ``Z``."""
     return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
@@ -44,6 +44,6 @@ def _plain(value: object) -> Any:
 
 
 def _cell(value: object) -> object:
-    """A spreadsheet must not take a value for a formula."""
+    """A CSV cell that a spreadsheet does not take for a formula."""
     text = "" if value is None else _plain(value)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text

@@ -1,4 +1,4 @@
-"""Commands for an outbox: ``adopt`` counts as delivered what the dashboard has, ``move`` carries it to another database."""
+"""Commands for recovery: ``adopt`` records rows as delivered, ``move`` copies the outbox to another database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tablero.texts import command_line as texts
 
 
 def adopt(asked: argparse.Namespace) -> int:
-    """Count as delivered what the source has until a day, or one batch; without ``--yes`` only say how much that is."""
+    """Record as delivered what the source has up to a day, or one batch; without ``--yes`` only print how many rows that is."""
     return _adopt_batch(asked) if asked.batch is not None else _adopt_until(asked)
 
 
@@ -61,7 +61,7 @@ def _run_id(now: datetime) -> str:
 
 
 def move(asked: argparse.Namespace) -> int:
-    """Carry the outbox to another database, and compare the two row for row."""
+    """Copy the outbox to another database and compare the two row by row."""
     from tablero.airflow import configuration
     from tablero.delivery import moving
     from tablero.outbox.engine import connect
@@ -80,5 +80,5 @@ def move(asked: argparse.Namespace) -> int:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
+    except (KeyError, OSError):  # the user of a container has no name
         return f"uid {os.getuid()}"

@@ -1,4 +1,6 @@
-"""Taking rows for delivered on a person's word: when the outbox that knew it is lost, or the dashboard cannot say so."""
+"""Adoption: recording rows as delivered on a person's word, after the outbox that knew it was lost or a confirmation never
+came.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,14 @@ from tablero.texts import outbox as texts
 
 
 def adopt(engine: Engine, window: Window, *, run_id: str, words: str, zone: tzinfo, now: datetime) -> int:
-    """Make what is pending in ``window`` delivered, without a call; the attempt on record says so. One transaction.
+    """Record what is pending in ``window`` as delivered, without a call; each batch gets an attempt that says so. One
+    transaction.
 
-    :param run_id: names this adoption.
-    :param words: kept with each batch: who said so, and that nothing was posted.
-    :param zone: the institution's, whose civil days the rows are counted by.
-    :returns: how many rows.
-    :raises WindowBusy: if a worker may be posting some of them right now; nothing is changed then.
+    :param run_id: identifies this adoption.
+    :param words: stored with each batch: who adopted it, and that nothing was posted.
+    :param zone: the institution's time zone, in which rows are counted by day.
+    :returns: the number of rows.
+    :raises WindowBusy: if a worker may be posting some of them; nothing is changed then.
     """
     with writing(engine) as connection:
         pending = _held(connection, sa.literal_column("batch.state = 'pending'", sa.Boolean), touching(window))
@@ -39,12 +42,12 @@ def adopt(engine: Engine, window: Window, *, run_id: str, words: str, zone: tzin
 
 
 def adopt_batch(engine: Engine, batch_id: int, *, run_id: str, words: str, now: datetime) -> int:
-    """The same for one batch which the dashboard is known to have, though it answers each repeat with an error. Where it was
-    cut since, its parts are meant.
+    """The same for one batch that the dashboard is known to have although it answers every repeat with an error. If the batch
+    was split, its pending and refused parts are adopted.
 
-    :returns: how many rows.
-    :raises ParameterError: nothing of that batch is pending or refused.
-    :raises WindowBusy: if a worker may be posting it right now; nothing is changed then.
+    :returns: the number of rows.
+    :raises ParameterError: if nothing of the batch is pending or refused.
+    :raises WindowBusy: if a worker may be posting it; nothing is changed then.
     """
     with writing(engine) as connection:
         open_ones = _open_parts(connection, batch_id)
@@ -55,16 +58,16 @@ def adopt_batch(engine: Engine, batch_id: int, *, run_id: str, words: str, now: 
 
 
 def count_open(engine: Engine, batch_id: int) -> int:
-    """How many rows :func:`adopt_batch` would hold for delivered.
+    """The number of rows that :func:`adopt_batch` would record as delivered.
 
-    :raises ParameterError: none.
+    :raises ParameterError: if there are none.
     """
     with reading(engine) as connection:
         return sum(row.rows for row in _open_parts(connection, batch_id))
 
 
 def _open_parts(connection: Connection, batch_id: int) -> list[Any]:
-    """What is pending or refused of a batch: itself, or its parts."""
+    """The pending and refused rows of ``batch``: the batch itself, or its parts."""
     found = _held(connection, batch.c.id == batch_id)
     open_ones = []
     while found:

@@ -1,4 +1,4 @@
-"""Database plumbing of the outbox: engines, instants, migrations, and the border at which driver errors are translated."""
+"""Database access of the outbox: engines, instants, migrations, and the translation of driver errors."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tablero.texts import outbox as texts
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 
-#: Values that one statement may name; SQLite binds no more than some thousands.
+#: Values bound in one statement; SQLite allows only some thousands.
 MOST_BOUND = 1_000
 
-#: Seconds that a writer waits for another one on SQLite before it gives up.
+#: Seconds that a writer on SQLite waits for another one.
 _BUSY_SECONDS = 60
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -32,15 +32,15 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 #: Our own version table: the outbox may share a database with Airflow, whose table is called ``alembic_version``.
 VERSION_TABLE = "tablero_version"
 
-#: In place of a version, while another outbox is being moved here.
+#: Stored in place of a version while another outbox is being moved here.
 MOVING = "moving"
 
-#: Any number that no other user of PostgreSQL's advisory locks takes: "tablero" in bytes.
+#: Key of the migration lock among PostgreSQL's advisory locks: "tablero" in bytes.
 _MIGRATION_LOCK = int.from_bytes(b"tablero", "big")
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware instant: ``timestamptz`` on PostgreSQL, microseconds since 1970 on SQLite, which has no such type."""
+    """A timezone-aware instant: ``timestamptz`` on PostgreSQL; microseconds since 1970 on SQLite, which has no such type."""
 
     impl = sa.BigInteger
     cache_ok = True
@@ -58,7 +58,7 @@ class Instant(TypeDecorator[datetime]):
         return to_microseconds(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Read an instant, in UTC, whatever zone the session of PostgreSQL has."""
+        """Read an instant, in UTC whatever the time zone of the PostgreSQL session."""
         if isinstance(value, datetime):
             return value.astimezone(timezone.utc)
         return None if value is None else from_microseconds(value)
@@ -75,16 +75,16 @@ def from_microseconds(number: int) -> datetime:
 
 
 def connect(url: str | URL) -> Engine:
-    """An engine for the outbox.
+    """Create the engine of an outbox.
 
-    Every commit is on disk before it returns: an acknowledgement that a power cut forgets would be posted again.
+    Every commit is on disk before it returns: an acknowledgement lost in a power failure would be posted again.
 
-    SQLite: write-ahead log, ``synchronous=FULL``. Transactions that write take the write lock at their start and wait for it.
+    SQLite: write-ahead log and ``synchronous=FULL``. Writing transactions take the write lock at their start and wait for it.
 
-    PostgreSQL: nothing is asked of the session, so that a pooler which shares sessions by transaction (PgBouncer) will do: no
-    startup options, no statements prepared for later, no zone. What a transaction needs is set within it: :func:`writing`.
+    PostgreSQL: no session state is used (no startup options, prepared statements or session time zone), so that a pooler in
+    transaction mode such as PgBouncer works. What a transaction needs is set within it: :func:`writing`.
 
-    :raises SetupError: for any other database than SQLite and PostgreSQL.
+    :raises SetupError: for any database other than SQLite and PostgreSQL.
     """
     address = sa.make_url(url)
     backend = address.get_backend_name()
@@ -98,23 +98,23 @@ def connect(url: str | URL) -> Engine:
             address.set(drivername="postgresql+psycopg"),
             connect_args={"prepare_threshold": None, **_PSYCOPG, **address.query},
             pool_pre_ping=True,
-            hide_parameters=True,  # rows do not belong into logs
+            hide_parameters=True,  # parameters are rows, which must not appear in logs
         )
     raise SetupError(texts.OTHER_DATABASE(kind=repr(backend)))
 
 
-#: Unless the connection says otherwise. A database in SQL_ASCII would give bytes for text.
+#: Defaults that the connection may override. Without the encoding, a SQL_ASCII database returns bytes instead of text.
 _PSYCOPG = {"application_name": "tablero", "client_encoding": "utf8"}
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver's own BEGIN would come too late to take the write lock
+    connection.isolation_level = None  # the driver's own BEGIN would take the write lock too late
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous=FULL")
 
 
 def _write_ahead(connection: Any) -> None:
-    # Of processes that make the file at the same time all but one are refused at once: SQLite waits for any lock but this one.
+    # When several processes create the file at once, all but one fail immediately: SQLite has no busy wait for this lock.
     for is_last in (False, False, False, True):
         try:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -122,7 +122,7 @@ def _write_ahead(connection: Any) -> None:
         except sqlite3.OperationalError as error:
             if is_last or "locked" not in str(error):
                 raise
-        connection.execute("BEGIN IMMEDIATE")  # this waits for the others, and ends it if they take too long
+        connection.execute("BEGIN IMMEDIATE")  # waits for the other process, and fails if it takes too long
         connection.execute("COMMIT")
 
 
@@ -133,21 +133,21 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection for reading one consistent state; takes no lock against writers."""
+    """A connection for reading one consistent state; does not block writers."""
     with translated(engine), engine.connect().execution_options(reads=True) as connection:
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction: committed at the end, and on disk then, whatever the server's default; rolled back by an exception."""
+    """A transaction, committed to disk at the end whatever the server's default, or rolled back on an exception."""
     with translated(engine), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(_DURABLE)
         yield connection
 
 
-#: A server that waits for more than its own disk goes on doing so.
+#: Stricter settings of the server, such as waiting for a replica, are kept.
 _DURABLE = sa.text("""
     SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') IN ('off', 'local')
 """)
@@ -155,10 +155,10 @@ _DURABLE = sa.text("""
 
 @contextmanager
 def translated(engine: Engine) -> Iterator[None]:
-    """The border: what the database says becomes an error of ours.
+    """Translate the errors of the driver and of SQLAlchemy.
 
-    :raises OutboxUnavailable: locked, full, read-only, unreachable: may pass.
-    :raises SetupError: no such database or table, no right to it, refused login: will not.
+    :raises OutboxUnavailable: locked, full, read-only or unreachable: a retry may help.
+    :raises SetupError: missing database or table, missing privilege, refused login: a retry does not help.
     """
     driver = engine.dialect.loaded_dbapi
     try:
@@ -170,21 +170,21 @@ def translated(engine: Engine) -> Iterator[None]:
         raise OutboxUnavailable(texts.UNAVAILABLE(words=words_of(cause))) from error
 
 
-#: SQLite's results (the lowest byte of its codes): an error in a statement, such as a missing table; a file that is damaged, or
-#: no database. Everything else (busy, full, read-only, cannot be opened) may pass.
+#: SQLite's primary result codes (lowest byte) for an error in a statement, such as a missing table, a damaged file, and a file
+#: that is no database. A retry may help for all others (busy, full, read-only, cannot open).
 _PERMANENT_RESULTS = {1, 11, 26}
 
-#: A server that is a standby for the moment.
+#: SQLSTATE of a write to a server that is currently a standby.
 _READ_ONLY = "25006"
 
 
 def _is_permanent(cause: BaseException) -> bool:
-    """Whether a person must act before it can work."""
+    """Whether it takes a person to fix the cause."""
     if isinstance(cause, sqlite3.Error):
         result = getattr(cause, "sqlite_errorcode", None)
         if result is not None:
             return result & 0xFF in _PERMANENT_RESULTS
-        # Python 3.10 knows no codes. What is no OperationalError tells of a file that is damaged, or no database.
+        # Python 3.10 has no error codes. Other classes than OperationalError mean a damaged file, or no database.
         return not isinstance(cause, sqlite3.OperationalError) or "no such" in str(cause)
     if getattr(cause, "sqlstate", None) == _READ_ONLY:
         return False
@@ -196,9 +196,9 @@ def _is_permanent(cause: BaseException) -> bool:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema to the newest version; safe when several processes do it at once.
+    """Upgrade the schema to the newest version; safe when several processes do so at once.
 
-    :raises SetupError: if the schema is newer than this package.
+    :raises SetupError: if the schema is newer than this package, or a move to this outbox was interrupted.
     """
     head = max(path.stem.split("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
     found = schema_version(engine)
@@ -210,7 +210,7 @@ def migrate(engine: Engine) -> None:
         raise SetupError(texts.NEWER(found=found, head=head))
     if found is None:
         check_encoding(engine)
-    # Not at the top: Alembic costs every task process 0.2 s, for something that happens once.
+    # Imported here because Alembic takes 0.2 s, which every task process would pay for something that happens once.
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -218,7 +218,7 @@ def migrate(engine: Engine) -> None:
     location = str(_MIGRATIONS).replace("%", "%%")
     scripts = ScriptDirectory(location).iterate_revisions(head, found or "base")
     for script in reversed(list(scripts)):
-        # What takes long is done before, in steps that each commit, so that a migration that was killed goes on where it was.
+        # Long work is done first, in steps that commit, so that an interrupted migration continues where it stopped.
         if (prepare := getattr(script.module, "prepare", None)) is not None:
             prepare(engine)
         with migrating(engine) as connection:
@@ -229,23 +229,23 @@ def migrate(engine: Engine) -> None:
 
 @contextmanager
 def migrating(engine: Engine) -> Iterator[Connection]:
-    """A transaction which changes the schema, or carries rows over to it: one at a time, whoever else does the same."""
+    """A transaction that changes the schema or migrates rows; such transactions are serialised across processes."""
     with writing(engine) as connection:
         lock(connection, _MIGRATION_LOCK)
         yield connection
 
 
 def lock(connection: Connection, key: int) -> None:
-    """Wait until no other transaction holds this lock, and hold it to the end of this one.
+    """Hold this lock until the end of the transaction, after waiting for it.
 
-    SQLite has one writer at any time.
+    Does nothing on SQLite, which has a single writer.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
 
 def now_of(connection: Connection) -> datetime:
-    """The instant by the outbox's own clock, in UTC: the server's, or, where the outbox is a file, this machine's."""
+    """The current time in UTC by the outbox's clock: the server's, or this machine's for an SQLite file."""
     if connection.dialect.name == "postgresql":
         now: datetime = connection.execute(sa.select(sa.func.clock_timestamp(type_=Instant))).scalar_one()
         return now.astimezone(timezone.utc)
@@ -253,7 +253,7 @@ def now_of(connection: Connection) -> datetime:
 
 
 def schema_version(engine: Engine) -> str | None:
-    """The version of the outbox's schema, or ``None`` if there is none yet."""
+    """The schema version of the outbox; ``None`` if there is no outbox yet."""
     with reading(engine) as connection:
         if not sa.inspect(connection).has_table(VERSION_TABLE):
             return None
@@ -262,15 +262,15 @@ def schema_version(engine: Engine) -> str | None:
 
 
 def set_schema_version(engine: Engine, version: str) -> None:
-    """Say what the schema is; only for an outbox that has one."""
+    """Set the schema version of an outbox that exists."""
     with writing(engine) as connection:
         connection.execute(sa.update(sa.table(VERSION_TABLE, sa.column("version_num"))).values(version_num=version))
 
 
 def check_encoding(engine: Engine) -> None:
-    """See that the outbox can hold any id there is.
+    """Check that the outbox can store every id.
 
-    :raises SetupError: if its text is not UTF-8.
+    :raises SetupError: if its encoding is not UTF-8.
     """
     if engine.dialect.name == "postgresql":
         with reading(engine) as connection:
@@ -280,9 +280,10 @@ def check_encoding(engine: Engine) -> None:
 
 
 def check_writable(engine: Engine) -> None:
-    """See whether the outbox can be written, and leave nothing behind.
+    """Check that the outbox can be written, without leaving a trace.
 
-    :raises OutboxUnavailable, SetupError: if not.
+    :raises OutboxUnavailable: if it is read-only, full, locked or unreachable.
+    :raises SetupError: if the user lacks the privilege, or the encoding is not UTF-8.
     """
     check_encoding(engine)
     with translated(engine), engine.connect() as connection:

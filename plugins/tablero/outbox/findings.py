@@ -1,4 +1,4 @@
-"""What runs found out and want remembered, beyond the rows themselves: windows that are not as usual, results of dry runs."""
+"""Findings of runs that are stored: windows that are degraded, and results of dry runs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from tablero.outbox.schema import degradation, dry_run
 
 
 class Degradation(NamedTuple):
-    """Something in a window that is not as usual.
+    """A window of a run that is settled, but not as usual.
 
-    :ivar cause: a name of :class:`tablero.delivery.degraded.Cause`.
-    :ivar label: of the window.
-    :ivar rows: how many rows it is about.
-    :ivar of_rows: what they are compared with: all that were read, or what is usual.
+    :ivar cause: value of :class:`tablero.delivery.health.degraded.Cause`.
+    :ivar label: label of the window.
+    :ivar window_start: first instant of the window.
+    :ivar window_end: first instant after it.
+    :ivar rows: the rows concerned.
+    :ivar of_rows: what ``rows`` is compared with: all rows read, or the usual number.
     """
 
     cause: str
@@ -31,14 +33,14 @@ class Degradation(NamedTuple):
 
     @classmethod
     def of(cls, cause: str, window: Window, rows: int, of_rows: int) -> Degradation:
-        """In this window."""
+        """Build it for ``window``."""
         return cls(cause, window.label, window.start, window.end, rows, of_rows)
 
 
 class DryRun(NamedTuple):
-    """What a dry run found of a window.
+    """The result of a dry run for one window.
 
-    :ivar result: its counts, samples and forecast, as JSON; see :mod:`tablero.delivery.dry_run`.
+    :ivar result: counts, masked samples and forecast, as JSON; see :mod:`tablero.delivery.dry_run`.
     """
 
     run_id: str
@@ -50,7 +52,7 @@ class DryRun(NamedTuple):
 
 
 def keep_degradations(engine: Engine, dag_id: str, run_id: str, found: Iterable[Degradation], *, now: datetime) -> None:
-    """Remember what a run found; what an earlier try of it found is forgotten."""
+    """Store what a run found, in place of what an earlier try of the run found."""
     values = [{"dag_id": dag_id, "run_id": run_id, "found_at": now, **one._asdict()} for one in found]
     with writing(engine) as connection:
         connection.execute(sa.delete(degradation).where(degradation.c.dag_id == dag_id, degradation.c.run_id == run_id))
@@ -59,7 +61,7 @@ def keep_degradations(engine: Engine, dag_id: str, run_id: str, found: Iterable[
 
 
 def degradations_of(connection: Connection, dag_id: str, run_id: str) -> list[Degradation]:
-    """What a run found, in the order in which it did."""
+    """What a run found, in the order in which it was found."""
     query = sa.select(*(degradation.c[name] for name in Degradation._fields)).where(
         degradation.c.dag_id == dag_id, degradation.c.run_id == run_id
     )
@@ -67,7 +69,7 @@ def degradations_of(connection: Connection, dag_id: str, run_id: str) -> list[De
 
 
 def keep_dry_run(engine: Engine, dag_id: str, run_id: str, window: Window, result: dict[str, Any], *, now: datetime) -> None:
-    """Remember what a dry run found of a window, instead of what an earlier try of it did."""
+    """Store the result of a dry run for one window, in place of the result of an earlier try."""
     same = sa.and_(dry_run.c.run_id == run_id, dry_run.c.window_start == window.start, dry_run.c.window_end == window.end)
     with writing(engine) as connection:
         connection.execute(sa.delete(dry_run).where(same))
@@ -85,6 +87,6 @@ def keep_dry_run(engine: Engine, dag_id: str, run_id: str, window: Window, resul
 
 
 def dry_run_of(connection: Connection, run_id: str) -> Sequence[DryRun]:
-    """All windows of a dry run, in order of time."""
+    """The results of a dry run for all its windows, in order of time."""
     query = sa.select(*(dry_run.c[name] for name in DryRun._fields)).where(dry_run.c.run_id == run_id)
     return [DryRun._make(row) for row in connection.execute(query.order_by(dry_run.c.window_start, dry_run.c.id))]

@@ -1,9 +1,8 @@
-"""Failed tasks and runs, and runs that were not as usual, remembered so that each cause is told once, when it is time, and its
-end too.
+"""Incidents: failed or degraded runs, stored so that each cause is alerted once, and its end as well.
 
-The runs of a schedule follow one another: an incident of theirs lasts until the run that failed last, or a later one, succeeds.
-Runs that someone starts may be about anything: they have incidents of their own, which last until what the one that failed last
-left open is settled. An incident is one cause: another cause is told although the first one is still open.
+Scheduled runs form a series: an incident of a series lasts until the run that failed last, or a later one, succeeds. Runs that
+a person starts may concern anything, so they have incidents of their own, which last until the windows that the last failed one
+left unsettled are settled. An incident has one cause; a new cause is alerted even while another incident is open.
 """
 
 from __future__ import annotations
@@ -20,20 +19,20 @@ from tablero.errors import NotSettledError, PermanentError
 from tablero.outbox.engine import reading, writing
 from tablero.outbox.schema import incident, notice, reconciliation, trouble
 
-#: How the id of a scheduled run begins. Its time follows, in UTC, so that such ids sort as the runs follow one another.
+#: Prefix of the id of a scheduled run. A timestamp in UTC follows, so that these ids sort in the order of the runs.
 _SCHEDULED = "scheduled__"
 
-#: How the cause of an incident begins that is no failure.
+#: Prefix of the cause of an incident that is not a failure.
 _DEGRADED = "degraded:"
 
-#: What differs between two reports of one cause: numbers, ids, names, whatever is quoted.
+#: Parts in which two reports of the same cause may differ: numbers, ids, names, quoted text.
 _VARIABLE = re.compile(r"\S*\d\S*|'[^']*'|\"[^\"]*\"|«[^»]*»")
 
 
 class Run(NamedTuple):
-    """A run that ended.
+    """A DAG run that ended.
 
-    :ivar scheduled: by the schedule of its DAG; otherwise someone started it, alone or in a backfill.
+    :ivar scheduled: whether the DAG's schedule started it; otherwise a person did, by hand or as a backfill.
     """
 
     dag_id: str
@@ -42,7 +41,7 @@ class Run(NamedTuple):
 
     @property
     def series(self) -> str:
-        """What the incident of such runs is kept by, in the column ``dag_id``."""
+        """The key of the incidents of such runs, stored in the column ``dag_id``."""
         return self.dag_id if self.scheduled else _by_hand(self.dag_id)
 
 
@@ -51,12 +50,13 @@ def _by_hand(dag_id: str) -> str:
 
 
 class Trouble(NamedTuple):
-    """A task that failed for good.
+    """A task that failed and will not be retried.
 
-    :ivar task: its id, with the month it was mapped to.
-    :ivar words: what it said.
-    :ivar cause: what tells this kind of failure from others; see :func:`cause_of`.
-    :ivar task_id: with ``map_index`` (-1 if it is not mapped) and ``try_number``, where its log is; ``None`` if not known.
+    :ivar task: the task id, with the label of the mapped month.
+    :ivar permanent: whether a retry could not have helped.
+    :ivar words: the error message.
+    :ivar cause: identifies this kind of failure; see :func:`cause_of`.
+    :ivar task_id: locates the log, together with ``map_index`` (-1 if not mapped) and ``try_number``; ``None`` if unknown.
     """
 
     task: str
@@ -69,14 +69,14 @@ class Trouble(NamedTuple):
 
     @property
     def is_consequence(self) -> bool:
-        """Whether it only says that something else went wrong before."""
+        """Whether the failure only reports an earlier one."""
         return self.cause == NotSettledError.__name__
 
 
 class OpenWindow(NamedTuple):
-    """A window which the run's reconciliation left unsettled.
+    """A window that the reconciliation of the run left unsettled.
 
-    :ivar pending: rows of it.
+    :ivar pending: pending rows in it.
     :ivar start: its first instant.
     :ivar end: the first instant after it.
     """
@@ -87,15 +87,15 @@ class OpenWindow(NamedTuple):
     end: datetime
 
     def is_within(self, other: OpenWindow) -> bool:
-        """Whether it is a part of a longer one, such as a day of a month that was proved anew."""
+        """Whether it is a proper part of ``other``, such as a day of an audited month."""
         return (self.start, self.end) != (other.start, other.end) and other.start <= self.start and self.end <= other.end
 
 
 class Situation(NamedTuple):
-    """What there is to tell of a run.
+    """What an alert about a run reports.
 
-    :ivar troubles: failed tasks, the first one first.
-    :ivar windows: unsettled ones.
+    :ivar troubles: failed tasks, in order.
+    :ivar windows: unsettled windows.
     """
 
     troubles: list[Trouble]
@@ -103,16 +103,16 @@ class Situation(NamedTuple):
 
     @property
     def pending(self) -> int:
-        """Rows that are pending, each counted once."""
+        """Pending rows; rows that are in two windows count once."""
         whole = (one for one in self.windows if not any(one.is_within(other) for other in self.windows))
         return sum(one.pending for one in whole)
 
 
 class Opened(NamedTuple):
-    """What is to be told of a run that failed, or was not as usual.
+    """What to alert about a run that failed or is degraded.
 
-    :ivar causes: those which nobody was told of yet.
-    :ivar since: when the first of the incidents that are open began.
+    :ivar causes: causes that have not been alerted yet.
+    :ivar since: when the oldest open incident began.
     """
 
     causes: list[str]
@@ -120,10 +120,9 @@ class Opened(NamedTuple):
 
 
 def cause_of(error: BaseException) -> str:
-    """What tells the cause of a failure from others, whatever window, number or name it mentions.
+    """A key for the cause of a failure, without the window, numbers and names that the message contains.
 
-    What may pass by itself is one cause for each kind of error: a server that is down is refused connections today, and
-    time-outs tomorrow.
+    Transient errors have one cause per class: a server that is down may refuse connections today and time out tomorrow.
     """
     kind = type(error).__name__
     if not isinstance(error, PermanentError) or isinstance(error, NotSettledError):
@@ -133,16 +132,16 @@ def cause_of(error: BaseException) -> str:
 
 
 def record_trouble(engine: Engine, dag_id: str, run_id: str, found: Trouble, *, now: datetime) -> None:
-    """Remember why a task failed."""
+    """Store why a task failed."""
     values = found._asdict() | {"task": found.task[:300], "words": found.words[:2000]}
     with writing(engine) as connection:
         connection.execute(sa.insert(trouble).values(dag_id=dag_id, run_id=run_id, happened_at=now, **values))
 
 
 def situation(engine: Engine, dag_id: str, run_id: str, *, since: datetime | None) -> Situation:
-    """Everything that is known of a run.
+    """What is known about a run.
 
-    :param since: when it started, or was cleared; what failed before that is history. ``None``: from its beginning.
+    :param since: when the run started or was cleared; failures before that are ignored. ``None``: since its beginning.
     """
     recent = trouble.c.happened_at >= since if since is not None else sa.true()
     with reading(engine) as connection:
@@ -160,9 +159,9 @@ def situation(engine: Engine, dag_id: str, run_id: str, *, since: datetime | Non
 def run_failed(engine: Engine, run: Run, *, causes: Mapping[str, bool], threshold: int, now: datetime) -> Opened:
     """Count a failed run.
 
-    :param causes: of its failure; each with whether it is permanent, and so told at once.
-    :param threshold: failed runs in a row from which on the others are told.
-    :returns: the causes that are to be told now: each once for each incident.
+    :param causes: the causes of its failure, each with whether it is permanent and therefore alerted at once.
+    :param threshold: number of failed runs in a row after which other causes are alerted.
+    :returns: the causes to alert now; each is alerted once per incident.
     """
     with writing(engine) as connection:
         found = {row.cause: row for row in connection.execute(_open((run.series,)).where(~_is_degraded)).all()}
@@ -170,8 +169,8 @@ def run_failed(engine: Engine, run: Run, *, causes: Mapping[str, bool], threshol
             if _ended_unheard(connection, row, run):
                 _close(connection, row, now)
                 del found[row.cause]
-        # All incidents of a series count its runs alike. A run that is cleared fails again, and so may one before it; that is
-        # no second failure.
+        # All incidents of a series count the same runs. A cleared run may fail again, and so may an earlier one: neither counts
+        # twice.
         last = next(iter(found.values()), None)
         follows = last is None or _follows(run, last.last_run_id)
         failures = (0 if last is None else last.failures) + follows
@@ -185,9 +184,9 @@ def run_failed(engine: Engine, run: Run, *, causes: Mapping[str, bool], threshol
 
 
 def run_succeeded(engine: Engine, run: Run, *, now: datetime) -> bool:
-    """End the incidents that are over with this run.
+    """Close the incidents that end with this run.
 
-    :returns: whether that is to be told, because one of them was told itself.
+    :returns: whether to send a recovery notice: one of these incidents was alerted.
     """
     with writing(engine) as connection:
         found = connection.execute(_open((run.dag_id, _by_hand(run.dag_id))).where(~_is_degraded)).all()
@@ -198,11 +197,11 @@ def run_succeeded(engine: Engine, run: Run, *, now: datetime) -> bool:
 
 
 def run_degraded(engine: Engine, run: Run, causes: Collection[str], *, now: datetime) -> tuple[list[str], list[str]]:
-    """Compare what was not as usual in a run that ended with what was told before.
+    """Compare the degradations of a run that ended with those that were alerted before.
 
-    :param causes: what was not as usual; may be nothing.
-    :returns: the causes to be told now, and those that are over and had been told. What someone starts has no end of its own
-        to wait for: its causes are told once for each run.
+    :param causes: the causes of the degradations; may be empty.
+    :returns: the causes to alert now, and those that are over and had been alerted. Runs started by a person are alerted once
+        per run, since no later run ends their incident.
     """
     with writing(engine) as connection:
         if not run.scheduled:
@@ -226,14 +225,14 @@ def run_degraded(engine: Engine, run: Run, causes: Collection[str], *, now: date
 
 
 def was_sent(engine: Engine, kind: str, label: str) -> bool:
-    """Whether the mail of this kind for this period has gone out."""
+    """Whether the mail of this kind for this period was sent."""
     same = sa.and_(notice.c.kind == kind, notice.c.label == label)
     with reading(engine) as connection:
         return connection.scalar(sa.select(notice.c.sent_at).where(same)) is not None
 
 
 def mark_sent(engine: Engine, kind: str, label: str, *, now: datetime) -> None:
-    """Remember that it has."""
+    """Record that it was sent."""
     with writing(engine) as connection:
         connection.execute(sa.delete(notice).where(notice.c.kind == kind, notice.c.label == label))
         connection.execute(sa.insert(notice).values(kind=kind, label=label, sent_at=now))
@@ -268,10 +267,10 @@ def _close(connection: Connection, found: Any, now: datetime) -> None:
 
 
 def _ended_unheard(connection: Connection, found: Any, run: Run) -> bool:
-    """Whether an incident is over although nobody could record it: a run succeeded while the outbox did not answer.
+    """Whether the incident is over although it could not be closed: a run succeeded while the outbox was unavailable.
 
-    The proof of that run is here all the same, or it would not have succeeded. Without this look, an incident that was told
-    would keep the next one from being told.
+    The proof of that run is stored, or it would not have succeeded. Without this check an incident that was alerted would
+    suppress the alert of the next one.
     """
     scheduled = reconciliation.c.run_id.startswith(_SCHEDULED, autoescape=True)
     if run.scheduled:
@@ -291,7 +290,7 @@ def _ended_unheard(connection: Connection, found: Any, run: Run) -> bool:
 
 
 def _left_open(connection: Connection, run_id: str) -> bool:
-    """Whether a window that a run left unsettled is so still: no later run, of whatever kind, settled all of it."""
+    """Whether a window that a run left unsettled is still unsettled: no later run of any kind has settled all of it."""
     later = reconciliation.alias("later")
     settled_since = sa.exists().where(
         later.c.id > reconciliation.c.id,
@@ -304,7 +303,7 @@ def _left_open(connection: Connection, run_id: str) -> bool:
 
 
 def _last_proofs(run_id: str | None = None) -> sa.Select[Any]:
-    """The last proof of each window of each run, or of one run."""
+    """Select the last proof of each window of each run, or of one run."""
     proof = reconciliation.alias("proof")
     newest = sa.select(sa.func.max(proof.c.id)).group_by(proof.c.run_id, proof.c.window_start, proof.c.window_end)
     if run_id is not None:

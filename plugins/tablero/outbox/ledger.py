@@ -1,4 +1,4 @@
-"""The counts that prove that nothing was lost."""
+"""The counts that prove that no row is missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tablero.outbox.batches import touching, within
 from tablero.outbox.engine import reading, writing
 from tablero.outbox.schema import batch, extraction, reconciliation
 
-#: Batches whose rows are read at a time.
+#: Batches read at a time.
 _PAGE = 20
 
 
@@ -25,15 +25,15 @@ _PAGE = 20
 class Account:
     """What became of every row of a window.
 
-    :ivar window: which one.
-    :ivar read: rows ever read and not replaced: those of the last finished reading, and those that only earlier ones saw.
+    :ivar window: the window.
+    :ivar read: rows read and not replaced: those of the last finished reading, and those that only earlier readings returned.
         ``None`` if the window was never read to its end.
-    :ivar delivered: acknowledged by the dashboard.
-    :ivar rejected: set aside, by reason code, those that the dashboard refused included.
-    :ivar excluded: opened before ``earliest``.
-    :ivar duplicates: the same row more than once in one reading.
-    :ivar pending: staged, not yet acknowledged.
-    :ivar gone: rows in the outbox which the last reading did not find any more: corrected or deleted at the source.
+    :ivar delivered: rows acknowledged by the dashboard.
+    :ivar rejected: rejected rows by reason code, including those that the dashboard refused.
+    :ivar excluded: rows of requests opened before ``earliest``.
+    :ivar duplicates: repetitions of a row within one reading.
+    :ivar pending: rows staged and not yet acknowledged.
+    :ivar gone: rows in the outbox that the last reading did not return: corrected or deleted at the source.
     :ivar recount: rows in the source now, counted independently; ``None`` if not counted.
     """
 
@@ -49,22 +49,22 @@ class Account:
 
     @property
     def accounted(self) -> int:
-        """Rows in a named state."""
+        """Rows whose outcome is known, or that are pending."""
         return self.delivered + self.rejected.total() + self.excluded + self.duplicates + self.pending
 
     @property
     def closes(self) -> bool:
-        """Whether every row read is accounted for, and the source, recounted, holds what was read."""
+        """Whether every row read is accounted for, and the source still has the number of rows that was read."""
         return self.read is not None and self.read == self.accounted and self.recount == self.read - self.gone
 
     @property
     def settled(self) -> bool:
-        """Whether the sum closes and nothing is pending."""
+        """Whether all rows are accounted for and none is pending."""
         return self.closes and self.pending == 0
 
 
 def account(engine: Engine, window: Window) -> Account:
-    """The account of ``window`` as the outbox knows it, without a recount of the source."""
+    """The account of ``window`` from the outbox alone, without a recount of the source."""
     with reading(engine) as connection:
         last = connection.execute(
             sa.select(extraction)
@@ -94,7 +94,7 @@ def account(engine: Engine, window: Window) -> Account:
 
 
 def count_states(connection: Connection, window: Window) -> Counter[str]:
-    """Rows of ``window`` by the state of their batch."""
+    """The number of rows of ``window`` by the state of their batch."""
     states: Counter[str] = Counter()
     inside = sa.and_(touching(window), batch.c.first_change >= window.start, batch.c.last_change < window.end)
     for state, rows in connection.execute(
@@ -107,7 +107,7 @@ def count_states(connection: Connection, window: Window) -> Counter[str]:
 
 
 def _rows_of_straddling(connection: Connection, window: Window) -> Iterator[tuple[str, list[StatusChange]]]:
-    """Batches that reach beyond ``window``: their states, and those of their rows that lie in it."""
+    """The batches that extend beyond ``window``: the state of each, and its rows that are in the window."""
     query = sa.select(batch.c.id, batch.c.state, batch.c.first_change, batch.c.last_change).where(
         touching(window),
         sa.or_(batch.c.first_change < window.start, batch.c.last_change >= window.end),
@@ -121,7 +121,7 @@ def _rows_of_straddling(connection: Connection, window: Window) -> Iterator[tupl
 
 
 def keep(engine: Engine, found: Account, run_id: str, now: datetime) -> None:
-    """Keep the proof of a reconciliation."""
+    """Store the result of a reconciliation."""
     with writing(engine) as connection:
         connection.execute(
             sa.insert(reconciliation).values(
@@ -145,7 +145,7 @@ def keep(engine: Engine, found: Account, run_id: str, now: datetime) -> None:
 
 
 def is_covered(engine: Engine, window: Window) -> bool:
-    """Whether finished readings, of days or months, cover ``window`` without a gap."""
+    """Whether finished readings of days and months cover ``window`` without a gap."""
     with reading(engine) as connection:
         readings = connection.execute(
             sa.select(extraction.c.window_start, extraction.c.window_end)
@@ -165,19 +165,19 @@ def is_covered(engine: Engine, window: Window) -> bool:
 
 
 def has_pending(engine: Engine, window: Window) -> bool:
-    """Whether a row of ``window`` is staged and not yet settled."""
+    """Whether a row of ``window`` is pending."""
     with reading(engine) as connection:
         return count_states(connection, window)["pending"] > 0
 
 
 def has_ever_delivered(engine: Engine) -> bool:
-    """Whether the dashboard has ever acknowledged a row of this outbox, or a person has said so."""
+    """Whether the dashboard has ever acknowledged a row of this outbox, or a person has adopted one."""
     with reading(engine) as connection:
         return connection.scalar(sa.select(batch.c.id).where(batch.c.state == "delivered").limit(1)) is not None
 
 
 def oldest_pending(engine: Engine, now: datetime) -> float:
-    """Seconds since the reading that staged the oldest pending batch began; 0 if nothing is pending."""
+    """Seconds since the start of the reading that staged the oldest pending batch; 0 if nothing is pending."""
     query = (
         sa.select(sa.func.min(extraction.c.started_at, type_=extraction.c.started_at.type))
         .join(batch, batch.c.extraction_id == extraction.c.id)
@@ -189,7 +189,7 @@ def oldest_pending(engine: Engine, now: datetime) -> float:
 
 
 def last_proof(engine: Engine, window: Window) -> Account | None:
-    """What the last reconciliation of this very window found; ``None`` if there was none."""
+    """The result of the last reconciliation of exactly this window; ``None`` if there was none."""
     same = sa.and_(reconciliation.c.window_start == window.start, reconciliation.c.window_end == window.end)
     query = sa.select(reconciliation).where(same).order_by(reconciliation.c.id.desc()).limit(1)
     with reading(engine) as connection:
@@ -210,7 +210,7 @@ def last_proof(engine: Engine, window: Window) -> Account | None:
 
 
 def is_stale(engine: Engine, window: Window, since: datetime) -> bool:
-    """Whether something of ``window`` is pending, and the source was not asked since an instant whether it still says so."""
+    """Whether rows of ``window`` are pending that have not been compared with the source since the instant ``since``."""
     asked = sa.select(extraction.c.id).where(
         extraction.c.window_start == window.start,
         extraction.c.window_end == window.end,

@@ -1,7 +1,7 @@
-"""The outbox's tables. ``migrations/`` makes them; a test compares the two.
+"""The tables of the outbox. ``migrations/`` creates them; a test compares the two.
 
-There is no table of status changes: the rows of a batch are one value in its row (``content``), and their state is the
-batch's. That each is staged only once is kept by the writer (``intake``), not by a key.
+There is no table of status changes: the rows of a batch are one value in the row of the batch (``content``) and share its
+state. ``intake`` ensures that each is staged only once; no unique key does.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from tablero.outbox.engine import Instant
 
 metadata = sa.MetaData()
 
-#: Text whose order is that of its bytes, which is also Python's order of strings.
+#: Text that sorts by its bytes, which is the order of Python's strings.
 Text = sa.String(MAX_ID_LENGTH).with_variant(sa.String(MAX_ID_LENGTH, collation="C"), "postgresql")
 
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-#: One reading of one window of the source. Only a finished one says anything about the window.
+#: A reading of one window of the source. Only finished readings say anything about the window.
 extraction = sa.Table(
     "extraction",
     metadata,
@@ -34,7 +34,7 @@ extraction = sa.Table(
     sa.Column("rows_read", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("rows_new", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("rows_known", sa.BigInteger, nullable=False, server_default="0"),
-    # In the outbox, and no longer in the source; those that the dashboard had refused are not among them.
+    # In the outbox, but no longer in the source; without rows that the dashboard had refused.
     sa.Column("rows_gone", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("duplicates", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("excluded", sa.BigInteger, nullable=False, server_default="0"),
@@ -42,48 +42,48 @@ extraction = sa.Table(
     sa.Index("extraction_window", "window_start", "window_end"),
 )
 
-#: 1 to 1000 status changes that are posted in one call.
+#: 1 to 1000 status changes posted in one call.
 batch = sa.Table(
     "batch",
     metadata,
     sa.Column("id", Id, primary_key=True),
     sa.Column("extraction_id", Id, nullable=False),
-    # The batch that was cut to make this one.
+    # The batch that this one was split off.
     sa.Column("parent_id", Id),
-    # The batch with earlier changes of the same request, to be settled first.
+    # The batch with earlier changes of the same request, which must be settled first.
     sa.Column("after_id", Id),
     sa.Column("rows", sa.Integer, nullable=False),
     sa.Column("first_change", Instant, nullable=False),
     sa.Column("last_change", Instant, nullable=False),
-    # pending, delivered, refused (one row, set aside), withdrawn (never sent, or refused, and no longer in the source), split
-    # (its rows are in its children)
+    # pending, delivered, refused (a single row), withdrawn (no longer in the source, and never sent or refused before), split
+    # (its rows are in its parts).
     sa.Column("state", sa.String(9), nullable=False, server_default="pending"),
     sa.Column("words", sa.String(500)),
     sa.Column("claimed_by", sa.String(36)),
     sa.Column("claimed_until", Instant),
     sa.Column("settled_at", Instant),
-    # The run that asked for it to be posted again.
+    # The run that asked to post it again.
     sa.Column("resend_run_id", sa.String(250)),
-    # How a delivered one is known to be: acknowledged, recognised (the dashboard called a repeat one), adopted. Of a withdrawn
-    # one: refused, if it had been.
+    # How a delivered batch was confirmed: acknowledged, recognised (the dashboard called a repeat a duplicate) or adopted. For
+    # a withdrawn batch: refused, if it had been refused.
     sa.Column("settled_how", sa.String(12)),
-    # How often it was cut out of another one in the search for what is refused; 0 is whole.
+    # How many times the search has split its rows off another batch; 0 for a batch as it was staged.
     sa.Column("cuts", sa.SmallInteger, nullable=False, server_default="0"),
-    # Since when its rows are refused, or failed; the parts of a batch inherit it.
+    # When its rows were first refused, or failed; inherited by the parts.
     sa.Column("first_refused_at", Instant),
-    # Attempts without a known outcome since the last known one.
+    # Attempts with an unknown outcome since the last known outcome.
     sa.Column("unknown_in_a_row", sa.SmallInteger, nullable=False, server_default="0"),
-    # Whether its rows were once posted with an unknown outcome; parts inherit it. The dashboard may have them.
+    # Whether an attempt with its rows ever had an unknown outcome, so that the dashboard may have them; inherited by the parts.
     sa.Column("ever_unknown", sa.Boolean, nullable=False, server_default=sa.false()),
-    # Passes in which it failed or was refused as a single row, and the worker of the last one.
+    # Passes in which it was refused, or failed, as a single row, and the worker of the last such pass.
     sa.Column("strikes", sa.SmallInteger, nullable=False, server_default="0"),
     sa.Column("struck_by", sa.String(36)),
-    # Where all its rows are of one service, which.
+    # The service, if all rows belong to one.
     sa.Column("service_id", Text),
-    # Of its request ids, by which one request is found.
+    # The range of its request ids, which narrows the search for a request.
     sa.Column("first_request", Text, nullable=False, server_default=""),
     sa.Column("last_request", Text, nullable=False, server_default=""),
-    # Large values last, where SQLite need not read over them. Both by ``content``; NULL once its rows are in its children.
+    # Large values come last, so that SQLite can skip them. NULL once the rows are in the parts of the batch.
     sa.Column("requests", sa.LargeBinary),
     sa.Column("content", sa.LargeBinary),
     sa.Index("batch_window", "first_change", "last_change"),
@@ -94,7 +94,7 @@ batch = sa.Table(
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),
     ),
-    # For the page: what was refused, what was delivered when, the parts of a batch, and one request.
+    # For the page: refused rows, deliveries by time, the parts of a batch, and a request.
     sa.Index(
         "batch_refused",
         "first_change",
@@ -107,12 +107,11 @@ batch = sa.Table(
     sa.Index("batch_request", "first_request", "last_request"),
 )
 
-#: The longest window there is, a month with a change of the clocks. No batch reaches further, so that those of a window are
-#: found between two ends of an index.
+#: The longest possible window: a month with a change of the clocks. No batch spans more, so the batches of a window are found
+#: in one range of an index.
 LONGEST_WINDOW = timedelta(days=32)
 
-#: How many rows of a batch lie in which civil day of the institution, so that days and months are counted without reading
-#: rows.
+#: The rows of each batch by civil day of the institution, so that days and months are counted without reading rows.
 batch_day = sa.Table(
     "batch_day",
     metadata,
@@ -122,7 +121,7 @@ batch_day = sa.Table(
     sa.Index("batch_day_batch", "batch_id"),
 )
 
-#: Every POST of a batch. It is on record before it happens: an attempt that never ended has an unknown outcome.
+#: A POST of a batch. The attempt is recorded before the call, so that one that never ended has an unknown outcome.
 attempt = sa.Table(
     "attempt",
     metadata,
@@ -131,7 +130,7 @@ attempt = sa.Table(
     sa.Column("run_id", sa.String(250), nullable=False),
     sa.Column("message_id", sa.String(36), nullable=False),
     sa.Column("started_at", Instant, nullable=False),
-    # NULL while it is under way
+    # NULL while the call is in flight.
     sa.Column("outcome", sa.String(9)),
     sa.Column("seconds", sa.Float),
     sa.Column("http_status", sa.Integer),
@@ -144,10 +143,10 @@ attempt = sa.Table(
     sa.Index("attempt_run", "run_id"),
 )
 
-# As SQLAlchemy writes ``~resolved`` for each: only so is the index used.
+# The index is used only if its condition is written as SQLAlchemy writes ``~resolved`` for the dialect.
 _OPEN_SQLITE, _OPEN_POSTGRESQL = sa.text("resolved = 0"), sa.text("NOT resolved")
 
-#: Rows that break the contract, as the source gave them. ``resolved`` once the source no longer gives them.
+#: Rows that violate the contract, as the source returned them. ``resolved`` once the source no longer returns them.
 rejection = sa.Table(
     "rejection",
     metadata,
@@ -158,12 +157,12 @@ rejection = sa.Table(
     sa.Column("opening_date", sa.String(300)),
     sa.Column("status_id", sa.String(300)),
     sa.Column("last_modified_date", sa.String(300)),
-    # Where it stands in time: its last_modified_date, or the start of the window that read it.
+    # Under which instant it is filed: its last_modified_date, or the start of the window that was read.
     sa.Column("changed_at", Instant, nullable=False),
     sa.Column("extraction_id", Id, nullable=False),
     sa.Column("resolved", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("rejection_changed_at", "changed_at"),
-    # For the page, which lists what is still wrong: all of it, of a reason, of a service.
+    # For the page, which lists open rejections: all, by reason, by service.
     sa.Index("rejection_open", "changed_at", "digest", sqlite_where=_OPEN_SQLITE, postgresql_where=_OPEN_POSTGRESQL),
     sa.Index(
         "rejection_open_reason", "reason", "changed_at", "digest", sqlite_where=_OPEN_SQLITE, postgresql_where=_OPEN_POSTGRESQL
@@ -179,7 +178,7 @@ rejection = sa.Table(
     sa.Index("rejection_request", "request_id"),
 )
 
-#: Failures of tasks which had no try left, for the alert that tells of their run.
+#: Failures of tasks without a retry left, for the alert about their run.
 trouble = sa.Table(
     "trouble",
     metadata,
@@ -190,17 +189,17 @@ trouble = sa.Table(
     sa.Column("happened_at", Instant, nullable=False),
     sa.Column("permanent", sa.Boolean, nullable=False),
     sa.Column("words", sa.String(2000), nullable=False),
-    # What kind of failure it is, whatever numbers it mentions.
+    # The kind of failure, without the numbers and names in its message.
     sa.Column("cause", sa.String(80), nullable=False, server_default=""),
-    # Where its log is.
+    # Locates the log.
     sa.Column("task_id", sa.String(250)),
     sa.Column("map_index", sa.Integer),
     sa.Column("try_number", sa.Integer),
     sa.Index("trouble_run", "dag_id", "run_id"),
 )
 
-#: What went wrong in the runs of a DAG, or was not as usual, from the first such run until it is over; ``incidents`` says when.
-#: Runs that someone starts are kept apart, as ``<dag_id> by hand``. At most one of each cause is open.
+#: Failures and degradations of the runs of a DAG, from the first such run until they are over; see ``incidents``. Runs started
+#: by a person are stored under ``<dag_id> by hand``. At most one incident per cause is open.
 incident = sa.Table(
     "incident",
     metadata,
@@ -222,7 +221,7 @@ incident = sa.Table(
     ),
 )
 
-#: What ``reconcile`` found for a window: the proof, kept.
+#: The result of ``reconcile`` for a window.
 reconciliation = sa.Table(
     "reconciliation",
     metadata,
@@ -245,24 +244,24 @@ reconciliation = sa.Table(
     sa.Index("reconciliation_window", "window_start", "window_end"),
 )
 
-#: What people did on the page: who asked when for which rows to be tried again.
+#: What people did on the page: who requeued which rows, and when.
 operator_action = sa.Table(
     "operator_action",
     metadata,
     sa.Column("id", Id, primary_key=True),
     sa.Column("done_at", Instant, nullable=False),
     sa.Column("user_name", sa.String(250), nullable=False),
-    # A reason code: REFUSED_BY_DASHBOARD puts rows back into the queue, all others have the source read again.
+    # A reason code: REFUSED_BY_DASHBOARD requeues rows; all others make the source be read again.
     sa.Column("reason", sa.String(30), nullable=False),
-    # What was asked for: {"month": ..., "service": ..., "chosen": [...]}
+    # The request: {"month": ..., "service": ..., "chosen": [...]}
     sa.Column("selection", sa.JSON, nullable=False),
     sa.Column("rows", sa.Integer, nullable=False),
-    # The runs which were started for it: [{"dag_id": ..., "run_id": ...}], and why one could not be.
+    # The runs started for it, [{"dag_id": ..., "run_id": ...}], and the problem if one could not be started.
     sa.Column("runs", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("problem", sa.String(500)),
 )
 
-#: The batches, of one refused row each, that an action put back into the queue, with the dashboard's words of then.
+#: The batches, of one refused row each, that an action requeued, with the explanation the dashboard had given.
 requeued = sa.Table(
     "requeued",
     metadata,
@@ -272,7 +271,7 @@ requeued = sa.Table(
     sa.Index("requeued_batch", "batch_id"),
 )
 
-#: The dashboard that this outbox delivers to; one row, made by the first task that sends.
+#: The dashboard that this outbox delivers to: one row, inserted by the first task that sends.
 target = sa.Table(
     "target",
     metadata,
@@ -281,7 +280,7 @@ target = sa.Table(
     sa.Column("since", Instant, nullable=False),
 )
 
-#: Windows in which a run found something that was not as usual; ``cause`` is a name of ``delivery.degraded``.
+#: Degraded windows of runs; ``cause`` is a value of ``delivery.health.degraded.Cause``.
 degradation = sa.Table(
     "degradation",
     metadata,
@@ -294,13 +293,13 @@ degradation = sa.Table(
     sa.Column("window_start", Instant, nullable=False),
     sa.Column("window_end", Instant, nullable=False),
     sa.Column("rows", sa.BigInteger, nullable=False),
-    # What the rows are compared with: all that were read, or what is usual.
+    # What ``rows`` is compared with: all rows read, or the usual number.
     sa.Column("of_rows", sa.BigInteger, nullable=False),
     sa.Index("degradation_run", "run_id"),
     sa.Index("degradation_window", "window_start", "window_end"),
 )
 
-#: What a dry run found of a window, compared with the outbox; values in its samples are masked.
+#: The result of a dry run for a window; values in its samples are masked.
 dry_run = sa.Table(
     "dry_run",
     metadata,
@@ -315,7 +314,7 @@ dry_run = sa.Table(
     sa.Index("dry_run_run", "run_id"),
 )
 
-#: Mails that go out once for each period, whichever run comes to send them.
+#: Mails sent once per period, by whichever run is first.
 notice = sa.Table(
     "notice",
     metadata,

@@ -1,1 +1,4 @@
-"""The package as Airflow finds it: which Airflow it needs, what it says of itself, and the names that earlier versions had."""
+"""The package as Airflow sees it: the Airflow version it requires, its provider metadata, and class names of earlier versions.
+
+Never here: anything that a task runs.
+"""

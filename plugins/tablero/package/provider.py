@@ -1,8 +1,8 @@
-"""What the wheel declares to Airflow as a provider: its name and its settings.
+"""The provider metadata that the wheel declares to Airflow: its name and its settings.
 
-So `airflow providers` names it, and ``airflow config list --section tablero`` and the page *Admin > Config* know every key.
-Airflow asks for this in each of its processes while it starts: nothing is imported before it asks, and of Airflow never
-anything, since it may be half imported itself by then.
+It makes ``airflow providers`` list the package, and ``airflow config list --section tablero`` and *Admin > Config* know every
+setting. Every Airflow process loads it during its own start: imports are deferred, and nothing of Airflow is imported, since
+Airflow may itself be half imported by then.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def get_provider_info() -> dict[str, Any]:
-    """The package, in the form of ``airflow/provider_info.schema.json``."""
+    """Provider metadata, as specified by Airflow's ``provider_info.schema.json``."""
     from tablero import __version__
 
     return {
@@ -30,7 +30,7 @@ def get_provider_info() -> dict[str, Any]:
 
 
 def _options() -> dict[str, dict[str, Any]]:
-    """Each field of the settings, as an option of Airflow's configuration."""
+    """Each setting as an option of Airflow's configuration."""
     from tablero.settings import Settings
 
     return {
@@ -49,7 +49,7 @@ _TYPES = {bool: "boolean", int: "integer", float: "float"}
 
 
 def written(value: object) -> str | None:
-    """A value of a setting, as one would write it into the configuration; nothing for none."""
+    """A value as one would write it in the configuration; ``None`` if the setting has none."""
     if value is None or value == ():
         return None
     if isinstance(value, bool):

@@ -1,8 +1,8 @@
-"""Class names of version 0.1, which Airflow's database still refers to.
+"""Class names of version 0.1 that Airflow's database still refers to.
 
-Airflow keeps each DAG as it was when a run was made of it, with the names of our classes in it, and reads that again for the
-grid of old runs, for runs that are under way, and for their deadlines. A name that is not found is an error there. The names
-below go when no institution has runs of version 0.1 any more.
+Airflow stores a serialised DAG with every run, including the names of our classes, and loads it again for the grid of old runs,
+for runs in progress and for their deadlines; a missing name is an error. These names can be removed once no institution has
+runs of version 0.1.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from tablero.airflow import callbacks, deadline, timetable
 
 
 class CivilDayTimetable(timetable.CivilDayTimetable):
-    """As ``daily_send`` had it."""
+    """The timetable of ``daily_send`` in version 0.1."""
 
     __module__ = "tablero.timetable"
 
 
 class ScheduledDayDeadline(deadline.ScheduledDayDeadline):
-    """As the deadline of ``daily_send`` had it."""
+    """The deadline of ``daily_send`` in version 0.1."""
 
     __module__ = "tablero.deadline"
 
 
-#: The deadline's callback is imported by name.
+#: The callback of the deadline is imported by its module name.
 sys.modules["tablero.callbacks"] = callbacks

@@ -1,4 +1,4 @@
-"""Whether all is well although everything went through: what is not as usual, and the digest that says how it goes.
+"""Degradation and digest: is a run that delivered everything also as usual, and how did a day, week or month go?
 
-Pure rules over counts, and the questions that bring them. Never here: how it is told, or a row.
+Pure rules over counts, and the queries that supply the counts. Never here: sending a message, or a row.
 """

@@ -1,7 +1,7 @@
-"""Which windows are settled, and still not as usual: pure rules over plain counts.
+"""Which settled windows are degraded: pure rules over plain counts.
 
-A run over such a window is green, since every row is accounted for; but a frozen view, a broken mapping or a wrong zone looks
-just like it, and someone should know.
+A run over such a window is green, since every row is accounted for. But a frozen view, a broken mapping or a wrong time zone
+looks the same, so a person should be told.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from statistics import median
 from tablero.contract.windows import Window
 from tablero.outbox.findings import Degradation
 
-#: Days of the same weekday whose median is what is usual.
+#: Days of the same weekday over which the usual number of rows is the median.
 WEEKS = 8
 
 
 class Cause(Enum):
-    """What is not as usual. The value is kept in the outbox, and its sentence is ``texts.alerts.DEGRADED[value]``."""
+    """Why a window is degraded. The value is stored in the outbox; its sentence is ``texts.alerts.DEGRADED[value]``."""
 
     REJECTED = "rejected"
     ALL_REJECTED = "all_rejected"
@@ -32,20 +32,20 @@ class Cause(Enum):
     FEW_REFUSALS = "few_refusals"
 
 
-#: Causes that are a condition, and so have an end that is worth telling. The others happen, and are over at once.
+#: Causes that persist until they are corrected, and whose end is alerted. The others are events.
 CONDITIONS = {Cause.REJECTED, Cause.ALL_REJECTED, Cause.NO_ROWS, Cause.FEW_ROWS, Cause.UNDATED}
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What is known of a window after it was sent.
+    """The counts of a window after it was sent.
 
     :ivar read: rows of the source in it.
-    :ivar rejected: of them, those set aside, whoever rejected them.
-    :ivar excluded: of them, those that the dashboard does not ask for.
-    :ivar found: rows that an audit found, and no reading before; 0 where the window is no audit.
-    :ivar usual: rows of the last days of the same weekday, as many as are known, up to :data:`WEEKS`; ``None`` where nothing
-        is compared: the window is no day, or not the run's own.
+    :ivar rejected: rows among them rejected by the contract or refused by the dashboard.
+    :ivar excluded: rows among them that the dashboard does not ask for.
+    :ivar found: rows that only an audit found; 0 if the window was not audited.
+    :ivar usual: row counts of up to :data:`WEEKS` earlier days of the same weekday; ``None`` if the volume is not compared,
+        since the window is not a day or not the run's own.
     """
 
     window: Window
@@ -57,10 +57,10 @@ class Counts:
 
 
 def judge(counts: Counts, *, rejected_percent: float, low_volume_percent: float) -> Iterator[Degradation]:
-    """What is not as usual in a window.
+    """Yield the degradations of a window.
 
-    :param rejected_percent: of the rows that could be sent, from which on rejections are told; 0: only if it is all of them.
-    :param low_volume_percent: of the usual rows, below which a day is told; 0: never, not even of an empty one.
+    :param rejected_percent: share of the eligible rows above which rejections count; 0: only if all rows are rejected.
+    :param low_volume_percent: share of the usual rows below which a day counts; 0: never, not even for an empty day.
     """
     window = counts.window
     if counts.found:
@@ -79,7 +79,7 @@ def judge(counts: Counts, *, rejected_percent: float, low_volume_percent: float)
 
 
 def _volume(counts: Counts, usual: Sequence[int], percent: float) -> Iterator[Degradation]:
-    # Where no such day is known yet, an empty one is told: an empty view must not pass from the first night on.
+    # An empty day counts even without days to compare with, so that an empty view is noticed from the first night on.
     expected = int(median(usual)) if usual else 1
     if not counts.read and expected:
         yield Degradation.of(Cause.NO_ROWS.value, counts.window, 0, expected)

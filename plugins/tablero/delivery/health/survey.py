@@ -1,4 +1,4 @@
-"""What a run found that is not as usual: the counts of its windows, compared with the rules and with the weeks before."""
+"""Finding the degradations of a run: the counts of its windows, compared with the rules and with earlier weeks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tablero.settings import Settings
 
 _WEEK = timedelta(weeks=1)
 
-#: Weeks within which days that were as usual are looked for.
+#: How many weeks to go back for days to compare with.
 _FURTHEST = 60
 
 
@@ -33,14 +33,14 @@ def survey(
     on_faith: int = 0,
     is_night: bool = True,
 ) -> list[Degradation]:
-    """What is not as usual in the windows of a run.
+    """The degradations in the windows of a run.
 
-    :param found: rows which no reading before ``reconcile`` had found, by label of window.
-    :param own: the day that the run is of; the other days were judged when they were new. ``None`` in a historical load, all of
-        whose windows are judged.
-    :param audits: the windows which were read only to be proved anew.
-    :param is_night: whether the run is a scheduled one, of whose day the volume is compared with other weeks.
-    :param on_faith: rows that the run set aside with no other row to compare them with.
+    :param found: rows that ``reconcile`` was the first to find, by label of the window.
+    :param own: the run's own day; other days were judged by their own runs. ``None`` in a historical load, which judges all of
+        its windows.
+    :param audits: windows that were read only to be proved again.
+    :param on_faith: rows that the run refused without another row to compare them with.
+    :param is_night: whether the run is a scheduled one, whose volume is compared with earlier weeks.
     """
     unusual: list[Degradation] = []
     with reading(engine) as connection:
@@ -69,8 +69,8 @@ def survey(
 
 
 def usual_rows(connection: Connection, settings: Settings, own: Window) -> list[int] | None:
-    """The rows of the same weekday in the weeks before, of days that were read and were themselves as usual: what goes on for
-    long enough must not become the custom. ``None`` if ``own`` is no whole day.
+    """The rows of the same weekday in earlier weeks, from days that were read and not themselves degraded: a fault that lasts
+    must not become the norm. ``None`` if ``own`` is not a whole day.
     """
     zone = settings.timezone
     day = local_day(own.start, zone)
@@ -88,7 +88,7 @@ def _is_read(read: Collection[calendar.Stretch], window: Window) -> bool:
 
 
 def _doubts(connection: Connection, run_id: str, whole: Window, on_faith: int) -> list[Degradation]:
-    """Rows of which only the dashboard knows how often it has them."""
+    """Degradations about rows of which only the dashboard knows how many copies it has."""
     sent = outcomes.of_run(connection, run_id)
     counts = {Cause.UNKNOWN: sent.unknown, Cause.RECOGNISED: sent.recognised, Cause.FEW_REFUSALS: on_faith}
     return [Degradation.of(cause.value, whole, rows, sent.delivered) for cause, rows in counts.items() if rows]

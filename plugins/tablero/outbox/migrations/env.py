@@ -1,4 +1,4 @@
-"""Run Alembic's migrations on the connection, and in the transaction, which ``engine.migrate`` hands over."""
+"""Runs Alembic's migrations on the connection, and in the transaction, that ``engine.migrate`` passes in."""
 
 from alembic import context
 from tablero.outbox.engine import VERSION_TABLE

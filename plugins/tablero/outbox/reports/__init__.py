@@ -1,1 +1,4 @@
-"""The page's questions to the outbox, one file for each subject. They only read, and never a large table from end to end."""
+"""Queries of the page, the command line and the digest, one module per subject.
+
+They only read, and none scans a large table. Never here: a statement that writes, or a sentence for the reader.
+"""

@@ -1,4 +1,4 @@
-"""Questions about what people asked for on the page: who asked when for which rows to be tried again."""
+"""Queries about what people did on the page: who requeued which rows, and when."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from tablero.outbox.schema import operator_action, requeued
 
 
 class Action(NamedTuple):
-    """What someone asked for on the page.
+    """An action of a person on the page.
 
-    :ivar runs: those that were started for it, each with ``dag_id`` and ``run_id``.
-    :ivar problem: why one could not be started.
+    :ivar done_at: when, in UTC.
+    :ivar reason: code of the rejection reason whose rows were requeued.
+    :ivar selection: the request: month, service, chosen rows.
+    :ivar rows: number of rows.
+    :ivar runs: the runs started for it, each with ``dag_id`` and ``run_id``.
+    :ivar problem: why a run could not be started, if so.
     """
 
     id: int
@@ -28,19 +32,19 @@ class Action(NamedTuple):
 
 
 def actions(connection: Connection, *, limit: int) -> list[Action]:
-    """What was asked for on the page, latest first."""
+    """The latest actions, newest first."""
     query = sa.select(operator_action).order_by(operator_action.c.id.desc()).limit(limit)
     return [Action._make(row) for row in connection.execute(query)]
 
 
 def action_of(connection: Connection, identity: int) -> Action | None:
-    """One of them."""
+    """An action by its id; ``None`` if there is none."""
     row = connection.execute(sa.select(operator_action).where(operator_action.c.id == identity)).one_or_none()
     return None if row is None else Action._make(row)
 
 
 def requeues_of(connection: Connection, batch_id: int, *, limit: int) -> list[tuple[Action, str | None]]:
-    """Who put a batch back into the queue, latest first, with the dashboard's words of then."""
+    """The actions that requeued a batch, newest first, each with the dashboard's explanation at that time."""
     query = (
         sa.select(operator_action, requeued.c.words.label("words"))
         .join(requeued, requeued.c.action_id == operator_action.c.id)

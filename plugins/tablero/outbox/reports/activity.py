@@ -1,6 +1,4 @@
-"""Questions about work under way and work done: how far a run has come, how much was delivered when, how quick the
-dashboard answers.
-"""
+"""Queries about activity: the progress of a run, deliveries over time, and response times of the dashboard."""
 
 from __future__ import annotations
 
@@ -16,13 +14,13 @@ from tablero.outbox.schema import attempt, batch, extraction
 
 
 class Progress(NamedTuple):
-    """How far a run has come.
+    """The progress of a run.
 
-    :ivar delivered: rows that it delivered.
-    :ivar recently: those since the instant that was asked about.
-    :ivar windows_read: windows that it has read to their end.
-    :ivar rows_new: rows that it staged in them.
-    :ivar last_attempt: when its last POST began.
+    :ivar delivered: rows it has delivered.
+    :ivar recently: those of them delivered since a given instant.
+    :ivar windows_read: windows it has read to their end.
+    :ivar rows_new: rows it has staged in them.
+    :ivar last_attempt: start of its last POST.
     """
 
     delivered: int
@@ -35,7 +33,8 @@ class Progress(NamedTuple):
 class Call(NamedTuple):
     """A POST that ended.
 
-    :ivar seconds: how long the other side took.
+    :ivar seconds: response time.
+    :ivar outcome: value of :class:`tablero.dashboard.answer.Outcome`.
     """
 
     started_at: datetime
@@ -44,7 +43,7 @@ class Call(NamedTuple):
 
 
 def progress_of(connection: Connection, run_id: str, *, since: datetime) -> Progress:
-    """How far a run has come, and how much it delivered of late."""
+    """The progress of a run, and how much it has delivered since an instant."""
     acknowledged = sa.and_(attempt.c.outcome == "delivered", batch.c.id == attempt.c.batch_id)
     recently = sa.case((batch.c.settled_at >= since, batch.c.rows), else_=0)
     delivered, late = connection.execute(
@@ -63,7 +62,7 @@ def progress_of(connection: Connection, run_id: str, *, since: datetime) -> Prog
 
 
 def progress_in(connection: Connection, window: Window, *, since: datetime) -> tuple[int, int, int]:
-    """Rows of the batches that begin in ``window``: those delivered, of them those since an instant, and those pending."""
+    """Rows of the batches that begin in ``window``: delivered, delivered since an instant, and pending."""
     delivered = batch.c.state == "delivered"
     query = sa.select(
         *(
@@ -76,13 +75,13 @@ def progress_in(connection: Connection, window: Window, *, since: datetime) -> t
 
 
 def pending_rows(connection: Connection) -> int:
-    """Rows staged and not yet acknowledged."""
+    """The number of rows staged and not yet acknowledged."""
     query = sa.select(sa.func.coalesce(sa.func.sum(batch.c.rows), 0)).where(sa.text("batch.state = 'pending'"))
     return int(connection.scalar(query) or 0)
 
 
 def delivered_in(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:
-    """Rows acknowledged in each of these windows of time, by its label: when they were sent, not when they changed."""
+    """Rows acknowledged within each of these windows (by time of delivery, not of change), by label."""
     window = as_table(connection, windows)
     settled = sa.and_(batch.c.settled_at >= window.c.first, batch.c.settled_at < window.c.after, batch.c.state == "delivered")
     query = (
@@ -94,7 +93,7 @@ def delivered_in(connection: Connection, windows: Iterable[Window]) -> dict[str,
 
 
 def last_calls(connection: Connection, *, limit: int) -> list[Call]:
-    """The last POSTs that ended, in order of time."""
+    """The last POSTs that ended, oldest first."""
     query = (
         sa.select(attempt.c.started_at, attempt.c.seconds, attempt.c.outcome)
         .where(attempt.c.seconds.is_not(None))

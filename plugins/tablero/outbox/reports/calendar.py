@@ -1,4 +1,4 @@
-"""Questions about time: which stretches were read, which days wait for something, when which month was last proved."""
+"""Queries about time: which intervals were read, which are unsettled, and when each month was last proved."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from tablero.outbox.schema import batch, batch_day, degradation, extraction, rec
 
 
 class Proved(NamedTuple):
-    """The last proof of a month, whole or as much of it as there was.
+    """The last proof of a month, or of as much of it as there was at that time.
 
     :ivar month_start: its first instant.
-    :ivar settled: whether it was settled then.
+    :ivar counted_at: when it was proved.
+    :ivar settled: the result.
     """
 
     month_start: datetime
@@ -27,7 +28,7 @@ Stretch = tuple[datetime, datetime]
 
 
 def stretches_read(connection: Connection) -> list[Stretch]:
-    """Disjoint half-open stretches of time that were read to their end, in order."""
+    """The intervals that were read to their end: disjoint, half-open, ascending."""
     edges = (extraction.c.window_start, extraction.c.window_end)
     query = sa.select(*edges).where(extraction.c.finished_at.is_not(None), extraction.c.kind.in_(("day", "month"))).distinct()
     joined: list[Stretch] = []
@@ -40,7 +41,7 @@ def stretches_read(connection: Connection) -> list[Stretch]:
 
 
 def stretches_unsettled(connection: Connection) -> list[Stretch]:
-    """Windows that their last proof found unsettled, and that no later one, of whatever window around them, found settled."""
+    """Windows whose last proof found them unsettled, unless a later proof of a window that contains them found it settled."""
     later = reconciliation.alias("later")
     same = reconciliation.alias("same")
     settled_since = sa.exists().where(
@@ -63,7 +64,7 @@ def stretches_unsettled(connection: Connection) -> list[Stretch]:
 
 
 def proved_months(connection: Connection) -> list[Proved]:
-    """The last proof of each month that has one, in order of time; proofs of its days count for nothing here."""
+    """The last proof of each month that was ever proved as a month, ascending."""
     newest = (
         sa.select(sa.func.max(reconciliation.c.id))
         .where(reconciliation.c.kind == "month")
@@ -75,7 +76,7 @@ def proved_months(connection: Connection) -> list[Proved]:
 
 
 def rows_on(connection: Connection, days: Collection[date]) -> dict[date, int]:
-    """The valid rows of each of these civil days, whatever became of them; 0 where there are none."""
+    """The valid rows of each of these civil days in any state; 0 for a day without rows."""
     query = (
         sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows))
         .join(batch, batch.c.id == batch_day.c.batch_id)
@@ -87,6 +88,6 @@ def rows_on(connection: Connection, days: Collection[date]) -> dict[date, int]:
 
 
 def days_with(connection: Connection, causes: Collection[str]) -> set[date]:
-    """The days of which some run found one of these things that are not as usual."""
+    """The days for which a run stored a degradation with one of these causes."""
     query = sa.select(degradation.c.label).where(degradation.c.cause.in_(list(causes))).distinct()
     return {date.fromisoformat(label) for label in connection.scalars(query) if len(label) == len("YYYY-MM-DD")}

@@ -1,6 +1,6 @@
-"""Questions about coverage: how many rows of each day are where, who read which window, and what was proven.
+"""Queries about coverage: the rows of each day by state, the readings of each window, and the proofs.
 
-Counts come from ``batch_day`` and ``batch``, of which there is one row for hundreds of status changes.
+Counts come from ``batch_day`` and ``batch``, which have one row for hundreds of status changes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tablero.outbox.schema import batch, batch_day, extraction, reconciliation, 
 
 
 class Read(NamedTuple):
-    """What coverage needs to know of a finished reading."""
+    """The columns of a finished reading that coverage needs."""
 
     id: int
     run_id: str
@@ -29,7 +29,7 @@ class Read(NamedTuple):
 
 
 class Proven(NamedTuple):
-    """What coverage needs to know of a reconciliation: see :class:`tablero.outbox.reports.common.Proof`."""
+    """The columns of a reconciliation that coverage needs: see :class:`tablero.outbox.reports.common.Proof`."""
 
     id: int
     window_start: datetime
@@ -41,10 +41,10 @@ class Proven(NamedTuple):
 
 
 def rows_by_month(connection: Connection, months: Sequence[Window]) -> dict[str, Rows]:
-    """The staged rows of each of these months that has any, by its label.
+    """The staged rows of each of these months that has any, by label.
 
-    A batch holds rows of one window, and so of one month; should one reach beyond its month all the same (the institution's
-    zone was changed), the exact count by days is taken instead, which takes longer.
+    A batch belongs to one window and so to one month. If one extends beyond its month all the same, because the institution's
+    time zone was changed, rows are counted by day instead, which is exact and slower.
     """
     month = as_table(connection, months)
     beyond = sa.case((batch.c.last_change >= month.c.after, 1), else_=0)
@@ -77,7 +77,7 @@ def _months_by_days(connection: Connection) -> dict[str, Rows]:
 
 
 def delivered_by_day(connection: Connection, days: Collection[date]) -> dict[date, int]:
-    """The delivered rows of each of these civil days that has any. Asks for all days between the first and the last."""
+    """The delivered rows of each of these civil days that has any. Reads all days between the first and the last."""
     if not days:
         return {}
     query = (
@@ -94,7 +94,7 @@ def pending_by_day(connection: Connection) -> dict[date, int]:
     query = (
         sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows))
         .join(batch, batch.c.id == batch_day.c.batch_id)
-        # The literal, not a bound value: only so is the index of pending batches used.
+        # A literal instead of a bound value: the partial index is used only for a literal.
         .where(sa.text("batch.state = 'pending'"))
         .group_by(batch_day.c.day)
     )
@@ -102,7 +102,7 @@ def pending_by_day(connection: Connection) -> dict[date, int]:
 
 
 def refused_in(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:
-    """How many rows the dashboard refused in each window that has any, by its label. A refused batch is one row."""
+    """The number of refused rows in each window that has any, by label. A refused batch has one row."""
     window = as_table(connection, windows)
     inside = sa.and_(batch.c.first_change >= window.c.first, batch.c.first_change < window.c.after)
     query = (
@@ -115,7 +115,7 @@ def refused_in(connection: Connection, windows: Iterable[Window]) -> dict[str, i
 
 
 def days_on_their_way(connection: Connection, now: datetime) -> set[date]:
-    """The days of which a batch is being posted."""
+    """The days with a batch that is being posted."""
     query = (
         sa.select(batch_day.c.day)
         .join(batch, batch.c.id == batch_day.c.batch_id)
@@ -137,7 +137,7 @@ def last_readings(connection: Connection) -> list[Read]:
 
 
 def unfinished_windows(connection: Connection, run_ids: Iterable[str]) -> list[tuple[datetime, datetime]]:
-    """Start and end of the windows that these runs have begun to read, and not read to their end."""
+    """Start and end of the windows that these runs have started to read and not finished."""
     query = sa.select(extraction.c.window_start, extraction.c.window_end).where(
         extraction.c.finished_at.is_(None), extraction.c.run_id.in_(list(run_ids))
     )
@@ -152,9 +152,9 @@ def last_proofs(connection: Connection) -> list[Proven]:
 
 
 def count_rejections(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:
-    """How many rows break the contract, and have not been corrected yet, in each window that has any, by its label.
+    """The number of open rejections in each window that has any, by label.
 
-    No window is counted further than one beyond :data:`COUNT_LIMIT`.
+    Each window is counted up to :data:`COUNT_LIMIT` + 1.
     """
     window = as_table(connection, windows)
     some = sa.select(sa.literal(1)).where(_open_in(window)).correlate(window).limit(COUNT_LIMIT + 1).subquery()

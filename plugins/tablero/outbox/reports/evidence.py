@@ -1,6 +1,6 @@
-"""Questions for the evidence of a month: what was delivered, row by row and counted.
+"""Queries for the evidence of a month: its delivered rows, and when they were acknowledged.
 
-These look at every row of a month, on purpose: they are asked for a document, not for a glance.
+Unlike other queries these read every row of a month: they serve a document, not a page.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from tablero.outbox.schema import batch
 class Acknowledged(NamedTuple):
     """When the rows of a window were acknowledged.
 
-    :ivar batches: how many batches brought them, adopted ones included.
-    :ivar adopted: batches that a person said were delivered (``python -m tablero adopt``): no acknowledgement is on record.
-    :ivar recognised: batches whose answer was lost, and which the dashboard called a repeat when they were posted again.
+    :ivar first: first acknowledgement, in UTC; ``None`` if there is none.
+    :ivar last: last acknowledgement.
+    :ivar batches: delivered batches, including adopted ones.
+    :ivar adopted: batches recorded as delivered by a person (``tablero adopt``), without an acknowledgement on record.
+    :ivar recognised: batches whose answer was lost, and which the dashboard recognised as a repeat when they were posted again.
     """
 
     first: datetime | None
@@ -33,7 +35,7 @@ class Acknowledged(NamedTuple):
 
 
 def acknowledged(connection: Connection, window: Window) -> Acknowledged:
-    """When the rows of ``window`` were acknowledged. Changes whenever one more is, so it tells documents apart."""
+    """When the rows of ``window`` were acknowledged. Changes with each acknowledgement, so it also serves as a version."""
     adopted = batch.c.settled_how == "adopted"
     called = sa.case((batch.c.settled_how.is_distinct_from("adopted"), batch.c.settled_at))
     query = sa.select(
@@ -47,8 +49,8 @@ def acknowledged(connection: Connection, window: Window) -> Acknowledged:
 
 
 def delivered_rows(connect: Connect, window: Window) -> Record:
-    """Every delivered row of ``window``, streamed in :data:`~tablero.contract.packing.row_order`, whatever batches they were
-    in. No connection is held between its pages.
+    """Every delivered row of ``window``, streamed in :data:`~tablero.contract.packing.row_order`. No connection is held between
+    pages.
 
     :param connect: opens a connection for reading.
     """

@@ -1,4 +1,4 @@
-"""Questions about what runs found that was not as usual, and about dry runs."""
+"""Queries about degradations and dry runs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tablero.outbox.findings import Degradation, DryRun, dry_run_of
 from tablero.outbox.reports.common import as_table
 from tablero.outbox.schema import degradation, dry_run
 
-#: Causes that are about how many rows a day has.
+#: Causes that concern the number of rows of a day.
 LOW_VOLUME = ("no_rows", "few_rows")
 
 
 class Found(NamedTuple):
-    """Something that a run found not to be as usual.
+    """A degradation and the run that found it.
 
-    :ivar what: its cause, its window and its numbers.
+    :ivar what: cause, window and numbers.
     """
 
     dag_id: str
@@ -30,9 +30,9 @@ class Found(NamedTuple):
 
 
 class DryRunDone(NamedTuple):
-    """A dry run that is on record.
+    """A dry run on record.
 
-    :ivar windows: how many it looked at.
+    :ivar windows: number of windows it covered.
     """
 
     dag_id: str
@@ -50,13 +50,13 @@ _FOUND = [
 
 
 def last_found(connection: Connection, *, since: datetime, limit: int) -> list[Found]:
-    """What runs found since an instant, latest first."""
+    """Degradations found since an instant, newest first."""
     query = sa.select(*_FOUND).where(degradation.c.found_at >= since).order_by(degradation.c.id.desc()).limit(limit)
     return [_to_found(row) for row in connection.execute(query)]
 
 
 def found_in(connection: Connection, window: Window, *, limit: int) -> list[Found]:
-    """What runs found of this very window, latest first."""
+    """Degradations of exactly this window, newest first."""
     query = (
         sa.select(*_FOUND)
         .where(degradation.c.window_start == window.start, degradation.c.label == window.label)
@@ -67,7 +67,7 @@ def found_in(connection: Connection, window: Window, *, limit: int) -> list[Foun
 
 
 def low_days(connection: Connection, days: Iterable[Window]) -> dict[str, Degradation]:
-    """Of those of these days that a run found empty, or with far fewer rows than usual, what it found last, by label."""
+    """The latest low-volume degradation of each of these days that has one, by label."""
     day = as_table(connection, days)
     query = (
         sa.select(*(degradation.c[name] for name in Degradation._fields))
@@ -79,7 +79,7 @@ def low_days(connection: Connection, days: Iterable[Window]) -> dict[str, Degrad
 
 
 def dry_runs(connection: Connection, *, limit: int) -> list[DryRunDone]:
-    """The last dry runs, latest first."""
+    """The latest dry runs, newest first."""
     done_at = sa.func.max(dry_run.c.done_at, type_=dry_run.c.done_at.type)
     query = (
         sa.select(dry_run.c.dag_id, dry_run.c.run_id, done_at, sa.func.count())
@@ -91,7 +91,7 @@ def dry_runs(connection: Connection, *, limit: int) -> list[DryRunDone]:
 
 
 def windows_of_dry_run(connection: Connection, run_id: str) -> list[DryRun]:
-    """What a dry run found, window by window."""
+    """The results of a dry run for each window."""
     return list(dry_run_of(connection, run_id))
 
 

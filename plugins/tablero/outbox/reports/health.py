@@ -1,4 +1,4 @@
-"""Questions of a monitor: do runs fail, what was not as usual, when was something delivered last."""
+"""Queries of a monitor: do runs fail, what is degraded, when was the last delivery."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tablero.outbox.schema import batch, degradation, incident, reconciliation
 
 
 def is_failing(connection: Connection) -> bool:
-    """Whether scheduled runs fail, and none has succeeded since."""
+    """Whether scheduled runs are failing: an incident of theirs is open."""
     query = sa.select(incident.c.id).where(
         incident.c.closed_at.is_(None),
         ~incident.c.cause.startswith("degraded:"),
@@ -20,7 +20,7 @@ def is_failing(connection: Connection) -> bool:
 
 
 def last_causes(connection: Connection) -> list[str]:
-    """What the last scheduled run that came to its proof found not to be as usual, each cause once."""
+    """The distinct causes of degradation found by the last scheduled run that reconciled."""
     newest = (
         sa.select(reconciliation.c.run_id)
         .where(reconciliation.c.run_id.startswith("scheduled__", autoescape=True))
@@ -35,7 +35,7 @@ def last_causes(connection: Connection) -> list[str]:
 
 
 def last_delivery(connection: Connection) -> datetime | None:
-    """When the dashboard acknowledged something last."""
+    """The last time at which the dashboard acknowledged a batch; ``None`` if it never has."""
     query = sa.select(sa.func.max(batch.c.settled_at, type_=batch.c.settled_at.type)).where(batch.c.state == "delivered")
     last: datetime | None = connection.scalar(query)
     return last

@@ -1,4 +1,4 @@
-"""What became of the rows that a run posted, where an acknowledgement alone does not say it."""
+"""Queries about the rows that a run posted, where an acknowledgement does not tell the whole story."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.outbox.schema import attempt, batch
 
-#: Calls of which the average is taken.
+#: Calls that the average is taken over.
 _CALLS = 200
 
 
 class Outcomes(NamedTuple):
     """Rows that a run posted.
 
-    :ivar delivered: that it was the one to deliver.
-    :ivar unknown: delivered now, and posted before without a known outcome: the dashboard may have them twice.
-    :ivar recognised: that the dashboard called a repeat of what it has.
+    :ivar delivered: rows that this run delivered.
+    :ivar unknown: rows among them that were posted before with an unknown outcome: the dashboard may have them twice.
+    :ivar recognised: rows among them that the dashboard recognised as a repeat.
     """
 
     delivered: int = 0
@@ -26,10 +26,10 @@ class Outcomes(NamedTuple):
 
 
 def of_run(connection: Connection, run_id: str) -> Outcomes:
-    """By what is on record of its batches. Costs as much as the run has attempts, whatever else is on record."""
+    """The outcomes of a run, from its batches. The cost depends on the attempts of this run alone."""
     ids = sa.select(attempt.c.batch_id).where(attempt.c.run_id == run_id, attempt.c.outcome == "delivered")
     recognised_by_dashboard = batch.c.settled_how == "recognised"
-    # What earlier attempts left unknown, also those of a batch that this one was cut out of, stands on the batch itself.
+    # The batch itself records that earlier attempts were unknown, including attempts of a batch that it was split off.
     doubtful = sa.and_(batch.c.ever_unknown, batch.c.settled_how != "recognised")
     query = sa.select(
         sa.func.coalesce(sa.func.sum(batch.c.rows), 0),
@@ -41,7 +41,7 @@ def of_run(connection: Connection, run_id: str) -> Outcomes:
 
 
 def seconds_a_call(connection: Connection) -> float | None:
-    """How long the last calls took that were acknowledged, on average; ``None`` if there were none."""
+    """The average response time of the last acknowledged calls; ``None`` if there are none."""
     last = (
         sa.select(attempt.c.seconds)
         .where(attempt.c.outcome == "delivered", attempt.c.seconds.is_not(None))

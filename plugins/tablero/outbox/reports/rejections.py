@@ -1,4 +1,4 @@
-"""Questions about rows that were set aside: those that break the contract, and those that the dashboard refused."""
+"""Queries about rejected rows: those that violate the contract, and those that the dashboard refused."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tablero.outbox.reports.common import COUNT_LIMIT, as_table
 from tablero.outbox.requeue import Filter as Filter
 from tablero.outbox.schema import batch, rejection
 
-#: Rows of a document that are read at a time.
+#: Rows of an export read at a time.
 _PAGE = 2_000
 
 
 class Rejection(NamedTuple):
-    """A row that was set aside.
+    """A rejected or refused row.
 
-    :ivar key: names it: the digest of a row that breaks the contract, or the batch of a refused one.
-    :ivar reason: its code.
-    :ivar values: the row as the source gave it, in the order of the contract; instants of refused rows as instants.
-    :ivar changed_at: where it stands in time.
-    :ivar words: the dashboard's, if it refused it.
+    :ivar key: the digest of a rejected row, or the batch id of a refused one.
+    :ivar reason: reason code.
+    :ivar values: the row as the source returned it, in the order of the contract; dates of refused rows are datetimes.
+    :ivar changed_at: the instant under which it is filed.
+    :ivar words: the dashboard's explanation, if it refused the row.
     """
 
     key: str
@@ -45,7 +45,7 @@ _NUMBER, _DIGEST = re.compile("[0-9]{1,18}"), re.compile("[0-9a-f]{1,32}")
 
 
 def count_by_reason(connection: Connection, chosen: Filter) -> dict[str, int]:
-    """How many rows are set aside for each reason; none is counted further than one beyond :data:`COUNT_LIMIT`."""
+    """The number of open rejections by reason, each counted up to :data:`COUNT_LIMIT` + 1."""
     reasons = [chosen.reason] if chosen.reason else [reason.value for reason in Reason]
     counts = {}
     for reason in reasons:
@@ -56,16 +56,16 @@ def count_by_reason(connection: Connection, chosen: Filter) -> dict[str, int]:
 
 
 def page_of(connection: Connection, chosen: Filter, *, before: tuple[datetime, str] | None, limit: int) -> list[Rejection]:
-    """Rejections for one reason, latest first.
+    """A page of rejections for one reason, newest first.
 
-    :param chosen: names its reason.
-    :param before: ``changed_at`` and ``key`` of the last one of the page before.
+    :param chosen: must have a reason.
+    :param before: ``changed_at`` and ``key`` of the last row of the previous page.
     """
     return list(_listed(connection, chosen, before, limit))
 
 
 def all_of(connect: Connect, chosen: Filter, *, limit: int) -> Iterator[Rejection]:
-    """Rejections, of one reason after the other; read in pages, between which no connection is held.
+    """All rejections, grouped by reason. Read in pages; no connection is held between them.
 
     :param connect: opens a connection for reading.
     """
@@ -82,12 +82,12 @@ def all_of(connect: Connect, chosen: Filter, *, limit: int) -> Iterator[Rejectio
 
 
 def is_key(reason: str, text: str) -> bool:
-    """Whether ``text`` can be the key of a row that was set aside for ``reason``."""
+    """Whether ``text`` has the form of a key for ``reason``."""
     return (_NUMBER if reason == _REFUSED else _DIGEST).fullmatch(text) is not None
 
 
 def named(connection: Connection, reason: str, keys: Sequence[str]) -> list[Rejection]:
-    """Those of these rejections which are still set aside; what can be no key is passed over."""
+    """The rejections with these keys that are still open; malformed keys are ignored."""
     sane = [key for key in keys if is_key(reason, key)]
     if reason == _REFUSED:
         query = _refused(Filter(reason)).where(batch.c.id.in_([int(key) for key in sane]))
@@ -97,7 +97,7 @@ def named(connection: Connection, reason: str, keys: Sequence[str]) -> list[Reje
 
 
 def windows_with(connection: Connection, chosen: Filter, windows: Iterable[Window]) -> set[str]:
-    """The labels of those windows in which some row is set aside for one reason."""
+    """The labels of the windows that contain an open rejection for the chosen reason."""
     window = as_table(connection, windows)
     query = (_refused if chosen.reason == _REFUSED else _broken)(chosen)
     column = batch.c.first_change if chosen.reason == _REFUSED else rejection.c.changed_at
@@ -106,7 +106,7 @@ def windows_with(connection: Connection, chosen: Filter, windows: Iterable[Windo
 
 
 def of_request(connection: Connection, request_id: str, *, limit: int) -> list[Rejection]:
-    """The rows of a request that break the contract and have not been corrected yet."""
+    """The open rejections of a request: rows that violate the contract."""
     query = _broken(Filter()).where(rejection.c.request_id == request_id).order_by(rejection.c.changed_at.desc()).limit(limit)
     return [_to_rejection(row.reason, row) for row in connection.execute(query)]
 
@@ -141,7 +141,7 @@ def _broken(chosen: Filter) -> sa.Select[Any]:
 
 
 def _refused(chosen: Filter) -> sa.Select[Any]:
-    # A refused batch holds one row.
+    # A refused batch has exactly one row.
     columns = (batch.c.id.label("key"), batch.c.content, batch.c.first_change.label("changed_at"), batch.c.words)
     query = sa.select(*columns).select_from(batch).where(sa.text("batch.state = 'refused'"))
     if chosen.service_id is not None:

@@ -1,4 +1,4 @@
-"""The question of the counter: was this request reported? And does the source say the same now?"""
+"""Queries about a single request: was it reported, and does the source still return the same?"""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tablero.outbox.schema import batch
 
 
 class Change(NamedTuple):
-    """A status change of a request and what became of it.
+    """A status change of a request and its state.
 
     :ivar state: of its batch: pending, delivered, refused or withdrawn.
     :ivar settled_at: when the dashboard acknowledged or refused it.
-    :ivar words: the dashboard's, if it refused it.
+    :ivar words: the dashboard's explanation, if it refused it.
     """
 
     change: StatusChange
@@ -34,8 +34,8 @@ class Change(NamedTuple):
 
 
 def changes_of_request(connection: Connection, request_id: str, *, skip: int, limit: int) -> list[Change]:
-    """The staged status changes of a request in order of time."""
-    # Between the first and the last request of thousands of batches; its hash is in a few.
+    """The staged status changes of a request, ordered by time."""
+    # The id lies between the first and the last request of thousands of batches; its hash occurs in a few.
     needle = sa.literal(request_hash(request_id), sa.LargeBinary)
     if connection.dialect.name == "postgresql":
         position = sa.func.position(needle.op("IN")(batch.c.requests))
@@ -57,11 +57,11 @@ def changes_of_request(connection: Connection, request_id: str, *, skip: int, li
 
 
 class AtSource(NamedTuple):
-    """A row of the source now, and what the outbox knows of it.
+    """A row of the source, and what the outbox knows about it.
 
-    :ivar row: its five values, as the source gives them.
-    :ivar reason: the first rule that it breaks, if it does.
-    :ivar known: the status change that it is, if it was read before; rejected and excluded rows are none.
+    :ivar row: the five values as the source returns them.
+    :ivar reason: the first rule it violates, if any.
+    :ivar known: the matching status change in the outbox; ``None`` for rows not read yet, rejected or excluded.
     :ivar is_valid: whether it is to be delivered.
     """
 
@@ -72,10 +72,10 @@ class AtSource(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What the source says now of a request, held against what the outbox knows.
+    """The rows of a request in the source, compared with the outbox.
 
-    :ivar rows: of the source, each once, in order of time as far as it is known.
-    :ivar gone: status changes which the source had once, and has no longer.
+    :ivar rows: the distinct rows of the source; valid ones first, ordered by time.
+    :ivar gone: status changes on record that the source no longer returns.
     """
 
     rows: list[AtSource]
@@ -83,7 +83,7 @@ class Comparison(NamedTuple):
 
     @property
     def unread(self) -> int:
-        """Valid rows that no reading has seen yet."""
+        """Valid rows that no reading has returned yet."""
         return sum(row.is_valid and row.known is None for row in self.rows)
 
     @property
@@ -93,10 +93,10 @@ class Comparison(NamedTuple):
 
 
 def compare(rows: Iterable[Row], verdicts: Iterable[Verdict], changes: Sequence[Change]) -> Comparison:
-    """Hold the source of now against the outbox. Identity is the content: a corrected row is another one.
+    """Compare the source with the outbox. Rows are matched by content: a corrected row is a different row.
 
-    :param verdicts: what the contract says of each of ``rows``.
-    :param changes: all status changes of the request that are on record.
+    :param verdicts: the verdict of the contract on each of ``rows``.
+    :param changes: all status changes of the request on record.
     """
     known = {change.change: change for change in changes}
     valid: dict[StatusChange, AtSource] = {}

@@ -1,4 +1,4 @@
-"""Questions about one window: its readings, its proofs, its batches, and their attempts."""
+"""Queries about one window: its readings, proofs, batches and attempts."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Batch(NamedTuple):
     """A batch as the page shows it.
 
     :ivar run_id: the run that read its rows.
-    :ivar kind: of the window that it read, ``month`` or ``day``.
-    :ivar label: of that window.
-    :ivar words: the dashboard's, if it refused the row.
-    :ivar settled_how: how a delivered one is known to be: ``acknowledged``, ``recognised`` or ``adopted``.
-    :ivar ever_unknown: whether its rows were once posted with an unknown outcome.
-    :ivar cuts: how often it was cut in the search for what the dashboard fails on.
+    :ivar kind: kind of the window that was read, ``month``, ``day`` or ``undated``.
+    :ivar label: label of that window.
+    :ivar words: the dashboard's explanation, if it refused the row.
+    :ivar settled_how: how a delivered batch was confirmed: ``acknowledged``, ``recognised`` or ``adopted``.
+    :ivar ever_unknown: whether an attempt with its rows ever had an unknown outcome.
+    :ivar cuts: how many times the search has split its rows off another batch.
     """
 
     id: int
@@ -47,9 +47,9 @@ class Batch(NamedTuple):
 
     @property
     def is_unconfirmed(self) -> bool:
-        """Whether the dashboard may have its rows, and the search for what it fails on has found nothing else.
+        """Whether the dashboard may have its rows, although the search has found no row that it fails on.
 
-        Nothing but a person's word can settle such a batch where the dashboard answers each repeat with an error.
+        If the dashboard answers every repeat with an error, only a person can settle such a batch.
         """
         return self.state == "pending" and self.ever_unknown and self.cuts > 0
 
@@ -57,9 +57,11 @@ class Batch(NamedTuple):
 class Attempt(NamedTuple):
     """A POST of a batch.
 
-    :ivar outcome: ``None`` while it is under way.
+    :ivar message_id: sent as ``X-Road-Id``.
+    :ivar outcome: ``None`` while the call is in flight.
+    :ivar seconds: response time; ``None`` without an answer.
     :ivar error: what went wrong, for the operator.
-    :ivar message: the other side's own words.
+    :ivar message: the message in the answer.
     """
 
     id: int
@@ -107,7 +109,7 @@ def proofs_of(connection: Connection, window: Window, *, limit: int) -> list[Pro
 
 
 def last_proof(connection: Connection, window: Window) -> Proof | None:
-    """The last reconciliation of this very window, or of as much of it as there was; not of its parts."""
+    """The last reconciliation of this window, or of as much of it as there was; not of parts of it."""
     query = (
         sa.select(*(reconciliation.c[name] for name in Proof._fields))
         .where(reconciliation.c.window_start == window.start, reconciliation.c.kind == window.kind)
@@ -119,7 +121,7 @@ def last_proof(connection: Connection, window: Window) -> Proof | None:
 
 
 def batches_of(connection: Connection, window: Window, *, state: str | None, after: int, limit: int) -> list[Batch]:
-    """Batches that touch ``window``, in the order in which they were made.
+    """Batches that touch ``window``, ordered by id.
 
     :param state: only those in this state.
     :param after: only those with a greater id.
@@ -131,19 +133,19 @@ def batches_of(connection: Connection, window: Window, *, state: str | None, aft
 
 
 def batch_of(connection: Connection, identity: int) -> Batch | None:
-    """One batch, or ``None`` if there is no such."""
+    """A batch by its id; ``None`` if there is none."""
     row = connection.execute(_BATCH.where(batch.c.id == identity)).mappings().one_or_none()
     return None if row is None else Batch(**row)
 
 
 def parts_of(connection: Connection, identity: int, *, limit: int) -> list[Batch]:
-    """The batches into which one was taken apart."""
+    """The batches that were split directly off this one."""
     query = _BATCH.where(batch.c.parent_id == identity).order_by(batch.c.id).limit(limit)
     return [Batch(**row) for row in connection.execute(query).mappings()]
 
 
 def unconfirmed_parts(connection: Connection, identity: int) -> list[Batch]:
-    """A batch, or the parts into which it was cut, as far as they are unconfirmed: see :attr:`Batch.is_unconfirmed`."""
+    """The unconfirmed ones among a batch and its parts: see :attr:`Batch.is_unconfirmed`."""
     found: list[Batch] = []
     query = _BATCH.where(batch.c.id == identity)
     while parts := [Batch(**row) for row in connection.execute(query.order_by(batch.c.id)).mappings()]:
@@ -153,14 +155,14 @@ def unconfirmed_parts(connection: Connection, identity: int) -> list[Batch]:
 
 
 def unconfirmed(connection: Connection, *, limit: int) -> list[Batch]:
-    """The batches that are unconfirmed, oldest change first."""
+    """The unconfirmed batches, oldest change first."""
     is_unconfirmed = sa.and_(sa.text("batch.state = 'pending'"), batch.c.ever_unknown, batch.c.cuts > 0)
     query = _BATCH.where(is_unconfirmed).order_by(batch.c.first_change, batch.c.id).limit(limit)
     return [Batch(**row) for row in connection.execute(query).mappings()]
 
 
 def last_attempts(connection: Connection, ids: Sequence[int], *, each: int) -> dict[int, list[Attempt]]:
-    """The last attempts of each of these batches, newest first; at most ``each``."""
+    """The last attempts of each of these batches, newest first; at most ``each`` per batch."""
     rank = sa.func.row_number().over(partition_by=attempt.c.batch_id, order_by=attempt.c.id.desc()).label("rank")
     ranked = sa.select(*_ATTEMPT, rank).where(attempt.c.batch_id.in_(ids)).subquery()
     columns = [ranked.c[name] for name in Attempt._fields]
@@ -171,7 +173,7 @@ def last_attempts(connection: Connection, ids: Sequence[int], *, each: int) -> d
 
 
 def attempts_of(connection: Connection, identity: int, *, before: int | None, limit: int) -> list[Attempt]:
-    """The attempts of a batch, newest first; with ``before``, only those with a lesser id."""
+    """The attempts of a batch, newest first; with ``before``, only those with a smaller id."""
     query = sa.select(*_ATTEMPT).where(attempt.c.batch_id == identity).order_by(attempt.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(attempt.c.id < before)
@@ -179,6 +181,6 @@ def attempts_of(connection: Connection, identity: int, *, before: int | None, li
 
 
 def rows_of(connection: Connection, identity: int, *, skip: int, limit: int) -> list[StatusChange]:
-    """The rows of a batch, in the order in which they are posted; none of one that was cut: its parts have them."""
+    """The rows of a batch in the order in which they are posted; none if it was split, since its parts have them."""
     content = connection.scalar(sa.select(batch.c.content).where(batch.c.id == identity))
     return [] if content is None else unpack_rows(content)[skip : skip + limit]

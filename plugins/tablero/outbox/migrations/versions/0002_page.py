@@ -1,4 +1,4 @@
-"""For the page: what people did on it, and the indexes that keep it fast with ten million rows."""
+"""Tables and indexes for the page: the record of actions, and indexes that keep its queries fast with ten million rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OPEN_SQLITE, _OPEN_POSTGRESQL = sa.text("resolved = 0"), sa.text("NOT resolved"
 
 
 def upgrade() -> None:
-    """Create the record of actions, and the indexes."""
+    """Create the record of actions and the indexes."""
     op.create_table(
         "operator_action",
         sa.Column("id", Id, nullable=False),

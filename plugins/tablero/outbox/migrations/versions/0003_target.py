@@ -1,4 +1,4 @@
-"""The outbox remembers where it delivers to."""
+"""The outbox stores which dashboard it delivers to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Create the table; its row is made by the first task that sends."""
+    """Create the table; the first task that sends inserts its row."""
     op.create_table(
         "target",
         sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),

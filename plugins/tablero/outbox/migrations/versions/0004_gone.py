@@ -1,4 +1,4 @@
-"""Readings count the rows that they no longer find, so that the sum of a window is checked against something counted."""
+"""Readings count the rows they no longer find, so that the sum of a window is checked against an independent count."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Add the counts. Of readings made before there are none: ``reconcile`` reads a window with such rows once more."""
+    """Add the counts. Earlier readings have none: ``reconcile`` reads a window with such rows once more."""
     for table, column in (("extraction", "rows_gone"), ("reconciliation", "gone")):
         op.add_column(table, sa.Column(column, sa.BigInteger(), server_default="0", nullable=False))

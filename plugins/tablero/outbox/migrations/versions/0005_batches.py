@@ -1,7 +1,7 @@
-"""The outbox keeps batches, not rows: the status changes of a batch become one value in its row, and their table goes.
+"""The outbox stores batches instead of rows: the status changes of a batch become one value, and their table is dropped.
 
-``prepare`` carries them over in steps, each a transaction of its own, so that neither memory nor the log of the database grows
-with the outbox. It may be killed at any point and is repeated until nothing is left; until then the schema is 0004.
+``prepare`` migrates the rows in steps, each in its own transaction, so that neither memory nor the database's log grows with
+the outbox. It may be interrupted at any point and is repeated until nothing is left; until then the schema version is 0004.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ down_revision = "0004"
 
 log = logging.getLogger(__name__)
 
-#: Batches that one transaction carries over, of at most a thousand rows each.
+#: Batches migrated in one transaction, of at most a thousand rows each.
 STEP = 50
 
 
@@ -61,10 +61,10 @@ _change = sa.table(
 )
 _ORDER = ("request_id", "last_modified_date", "status_id", "service_id", "opening_date")
 
-#: Batches whose rows are not carried over yet.
+#: Batches whose rows have not been migrated.
 _LEFT = sa.and_(_batch.c.content.is_(None), _batch.c.rows > 0, _batch.c.state != "split")
 
-#: Those of some batches of which an attempt, of the batch itself or of one that it was cut out of, has no known outcome.
+#: Among the given batches, those of which an attempt, of the batch itself or of one it was split off, has no known outcome.
 _EVER_UNKNOWN = sa.text("""
     WITH RECURSIVE line (id, ancestor) AS (
         SELECT id, id FROM batch WHERE id IN :ids
@@ -75,14 +75,14 @@ _EVER_UNKNOWN = sa.text("""
     WHERE attempt.outcome = 'unknown' OR attempt.outcome IS NULL
 """).bindparams(sa.bindparam("ids", expanding=True))
 
-#: Those of them that a person took for delivered: an attempt that no call was made for.
+#: Among the given batches, those that a person adopted: a delivered attempt for which no call was made.
 _ADOPTED = sa.text(
     "SELECT DISTINCT batch_id FROM attempt WHERE batch_id IN :ids AND outcome = 'delivered' AND seconds IS NULL"
 ).bindparams(sa.bindparam("ids", expanding=True))
 
 
 def prepare(engine: Engine) -> None:
-    """Add the columns, and carry the rows of all batches over into them."""
+    """Add the columns and migrate the rows of all batches into them."""
     with migrating(engine) as connection:
         if sa.inspect(connection).has_table("status_change"):
             _add_columns(Operations(MigrationContext.configure(connection)))
@@ -101,10 +101,10 @@ def _add_columns(operations: Any) -> None:
 
 
 def _carry_over(engine: Engine, after: int) -> tuple[int, int] | None:
-    """Carry the next batches over; the last one's id, and how many rows. ``None`` if there is nothing left to do."""
+    """Migrate the next batches; returns the last id and the number of rows, or ``None`` if nothing is left."""
     with migrating(engine) as connection:
         if not sa.inspect(connection).has_table("status_change"):
-            return None  # another process was quicker
+            return None  # another process has finished
         waiting = sa.select(_batch.c.id, _batch.c.parent_id, _batch.c.state).where(_batch.c.id > after, _LEFT)
         found = connection.execute(waiting.order_by(_batch.c.id).limit(STEP)).all()
         if not found:
@@ -154,7 +154,7 @@ def _settled_how(row: Any, adopted: set[int]) -> str | None:
 
 
 def upgrade() -> None:
-    """Drop the table of rows, and index what the batches are asked for now."""
+    """Drop the table of rows, and create the indexes that batches need now."""
     _add_columns(op)
     if op.get_bind().scalar(sa.select(_batch.c.id).where(_LEFT).limit(1)) is not None:
         raise RuntimeError("rows of the outbox are not carried over yet: tablero.outbox.engine.migrate does it")
@@ -163,7 +163,7 @@ def upgrade() -> None:
     pending = sa.text("state = 'pending'")
     op.create_index("batch_pending", "batch", ["first_change", "id"], sqlite_where=pending, postgresql_where=pending)
     op.create_index("batch_request", "batch", ["first_request", "last_request"])
-    # Windows of a third kind, whose name is longer.
+    # The name of the third kind of window is longer.
     for name in ("extraction", "reconciliation"):
         with op.batch_alter_table(name) as table:
             table.alter_column("kind", existing_type=sa.String(5), type_=sa.String(8), existing_nullable=False)

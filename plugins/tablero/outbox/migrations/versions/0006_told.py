@@ -1,4 +1,4 @@
-"""What runs found that was not as usual, what a dry run found, and what was told of it: incidents by cause."""
+"""Degradations, dry runs and sent notices are stored, and incidents have a cause."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OPEN = sa.text("closed_at IS NULL")
 
 
 def upgrade() -> None:
-    """Incidents of before keep what they had: one cause for all, which is over with the next run that succeeds."""
+    """Existing incidents keep an empty cause, which covers all failures, and are closed by the next run that succeeds."""
     op.add_column("incident", sa.Column("cause", sa.String(80), server_default="", nullable=False))
     op.drop_index("incident_open", table_name="incident")
     op.create_index("incident_open", "incident", ["dag_id", "cause"], unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)

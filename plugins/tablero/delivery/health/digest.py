@@ -1,4 +1,4 @@
-"""The digest: what was read, delivered and rejected of a day, a week or a month, and what is still open."""
+"""The digest: rows read, delivered and rejected in a day, a week or a month, and what is still open."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _DAY = timedelta(days=1)
 
 
 class Period(NamedTuple):
-    """Days that a digest is about, both included.
+    """The days that a digest covers, both included.
 
-    :ivar label: how people call it, and how it is remembered that its digest was sent.
+    :ivar label: ``2026-11-24``, ``2026-W47`` or ``2026-11``; also the key under which the digest is recorded as sent.
     """
 
     label: str
@@ -35,11 +35,12 @@ class Period(NamedTuple):
 class Digest(NamedTuple):
     """The numbers of a period.
 
-    :ivar rejected: rows set aside that wait to be corrected, by reason.
-    :ivar pending: rows of these days.
-    :ivar open_windows: of all time: days and months that their last proof found unsettled.
-    :ivar audits: months that were proved anew in these days.
-    :ivar degraded: how often something was not as usual.
+    :ivar delivered: delivered rows of these days.
+    :ivar rejected: open rejections of these days, by reason.
+    :ivar pending: pending rows of these days.
+    :ivar open_windows: windows of any time that their last proof found unsettled.
+    :ivar audits: months proved again in these days.
+    :ivar degraded: degradations of windows in these days.
     """
 
     period: Period
@@ -52,11 +53,11 @@ class Digest(NamedTuple):
 
     @property
     def is_well(self) -> bool:
-        """Whether nothing waits for a person."""
+        """Whether nothing is pending or unsettled."""
         return not (self.pending or self.open_windows)
 
     def rows(self) -> list[tuple[Text, int]]:
-        """The table."""
+        """The rows of the table: name and number."""
         named = [
             ("delivered", self.delivered),
             ("rejected", sum(self.rejected.values())),
@@ -70,16 +71,16 @@ class Digest(NamedTuple):
         return [*table[:2], *reasons, *table[2:]]
 
     def subject(self) -> Text:
-        """One line."""
+        """The subject of the mail."""
         return texts.DIGEST_SUBJECT(period=self.period.label, delivered=self.delivered)
 
     def intro(self) -> Text:
-        """What it is about, and whether all is well."""
+        """The opening sentence: the period, and whether all is well."""
         state = texts.DIGEST_WELL if self.is_well else texts.DIGEST_NOT_WELL
         return texts.DIGEST_INTRO(period=self.period.label, state=state)
 
     def to_text(self, page_url: str) -> str:
-        """As plain text, in both languages."""
+        """The digest as plain text in both languages."""
         blocks = []
         for language in LANGUAGES:
             lines = [f"{name.within(language)}: {count:,}" for name, count in self.rows()]
@@ -87,7 +88,7 @@ class Digest(NamedTuple):
         return "\n\n".join([*blocks, f"{texts.PAGE_LINK}: {page_url}"])
 
     def to_html(self, page_url: str) -> str:
-        """As a mail, in both languages."""
+        """The digest as HTML in both languages."""
         parts = []
         for language in LANGUAGES:
             cells = "".join(
@@ -101,10 +102,10 @@ class Digest(NamedTuple):
 
 
 def period_of(kind: str, end_of_day: datetime, settings: Settings) -> Period:
-    """The last whole day, week (Monday to Sunday) or month that had ended with a day.
+    """The last whole day, week (Monday to Sunday) or month up to the end of a day.
 
     :param kind: ``daily``, ``weekly`` or ``monthly``.
-    :param end_of_day: of a run's own day.
+    :param end_of_day: end of the run's own day.
     """
     after = local_day(end_of_day, settings.timezone)
     last = after - _DAY
@@ -119,7 +120,7 @@ def period_of(kind: str, end_of_day: datetime, settings: Settings) -> Period:
 
 
 def gather(connection: Connection, settings: Settings, period: Period) -> Digest:
-    """Ask the outbox."""
+    """Collect the numbers of a period from the outbox."""
     zone = settings.timezone
     start, end = first_instant(period.first, zone), first_instant(period.last + _DAY, zone)
     days = {period.first + number * _DAY for number in range((period.last - period.first).days + 1)}
@@ -142,6 +143,6 @@ def gather(connection: Connection, settings: Settings, period: Period) -> Digest
 
 
 def month_window(period: Period, settings: Settings) -> Window:
-    """The month of a monthly digest, whose evidence goes with it."""
+    """The month of a monthly digest, whose evidence is attached."""
     zone = settings.timezone
     return Window("month", period.label, first_instant(period.first, zone), first_instant(period.last + _DAY, zone))

@@ -1,7 +1,6 @@
-"""What the page asks of the outbox: whether it can be asked at all, the connection for asking, and the shapes of answers.
+"""What all queries share: the check that the outbox can be queried, the connection, and result types.
 
-The questions themselves stand in ``reports_*.py``. They only read, each is bounded, and none counts status changes where a
-count by batch will do.
+All queries only read, all are bounded, and none reads rows where the counts of batches are enough.
 """
 
 from __future__ import annotations
@@ -20,29 +19,30 @@ from sqlalchemy.engine import Connection, Engine
 from tablero.contract.windows import Window
 from tablero.outbox.engine import Instant, schema_version, to_microseconds, translated
 
-#: The oldest schema that these questions can be asked of.
+#: The oldest schema version that the queries support.
 OLDEST_SCHEMA = "0006"
 
-#: A count of rejections stops here: beyond it the page says "more than".
+#: Rejections are counted up to this number; the page then says "more than".
 COUNT_LIMIT = 10_000
 
 
 class Readiness(Enum):
-    """Whether the outbox can be asked."""
+    """Whether the outbox can be queried."""
 
     READY = "ready"
 
     EMPTY = "empty"
-    """There is a database, and no outbox in it: nothing has run yet."""
+    """The database contains no outbox yet: no task has run."""
 
     OLDER = "older"
-    """The package is newer than the outbox: nothing has run since it was installed."""
+    """The schema is older than this package: no task has run since the upgrade."""
 
 
 def readiness(engine: Engine) -> Readiness:
-    """Whether the outbox can be asked.
+    """Whether the outbox can be queried.
 
-    :raises OutboxUnavailable, SetupError: if there is no telling.
+    :raises OutboxUnavailable: if the database does not answer; a retry may help.
+    :raises SetupError: if access to it is refused.
     """
     found = schema_version(engine)
     if found is None:
@@ -52,12 +52,12 @@ def readiness(engine: Engine) -> Readiness:
 
 @contextmanager
 def snapshot(engine: Engine, *, seconds: float) -> Iterator[Connection]:
-    """A connection on which all questions are answered from one state of the outbox.
+    """A connection on which all queries see the same state of the outbox.
 
-    Takes no lock that a worker could wait for, and refuses to write.
+    It takes no lock that a worker would wait for, and cannot write.
 
-    :param seconds: longest time that one question may take, where the database can be told (PostgreSQL).
-    :raises OutboxUnavailable: the database did not answer, or not in time.
+    :param seconds: statement timeout; only PostgreSQL supports one.
+    :raises OutboxUnavailable: if the database does not answer, or not in time.
     """
     with translated(engine), engine.connect() as connection:
         if engine.dialect.name == "postgresql":
@@ -69,7 +69,7 @@ def snapshot(engine: Engine, *, seconds: float) -> Iterator[Connection]:
 
 
 class Rows(NamedTuple):
-    """Staged rows of a day or a month, by what became of them."""
+    """Staged rows of a day or a month by state."""
 
     delivered: int = 0
     pending: int = 0
@@ -80,15 +80,15 @@ class Rows(NamedTuple):
 
     @property
     def staged(self) -> int:
-        """All of them."""
+        """Their sum."""
         return sum(self)
 
 
 class Reading(NamedTuple):
-    """A reading of a window of the source.
+    """A reading of a window: a row of ``extraction``.
 
-    :ivar finished_at: ``None`` while it is under way, or if it was cut off.
-    :ivar rejected: rows set aside, by reason code.
+    :ivar finished_at: ``None`` while it is in progress, or if it was interrupted.
+    :ivar rejected: rejected rows by reason code.
     """
 
     id: int
@@ -108,16 +108,16 @@ class Reading(NamedTuple):
 
     @classmethod
     def of(cls, row: Any) -> Reading:
-        """A row of ``extraction``."""
+        """Build it from a row of ``extraction``."""
         values = {name: getattr(row, name) for name in cls._fields}
         return cls(**values | {"rejected": Counter(row.rejected)})
 
 
 class Proof(NamedTuple):
-    """What ``reconcile`` found for a window at an instant.
+    """The result of ``reconcile`` for a window: a row of ``reconciliation``.
 
-    :ivar recount: rows in the source then; ``None`` if it could not be counted.
-    :ivar settled: nothing pending, and the sum closed.
+    :ivar recount: rows in the source at that time; ``None`` if they could not be counted.
+    :ivar settled: every row is accounted for, and none is pending.
     """
 
     id: int
@@ -138,15 +138,15 @@ class Proof(NamedTuple):
 
     @classmethod
     def of(cls, row: Any) -> Proof:
-        """A row of ``reconciliation``."""
+        """Build it from a row of ``reconciliation``."""
         values = {name: getattr(row, name) for name in cls._fields}
         return cls(**values | {"rejected": Counter(row.rejected)})
 
 
 def as_table(connection: Connection, windows: Iterable[Window]) -> sa.FromClause:
-    """Windows as a table of ``label``, ``first`` and ``after``, so that one query looks at each of them.
+    """Windows as a derived table with the columns ``label``, ``first`` and ``after``, so that one query covers all of them.
 
-    They travel as one JSON value: hundreds of bound values would take longer to write down than to look up.
+    They are bound as one JSON value: compiling hundreds of bound values takes longer than running the query.
     """
     columns: tuple[sa.ColumnClause[Any], ...] = (
         sa.column("label", sa.String),

@@ -33,10 +33,10 @@ def test_dry_run(
     assert sandbox.stats()["calls"] == calls
     assert outbox.everything(server.outbox) == before
     told = airflow.log("historical_load", month, "reconcile")
-    assert "dry run 2021-07: 32 rows, 30 to send in 2 batches, " in told
+    assert "dry run 2021-07: 32 rows, 30 new to send, 2 calls, " in told
     assert "1 duplicate, 0 excluded, rejected: {'unknown_status': 1}" in told
     assert "nothing was written or sent" in told
-    assert "dry run 2021-08-15: 5 rows, 5 to send in 1 batches, " in airflow.log("daily_send", day, "reconcile")
+    assert "dry run 2021-08-15: 5 rows, 5 new to send, 1 calls, " in airflow.log("daily_send", day, "reconcile")
 
 
 @pytest.mark.usefixtures("nights")

@@ -161,11 +161,12 @@ def plan_months(params: Json) -> list[Json]:
 def extract(params: Json, run: Any, known: Collection[str]) -> Json:
     """Stage the day of the run and, in a scheduled one, whatever earlier nights left; in a dry run, only look.
 
-    A window that cannot be read holds up no other one: it is left to ``reconcile``, which reads each of them again.
+    A window that cannot be read holds up no other one, and nothing that is pending: it is left to ``reconcile``, which reads
+    each of them again. So this task succeeds although the source is down: ``post`` sends what earlier nights left, and
+    ``reconcile`` has the tries that wait for the source.
 
     :param run: Airflow's ``dag_run``.
     :returns: for ``post`` and ``reconcile``.
-    :raises TableroError: nothing at all could be read.
     """
     settings = _understood(params, run.conf, known)
     own = _own_day(settings, params, run)
@@ -426,11 +427,14 @@ def _tally(tally: Tally) -> Json:
 def _report(tallies: Sequence[Json], planned: int) -> None:
     for tally in tallies:
         log.info(
-            "dry run %s: %d rows, %d to send in %d batches, %d bytes; %d duplicate, %d excluded, rejected: %s",
+            "dry run %s: %d rows, %d new to send, %d calls, %d bytes; %d duplicate, %d excluded, rejected: %s",
             *(tally[key] for key in ("window", "read", "new", "batches", "bytes", "duplicate", "excluded")),
             tally["rejected"] or "none",
         )
-        log.info("dry run %s: %d known, %d gone from the source", tally["window"], tally["known"], tally["gone"])
+        log.info(
+            "dry run %s: %d known, %d gone from the source, %d of them to be withdrawn; %d to be sent again",
+            *(tally[key] for key in ("window", "known", "gone", "withdrawn", "resent")),
+        )
         if tally.get("seconds") is not None:
             log.info("dry run %s: about %.0f s, in %d nights", tally["window"], tally["seconds"], tally["nights"])
         if tally.get("brake"):

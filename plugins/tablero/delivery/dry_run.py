@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy.engine import Engine
 from tablero.contract.status_change import FIELDS
 from tablero.contract.windows import Window
-from tablero.delivery.staging import Tally, preview
+from tablero.delivery.staging import preview
 from tablero.errors import ImplausibleReading
-from tablero.outbox import findings
+from tablero.outbox import findings, ledger
 from tablero.outbox.engine import reading
 from tablero.outbox.intake import RejectedRow
 from tablero.outbox.reports import outcomes
@@ -52,22 +52,25 @@ def look(
     try:
         tally = preview(engine, source, settings, window, clock=clock, accept_changes=accept_changes)
     except ImplausibleReading as error:
-        brake, tally = str(error), Tally(window)
+        brake = str(error)
         tally = preview(engine, source, settings, window, clock=clock, accept_changes=True)
-    pace = None
+    pace, waiting = None, ledger.Waiting(0, 0)
     if engine is not None:
         with reading(engine) as connection:
-            pace = outcomes.seconds_a_call(connection)
-    seconds = forecast(tally.batches, pace, settings.concurrency)
+            pace, waiting = outcomes.seconds_a_call(connection), ledger.waiting(connection, window)
+    calls = tally.batches + waiting.batches
+    seconds = forecast(calls, pace, settings.concurrency)
     result = {
         "read": tally.read,
         "new": tally.new,
         "known": tally.known,
         "gone": tally.gone,
+        "withdrawn": tally.withdrawn,
+        "resent": waiting.doubtful,
         "duplicate": tally.duplicates,
         "excluded": tally.excluded,
         "rejected": dict(tally.rejected),
-        "batches": tally.batches,
+        "batches": calls,
         "bytes": tally.bytes,
         "seconds": seconds,
         "nights": nights(seconds, settings.send_hours),

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
+from tablero.delivery.reconciling import answers
 from tablero.delivery.staging import Tally, stage
-from tablero.errors import OutboxUnavailable, TableroError
+from tablero.errors import OutboxUnavailable, SourceUnavailable, TableroError
 from tablero.outbox import ledger
 from tablero.settings import Settings
 from tablero.source.reader import Source
@@ -44,30 +45,30 @@ def read(
     clock: Callable[[], datetime],
     accept_changes: bool = False,
 ) -> Read:
-    """Stage each of ``windows`` that can be read; ``reconcile`` tries the others again.
+    """Stage each of ``windows`` that can be read; ``reconcile`` tries the others again, and fails if it cannot read one.
+
+    Also where the source does not answer at all: what is pending must not wait until it does.
 
     :param accept_changes: as in :func:`tablero.delivery.staging.stage`.
     :raises OutboxUnavailable: there is nowhere to put anything.
-    :raises TableroError: nothing at all could be read; the first cause.
     """
     found = Read([], [])
-    failure: TableroError | None = None
+    source_answers = True
     for window in windows:
+        is_read = False
         try:
-            found.tallies.append(
-                stage(engine, source, settings, window, run_id=run_id, clock=clock, accept_changes=accept_changes)
-            )
+            if source_answers:
+                tally = stage(engine, source, settings, window, run_id=run_id, clock=clock, accept_changes=accept_changes)
+                found.tallies.append(tally)
+                is_read = True
         except OutboxUnavailable:
             raise
         except TableroError as error:
-            if window.kind == "undated":  # how many there are is worth a remark, and no red run
-                log.warning("%s", texts.UNDATED_NOT_READ(words=error.text))
-                continue
             log.error("%s", texts.LEFT_OUT(window=window.label, words=error.text))
-            failure = failure or error
-        found.windows.append(window)
-    if failure is not None and not any(tally.window.kind != "undated" for tally in found.tallies):
-        raise failure
+            source_answers = not isinstance(error, SourceUnavailable) or answers(source)
+        # How many rows have no date is worth a remark, and no red run.
+        if is_read or window.kind != "undated":
+            found.windows.append(window)
     return found
 
 
@@ -89,12 +90,13 @@ def ask_again(
     :param connect: opens the source.
     :raises OutboxUnavailable: there is nowhere to look.
     """
-    for window in windows:
-        if ledger.is_stale(engine, window, clock() - FRESH):
-            try:
-                with connect() as source:
-                    stage(engine, source, settings, window, run_id=run_id, clock=clock, accept_changes=accept_changes)
-            except OutboxUnavailable:
-                raise
-            except TableroError as error:
-                log.warning("%s", texts.LEFT_OUT(window=window.label, words=error.text))
+    stale = [window for window in windows if ledger.is_stale(engine, window, clock() - FRESH)]
+    if not stale:
+        return
+    try:
+        with connect() as source:
+            read(engine, source, settings, stale, run_id=run_id, clock=clock, accept_changes=accept_changes)
+    except OutboxUnavailable:
+        raise
+    except TableroError as error:
+        log.warning("%s", texts.LEFT_OUT(window=", ".join(window.label for window in stale), words=error.text))

@@ -74,7 +74,7 @@ def reconcile(
             log.error("%s", texts.WINDOW_FAILED(window=window.label, words=error.text))
             failures.append(error)
             account = ledger.account(engine, window)
-            source_answers = not isinstance(error, SourceUnavailable) or _answers(source)
+            source_answers = not isinstance(error, SourceUnavailable) or answers(source)
         ledger.keep(engine, account, run_id, clock())
         accounts.append(account)
     return Reconciled(accounts, found, min(failures, key=_urgency, default=None))
@@ -94,7 +94,7 @@ def _prove(
     return ledger.account(engine, window), found
 
 
-def _answers(source: Source) -> bool:
+def answers(source: Source) -> bool:
     """Whether the source answers at all: if not, 83 months would each wait for a time-out."""
     try:
         source.check()

@@ -56,7 +56,7 @@ class Tally:
     :ivar valid: different status changes among them.
     :ivar new: those that were not on record before.
     :ivar gone: rows on record that the source does not give any more.
-    :ivar withdrawn: those of them that were pending, and now will not be sent.
+    :ivar withdrawn: those of them that were pending, and will not be sent.
     :ivar batches: made of the new ones.
     :ivar bytes: of their wire form; only counted by a dry run.
     :ivar samples: some of the rejected rows; only taken by a dry run.
@@ -162,7 +162,7 @@ def stage_in_steps(
     pieces = differences(chain.from_iterable(found), extraction.record)
     if extraction.record.may_hold_delivered and not accept_changes:
         pieces = _plausible(pieces, extraction.record, tally.window)
-    new_ones = chain.from_iterable(_new(pieces, extraction, tally))
+    new_ones = chain.from_iterable(_new(pieces, extraction.withdraw, tally))
     for step in _steps(pack(new_ones, settings.batch_size, by_service=settings.group_by_service)):
         new, fresh = extraction.stage(step, lease())
         tally.new += new
@@ -200,7 +200,7 @@ def preview(
     pieces = differences(chain.from_iterable(found), record or ())
     if record is not None and record.may_hold_delivered and not accept_changes:
         pieces = _plausible(pieces, record, window)
-    new_ones = chain.from_iterable(_new(pieces, None, tally))
+    new_ones = chain.from_iterable(_new(pieces, record.count_unsent if record is not None else None, tally))
     for packed in pack(new_ones, settings.batch_size, by_service=settings.group_by_service):
         tally.batches += 1
         tally.new += len(packed.changes)
@@ -209,12 +209,17 @@ def preview(
     return tally
 
 
-def _new(pieces: Iterable[Difference], extraction: intake.Extraction | None, tally: Tally) -> Iterator[list[StatusChange]]:
-    """The rows to be staged, in order; those that are gone are taken back on the way."""
+def _new(
+    pieces: Iterable[Difference], withdraw: Callable[[list[StatusChange]], int] | None, tally: Tally
+) -> Iterator[list[StatusChange]]:
+    """The rows to be staged, in order.
+
+    :param withdraw: what is done on the way with rows that are gone; returns how many of them will not be sent.
+    """
     for new, gone in pieces:
         tally.gone += len(gone)
-        if gone and extraction is not None:
-            tally.withdrawn += extraction.withdraw(gone)
+        if gone and withdraw is not None:
+            tally.withdrawn += withdraw(gone)
         yield new
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -15,7 +16,7 @@ from tablero.contract.windows import Window
 from tablero.outbox import batches
 from tablero.outbox.batches import touching, within
 from tablero.outbox.engine import reading, writing
-from tablero.outbox.schema import batch, extraction, reconciliation
+from tablero.outbox.schema import attempt, batch, extraction, reconciliation
 
 #: Batches read at a time.
 _PAGE = 20
@@ -118,6 +119,35 @@ def _rows_of_straddling(connection: Connection, window: Window) -> Iterator[tupl
         page = found[start : start + _PAGE]
         contents = batches.rows_of(connection, [row.id for row in page])
         yield from ((row.state, within(window, contents[row.id])) for row in page)
+
+
+class Waiting(NamedTuple):
+    """What is pending in a window.
+
+    :ivar batches: that will be posted, those that reach beyond the window included.
+    :ivar doubtful: rows that were posted before without a known outcome: the dashboard may have them, and gets them again.
+    """
+
+    batches: int
+    doubtful: int
+
+
+def waiting(connection: Connection, window: Window) -> Waiting:
+    """What a load of ``window`` would post that was staged before."""
+    under_way = sa.exists().where(attempt.c.batch_id == batch.c.id, attempt.c.outcome.is_(None))
+    query = sa.select(
+        batch.c.id,
+        batch.c.rows,
+        batch.c.first_change,
+        batch.c.last_change,
+        sa.or_(batch.c.ever_unknown, under_way).label("doubt"),
+    ).where(touching(window), batch.c.state == "pending")
+    found = connection.execute(query).all()
+    doubtful = [row for row in found if row.doubt]
+    whole = sum(row.rows for row in doubtful if batches.is_inside(row, window))
+    straddling = [row.id for row in doubtful if not batches.is_inside(row, window)]
+    parts = batches.rows_of(connection, straddling).values() if straddling else ()
+    return Waiting(len(found), whole + sum(len(within(window, rows)) for rows in parts))
 
 
 def keep(engine: Engine, found: Account, run_id: str, now: datetime) -> None:

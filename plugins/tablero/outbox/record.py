@@ -16,6 +16,7 @@ from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.outbox import batches
 from tablero.outbox.batches import Part, is_inside, touching, within
+from tablero.outbox.engine import now_of
 from tablero.outbox.schema import attempt, batch
 
 #: States whose rows are on record. Withdrawn rows are not: if the source has one again, it counts as new.
@@ -67,6 +68,14 @@ class Record:
         """How many of these rows the dashboard has acknowledged."""
         with self._connect() as connection:
             return sum(len(held) for _, held, _ in holders(connection, self._window, changes, ("delivered",)))
+
+    def count_unsent(self, changes: Collection[StatusChange]) -> int:
+        """How many of these rows :func:`withdraw` would take back before they are sent: they are pending, and the dashboard has
+        none of them, as far as is known."""
+        with self._connect() as connection:
+            now = now_of(connection)
+            held = holders(connection, self._window, changes, ("pending",))
+            return sum(len(rows) for row, rows, _ in held if not _may_have_been_sent(connection, row, now))
 
     def __iter__(self) -> Iterator[StatusChange]:
         # Batches of several readings overlap in this order. A row is final once no remaining batch can contain an earlier

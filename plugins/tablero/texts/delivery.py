@@ -213,7 +213,3 @@ ADOPTED_BATCH = Text(
 # -- reading a night ---------------------------------------------------------------------------------------------------------
 
 LEFT_OUT = Text("{window} queda para después: {words}", "{window} is left for later: {words}")
-UNDATED_NOT_READ = Text(
-    "No se pudo contar cuántas filas no tienen fecha ({words}); las demás no se ven afectadas.",
-    "How many rows have no date could not be counted ({words}); the others are not affected.",
-)

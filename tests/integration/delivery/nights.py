@@ -84,11 +84,7 @@ class Nights:
         found, own = Night(day), day_window(day, ZONE)
         source, engine, named = self.institution.source, self.engine, {"run_id": run.run_id, "clock": lambda: now}
         plan = plan_night(engine, SETTINGS, own)
-        windows = plan.windows
-        try:
-            windows, _ = nightly.read(engine, source, SETTINGS, windows, **named)  # type: ignore[arg-type]
-        except TableroError as error:
-            found.failed.append(error)
+        windows, _ = nightly.read(engine, source, SETTINGS, plan.windows, **named)  # type: ignore[arg-type]
         self._post(found, named)
 
         def send_found(_: object) -> None:

@@ -10,12 +10,13 @@ from sqlalchemy.engine import Engine
 from tablero.delivery.dry_run import look
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
+from tablero.errors import TransientError
 from tablero.outbox import findings
 from tablero.outbox.engine import reading
 from tablero.outbox.schema import batch, extraction
 
 from tests.integration.institution import Institution
-from tests.integration.posters import Dashboard
+from tests.integration.posters import LOST, UNAVAILABLE, Dashboard, in_turn
 from tests.integration.samples import FEBRUARY, change, changes, clock, settings
 
 
@@ -42,15 +43,32 @@ def test_compared_with_what_is_on_record(outbox: Engine, institution: Institutio
     institution.add(changes(2, first=40))
     institution.remove([change(7)])
     found = dry_run(outbox, institution)
-    assert {key: found[key] for key in ("read", "new", "known", "gone", "batches", "brake")} == {
+    assert {key: found[key] for key in ("read", "new", "known", "gone", "withdrawn", "resent", "batches", "brake")} == {
         "read": 41,
         "new": 2,
         "known": 39,
         "gone": 1,
+        "withdrawn": 0,  # the dashboard has it
+        "resent": 0,
         "batches": 1,
         "brake": None,
     }
     assert found["nights"] == 1
+
+
+def test_what_is_pending(outbox: Engine, institution: Institution) -> None:
+    """What was never sent and is gone would be withdrawn; what was sent without an answer would be sent again, gone or not; and
+    each batch that waits is a call."""
+    stage(outbox, institution.source, settings(batch_size=10), FEBRUARY, run_id="load", clock=clock)
+    lose_the_first = Dashboard(in_turn(LOST, *[UNAVAILABLE] * 9))
+    with pytest.raises(TransientError):
+        send(outbox, lambda: lose_the_first, settings(batch_size=10, concurrency=1), [FEBRUARY], run_id="load", clock=clock)
+    lost = {int(name.rpartition("-")[2]) for name in lose_the_first.calls[0]}
+    institution.remove([change(min(lost)), *(change(number) for number in set(range(40)) - lost if number % 10 == 5)])
+    found = dry_run(outbox, institution)
+    assert (found["new"], found["withdrawn"], found["resent"]) == (0, 3, 10)
+    assert found["gone"] == 4
+    assert found["batches"] == 4
 
 
 def test_nothing_is_staged(outbox: Engine, institution: Institution) -> None:

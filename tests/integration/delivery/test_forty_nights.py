@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -151,6 +152,32 @@ def test_an_empty_view(nights: Nights) -> None:
 def test_an_empty_view_from_the_first_night_on(nights: Nights) -> None:
     """There is no usual yet, and still nothing at all is worth a word."""
     assert nights.night(days(0, 1)[0]).told == ["no_rows"]
+
+
+class Down:
+    """A source that does not answer."""
+
+    def __getattr__(self, _: str) -> Any:
+        raise SourceUnavailable("the source is switched off")
+
+
+def test_a_source_that_is_down(nights: Nights) -> None:
+    """What earlier nights left pending is sent in the first of them; they are red, told of once, and nothing is missing in the
+    end."""
+    nights.all(0, 3)
+    up, nights.dashboard = nights.dashboard, Dashboard(lambda _: UNAVAILABLE)
+    nights.all(3, 1)
+    nights.dashboard, source = up, nights.institution.source
+    assert len(nights.missing) == 5
+    nights.institution.source = Down()  # type: ignore[assignment]
+    for number, day in enumerate(days(4, 5)):
+        nights.work(day)
+        assert not nights.night(day).is_green
+        assert len(nights.missing) == 5 * (number + 1)  # those of the days that nobody could read
+    nights.institution.source = source
+    (after,) = nights.all(9, 1)
+    assert after.is_green
+    assert (nights.missing, nights.repeated) == (set(), set())
 
 
 def test_a_day_that_cannot_be_read(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,5 @@
-"""All that Airflow calls or is asked: tasks, configuration, callbacks and alerts, retries, timetable, metrics, lineage.
+"""What Airflow calls: tasks, configuration, callbacks and alerts, retries, timetable, metrics, lineage.
 
-Wiring: a function here gets objects out of Airflow, calls one use case of ``delivery`` and says what came of it.
+Only wiring: a function here gets objects from Airflow, calls one use case of ``delivery`` and reports the result.
 Never here: SQL, HTTP, or a decision about a row.
 """

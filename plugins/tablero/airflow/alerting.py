@@ -1,6 +1,6 @@
-"""The contents of an alert: what happened, which windows, since when, the first cause, what to do, and links.
+"""The content of an alert: what happened, which windows, since when, the first cause, what to do, and links.
 
-Pure functions: from what the outbox knows and Airflow's address to a subject, plain text, HTML, and fields for machines.
+Pure functions from the state in the outbox and Airflow's address to a subject, plain text, HTML, and fields for machines.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tablero.outbox.incidents import Situation, Trouble
 from tablero.texts import alerts as texts
 from tablero.texts.text import LANGUAGES, Text, joined, verbatim
 
-#: Windows that are named; the rest is counted.
+#: Windows listed by name; the rest is counted.
 _NAMED = 12
 
 _SCHEDULED = "scheduled__"

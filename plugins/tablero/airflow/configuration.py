@@ -1,6 +1,6 @@
-"""Where Airflow's configuration and connections become our objects. The only place that reads either.
+"""Turns Airflow's configuration and connections into our objects. The only module that reads either.
 
-Imported by the DAG files, so it imports the heavy parts only when they are asked for.
+DAG files import it, so it imports heavy modules only within functions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SOURCE, API, OUTBOX = "tablero_source", "tablero_api", "tablero_outbox"
 
-#: Executors that run all tasks on the scheduler's machine.
+#: Executors whose tasks all run on the scheduler's machine.
 _LOCAL_EXECUTORS = {"LocalExecutor", "SequentialExecutor"}
 
 _SECTION = "tablero"
@@ -33,7 +33,7 @@ _PREFIX = f"AIRFLOW__{_SECTION.upper()}__"
 
 
 def read_settings() -> Settings:
-    """The settings of section ``[tablero]``: environment, then ``airflow.cfg``, then defaults. Opens no connection.
+    """The settings of section ``[tablero]``: environment, then ``airflow.cfg``, then defaults. Reads no connection.
 
     :raises SettingsError: names each wrong or unknown key.
     """
@@ -45,12 +45,12 @@ def read_settings() -> Settings:
 def _keys_in_environment() -> Iterator[str]:
     for name in os.environ:
         if name.startswith(_PREFIX):
-            # Airflow's own ways to get a value from a command or a secrets backend.
+            # Airflow's suffixes for values that come from a command or a secrets backend.
             yield name.removeprefix(_PREFIX).lower().removesuffix("_cmd").removesuffix("_secret")
 
 
 def origin_of(key: str) -> str:
-    """Where the value of a setting comes from: the environment variable, ``airflow.cfg``, or its default."""
+    """Where the value of a setting comes from: an environment variable or ``airflow.cfg``; empty for its default."""
     name = f"{_PREFIX}{key.upper()}"
     for suffix in ("", "_CMD", "_SECRET"):
         if f"{name}{suffix}" in os.environ:
@@ -60,26 +60,26 @@ def origin_of(key: str) -> str:
 
 
 def base_url() -> str:
-    """Where people reach Airflow, as ``[api] base_url`` says."""
+    """The address at which people reach Airflow: ``[api] base_url``."""
     return str(conf.get("api", "base_url", fallback="") or "http://localhost:8080")
 
 
 def page_url() -> str:
-    """Where Tablero's page is, for people."""
+    """The address of Tablero's page."""
     return f"{base_url().rstrip('/')}/tablero/"
 
 
 def clock() -> datetime:
-    """Now, in UTC."""
+    """The current time, in UTC."""
     return datetime.now(timezone.utc)
 
 
 @contextmanager
 def source(settings: Settings) -> Iterator[Source]:
-    """The institution's database, by the connection ``tablero_source``, of any type which common-sql knows.
+    """The institution's database: connection ``tablero_source``, of any type that common-sql supports.
 
-    :raises SetupError: if there is no such connection, it is not an SQL one, or what it needs is not installed.
-    :raises TransientError: if Airflow's own database, which knows the connection, does not answer.
+    :raises SetupError: if the connection does not exist or is not an SQL connection, or its driver is not installed.
+    :raises TransientError: if Airflow's metadata database does not answer.
     """
     from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.sdk.exceptions import AirflowException
@@ -109,7 +109,7 @@ def source(settings: Settings) -> Iterator[Source]:
 
 
 def _source_engine(hook: Any, connection: Any) -> Engine:
-    """Airflow's hook says who enters where; what else the connection says, it would leave out."""
+    """Airflow's hook resolves the credentials, but drops other parameters of the connection; those are added here."""
     import sqlalchemy as sa
     from tablero.source import parameters
 
@@ -128,7 +128,7 @@ def _source_engine(hook: Any, connection: Any) -> Engine:
 
 
 def _require_file(url: str) -> None:
-    # SQLite would make an empty database where there is none, and the error would speak of a missing view.
+    # SQLite would create an empty database, and the error would then be about a missing view.
     import sqlalchemy as sa
 
     path = sa.make_url(url).database
@@ -138,7 +138,7 @@ def _require_file(url: str) -> None:
 
 @contextmanager
 def outbox() -> Iterator[Engine]:
-    """The outbox, its schema up to date: connection ``tablero_outbox``, or an SQLite file under ``AIRFLOW_HOME``.
+    """The outbox with an up-to-date schema: connection ``tablero_outbox``, or an SQLite file under ``AIRFLOW_HOME``.
 
     :raises SetupError, OutboxUnavailable: if it cannot be used.
     """
@@ -153,9 +153,9 @@ def outbox() -> Iterator[Engine]:
 
 
 def has_outbox() -> bool:
-    """Whether there is an outbox, up to date; looks, and makes none.
+    """Whether there is an outbox with an up-to-date schema; creates none.
 
-    :raises SetupError, OutboxUnavailable: if there is no telling.
+    :raises SetupError, OutboxUnavailable: if it cannot be determined.
     """
     from tablero.outbox.engine import connect
     from tablero.outbox.reports.common import Readiness, readiness
@@ -163,17 +163,17 @@ def has_outbox() -> bool:
     engine = connect(outbox_url())
     try:
         if engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file():
-            return False  # SQLite would make an empty one
+            return False  # connecting would create an empty file
         return readiness(engine) is Readiness.READY
     finally:
         engine.dispose()
 
 
 def outbox_url() -> URL:
-    """SQLAlchemy's URL of the outbox, which need not exist yet.
+    """The SQLAlchemy URL of the outbox, which need not exist yet.
 
-    :raises SetupError: if the connection is of no type that could hold it, or it is SQLite and tasks run on several machines.
-    :raises TransientError: if Airflow's own database, which knows the connection, does not answer.
+    :raises SetupError: if the type of the connection is unsupported, or it is SQLite and tasks run on several machines.
+    :raises TransientError: if Airflow's metadata database does not answer.
     """
     from airflow.sdk.exceptions import AirflowNotFoundException
     from sqlalchemy import make_url
@@ -190,7 +190,7 @@ def outbox_url() -> URL:
 
 
 def store_url(conn_id: str) -> URL:
-    """SQLAlchemy's URL of a connection that holds an outbox, or is to hold one.
+    """The SQLAlchemy URL of a connection that holds an outbox, or will hold one.
 
     :raises SetupError, TransientError: as :func:`outbox_url`; also if there is no such connection.
     """
@@ -209,7 +209,7 @@ def store_url(conn_id: str) -> URL:
 
 
 def _require_one_machine() -> None:
-    # Tasks on several machines would each have a file of their own, or share one over a network that cannot lock it.
+    # Tasks on several machines would each use their own file, or share one over a network file system that cannot lock it.
     elsewhere = _executors_elsewhere()
     if elsewhere:
         raise SetupError(texts.SQLITE_ELSEWHERE(executors=", ".join(elsewhere), conn_id=OUTBOX))
@@ -220,7 +220,7 @@ def _executors_elsewhere() -> list[str]:
     entries = re.split(r"[,;]", conf.get("core", "executor"))
     names = [re.split(r"[=:.]", entry.strip())[-1] for entry in entries]
     if os.environ.get("AIRFLOW_IS_K8S_EXECUTOR_POD"):
-        # Inside a task's pod the Helm chart names LocalExecutor, since that is what runs there.
+        # In the pod of a task the Helm chart sets LocalExecutor, which is what runs there.
         names.append("KubernetesExecutor")
     return list(dict.fromkeys(name for name in names if name and name not in _LOCAL_EXECUTORS))
 
@@ -231,7 +231,7 @@ def airflow_home() -> Path:
 
 
 def dashboard(settings: Settings) -> Dashboard:
-    """The dashboard's client, by the connection ``tablero_api``.
+    """The client of the dashboard: connection ``tablero_api``.
 
     :raises SettingsError: if X-Road is used and ``xroad_client`` is not set.
     :raises SetupError: if there is no such connection.
@@ -250,8 +250,8 @@ def _connection(conn_id: str) -> Any:
     try:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
-        # Airflow 3.3 says so too while its database does not answer. An outbox on PostgreSQL that seemed to be missing would
-        # be taken for a file, in which nothing has been delivered yet.
+        # Airflow 3.3 raises this also while its database does not answer. A PostgreSQL outbox that seems to be missing would be
+        # replaced by a new SQLite file, in which nothing has been delivered.
         _require_metadata(conn_id)
     try:
         return BaseHook.get_connection(conn_id)
@@ -260,9 +260,9 @@ def _connection(conn_id: str) -> Any:
 
 
 def _require_metadata(conn_id: str) -> None:
-    """See that Airflow's own database answers; in a task, Airflow itself waits a little for it.
+    """Check that Airflow's metadata database answers; within a task, Airflow itself waits for it for a while.
 
-    :raises TransientError: if it does not. Where there is no way to ask it, as in callbacks, it is taken to answer.
+    :raises TransientError: if it does not answer. If it cannot be asked, as in callbacks, it is assumed to answer.
     """
     from airflow.sdk import get_current_context
     from sqlalchemy.exc import SQLAlchemyError
@@ -278,7 +278,7 @@ def _require_metadata(conn_id: str) -> None:
             _ask_metadata()
     except Exception as error:
         if task is None and not isinstance(error, SQLAlchemyError):
-            return  # only Airflow's servers may ask it themselves
+            return  # only Airflow's servers may query it directly
         raise TransientError(texts.METADATA_AWAY(conn_id=conn_id, words=error)) from error
 
 
@@ -291,7 +291,7 @@ def _ask_metadata() -> None:
 
 
 def retry_arguments(settings: Settings) -> dict[str, Any]:
-    """The retry settings that stand on every task, as arguments of an operator."""
+    """The retry settings of every task, as operator arguments."""
     from datetime import timedelta
 
     from tablero.airflow.retries import TableroRetryPolicy
@@ -308,7 +308,7 @@ def retry_arguments(settings: Settings) -> dict[str, Any]:
 
 
 def refuse_unknown(given: Collection[str] | None, known: Collection[str]) -> None:
-    """Refuse parameters which the DAG does not have; Airflow lets them pass.
+    """Refuse parameters that the DAG does not have, which Airflow lets through.
 
     :raises ParameterError: names them.
     """

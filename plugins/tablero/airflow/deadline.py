@@ -1,4 +1,4 @@
-"""When a scheduled day should be settled: at ``deadline``, local time, on the day after it."""
+"""The deadline of a scheduled day: ``deadline``, local time, on the following day."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class ScheduledDayDeadline(BaseDeadlineReference):
         self.at = at
 
     def serialize_reference(self) -> dict[str, Any]:
-        """For the database."""
+        """The form stored in the database."""
         return {"reference_type": self.reference_name, "zone": self.zone, "at": self.at}
 
     @classmethod
     def deserialize_reference(cls, reference_data: dict[str, Any]) -> ScheduledDayDeadline:
-        """From the database, where version 0.1 stored no time of day."""
+        """The reverse of :meth:`serialize_reference`; version 0.1 stored no time of day."""
         return cls(reference_data["zone"], reference_data.get("at", "06:00"))
 
     def _evaluate_with(self, *, session: Any, dag_id: str, run_id: str, **_: Any) -> datetime | None:

@@ -1,7 +1,7 @@
-"""Reports to OpenLineage what a task reads and where it sends, if Airflow's provider for it is installed.
+"""Reports to OpenLineage what a task reads and where it sends, if Airflow's OpenLineage provider is installed.
 
-The provider ignores assets whose scheme it has no rule for, https and sqlite among them. It does report its own datasets, which
-it reads from a task's inlets and outlets once the task has ended.
+The provider ignores assets with a scheme it has no rule for, such as https and sqlite. It does report its own dataset objects,
+which it collects from a task's inlets and outlets after the task has ended.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tablero.texts import airflow as texts
 
 log = logging.getLogger(__name__)
 
-#: By SQLAlchemy's name of a database: OpenLineage's scheme, and the port that is meant where none is named.
+#: By SQLAlchemy's backend name: OpenLineage's scheme and the default port.
 _SCHEMES = {
     "postgresql": ("postgres", 5432),
     "mysql": ("mysql", 3306),
@@ -31,10 +31,10 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Dataset(NamedTuple):
-    """How OpenLineage names what data comes from or goes to. Holds no user, no password and no query of a URL.
+    """OpenLineage's name of a dataset. Contains no user, password or query string.
 
     :ivar namespace: the server.
-    :ivar name: what is meant of it.
+    :ivar name: the table, database or service on it.
     """
 
     namespace: str
@@ -42,17 +42,17 @@ class Dataset(NamedTuple):
 
 
 def reads(engine: Engine, table: str | None) -> None:
-    """The task that is running reads the institution's database. Never fails.
+    """Record that the current task reads the institution's database. Never raises.
 
     :param engine: of the source.
-    :param table: the view, with its schema if need be; ``None`` where the institution's own query is read, whose tables are
-        not known: then the whole database stands for them.
+    :param table: the view, with its schema if it has one; ``None`` if a custom query is read, whose tables are unknown: the
+        whole database is reported then.
     """
     _add("inlets", lambda: dataset_of_source(engine.url, table, _default_schema(engine)))
 
 
 def sends(url: str) -> None:
-    """The task that is running sends to the dashboard. Never fails.
+    """Record that the current task sends to the dashboard. Never raises.
 
     :param url: where batches are posted.
     """
@@ -60,9 +60,9 @@ def sends(url: str) -> None:
 
 
 def dataset_of_source(url: URL, table: str | None, default_schema: str | None = None) -> Dataset:
-    """A view of a database, or the database: for SQLite, its file.
+    """The dataset of a view or of a whole database; for SQLite, of its file.
 
-    :param default_schema: where the database looks for a table that is named without a schema, if that is known.
+    :param default_schema: where the database looks up a table without a schema, if known.
     """
     kind = url.get_backend_name()
     if kind == "sqlite":
@@ -70,9 +70,9 @@ def dataset_of_source(url: URL, table: str | None, default_schema: str | None = 
     scheme, port = _SCHEMES.get(kind, (kind, None))
     database = url.database or url.query.get("service_name")
     schema, _, name = (table or "").rpartition(".")
-    if scheme == "mysql":  # its schemas are its databases
+    if scheme == "mysql":  # a schema of MySQL is a database
         path = [schema or database, name]
-    elif "." in schema:  # the database is named too
+    elif "." in schema:  # includes the database
         path = [schema, name]
     else:
         path = [database, schema or (default_schema if name else ""), name]
@@ -80,20 +80,20 @@ def dataset_of_source(url: URL, table: str | None, default_schema: str | None = 
 
 
 def dataset_of_dashboard(url: str) -> Dataset:
-    """The service that batches are posted to."""
+    """The dataset of the service that batches are posted to."""
     parts = urlsplit(url)
     return Dataset(f"{parts.scheme}://{_authority(parts.hostname, parts.port or _PORTS.get(parts.scheme))}", parts.path)
 
 
 def _authority(host: str | None, port: int | None) -> str:
-    if not host or host.startswith("/"):  # the folder of a socket
+    if not host or host.startswith("/"):  # the directory of a Unix socket
         host = "localhost"
     name = f"[{host}]" if ":" in host else host
     return f"{name}:{port}" if port else name
 
 
 def _default_schema(engine: Engine) -> str | None:
-    # The connection is the one that will be read from: the pool keeps it.
+    # Uses the pooled connection that the reader uses next.
     return sa.inspect(engine).default_schema_name
 
 
@@ -105,7 +105,7 @@ def _add(end: str, find: Callable[[], Dataset]) -> None:
     try:
         task = get_current_context()["task"]
         found = find()
-        # A list of the task's own: the one of the DAG may be shared.
+        # A new list: the existing one may be shared with the DAG.
         setattr(task, end, [*getattr(task, end), OpenLineageDataset(namespace=found.namespace, name=found.name)])
     except Exception as error:  # lineage is an extra: it must not fail the task
         log.warning("%s", texts.NOT_REPORTED(end=end, error=type(error).__name__))

@@ -1,5 +1,5 @@
-"""What can be monitored: metrics by Airflow's own ``stats`` (StatsD, OpenTelemetry), a log line for each attempt, asset events
-of settled windows.
+"""Monitoring: metrics through Airflow's ``stats`` (StatsD, OpenTelemetry), a log line per attempt, and asset events of settled
+windows.
 """
 
 from __future__ import annotations
@@ -15,22 +15,21 @@ from tablero.dashboard.answer import Attempt, Outcome, log_line
 from tablero.outbox.findings import Degradation
 from tablero.outbox.ledger import Account
 
-#: Updated once for each window that a reconciliation finds settled, and with other counts than the one before; the event's
-#: extra carries them.
+#: Updated for each window that a reconciliation finds settled with other counts than before; the event's extra contains them.
 WINDOWS = Asset(name="tablero_windows", uri="x-tablero://windows")
 
-#: Updated once for each reconciliation that finds any settled; the event's extra carries the counts of those that changed.
-#: Other DAGs are scheduled on this one: of several events that one task makes of an asset, Airflow 3.3.2 hands only the first
-#: to the run which they trigger, and the rest to the run after it.
+#: Updated once for each reconciliation that finds any window settled; the event's extra contains the counts of those that
+#: changed. Other DAGs are scheduled on this asset: if a task emits several events of one asset, Airflow 3.3.2 passes only the
+#: first to the run that they trigger, and the others to the run after it.
 RECONCILIATIONS = Asset(name="tablero_reconciliations", uri="x-tablero://reconciliations")
 
-#: The outlet through which the events of both come.
+#: The outlet through which the events of both assets are emitted.
 SETTLED = AssetAlias("tablero_settled")
 
 
 def attempted(attempt: Attempt) -> None:
-    """Log an attempt, and count it."""
-    # Airflow's log files are lines of JSON, which have none of a record's attributes, but all of structlog's context.
+    """Log an attempt and count it."""
+    # Airflow's JSON log files contain structlog's context variables, but no attributes of log records.
     with bound_contextvars(**attempt.fields()):
         log_line(attempt)
     answer = attempt.answer
@@ -43,10 +42,10 @@ def attempted(attempt: Attempt) -> None:
 
 
 def reconciled(accounts: Sequence[Account], oldest_pending: float, unusual: Sequence[Degradation] = ()) -> None:
-    """Publish what a reconciliation found.
+    """Publish the metrics of a reconciliation.
 
-    :param oldest_pending: seconds since the oldest pending row was staged; 0 if none is.
-    :param unusual: what was not as usual.
+    :param oldest_pending: seconds since the oldest pending batch was staged; 0 if there is none.
+    :param unusual: the degradations of the run.
     """
     stats.gauge("tablero.pending_rows", sum(found.pending for found in accounts))
     stats.gauge("tablero.pending_age", oldest_pending)
@@ -57,11 +56,11 @@ def reconciled(accounts: Sequence[Account], oldest_pending: float, unusual: Sequ
 def announce(
     events: Any, accounts: Sequence[Account], before: Mapping[Window, Account], unusual: Sequence[Degradation] = ()
 ) -> None:
-    """Add the asset events of the settled windows: one for each that changed, and one for all.
+    """Emit the asset events of the settled windows: one for each that changed, and one for all.
 
     :param events: Airflow's ``outlet_events`` of a task with the outlet :data:`SETTLED`.
-    :param before: what the proofs before this one had found.
-    :param unusual: what was not as usual.
+    :param before: the previous proof of each window.
+    :param unusual: the degradations of the run.
     """
     settled = [found for found in accounts if found.settled]
     changed = [counts(found) for found in settled if not _is_the_same(found, before.get(found.window))]
@@ -77,7 +76,7 @@ def _is_the_same(found: Account, before: Account | None) -> bool:
 
 
 def counts(found: Account) -> dict[str, Any]:
-    """An account as JSON."""
+    """An account in the form of an asset event's extra."""
     return {
         "window": found.window.label,
         "start": found.window.start.isoformat(),

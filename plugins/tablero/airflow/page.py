@@ -1,4 +1,4 @@
-"""Brings the page together with Airflow's configuration: its settings, its outbox, its source, its clock."""
+"""Connects the page to Airflow's configuration: settings, outbox, source and clock."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from tablero.settings import Settings
     from tablero.source.reader import Source
 
-#: Seconds after which the connection ``tablero_outbox`` is looked up again, in case someone changed it.
+#: Seconds after which the connection ``tablero_outbox`` is read again, in case it was changed.
 _LOOK_AGAIN = 30.0
 
 
 class PageOutbox:
-    """The engine of the outbox for the page: one for the process, never one for each request. Makes and migrates nothing."""
+    """Provides the engine of the outbox to the page: one per process. Creates and migrates nothing."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -36,8 +36,8 @@ class PageOutbox:
     def __call__(self) -> Engine:
         """The engine.
 
-        :raises NotReady: its SQLite file does not exist yet.
-        :raises SetupError: the connection is missing parts or of the wrong type.
+        :raises NotReady: if its SQLite file does not exist yet.
+        :raises SetupError: if the connection is incomplete or of an unsupported type.
         """
         from tablero.outbox.engine import connect
         from tablero.outbox.reports.common import Readiness
@@ -49,24 +49,24 @@ class PageOutbox:
                 if self._engine is None or url != self._url:
                     before, self._engine, self._url = self._engine, connect(url), url
                     if before is not None:
-                        before.dispose()  # a request that is being answered keeps its connection until it is done
+                        before.dispose()  # a request in progress keeps its connection until it ends
                 self._looked_at = time.monotonic()
             engine = self._engine
-        # SQLite would make an empty file where there is none.
+        # Connecting would create an empty SQLite file.
         if engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file():
             raise NotReady(Readiness.EMPTY)
         return engine
 
 
-#: Most questions to the institution's database at a time; more wait for their turn as long as they may take at all.
+#: Concurrent queries to the institution's database; others wait within their own time limit.
 _AT_A_TIME = 2
 
 
 class PageSource:
-    """Asks the institution's database about one request, for the page: few questions at a time, none for longer than it may
-    take. What is not answered by then is cancelled at the server.
+    """Queries the institution's database for one request: few queries at a time, each with a time limit after which it is
+    cancelled on the server.
 
-    :param read_settings: raises our errors if one is wrong.
+    :param read_settings: returns the settings; raises a :class:`~tablero.errors.SettingsError` if one is wrong.
     """
 
     def __init__(self, read_settings: Callable[[], Settings]) -> None:
@@ -74,11 +74,11 @@ class PageSource:
         self._threads = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="tablero-source")
 
     def __call__(self, request_id: str, seconds: float) -> Sequence[Row] | None:
-        """The rows of a request at the source now; ``None`` where it cannot be asked for a request.
+        """The rows of a request in the source; ``None`` if the source cannot be queried by request.
 
-        :param seconds: the longest time until the answer.
-        :raises SourceUnavailable: there was none by then.
-        :raises TableroError: as reading the source does.
+        :param seconds: time limit.
+        :raises SourceUnavailable: if there was no answer in time.
+        :raises TableroError: as reading the source.
         """
         from tablero.errors import SourceUnavailable
         from tablero.texts import source as texts
@@ -94,7 +94,7 @@ class PageSource:
 
 
 class _Question:
-    """One question, which another thread may give up."""
+    """A query that another thread may cancel."""
 
     def __init__(self, request_id: str) -> None:
         self._request_id = request_id
@@ -123,12 +123,12 @@ class _Question:
 
 @cache
 def read_settings() -> Settings:
-    """The settings, read once: they change with a restart only. Wrong ones are read again each time."""
+    """The settings, cached, since they change only with a restart; wrong ones are not cached."""
     return configuration.read_settings()
 
 
 def build() -> FastAPI:
-    """The application for Airflow's API server."""
+    """Build the application for Airflow's API server."""
     from tablero.web.app import build_app
 
     return build_app(PageOutbox(), read_settings, configuration.clock, PageSource(read_settings))

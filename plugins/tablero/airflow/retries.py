@@ -1,4 +1,4 @@
-"""When a failed task is tried again: the policy that stands on every task."""
+"""The retry policy of every task."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 _REASON_LENGTH = 500
 
-#: Fraction of the delay by which two institutions, or two runs, may differ.
+#: Maximum random share of the delay that is added to it.
 _SPREAD = 0.25
 
 
 class TableroRetryPolicy(RetryPolicy):
-    """Permanent errors fail at once; others are tried again after a delay that doubles, is capped, and is no one else's.
+    """Fails permanent errors at once; retries others after a delay that doubles, is capped and is spread.
 
-    The delay before try n+1 is ``min(retry_delay * 2**(n-1), max_retry_delay)``, and never less than the other side's
-    ``Retry-After`` (itself capped). Added to it are up to a quarter, so that not all institutions call at the same
-    second, and one second for each month before this one, so that mapped months do not: Airflow's own jitter leaves
-    ``map_index`` out. Errors of no kind of ours are taken to be transient.
+    The delay before try n+1 is ``min(retry_delay * 2**(n-1), max_retry_delay)``, but at least the server's ``Retry-After``
+    (capped as well). Up to a quarter is added, so that institutions do not all call in the same second, and one second per map
+    index, so that mapped months do not either: Airflow's own jitter ignores ``map_index``. Exceptions of other classes count as
+    transient.
 
     :param retries: tries after the first.
     :param retry_delay: seconds before the first retry.
-    :param max_retry_delay: longest seconds, before the spread is added.
-    :param seed: tells this institution from others.
+    :param max_retry_delay: longest delay in seconds, before the spread is added.
+    :param seed: identifies the institution.
     """
 
     def __init__(self, retries: int, retry_delay: float, max_retry_delay: float, seed: str) -> None:
@@ -41,8 +41,8 @@ class TableroRetryPolicy(RetryPolicy):
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        """Decide; called by Airflow in the task's process."""
-        exception = getattr(exception, "error", exception)  # what ``operators.Ended`` stands for
+        """Decide about an exception; called by Airflow in the process of the task."""
+        exception = getattr(exception, "error", exception)  # the cause of ``operators.Ended``
         cause = f"{type(exception).__name__}: {exception}"[:_REASON_LENGTH]
         if isinstance(exception, PermanentError):
             return RetryDecision.fail(cause)
@@ -50,7 +50,7 @@ class TableroRetryPolicy(RetryPolicy):
         map_index = getattr(ti, "map_index", -1)
         run = f"{getattr(ti, 'dag_id', '')}/{getattr(ti, 'run_id', '')}/{getattr(ti, 'task_id', '')}"
         asked = exception.retry_after if isinstance(exception, TransientError) else None
-        # After a clear Airflow counts on, and grants as many tries again: the delays begin anew with them.
+        # A cleared task keeps counting its tries and gets as many again: the delays start over.
         since_clear = try_number - max(0, max_tries - self.retries)
         return RetryDecision.retry(timedelta(seconds=self.delay(max(1, since_clear), map_index, run, asked)), cause)
 

@@ -1,6 +1,6 @@
-"""What each Airflow task does: get the objects from ``configuration``, call one use case, say what came of it.
+"""The body of each Airflow task: get the objects from ``configuration``, call one use case, report the result.
 
-DAG files import this module inside their tasks, so that parsing them costs nothing.
+DAG files import this module within their tasks, so that parsing them is cheap.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ Json = dict[str, Any]
 
 
 class _Day(NamedTuple):
-    """What ``extract`` found, as it travels to the tasks after it.
+    """The result of ``extract`` as it is passed to the following tasks.
 
-    :ivar windows: that were to be read, the run's own day first.
-    :ivar audits: to be proved anew.
-    :ivar tallies: of the windows that could be read.
-    :ivar everything: whether whatever is pending is to be posted, and not only what lies in these windows.
+    :ivar windows: windows to be proved, the run's own day first.
+    :ivar audits: windows to be proved again.
+    :ivar tallies: of the windows that were read.
+    :ivar everything: whether to post all that is pending, instead of what is pending in these windows.
     """
 
     windows: list[Window]
@@ -59,18 +59,18 @@ class _Day(NamedTuple):
 
     @classmethod
     def from_json(cls, data: Json) -> _Day:
-        # What a task of version 0.1 left, before the package was changed, has neither audits nor ``everything``.
+        # The XCom of a task of version 0.1, from before an upgrade, has neither audits nor ``everything``.
         windows, audits = ([Window.from_json(one) for one in data.get(key) or ()] for key in ("windows", "audits"))
         return cls(windows, audits, list(data.get("tallies") or ()), bool(data.get("everything")))
 
 
 def check(params: Json, given: Json | None, known: Collection[str]) -> None:
-    """Preflight of a historical load: see that everything is there before anything is read or sent. All checks run.
+    """Preflight of a historical load: check all that it needs before anything is read or sent.
 
-    :param params: the run's parameters, defaults included.
-    :param given: what the trigger gave.
-    :param known: the parameters that the DAG has; Airflow itself lets others pass.
-    :raises PermanentError, TransientError: lists all that failed, each with its remedy.
+    :param params: the run's parameters, including defaults.
+    :param given: the parameters that were set when the run was triggered.
+    :param known: the parameters of the DAG; Airflow lets others through.
+    :raises PermanentError, TransientError: lists all checks that failed, each with its remedy.
     """
     settings = _understood(params, given, known)
     plan_history(settings, start_month=params["start_month"], end_month=params["end_month"], now=clock())
@@ -81,10 +81,10 @@ def check(params: Json, given: Json | None, known: Collection[str]) -> None:
 
 
 def check_day(params: Json, run: Any, known: Collection[str]) -> None:
-    """Preflight of a day: a second or two. What may pass by itself is left to the task that meets it, which is tried again.
+    """Preflight of a day, which takes a second or two. Transient failures are left to the task concerned, which is retried.
 
     :param run: Airflow's ``dag_run``.
-    :raises PermanentError: lists all that failed, each with its remedy.
+    :raises PermanentError: lists all checks that failed, each with its remedy.
     """
     settings = _understood(params, run.conf, known)
     _own_day(settings, params, run)
@@ -113,9 +113,9 @@ def _own_day(settings: Settings, params: Json, run: Any) -> Window:
 
 
 def inspect_all(settings: Settings, *, dry_run: bool = False, nightly: bool = False) -> Iterator[Finding]:
-    """All checks of the preflight; a dry run needs neither outbox nor dashboard.
+    """Run all checks of the preflight; a dry run needs neither outbox nor dashboard.
 
-    :param nightly: only what takes a moment, and fails only for what a run cannot do without.
+    :param nightly: only quick checks, of what a run cannot do without.
     """
     return inspect(
         settings,
@@ -128,10 +128,10 @@ def inspect_all(settings: Settings, *, dry_run: bool = False, nightly: bool = Fa
 
 
 def require_ready(found: Iterable[Finding], *, only: type[TableroError] = TableroError) -> None:
-    """Log what the checks found.
+    """Log the findings of the preflight and fail if a check failed.
 
-    :param only: what is raised; a failure of another kind is only logged.
-    :raises PermanentError, TransientError: if one failed; lists all that did.
+    :param only: the class of errors to raise; failures of another class are only logged.
+    :raises PermanentError, TransientError: lists all checks that failed.
     """
     levels = {Level.OK: logging.INFO, Level.WARNING: logging.WARNING, Level.FAILED: logging.ERROR}
     failed = []
@@ -147,7 +147,7 @@ def require_ready(found: Iterable[Finding], *, only: type[TableroError] = Tabler
 
 
 def plan_months(params: Json) -> list[Json]:
-    """The months of the run, cut at this instant, and last what lies in no month; each with the name that the grid shows."""
+    """The months of the run up to now, and last the undated rows; each with the name that the grid shows."""
     settings = configuration.read_settings()
     months = plan_history(settings, start_month=params["start_month"], end_month=params["end_month"], now=clock())
     log.info("%d months: %s to %s", len(months), months[0].label, months[-1].label)
@@ -159,7 +159,7 @@ def plan_months(params: Json) -> list[Json]:
 
 
 def extract(params: Json, run: Any, known: Collection[str]) -> Json:
-    """Stage the day of the run and, in a scheduled one, whatever earlier nights left; in a dry run, only look.
+    """Stage the day of the run and, in a scheduled run, what earlier nights left; a dry run only reads.
 
     A window that cannot be read holds up no other one, and nothing that is pending: it is left to ``reconcile``, which reads
     each of them again. So this task succeeds although the source is down: ``post`` sends what earlier nights left, and
@@ -193,7 +193,7 @@ def extract(params: Json, run: Any, known: Collection[str]) -> Json:
 
 
 def _look(source: Source, settings: Settings, window: Window, params: Json, dag_id: str, run_id: str) -> Json:
-    """A dry run of one window, compared with the outbox if there is one: a dry run makes none."""
+    """Dry run of one window, compared with the outbox if there is one; it does not create an outbox."""
     named: Json = {"dag_id": dag_id, "run_id": run_id, "clock": clock, "accept_changes": params["accept_changes"]}
     if not configuration.has_outbox():
         return dry_run.look(None, source, settings, window, **named)
@@ -202,10 +202,10 @@ def _look(source: Source, settings: Settings, window: Window, params: Json, dag_
 
 
 def post(extracted: Json | None, params: Json, run: Any) -> Json:
-    """Send what is pending: all of it in a scheduled run, oldest first; otherwise that of the run's day. With ``resend``, also
-    what was delivered of it before this run.
+    """Send what is pending: all of it, oldest first, in a scheduled run; otherwise that of the run's day. With ``resend``, send
+    again what was delivered of it before this run.
 
-    :param extracted: ``None`` if nothing was read, which holds up nothing that is pending.
+    :param extracted: ``None`` if nothing was read, which does not hold up what is pending.
     """
     day = _Day.from_json(extracted) if extracted else None
     everything = day.everything if day else run.run_type == "scheduled"
@@ -233,7 +233,7 @@ def post(extracted: Json | None, params: Json, run: Any) -> Json:
 
 
 def load(window: Json, params: Json, run_id: str) -> Json:
-    """Stage one month, and send what is staged meanwhile; in a dry run, only look."""
+    """Stage one month and send it meanwhile; a dry run only reads."""
     settings = configuration.read_settings()
     chosen = Window.from_json(window)
     with configuration.source(settings) as source:
@@ -261,11 +261,10 @@ def load(window: Json, params: Json, run_id: str) -> Json:
 
 
 def prove_months(windows: Sequence[Json] | None, tallies: Sequence[Any] | None, params: Json, run_id: str, events: Any) -> None:
-    """Reconcile the months of a load: print the table of all, and fail unless each is settled. In a dry run, print what would
-    be sent.
+    """Reconcile the months of a load: log the table, and fail unless each is settled. A dry run logs what would be sent.
 
-    :param windows: of the plan; ``None`` if the run failed before there was one.
-    :param tallies: what the tasks before returned.
+    :param windows: the plan; ``None`` if the run failed before it was made.
+    :param tallies: the results of the mapped tasks.
     :param events: Airflow's ``outlet_events``.
     """
     if windows is None:
@@ -291,8 +290,8 @@ def prove_months(windows: Sequence[Json] | None, tallies: Sequence[Any] | None, 
 def prove_day(extracted: Json | None, posted: Json | None, params: Json, run: Any, events: Any) -> None:
     """Reconcile the windows of a day's run, audit old months, and fail unless each is settled.
 
-    :param extracted: what ``extract`` returned; ``None`` if nothing was read.
-    :param posted: what ``post`` returned; ``None`` if it failed.
+    :param extracted: the result of ``extract``; ``None`` if nothing was read.
+    :param posted: the result of ``post``; ``None`` if it failed.
     :param events: Airflow's ``outlet_events``.
     """
     if extracted is None:
@@ -375,15 +374,15 @@ def _reads(source: Source, settings: Settings) -> None:
 
 
 def _dashboard(engine: Engine, settings: Settings) -> Dashboard:
-    """The client, unless the outbox delivers to another dashboard: settled there would not mean settled here."""
+    """The client. Fails if the outbox delivers to another dashboard, since its state would not apply to this one."""
     dashboard = configuration.dashboard(settings)
     target.remember(engine, target.name_of(settings, dashboard.url), clock())
     return dashboard
 
 
 def _connector(engine: Engine, settings: Settings) -> Callable[[], Dashboard]:
-    """Makes the client when it is first asked to, and says so to OpenLineage: its libraries take longer to be imported than a
-    month without news takes to be read."""
+    """Creates the client on first use and reports it to OpenLineage: importing its libraries takes longer than reading a month
+    without changes."""
 
     @cache
     def connect() -> Dashboard:

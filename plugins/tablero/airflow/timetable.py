@@ -1,7 +1,7 @@
-"""The civil-day timetable: fires at a time of day, and its data interval is the whole previous civil day.
+"""A timetable that runs at a time of day with the whole previous civil day as its data interval.
 
-None of Airflow's own does both: those with the right interval fire at midnight, those that fire at 02:00 have an interval
-from 02:00 to 02:00.
+Airflow has none: its timetables with this interval run at midnight, and those that run at 02:00 have an interval from 02:00 to
+02:00.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _DAY = timedelta(days=1)
 class CivilDayTimetable(Timetable):
     """Every day at ``at`` in ``zone``, for the previous civil day of ``zone``, ``[00:00, 24:00)``.
 
-    :param at: local time of day; where the clocks skip it, the run starts at the end of the skip.
+    :param at: local time of day; if the clocks skip it, the run starts at the end of the skipped hour.
     :param zone: name of a time zone.
     """
 
@@ -32,21 +32,21 @@ class CivilDayTimetable(Timetable):
 
     @property
     def summary(self) -> str:
-        """What the UI shows as the schedule."""
+        """The schedule as shown in the UI."""
         return f"{self._at:%H:%M} {self._zone.name}"
 
     @property
     def description(self) -> str:  # type: ignore[override]
-        """What the UI shows about it."""
+        """The description as shown in the UI."""
         return str(texts.EVERY_DAY(at=f"{self._at:%H:%M}", zone=self._zone.name))
 
     def serialize(self) -> dict[str, Any]:
-        """For the database."""
+        """The form stored in the database."""
         return {"at": f"{self._at:%H:%M}", "zone": self._zone.name}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> Timetable:
-        """From the database."""
+        """The reverse of :meth:`serialize`."""
         return cls(time.fromisoformat(data["at"]), data["zone"])
 
     def infer_manual_data_interval(self, *, run_after: pendulum.DateTime) -> DataInterval:
@@ -56,7 +56,7 @@ class CivilDayTimetable(Timetable):
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
-        """The day after the last one; without catch-up, no day before yesterday."""
+        """The next day; without catch-up, none before yesterday."""
         if last_automated_data_interval is not None:
             day = self._local_day(last_automated_data_interval.start) + _DAY
         elif restriction.earliest is not None:
@@ -97,7 +97,7 @@ class CivilDayTimetable(Timetable):
         )
 
     def _at_local(self, day: date, at: time) -> pendulum.DateTime:
-        # Not by pendulum, which moves a time that the clocks skip to before the skip.
+        # pendulum moves a time that the clocks skip to before the skip.
         return pendulum.instance(datetime.combine(day, at, self._zone).astimezone(timezone.utc))
 
     def _local_day(self, instant: datetime) -> date:
@@ -105,6 +105,6 @@ class CivilDayTimetable(Timetable):
 
 
 def _named_day(instant: datetime) -> date | None:
-    """The day that midnight in UTC stands for: Airflow reads so what a backfill is given as a plain date."""
+    """The day that is meant by midnight in UTC: Airflow parses a plain date given to a backfill as such."""
     utc = instant.astimezone(timezone.utc)
     return utc.date() if utc.time() == time() else None

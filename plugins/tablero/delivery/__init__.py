@@ -1,5 +1,5 @@
-"""The use cases: what a run plans, stages, sends and proves.
+"""The use cases: planning, staging, sending, loading, reconciling, adopting, moving, preflight and dry run.
 
-They join ``source``, ``outbox`` and ``dashboard``, which are handed to them, as are the clock and the settings.
+They combine ``source``, ``outbox`` and ``dashboard``, which are passed in, as are the clock and the settings.
 Never here: SQL, HTTP, Airflow.
 """

@@ -1,4 +1,4 @@
-"""Use case: adopt. A lost outbox is built anew from the source, without sending again what the dashboard has."""
+"""Use case: adopt. Rebuild a lost outbox from the source without sending again what the dashboard already has."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from tablero.texts import delivery as texts
 
 
 def plan_adoption(settings: Settings, *, first: date | None, until: date, now: datetime) -> list[Window]:
-    """The months from ``first`` to ``until``, both days included; the first and the last cut at them.
+    """The months from ``first`` to ``until``, both days included; the first and the last month are cut at these days.
 
-    :param first: ``None`` is ``earliest``.
-    :raises ParameterError: if there is no day between them, or the last one has not ended.
+    :param first: ``None`` means ``earliest``.
+    :param now: in UTC.
+    :raises ParameterError: if ``until`` is before ``first``, or has not ended.
     """
     start = first or settings.earliest
     today = local_day(now, settings.timezone)
@@ -36,14 +37,14 @@ def plan_adoption(settings: Settings, *, first: date | None, until: date, now: d
 def adopt_all(
     engine: Engine, source: Source, settings: Settings, windows: Iterable[Window], *, by: str, run_id: str, clock: Clock
 ) -> Iterator[tuple[Tally, int]]:
-    """Stage each window and count all of it as delivered. May be interrupted and repeated at any point.
+    """Stage each window and record all of it as delivered. May be interrupted and repeated at any point.
 
     :param engine: of the outbox.
-    :param by: who says that it was delivered.
-    :param run_id: names this adoption in the record of its attempts.
-    :returns: of each window what the source held, and how many rows were counted as delivered.
-    :raises WindowBusy: a run is sending; the DAGs are to be paused first.
-    :raises SourceUnavailable, OutboxUnavailable, SetupError: as :func:`tablero.delivery.staging.stage` does.
+    :param by: the person who confirms that it was delivered.
+    :param run_id: identifies this adoption in the attempts.
+    :returns: for each window what the source held, and the number of adopted rows.
+    :raises WindowBusy: if a run is sending; the DAGs must be paused first.
+    :raises SourceUnavailable, OutboxUnavailable, SetupError: as :func:`tablero.delivery.staging.stage`.
     """
     for window in windows:
         tally = stage(engine, source, settings, window, run_id=run_id, clock=clock, accept_changes=True)
@@ -52,9 +53,9 @@ def adopt_all(
 
 
 def adopt_one(engine: Engine, batch_id: int, *, by: str, run_id: str, now: datetime) -> int:
-    """Count one batch as delivered, which the dashboard has though it answers each repeat with an error.
+    """Record as delivered a batch that the dashboard has, although it answers every repeat with an error.
 
-    :returns: how many rows.
+    :returns: the number of rows.
     :raises ParameterError, WindowBusy: as :func:`tablero.outbox.adoption.adopt_batch`.
     """
     return adopt_batch(engine, batch_id, run_id=run_id, words=str(texts.ADOPTED_BATCH(by=by)), now=now)

@@ -1,6 +1,7 @@
-"""The brake: when all rows of a window seem to have changed at once, it is more likely that the reading has.
+"""The brake: if most delivered rows of a window seem to have changed at once, the reading is probably wrong.
 
-Another ``source_timezone``, other padding or other ids in the view: each row would be gone, and sent again as a new one.
+A different ``source_timezone``, padding or id in the view makes every row look deleted, and a new one would be sent in its
+place.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ from tablero.contract.windows import Window
 from tablero.errors import ImplausibleReading
 from tablero.texts import delivery as texts
 
-#: Fewer delivered rows than this may all be corrected in one day.
+#: Below this number, all delivered rows of a window may plausibly be corrected at once.
 FEWEST = 10
 
 
 class Change(NamedTuple):
-    """How a reading of a window differs from what is on record of it.
+    """How a reading of a window differs from the outbox.
 
     :ivar delivered: rows of the window that the dashboard has.
-    :ivar gone: those of them that the source does not give any more.
-    :ivar new: rows which the source gives, and which are not on record.
+    :ivar gone: those among them that the source no longer returns.
+    :ivar new: rows of the source that are not in the outbox.
     """
 
     delivered: int
@@ -29,14 +30,14 @@ class Change(NamedTuple):
 
 
 def is_plausible(found: Change) -> bool:
-    """Whether rows were corrected, deleted and added as people do it: not most of what was delivered, and as much anew."""
+    """Whether the changes may be corrections: not most delivered rows gone and at least half as many new ones instead."""
     return found.delivered < FEWEST or 2 * found.gone <= found.delivered or 2 * found.new <= found.gone
 
 
 def require_plausible(window: Window, found: Change) -> None:
-    """Stop before anything of the window is sent, if the reading is not plausible.
+    """Stop before anything of the window is sent if the reading is implausible.
 
-    :raises ImplausibleReading: says what was seen, and how to go on.
+    :raises ImplausibleReading: says what was found and how to continue.
     """
     if not is_plausible(found):
         raise ImplausibleReading(texts.BRAKE(window=window.label, **found._asdict()))

@@ -1,7 +1,7 @@
-"""Use case: a dry run. What a load would do, compared with what is on record; sends nothing and stages nothing.
+"""Use case: dry run. What a run would do, compared with the outbox; it stages and sends nothing.
 
-Its result is kept for the page: counts, some rejected rows with their ids masked, whether the brake would stop it, and how long
-it would take by the latencies of late.
+Its result is stored for the page: counts, some rejected rows with masked ids, whether the brake would stop the run, and how
+long it would take at the latest response times.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from tablero.outbox.reports import outcomes
 from tablero.settings import Settings
 from tablero.source.reader import Source
 
-#: Columns whose values may lead to a person.
+#: Columns whose values may identify a person.
 _MASKED = {"service_id", "request_id"}
 
-#: What is left to read of them.
+#: Characters of them that stay readable.
 _SHOWN = 3
 
 _DAY_SECONDS = 86_400
@@ -43,10 +43,10 @@ def look(
     clock: Callable[[], datetime],
     accept_changes: bool = False,
 ) -> dict[str, Any]:
-    """Read ``window`` and say what would come of it.
+    """Read ``window`` and compare it with the outbox.
 
-    :param engine: of the outbox, which the result is kept in; ``None`` if there is none yet.
-    :returns: the counts alone, without any row's value.
+    :param engine: of the outbox, in which the result is stored; ``None`` if there is none yet.
+    :returns: counts and forecast, without any value of a row.
     """
     brake = None
     try:
@@ -83,12 +83,12 @@ def look(
 
 
 def forecast(calls: int, seconds_a_call: float | None, concurrency: int) -> float | None:
-    """How many seconds that many calls take; ``None`` if nothing was posted yet that could tell."""
+    """Seconds that this number of calls takes; ``None`` if no response time is on record."""
     return None if seconds_a_call is None else math.ceil(calls / concurrency) * seconds_a_call
 
 
 def nights(seconds: float | None, send_hours: tuple[time, time] | None) -> int | None:
-    """In how many nights of ``send_hours`` that is done."""
+    """How many nights of ``send_hours`` that takes; 1 without ``send_hours``."""
     if seconds is None:
         return None
     if send_hours is None:

@@ -1,4 +1,4 @@
-"""Use case: load windows. What is staged is posted at once, while the rest is still being read."""
+"""Use case: load windows. Staged batches are posted while the rest is still being read."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def load(
     observe: Callable[[Attempt], None] = log_line,
     accept_changes: bool = False,
 ) -> tuple[list[Tally], Delivery]:
-    """Stage ``windows`` one after another, and post what is pending in any of them meanwhile.
+    """Stage ``windows`` one after another, and meanwhile post what is pending in any of them.
 
-    All of them are staged even where the dashboard takes nothing, so that a retry has only to post.
+    All windows are staged even if the dashboard accepts nothing, so that a retry only has to post.
 
     :param engine: of the outbox.
-    :param connect: called once there is something to post, and then once.
-    :param observe: told of every attempt that is on record; writes its line in the log.
+    :param connect: creates the client; called at most once, when there is something to post.
+    :param observe: called with every recorded attempt; by default it logs a line.
     :param accept_changes: as in :func:`tablero.delivery.staging.stage`.
     :returns: what each window held, and what was sent.
-    :raises SourceUnavailable, SetupError, OutboxUnavailable: as :func:`tablero.delivery.staging.stage` does.
-    :raises DashboardError, DashboardUnavailable, WindowBusy, OutsideHours: as :func:`tablero.delivery.sending.send` does.
+    :raises SourceUnavailable, SetupError, OutboxUnavailable: as :func:`tablero.delivery.staging.stage`.
+    :raises DashboardError, DashboardUnavailable, WindowBusy, OutsideHours: as :func:`tablero.delivery.sending.send`.
     """
     tallies = [Tally(window) for window in windows]
 

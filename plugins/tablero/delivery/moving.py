@@ -1,4 +1,4 @@
-"""Use case: move. An outbox is carried to another database, from a file of SQLite to PostgreSQL, and compared row for row."""
+"""Use case: move. Copy an outbox to another database, from SQLite to PostgreSQL, and compare the two row by row."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tablero.outbox.engine import MOVING, migrate, reading, schema_version, set_
 from tablero.outbox.schema import batch, metadata
 from tablero.texts import delivery as texts
 
-#: Rows that one transaction carries over; batches, which are large, in smaller steps.
+#: Rows copied in one transaction; fewer for batches, which are large.
 _STEP = 2_000
 _STEP_BATCHES = 200
 
 
 class Moved(NamedTuple):
-    """A table that is the same in both outboxes.
+    """A table that is identical in both outboxes.
 
-    :ivar rows: in it.
+    :ivar rows: number of rows.
     """
 
     table: str
@@ -29,13 +29,13 @@ class Moved(NamedTuple):
 
 
 def move(source: Engine, target: Engine) -> Iterator[Moved]:
-    """Carry everything from one outbox to another, which must be empty, and compare the two row for row.
+    """Copy an outbox to another database, which must be empty, and compare the two row by row.
 
-    The source is only read. May be interrupted and repeated: what is there is compared, and what is missing is carried over.
-    Until it is finished no task can use the target, which would send again what it does not know yet. Both DAGs must be paused:
-    what was written to the source meanwhile is found by the comparison.
+    The source is only read. May be interrupted and repeated: existing rows are compared and missing ones copied. Until it has
+    finished, no task can use the target, which would send again what it does not know yet. Both DAGs must be paused: rows
+    written to the source in the meantime are detected by the comparison.
 
-    :raises SetupError: the target is in use already; or the source was written to meanwhile.
+    :raises SetupError: if the target is in use, or the source was written to in the meantime.
     """
     migrate(source)
     version = schema_version(source)
@@ -64,9 +64,9 @@ def _require_same(source: Engine, target: Engine, complaint: Any) -> Iterator[Mo
 
 
 def _differences(source: Engine, target: Engine, table: sa.Table, *, mend: bool = False) -> Iterator[tuple[int, int]]:
-    """Go through a table in both outboxes, in the order of its key: how many rows a page has, and how many differ.
+    """Compare a table in both outboxes page by page in the order of its key; yields rows and differing rows of each page.
 
-    :param mend: make the target's rows those of the source.
+    :param mend: make the target equal to the source.
     """
     size = _STEP_BATCHES if table is batch else _STEP
     last: tuple[Any, ...] | None = None
@@ -96,7 +96,7 @@ def _page(
     size: int | None = None,
     until: tuple[Any, ...] | None = None,
 ) -> dict[tuple[Any, ...], Any]:
-    """Rows by key, in its order: those after a key, so many of them or up to another key."""
+    """Rows by key, in the order of the key: those after ``after``, limited to ``size`` rows or up to the key ``until``."""
     columns = list(table.primary_key)
     key, types = sa.tuple_(*columns), [column.type for column in columns]
     query = sa.select(table).order_by(*columns).limit(size)
@@ -117,7 +117,7 @@ def _delete(connection: Connection, table: sa.Table, keys: list[tuple[Any, ...]]
 
 
 def _advance_ids(target: Engine) -> None:
-    """Let what is inserted from now on have ids of its own. SQLite does so by itself."""
+    """Advance the sequences, so that new rows do not reuse ids. SQLite does this by itself."""
     if target.dialect.name != "postgresql":
         return
     with writing(target) as connection:

@@ -1,4 +1,4 @@
-"""Use case: read what a night is about. The trouble of one window is its own: it holds up no other one."""
+"""Use case: read the windows of a night. A window that fails does not hold up the others."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tablero.texts import delivery as texts
 
 log = logging.getLogger(__name__)
 
-#: How long a reading tells whether the source still says what is pending.
+#: How long a reading counts as up to date when its pending rows are posted.
 FRESH = timedelta(minutes=15)
 
 
 class Read(NamedTuple):
-    """What could be read.
+    """The result of reading several windows.
 
-    :ivar windows: that are to be proved later on; those that could not be read among them.
-    :ivar tallies: of those that could.
+    :ivar windows: windows to be proved by ``reconcile``, including those that could not be read.
+    :ivar tallies: of the windows that were read.
     """
 
     windows: list[Window]
@@ -82,13 +82,13 @@ def ask_again(
     clock: Callable[[], datetime],
     accept_changes: bool = False,
 ) -> None:
-    """Before what is pending in ``windows`` is posted: see that the source still says it, unless it was asked just now. A later
-    try, or one that had to wait, posts nothing that was corrected meanwhile.
+    """Before the pending rows of ``windows`` are posted, read again each window that was not read recently, so that a retry or
+    a deferred task posts nothing that was corrected in the meantime.
 
-    Where the source cannot be asked, that holds up nothing that is pending.
+    A source that does not answer does not hold up what is pending.
 
     :param connect: opens the source.
-    :raises OutboxUnavailable: there is nowhere to look.
+    :raises OutboxUnavailable: if the outbox does not answer.
     """
     stale = [window for window in windows if ledger.is_stale(engine, window, clock() - FRESH)]
     if not stale:

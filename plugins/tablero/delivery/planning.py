@@ -1,4 +1,4 @@
-"""Which windows a run is about."""
+"""Planning: which windows a run reads, proves and sends."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tablero.texts import delivery as texts
 
 _DAY = timedelta(days=1)
 
-#: Consecutive days from which on they are read together, a month or a part of one at a time.
+#: From this number of consecutive days on, they are read together, one window per month or part of a month.
 WIDE = 8
 
-#: Whatever is pending, of all windows.
+#: A window that contains everything, to send whatever is pending.
 EVERYTHING = Window("month", "*", datetime(1970, 1, 1, tzinfo=timezone.utc), datetime(9999, 1, 1, tzinfo=timezone.utc))
 
 
 class Night(NamedTuple):
-    """What a scheduled run is about.
+    """The windows of a scheduled run.
 
-    :ivar windows: to be read before anything is sent: its own day first, then whatever earlier nights left, oldest first, and
-        last the rows without a date, of which a night has to know.
-    :ivar audits: old months to be proved anew once that is sent.
+    :ivar windows: to be read before anything is sent: the run's own day first, then what earlier nights left, oldest first, and
+        last the undated rows.
+    :ivar audits: old months to be proved again after sending.
     """
 
     windows: list[Window]
@@ -39,11 +39,12 @@ class Night(NamedTuple):
 
 
 def plan_history(settings: Settings, *, start_month: str, end_month: str | None, now: datetime) -> list[Window]:
-    """The months of a historical load, each cut at ``now``.
+    """The months of a historical load; the current month ends at ``now``.
 
-    :param start_month: ``YYYY-MM``; months before that of ``earliest`` hold nothing that the dashboard takes.
-    :param end_month: ``YYYY-MM``; ``None`` is the month of ``now``.
-    :raises ParameterError: if there is no month between them.
+    :param start_month: ``YYYY-MM``, not before the month of ``earliest``.
+    :param end_month: ``YYYY-MM``; ``None`` means the current month.
+    :param now: in UTC.
+    :raises ParameterError: if the range is empty or outside ``earliest`` and today.
     """
     today = local_day(now, settings.timezone)
     first = parse_month(start_month, "start_month")
@@ -58,10 +59,10 @@ def plan_history(settings: Settings, *, start_month: str, end_month: str | None,
 
 
 def plan_day(settings: Settings, day: str, *, now: datetime) -> Window:
-    """The window of a day that was asked for by name; that of today ends now.
+    """The window of a given day; today's window ends at ``now``.
 
     :param day: ``YYYY-MM-DD``.
-    :raises ParameterError: if it is no day, or in the future.
+    :raises ParameterError: if it is not a date, or in the future.
     """
     try:
         chosen = date.fromisoformat(day)
@@ -74,9 +75,9 @@ def plan_day(settings: Settings, day: str, *, now: datetime) -> Window:
 
 
 def plan_interval(settings: Settings, start: datetime, end: datetime) -> Window:
-    """The civil day which a run's data interval is.
+    """The civil day that equals a run's data interval.
 
-    :raises ParameterError: if the interval is no civil day.
+    :raises ParameterError: if the interval is not a civil day.
     """
     window = day_window(local_day(start, settings.timezone), settings.timezone)
     if (window.start, window.end) != (start, end):
@@ -87,13 +88,13 @@ def plan_interval(settings: Settings, start: datetime, end: datetime) -> Window:
 def plan_run(
     settings: Settings, *, day: str | None, interval: tuple[datetime, datetime] | None, owns_interval: bool, now: datetime
 ) -> Window:
-    """The one day that a run of ``daily_send`` is of.
+    """The one day of a run of ``daily_send``.
 
-    :param day: the parameter.
-    :param interval: Airflow's data interval, if the run has one.
-    :param owns_interval: whether the run was made for its interval: by the schedule, or in a backfill. What someone triggers by
-        hand gets one as well, and another day named is what is meant.
-    :raises ParameterError: if it has no day, or two.
+    :param day: the parameter ``day``.
+    :param interval: the data interval, if the run has one.
+    :param owns_interval: whether the run was created for its interval, by the schedule or a backfill. A manually triggered run
+        has an interval as well, but ``day`` takes precedence there.
+    :raises ParameterError: if the run has no day, or two different ones.
     """
     if interval is None or (day and not owns_interval):
         if not day:
@@ -106,10 +107,10 @@ def plan_run(
 
 
 def plan_night(engine: Engine, settings: Settings, own: Window) -> Night:
-    """What a scheduled run reads: its own day, every gap since the first day that was ever read, days and months of which
-    something is pending or unsettled, the last ``lookback_days`` for rows that were committed late; and the audits.
+    """What a scheduled run reads: its own day, every gap since the first day ever read, days and months with pending or
+    unsettled rows, the last ``lookback_days`` for rows committed late; and the audits.
 
-    However long ago it was: nothing is too old to be sent. A long outage is a few wide readings and not a reading for each day.
+    There is no horizon: nothing is too old to be sent. A long outage is read in a few wide windows instead of day by day.
 
     :param own: the run's own day.
     """
@@ -130,7 +131,7 @@ def plan_night(engine: Engine, settings: Settings, own: Window) -> Night:
     audits: list[Window] = []
     if read and settings.audit_months:
         first = max(local_day(read[0][0], zone), settings.earliest)
-        begins = first_instant(first, zone)  # what nobody has asked for yet is no matter of an audit
+        begins = first_instant(first, zone)  # an audit does not cover days that were never requested
         months = [replace(month, start=max(month.start, begins)) for month in month_windows(first, day, zone, own.end)]
         known = set(earlier)
         audits = longest_unproved(
@@ -142,9 +143,9 @@ def plan_night(engine: Engine, settings: Settings, own: Window) -> Night:
 
 
 def longest_unproved(months: Sequence[Window], proved: Mapping[datetime, datetime], count: int) -> list[Window]:
-    """The ``count`` months whose proof is oldest, oldest first; one that was never proved as a month comes before all others.
+    """The ``count`` months whose proof is oldest, oldest first; months that were never proved as a month come first.
 
-    A row may be entered, changed or deleted in any of them, long after it was read.
+    Rows may be inserted, changed or deleted in any month long after it was read.
 
     :param proved: when each month was last proved, by its first instant.
     """
@@ -153,7 +154,7 @@ def longest_unproved(months: Sequence[Window], proved: Mapping[datetime, datetim
 
 
 def _gaps(read: Collection[calendar.Stretch], until: datetime, zone: tzinfo) -> Iterator[date]:
-    """The days before ``until`` of which some part lies between two stretches that were read, or after the last one."""
+    """The days before ``until`` that are not covered, between two intervals that were read or after the last one."""
     for (_, end), (start, _) in pairwise([*read, (until, until)]):
         yield from _days(end, min(start, until), zone)
 
@@ -164,7 +165,7 @@ def _touched(stretches: Iterable[calendar.Stretch], zone: tzinfo) -> Iterator[da
 
 
 def _days(start: datetime, end: datetime, zone: tzinfo) -> Iterator[date]:
-    """The civil days that share an instant with ``[start, end)``."""
+    """The civil days that overlap ``[start, end)``."""
     day = local_day(start, zone)
     while first_instant(day, zone) < end:
         yield day
@@ -172,7 +173,7 @@ def _days(start: datetime, end: datetime, zone: tzinfo) -> Iterator[date]:
 
 
 def _wide(days: list[date], zone: tzinfo) -> Iterator[Window]:
-    """Windows of these days, of which none has others between its days: one for each, or for each month of a long run."""
+    """Windows for these days: one for each day, or for each month of a long sequence of consecutive days."""
     run: list[date] = []
     for day in [*days, date.max]:
         if run and day != run[-1] + _DAY:

@@ -1,7 +1,7 @@
-"""Use case: preflight. See, without any effect on either side, whether a load would go through.
+"""Use case: preflight. Check, without any effect on either side, whether a load would succeed.
 
-Every check runs, whatever the others found, and says what to do about it. None asks for more rights than a load needs; what
-cannot be looked at, and is not needed for a load, is a warning.
+All checks run, and each says what to do. None needs more privileges than a load; what cannot be checked and is not needed by a
+load is a warning.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from tablero.source.reader import Source
 from tablero.texts import preflight as texts
 from tablero.texts.text import Text, verbatim
 
-#: Rows that are validated as a sample.
+#: Rows validated as a sample.
 SAMPLE = 1_000
 
-#: Seconds by which another clock may differ from ours.
+#: Tolerated difference between another clock and ours, in seconds.
 CLOCK_TOLERANCE = 120
 
-#: Zones differ by multiples of this, in seconds: what remains is the clocks' difference.
+#: Time zones differ by multiples of this, in seconds; the remainder is a difference of the clocks.
 _ZONE_STEP = 900
 
 
 class Level(Enum):
-    """How bad a finding is."""
+    """Severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -47,11 +47,11 @@ class Level(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
-    :ivar check: its name.
-    :ivar text: what was seen and, unless all is well, what to do.
-    :ivar transient: whether a later try may find otherwise.
+    :ivar check: name of the check.
+    :ivar text: what was found and, unless all is well, what to do.
+    :ivar transient: whether a retry may succeed.
     """
 
     check: str
@@ -64,7 +64,7 @@ class Finding:
 
 
 class Client(Protocol):
-    """Calls the security server; :class:`tablero.dashboard.client.Dashboard`."""
+    """Client of the security server; implemented by :class:`tablero.dashboard.client.Dashboard`."""
 
     @property
     def url(self) -> str:
@@ -73,11 +73,11 @@ class Client(Protocol):
 
     @property
     def plain_host(self) -> str:
-        """The host that is called without TLS, if it is another machine; else empty."""
+        """The host if it is another machine and is called without TLS; otherwise empty."""
         ...
 
     def get(self, path: str) -> Any:
-        """GET a path; see :class:`tablero.dashboard.client.Fetched`."""
+        """GET a path; returns :class:`tablero.dashboard.client.Fetched`."""
         ...
 
 
@@ -93,9 +93,10 @@ def inspect(
     """Run all checks.
 
     :param source: opens the source.
-    :param outbox: opens the outbox; ``None`` for a dry run, which must not make one.
-    :param dashboard: makes the client; ``None`` for a dry run.
-    :param nightly: only what takes a moment: no look at rows, and none at the dashboard, of which ``post`` will tell.
+    :param outbox: opens the outbox; ``None`` for a dry run, which must not create one.
+    :param dashboard: creates the client; ``None`` for a dry run.
+    :param clock: returns the current time in UTC.
+    :param nightly: only quick checks: no rows are read, and the dashboard is not called, since ``post`` does so next.
     """
     yield from _guarded("source", lambda: _source(settings, source, clock(), nightly=nightly))
     if outbox is not None:
@@ -105,9 +106,9 @@ def inspect(
 
 
 def _guarded(name: str, check: Callable[[], Iterator[Finding]], *, needed: bool = True) -> Iterator[Finding]:
-    """Run a check; what it raises is its finding.
+    """Run a check; an exception becomes its finding.
 
-    :param needed: whether a load would fail where it does.
+    :param needed: whether a load needs what is checked.
     """
     try:
         yield from check()
@@ -185,7 +186,7 @@ def _target(settings: Settings, engine: Engine, dashboard: Callable[[], Client])
     try:
         name = target.name_of(settings, dashboard().url)
     except TableroError:
-        return  # which the check of the dashboard reports
+        return  # reported by the check of the dashboard
     target.require(engine, name)
     yield Finding("target", Level.OK, texts.TARGET(name=name))
 
@@ -197,7 +198,7 @@ def _dashboard(settings: Settings, client: Client, clock: Callable[[], datetime]
     answer: Answer = seen.answer
     if answer.status is None:
         if answer.outcome is Outcome.UNKNOWN:
-            # It was reached, and says nothing to a GET; some let only what they know through. Of POST this tells nothing.
+            # Reachable, but no answer to a GET, which some gateways do not let through. It says nothing about POST.
             yield Finding("dashboard", Level.WARNING, texts.NO_ANSWER_TO_GET(url=client.url))
         else:
             yield Finding("dashboard", Level.FAILED, verbatim(answer.error), answer.outcome is not Outcome.PERMANENT)
@@ -228,7 +229,7 @@ def _identifier(parts: Any) -> str:
 
 
 def _right(settings: Settings, client: Client) -> Finding:
-    """Read ``allowedMethods``: listed without endpoints means all of the service (its base endpoint is not shown)."""
+    """Check the access right with ``allowedMethods``. A service without endpoints is allowed as a whole."""
     name = "X-Road access"
     _, _, *provider, service = settings.api_path.split("/")[:7]
     path = "/" + "/".join(settings.api_path.split("/")[7:])

@@ -1,7 +1,7 @@
-"""Use case: reconcile. Prove, window by window, that the rows of the source are the rows on record, and that none is pending.
+"""Use case: reconcile. Prove for each window that the rows of the source are those of the outbox, and that none is pending.
 
-A count that agrees proves nothing: a row may have been changed in place. So each window is read again and merged with the
-outbox; what that finds is sent, and the window read once more, until a reading finds nothing.
+Equal counts prove nothing, since a row may have changed in place. So each window is read again and merged with the outbox; what
+is new is sent, and the window is read once more, until a reading finds nothing new.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from tablero.texts.text import Text, joined
 
 log = logging.getLogger(__name__)
 
-#: How often what a reading found is sent, and the window read again.
+#: How often new rows are sent and the window is read again.
 PASSES = 3
 
 
 class Reconciled(NamedTuple):
-    """What a reconciliation found.
+    """The result of a reconciliation.
 
-    :ivar accounts: one for each window; kept in the outbox as well.
-    :ivar found: rows that no earlier reading had found, by label of window.
-    :ivar failure: what is to be raised when all is said; ``None`` if nothing went wrong. What may pass comes first: the window
-        that cannot be read at all must not keep the others from being tried again.
+    :ivar accounts: one per window; also stored in the outbox.
+    :ivar found: rows that no earlier reading had found, by label of the window.
+    :ivar failure: the error to raise in the end; ``None`` if there is none. Transient errors take precedence, so that a window
+        that cannot be read at all does not keep the others from being retried.
     """
 
     accounts: list[Account]
@@ -55,11 +55,11 @@ def reconcile(
     send: Callable[[Window], object],
     accept_changes: bool = False,
 ) -> Reconciled:
-    """Read each window again, send what that finds, and keep the proof. The trouble of one window is its own.
+    """Read each window again, send what is new, and store the proof. A window that fails does not hold up the others.
 
     :param send: sends what is pending in a window.
     :param accept_changes: as in :func:`tablero.delivery.staging.stage`.
-    :raises OutboxUnavailable: there is nothing to tell then.
+    :raises OutboxUnavailable: if the outbox does not answer.
     """
     accounts, found = [], {}
     read = partial(stage, engine, source, settings, run_id=run_id, clock=clock, accept_changes=accept_changes)
@@ -110,9 +110,9 @@ def _urgency(failure: TableroError) -> int:
 
 
 def require_settled(accounts: Sequence[Account]) -> None:
-    """Let the run fail unless every window is settled.
+    """Fail unless every window is settled.
 
-    :raises NotSettledError: names each window that is not, and what to do.
+    :raises NotSettledError: names each window that is not, and says what to do.
     """
     complaints = [_complaint(found) for found in accounts if not found.settled]
     if complaints:
@@ -134,7 +134,7 @@ _HEADINGS = ("window", "read", "delivered", "rejected", "excluded", "duplicate",
 
 
 def table(accounts: Sequence[Account]) -> list[str]:
-    """The proof as lines of text: a row for each window, a sum, and the reasons of rejections."""
+    """The proof as lines of text: one per window, a total, and the reasons of rejections."""
     rows = [_HEADINGS, *map(_cells, accounts)]
     if len(accounts) > 1:
         rows.append(_total(accounts))

@@ -1,4 +1,4 @@
-"""Use case: send what is pending in some windows, and say in the end what is left and why."""
+"""Use case: send what is pending in some windows, and report what is left and why."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["GIVE_UP_AFTER", "Delivery", "send"]
 
 log = logging.getLogger(__name__)
 
-#: What a lease lasts beyond the longest call, in seconds.
+#: How much longer a lease lasts than the longest call, in seconds.
 _LEASE_MARGIN = 60
 
 
@@ -35,10 +35,10 @@ class Delivery:
     """What a task sent.
 
     :ivar rows: acknowledged rows.
-    :ivar calls: attempts, by how they ended.
-    :ivar refused: single rows that the dashboard refused for good.
-    :ivar on_faith: those of them that nothing accepted since has proved bad; a run with some is degraded.
-    :ivar recognised: rows that the dashboard called repeats, and so has had before.
+    :ivar calls: number of attempts by outcome.
+    :ivar refused: single rows refused for good.
+    :ivar on_faith: those among them for which no later acceptance proves that only the row was at fault; they degrade the run.
+    :ivar recognised: rows that the dashboard recognised as repeats, and so had before.
     """
 
     rows: int = 0
@@ -48,7 +48,7 @@ class Delivery:
     recognised: int = 0
 
     def count(self, attempt: Attempt) -> None:
-        """Count an attempt that is on record."""
+        """Count a recorded attempt."""
         answer = attempt.answer
         self.calls[answer.outcome] += 1
         if answer.outcome is Outcome.DELIVERED:
@@ -74,23 +74,23 @@ def send(
     staging: Staging | None = None,
     cancel: Callable[[], None] = lambda: None,
 ) -> Delivery:
-    """Give everything that is pending in ``windows`` its turn, once, and record every outcome.
+    """Post each pending batch of ``windows`` once, and record every outcome.
 
-    The oldest change goes first, and what was refused before goes last. Batches that are refused, or fail again and again, are
-    searched for the rows that it is about. A permanent answer ends the pass, as do :data:`GIVE_UP_AFTER` failures in a row, the
-    other side's wish to wait, and ``send_hours`` that close; calls in flight are awaited.
+    The oldest change goes first, batches refused before go last. Batches that are refused, or fail repeatedly, are searched for
+    the rows at fault. The pass ends early on a permanent error, after :data:`GIVE_UP_AFTER` failures in a row, when the
+    dashboard asks to wait, and when ``send_hours`` close; calls in flight are awaited.
 
     :param engine: of the outbox.
-    :param connect: called once there is something to post, and then once: a month without news needs no connection.
-    :param clock: this machine's, for ``send_hours`` and what is said of times. Leases run on the outbox's.
-    :param observe: told of every attempt that is on record; writes its line in the log.
-    :param staging: carried out meanwhile, and to its end even where nothing can be posted; what it raises is raised.
-    :param cancel: ends a statement that ``staging`` waits for; called where the task is told to stop.
-    :raises DashboardError: the dashboard or X-Road says no to everything; says what to do.
-    :raises DashboardBusy: it asks to wait, and took something before: the task is to be continued, at no cost of a try.
-    :raises DashboardUnavailable: some batches stay pending; those delivered stay delivered.
-    :raises WindowBusy: another worker holds what is left.
-    :raises OutsideHours: ``send_hours`` closed before all was sent.
+    :param connect: creates the client; called at most once, when there is something to post.
+    :param clock: this machine's clock in UTC, for ``send_hours`` and messages. Leases use the outbox's clock.
+    :param observe: called with every recorded attempt; by default it logs a line.
+    :param staging: stages batches meanwhile, and runs to its end even if nothing can be posted; its exceptions are raised.
+    :param cancel: cancels the statement that ``staging`` waits for; called when the task is stopped.
+    :raises DashboardError: if the dashboard or X-Road refuses everything; says what to do.
+    :raises DashboardBusy: if it asks to wait after it accepted something: the task is deferred without using up a try.
+    :raises DashboardUnavailable: if batches stay pending; what was delivered stays delivered.
+    :raises WindowBusy: if another worker holds what is left.
+    :raises OutsideHours: if ``send_hours`` closed before all was sent.
     """
     delivery = Delivery()
 
@@ -113,7 +113,7 @@ def send(
 
 
 def _conclude(job: Job, so_far: Pass, findings: Findings, unproved: Sequence[Answer], delivery: Delivery) -> None:
-    """Raise what is left to say."""
+    """Raise the error that describes what is left, if any."""
     windows = verbatim(_labels(job.windows))
     if so_far.permanent is not None:
         told = so_far.permanent.explained
@@ -152,7 +152,7 @@ def _conclude(job: Job, so_far: Pass, findings: Findings, unproved: Sequence[Ans
 
 
 def _next_opening(settings: Settings, now: datetime) -> datetime:
-    assert settings.send_hours is not None  # they have closed
+    assert settings.send_hours is not None  # the pass stopped because they closed
     return SendHours(*settings.send_hours, settings.timezone).next_opening(now)
 
 

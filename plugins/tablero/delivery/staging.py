@@ -1,4 +1,4 @@
-"""Use case: stage a window. Read the source, set bad rows aside, make new ones durable in batches, take back what is gone."""
+"""Use case: stage a window. Read the source, store rejections, commit new rows in batches, and withdraw rows that are gone."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from tablero.source.reader import Source
 
 log = logging.getLogger(__name__)
 
-#: Batches, and rejections, that are made durable in one transaction.
+#: Batches, and rejections, committed in one transaction.
 _STEP_BATCHES = 10
 _STEP_REJECTIONS = 1_000
 
-#: Rows that are compared with their neighbours at a time.
+#: Rows compared with their neighbours at a time.
 _CHUNK = 5_000
 
-#: Rejected rows that a dry run shows of a window.
+#: Rejected rows of a window that a dry run shows.
 _SAMPLES = 20
 
 Clock = Callable[[], datetime]
@@ -77,12 +77,12 @@ class Tally:
 
     @property
     def known(self) -> int:
-        """Status changes that were on record before, or that another worker staged meanwhile."""
+        """Valid rows that were in the outbox before, or that another worker staged in the meantime."""
         return self.valid - self.new
 
     @property
     def has_changed(self) -> bool:
-        """Whether the source says something else than the outbox had on record."""
+        """Whether the source differs from the outbox."""
         return bool(self.new or self.gone)
 
     def __str__(self) -> str:
@@ -104,16 +104,15 @@ def stage(
     clock: Clock,
     accept_changes: bool = False,
 ) -> Tally:
-    """Read ``window``, compare it with what is on record, and make the difference durable. May be interrupted and repeated at
-    any point.
+    """Read ``window``, compare it with the outbox, and commit the difference. May be interrupted and repeated at any point.
 
-    Also the proof of a window: a reading that finds no difference has compared all five values of every row.
+    It is also the proof of a window: a reading without a difference has compared all five values of every row.
 
     :param engine: of the outbox.
-    :param accept_changes: also where most of what was delivered seems to have changed (rule 16).
-    :raises ImplausibleReading: it seems so, and nobody has accepted it. Nothing is staged.
-    :raises SourceUnavailable, OutboxUnavailable: try again.
-    :raises SetupError: the source or the outbox is not as it should be.
+    :param accept_changes: stage even if most of what was delivered seems to have changed (see :mod:`tablero.delivery.brake`).
+    :raises ImplausibleReading: if most of it seems to have changed and this is not accepted. Nothing is staged.
+    :raises SourceUnavailable, OutboxUnavailable: a retry may help.
+    :raises SetupError: if the source or the outbox is not set up correctly.
     """
     tally = Tally(window)
     steps = stage_in_steps(engine, source, settings, tally, run_id=run_id, clock=clock, accept_changes=accept_changes)
@@ -125,10 +124,10 @@ def stage(
 
 @contextmanager
 def frozen_heap() -> Iterator[None]:
-    """Leave what is in memory by now out of the search for garbage.
+    """Exclude existing objects from garbage collection.
 
-    Rows that pass by set Python's collector off every hundred thousand, and looking through all that Airflow and SQLAlchemy
-    have loaded took a quarter of a load's time.
+    Rows trigger Python's collector every hundred thousand objects, and traversing all that Airflow and SQLAlchemy have loaded
+    took a quarter of the time of a load.
     """
     gc.freeze()
     try:
@@ -148,13 +147,13 @@ def stage_in_steps(
     lease: Callable[[], Lease | None] = lambda: None,
     accept_changes: bool = False,
 ) -> Iterator[list[Fresh]]:
-    """The same as :func:`stage`, a step at a time: what a step gives is durable, and may be posted while the next is made.
+    """:func:`stage` in steps: each yields batches that are committed and may be posted while the next step is prepared.
 
-    Of a window of which nothing was delivered yet, the first step comes as soon as its rows are read; else the whole window is
-    compared first.
+    If nothing of the window was delivered yet, the first step is ready as soon as its rows are read; otherwise the whole window
+    is compared first.
 
-    :param tally: of the window; whole at the end.
-    :param lease: asked at each step for the lease under which its batches are given; without one, none are.
+    :param tally: of the window; complete at the end.
+    :param lease: called at each step for the lease of its batches; without a lease none are yielded.
     """
     extraction = intake.begin(engine, tally.window, run_id=run_id, zone=settings.timezone, now=clock())
     aside = _Aside(extraction)
@@ -184,10 +183,10 @@ def stage_in_steps(
 def preview(
     engine: Engine | None, source: Source, settings: Settings, window: Window, *, clock: Clock, accept_changes: bool = False
 ) -> Tally:
-    """Read ``window`` and say what would be staged and sent; writes nothing, anywhere.
+    """Read ``window`` and report what would be staged and sent; writes nothing.
 
     :param engine: of the outbox; ``None`` if there is none yet.
-    :raises ImplausibleReading: as :func:`stage` would.
+    :raises ImplausibleReading: as :func:`stage`.
     """
     tally = Tally(window)
     record = Record(partial(reading, engine), window) if engine is not None else None
@@ -224,9 +223,9 @@ def _new(
 
 
 def _plausible(pieces: Iterable[Difference], record: Record, window: Window) -> Iterator[Difference]:
-    """The same pieces, once the whole window was compared and found plausible; on disk until then.
+    """The same differences, after the whole window was compared and found plausible; they are kept on disk until then.
 
-    :raises ImplausibleReading: nothing is given then.
+    :raises ImplausibleReading: before anything is yielded.
     """
     new = gone = 0
     with tempfile.TemporaryFile(prefix="tablero-") as file:
@@ -242,7 +241,7 @@ def _plausible(pieces: Iterable[Difference], record: Record, window: Window) -> 
 
 
 class _Aside:
-    """Keeps rejected rows step by step, however many there are."""
+    """Stores rejected rows in steps, so that memory stays flat."""
 
     def __init__(self, extraction: intake.Extraction) -> None:
         self._extraction = extraction
@@ -267,7 +266,7 @@ def _classified(
     tally: Tally,
     reject: Callable[[RejectedRow], None],
 ) -> Iterator[list[StatusChange]]:
-    """The valid status changes of the window, some thousands at a time; the others are counted, and rejected ones set aside."""
+    """The valid status changes of the window in chunks; other rows are counted, and rejected ones passed to ``reject``."""
     judge = chunk_validator(
         zone=settings.source_zone, earliest=settings.earliest_instant, now=now, extra_statuses=settings.extra_statuses
     )
@@ -289,7 +288,7 @@ def _classified(
 
 
 def _distinct(chunks: Iterable[list[StatusChange]], tally: Tally) -> Iterator[list[StatusChange]]:
-    """Each status change once, in order."""
+    """The distinct status changes, in order."""
     ordered = in_order(chain.from_iterable(chunks), row_order)
     before = None
     while chunk := list(islice(ordered, _CHUNK)):

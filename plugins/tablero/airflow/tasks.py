@@ -15,11 +15,11 @@ from sqlalchemy.engine import Engine
 from tablero.airflow import configuration, history, lineage, metrics
 from tablero.airflow.configuration import clock
 from tablero.contract.windows import Window, undated_window
-from tablero.delivery import dry_run, loading, nightly
+from tablero.delivery import counting, dry_run, loading, nightly
 from tablero.delivery.health.survey import survey
 from tablero.delivery.planning import EVERYTHING, Night, plan_history, plan_night, plan_run
 from tablero.delivery.preflight import Finding, Level, inspect
-from tablero.delivery.reconciling import reconcile, require_settled, table
+from tablero.delivery.reconciling import Reconciled, reconcile, require_settled, table
 from tablero.delivery.sending import Delivery, send
 from tablero.delivery.staging import Tally
 from tablero.errors import ParameterError, PermanentError, TableroError, TransientError
@@ -337,16 +337,21 @@ def _prove(
             _send(engine, lambda: dashboard, settings, [EVERYTHING if everything else window], run_id)
 
         before = {window: ledger.last_proof(engine, window) for window in (*windows, *audits)}
-        found = reconcile(
-            engine,
-            source,
-            settings,
-            [*windows, *audits],
-            run_id=run_id,
-            clock=clock,
-            send=send_found,
-            accept_changes=params["accept_changes"],
-        )
+
+        def reconciled(some: Sequence[Window]) -> Reconciled:
+            return reconcile(
+                engine,
+                source,
+                settings,
+                some,
+                run_id=run_id,
+                clock=clock,
+                send=send_found,
+                accept_changes=params["accept_changes"],
+            )
+
+        counted = counting.compare(source, reconciled([*windows, *audits]), reconciled)
+        found = counted.reconciled
         unusual = survey(
             engine,
             settings,
@@ -366,6 +371,7 @@ def _prove(
     if found.failure is not None:
         raise found.failure
     require_settled(found.accounts)
+    counting.require_whole(counted)
     history.name_failed_tasks(failed_tasks)
 
 

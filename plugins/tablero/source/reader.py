@@ -62,6 +62,11 @@ class Source:
         """The engine of the connection, for lineage; reading goes through the methods below."""
         return self._engine
 
+    @property
+    def can_count(self) -> bool:
+        """Whether the database counts rows by itself: it does not know those of the institution's own SQL beyond its bounds."""
+        return not self._rows.is_own
+
     def chunks(self, window: Window) -> Chunks:
         """Stream the rows that may lie in ``window``, in no order, some thousands at a time.
 

@@ -194,6 +194,31 @@ FAILED_AND_SETTLED = Text(
     " nothing to do; to see it green, clear it (Clear Task Instance).",
 )
 
+# -- counting ----------------------------------------------------------------------------------------------------------------
+
+NOT_COUNTED = Text(
+    "{windows}: la fuente no pudo contar sus filas en el tiempo que su servidor permite; no se comparó la suma, y cada ventana"
+    " sí se leyó dos veces. {words}",
+    "{windows}: the source could not count its rows in the time that its server allows; the sum was not compared, though each"
+    " window was read twice. {words}",
+)
+COUNT_DIFFERS = Text(
+    "La suma de la vista no cierra:\n{complaints}\nLo que se leyó está entregado o tiene su motivo; lo demás no se leyó."
+    " Pregunte a su DBA si la vista da siempre las mismas filas (réplicas atrasadas, permisos por fila, condiciones que"
+    " dependen de la hora o del azar); luego limpie reconcile (Limpiar Instancia de Tarea).",
+    "The sum over the view does not close:\n{complaints}\nWhat was read is delivered or has its reason; the rest was not read."
+    " Ask your DBA whether the view always gives the same rows (replicas that lag behind, row security, conditions on the time"
+    " or on chance); then clear reconcile (Clear Task Instance).",
+)
+WINDOW_LACKS_ROWS = Text(
+    "{window}: la fuente cuenta {counted} filas, y al leerlas llegan {read}.",
+    "{window}: the source counts {counted} rows, and gives {read} when they are read.",
+)
+ROWS_IN_NO_WINDOW = Text(
+    "{windows}: la fuente cuenta {counted} filas, y ventana por ventana {read}: hay filas que no están en ninguna, o en dos.",
+    "{windows}: the source counts {counted} rows, and window by window {read}: some rows lie in none of them, or in two.",
+)
+
 # -- adopting ----------------------------------------------------------------------------------------------------------------
 
 NOT_ENDED = Text(

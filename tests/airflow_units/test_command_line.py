@@ -191,6 +191,22 @@ def test_rows_of_what_there_is_not(adopted: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("words", [("rows", "--request", "LCM-1"), ("rows", "--batch", "1"), ("rejections",)])
+def test_an_outbox_that_is_not_there_is_an_error_and_not_an_empty_answer(source: Path, words: tuple[str, ...]) -> None:
+    """No rows would say that nothing was sent. Where it was looked for is named, and none is created."""
+    done = run(source, *words)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert str(source.parent / "outbox.db") in done.stderr
+    assert not (source.parent / "outbox.db").exists()
+
+
+def test_a_reason_that_there_is_not(adopted: Path) -> None:
+    """A misspelt code would show no rows; the error names those that exist."""
+    done = run(adopted, "rejections", "--reason", "unknown_state")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "unknown_status" in done.stderr
+
+
 def test_rejections(source: Path) -> None:
     """Each with its reason, as the source gave it; a value that a spreadsheet would take for a formula is quoted."""
     with closing(sqlite3.connect(source)) as connection:

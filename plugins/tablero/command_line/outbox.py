@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tablero.command_line.printing import dump, each, say
-from tablero.errors import ParameterError, TableroError
+from tablero.errors import ParameterError, SetupError, TableroError
 from tablero.texts import command_line as texts
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def status(asked: argparse.Namespace) -> int:
     try:
         settings = configuration.read_settings()
         with _asking() as connection:
-            found = answers.status(connection, settings, configuration.clock()) if connection else answers.unknown()
+            found = answers.status(connection, settings, configuration.clock())
     except TableroError as error:
         found, why = answers.unknown(), error
     if asked.json:
@@ -47,8 +47,6 @@ def rows(asked: argparse.Namespace) -> int:
 
 def _rows(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     with _asking() as connection:
-        if connection is None:
-            return
         if asked.request is not None:
             yield from _of_request(connection, asked.request)
         elif asked.month is not None:
@@ -105,12 +103,13 @@ def _rejections(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     from tablero.outbox.reports.rejections import page_of
     from tablero.outbox.requeue import Filter
 
+    codes = [reason.value for reason in Reason]
+    if asked.reason and asked.reason not in codes:
+        raise ParameterError(texts.BAD_REASON(given=asked.reason, allowed=", ".join(codes)))
     window = _month(asked.month) if asked.month else None
     chosen = Filter(start=window.start, end=window.end) if window else Filter()
     with _asking() as connection:
-        if connection is None:
-            return
-        for reason in [asked.reason] if asked.reason else [reason.value for reason in Reason]:
+        for reason in [asked.reason] if asked.reason else codes:
             before = None
             while found := page_of(connection, chosen._replace(reason=reason), before=before, limit=_PAGE):
                 for one in found:
@@ -132,8 +131,11 @@ def _month(label: str) -> Window:
 
 
 @contextmanager
-def _asking() -> Iterator[Connection | None]:
-    """A connection for reading; ``None`` if there is no outbox yet, or one whose schema a task must upgrade first."""
+def _asking() -> Iterator[Connection]:
+    """A connection for reading.
+
+    :raises SetupError: there is no outbox yet, or a task must upgrade its schema first.
+    """
     from pathlib import Path
 
     from tablero.airflow import configuration
@@ -144,9 +146,10 @@ def _asking() -> Iterator[Connection | None]:
     try:
         # Connecting would create an empty SQLite file.
         missing = engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file()
-        if missing or readiness(engine) is not Readiness.READY:
-            yield None
-            return
+        found = Readiness.EMPTY if missing else readiness(engine)
+        if found is not Readiness.READY:
+            where = engine.url.render_as_string(hide_password=True)
+            raise SetupError((texts.NO_OUTBOX if found is Readiness.EMPTY else texts.OLDER_OUTBOX)(outbox=where))
         with reading(engine) as connection:
             yield connection
     finally:

@@ -65,8 +65,19 @@ KEPT = Text(
     "{path}: el anterior era distinto y quedó como {kept}",
     "{path}: the one before was different and stays as {kept}",
 )
+NO_OUTBOX = Text(
+    "Todavía no hay outbox en {outbox}: lo crea la primera ejecución. Si esperaba uno con datos, revise la conexión"
+    " tablero_outbox y AIRFLOW_HOME.",
+    "There is no outbox at {outbox} yet: the first run creates it. If you expected one with data, check the connection"
+    " tablero_outbox and AIRFLOW_HOME.",
+)
+OLDER_OUTBOX = Text(
+    "El outbox en {outbox} es de una versión anterior. Lo actualiza la próxima ejecución de cualquiera de los dos DAG.",
+    "The outbox at {outbox} is of an earlier version. The next run of either DAG upgrades it.",
+)
 NO_BATCH = Text("No existe el lote {batch}.", "There is no batch {batch}.")
 BAD_MONTH = Text("{given} no es un mes; escriba AAAA-MM.", "{given} is no month; write YYYY-MM.")
+BAD_REASON = Text("{given} no es un motivo; los hay: {allowed}.", "{given} is no reason; there are: {allowed}.")
 DEFAULT = Text("valor por omisión", "default")
 
 # -- status ------------------------------------------------------------------------------------------------------------------

@@ -1,26 +1,26 @@
-"""Everything that can go wrong, in one small tree.
+"""All errors of this package, in one small tree.
 
 ::
 
     TableroError
-    ├── PermanentError            a person must act; trying again cannot help
+    ├── PermanentError            a person must act; a retry cannot help
     │   ├── SettingsError         a key of [tablero] has a wrong value
-    │   ├── ParameterError        a run was triggered with parameters that make no sense
+    │   ├── ParameterError        a run was triggered with invalid parameters
     │   ├── SetupError            a connection, a database or a table is missing or of the wrong kind
-    │   ├── WindowUnreadable      the source's server cut a reading off, by a limit of its own
-    │   ├── DashboardError        the dashboard or X-Road says no, and will say no again
+    │   ├── WindowUnreadable      the source's server ended a query because of its own time limit
+    │   ├── DashboardError        the dashboard or X-Road refuses, and will refuse again
     │   ├── ImplausibleReading    a reading looks as if every row of a window had changed at once
-    │   └── NotSettledError       a run ended with rows which are neither delivered, rejected nor excluded
+    │   └── NotSettledError       a run ended with rows that are neither delivered, rejected nor excluded
     └── TransientError            the same call may succeed later
         ├── SourceUnavailable     the institution's database did not answer
         ├── OutboxUnavailable     the outbox did not answer, is locked or full
         ├── DashboardUnavailable  batches were posted without an acknowledgement
-        ├── DashboardBusy         it asks to wait, and takes rows: the task goes on later, at no cost of a try
+        ├── DashboardBusy         the dashboard asks to wait: the task is deferred and uses up no try
         ├── WindowBusy            another worker holds what is left of the window
-        └── OutsideHours          ``send_hours`` have closed; the task waits for the next opening, at no cost of a try
+        └── OutsideHours          ``send_hours`` have closed: the task is deferred until they open and uses up no try
 
-The retry policy (``airflow.retries``) reads two things off an error: whether it is transient, and ``retry_after``.
-Exceptions of libraries are translated where they enter (``source``, ``outbox.engine``, ``dashboard.client``), always
+The retry policy (``airflow.retries``) uses two properties of an error: its branch, and ``retry_after``.
+Exceptions of libraries are translated where they enter (``source.failures``, ``outbox.engine``, ``dashboard.client``), always
 ``from`` their cause.
 """
 
@@ -34,19 +34,19 @@ from tablero.texts.text import Text, verbatim
 class TableroError(Exception):
     """Root of all errors that this package raises on purpose.
 
-    :param message: what happened, to what, and what to do, in both languages; shown to the operator as it is.
-    :param retry_after: seconds to wait before the next try, if the other side said so.
+    :param message: what happened, where, and what to do, in both languages; shown to the operator as it is.
+    :param retry_after: seconds to wait before the next try, if the other side specified it.
     """
 
     def __init__(self, message: Text, *, retry_after: float | None = None) -> None:
         super().__init__(str(message))
-        # Typed as a text of the catalogue, which mypy holds; tests raise errors with plain words.
+        # Typed as a text of the catalogue, which mypy enforces; tests raise errors with plain strings.
         self.text = message if isinstance(message, Text) else verbatim(str(message))
         self.retry_after = retry_after
 
 
 class PermanentError(TableroError):
-    """A person must act; trying again cannot help."""
+    """A person must act; a retry cannot help."""
 
 
 class SettingsError(PermanentError):
@@ -54,7 +54,7 @@ class SettingsError(PermanentError):
 
 
 class ParameterError(PermanentError):
-    """A run was triggered with parameters that make no sense."""
+    """A run was triggered with invalid parameters."""
 
 
 class SetupError(PermanentError):
@@ -62,19 +62,19 @@ class SetupError(PermanentError):
 
 
 class WindowUnreadable(PermanentError):
-    """The source's server cut a reading off by a limit of its own (``statement_timeout``); other windows may be read."""
+    """The source's server ended a query because of its own time limit (``statement_timeout``); others may be readable."""
 
 
 class DashboardError(PermanentError):
-    """The dashboard or X-Road says no, and will say no again until someone changes something."""
+    """The dashboard or X-Road refuses, and will refuse again until someone changes something."""
 
 
 class ImplausibleReading(PermanentError):
-    """A reading looks as if every row of a window had changed at once; nothing of it is sent until a person says so."""
+    """A reading looks as if every row of a window had changed at once; nothing of it is sent until a person confirms it."""
 
 
 class NotSettledError(PermanentError):
-    """A run ended with rows which are neither delivered, rejected nor excluded, or with a sum that does not close."""
+    """A run ended with rows that are neither delivered, rejected nor excluded, or with counts that do not add up."""
 
 
 class TransientError(TableroError):
@@ -94,9 +94,9 @@ class DashboardUnavailable(TransientError):
 
 
 class DashboardBusy(TransientError):
-    """The dashboard asks to wait, and has taken something in this try: the task goes on later, at no cost of a try.
+    """The dashboard asks to wait after it has accepted something: the task is deferred and uses up no try.
 
-    :param resume_at: when it may be asked again, in UTC.
+    :param resume_at: when to call it again, in UTC.
     """
 
     def __init__(self, message: Text, *, resume_at: datetime) -> None:

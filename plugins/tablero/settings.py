@@ -1,7 +1,7 @@
 """The settings: section ``[tablero]`` of Airflow's configuration, or ``AIRFLOW__TABLERO__<KEY>`` in the environment.
 
-Read from a plain mapping, so that they need no Airflow; ``airflow.configuration`` brings the mapping. What each key means and
-what is said of a wrong value stands in ``texts.settings``.
+Built from a plain mapping, which ``airflow.configuration`` supplies, so this module does not need Airflow. Descriptions of the
+keys and error messages are in ``texts.settings``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from tablero.errors import SettingsError
 from tablero.texts import settings as texts
 from tablero.texts.text import Text, joined, verbatim
 
-#: Keys of older versions, and what to do instead.
+#: Keys of older versions, and what to use instead.
 GONE = {"heal_days": texts.HEAL_DAYS}
 
 
 class NotAllowed(ValueError):
-    """A validator's no.
+    """Raised by a validator.
 
     :ivar allowed: what the value must be.
     """
@@ -104,7 +104,7 @@ def _key(default: Any, meaning: Text, **limits: Any) -> Any:
 
 
 class Settings(BaseModel):
-    """All settings, checked and frozen. Durations are seconds; days and times of day are in ``timezone``."""
+    """All settings, validated and frozen. Durations are in seconds; days and times of day are in ``timezone``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
 
@@ -142,12 +142,12 @@ class Settings(BaseModel):
 
     @property
     def source_zone(self) -> pendulum.Timezone:
-        """The zone in which naive timestamps of the source are read."""
+        """The time zone of naive timestamps of the source."""
         return self.source_timezone or self.timezone
 
     @property
     def earliest_instant(self) -> datetime:
-        """First instant, in UTC, of the day ``earliest`` in the institution's zone."""
+        """First instant, in UTC, of the day ``earliest`` in the institution's time zone."""
         return datetime.combine(self.earliest, time(), self.timezone).astimezone(timezone.utc)
 
     @property
@@ -156,9 +156,9 @@ class Settings(BaseModel):
         return self.api_path.startswith("/r1/")
 
     def require_client(self) -> None:
-        """Check that the own subsystem is known where X-Road asks for it.
+        """Check that ``xroad_client`` is set if X-Road is used.
 
-        Not a rule of the model: the DAGs must be seen in the UI of a fresh installation, before anything is set.
+        Not a validator, since the DAGs must be visible in a fresh installation before anything is set.
 
         :raises SettingsError: if ``xroad_client`` is missing.
         """
@@ -167,7 +167,7 @@ class Settings(BaseModel):
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Settings:
-        """Build the settings from texts by key; keys left out, or blank, take their default.
+        """Build the settings from strings by key; missing or blank keys take their default.
 
         :raises SettingsError: names each wrong key, its value and what is allowed.
         """
@@ -183,13 +183,13 @@ class Settings(BaseModel):
 
 
 def meaning_of(key: str) -> Text:
-    """What a key means, in both languages."""
+    """The description of a key, in both languages."""
     meaning: Text = getattr(texts, key.upper())
     return meaning
 
 
 def _contradictions(settings: Settings) -> Iterator[Text]:
-    """What is wrong with values that are each allowed."""
+    """Conflicts between values that are each allowed."""
     if settings.max_retry_delay < settings.retry_delay:
         yield texts.DELAYS(longest=f"{settings.max_retry_delay:g}", first=f"{settings.retry_delay:g}")
     hours = settings.send_hours
@@ -224,7 +224,7 @@ def _complaint(given: Mapping[str, Any], problem: Any) -> Text:
     )
 
 
-#: Of pydantic's own refusals, by type.
+#: What is allowed, by type of pydantic's error.
 _ALLOWED = {
     "int_parsing": texts.NOT_WHOLE,
     "int_from_float": texts.NOT_WHOLE,

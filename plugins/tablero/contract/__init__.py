@@ -1,4 +1,4 @@
-"""What a status change is: its fields, statuses and rules, its wire form, its place in time, its order.
+"""The contract: fields, statuses and rules of a status change, its wire form, windows, instants and order.
 
 Pure functions of plain values. Never here: a database, a network, a clock, Airflow.
 """

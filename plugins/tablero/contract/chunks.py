@@ -1,8 +1,8 @@
-"""Accept by chunk, explain by row: the rules of the contract applied to many rows at a time.
+"""The rules of the contract applied to many rows at a time.
 
-Nearly all rows of a source are plainly right, and checking whole columns is quicker than checking rows: about half a
-microsecond a row. A chunk that is not plainly right is cut into pieces, and the pieces that are not
-go row by row through :mod:`tablero.contract.rules`, which alone decides and says why.
+Nearly all rows of a source are clearly valid, and checking whole columns is faster than checking rows: about half a microsecond
+a row. A chunk that is not clearly valid is cut into pieces; pieces that are not clearly valid go row by row through
+:mod:`tablero.contract.rules`, which alone decides and gives reasons.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from tablero.contract.status_change import MAX_ID_LENGTH, StatusChange, of_value
 from tablero.contract.statuses import known_statuses
 from tablero.contract.windows import Window
 
-#: Rows of a piece of a chunk that is not plainly right.
+#: Rows of a piece of a chunk that is not clearly valid.
 _PIECE = 100
 
-#: Whole numbers of up to so many digits are ids without further ado.
+#: Integers below this are valid ids without further checks.
 _PLAIN_NUMBER = 10**18
 
 _zone_of = attrgetter("tzinfo")
@@ -42,10 +42,10 @@ Column = Sequence[Any]
 
 
 class Judged(NamedTuple):
-    """What became of the rows of a chunk.
+    """The rows of a chunk by verdict.
 
-    :ivar changes: the valid ones, in the order in which they came.
-    :ivar others: the rejected and the excluded ones, in the order in which they came.
+    :ivar changes: the valid ones, in input order.
+    :ivar others: the rejected and excluded ones, in input order.
     """
 
     changes: list[StatusChange]
@@ -55,18 +55,18 @@ class Judged(NamedTuple):
 def chunk_validator(
     *, zone: tzinfo, earliest: datetime, now: datetime, extra_statuses: Collection[int] = ()
 ) -> Callable[[Sequence[Row]], Judged]:
-    """Build the function which does for a chunk of rows what :func:`tablero.contract.rules.validator` does for one.
+    """Build the function that does for a chunk of rows what :func:`tablero.contract.rules.validator` does for one row.
 
     Parameters are those of :func:`tablero.contract.rules.validator`.
 
-    :returns: a function of some thousand rows.
+    :returns: a function of a chunk, which should have some thousand rows.
     """
     validate = validator(zone=zone, earliest=earliest, now=now, extra_statuses=extra_statuses)
     read = InstantReader(zone)
     statuses = known_statuses(extra_statuses)
 
     def plain(rows: Sequence[Row]) -> list[StatusChange] | None:
-        """The status changes, if every row is one, plainly; else ``None``, whatever the cause."""
+        """The status changes if every row is clearly valid; otherwise ``None``."""
         services, requests, openings, codes, changes = zip(*rows, strict=True)
         opened, changed = _instants(openings, read), _instants(changes, read)
         if opened is None or changed is None:
@@ -104,7 +104,7 @@ def chunk_validator(
 
 
 def inside(changes: list[StatusChange], window: Window) -> list[StatusChange]:
-    """Those that lie in ``window``; the same list if all do."""
+    """The changes that are in ``window``; the same list if all are."""
     moments = list(map(_changed_of, changes))
     if not moments or (window.start <= min(moments) and max(moments) < window.end):
         return changes
@@ -115,12 +115,12 @@ def _instants(column: Column, read: InstantReader) -> Sequence[datetime] | None:
     if set(map(type, column)) == {datetime} and set(map(id, map(_zone_of, column))) == {id(UTC)}:
         return column
     found = list(map(read, column))
-    # A local time that was skipped is read as a type of its own, which is not plain either.
+    # A skipped local time is read as a subclass of datetime, so it is not clearly valid either.
     return found if set(map(type, found)) == {datetime} else None  # type: ignore[return-value]
 
 
 def _one_by_one(column: Column, convert: Callable[[Any], Any]) -> Column | None:
-    """A column of few different values, each converted once; the results are shared, which also saves their memory."""
+    """Convert a column with few distinct values, each once; the results are shared, which also saves memory."""
     if set(map(type, column)) not in ({str}, {int}):
         return None
     try:

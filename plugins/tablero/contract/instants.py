@@ -19,48 +19,48 @@ _ISO = re.compile(
 
 _DAY_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d", re.ASCII)
 
-#: ``2021-03-04 10:15:00`` and ``2021-03-04T10:15:00``, which nearly all text dates are.
+#: Length of ``2021-03-04 10:15:00`` and ``2021-03-04T10:15:00``, the most frequent forms of text dates.
 _PLAIN_LENGTH = 19
 _DAY_LENGTH = 10
 
-#: Days that are remembered; a century has 36,525.
+#: Days whose offset is cached; a century has 36,525.
 _MOST_DAYS = 40_000
 
 
-#: What is cut around a date that is text. No others: a database must be able to tell where such text sorts.
+#: Characters stripped from text dates. No others, since databases must be able to tell where such text sorts.
 BLANKS = " \t\n\r\v\f"
 
 
 def has_iso_form(text: str) -> bool:
-    """Whether a text has the form of an ISO 8601 date, whether or not that date exists."""
+    """Whether a text has the form of an ISO 8601 date, even if that date does not exist."""
     return _ISO.fullmatch(text) is not None
 
 
 class _Skipped(datetime):
-    """An instant read from a local time which the clocks skipped, at the offset before the skip."""
+    """An instant read from a local time that the clocks skipped, with the offset before the skip."""
 
 
 def was_skipped(instant: datetime) -> bool:
-    """Whether :class:`InstantReader` read this from a local time which never existed."""
+    """Whether :class:`InstantReader` read this from a local time that never existed."""
     return isinstance(instant, _Skipped)
 
 
 class InstantReader:
-    """Reads values of a database as instants in UTC.
+    """Reads database values as instants in UTC.
 
-    Called with a ``datetime`` (naive ones are local times of ``zone``), a ``date`` (its first instant in ``zone``), or text in
-    ISO 8601, with a blank or a ``T`` between date and time, with or without offset; blanks around it (padded CHAR columns) and
-    digits beyond microseconds are cut. Where the local time happened twice, the first is meant; where daylight saving skipped
-    it, the offset before the skip counts (:func:`was_skipped` tells). Anything else is no date: ``None``.
+    Accepts a ``datetime`` (a naive one is local time of ``zone``), a ``date`` (its first instant in ``zone``), or text in ISO
+    8601 with a space or a ``T`` between date and time, with or without offset; surrounding blanks (padded CHAR columns) and
+    digits beyond microseconds are dropped. An ambiguous local time means the first one; for one that daylight saving skipped,
+    the offset before the skip applies (see :func:`was_skipped`). Anything else is not a date: ``None``.
 
-    :param zone: of naive values (``source_timezone``).
+    :param zone: time zone of naive values (``source_timezone``).
     """
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
-        #: By day: the offset that holds all day, or ``None`` where the clocks change around it.
+        #: By day: the offset that applies all day, or ``None`` if the clocks change around it.
         self._steady: dict[date, timezone | None] = {}
-        #: The same as text, by the day's text.
+        #: The same offset as text, by the text of the day.
         self._suffixes: dict[str, str] = {}
 
     def __call__(self, value: object) -> datetime | None:
@@ -77,13 +77,13 @@ class InstantReader:
 
     def _first_of(self, day: date) -> datetime | None:
         instant = self._place(datetime.combine(day, time()))
-        # Where midnight was skipped, the day has a first instant all the same.
+        # If midnight was skipped, the day still has a first instant.
         return datetime.combine(instant.date(), instant.timetz()) if instant is not None else None
 
     def _read_text(self, value: str) -> datetime | None:
         text = value.strip(BLANKS)
         if len(text) == _PLAIN_LENGTH and text[7] == "-" and (suffix := self._suffixes.get(text[:10])):
-            # Only texts whose day was read before by the careful way get here; the rest is checked by the parser.
+            # Only for days that the full parser has read before; the rest is checked by ``fromisoformat``.
             if text[10] in "T " and text[13] == ":" == text[16]:
                 try:
                     return datetime.fromisoformat(text + suffix).astimezone(UTC)
@@ -92,7 +92,7 @@ class InstantReader:
         if len(text) == _DAY_LENGTH:
             moment = _parse(text)
             return self._first_of(moment.date()) if moment is not None else None
-        if len(text) > _PLAIN_LENGTH and text.endswith("+00") and _DAY_AND_TIME.match(text):  # PostgreSQL's own form
+        if len(text) > _PLAIN_LENGTH and text.endswith("+00") and _DAY_AND_TIME.match(text):  # PostgreSQL's output format
             with suppress(ValueError):
                 return datetime.fromisoformat(text + ":00")
         moment = _parse(text)
@@ -124,7 +124,7 @@ class InstantReader:
         noon = datetime.combine(day, time(12), self._zone)
         offsets = {(noon + shift).utcoffset() for shift in (-_DAY, timedelta(), _DAY)}
         offset = offsets.pop()
-        # Offsets of long ago have seconds, which a suffix of text cannot carry.
+        # Historical offsets have seconds, which an ISO suffix cannot express.
         plain = offset is not None and not offsets and offset.total_seconds() % 60 == 0
         return timezone(offset) if plain and offset is not None else None
 

@@ -1,4 +1,4 @@
-"""Comparing what a reading found with what is on record, both streamed, both in the same order."""
+"""Comparing the rows of a reading with those on record, both streamed in the same order."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 from tablero.contract.packing import row_order
 from tablero.contract.status_change import StatusChange
 
-#: Rows of each side that are compared at a time.
+#: Rows of each side compared at a time.
 _CHUNK = 5_000
 
 
 class Difference(NamedTuple):
-    """Where the two differ, between one row and another of their order.
+    """The difference within a range of rows.
 
-    :ivar new: found, and not on record; in order.
-    :ivar gone: on record, and not found; in order.
+    :ivar new: read, but not on record; in order.
+    :ivar gone: on record, but not read; in order.
     """
 
     new: list[StatusChange]
@@ -26,11 +26,11 @@ class Difference(NamedTuple):
 
 
 def differences(found: Iterable[StatusChange], known: Iterable[StatusChange], chunk: int = _CHUNK) -> Iterator[Difference]:
-    """How what was found differs from what is known, piece by piece; nothing where they agree.
+    """Compare two streams and yield their differences; nothing where they are equal.
 
-    Where they agree, a chunk costs one comparison of two lists.
+    A chunk that is equal costs one comparison of two lists.
 
-    :param found: each row once, in :data:`~tablero.contract.packing.row_order`.
+    :param found: distinct rows in :data:`~tablero.contract.packing.row_order`.
     :param known: the same.
     """
     mine, theirs = iter(found), iter(known)
@@ -44,7 +44,7 @@ def differences(found: Iterable[StatusChange], known: Iterable[StatusChange], ch
         if one == other:
             one, other = [], []
             continue
-        # A side that is not full is at its end. Up to the last row of one that is full, nothing more can come.
+        # A side that is not full has ended. Up to the last row of a full side, no further rows can follow.
         edge = min((row_order(side[-1]) for side in (one, other) if len(side) == chunk), default=None)
         (now, one), (then, other) = _cut(one, edge), _cut(other, edge)
         if now and then:

@@ -1,4 +1,4 @@
-"""Packing status changes into batches, as they stream by in order."""
+"""Packing a stream of ordered status changes into batches."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Any, NamedTuple
 
 from tablero.contract.status_change import StatusChange
 
-#: The one order in which status changes are read, compared, packed and posted: by request, and by date within it. Text in the
-#: order of its characters, as Python has it.
+#: The order in which status changes are read, compared, packed and posted: by request, and within a request by date. Text sorts
+#: as in Python, by code point.
 row_order: Callable[[StatusChange], tuple[Any, ...]] = itemgetter(
     *map(StatusChange._fields.index, ("request_id", "last_modified_date", "status_id", "service_id", "opening_date"))
 )
 
 _request = itemgetter(StatusChange._fields.index("request_id"))
 
-#: Batches' worth of rows that may wait for more of their service.
+#: Rows that may wait for more rows of their service, in batches.
 _MOST_WAITING = 50
 
 
 class Packed(NamedTuple):
-    """A batch, cut from the stream.
+    """A batch cut from the stream.
 
     :ivar changes: in the order in which they are posted.
-    :ivar continues: its first request began in a batch before it, which must be settled first.
-    :ivar goes_on: its last request goes on in a batch after it.
+    :ivar continues: its first request began in an earlier batch, which must be settled first.
+    :ivar goes_on: its last request continues in a later batch.
     """
 
     changes: Sequence[StatusChange]
@@ -37,11 +37,11 @@ class Packed(NamedTuple):
 
 
 def pack(changes: Iterable[StatusChange], size: int, *, by_service: bool) -> Iterator[Packed]:
-    """Cut a stream, in :data:`row_order`, into batches of at most ``size`` which keep each request in one piece.
+    """Cut a stream in :data:`row_order` into batches of at most ``size`` rows, keeping each request in one batch.
 
     A request with more changes than ``size`` fills batches of its own, each to be settled before the next.
 
-    :param by_service: batches of one service each; a request that changed in two services is two.
+    :param by_service: only rows of one service in a batch; a request that changed in two services counts as two.
     """
     if by_service:
         yield from _pack_by_service(iter(changes), size)
@@ -56,7 +56,7 @@ def _pack_by_service(stream: Iterator[StatusChange], size: int) -> Iterator[Pack
     waiting, before = 0, None
     for change in stream:
         if waiting > _MOST_WAITING * size and change.request_id != before:
-            # The service with most rows goes first; all of its requests are whole now.
+            # The service with the most rows goes first; all of its requests are complete now.
             fullest = max(services.values(), key=lambda ahead: len(ahead.rows))
             waiting -= len(fullest.rows)
             yield from fullest.cut_all(size)
@@ -72,19 +72,19 @@ def _pack_by_service(stream: Iterator[StatusChange], size: int) -> Iterator[Pack
 
 
 class _Ahead:
-    """Rows that are in no batch yet, and the request whose earlier rows are in the last one."""
+    """Rows that are in no batch yet, and the request whose earlier rows are in the previous batch."""
 
     def __init__(self) -> None:
         self.rows: list[StatusChange] = []
         self._torn: str | None = None
 
     def extend(self, rows: Iterable[StatusChange]) -> bool:
-        """Add rows; whether there are any now."""
+        """Add rows; returns whether there are any."""
         self.rows.extend(rows)
         return bool(self.rows)
 
     def cut(self, size: int) -> Packed:
-        """A batch of the first rows. There are more of them than ``size``, or no more to come."""
+        """A batch of the first rows; requires more rows than ``size``, or the end of the stream."""
         rows = self.rows
         end = min(size, len(rows))
         first = rows[0].request_id
@@ -92,7 +92,7 @@ class _Ahead:
         if continues:
             end = bisect_right(rows, first, hi=end, key=_request)
         elif len(rows) > size:
-            # Where the request begins that does not fit; one that is longer than a batch fills it.
+            # Cut at the start of the request that does not fit; a request longer than a batch fills it.
             end = bisect_left(rows, rows[size].request_id, hi=end, key=_request) or size
         batch, self.rows = rows[:end], rows[end:]
         goes_on = bool(self.rows) and self.rows[0].request_id == batch[-1].request_id

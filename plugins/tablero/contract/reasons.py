@@ -1,4 +1,4 @@
-"""Why a row is not sent: a code that is stored, and what an operator is told."""
+"""Why a row is not sent: a code that is stored, and the explanation for an operator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tablero.texts.text import Text
 
 
 class Reason(Enum):
-    """A rule that a row breaks. The value is its code, which is stored in outboxes and used in filters: it stays as it is."""
+    """A rule that a row violates. The value is a code that is stored in outboxes and used in filters: it must not change."""
 
     MISSING_SERVICE_ID = "missing_service_id"
     MISSING_REQUEST_ID = "missing_request_id"

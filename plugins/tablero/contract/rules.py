@@ -1,8 +1,8 @@
-"""The rules of the contract, for one row of the source: valid, excluded, or rejected with a reason.
+"""The rules of the contract for one row of the source: valid, excluded, or rejected with a reason.
 
 Source of every rule: the publisher's guide (Burocracia Cero, "Tablero de Monitoreo - APIs Externos", v1.3.1), its sections on
-payload and statuses. Rules that the guide leaves open are marked *ours*. :mod:`tablero.contract.chunks` applies the same
-rules to many rows at a time; what it accepts is what is accepted here.
+payload and statuses. Rules that the guide leaves open are marked *ours*. :mod:`tablero.contract.chunks` applies the same rules
+to many rows at a time and accepts exactly the same rows.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from tablero.contract.reasons import Reason
 from tablero.contract.status_change import MAX_ID_LENGTH, StatusChange
 from tablero.contract.statuses import known_statuses
 
-#: A row of the source: five values of whatever types its driver gives, in the order of the contract.
+#: A row of the source: five values of whatever types the driver returns, in the order of the contract.
 Row = tuple[Any, ...]
 
 
 class Rejected(NamedTuple):
-    """A row that breaks the contract, and the first rule that it breaks."""
+    """A row that violates the contract, and the first rule that it violates."""
 
     reason: Reason
     row: Row
 
 
 class Excluded(NamedTuple):
-    """A row which the dashboard does not want: its request was opened before ``earliest``. Nothing is wrong with it."""
+    """A valid row that the dashboard does not ask for: its request was opened before ``earliest``."""
 
     row: Row
 
@@ -40,9 +40,9 @@ Verdict = StatusChange | Rejected | Excluded
 
 
 class Broken(Exception):
-    """A value breaks a rule.
+    """A value violates a rule.
 
-    :ivar reason: which one.
+    :ivar reason: the rule.
     """
 
     def __init__(self, reason: Reason) -> None:
@@ -53,14 +53,14 @@ class Broken(Exception):
 def validator(
     *, zone: tzinfo, earliest: datetime, now: datetime, extra_statuses: Collection[int] = ()
 ) -> Callable[[Row], Verdict]:
-    """Build the function which turns a row of the source into a status change, or says why not.
+    """Build the function that turns a row of the source into a status change, or gives the reason why not.
 
-    :param zone: the time zone of naive timestamps (``source_timezone``).
-    :param earliest: first instant of a request's opening that the dashboard takes (``earliest`` in the institution's zone).
+    :param zone: time zone of naive timestamps (``source_timezone``).
+    :param earliest: the dashboard takes requests opened from this instant on (``earliest`` in the institution's time zone).
     :param now: later instants are in the future.
-    :param extra_statuses: ids of statuses that the dashboard knows beside those of the guide.
-    :returns: a function of a row. Blanks around ids and dates are cut (padded CHAR columns). An excluded row is not examined
-        further: it would not be sent however right it were.
+    :param extra_statuses: status ids that the dashboard knows in addition to those of the guide.
+    :returns: a function of a row. Blanks around ids and dates are stripped (padded CHAR columns). An excluded row is not
+        examined further, since it is not sent in any case.
     """
     read = InstantReader(zone)
     statuses = known_statuses(extra_statuses)
@@ -95,12 +95,12 @@ def validator(
     return validate
 
 
-#: C0, DEL and C1 controls, and lone surrogates, which UTF-8 cannot carry.
+#: C0, DEL and C1 controls, and lone surrogates, which UTF-8 cannot encode.
 _UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def identifier(value: object, missing: Reason) -> str:
-    """An id as it is sent: text without blanks around it, a whole number of any type, or a UUID.
+    """An id in the form in which it is sent: text without surrounding blanks, an integer of any type, or a UUID.
 
     :param missing: the reason if there is none.
     :raises Broken: if it cannot be sent.
@@ -127,14 +127,14 @@ def identifier(value: object, missing: Reason) -> str:
 
 
 def is_unsendable(text: str) -> bool:
-    """Whether a text holds a character that no id may have (*ours*)."""
+    """Whether a text contains a character that is not allowed in an id (*ours*)."""
     return not text.isprintable() and _UNSENDABLE.search(text) is not None
 
 
 def _whole_number(value: int | Decimal) -> str:
     if isinstance(value, Decimal) and not value.is_finite():
         raise Broken(Reason.ID_NOT_TEXT)
-    # Before anything is computed or written out: Decimal("1e999999") would be a megabyte of zeros.
+    # Checked before conversion: Decimal("1e999999") would be a megabyte of zeros.
     if value.adjusted() >= MAX_ID_LENGTH if isinstance(value, Decimal) else abs(value) >= 10**MAX_ID_LENGTH:
         raise Broken(Reason.TOO_LONG)
     if value != int(value):
@@ -147,7 +147,7 @@ _MOST_DIGITS = 20
 
 
 def status_of(value: object, known: Collection[int]) -> int:
-    """A status as it is sent, from a whole number of any type, or digits in text.
+    """A status in the form in which it is sent, from an integral number of any type, or digits in text.
 
     :raises Broken: if it is not one of ``known``.
     """
@@ -155,7 +155,7 @@ def status_of(value: object, known: Collection[int]) -> int:
         digits = value.strip()
         value = int(digits) if len(digits) < _MOST_DIGITS and digits.isascii() and digits.isdigit() else None
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-        # NaN and the infinities are in no set, and 2.0 finds 2.
+        # NaN and infinities are in no set; 2.0 equals 2.
         try:
             if value in known:
                 return int(value)
@@ -164,25 +164,25 @@ def status_of(value: object, known: Collection[int]) -> int:
     raise Broken(Reason.UNKNOWN_STATUS)
 
 
-#: 15/01/2024, 15-ene-2024, 2024/01/15, 20240115, with or without a time.
+#: Dates in other formats: 15/01/2024, 15-ene-2024, 2024/01/15, 20240115, with or without a time.
 _ANOTHER_FORM = re.compile(
     r"(?!\d{4}-\d\d-\d\d)(\d{1,4}[/.\- ](\d{1,2}|[a-z]{3,10}\.?)[/.\- ]\d{1,4}|\d{8})(\D.*)?",
     re.DOTALL | re.ASCII | re.IGNORECASE,
 )
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
-#: What a driver gives for an instant that Python cannot hold: PostgreSQL's words, or those of ``source.postgres``.
+#: How drivers return an instant that Python cannot represent: PostgreSQL's text, or that of ``source.dialects.postgres``.
 _OUT_OF_RANGE = re.compile(r"[+-]?inf(inity)?|year [<>] \d+|\d{5,}-\d\d-\d\d.*|\d{4,}-\d\d-\d\d.* BC", re.IGNORECASE)
 
 
 def _why_no_date(value: object) -> Reason:
-    """Why a ``last_modified_date`` is no instant."""
+    """Why a ``last_modified_date`` is not an instant."""
     if value is None:
         return Reason.CHANGE_MISSING
     if isinstance(value, (bytes, bytearray, memoryview)):
         return Reason.CHANGE_IS_BINARY
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         return Reason.CHANGE_IS_A_NUMBER
-    if isinstance(value, date):  # that close to the year 1 or 9999, another zone has no such instant
+    if isinstance(value, date):  # so close to year 1 or 9999 that it has no equivalent in UTC
         return Reason.CHANGE_OUT_OF_RANGE
     return _why_no_date_in(value.strip()) if isinstance(value, str) else Reason.CHANGE_NOT_A_DATE
 
@@ -202,7 +202,7 @@ def _why_no_date_in(text: str) -> Reason:
 
 
 def _why_opened_later(opened: datetime, changed: datetime, earliest: datetime, now: datetime) -> Reason:
-    """Why a request was opened after it changed: whichever date is the less likely one."""
+    """The reason for a request that was opened after it changed: the less plausible of the two dates."""
     if opened > now:
         return Reason.IN_THE_FUTURE
     return Reason.CHANGE_BEFORE_EARLIEST if changed < earliest else Reason.OPENING_AFTER_CHANGE

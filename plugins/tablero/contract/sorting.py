@@ -1,7 +1,7 @@
 """Sorting a stream of status changes of any length in little memory.
 
-Sorted here rather than by the source: databases order text by their own collation, in which requests that differ only in
-case or accents would mix, and the institution's own SQL may order as it likes.
+Sorted here and not by the source: databases order text by their own collation, which mixes requests that differ only in case or
+accents, and the institution's own SQL may order differently.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import IO, Any
 import msgspec
 from tablero.contract.status_change import StatusChange, of_values
 
-#: Rows that are sorted in memory at a time; a longer stream is merged from files of that many.
+#: Rows sorted in memory at a time; a longer stream is merged from files of this size.
 RUN = 100_000
-#: Rows of each file that are in memory while files are merged.
+#: Rows of each file in memory during a merge.
 _PIECE = 500
 
 Key = Callable[[StatusChange], tuple[Any, ...]]
@@ -31,7 +31,7 @@ _length = struct.Struct("<I")
 
 
 def in_order(changes: Iterable[StatusChange], key: Key, run: int = RUN) -> Iterator[StatusChange]:
-    """The status changes in ascending order of ``key``, which tells any two different ones apart."""
+    """The status changes in ascending order of ``key``, which must be unique for distinct ones."""
     return chain.from_iterable(_pieces_in_order(iter(changes), key, run))
 
 
@@ -52,8 +52,8 @@ def _pieces_in_order(stream: Iterator[StatusChange], key: Key, run: int) -> Iter
 def _merge(runs: list[Iterator[list[StatusChange]]], key: Key) -> Iterator[list[StatusChange]]:
     """Merge sorted runs, each given in pieces.
 
-    What is not above the lowest of the last rows in memory can be sorted at once, since whatever is still to be read is not
-    below it: so one sort in C takes the place of a comparison in Python for every row.
+    Rows up to the lowest of the last rows in memory can be sorted at once, since no row still to be read is below it. This
+    replaces a comparison in Python for every row by one sort in C.
     """
     heads = [(next(run), run) for run in runs]
     while heads:

@@ -11,23 +11,23 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-#: The columns of the view, the keys of the wire form, in the order of the contract.
+#: The columns of the view and keys of the wire form, in the order of the contract.
 FIELDS = ("service_id", "request_id", "opening_date", "status_id", "last_modified_date")
 
-#: Longest id that we send, in characters (*ours*: the guide gives no limit; 255 is what its database is likely to hold).
+#: Longest id that is sent, in characters (*ours*: the guide gives no limit; 255 is probably the limit of its database).
 MAX_ID_LENGTH = 255
 
 
 class StatusChange(NamedTuple):
-    """One entry of the contract: a request was given a status at an instant.
+    """One entry of the contract: a request changed to a status at an instant.
 
-    All five values together are its identity: a corrected row is another status change.
+    All five values together are its identity: a corrected row is a different status change.
 
-    :ivar service_id: the id which Burocracia Cero gave the service.
-    :ivar request_id: the request's unique id at the institution.
-    :ivar opening_date: when the request was opened; aware, in UTC.
+    :ivar service_id: the id that Burocracia Cero assigned to the service.
+    :ivar request_id: the id of the request, unique within the institution.
+    :ivar opening_date: when the request was opened; timezone-aware, in UTC.
     :ivar status_id: a key of ``statuses.STATUSES``, or one of the setting ``extra_statuses``.
-    :ivar last_modified_date: the instant of this change; aware, in UTC.
+    :ivar last_modified_date: the instant of this change; timezone-aware, in UTC.
     """
 
     service_id: str
@@ -37,5 +37,5 @@ class StatusChange(NamedTuple):
     last_modified_date: datetime
 
 
-#: Makes a status change of a tuple of its five values; three times as fast as :class:`StatusChange` called with them.
+#: Builds a status change from a tuple of its five values; three times as fast as calling :class:`StatusChange`.
 of_values: Callable[[tuple[Any, ...]], StatusChange] = partial(tuple.__new__, StatusChange)

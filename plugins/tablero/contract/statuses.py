@@ -1,7 +1,7 @@
 """The dashboard's statuses.
 
-Source: the publisher's guide (Burocracia Cero, "Tablero de Monitoreo - APIs Externos", v1.3.1), its table of statuses. One that
-the dashboard adds later is made known by the setting ``extra_statuses`` until it stands here.
+Source: the publisher's guide (Burocracia Cero, "Tablero de Monitoreo - APIs Externos", v1.3.1), its table of statuses. A status
+that the dashboard adds later can be allowed by the setting ``extra_statuses`` until it is listed here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Status:
-    """A status as the guide names it, in Spanish: the dashboard has no other names for it."""
+    """A status as named in the guide, in Spanish only."""
 
     name: str
     category: str
@@ -20,7 +20,7 @@ class Status:
 
 _IN_PROGRESS, _COMPLETED, _CANCELLED = "en proceso", "completado", "cancelado"
 
-#: The 21 statuses of the guide by id.
+#: The 21 statuses of the guide, by id.
 STATUSES: dict[int, Status] = {
     1: Status("Generado", _IN_PROGRESS),
     2: Status("En revisión", _IN_PROGRESS),
@@ -47,7 +47,7 @@ STATUSES: dict[int, Status] = {
 
 
 def known_statuses(extra: Collection[int] = ()) -> frozenset[int]:
-    """Ids of all statuses that the dashboard takes.
+    """The ids of all statuses that the dashboard accepts.
 
     :param extra: those of the setting ``extra_statuses``.
     """
@@ -55,6 +55,6 @@ def known_statuses(extra: Collection[int] = ()) -> frozenset[int]:
 
 
 def status_name(status_id: int) -> str:
-    """A status as the guide names it; the bare number of one that is not in the guide."""
+    """The name of a status in the guide; for others the bare number."""
     status = STATUSES.get(status_id)
     return status.name if status else str(status_id)

@@ -1,6 +1,6 @@
-"""Half-open windows ``[start, end)`` of ``last_modified_date``: months and civil days in the institution's zone.
+"""Half-open windows ``[start, end)`` of ``last_modified_date``: months and civil days in the institution's time zone.
 
-What lies in no month since the first one has a window as well, so that windows tile the whole view: see
+Rows that are in no month since the first one have a window as well, so that windows cover the whole view: see
 :func:`undated_window`.
 """
 
@@ -16,13 +16,13 @@ from tablero.texts import contract as texts
 
 Kind = Literal["month", "day", "undated"]
 
-#: Where rows stand whose ``last_modified_date`` is no date: long before any request, and within what every database can hold.
+#: The instant for rows whose ``last_modified_date`` is not a date: before any request, and within the range of every database.
 NO_DATE = datetime(1900, 1, 1, tzinfo=timezone.utc)
 
-#: Where dates before it stand, so that they are told apart from what is no date.
+#: The instant for dates before it, which distinguishes them from values that are not dates.
 OLDEST_DATE = NO_DATE + timedelta(days=1)
 
-#: The label of windows of rows that lie in no month.
+#: Label of the windows of rows that are in no month.
 UNDATED = "undated"
 
 _KINDS: dict[str, Kind] = {"month": "month", "day": "day", "undated": "undated"}
@@ -32,10 +32,10 @@ _KINDS: dict[str, Kind] = {"month": "month", "day": "day", "undated": "undated"}
 class Window:
     """A half-open interval of ``last_modified_date``.
 
-    :ivar kind: ``month`` for the historical load, ``day`` for the daily send, ``undated`` for what lies in no month.
-    :ivar label: how people call it: ``2022-03``, ``2022-03-14`` or ``undated``.
-    :ivar start: first instant inside; aware, in UTC.
-    :ivar end: first instant after it; aware, in UTC.
+    :ivar kind: ``month`` in the historical load, ``day`` in the daily send, ``undated`` for rows in no month.
+    :ivar label: the name for people: ``2022-03``, ``2022-03-14`` or ``undated``.
+    :ivar start: first instant inside; timezone-aware, in UTC.
+    :ivar end: first instant after it; timezone-aware, in UTC.
     """
 
     kind: Kind
@@ -51,7 +51,7 @@ class Window:
         return self.start <= instant < self.end
 
     def to_json(self) -> dict[str, str]:
-        """The form in which a window travels between tasks."""
+        """The form in which a window is passed between tasks."""
         return {
             "kind": self.kind,
             "label": self.label,
@@ -61,30 +61,30 @@ class Window:
 
     @classmethod
     def from_json(cls, data: dict[str, str]) -> Window:
-        """Read what :meth:`to_json` wrote."""
+        """The reverse of :meth:`to_json`."""
         return cls(_KINDS[data["kind"]], data["label"], *(datetime.fromisoformat(data[edge]) for edge in ("start", "end")))
 
 
 def first_instant(day: date, zone: tzinfo) -> datetime:
     """The instant, in UTC, at which ``day`` begins in ``zone``.
 
-    Where daylight saving skips midnight, that is the instant of the skip; where midnight comes twice, the first one.
+    If daylight saving skips midnight, it is the instant of the skip; if midnight occurs twice, the first one.
     """
     return datetime.combine(day, time(), zone).astimezone(timezone.utc)
 
 
 def local_day(instant: datetime, zone: tzinfo) -> date:
-    """The civil day of ``zone`` in which ``instant`` lies."""
+    """The civil day of ``zone`` that contains ``instant``."""
     return instant.astimezone(zone).date()
 
 
 def day_window(day: date, zone: tzinfo) -> Window:
-    """The civil day ``[00:00, 24:00)`` of ``zone``, which lasts 23 or 25 hours where the clocks change."""
+    """The civil day ``[00:00, 24:00)`` of ``zone``, which has 23 or 25 hours when the clocks change."""
     return Window("day", day.isoformat(), first_instant(day, zone), first_instant(day + timedelta(days=1), zone))
 
 
 def undated_window(earliest: date, zone: tzinfo) -> Window:
-    """All that lies before the month of ``earliest``: rows without a date, which stand at :data:`NO_DATE`, and older ones.
+    """Everything before the month of ``earliest``: rows without a date, placed at :data:`NO_DATE`, and older rows.
 
     None of them can be delivered: a request opened since ``earliest`` cannot have changed before it.
     """
@@ -92,15 +92,15 @@ def undated_window(earliest: date, zone: tzinfo) -> Window:
 
 
 def dateless_window() -> Window:
-    """The rows without a date alone, which a night can read again whatever the number of old ones."""
+    """Only the rows without a date, which a nightly run can read again regardless of the number of older rows."""
     return Window("undated", UNDATED, NO_DATE, OLDEST_DATE)
 
 
 def parse_month(text: str, name: str) -> date:
     """The first day of a month given as ``YYYY-MM``.
 
-    :param name: the parameter to blame.
-    :raises ParameterError: if it is not such a text.
+    :param name: name of the parameter, for the error.
+    :raises ParameterError: if the text has another form.
     """
     try:
         return date.fromisoformat(f"{text}-01")
@@ -109,10 +109,9 @@ def parse_month(text: str, name: str) -> date:
 
 
 def month_windows(first: date, last: date, zone: tzinfo, now: datetime) -> list[Window]:
-    """The months from that of ``first`` to that of ``last``, both included, each cut at ``now``.
+    """The months from that of ``first`` to that of ``last``, both included; none extends beyond ``now``.
 
-    :param now: the instant at which the run was planned; nothing at or after it is in a window, so that the daily send
-        takes over exactly there.
+    :param now: when the run was planned; rows at or after it are left to the daily send, without a gap.
     :raises ParameterError: if there is no such month.
     """
     windows = [

@@ -11,7 +11,7 @@ from tablero.contract.status_change import StatusChange
 
 
 class _Entry(msgspec.Struct, gc=False):
-    """The keys of an entry, in the order of the contract."""
+    """An entry, with its keys in the order of the contract."""
 
     service_id: str
     request_id: str
@@ -30,6 +30,6 @@ _encoder = msgspec.json.Encoder()
 def encode(changes: Iterable[StatusChange]) -> bytes:
     """The body of a call: UTF-8 JSON, keys in the order of the contract, instants in UTC with ``Z``.
 
-    Fractions of a second are written with six digits, and only where there are any.
+    Fractions of a second are written with six digits, and only if there are any.
     """
     return _encoder.encode(_Body(list(starmap(_Entry, changes))))

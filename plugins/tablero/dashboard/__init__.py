@@ -1,4 +1,4 @@
-"""The other side: one POST of one batch through X-Road, and what its answer means.
+"""The dashboard's side: one POST of one batch, directly or through X-Road, and what its answer means.
 
-Never here: what to do next about an answer; that is decided in ``delivery``.
+Never here: what to do about an answer; that is decided in ``delivery``.
 """

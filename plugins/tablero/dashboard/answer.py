@@ -1,4 +1,4 @@
-"""What one POST of one batch came to."""
+"""The result of one POST of one batch."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from tablero.texts.text import Text, joined, verbatim
 
 log = logging.getLogger(__name__)
 
-#: Longest text of an answer that is kept, in characters.
+#: Longest text kept of an answer, in characters.
 MAX_KEPT = 500
 
 
 class Outcome(Enum):
-    """The five ways in which an attempt ends."""
+    """The five possible outcomes of an attempt."""
 
     DELIVERED = "delivered"
-    """Acknowledged: a 2xx status and a JSON object in which nothing says otherwise."""
+    """Acknowledged: a 2xx status and a JSON object that contains no objection."""
 
     REFUSED = "refused"
-    """The dashboard refuses the content of the call; nothing of it was taken, unless the answer is *partial*."""
+    """The dashboard refuses the content of the call and accepted nothing of it, unless the answer is *partial*."""
 
     TRANSIENT = "transient"
-    """Surely not taken, and a later try may succeed."""
+    """Certainly not accepted; a retry may succeed."""
 
     PERMANENT = "permanent"
-    """Surely not taken, and a person must act first."""
+    """Certainly not accepted; a person must act first."""
 
     UNKNOWN = "unknown"
-    """No answer that can be relied on: it may have been taken. It is posted again, and stays on record."""
+    """No reliable answer: the batch may have been accepted. It is posted again, and the uncertainty stays on record."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The outcome of an attempt and all that is kept of it.
+    """The outcome of an attempt, and what is kept of the answer.
 
-    :ivar outcome: how it ended.
+    :ivar outcome: the outcome.
     :ivar status: HTTP status, if there was an answer.
-    :ivar seconds: how long it took.
-    :ivar error: what went wrong and who must do what, in words for the operator; empty if delivered.
-    :ivar sentence: the same, language by language, where it is one of ours.
-    :ivar message: the other side's own words, cleaned and cut.
-    :ivar retry_after: seconds that the other side asked to wait.
-    :ivar named: positions in the batch which a refusal names.
-    :ivar partial: the named rows were refused, and all others taken.
-    :ivar too_large: the call was refused for its size, not for what is in it.
-    :ivar is_repeat: the dashboard says that it has rows of this call already.
-    :ivar may_be_content: an outcome for a person to act on, unless the dashboard has taken rows on this path: then it is about
-        the content of this call (its own 403 or 404).
-    :ivar unexpected: a 2xx status without the dashboard's answer: a gateway, a portal, another service.
-    :ivar xroad_request_id: id which the security server gave this attempt.
+    :ivar seconds: duration of the call.
+    :ivar error: what went wrong and what to do, for the operator; empty if delivered.
+    :ivar sentence: the same as a text of the catalogue, if it is one.
+    :ivar message: the message in the answer, sanitised and truncated.
+    :ivar retry_after: seconds that the server asked to wait.
+    :ivar named: positions in the batch that a refusal names.
+    :ivar partial: the named rows were refused, and all others accepted.
+    :ivar too_large: the call was refused for its size, not for its content.
+    :ivar is_repeat: the dashboard says that it already has rows of this call.
+    :ivar may_be_content: a permanent outcome that concerns only the content of this call if the dashboard has accepted rows on
+        the same path (the application's own 403 or 404).
+    :ivar unexpected: a 2xx status from something else than the dashboard: a gateway, a portal, another service.
+    :ivar xroad_request_id: the id that the security server gave this attempt.
     :ivar xroad_error: type of the X-Road error.
     :ivar xroad_detail: key of the entry in the security server's log.
     """
@@ -77,34 +77,34 @@ class Answer:
 
     @classmethod
     def saying(cls, outcome: Outcome, sentence: Text, **kept: Any) -> Answer:
-        """An answer that is told by a sentence of the catalogue."""
+        """An answer whose error is a sentence of the catalogue."""
         return cls(outcome, error=str(sentence), sentence=sentence, **kept)
 
     @property
     def explained(self) -> Text:
-        """What :attr:`explanation` says, language by language."""
+        """The same as :attr:`explanation`, as a text in both languages."""
         words = [verbatim(f"«{self.message}»")] if self.message else []
         return joined([self.sentence or verbatim(self.error), *words])
 
     @property
     def explanation(self) -> str:
-        """What went wrong, then the other side's own words; empty if delivered."""
+        """What went wrong, followed by the server's own message; empty if delivered."""
         return " ".join(part for part in (self.error, f"«{self.message}»" if self.message else "") if part)
 
 
-#: Every attempt is logged (guide, section on errors): INFO, WARN or ERROR.
+#: Log level of each outcome, as the guide requires in its section on errors; WARNING for all others.
 _LEVELS = {Outcome.DELIVERED: logging.INFO, Outcome.PERMANENT: logging.ERROR}
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt that is on record, as those are told of it who watch.
+    """A recorded attempt, as passed to observers.
 
-    :ivar batch: the batch's id in the outbox.
-    :ivar rows: how many are in it.
+    :ivar batch: id of the batch.
+    :ivar rows: number of rows in it.
     :ivar message_id: sent as ``X-Road-Id``.
-    :ivar answer: what it came to.
-    :ivar window: label of the window at work that its first row belongs to, if one does.
+    :ivar answer: the result.
+    :ivar window: label of the window that its first row belongs to, if it is one of those being sent.
     """
 
     batch: int
@@ -114,7 +114,7 @@ class Attempt:
     window: str | None = None
 
     def fields(self) -> dict[str, str | int]:
-        """What programs look for in the line of the log, by name; what is not known is left out."""
+        """The structured fields of its log record; unknown ones are omitted."""
         found = {
             "window": self.window,
             "batch": self.batch,
@@ -131,7 +131,7 @@ class Attempt:
 
 
 def log_line(attempt: Attempt) -> None:
-    """Write the one line that the log has of an attempt: a sentence, which carries its fields as attributes of the record."""
+    """Log an attempt: one sentence, with its fields as attributes of the log record."""
     answer = attempt.answer
     log.log(
         _LEVELS.get(answer.outcome, logging.WARNING),
@@ -148,7 +148,7 @@ def log_line(attempt: Attempt) -> None:
 
 
 def clean(text: object, most: int = MAX_KEPT) -> str:
-    """Text of the other side, fit to be kept and shown: one line, no control characters, at most ``most`` of them."""
+    """Sanitise a text of the other side: one line, no control characters, at most ``most`` characters."""
     kept = re.sub("[\x00-\x20\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]+", " ", str(text)[: 4 * most])
     kept = kept.strip()
     return kept if len(kept) <= most else kept[: most - 1] + "…"

@@ -1,7 +1,7 @@
-"""The dashboard's client: one POST, and what it came to.
+"""The client of the dashboard: one POST and its result.
 
-A subclass of Airflow's :class:`HttpHook` for connection, authentication and TLS. ``HttpHook.run`` itself is not used: it
-sets no time-out, follows redirects, and turns an answer into an exception which has lost its headers.
+A subclass of Airflow's :class:`HttpHook`, which provides the connection, authentication and TLS. ``HttpHook.run`` is not used:
+it sets no timeout, follows redirects, and turns a failed answer into an exception without its headers.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from tablero.texts import dashboard as texts
 
 log = logging.getLogger(__name__)
 
-#: Most bytes of an answer that are read. The dashboard's are a few hundred, but it may echo what it saved, and X-Road's
-#: lists of members run to thousands.
+#: Most bytes read of an answer. The dashboard's are a few hundred bytes, but it may echo what it saved, and X-Road's lists have
+#: thousands of members.
 _MAX_ANSWER = 8 * 1024 * 1024
 
 
 class Fetched(NamedTuple):
-    """What a GET returned.
+    """The result of a GET.
 
-    :ivar answer: judged as that of a POST: *delivered* means that a JSON object came.
+    :ivar answer: judged like the answer to a POST: *delivered* means that a JSON object was received.
     :ivar body: the JSON value; ``None`` if there is none.
-    :ivar date: the server's clock.
+    :ivar date: the server's clock, if it sent a ``Date``.
     """
 
     answer: Answer
@@ -57,15 +57,15 @@ class Fetched(NamedTuple):
 
 
 class Dashboard(HttpHook):
-    """Posts batches to the dashboard, from several threads, each with an open session of its own.
+    """Posts batches to the dashboard. Thread-safe: each thread has a session of its own, which is kept open.
 
-    TLS, in the connection's extra: ``verify``, path of the security server's certificate or of the CA that signed it (PEM);
-    ``assert_hostname``, the name in that certificate where it is not the host's; ``cert`` and ``key``, paths of the own client
-    certificate. ``"verify": false`` switches the check off, with a warning.
+    TLS options in the connection's extra: ``verify``, path of the security server's certificate or of its CA (PEM);
+    ``assert_hostname``, the name in that certificate if it differs from the host; ``cert`` and ``key``, paths of the client
+    certificate. ``"verify": false`` disables verification, with a warning.
 
-    :param settings: path, X-Road client and time-outs.
+    :param settings: path, X-Road client and timeouts.
     :param conn_id: the HTTP connection: the institution's own security server, or the dashboard itself.
-    :param clock: now, aware; for ``Retry-After`` given as a date.
+    :param clock: returns the current time (timezone-aware); for a ``Retry-After`` that is a date.
     :raises SetupError: if the connection has no host.
     """
 
@@ -74,7 +74,7 @@ class Dashboard(HttpHook):
         self._settings = settings
         self._clock = clock
         self._local = threading.local()
-        # Fetched once, here: Airflow hands out connections to the task's main thread only.
+        # Read once, here: Airflow serves connections only to the main thread of a task.
         self._connection = super().get_connection(conn_id)
         if not self._connection.host:
             raise SetupError(texts.NO_HOST(connection=conn_id))
@@ -96,15 +96,15 @@ class Dashboard(HttpHook):
         if self.plain_host:
             log.warning("%s", texts.PLAIN_HTTP(connection=conn_id, host=self.plain_host))
 
-    # The base's is a class method; here the connection belongs to the object.
+    # A class method in the base class; here the connection belongs to the instance.
     def get_connection(self, conn_id: str) -> Any:  # type: ignore[override]
-        """The connection as it was when this object was made."""
+        """The connection, as it was when this object was created."""
         return self._connection
 
     def _configure_session_from_mount_adapters(self, session: requests.Session) -> requests.Session:
         for scheme in ("https://", "http://"):
             session.mount(scheme, Transport(self._certificate_name))
-        if isinstance(session.cert, list):  # JSON has no tuples, and requests takes nothing else
+        if isinstance(session.cert, list):  # JSON has no tuples, and requests accepts nothing else
             session.cert = tuple(session.cert)
         return session
 
@@ -115,17 +115,17 @@ class Dashboard(HttpHook):
 
     @property
     def plain_host(self) -> str:
-        """The other machine that is called unencrypted; empty where the calls are encrypted, or stay on this machine."""
+        """The host if it is another machine and is called without TLS; otherwise empty."""
         address = urlsplit(self.url)
         host = address.hostname or ""
         return "" if address.scheme == "https" or _is_this_machine(host) else host
 
     def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
-        """Post one batch. Never raises for what the other side does: every ending is an :class:`Answer`.
+        """Post one batch. Never raises because of the other side: every result is an :class:`Answer`.
 
-        :param body: the wire form of a batch.
-        :param message_id: fresh for each attempt.
-        :param issue: the batch's id.
+        :param body: the wire form of the batch.
+        :param message_id: new for each attempt.
+        :param issue: id of the batch.
         """
         headers = {"Content-Type": "application/json; charset=utf-8", "Accept": "application/json"}
         if self._settings.over_xroad:
@@ -135,7 +135,7 @@ class Dashboard(HttpHook):
         return replace(answer, seconds=time.monotonic() - began)
 
     def get(self, path: str) -> Fetched:
-        """GET ``path`` of the same server, without side effect, for the preflight. Never raises either.
+        """GET ``path`` from the same server, without side effects, for the preflight. Never raises either.
 
         :param path: absolute, for example ``/listClients``.
         """
@@ -185,12 +185,12 @@ class Dashboard(HttpHook):
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self.get_conn({"Accept-Encoding": "identity"})
-            if session.headers.get("User-Agent") == default_user_agent():  # the connection's extra may name another
+            if session.headers.get("User-Agent") == default_user_agent():  # unless the connection's extra sets one
                 session.headers["User-Agent"] = f"tablero/{__version__}"
-            # Looked up once: requests would search the environment again for each call. Nor does it read ~/.netrc so.
+            # Resolved once: requests would search the environment for each call. This also keeps it from reading ~/.netrc.
             session.proxies = {**self._proxies, **session.proxies}
             session.trust_env = False
-            # requests reads the whole body of a redirect for ``Response.next``, which nobody follows.
+            # requests would read the whole body of a redirect to prepare ``Response.next``, which is not used.
             session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
             self._local.session = session
         return session
@@ -203,7 +203,7 @@ class Dashboard(HttpHook):
 
 
 def _secrets(connection: Any, extra: dict[str, Any]) -> set[str]:
-    """What must not be seen of a connection: password, the header made of it, and headers given in the extra."""
+    """The secrets of a connection: the password, the header made of it, and headers in its extra."""
     headers = [value for key, value in extra.items() if isinstance(value, str) and key not in ("verify", "cert", "proxy")]
     found = {secret for value in headers for secret in header_secrets(value)}
     for key in ("proxies", "proxy"):
@@ -214,9 +214,9 @@ def _secrets(connection: Any, extra: dict[str, Any]) -> set[str]:
 
 
 def _scheme(connection: Any) -> str:
-    """``https`` where the connection says so anywhere: as its type too, which a URI that begins with it becomes.
+    """``https`` if the connection says so in its schema or as its type, which a URI ``https://`` becomes.
 
-    :raises SetupError: if it says something else, such as a path.
+    :raises SetupError: if its schema is anything else than ``http`` or ``https``, such as a path.
     """
     said = connection.schema or ""
     if said not in ("", "http", "https"):
@@ -232,7 +232,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _read(response: requests.Response, most: int) -> str:
-    """The body, at most ``most`` bytes of it; nothing of a redirect's, which is read by its headers."""
+    """At most ``most`` bytes of the body; nothing for a redirect, which is judged by its headers."""
     if 300 <= response.status_code < 400:
         return ""
     content = bytearray()

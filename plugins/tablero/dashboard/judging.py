@@ -1,6 +1,7 @@
-"""What an answer means: by status, headers and body, as the contract defines success and X-Road its errors.
+"""What an answer means, by status, headers and body, as the contract defines success and X-Road its errors.
 
-Source: guide, section on responses; ``contract.md`` (*Call*, on success); X-Road pr-rest 4.6. Pure: no network, no clock.
+Source: guide, section on responses; ``contract.md`` (*Call*, on success); X-Road pr-rest 4.6. Pure functions: no network, no
+clock.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from tablero.texts.text import joined, verbatim
 
 Redact = Callable[[str], str]
 
-#: Refusals of the content of the call: the batch is cut. 409 is not in the guide; it speaks of content too.
+#: The content of the call is refused, and the batch is searched. 409 is not in the guide; it also concerns content.
 _REFUSALS = {400, 409, 413, 422}
 
-#: The application's own of these speak of content where rows were taken on the same path before.
+#: From the application itself, these concern content if rows were accepted on the same path before.
 _OF_CONTENT_OR_OF_THE_PATH = {403, 404}
 
-#: A dashboard that failed on the way, or a gateway that gave up waiting for it: it may have taken the rows.
+#: The dashboard failed while processing, or a gateway stopped waiting for it: the rows may have been accepted.
 _GAVE_UP = {500, 502, 504}
 
 _TRANSIENT = {408, 425, 429}
@@ -40,22 +41,22 @@ _VERDICTS = {
     Verdict.SPLIT: Outcome.REFUSED,
 }
 
-#: How services say that they have a row already; P2002 is Prisma's code for it, 23505 PostgreSQL's.
+#: How services report that they already have a row; P2002 is Prisma's code for it, 23505 PostgreSQL's.
 _REPEAT = re.compile(
     r"already (exist|registered|received|loaded|been)|duplicat|duplicad|unique (constraint|violation)|P2002|23505"
     r"|ya (existe|fue|est(a|\xe1)|ha sido|se encuentra)",
     re.IGNORECASE,
 )
 
-#: Most names, and most characters of each, that are looked at in an answer.
+#: Limits for the names searched for in an answer: their number and their length.
 _MOST_NAMES, _LONGEST_NAME = 2000, 500
 
-#: Most characters of an answer that are searched for secrets, before it is cut to what is kept.
+#: Characters of an answer searched for secrets before it is truncated.
 _MOST_WORDS = 64 * 1024
 
 
 class Received(NamedTuple):
-    """An answer as it arrived, as far as it is read."""
+    """An answer as it was received, as far as it was read."""
 
     status_code: int
     headers: Mapping[str, str]
@@ -63,7 +64,7 @@ class Received(NamedTuple):
 
 
 class Body(msgspec.Struct):
-    """The fields of an answer that mean something; whatever else it holds, maybe all that was sent, is skipped unread."""
+    """The fields of an answer that matter; all others, possibly everything that was sent, are skipped by the parser."""
 
     success: Any = None
     code: Any = None
@@ -81,12 +82,12 @@ _DECODER = msgspec.json.Decoder(Body)
 
 
 def body_of(text: str) -> Body | None:
-    """The JSON object that an answer is, or ``None``."""
+    """The JSON object in an answer; ``None`` if there is none."""
     try:
         return _DECODER.decode(text)
     except (msgspec.DecodeError, UnicodeError):
         return None
-    except RecursionError:  # deeper than Python can follow, in a field that may not matter
+    except RecursionError:  # nested too deeply for Python, in a field that may not matter
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError:
@@ -96,11 +97,11 @@ def body_of(text: str) -> Body | None:
 
 
 def judge(seen: Received, now: datetime, redact: Redact, sent: bytes = b"") -> Answer:
-    """What an answer means.
+    """Judge an answer.
 
-    :param now: aware; for ``Retry-After`` given as a date.
-    :param redact: takes secrets out of what is kept.
-    :param sent: the body of the call: how many rows it had, and where in it those are that an answer quotes.
+    :param now: timezone-aware; for a ``Retry-After`` that is a date.
+    :param redact: removes secrets from what is kept.
+    :param sent: the body of the call, to count its rows and to find those that the answer quotes.
     """
     status, headers, text = seen
     body = body_of(text)
@@ -145,7 +146,7 @@ def judge(seen: Received, now: datetime, redact: Redact, sent: bytes = b"") -> A
 
 
 def judge_cut_short(status: int, headers: Mapping[str, str], words: str, redact: Redact) -> Answer:
-    """What it means that the status arrived and the body did not."""
+    """Judge an answer of which the status arrived, but not the body."""
     certain = not 200 <= status < 300 and status not in _GAVE_UP
     return Answer.saying(
         Outcome.TRANSIENT if certain else Outcome.UNKNOWN,
@@ -156,13 +157,13 @@ def judge_cut_short(status: int, headers: Mapping[str, str], words: str, redact:
 
 
 def request_id(headers: Mapping[str, str], redact: Redact) -> str | None:
-    """The id which the security server gave the call."""
+    """The id that the security server gave the call."""
     value = headers.get("X-Road-Request-Id")
     return clean(redact(value), 100) if value else None
 
 
 def http_date(value: str) -> datetime | None:
-    """A date of HTTP, aware; ``None`` if it is none."""
+    """Parse an HTTP date (timezone-aware); ``None`` if it is invalid."""
     try:
         date = parsedate_to_datetime(value)
     except (TypeError, ValueError, OverflowError):
@@ -183,7 +184,7 @@ def _xroad(fault: XRoadError, kept: Mapping[str, Any], redact: Redact) -> Answer
 
 
 def _success(body: Body | None, sent: bytes, kept: Mapping[str, Any]) -> Answer:
-    """A 2xx status: a success unless the body says otherwise."""
+    """Judge a 2xx status: a success unless the body contains an objection."""
     status = str(kept["status"])
     if body is None:
         return Answer.saying(Outcome.UNKNOWN, texts.NOT_THE_DASHBOARD(status=status), unexpected=True, **kept)
@@ -216,7 +217,7 @@ _CODES = ("code", "statusCode", "status")
 
 
 def _objection(body: Body) -> str | None:
-    """The field of a 2xx answer that says no, the plainest first; ``None`` if none does."""
+    """The field of a 2xx answer that contains an objection, the clearest first; ``None`` if there is none."""
     if body.success is not None and body.success is not True:
         return "success"
     for name in _CODES:
@@ -233,14 +234,14 @@ def _number(value: object) -> float | None:
 
 
 def _is_the_applications_own(status: int, body: Body | None) -> bool:
-    """Whether the application itself answers, and not a gateway. What NestJS says where it has no such path is of the path."""
+    """Whether the application answered, and not a gateway. NestJS's ``Cannot POST`` for an unknown path does not count."""
     if body is None or re.match(r"Cannot (POST|GET) ", str(body.message)):
         return False
     return status in (body.statusCode, body.code, body.status) or body.success is False
 
 
 def _rows_in(sent: bytes) -> int:
-    # Inside a value the quotes would stand behind a backslash.
+    # Within a value the quotes would be escaped.
     return sent.count(b'"request_id":')
 
 
@@ -248,7 +249,7 @@ def _rows_in(sent: bytes) -> int:
 
 
 def _named(body: Body | None, sent: bytes) -> tuple[int, ...]:
-    """Positions that a refusal names anywhere, for cutting."""
+    """Positions that a refusal names anywhere, as places to cut."""
     if body is None:
         return ()
     by_words = {place for line in _lines(body.message)[:_MOST_NAMES] for place in _places(str(line))}
@@ -256,7 +257,7 @@ def _named(body: Body | None, sent: bytes) -> tuple[int, ...]:
 
 
 def _named_errors(body: Body, sent: bytes) -> tuple[tuple[int, ...], bool]:
-    """Positions that ``errors`` names, and whether each of its entries names one."""
+    """Positions that ``errors`` names, and whether every entry names exactly one."""
     entries = body.errors if isinstance(body.errors, list) else [body.errors] if body.errors else []
     if not entries or len(entries) > _MOST_NAMES:
         return (), False
@@ -267,14 +268,14 @@ def _named_errors(body: Body, sent: bytes) -> tuple[tuple[int, ...], bool]:
 
 
 class _Quoted:
-    """Finds the rows of a call by their values; reads it only when asked."""
+    """Finds rows of a call by their values; parses the call only when needed."""
 
     def __init__(self, sent: bytes) -> None:
         self._sent = sent
         self._rows: list[dict[str, Any]] | None = None
 
     def find(self, values: Mapping[str, Any]) -> int | None:
-        """The position of the one row which has these values; ``None`` if there is none, or more than one."""
+        """The position of the only row with these values; ``None`` if there is none, or several."""
         if self._rows is None:
             self._rows = orjson.loads(self._sent)["requests"] if self._sent else []
         places = [
@@ -290,7 +291,7 @@ class _Quoted:
 
 
 def _place_of(entry: object, quoted: _Quoted) -> int | None:
-    """The position that an entry of ``errors`` is about: by ``index``, by content, or by the path that NestJS writes."""
+    """The position that an entry of ``errors`` concerns: by ``index``, by content, or by the path that NestJS writes."""
     if isinstance(entry, str):
         places = set(_places(entry))
         return places.pop() if len(places) == 1 else None
@@ -308,21 +309,21 @@ def _place_of(entry: object, quoted: _Quoted) -> int | None:
 
 
 def _places(line: str) -> Iterator[int]:
-    """Positions in NestJS's words: ``requests.3.status_id must be ...``."""
+    """Positions in NestJS's messages: ``requests.3.status_id must be ...``."""
     return (int(match.group(1)) for match in re.finditer(r"requests\W{1,2}(\d{1,4})\b", line[:_LONGEST_NAME]))
 
 
 def _lines(message: Any) -> list[str | int | float]:
-    # One level of objects and no more: it could be nested deeper than Python can write out.
+    # Only one level of objects: deeper nesting could exceed what Python can print.
     entries: Iterable[Any] = message if isinstance(message, list) else [message]
     values = [value for entry in entries for value in (entry.values() if isinstance(entry, dict) else (entry,))]
     return [value for value in values if isinstance(value, (str, int, float)) and value != ""]
 
 
 def _words(body: Body | None, text: str, redact: Redact) -> str:
-    """What the other side says: the ``message`` of its answer; of what is no JSON object, its beginning."""
+    """The message of an answer: its ``message`` and errors; of an answer that is not a JSON object, the beginning."""
     if body is None:
-        # Half of a JSON text is likely to be what was sent. Redacted before it is cut, or the beginning of a secret would stay.
+        # A truncated JSON text probably contains what was sent. Redact before truncating, or part of a secret could remain.
         return "" if text.lstrip()[:1] in ("{", "[") else clean(redact(text[:_MOST_WORDS]))
     errors = body.errors if isinstance(body.errors, list) else [body.errors]
     without_rows = [_without_row(entry) for entry in errors[:50]]
@@ -335,8 +336,9 @@ def _without_row(entry: object) -> object:
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds to wait, from either form of ``Retry-After`` (RFC 9110, 10.2.3), also with the name of a limit, as NestJS's
-    throttler writes it; ``None`` if there is none."""
+    """Seconds to wait, from either form of ``Retry-After`` (RFC 9110, 10.2.3), also with the suffix of a named limit as in
+    NestJS's throttler; ``None`` if there is none.
+    """
     values = [
         value for name, value in headers.items() if name.lower() == "retry-after" or name.lower().startswith("retry-after-")
     ]

@@ -1,4 +1,4 @@
-"""Calls that ended without an answer: what is to be made of the exception."""
+"""Calls that ended without an answer: the outcome of each kind of exception."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from requests import exceptions as http
 from tablero.dashboard.answer import Answer, Outcome, clean
 from tablero.texts import dashboard as texts
 
-#: Most characters of a library's words: they stand in a sentence, in both languages.
+#: Most characters of a library's message, which becomes part of a sentence in both languages.
 _LONGEST = 200
 
 
 def lost(error: BaseException, url: str, redact: Callable[[str], str]) -> Answer:
-    """An exchange that ended without an answer.
+    """The result of a call that ended without an answer.
 
-    :param error: as requests or urllib3 raised it.
+    :param error: as raised by requests or urllib3.
     :param url: of the call.
-    :param redact: takes secrets out of what is kept.
+    :param redact: removes secrets from what is kept.
     """
     words = innermost(error, redact)
     if _is_about_certificates(error):
@@ -32,13 +32,13 @@ def lost(error: BaseException, url: str, redact: Callable[[str], str]) -> Answer
 
 
 def innermost(error: BaseException, redact: Callable[[str], str]) -> str:
-    """The words of the innermost reason, which is what a person can use."""
+    """The message of the innermost cause, which is the one that helps a person."""
     *_, reason = _chain(error)
     return clean(redact(str(reason)), _LONGEST)
 
 
 def _never_connected(error: BaseException) -> bool:
-    """Whether not a byte of the call can have left: the connection itself could not be made."""
+    """Whether nothing can have been sent, because the connection was never established."""
     if isinstance(error, (http.ConnectTimeout, http.ProxyError)):
         return True
     refused = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
@@ -46,7 +46,7 @@ def _never_connected(error: BaseException) -> bool:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and its reasons, the innermost last."""
+    """An exception and its causes, the innermost last."""
     while isinstance(error, BaseException):
         yield error
         inner = getattr(error.args[0] if error.args else None, "reason", None)

@@ -1,4 +1,4 @@
-"""Keeping secrets out of what is stored and shown: a failing server may echo the call's headers in any encoding."""
+"""Removing secrets from what is stored and shown: a failing server may echo the request's headers in any encoding."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus, unquote
 
-#: Shorter texts are no secrets, and cutting them out of an answer would make it unreadable.
+#: Shorter texts are not treated as secrets: removing them would make an answer unreadable.
 _SHORTEST = 4
 
-#: The same for a part of a header: shorter ones are names and words of all kinds.
+#: The same for parts of a header, which are often ordinary words.
 _SHORTEST_PART = 8
 
 
 class Redactor:
-    """Replaces secrets in a text, also where they are escaped for JSON, HTML, a URL or a Python string.
+    """Replaces secrets in a text, also if they are escaped for JSON, HTML, a URL or a Python string.
 
-    :param secrets: as they are.
+    :param secrets: in plain form.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -28,11 +28,11 @@ class Redactor:
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> tuple[str, ...]:
-        """Further secrets; returns those that are long enough to be any."""
+        """Add secrets; returns those that are long enough to be replaced."""
         new = tuple(sorted({text for text in secrets if len(text) >= _SHORTEST}))
         self.secrets = tuple(sorted({*self.secrets, *new}))
         spellings = {spelling for secret in self.secrets for spelling in _spellings(secret)}
-        # The longest first: one secret may be a part of another.
+        # Longest first, since one secret may be part of another.
         self._spellings = sorted(spellings, key=len, reverse=True)
         return new
 
@@ -43,14 +43,14 @@ class Redactor:
         return text
 
 
-#: Shortest value of a row that is looked for inside of words; shorter ones stand alone, or they would hide half a sentence.
+#: Shorter values of a row are replaced only as whole words, so that they do not hide half a sentence.
 _LONG_ENOUGH = 6
 
 _BETWEEN_WORDS = re.compile(r"([^\w.\-/]+)")
 
 
 def hide_values(words: str, values: Iterable[str]) -> str:
-    """``words`` of the other side without values of the rows that were posted, wherever it quotes them."""
+    """Replace in a message of the other side all values of the rows that were posted."""
     hidden = set(values)
     for value in sorted(hidden, key=len, reverse=True):
         if len(value) >= _LONG_ENOUGH:
@@ -65,12 +65,12 @@ def basic_credentials(login: str, password: str) -> set[str]:
 
 
 def header_secrets(value: str) -> set[str]:
-    """The value of a header, and its parts that are of use alone: a token without its scheme, a cookie without its name."""
+    """The value of a header, and parts that would be useful alone: a token without its scheme, a cookie without its name."""
     return {value, *(part for part in re.split(r'[\s,;="]+', value) if len(part) >= _SHORTEST_PART)}
 
 
 def proxy_secrets(proxies: object) -> set[str]:
-    """Credentials in the addresses of proxies, given as requests takes them: by scheme, or one address."""
+    """Credentials in proxy addresses, in the form requests takes: a mapping by scheme, or one address."""
     addresses = proxies.values() if isinstance(proxies, Mapping) else [proxies]
     found = set()
     for address in addresses:
@@ -97,6 +97,6 @@ def _spellings(secret: str) -> set[str]:
         repr(secret)[1:-1],
         repr(secret.encode())[2:-1],
     }
-    # A client takes bytes for Latin-1 where they are UTF-8, as in headers, or the other way round.
+    # Clients may decode UTF-8 bytes as Latin-1, as in headers, or the other way round.
     misread = {text.encode().decode("latin-1") for text in escaped}
     return escaped | misread | {text.encode("latin-1", "replace").decode("utf-8", "replace") for text in escaped}

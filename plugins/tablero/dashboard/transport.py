@@ -1,4 +1,4 @@
-"""The connection under a call: kept alive, of the expected certificate name, and ended when its time is up."""
+"""The connection of a call: kept alive, with the expected certificate name, and closed when the call takes too long."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-#: As HttpHook's own adapter has them: seconds until the first probe, between probes, and how many are lost at most.
+#: As in HttpHook's own adapter: seconds until the first probe, seconds between probes, and number of lost probes.
 _KEEP_ALIVE = (("TCP_KEEPIDLE", 120), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 20))
 
 
 class Transport(HTTPAdapter):
-    """Carries the calls of one thread.
+    """The transport adapter of one thread.
 
-    :param certificate_name: the name expected in the server's certificate, where it is not the host's.
+    :param certificate_name: the name expected in the server's certificate, if it differs from the host.
     """
 
     def __init__(self, certificate_name: str | None) -> None:
@@ -28,11 +28,11 @@ class Transport(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Called by requests to make the pools."""
+        """Called by requests to create the connection pools."""
         if self._certificate_name:
             kwargs["assert_hostname"] = self._certificate_name
         super().init_poolmanager(*args, socket_options=_socket_options(), **kwargs)
-        # urllib3's own way to put other connections into a pool: a pool class with another ConnectionCls.
+        # urllib3's way to use another connection class: a pool class with a different ConnectionCls.
         http = type("Http", (HTTPConnectionPool,), {"ConnectionCls": self._remembered(HTTPConnection)})
         https = type("Https", (HTTPSConnectionPool,), {"ConnectionCls": self._remembered(HTTPSConnection)})
         self.poolmanager.pool_classes_by_scheme = {"http": http, "https": https}
@@ -41,7 +41,7 @@ class Transport(HTTPAdapter):
     def within(self, seconds: float) -> Iterator[None]:
         """Close the connection if the block takes longer.
 
-        A socket's time-outs only bound each silence: an answer that trickles in would hold the call for ever.
+        Socket timeouts only limit each single wait: an answer that arrives byte by byte could take forever.
         """
         timer = threading.Timer(seconds, self._hang_up)
         timer.daemon = True
@@ -69,6 +69,6 @@ class Transport(HTTPAdapter):
 
 def _socket_options() -> list[tuple[int, int, int]]:
     options = [*HTTPConnection.default_socket_options, (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-    # Not every system has all of them.
+    # Not every platform has all of these options.
     options += [(socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in _KEEP_ALIVE if hasattr(socket, name)]
     return options

@@ -1,8 +1,8 @@
 """X-Road as the client of a security server sees it: headers, errors, and what each error means for a batch.
 
-Source: X-Road Message Protocol for REST (pr-rest) sections 4.3 (headers) and 4.6 (errors); error codes as raised by
-the security server 7.2.2 and 7.8.0. The status of an X-Road error says nothing: 500 is answered for faults that only a
-person can fix, and mixed server versions turn 500 into 400. So errors are told apart by their type alone.
+Source: X-Road Message Protocol for REST (pr-rest), sections 4.3 (headers) and 4.6 (errors); error codes as raised by the
+security server 7.2.2 and 7.8.0. The HTTP status of an X-Road error means nothing: 500 is also used for faults that only a
+person can fix, and mixed server versions turn 500 into 400. So errors are distinguished by their type alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import quote
 from tablero.texts import dashboard as texts
 from tablero.texts.text import Text
 
-#: Characters of an identifier that pr-rest 4.2 leaves as they are; all others are percent-encoded.
+#: Characters of an identifier that pr-rest 4.2 leaves unescaped; all others are percent-encoded.
 _PLAIN = "/'()+,-.="
 
 
@@ -28,10 +28,10 @@ class Verdict(Enum):
     """Not delivered; permanent until a person acts."""
 
     SLOW = "slow"
-    """Not delivered; heals by itself or by the other side's operators, in hours rather than seconds."""
+    """Not delivered; resolved over time or by the other side's operators, in hours rather than seconds."""
 
     TRANSIENT = "transient"
-    """Not delivered; a later try may succeed."""
+    """Not delivered; a retry may succeed."""
 
     UNKNOWN = "unknown"
     """It may have been delivered."""
@@ -42,7 +42,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict and who must do what."""
+    """A verdict, and who must do what."""
 
     verdict: Verdict
     advice: Text
@@ -52,8 +52,8 @@ class Judgement:
 class XRoadError:
     """The body of an X-Road error (pr-rest 4.6).
 
-    :ivar type: dotted code, as sent.
-    :ivar message: X-Road's words; may be empty.
+    :ivar type: dotted code, as received.
+    :ivar message: X-Road's message; may be empty.
     :ivar detail: key of the entry in the security server's ``proxy.log``.
     """
 
@@ -62,7 +62,7 @@ class XRoadError:
     detail: str
 
     def judge(self) -> Judgement:
-        """The verdict: the first line of the table whose type, side and message match."""
+        """The judgement of the first rule whose type, side and message match."""
         segments = _normalise(self.type).split(".")
         side = next((segment for segment in segments if segment in ("clientproxy", "serverproxy")), "")
         message = self.message.lower()
@@ -75,20 +75,20 @@ class XRoadError:
 
 
 def request_headers(client: str, message_id: str, issue: str) -> dict[str, str]:
-    """Headers of a call (pr-rest 4.3).
+    """The headers of a call (pr-rest 4.3).
 
-    :param client: own subsystem.
-    :param message_id: fresh for every attempt; X-Road does not recognise a repeated one, and evidence looks it up.
-    :param issue: the batch's id, the same for all its attempts.
+    :param client: the institution's own subsystem.
+    :param message_id: new for every attempt; X-Road does not detect repeats, and its message log is searched by this id.
+    :param issue: id of the batch, the same for all its attempts.
     """
     return {"X-Road-Client": quote(client, safe=_PLAIN), "X-Road-Id": message_id, "X-Road-Issue": issue}
 
 
 def find_error(headers: Mapping[str, str], body: Any) -> XRoadError | None:
-    """The X-Road error in an answer, or ``None`` if it is the provider's own.
+    """The X-Road error in an answer; ``None`` if the answer comes from the provider.
 
-    A provider could send ``X-Road-Error`` itself, so that header counts only where ``X-Road-Request-Hash``, which
-    X-Road sets on every relayed answer, is missing.
+    A provider could send ``X-Road-Error`` itself, so the header counts only without ``X-Road-Request-Hash``, which X-Road sets
+    on every relayed answer.
     """
     kind = headers.get("X-Road-Error")
     if not kind or "X-Road-Request-Hash" in headers:
@@ -98,7 +98,7 @@ def find_error(headers: Mapping[str, str], body: Any) -> XRoadError | None:
 
 
 def is_soap_fault(content_type: str, text: str) -> bool:
-    """Whether an answer is of the SOAP face of a security server, reached by a URL that lacks ``/r1/``; its status is 200."""
+    """Whether the SOAP interface of a security server answered, because the URL lacks ``/r1/``; its status is 200."""
     return "xml" in content_type.lower() and re.search(r"<([\w.-]+:)?(Envelope|Fault)\b", text) is not None
 
 
@@ -109,11 +109,11 @@ def _normalise(code: str) -> str:
 
 @dataclass(frozen=True)
 class _Rule:
-    """A line of the table.
+    """A rule of the table.
 
     :ivar code: last segment of the type, normalised.
-    :ivar side: ``clientproxy`` (our security server), ``serverproxy`` (the dashboard's), or either.
-    :ivar words: at least one is in the message, in lower case; none: any message.
+    :ivar side: ``clientproxy`` (our security server) or ``serverproxy`` (the dashboard's); empty: either.
+    :ivar words: lower-case texts of which the message contains at least one; empty: any message.
     :ivar inner: the code may also stand before the last segment.
     """
 
@@ -146,8 +146,8 @@ _UNHEARD_OF = Judgement(Verdict.UNKNOWN, texts.UNHEARD_OF)
 
 _CANNOT_CONNECT = ("could not connect", "connect to", "connection refused", "unknown host", "unresolved")
 
-#: Errors of a security server, most specific first. Delivery as far as the order of steps in the servers' code tells:
-#: read message, verify access, verify signature, log, call the API, sign, log.
+#: Errors of a security server, most specific first. Whether a batch may have been delivered follows from the order of steps in
+#: the servers' code: read message, verify access, verify signature, log, call the API, sign, log.
 _RULES: tuple[_Rule, ...] = (
     _Rule("outdatedglobalconf", "", (), _GLOBAL_CONFIGURATION),
     _Rule("globalconfoutdated", "", (), _GLOBAL_CONFIGURATION),

@@ -1,4 +1,4 @@
-"""The institution's database: one view, read in windows, whatever server it lives on.
+"""The institution's database: one view, read in windows, on any supported server.
 
-Never here: what happens to a row once it is read.
+Never here: what happens to a row after it was read.
 """

@@ -1,8 +1,8 @@
-"""What the errors of databases mean, by their codes: those are the same in every language of the server.
+"""The meaning of database errors, by code, since codes do not depend on the server's language.
 
 PostgreSQL: SQLSTATE (manual, appendix A). MariaDB and MySQL: errno (their error references). SQL Server: message numbers
-(``sys.messages``). Oracle: ORA- and DPY-numbers. Where a driver hands on no code, words: libpq gives none for a refused login,
-so the words of PostgreSQL in Spanish and in English stand here, as the server's own catalogue of messages has them.
+(``sys.messages``). Oracle: ORA- and DPY-numbers. Errors without a code are recognised by their messages: libpq has no code for
+a refused login, so PostgreSQL's messages in Spanish and English are listed here, as in the server's own message catalogue.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 
 class Meaning(Enum):
-    """What an error asks for."""
+    """What an error calls for."""
 
     MISSING = "the view or a column is not there, or not whole"
     REFUSED = "the user, or what the connection asks for, is refused"
@@ -24,11 +24,11 @@ class Meaning(Enum):
 
 
 class Code(NamedTuple):
-    """An error's code.
+    """An error code.
 
-    :ivar shown: as an operator would look it up.
-    :ivar meaning: ``None`` if the code is not one that is known here.
-    :ivar quotes_values: whether what the server says with it may quote a value of a row.
+    :ivar shown: in the form in which an operator would look it up.
+    :ivar meaning: ``None`` if the code is not listed here.
+    :ivar quotes_values: whether the message with it may quote a value of a row.
     """
 
     shown: str
@@ -40,9 +40,9 @@ _Words = list[tuple[Meaning, tuple[str, ...]]]
 
 # -- PostgreSQL ------------------------------------------------------------------------------------------------------------
 
-#: By the longest beginning.
+#: By prefix; the longest one that matches applies.
 _SQLSTATES = {
-    "08P01": Meaning.REFUSED,  # PgBouncer: a startup parameter that it does not take
+    "08P01": Meaning.REFUSED,  # PgBouncer: a startup parameter that it does not support
     "0A": Meaning.WRONG,
     "21": Meaning.WRONG,
     "22": Meaning.WRONG,
@@ -60,7 +60,7 @@ _SQLSTATES = {
     "42703": Meaning.MISSING,
     "42P01": Meaning.MISSING,
     "54": Meaning.WRONG,
-    "55000": Meaning.WRONG,  # a materialized view that was never filled
+    "55000": Meaning.WRONG,  # a materialized view that was never refreshed
     "57014": Meaning.TIME_LIMIT,
     "57P04": Meaning.REFUSED,  # the database was dropped
     "P0": Meaning.WRONG,
@@ -72,11 +72,11 @@ _SQLSTATES = {
     "58": Meaning.PASSING,
 }
 
-#: Their messages name objects, users and servers, and no value.
+#: Classes whose messages name objects, users and servers, but no values.
 _SPEAK_OF_OBJECTS = ("08", "25", "28", "3D", "3F", "40", "42", "53", "55", "57", "58")
 
-#: Words where there is no code, as regular expressions, in lower case: libpq's own, the server's, PgBouncer's. Two dots stand
-#: for an accent, which the server sends in an encoding that is not agreed on yet.
+#: Messages without a code, as lower-case regular expressions: libpq's, the server's and PgBouncer's. ``.{1,2}`` stands for an
+#: accented letter, which the server sends in an encoding that is not yet agreed on.
 _POSTGRES_WORDS: _Words = [
     (
         Meaning.REFUSED,
@@ -135,7 +135,7 @@ _MESSAGES: dict[int, Meaning] = {
 }
 _MESSAGES_OF_VALUES = {220, 232, 244, 245, 248, 8114, 8115, 50000}
 
-#: How ODBC writes the server's number: behind its words, before the name of its own function.
+#: ODBC puts the server's number after the message, before the name of its own function.
 _ODBC_NUMBER = re.compile(r"\((\d+)\)(?= \(SQL|[;\]]|$)")
 _ODBC_STATES = {"28000": Meaning.REFUSED, "42S02": Meaning.MISSING, "42S22": Meaning.MISSING, "HYT00": Meaning.TIME_LIMIT}
 
@@ -157,7 +157,7 @@ _ORACLE_CODES: dict[str, Meaning] = {
 
 # -- SQLite ----------------------------------------------------------------------------------------------------------------
 
-#: It speaks English only; Python 3.10 hands on no code.
+#: SQLite has English messages only; Python 3.10 does not expose its codes.
 _SQLITE_WORDS: _Words = [
     (Meaning.MISSING, (r"no such (table|column)",)),
     (Meaning.REFUSED, (r"unable to open database file", r"not a database", r"readonly", r"not authorized")),
@@ -168,9 +168,9 @@ _SQLITE_WORDS: _Words = [
 
 
 def code_of(error: BaseException, dialect: str) -> Code | None:
-    """The code of a driver's error, in the way in which its drivers hand it on; ``None`` if there is none.
+    """The code of a driver's error; ``None`` if there is none.
 
-    :param dialect: SQLAlchemy's name of the kind of database.
+    :param dialect: SQLAlchemy's dialect name.
     """
     if dialect == "postgresql":
         state = getattr(error, "sqlstate", None)
@@ -178,7 +178,7 @@ def code_of(error: BaseException, dialect: str) -> Code | None:
     first = error.args[0] if error.args else None
     if dialect in ("mysql", "mariadb"):
         if isinstance(first, int):
-            if first in _CONNECTING and "[SSL" in str(error):  # Python's own words of a certificate that it does not trust
+            if first in _CONNECTING and "[SSL" in str(error):  # Python's message about an untrusted certificate
                 return Code(f"error {first}", Meaning.REFUSED, False)
             return Code(f"error {first}", _ERRNOS.get(first), first not in _ERRNOS or first in _ERRNOS_OF_VALUES)
     elif dialect == "mssql":
@@ -204,14 +204,14 @@ def _of_sql_server(error: BaseException, first: Any) -> Code | None:
 
 
 def meaning_of_words(words: str, dialect: str, error: BaseException) -> Meaning | None:
-    """What an error without a code asks for, by its words."""
+    """The meaning of an error without a code, by its message."""
     if dialect == "sqlite" or isinstance(error, sqlite3.Error):
         return _by_words(words, _SQLITE_WORDS)
     return _by_words(words, _POSTGRES_WORDS) if dialect == "postgresql" else None
 
 
 def meaning_of(error: BaseException, dialect: str) -> Meaning | None:
-    """What an error asks for, if its code or its words say so; SQLAlchemy's wrap those of the driver."""
+    """The meaning of an error by its code or message; SQLAlchemy's exceptions wrap those of the driver."""
     cause = getattr(error, "orig", None) or error
     code = code_of(cause, dialect)
     return code.meaning if code is not None else meaning_of_words(str(cause), dialect, cause)
@@ -226,5 +226,5 @@ _QUOTE_COLON_OR_DIGIT = re.compile(r"[\"'«»“”‘’`:0-9(\[]")
 
 
 def without_values(words: str) -> str:
-    """What a server said, up to where it may quote a value: the first quote, colon, bracket or digit."""
+    """A server's message up to the point where it may quote a value: the first quote, colon, bracket or digit."""
     return _QUOTE_COLON_OR_DIGIT.split(words, maxsplit=1)[0].strip()

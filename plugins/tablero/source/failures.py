@@ -1,4 +1,4 @@
-"""The border of the source: errors of its drivers become ours, by their codes, and bring no value of a row along."""
+"""Translation of driver errors at the source, by code, without any value of a row."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tablero.texts.text import Text
 
 @contextmanager
 def translated(engine: Engine, name: str, *, own_sql: bool) -> Iterator[None]:
-    """Raise errors of the driver as ours.
+    """Raise errors of the driver as errors of this package.
 
-    :param name: of what is read, for the messages.
-    :param own_sql: whether it is the institution's own query.
-    :raises SetupError, WindowUnreadable: trying again cannot help.
-    :raises SourceUnavailable: it may.
+    :param name: what is read, for the messages.
+    :param own_sql: whether that is the institution's own query.
+    :raises SetupError, WindowUnreadable: if a retry cannot help.
+    :raises SourceUnavailable: if a retry may help.
     """
     driver: Any = engine.dialect.loaded_dbapi
     try:
@@ -35,10 +35,10 @@ def translated(engine: Engine, name: str, *, own_sql: bool) -> Iterator[None]:
     except (exc.SQLAlchemyError, driver.Error) as error:
         cause = getattr(error, "orig", None) or error
         ours, quotes_values = _judged(cause, engine, name, own_sql=own_sql)
-        # An exception that quotes a value would be printed with ours.
+        # A chained exception is printed as well, so one that quotes a value is not chained.
         raise ours from (None if quotes_values else error)
     except (UnicodeError, ValueError, TypeError, AttributeError, OverflowError, NotImplementedError) as error:
-        # Drivers raise those of values, or of options of a connection, that they did not expect; they quote them.
+        # Drivers raise these for unexpected values and connection options, and quote them.
         raise SetupError(texts.DRIVER_FAILED(view=name, driver=engine.driver, kind=type(error).__name__)) from None
 
 
@@ -72,9 +72,9 @@ def _error(meaning: Meaning, said: Text, name: str, *, own_sql: bool) -> Tablero
 
 
 def words_of(error: BaseException) -> str:
-    """What the database said, without the form of the driver: some give a number and the words apart, or bytes."""
+    """The database's message without the driver's formatting: some drivers pass number and message separately, or bytes."""
     diagnosis = getattr(error, "diag", None)
-    if diagnosis is not None and diagnosis.message_primary:  # psycopg; its text also quotes the statement and values
+    if diagnosis is not None and diagnosis.message_primary:  # psycopg, whose str() also quotes the statement and values
         return str(diagnosis.message_primary).strip()
     match error.args:
         case (int(), str() | bytes() as words, *_) | (str(), str() | bytes() as words):
@@ -83,10 +83,10 @@ def words_of(error: BaseException) -> str:
 
 
 def _condition(error: BaseException) -> str:
-    """PostgreSQL's name of a condition (``InvalidDatetimeFormat``), as psycopg has it."""
+    """PostgreSQL's name of the condition (``InvalidDatetimeFormat``), which is psycopg's class name."""
     return type(error).__name__ if getattr(error, "sqlstate", None) else ""
 
 
 def _from_connecting(error: BaseException) -> bool:
-    """Whether an error without a code is about the connection itself, which knows no row."""
+    """Whether an error without a code concerns the connection itself, so that it cannot quote a row."""
     return type(error).__name__ in ("OperationalError", "InterfaceError", "ConnectionTimeout")

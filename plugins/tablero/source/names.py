@@ -1,4 +1,4 @@
-"""The real names of the view and of its columns, which may differ in capitals from those that were asked for."""
+"""Resolving the names of the view and its columns, whose case may differ from the names in the settings."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ _PART = re.compile(r'"((?:[^"]|"")*)"|\[([^\]]*)\]|`([^`]*)`|([^."\[\]`]+)')
 
 
 class FoundView(NamedTuple):
-    """The view as it is really named.
+    """The view under its real name.
 
+    :ivar table: the view.
     :ivar columns: in the order of the contract.
     """
 
@@ -35,11 +36,11 @@ class FoundView(NamedTuple):
 
 
 def look_up(connection: Connection, name: str) -> FoundView:
-    """The view by the name of the settings and the columns of the contract, or whatever their capitals really are.
+    """Find the view by the name in the settings and its columns by the names of the contract, regardless of case.
 
-    Asks for nothing beyond the five columns, unless they are not there.
+    Queries only the five columns, unless they do not exist as named.
 
-    :param name: with its schema if need be; parts in quotes are taken to the letter.
+    :param name: with its schema if necessary; quoted parts are case-sensitive.
     :raises SetupError: if columns are missing.
     """
     schema, view = parsed(name)
@@ -58,7 +59,7 @@ def look_up(connection: Connection, name: str) -> FoundView:
 
 
 def parsed(name: str) -> tuple[str | None, str]:
-    """Schema and name: ``reports.changes``, ``"Citas"."Cambios"``, ``Citas.dbo.Cambios``."""
+    """Schema and name of ``reports.changes``, ``"Citas"."Cambios"`` or ``Citas.dbo.Cambios``."""
     parts = []
     for match in _PART.finditer(name):
         quoted = next((part for part in match.groups()[:3] if part is not None), None)
@@ -73,7 +74,7 @@ def _view(name: str, schema: str | None, columns: tuple[str, ...]) -> FoundView:
 
 
 def _names_of(connection: Connection, query: sa.Select[Any]) -> list[str]:
-    """The names of the columns of a query; no row is read."""
+    """The column names of a query; reads no row."""
     with connection.execute(query.where(sa.text("1=0"))) as result:
         return list(result.keys())
 
@@ -94,19 +95,19 @@ def _by_any_capitals(connection: Connection, asked: str, view: str, schema: str 
 
 
 def _columns_of(connection: Connection, view: str, schema: str | None) -> list[str]:
-    """What columns a view has; none if it is not there."""
+    """The columns of a view; empty if it does not exist."""
     with suppress(exc.SQLAlchemyError):
         return _names_of(connection, sa.select(sa.text("*")).select_from(sa.table(view, schema=schema)))
     connection.rollback()
-    with suppress(exc.SQLAlchemyError), warnings.catch_warnings():  # where only some columns may be read
-        warnings.simplefilter("ignore")  # of types that SQLAlchemy does not know
+    with suppress(exc.SQLAlchemyError), warnings.catch_warnings():  # if only some columns may be read
+        warnings.simplefilter("ignore")  # about types unknown to SQLAlchemy
         return [column["name"] for column in sa.inspect(connection).get_columns(view, schema)]
     connection.rollback()
     return []
 
 
 def _same_but_for_capitals(connection: Connection, view: str, schema: str | None) -> list[str]:
-    """The one view whose name differs in capitals alone, to be quoted as it stands."""
+    """The view whose name differs only in case, if there is exactly one; to be quoted."""
     inspector = sa.inspect(connection)
     names: set[str] = set()
     for listing in (inspector.get_view_names, inspector.get_table_names, inspector.get_materialized_view_names):

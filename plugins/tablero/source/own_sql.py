@@ -1,4 +1,4 @@
-"""The institution's own query (``source_sql``): where its parameters are, and its rows."""
+"""The institution's own query (``source_sql``): its parameters and its rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BINDS = {"start", "end"}
 _NO_TIME = (datetime(2020, 1, 1, tzinfo=timezone.utc),) * 2
 _ALL_TIME = datetime(1900, 1, 1, tzinfo=timezone.utc), datetime(2100, 1, 1, tzinfo=timezone.utc)
 
-#: What holds no parameter: comments, literals, quoted names, casts. What is left of a colon and a name is one.
+#: Tokens that contain no parameter: comments, literals, quoted names, casts. Any other colon before a name is a parameter.
 _TOKENS = re.compile(
     r"""
       --[^\n]*
@@ -41,7 +41,7 @@ _TOKENS = re.compile(
 
 
 def load_sql(path: str | None) -> str | None:
-    """The text of the file that ``source_sql`` names.
+    """Read the file that ``source_sql`` names.
 
     :raises SetupError: if it cannot be read.
     """
@@ -55,9 +55,9 @@ def load_sql(path: str | None) -> str | None:
 
 
 def prepared(sql: str) -> str:
-    """The query for :func:`sqlalchemy.text`, in which only its parameters look like some.
+    """The query for :func:`sqlalchemy.text`, with all colons escaped but those of its parameters.
 
-    :raises SetupError: unless it binds ``:start`` and ``:end``, and nothing else.
+    :raises SetupError: unless it binds exactly ``:start`` and ``:end``.
     """
     found: set[str] = set()
     parts, end = [], 0
@@ -85,10 +85,10 @@ def _listed(names: Sequence[str]) -> str:
 
 
 class OwnQuery:
-    """Rows of the institution's own query. What it gives for some bounds is all that can be known of it.
+    """Rows of the institution's own query. Only what it returns for given bounds is known about it.
 
-    :param sql: binds ``:start`` and ``:end`` and gives the five columns by name. Its bounds are local times of the source
-        (on SQLite: days as text), a day too wide on both sides.
+    :param sql: binds ``:start`` and ``:end`` and returns the five columns by name. The bounds are local times of the source (on
+        SQLite: days as text), a day too wide on both sides.
     """
 
     name = "source_sql"
@@ -99,7 +99,7 @@ class OwnQuery:
         self._dialect = dialect
 
     def check(self, connection: Connection) -> list[str]:
-        """The names of its columns.
+        """Return the column names.
 
         :raises SetupError: if one of the five is missing.
         """
@@ -110,12 +110,12 @@ class OwnQuery:
         return found
 
     def chunks(self, connection: Connection, window: Window) -> Chunks:
-        """Rows that may lie in ``window``; those without a date it cannot be asked for."""
+        """Rows that may be in ``window``. The query cannot return rows without a date, so there are none for that window."""
         if window.kind != "undated" or window.end > OLDEST_DATE:
             yield from self._chunks(connection, self._dialect.own_bounds(window.start, window.end))
 
     def sample(self, connection: Connection, limit: int) -> list[tuple[Any, ...]]:
-        """Some rows, whichever come first."""
+        """Some rows, in any order."""
         chunks = self._chunks(connection, self._dialect.own_bounds(*_ALL_TIME))
         rows = next(chunks, [])[:limit]
         chunks.close()

@@ -1,7 +1,7 @@
-"""The parameters of a connection as Airflow keeps it: each is obeyed, or the connection is refused; none is dropped.
+"""The parameters of a connection: each is passed to the driver, or the connection is refused; none is dropped.
 
-Airflow's hooks leave out most of *Extra* when they build an address for SQLAlchemy: a ``sslmode`` that is not passed on means a
-connection in plain text.
+Airflow's hooks drop most of *Extra* when they build a URL for SQLAlchemy: a ``sslmode`` that is dropped means an unencrypted
+connection.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tablero.texts import source as texts
 
 
 class Saved(Protocol):
-    """A connection as Airflow keeps it."""
+    """An Airflow connection."""
 
     conn_id: str
     login: str | None
@@ -32,7 +32,7 @@ class Saved(Protocol):
         ...
 
 
-#: What Airflow's hooks make of *Extra* themselves, which is no business of the server.
+#: Keys of *Extra* that Airflow's hooks handle themselves; the server does not get them.
 _OF_AIRFLOW = {
     *("sqlalchemy_scheme", "sqlalchemy_query", "cursor", "client", "enable_log_db_messages", "dialect", "placeholder"),
     *("insert_statement_format", "replace_statement_format", "escape_word_format", "escape_column_names"),
@@ -43,10 +43,10 @@ _UTF8 = {"utf8", "utf-8", "unicode", "utf8mb3", "utf8mb4"}
 
 
 def postgresql(address: URL, connection: Saved) -> URL:
-    """The address with every parameter of *Extra* in it; psycopg hands them to libpq.
+    """The URL with every parameter of *Extra*, which psycopg passes to libpq.
 
-    :param address: of Airflow's hook, which knows login and host.
-    :raises SetupError: names those that libpq does not know.
+    :param address: from Airflow's hook, with login and host.
+    :raises SetupError: names parameters that libpq does not know.
     """
     from psycopg.pq import Conninfo
 
@@ -60,11 +60,10 @@ def postgresql(address: URL, connection: Saved) -> URL:
 
 
 def mysql(connection: Saved) -> tuple[URL, dict[str, Any]]:
-    """The address of MariaDB or MySQL, and what the driver is called with.
+    """The URL for MariaDB or MySQL and the arguments of the driver.
 
-    TLS is asked for by ``ssl_mode`` (``REQUIRED``, ``VERIFY_CA``, ``VERIFY_IDENTITY``) or by naming files: ``ssl_ca``,
-    ``ssl_cert``, ``ssl_key``, or ``ssl`` with ``ca``, ``cert``, ``key`` in it. A parameter that the driver does not know is
-    refused by it.
+    TLS is requested by ``ssl_mode`` (``REQUIRED``, ``VERIFY_CA``, ``VERIFY_IDENTITY``) or by naming files: ``ssl_ca``,
+    ``ssl_cert``, ``ssl_key``, or ``ssl`` with ``ca``, ``cert``, ``key`` in it. The driver itself refuses unknown parameters.
     """
     given = _beyond_airflow(connection)
     _require_utf8(connection, "charset", given)
@@ -82,7 +81,7 @@ def mysql(connection: Saved) -> tuple[URL, dict[str, Any]]:
 
 
 def oracle(connection: Saved) -> tuple[URL, dict[str, Any]]:
-    """The address of Oracle, and what the driver is called with: ``dsn``, ``service_name`` or ``sid``, and what it knows."""
+    """The URL for Oracle and the arguments of the driver: ``dsn``, ``service_name`` or ``sid``, and others that it knows."""
     given = _beyond_airflow(connection)
     for name in ("thick_mode", "thick_mode_lib_dir", "thick_mode_config_dir", "fetch_decimals", "fetch_lobs"):
         if given.pop(name, None):
@@ -117,7 +116,7 @@ def _as_text(connection: Saved, name: str, value: Any) -> str:
 
 
 def _tls_files(connection: Saved, given: dict[str, Any]) -> dict[str, Any]:
-    """The files of TLS, in whichever way they are given; they are taken out of ``given``."""
+    """Remove the TLS files from ``given``, in whichever form they are given, and return them."""
     files = given.pop("ssl", None) or {}
     if isinstance(files, str):
         try:
@@ -133,7 +132,7 @@ def _tls_files(connection: Saved, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tls_of_pymysql(mode: str, files: dict[str, Any]) -> dict[str, Any]:
-    # It knows no modes, and without a CA it verifies nothing.
+    # pymysql has no modes, and without a CA it verifies nothing.
     if mode == "DISABLED":
         return {"ssl_disabled": True}
     try:
@@ -142,7 +141,7 @@ def _tls_of_pymysql(mode: str, files: dict[str, Any]) -> dict[str, Any]:
             context.load_cert_chain(files["cert"], files.get("key"))
         if files.get("cipher"):
             context.set_ciphers(files["cipher"])
-    except OSError as error:  # of TLS too
+    except OSError as error:  # includes ssl.SSLError
         raise SetupError(texts.TLS_FILE_NOT_READ(words=str(error))) from error
     if mode in ("", "VERIFY_IDENTITY"):
         context.check_hostname = bool(files.get("check_hostname", True))

@@ -1,4 +1,4 @@
-"""The place in time of every row, whatever its ``last_modified_date`` holds: no row lies in two windows, and none in none."""
+"""Assigning an instant to every row, whatever its ``last_modified_date`` contains, so that it is in exactly one window."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ _MONTH = re.compile(r"(?!0000)\d{4}-(?:0[1-9]|1[0-2])-", re.ASCII)
 
 
 class Places:
-    """Gives every value of ``last_modified_date`` its place in time.
+    """Assigns an instant to every value of ``last_modified_date``.
 
-    A date stands at its instant. Text that is no date but begins as the days of a month do (``2024-01-15 25:00``) stands at
-    the beginning of the day among which its characters sort, so that the night after it was written reports it. Everything
-    else (``NULL``, ``infinity``, ``2024-02-30``, ``15/01/2024``, numbers, bytes) stands at
-    :data:`~tablero.contract.windows.NO_DATE`.
+    A date is assigned its own instant. Text that is not a date but begins like the days of a month (``2024-01-15 25:00``) is
+    assigned the start of the day among which it sorts, so that the next nightly run reports it. Everything else (``NULL``,
+    ``infinity``, ``2024-02-30``, ``15/01/2024``, numbers, bytes) is assigned :data:`~tablero.contract.windows.NO_DATE`.
 
-    :param zone: of naive values (``source_timezone``).
-    :param day_zone: the institution's zone (``timezone``), in which days begin.
+    :param zone: time zone of naive values (``source_timezone``).
+    :param day_zone: the institution's time zone (``timezone``), in which days begin.
     """
 
     def __init__(self, zone: tzinfo, day_zone: tzinfo) -> None:
@@ -29,7 +28,7 @@ class Places:
         self._day_zone = day_zone
 
     def __call__(self, value: object) -> datetime:
-        """The place of one value; aware, in UTC."""
+        """The instant for one value; timezone-aware, in UTC."""
         instant = self._read(value)
         if instant is None:
             day = _sorts_among(value.strip(BLANKS)) if isinstance(value, str) else None
@@ -39,7 +38,7 @@ class Places:
 
 
 def _sorts_among(text: str) -> date | None:
-    """The last day of a month before which ``text`` does not sort, if it sorts among the days of a month."""
+    """The last day of a month that does not sort after ``text``, if it sorts among the days of a month."""
     if not _MONTH.match(text):
         return None
     year, month, rest = int(text[:4]), int(text[5:7]), text[8:]

@@ -1,4 +1,4 @@
-"""The institution's database: read access to one view with five columns, or to the rows of the institution's own SQL."""
+"""Reading the institution's database: one view with five columns, or the rows of the institution's own SQL."""
 
 from __future__ import annotations
 
@@ -25,34 +25,35 @@ from tablero.texts import source as texts
 #: Seconds that a cancelled statement may take to end before its connection is closed.
 GRACE = 5.0
 
-#: Longest time, in seconds, for a query about one request.
+#: Time limit for a query about one request, in seconds.
 QUESTION = 10.0
 
 
 class Source:
     """Reads windows of status changes from the institution's database.
 
-    Every method raises :class:`~tablero.errors.SetupError` if a person must fix something (the connection, the rights, the
-    view), :class:`~tablero.errors.WindowUnreadable` if the server cut a statement off by a limit of its own, and
-    :class:`~tablero.errors.SourceUnavailable` if it may go through the next time.
+    Every method raises :class:`~tablero.errors.SetupError` if a person must fix something (the connection, privileges, the
+    view),
+    :class:`~tablero.errors.WindowUnreadable` if the server ended a query because of its own limit, and
+    :class:`~tablero.errors.SourceUnavailable` if a retry may help.
 
     :param engine: of the connection ``tablero_source``.
-    :param table: name of the view, with its schema if need be (``reports.tablero_status_changes``); quoted as in SQL where its
-        capitals or dots matter.
-    :param sql: text of the institution's own query instead; see :class:`~tablero.source.own_sql.OwnQuery`.
-    :param zone: of naive timestamps (``source_timezone``), which is also that of the session: what the institution's SQL says
-        is what its DBA sees there.
-    :param day_zone: the institution's zone (``timezone``), whose days decide where text that is no date belongs.
+    :param table: name of the view, with its schema if necessary (``reports.tablero_status_changes``); quoted as in SQL if it is
+        case-sensitive or contains dots.
+    :param sql: the institution's own query instead; see :class:`~tablero.source.own_sql.OwnQuery`.
+    :param zone: time zone of naive timestamps (``source_timezone``) and of the session, so that the institution's SQL returns
+        what its DBA sees.
+    :param day_zone: the institution's time zone (``timezone``), whose days are used for text that is not a date.
     """
 
     def __init__(self, engine: Engine, *, table: str, sql: str | None, zone: tzinfo, day_zone: tzinfo) -> None:
         self._engine = engine
         self._dialect = dialect_of(engine.dialect.name, zone)
         self._read_instant = InstantReader(zone)
-        #: The place in time of a ``last_modified_date``, in UTC: each row has one, and so lies in one window.
+        #: Assigns an instant in UTC to a ``last_modified_date``, so that each row is in exactly one window.
         self.place = Places(zone, day_zone)
         self._rows = OwnQuery(sql, self._dialect) if sql is not None else View(table, self._dialect, self.place, zone)
-        #: Connections of the driver that are in use, by their identity: not all drivers' can be hashed.
+        #: Driver connections in use, by ``id``, since not all drivers' connections are hashable.
         self._in_use: dict[int, Any] = {}
         self._is_cancelled = False
         self._dialect.prepare(engine)
@@ -68,9 +69,9 @@ class Source:
         return not self._rows.is_own
 
     def chunks(self, window: Window) -> Chunks:
-        """Stream the rows that may lie in ``window``, in no order, some thousands at a time.
+        """Stream the rows that may be in ``window`` in chunks, in no particular order.
 
-        A row is its five values in the order of the contract. Rows outside of the window can be among them; ask :meth:`holds`.
+        A row has five values in the order of the contract. Rows outside the window may be included; check with :meth:`holds`.
         """
         with self._connected() as connection, closing(self._rows.chunks(connection, window)) as chunks:
             for rows in chunks:
@@ -78,7 +79,7 @@ class Source:
                 self._refuse_if_cancelled()
 
     def read(self, window: Window) -> Generator[tuple[Any, ...], None, None]:
-        """The same row by row."""
+        """The same, row by row."""
         with closing(self.chunks(window)) as chunks:
             for rows in chunks:
                 yield from rows
@@ -88,18 +89,18 @@ class Source:
         return self.place(value) in window
 
     def count(self, window: Window) -> int:
-        """How many rows of the source lie in ``window``: counted by the database where it can, else one by one."""
+        """The number of rows of the source in ``window``, counted by the database if it can, otherwise here."""
         if isinstance(self._rows, View):
             with self._connected() as connection:
                 return self._rows.count(connection, window)
         return sum(self.holds(window, row[-1]) for row in self.read(window))
 
     def census(self, undated: Window, now: datetime) -> Census | None:
-        """Every row of the view, by where it lies: the sum over all windows is proved by it.
+        """Count all rows of the view by where they lie, to prove the sum over all windows.
 
         :param undated: the window that ends where the first month begins.
-        :param now: rows at or after it are still in the future.
-        :returns: ``None`` for the institution's own SQL, which shows rows of some bounds only.
+        :param now: rows at or after it are in the future.
+        :returns: ``None`` for the institution's own SQL, which only returns rows within bounds.
         """
         if not isinstance(self._rows, View):
             return None
@@ -107,10 +108,10 @@ class Source:
             return self._rows.census(connection, undated.end, now)
 
     def of_request(self, request_id: str, limit: int = 1_000) -> list[tuple[Any, ...]] | None:
-        """What the source says now of one request: its rows, in no order.
+        """The rows of one request, in no particular order.
 
-        :param limit: most rows.
-        :returns: ``None`` for the institution's own SQL, which cannot be asked for a request.
+        :param limit: maximum number of rows.
+        :returns: ``None`` for the institution's own SQL, which cannot be queried by request.
         :raises WindowUnreadable: if it takes longer than :data:`QUESTION`.
         """
         if not isinstance(self._rows, View):
@@ -119,17 +120,17 @@ class Source:
             return self._rows.of_request(connection, request_id, limit)
 
     def check(self) -> list[str]:
-        """Look at the columns without reading rows; their names."""
+        """Check the columns without reading rows; returns their names."""
         with self._connected() as connection:
             return self._rows.check(connection)
 
     def sample(self, limit: int) -> list[tuple[Any, ...]]:
-        """A few rows, in whatever order they come."""
+        """Some rows, in any order."""
         with self._connected() as connection:
             return self._rows.sample(connection, limit)
 
     def clock(self) -> datetime | None:
-        """The database's clock; ``None`` on SQLite, whose clock is ours. A naive one is in a zone that only it knows."""
+        """The database's clock; ``None`` on SQLite, which uses ours. A naive value is in an unknown time zone."""
         if self._engine.dialect.name == "sqlite":
             return None
         with self._connected() as connection:
@@ -137,9 +138,10 @@ class Source:
         return value if isinstance(value, datetime) else self._read_instant(value)
 
     def cancel(self) -> None:
-        """Have whoever is reading get :class:`~tablero.errors.SourceUnavailable` within seconds, from any thread.
+        """End a read in another thread with :class:`~tablero.errors.SourceUnavailable` within seconds. Thread-safe.
 
-        The statement is cancelled at the server; where that does not end it, its connection is cut. Nothing is read any more.
+        The statement is cancelled on the server; if that does not end it, its connection is closed. No further reads are
+        possible.
         """
         self._is_cancelled = True
         for connection in list(self._in_use.values()):
@@ -178,7 +180,7 @@ class Source:
                     self._dialect.begin(connection)
                     yield connection
                 except (exc.SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error):
-                    connection.invalidate()  # its state is unknown, and asking for it would hide the cause
+                    connection.invalidate()  # its state is unknown, and a rollback could hide the cause
                     raise
                 finally:
                     del self._in_use[id(driver_connection)]

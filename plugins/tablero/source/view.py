@@ -1,7 +1,7 @@
-"""The view with the five columns: its real names, and the conditions by which its rows are asked for.
+"""The view with the five columns: its columns, and the conditions of its queries.
 
-Bounds are coarse in SQL where its types cannot say an instant exactly (text, dates, local times around a change of clocks):
-then the query lets more through, and :class:`~tablero.source.placing.Places` decides. So every row is in exactly one window.
+Bounds are coarse where a type cannot express an instant exactly (text, dates, local times around a change of the clocks): the
+query then returns more rows, and :class:`~tablero.source.placing.Places` decides. So every row is in exactly one window.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from tablero.source.placing import Places
 
 _DAY = timedelta(days=1)
 
-#: Text before this begins with a blank, or is none: it may be a date of any time.
+#: Text that sorts before this is empty or begins with a blank, so it may be a date of any time.
 _AFTER_BLANKS = "!"
 
 
 class Census(NamedTuple):
-    """Every row of the view, counted by where it lies.
+    """The rows of the view by where they lie.
 
-    :ivar rows: in the view.
-    :ivar undated: at no date.
+    :ivar rows: all rows.
+    :ivar undated: without a valid date.
     :ivar older: before the first month.
     :ivar future: at or after now.
     """
@@ -42,12 +42,12 @@ class Census(NamedTuple):
 
     @property
     def in_windows(self) -> int:
-        """Those that lie in the windows from the first month to now."""
+        """Rows in the windows from the first month until now."""
         return self.rows - self.undated - self.older - self.future
 
 
 class _Span(NamedTuple):
-    """Two instants as bounds of the column's type, and by how much they are unsure."""
+    """Two instants as bounds of the column's type, and whether they are exact."""
 
     start: Any
     end: Any
@@ -55,10 +55,10 @@ class _Span(NamedTuple):
 
 
 class View:
-    """Rows of the view.
+    """The rows of the view.
 
-    :param name: with its schema if need be; quoted as in SQL where it has dots or capitals.
-    :param zone: of naive timestamps.
+    :param name: with its schema if necessary; quoted as in SQL if it contains dots or is case-sensitive.
+    :param zone: time zone of naive timestamps.
     """
 
     is_own = False
@@ -72,9 +72,9 @@ class View:
         self._kind: ColumnKind | None = None
 
     def check(self, connection: Connection) -> list[str]:
-        """The names of its five columns. Asks for nothing that a load does not ask for.
+        """Return the names of the five columns. Queries nothing that a load does not query.
 
-        :raises SetupError: if one is missing, or of a type that cannot be read.
+        :raises SetupError: if one is missing, or has a type that cannot be read.
         """
         found = self._find(connection)
         with connection.execute(self._select(connection).where(sa.text("1=0"))) as result:
@@ -83,17 +83,17 @@ class View:
         return [str(column.name) for column in found.columns]
 
     def chunks(self, connection: Connection, window: Window) -> Chunks:
-        """Rows that may lie in ``window``."""
+        """Rows that may be in ``window``."""
         condition = self._condition(connection, window)
         if condition is not None:
             yield from self._read(connection, self._select(connection).where(condition))
 
     def sample(self, connection: Connection, limit: int) -> list[tuple[Any, ...]]:
-        """A few rows, in whatever order they come."""
+        """Some rows, in any order."""
         return [row for rows in self._read(connection, self._select(connection).limit(limit)) for row in rows]
 
     def count(self, connection: Connection, window: Window) -> int:
-        """How many rows lie in ``window``: counted by the database where it can, else one by one."""
+        """The number of rows in ``window``, counted by the database if it can, otherwise here."""
         condition = self._condition(connection, window)
         if condition is None:
             return 0
@@ -104,9 +104,9 @@ class View:
         return sum(self._places(value) in window for value in values)
 
     def census(self, connection: Connection, first: datetime, now: datetime) -> Census:
-        """Every row, by where it lies; the database counts what is clear, and only the rest is looked at.
+        """Count all rows by where they lie; the database counts the clear cases, and only the others are read.
 
-        :param first: where the first month begins.
+        :param first: start of the first month.
         """
         found, kind = self._find(connection), self._kind_of_changes(connection)
         without = found.changed.is_(None)
@@ -136,7 +136,7 @@ class View:
             return [row for rows in self._read(connection, query) for row in rows if str(row[1]).strip() == request_id]
         except Exception as error:
             if meaning_of(error, connection.dialect.name) is Meaning.WRONG:
-                return []  # a numeric column holds no such id
+                return []  # the id cannot be compared with a numeric column
             raise
 
     # -- names and types ---------------------------------------------------------------------------------------------------
@@ -155,13 +155,13 @@ class View:
             yield from chunks
 
     def _values(self, connection: Connection, condition: sa.ColumnElement[bool]) -> Iterator[Any]:
-        """The dates alone of the rows that meet a condition."""
+        """The values of ``last_modified_date`` of the rows that meet a condition."""
         found = self._find(connection)
         query = sa.select(found.changed).select_from(found.table).where(condition)
         return (value for rows in self._read(connection, query) for (value,) in rows)
 
     def _kind_of_changes(self, connection: Connection) -> ColumnKind | None:
-        """The type of ``last_modified_date``; ``None`` while a view whose values tell it is empty."""
+        """The type of ``last_modified_date``; ``None`` if it is known only from values and the view is empty."""
         if self._kind is None:
             self._kind = self._dialect.kind_of(connection, self._find(connection).changed)
         return self._kind
@@ -169,7 +169,7 @@ class View:
     # -- conditions --------------------------------------------------------------------------------------------------------
 
     def _condition(self, connection: Connection, window: Window) -> sa.ColumnElement[bool] | None:
-        """What the rows of ``window`` meet, and perhaps some others; ``None`` if the view is known to have none of them."""
+        """The condition for rows that may be in ``window``; ``None`` if the view is known to have none."""
         changed, kind = self._find(connection).changed, self._kind_of_changes(connection)
         undated = window.kind == "undated"
         if kind is None:
@@ -185,9 +185,9 @@ class View:
         return sa.and_(inside, *map(sa.not_, self._dialect.zero_dates(changed)))
 
     def _span(self, start: datetime, end: datetime | None = None) -> _Span:
-        """Bounds of the column's type, between which lies everything from ``start`` to ``end``."""
+        """Bounds of the column's type that include everything from ``start`` to ``end``."""
         kind, end = self._kind, end or start
-        assert kind is not None  # the caller has made sure of it
+        assert kind is not None  # ensured by the caller
         if kind is ColumnKind.AWARE:
             return self._bounds(start, end, exact=True)
         if kind is ColumnKind.NAIVE:
@@ -195,7 +195,7 @@ class View:
             if self._is_steady(start) and self._is_steady(end):
                 return self._bounds(local_start, local_end, exact=True)
             return self._bounds(local_start - _DAY, local_end + _DAY, exact=False)
-        # Offsets reach 14 hours: a local date is never more than a day away from that of any other zone.
+        # Offsets are at most 14 hours, so local dates of two zones differ by at most one day.
         days = local_day(start, self._zone) - _DAY, local_day(end, self._zone) + 2 * _DAY
         if kind is ColumnKind.DAY:
             return self._bounds(*days, exact=False)

@@ -1,19 +1,19 @@
-"""A sentence in both languages of an institution here."""
+"""A sentence in Spanish and English."""
 
 from __future__ import annotations
 
 from string import Formatter
 from typing import Any, NamedTuple
 
-#: What is shown where the reader's language is unknown comes in this order: most read Spanish first.
+#: Spanish comes first wherever the reader's language is unknown, since most readers speak it.
 LANGUAGES = ("es", "en")
 
 
 class Text(NamedTuple):
-    """A sentence, Spanish and English side by side; in the catalogue with ``{placeholders}``, which a call fills.
+    """A sentence in Spanish and English; in the catalogue with ``{placeholders}``, which a call fills.
 
-    :ivar es: in Spanish, as an institution of the Dominican Republic would write it.
-    :ivar en: in English.
+    :ivar es: Spanish, as an institution of the Dominican Republic would write it.
+    :ivar en: English.
     """
 
     es: str
@@ -22,14 +22,14 @@ class Text(NamedTuple):
     def __call__(self, **values: Any) -> Text:
         """The sentence with its placeholders filled.
 
-        :param values: by placeholder. A :class:`Text` is filled in language by language. Whole numbers are amounts, and are
-            written with thousands separated; give what only looks like one (an id, a status) as a string.
+        :param values: by placeholder. A :class:`Text` is inserted in the respective language. Integers are amounts, formatted
+            with thousands separators; pass ids and status codes as strings.
         :raises KeyError: if a placeholder has no value.
         """
         return Text(*(_fill(getattr(self, language), language, values) for language in LANGUAGES))
 
     def __str__(self) -> str:
-        """Both languages, Spanish first, line by line: the form of logs, errors and alerts."""
+        """Both languages, Spanish first, line by line: the form used in logs, errors and alerts."""
         spanish, english = self.es.splitlines(), self.en.splitlines()
         if len(spanish) != len(english):
             return f"{self.es} / {self.en}"
@@ -41,15 +41,15 @@ class Text(NamedTuple):
 
     @property
     def placeholders(self) -> set[str]:
-        """Names of the values that the Spanish sentence asks for; a test holds that the English one asks for the same."""
+        """Placeholders of the Spanish sentence; a test checks that the English one has the same."""
         return {name for _, name, _, _ in Formatter().parse(self.es) if name}
 
 
 class Counted(NamedTuple):
-    """A sentence about a number of things, the placeholder ``{n}``; who asks for it knows the number, and takes a form.
+    """A sentence about a number of things, the placeholder ``{n}``; the caller picks the form by the number.
 
-    :ivar one: about exactly one thing.
-    :ivar other: about none, and about several.
+    :ivar one: for exactly one.
+    :ivar other: for none and for several.
     """
 
     one: Text
@@ -57,12 +57,12 @@ class Counted(NamedTuple):
 
 
 def verbatim(words: str) -> Text:
-    """Words of another, a server's or a driver's, which are the same in both languages."""
+    """A message from elsewhere, such as a server or driver, which is the same in both languages."""
     return Text(words, words)
 
 
 def joined(texts: list[Text], separator: str = " ") -> Text:
-    """Several sentences, one after the other in each language."""
+    """Several sentences one after the other, in each language."""
     return Text(*(separator.join(getattr(text, language) for text in texts) for language in LANGUAGES))
 
 
@@ -74,5 +74,5 @@ def _written(value: object, language: str) -> object:
     if isinstance(value, Text):
         return value.within(language)
     if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"  # as babel writes it in es_DO and in en alike, without the cost of importing it in every task
+        return f"{value:,}"  # the format of babel's es_DO and en, without the cost of importing babel in every task
     return value

@@ -1,4 +1,4 @@
-"""What is particular to each kind of database: one module each, ``base`` for what they share, ``registry`` to choose.
+"""What is specific to each kind of database: one module each, ``base`` for what they share, and ``registry``.
 
-Never here: what is read. To read another kind of database, a module beside these and a line in ``registry`` are enough.
+Another kind of database takes a module here and a line in ``registry``. Never here: which rows are read.
 """

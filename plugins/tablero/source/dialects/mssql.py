@@ -1,4 +1,4 @@
-"""SQL Server, by pymssql or pyodbc, written from its manual and drivers; never run against a real server."""
+"""SQL Server with pymssql or pyodbc. Written from its manual and drivers; never run against a real server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from tablero.source.dialects.base import ColumnKind, Dialect
 
-#: The collation by which text is compared byte by byte.
+#: A collation that compares text by bytes.
 _BYTEWISE = "Latin1_General_BIN2"
 
 _DIGITS = "[0-9][0-9]"
@@ -18,14 +18,14 @@ class SQLServer(Dialect):
     """SQL Server."""
 
     def comparable(self, column: sa.ColumnClause[Any], kind: ColumnKind) -> sa.ColumnElement[Any]:
-        """Text by a binary collation."""
+        """Text with a binary collation."""
         return column.collate(_BYTEWISE) if kind is ColumnKind.TEXT else column
 
     def bound(self, value: Any, kind: ColumnKind) -> Any:
-        """Cast: the driver writes dates as text, which a DATETIME would read by the language of the login, day before month."""
+        """A cast: drivers send dates as text, which DATETIME parses in the order of the login's language."""
         if kind is ColumnKind.TEXT or not isinstance(value, (date, datetime)):
             return value
-        # Not at the top: importing it costs every task process 0.1 s.
+        # Imported here because it takes 0.1 s, which every task process would pay.
         from sqlalchemy.dialects import mssql
 
         types: dict[ColumnKind, Any] = {
@@ -36,9 +36,9 @@ class SQLServer(Dialect):
         return sa.cast(sa.literal(value), types[kind])
 
     def looks_like_a_day(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
-        """By SQL Server's own kind of patterns."""
+        """With SQL Server's LIKE patterns."""
         return self.comparable(column, ColumnKind.TEXT).like(f"{_DIGITS}{_DIGITS}-{_DIGITS}-{_DIGITS}%")
 
     def substring(self, text: sa.ColumnElement[Any], first: int, length: int) -> sa.ColumnElement[Any]:
-        """SQL Server has no ``SUBSTR``."""
+        """With ``SUBSTRING``, since SQL Server has no ``SUBSTR``."""
         return sa.func.substring(text, first, length)

@@ -1,4 +1,4 @@
-"""MariaDB and MySQL, by mysqlclient or pymysql."""
+"""MariaDB and MySQL with mysqlclient or pymysql."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tablero.errors import SetupError
 from tablero.source.dialects.base import CONNECT_WITHIN, ColumnKind, Dialect, UnreadableType, shut
 from tablero.texts import source as texts
 
-#: By the protocol's number of the type, which all drivers pass on. Values would not do: a zero date comes as text or as None.
+#: By the protocol's type number, which all drivers expose. Values are not enough: a zero date is returned as text or as None.
 _KINDS = {
     **dict.fromkeys((7, 12), ColumnKind.NAIVE),  # TIMESTAMP, DATETIME
     **dict.fromkeys((10, 14), ColumnKind.DAY),
     **dict.fromkeys((15, 249, 250, 251, 252, 253, 254), ColumnKind.TEXT),  # VARCHAR, the TEXTs, CHAR
 }
 
-#: From the first day that the dashboard takes to the last that MariaDB's TIMESTAMP holds.
+#: From the first year that the dashboard takes to the last that a TIMESTAMP of MariaDB can hold.
 _YEARS = range(2020, 2038)
 
 _UNKNOWN_TIME_ZONE = 1298
@@ -30,7 +30,7 @@ class MySQL(Dialect):
     """MariaDB or MySQL."""
 
     def prepare(self, engine: Engine) -> None:
-        """TIMESTAMP is an instant, but is shown, and compared, as a local time of the session: in the zone of the source."""
+        """Set the session's time zone to that of the source, in which TIMESTAMP is returned and compared."""
         if engine.driver == "mysqlconnector":
             raise SetupError(texts.DRIVER_HOLDS_EVERYTHING)
         event.listen(engine, "do_connect", _ask_for_utf8)
@@ -38,7 +38,7 @@ class MySQL(Dialect):
         event.listen(engine, "connect", lambda connection, _record: _speak_in(connection, self.zone))
 
     def kind_of(self, connection: Connection, column: sa.ColumnClause[Any]) -> ColumnKind | None:
-        """By the description of an empty answer."""
+        """From the description of an empty result."""
         with connection.execute(sa.select(column).limit(0)) as result:
             ((_, code, *_),) = result.cursor.description if result.cursor is not None else ()
         if code not in _KINDS:
@@ -46,30 +46,30 @@ class MySQL(Dialect):
         return _KINDS[code]
 
     def comparable(self, column: sa.ColumnClause[Any], kind: ColumnKind) -> sa.ColumnElement[Any]:
-        """Text as bytes: a collation would have to be one of the column's own character set."""
+        """Text as bytes, since a collation must match the column's character set."""
         if kind is not ColumnKind.TEXT:
             return column
         return sa.type_coerce(sa.cast(column, sa.LargeBinary), sa.String)
 
     def zero_dates(self, column: sa.ColumnClause[Any]) -> list[sa.ColumnElement[bool]]:
-        """Dates without a month or a day (``2020-02-00``), of which some drivers make None."""
+        """Dates without a month or a day (``2020-02-00``), which some drivers return as None."""
         return [sa.func.month(column) == 0, sa.func.dayofmonth(column) == 0]
 
     def abandon(self, connection: Connection) -> None:
-        """Close the connection: otherwise the drivers would read all remaining rows first."""
+        """Close the connection, since the drivers would otherwise read all remaining rows first."""
         unread = getattr(connection.connection.driver_connection, "_result", None)
         if connection.engine.driver == "pymysql" and unread is not None:
-            unread.unbuffered_active = False  # otherwise it would ask for the rest when it is garbage-collected, and warn
+            unread.unbuffered_active = False  # otherwise it would read the rest, and warn, when it is garbage-collected
         connection.invalidate()
 
     def cancel(self, engine: Engine, driver_connection: Any) -> None:
-        """By another connection of the same user."""
+        """With ``KILL QUERY`` over another connection of the same user."""
         with suppress(Exception), engine.connect() as connection:
             connection.exec_driver_sql(f"KILL QUERY {int(driver_connection.thread_id())}")
 
     def cut(self, driver_connection: Any) -> None:
-        """By its socket, which only pymysql shows."""
-        with suppress(Exception):  # it may have been closed meanwhile
+        """Through its socket, which only pymysql exposes."""
+        with suppress(Exception):  # it may have been closed in the meantime
             shut(driver_connection._sock.fileno())
 
 
@@ -80,7 +80,7 @@ def _ask_for_utf8(_dialect: Any, record: Any, _arguments: Any, options: dict[str
 
 
 def _require_tls(connection: Any, record: Any) -> None:
-    # Drivers silently continue in plain text if the server has no TLS.
+    # Drivers silently fall back to an unencrypted connection if the server has no TLS.
     if record.info["tls"]:
         cursor = connection.cursor()
         try:
@@ -105,7 +105,7 @@ def _speak_in(connection: Any, zone: tzinfo) -> None:
 
 
 def _only_offset(zone: tzinfo) -> str:
-    """The offset of a zone without daylight saving, as ``-04:00``; most servers know no names of zones."""
+    """The offset of a zone without daylight saving, such as ``-04:00``; most servers have no time zone names loaded."""
     offsets = {datetime(year, month, 1, tzinfo=zone).utcoffset() for year in _YEARS for month in range(1, 13)}
     offset = offsets.pop()
     if offsets or offset is None:

@@ -1,4 +1,4 @@
-"""Oracle, by oracledb, written from its manual and driver; never run against a real server."""
+"""Oracle with oracledb. Written from its manual and driver; never run against a real server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tablero.errors import SetupError
 from tablero.source.dialects.base import Dialect
 from tablero.texts import source as texts
 
-#: The driver returns their values as local times and silently drops the zone.
+#: Types whose values the driver returns as local times, silently dropping the time zone.
 _WITHOUT_ZONE = ("DB_TYPE_TIMESTAMP_TZ", "DB_TYPE_TIMESTAMP_LTZ")
 
 
@@ -18,7 +18,7 @@ class Oracle(Dialect):
     """Oracle."""
 
     def prepare(self, engine: Engine) -> None:
-        """``LOCALTIMESTAMP`` and ``TIMESTAMP WITH LOCAL TIME ZONE`` are in the session's zone: that of the source."""
+        """Set the session's time zone, which ``LOCALTIMESTAMP`` and ``TIMESTAMP WITH LOCAL TIME ZONE`` use."""
         event.listen(engine, "connect", self._speak_in_zone)
 
     def _speak_in_zone(self, connection: Any, _record: Any) -> None:
@@ -30,7 +30,7 @@ class Oracle(Dialect):
             cursor.close()
 
     def inspect(self, described: Any) -> None:
-        """Refuse columns whose zone the driver drops."""
+        """Refuse columns whose time zone the driver drops."""
         found = [name for name, kind, *_ in described if getattr(kind, "name", None) in _WITHOUT_ZONE]
         if found:
             raise SetupError(texts.ZONE_DROPPED(columns=", ".join(found), column=found[0]))

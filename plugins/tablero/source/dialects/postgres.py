@@ -1,6 +1,6 @@
-"""PostgreSQL, by psycopg: rows come in its binary protocol, which takes half the time of text to read.
+"""PostgreSQL with psycopg, in its binary protocol, which takes half the time of text to read.
 
-The session is prepared anew in each transaction, since a pooler (PgBouncer) may give each one another connection of its own.
+Session settings are set in each transaction, since a pooler such as PgBouncer may use another connection for each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tablero.errors import SetupError
 from tablero.source.dialects.base import CHUNK, CONNECT_WITHIN, Chunks, ColumnKind, Dialect, Stream, UnreadableType, shut
 from tablero.texts import source as texts
 
-#: By the number of the type, which is the same on every server. A domain comes with that of what it is made of.
+#: By type OID, which is the same on every server. A domain is reported with the OID of its base type.
 _KINDS = {
     1184: ColumnKind.AWARE,
     1114: ColumnKind.NAIVE,
@@ -24,10 +24,10 @@ _KINDS = {
     **dict.fromkeys((25, 1043, 1042), ColumnKind.TEXT),  # text, varchar, char
 }
 
-#: What psycopg reads in binary as the contract wants it. With others (enums, citext, what extensions bring) all comes as text.
+#: Types that psycopg reads correctly in binary. With any other (enums, citext, extension types) all columns are read as text.
 _BINARY = {*_KINDS, 16, 17, 20, 21, 23, 700, 701, 1700, 2950}  # bool, bytea, the integers, the floats, numeric, uuid
 
-#: What PostgreSQL stores for its infinities: the largest and the smallest number of its size.
+#: How PostgreSQL stores infinity: the largest and the smallest integer of the type's size.
 _INFINITIES = {
     edge: name
     for size in (4, 8)
@@ -36,12 +36,12 @@ _INFINITIES = {
 
 _CURSOR = "tablero"
 
-#: Seconds to ask for a statement to be cancelled.
+#: Timeout of a cancel request, in seconds.
 _CANCEL_WITHIN = 5
 
-#: For this transaction alone. The zone is part of what the institution's SQL means (docs/dba.md). Of DateStyle only the form in
-#: which dates are written is ours: the order of day and month, by which the institution's SQL reads them, stays. A cursor is
-#: read to its end, so it is planned for that, and not for its first tenth.
+#: For one transaction. The time zone affects what the institution's SQL returns (docs/dba.md). Of DateStyle only the output
+#: format is set; the order of day and month, which affects how the institution's SQL parses dates, is kept. The planner is told
+#: that the cursor is read to its end, instead of its first tenth.
 _BEGIN = (
     "SELECT set_config('timezone', %s, true), set_config('datestyle', 'ISO', true),"
     " set_config('cursor_tuple_fraction', '1', true)"
@@ -49,17 +49,17 @@ _BEGIN = (
 
 
 class PostgreSQL(Dialect):
-    """PostgreSQL of any encoding, zone and language, also behind a pooler or as a standby."""
+    """PostgreSQL with any encoding, time zone and language, also behind a pooler or as a standby."""
 
     def prepare(self, engine: Engine) -> None:
-        """Text in UTF-8, whatever the server keeps; no prepared statements, which a pooler would lose."""
+        """Text in UTF-8 whatever the server's encoding; no prepared statements, which do not survive a pooler."""
         if engine.driver != "psycopg":
             raise SetupError(texts.WRONG_DRIVER(driver=engine.driver, wanted="psycopg"))
         event.listen(engine, "do_connect", _ask_for_utf8)
         event.listen(engine, "connect", _prepare)
 
     def begin(self, connection: Connection) -> None:
-        """Set zone and form for this transaction."""
+        """Set time zone and date format for this transaction."""
         try:
             connection.exec_driver_sql(_BEGIN, (str(self.zone),))
         except sa.exc.DataError as error:
@@ -68,7 +68,7 @@ class PostgreSQL(Dialect):
             connection.exec_driver_sql("SET LOCAL client_encoding = 'SQL_ASCII'")
 
     def kind_of(self, connection: Connection, column: sa.ColumnClause[Any]) -> ColumnKind | None:
-        """By the description of an empty answer: no value is needed."""
+        """From the description of an empty result; needs no value."""
         ((_, oid),) = _described(connection, sa.select(column))
         if oid in _KINDS:
             return _KINDS[oid]
@@ -79,15 +79,15 @@ class PostgreSQL(Dialect):
         raise UnreadableType(str(name))
 
     def comparable(self, column: sa.ColumnClause[Any], kind: ColumnKind) -> sa.ColumnElement[Any]:
-        """Text in the order of bytes."""
+        """Text in byte order."""
         return column.collate("C") if kind is ColumnKind.TEXT else column
 
     def stream(self, connection: Connection, query: sa.Executable, values: dict[str, Any] | None = None) -> Stream:
-        """Through a cursor on the server; in binary if the types of all columns allow it."""
+        """With a server-side cursor, in binary if the types of all columns allow it."""
         statement: Any = query
         compiled = statement.compile(connection.engine)
         driver: Any = connection.connection.driver_connection
-        # Neither is closed on errors: a broken connection would answer that with an error of its own, and hide the cause.
+        # Not closed on errors: on a broken connection closing would fail as well and hide the cause.
         cursor = driver.cursor()
         cursor.execute(f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {compiled}", compiled.construct_params(values or {}))
         described = cursor.execute(f"FETCH 0 FROM {_CURSOR}").description
@@ -95,13 +95,13 @@ class PostgreSQL(Dialect):
         return Stream([column.name for column in described], _pages(driver, binary))
 
     def cancel(self, engine: Engine, driver_connection: Any) -> None:
-        """By the server's own way, over a connection of its own, encrypted as the first."""
+        """With a cancel request over a separate connection, encrypted like the first."""
         with suppress(Exception):  # the server may be gone
             driver_connection.cancel_safe(timeout=_CANCEL_WITHIN)
 
     def cut(self, driver_connection: Any) -> None:
-        """By its socket."""
-        with suppress(Exception):  # it may have been closed meanwhile
+        """Through its socket."""
+        with suppress(Exception):  # it may have been closed in the meantime
             shut(driver_connection.pgconn.socket)
 
 
@@ -114,7 +114,7 @@ def _prepare(connection: Any, _record: Any) -> None:
     from psycopg.types.string import TextLoader
 
     connection.prepare_threshold = None
-    # Where text is asked for, dates come as text: Python has none before the year 1 or after 9999, nor infinity.
+    # When text is requested, dates are returned as text: Python has no date before year 1 or after 9999, and no infinity.
     for name in ("date", "timestamp", "timestamptz"):
         connection.adapters.register_loader(name, TextLoader)
     if _keeps_any_bytes(connection):
@@ -122,12 +122,12 @@ def _prepare(connection: Any, _record: Any) -> None:
 
 
 def _keeps_any_bytes(connection: Any) -> bool:
-    """Whether the database has no encoding; asked for UTF-8, it would refuse an answer with one value that is none."""
+    """Whether the database has no encoding (SQL_ASCII); with UTF-8 requested, one invalid value would fail the whole query."""
     return bool(connection.pgconn.parameter_status(b"server_encoding") == b"SQL_ASCII")
 
 
 def _take_any_bytes(connection: Any) -> None:
-    # What is no UTF-8 comes as lone surrogates: a row that holds some is rejected, and the others are read.
+    # Invalid UTF-8 is decoded to lone surrogates: a row that contains them is rejected, and the others are read.
     from psycopg.adapt import Loader
     from psycopg.pq import Format
 
@@ -144,7 +144,7 @@ def _take_any_bytes(connection: Any) -> None:
 
 
 def _described(connection: Connection, query: sa.Select[Any]) -> list[tuple[str, int]]:
-    """Names and types of the columns of a query; no row is read."""
+    """Names and types of the columns of a query; reads no row."""
     with connection.execute(query.limit(0)) as result:
         assert result.cursor is not None
         described: Any = result.cursor.description
@@ -156,7 +156,7 @@ def _pages(driver: Any, binary: bool) -> Chunks:
     from psycopg.adapt import Transformer
     from psycopg.pq import Format
 
-    # Instants are read as if there were no connection: in UTC, not in the zone of its session.
+    # Without a connection, instants are read in UTC instead of the session's time zone.
     reader = Transformer(SimpleNamespace(adapters=driver.adapters, connection=None))
     cursor = driver.cursor(binary=binary)
     while True:
@@ -172,7 +172,7 @@ def _pages(driver: Any, binary: bool) -> Chunks:
 
 
 def _value_by_value(reader: Any, page: Any) -> list[tuple[Any, ...]]:
-    """The rows of a page of which the driver refuses one: Python has no date before the year 1, after 9999, or at infinity."""
+    """The rows of a page with a value that the driver cannot load: a date before year 1, after 9999, or infinity."""
     from psycopg import DataError
     from psycopg.pq import Format
 

@@ -1,4 +1,4 @@
-"""Which dialect an engine speaks."""
+"""The dialect of an engine."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _BY_NAME: dict[str, type[Dialect]] = {
 
 
 def dialect_of(name: str, zone: tzinfo) -> Dialect:
-    """The dialect for an engine's ``dialect.name``; unknown ones get the common base.
+    """The dialect for an engine's ``dialect.name``; for unknown ones the common base.
 
-    :param zone: of naive timestamps.
+    :param zone: time zone of naive timestamps.
     """
     return _BY_NAME.get(name, Dialect)(zone)

@@ -1,4 +1,4 @@
-"""SQLite, whose columns hold values of any type, whatever they are declared as."""
+"""SQLite, whose columns hold values of any type regardless of their declaration."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _DAY = timedelta(days=1)
 
 
 class SQLite(Dialect):
-    """A file."""
+    """SQLite."""
 
     def prepare(self, engine: Engine) -> None:
-        """Text that is no UTF-8 comes as lone surrogates: a row that holds some is rejected, and the others are read."""
+        """Decode invalid UTF-8 to lone surrogates: a row that contains them is rejected, and the others are read."""
         event.listen(engine, "connect", _any_bytes_as_text)
 
     def kind_of(self, connection: Connection, column: sa.ColumnClause[Any]) -> ColumnKind | None:
-        """Text, if there is any; numbers among it are no dates."""
+        """Text, if any value is text; numbers are not dates."""
         kind = sa.func.typeof(column)
         if connection.scalar(sa.select(kind).where(kind == "text").limit(1)):
             return ColumnKind.TEXT
@@ -32,14 +32,14 @@ class SQLite(Dialect):
         return None
 
     def looks_like_a_day(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
-        """By SQLite's own kind of patterns, and of text only."""
+        """With SQLite's GLOB patterns, for text only."""
         digits = "[0-9][0-9]"
         pattern = f"{digits}{digits}-{digits}-{digits}*"
         return sa.and_(sa.func.typeof(column) == "text", column.op("GLOB", is_comparison=True)(pattern))
 
     def own_bounds(self, start: datetime, end: datetime) -> dict[str, Any]:
         """Days as text."""
-        # Offsets reach 14 hours: a local date is never more than a day away from that of any other zone.
+        # Offsets are at most 14 hours, so local dates of two zones differ by at most one day.
         first, after = local_day(start, self.zone) - _DAY, local_day(end, self.zone) + 2 * _DAY
         return {"start": first.isoformat(), "end": after.isoformat()}
 

@@ -63,9 +63,19 @@ class Client:
         assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:2000]}"
         return answer.text
 
+    def page(self, url: str) -> str:
+        """A page, as a logged-in user sees it: the HTML behind a link."""
+        answer = self._http.get(url)
+        assert answer.status_code == 200, f"{url}: {answer.status_code} {answer.text[:2000]}"
+        return answer.text
+
     def connect(self, conn_id: str, **fields: Any) -> None:
         """Make a connection, as a user does in the UI."""
         self.ask("POST", "/connections", json={"connection_id": conn_id, **fields})
+
+    def reconnect(self, conn_id: str, **fields: Any) -> None:
+        """Let a connection lead elsewhere."""
+        self.ask("PATCH", f"/connections/{conn_id}", json={"connection_id": conn_id, **fields})
 
     def unpause(self, dag_id: str, *, paused: bool = False) -> None:
         """Switch a DAG on."""

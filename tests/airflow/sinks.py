@@ -16,11 +16,18 @@ from aiosmtpd.controller import Controller
 
 
 class Mail(NamedTuple):
-    """A mail that arrived."""
+    """A mail that arrived.
+
+    :ivar text: its HTML.
+    :ivar plain: the same as plain text.
+    :ivar files: what is attached, by name.
+    """
 
     to: list[str]
     subject: str
     text: str
+    plain: str
+    files: dict[str, bytes]
 
 
 class Mailbox:
@@ -32,8 +39,16 @@ class Mailbox:
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
         """Called by the SMTP server for each mail."""
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        body = message.get_body(("html", "plain"))
-        self.mails.append(Mail(list(envelope.rcpt_tos), str(message["subject"]), body.get_content() if body else ""))
+        html, plain = (message.get_body((kind,)) for kind in ("html", "plain"))
+        self.mails.append(
+            Mail(
+                list(envelope.rcpt_tos),
+                str(message["subject"]),
+                html.get_content() if html else "",
+                plain.get_content() if plain else "",
+                {str(part.get_filename()): part.get_payload(decode=True) for part in message.iter_attachments()},
+            )
+        )
         return "250 OK"
 
     def about(self, words: str) -> list[Mail]:
@@ -72,11 +87,38 @@ def webhook_server() -> Iterator[tuple[list[dict[str, Any]], int]]:
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    with _serving(Hook) as port:
+        yield received, port
+
+
+@contextmanager
+def monitor_server() -> Iterator[tuple[list[str], int]]:
+    """The addresses that were called by GET, in order, as a monitor for heartbeats keeps them, and its port."""
+    called: list[str] = []
+
+    class Monitor(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            called.append(self.path)
+            body = b"OK"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with _serving(Monitor) as port:
+        yield called, port
+
+
+@contextmanager
+def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield received, server.server_port
+        yield server.server_port
     finally:
         server.shutdown()
         server.server_close()

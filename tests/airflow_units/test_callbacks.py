@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ import pendulum
 import pytest
 from airflow.timetables.base import TimeRestriction
 from airflow.utils.types import DagRunType
-from tablero.airflow import callbacks, configuration
+from tablero.airflow import callbacks, configuration, notifiers
 from tablero.airflow.timetable import CivilDayTimetable
 from tablero.errors import OutboxUnavailable, SetupError
 from tablero.outbox import incidents
@@ -26,13 +27,14 @@ class Opened(Exception):
 
 
 @pytest.fixture(autouse=True)
-def watched_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An outbox that tells when it is opened."""
+def watched_outbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An outbox that tells when it is opened, and a home of the test's own."""
 
     def outbox() -> None:
         raise Opened
 
     monkeypatch.setattr(configuration, "outbox", outbox)
+    monkeypatch.setattr(configuration, "airflow_home", lambda: tmp_path)
 
 
 @pytest.fixture
@@ -82,6 +84,39 @@ def test_the_outbox_is_away(
         callback(context({}))
     assert ["FAILED" in subject for subject in told] == [True] * tells
     assert "the disk is full" in caplog.text
+
+
+def test_the_outbox_is_full_for_three_nights(told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told in the first of them, and its end once, although there was nowhere to record either."""
+
+    def full() -> None:
+        raise OutboxUnavailable("the disk is full")
+
+    monkeypatch.setattr(incidents, "run_succeeded", lambda *_, **__: False)
+    monkeypatch.setattr(configuration, "outbox", full)
+    for _ in range(3):
+        callbacks.run_failed(context({}, "scheduled"))
+    monkeypatch.setattr(configuration, "outbox", nullcontext)
+    for _ in range(2):
+        callbacks.run_succeeded(context({}, "scheduled"))
+    assert ["FAILED" in subject for subject in told] == [True, False]
+    assert "recovered" in told[1]
+
+
+def test_the_heartbeat_needs_no_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is missed, someone is woken for a dead scheduler; runs by hand have none."""
+
+    def away() -> None:
+        raise OutboxUnavailable("the server is away")
+
+    beats: list[str] = []
+    monkeypatch.setattr(notifiers, "beat", beats.append)
+    monkeypatch.setattr(configuration, "outbox", away)
+    monkeypatch.setenv("AIRFLOW__TABLERO__HEARTBEAT_CONN_ID", "monitor")
+    for run_type in ("scheduled", "manual", "backfill"):
+        callbacks.run_succeeded(context({}, run_type))
+    callbacks.run_failed(context({}, "scheduled"))
+    assert beats == ["monitor"]
 
 
 @pytest.mark.parametrize("run_type", [*DagRunType])

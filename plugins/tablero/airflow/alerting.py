@@ -22,6 +22,9 @@ _NAMED = 12
 
 _SCHEDULED = "scheduled__"
 
+#: Characters of the text for a webhook: Telegram refuses a longer message, and Slack and Teams take more.
+_LONGEST = 4_096
+
 
 @dataclass(frozen=True)
 class Links:
@@ -53,7 +56,7 @@ class Links:
 class Alert:
     """An alert.
 
-    :ivar kind: ``failure``, ``recovery``, ``late``, ``degraded``, ``normal``.
+    :ivar kind: ``failure``, ``recovery``, ``late``, ``degraded``, ``normal``, ``undelivered`` (a digest).
     :ivar title: the subject, one line in both languages.
     :ivar lines: the message, line by line.
     :ivar cause: the first failed task and its error, as it stands in the log.
@@ -69,14 +72,23 @@ class Alert:
     cause: tuple[str, str] | None = None
     fields: dict[str, Any] = field(default_factory=dict)
 
-    def to_text(self) -> str:
-        """Plain text: Spanish, then English, then what is the same in both."""
-        blocks = ["\n".join(line.within(language) for line in self.lines) for language in LANGUAGES]
-        if self.cause is not None:
-            task, words = self.cause
-            blocks.append(f"{texts.FIRST_CAUSE(task=task)}:\n{words}")
-        blocks.append("\n".join(f"{name}: {url}" for name, url in self._links()))
-        return "\n\n".join((f"{self.dag_id}, {self.run_id}", *blocks))
+    def to_text(self, longest: int | None = None) -> str:
+        """Plain text: Spanish, then English, then what is the same in both.
+
+        :param longest: characters that there is room for; the cause is cut to fit, and stands in full in the log.
+        """
+        before = ["\n".join(line.within(language) for line in self.lines) for language in LANGUAGES]
+        before.insert(0, f"{self.dag_id}, {self.run_id}")
+        after = ["\n".join(f"{name}: {url}" for name, url in self._links())]
+        if self.cause is None:
+            return _blocks(*before, *after)
+        task, words = self.cause
+        heading = f"{texts.FIRST_CAUSE(task=task)}:\n"
+        whole = _blocks(*before, heading + words, *after)
+        over = len(whole) - longest if longest is not None else 0
+        if over <= 0:
+            return whole
+        return _blocks(*before, heading + words[: max(0, len(words) - over - 1)] + "…", *after)
 
     def to_html(self) -> str:
         """HTML for a mail."""
@@ -105,7 +117,7 @@ class Alert:
             "cause": self.cause[1] if self.cause else None,
             "links": {"run": self.links.run, "log": self.links.log or None, "page": self.links.page},
             "subject": self.title,
-            "text": f"{self.title}\n\n{self.to_text()}",
+            "text": _blocks(self.title, self.to_text(_LONGEST - len(self.title) - 2)),
         }
 
     def _links(self) -> list[tuple[Text, str]]:
@@ -117,6 +129,10 @@ class Alert:
         return [(name, url) for name, url in named if url]
 
 
+def _blocks(*blocks: str) -> str:
+    return "\n\n".join(blocks)
+
+
 def failure(
     dag_id: str,
     run_id: str,
@@ -125,28 +141,32 @@ def failure(
     base_url: str,
     since: datetime | None = None,
     degraded: Sequence[Degradation] = (),
+    silent: Text | None = None,
 ) -> Alert:
     """A run failed.
 
     :param found: what the outbox knows; ``None`` if it did not answer.
     :param since: when the first failure of the row began, local time.
     :param degraded: degradations of the same run.
+    :param silent: why the outbox cannot be read or written, if it cannot.
     """
-    cause = _first_cause(found)
+    trouble = _first_cause(found)
+    cause = (trouble.task, trouble.words) if trouble else None
+    to_do = texts.CLEAR if run_id.startswith(_SCHEDULED) else texts.CLEAR_BY_HAND
     lines = [texts.WHAT(what=texts.RUN_FAILED(run=run_id, dag=dag_id))]
-    if found is None:
+    if silent is not None or found is None:
         lines += [texts.WHAT(what=texts.OUTBOX_SILENT), texts.TO_DO(remedy=texts.CHECK_OUTBOX)]
+        cause = ("outbox", str(silent)) if silent is not None else None
     else:
-        lines += [*_windows(found), *map(sentence, degraded), *_since(since)]
-        lines.append(texts.TO_DO(remedy=texts.CLEAR if run_id.startswith(_SCHEDULED) else texts.CLEAR_BY_HAND))
+        lines += [*_windows(found), *map(sentence, degraded), *_since(since), texts.TO_DO(remedy=to_do)]
     return Alert(
         "failure",
         dag_id,
         run_id,
-        f"[Tablero] {dag_id} {texts.FAILED}: {_pending(found):,} {texts.ROWS_PENDING}",
+        f"[Tablero] {dag_id} {texts.FAILED}: {texts.NO_OUTBOX if silent else f'{_pending(found):,} {texts.ROWS_PENDING}'}",
         lines,
-        Links.to(base_url, dag_id, run_id, cause),
-        (cause.task, cause.words) if cause else None,
+        Links.to(base_url, dag_id, run_id, trouble),
+        cause,
         _fields(found, since, degraded),
     )
 
@@ -202,6 +222,13 @@ def normal(dag_id: str, run_id: str, causes: Sequence[str], *, base_url: str) ->
     return Alert(
         "normal", dag_id, run_id, f"[Tablero] {dag_id} {texts.AS_USUAL_AGAIN}", lines, Links.to(base_url, dag_id, run_id)
     )
+
+
+def undelivered(dag_id: str, run_id: str, period: str, *, base_url: str) -> Alert:
+    """A digest could not be sent by mail."""
+    lines = [texts.WHAT(what=texts.DIGEST_NOT_SENT(period=period)), texts.TO_DO(remedy=texts.CHECK_MAIL)]
+    title = f"[Tablero] {texts.DIGEST_NOT_SENT(period=period)}"
+    return Alert("undelivered", dag_id, run_id, title, lines, Links.to(base_url, dag_id, run_id))
 
 
 def sentence(found: Degradation) -> Text:

@@ -90,7 +90,7 @@ def _log_last(error: BaseException | None, *, retried: bool) -> None:
 
 def run_failed(context: Context) -> None:
     """Alert about a failed run, each cause once per incident; ``on_failure_callback`` of the DAG."""
-    from tablero.airflow import alerting, configuration
+    from tablero.airflow import alerting, configuration, unrecorded
     from tablero.airflow.notifiers import Message
     from tablero.outbox import incidents
     from tablero.outbox.incidents import Opened
@@ -100,6 +100,7 @@ def run_failed(context: Context) -> None:
         return
     settings = configuration.read_settings()
     found: Situation | None = None
+    silent: TableroError | None = None
     degraded: list[Degradation] = []
     try:
         with configuration.outbox() as engine:
@@ -116,11 +117,18 @@ def run_failed(context: Context) -> None:
             degraded = _new_degradations(engine, ended)[0]
     except TableroError as trouble:
         log.warning("%s", trouble)
-        opened = Opened([""], None)
+        silent = trouble
+        is_new = unrecorded.remember(configuration.airflow_home(), run.dag_id)
+        opened = Opened([""] if is_new else [], None)
     if opened.causes:
-        since = opened.since.astimezone(settings.timezone) if opened.since else None
         alert = alerting.failure(
-            run.dag_id, run.run_id, found, base_url=configuration.base_url(), since=since, degraded=degraded
+            run.dag_id,
+            run.run_id,
+            found,
+            base_url=configuration.base_url(),
+            since=opened.since.astimezone(settings.timezone) if opened.since else None,
+            degraded=degraded,
+            silent=silent.text if silent else None,
         )
         _send(settings, Message.of(alert))
     elif degraded:
@@ -130,8 +138,9 @@ def run_failed(context: Context) -> None:
 
 
 def run_succeeded(context: Context) -> None:
-    """Alert about incidents that are over and about degraded windows; ``on_success_callback`` of the DAG."""
-    from tablero.airflow import alerting, configuration, notifiers
+    """Alert about incidents that are over and about degraded windows, and send the heartbeat; ``on_success_callback`` of the
+    DAG."""
+    from tablero.airflow import alerting, configuration, notifiers, unrecorded
     from tablero.airflow.notifiers import Message
     from tablero.outbox import incidents
 
@@ -139,11 +148,14 @@ def run_succeeded(context: Context) -> None:
     if _is_dry_run(run):
         return
     settings, base_url = configuration.read_settings(), configuration.base_url()
+    ended = _ended(run)
+    if settings.heartbeat_conn_id and ended.scheduled:
+        notifiers.beat(settings.heartbeat_conn_id)
     alerts = []
     try:
         with configuration.outbox() as engine:
-            ended = _ended(run)
-            if incidents.run_succeeded(engine, ended, now=configuration.clock()):
+            is_over = incidents.run_succeeded(engine, ended, now=configuration.clock())
+            if unrecorded.forget(configuration.airflow_home(), run.dag_id) or is_over:
                 alerts.append(alerting.recovery(run.dag_id, run.run_id, base_url=base_url))
             new, over = _new_degradations(engine, ended)
     except TableroError as trouble:
@@ -156,8 +168,6 @@ def run_succeeded(context: Context) -> None:
         alerts.append(alerting.normal(run.dag_id, run.run_id, over, base_url=base_url))
     for alert in alerts:
         _send(settings, Message.of(alert))
-    if settings.heartbeat_conn_id and ended.scheduled:
-        notifiers.beat(settings.heartbeat_conn_id)
     _send_digest(settings, run)
 
 
@@ -199,10 +209,14 @@ def _send(settings: Settings, message: Message) -> None:
 
 
 def _send_digest(settings: Settings, run: Any) -> None:
-    """Send the digest with the first scheduled run that ends after its period; a monthly one has the evidence attached."""
+    """Send the digest with the first scheduled run that ends after its period; a monthly one has the evidence attached.
+
+    One that cannot be sent is told of once, by whatever way there is beside the mail, and tried again by the next run.
+    """
     if settings.digest is None or not settings.alert_emails or run.run_type != "scheduled" or run.data_interval_end is None:
         return
-    from tablero.airflow import configuration, notifiers
+    from tablero.airflow import alerting, configuration, notifiers
+    from tablero.airflow.notifiers import Message
     from tablero.delivery.health import digest
     from tablero.outbox import incidents
     from tablero.outbox.engine import reading
@@ -218,6 +232,10 @@ def _send_digest(settings: Settings, run: Any) -> None:
             files = _evidence(engine, settings, period) if settings.digest == "monthly" else {}
             if notifiers.send_digest(settings, found, configuration.page_url(), files):
                 incidents.mark_sent(engine, kind, period.label, now=configuration.clock())
+            elif not incidents.was_sent(engine, f"no {kind}", period.label):
+                alert = alerting.undelivered(run.dag_id, run.run_id, period.label, base_url=configuration.base_url())
+                _send(settings, Message.of(alert))
+                incidents.mark_sent(engine, f"no {kind}", period.label, now=configuration.clock())
     except TableroError as trouble:
         log.warning("%s", texts.NO_DIGEST(words=trouble.text))
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Seconds for a webhook or a monitor to answer: what ends runs must not wait for them.
+_PATIENCE = {"timeout": 30}
+
 
 class Message(NamedTuple):
     """A mail, and the same for a webhook.
@@ -88,7 +91,7 @@ def beat(conn_id: str) -> None:
     from airflow.providers.http.notifications.http import HttpNotifier
 
     try:
-        HttpNotifier(http_conn_id=conn_id, method="GET").notify({})
+        HttpNotifier(http_conn_id=conn_id, method="GET", extra_options=_PATIENCE).notify({})
     except Exception:  # as above
         log.exception("%s", texts.NOT_SENT(by=conn_id))
 
@@ -100,7 +103,10 @@ def _notifiers(settings: Settings, message: Message) -> Iterator[BaseNotifier]:
         from airflow.providers.http.notifications.http import HttpNotifier
 
         yield HttpNotifier(
-            http_conn_id=settings.alert_webhook_conn_id, json=message.json, headers={"Content-Type": "application/json"}
+            http_conn_id=settings.alert_webhook_conn_id,
+            json=message.json,
+            headers={"Content-Type": "application/json"},
+            extra_options=_PATIENCE,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -167,7 +168,22 @@ def translated(engine: Engine) -> Iterator[None]:
         cause = getattr(error, "orig", None) or error
         if _is_permanent(cause):
             raise SetupError(texts.REFUSED(words=words_of(cause))) from error
+        if isinstance(cause, sqlite3.Error) and _is_full(engine):
+            raise OutboxUnavailable(texts.DISK_FULL(path=engine.url.database, words=words_of(cause))) from error
         raise OutboxUnavailable(texts.UNAVAILABLE(words=words_of(cause))) from error
+
+
+#: Bytes that must be free beside an SQLite file: for its write-ahead log and the index of that, without which it is not even
+#: read.
+_ROOM = 1 << 16
+
+
+def _is_full(engine: Engine) -> bool:
+    """Whether the disk of an SQLite file has no room left: SQLite itself may call that an I/O error."""
+    try:
+        return shutil.disk_usage(Path(engine.url.database or "").parent).free < _ROOM
+    except OSError:
+        return False
 
 
 #: SQLite's primary result codes (lowest byte) for an error in a statement, such as a missing table, a damaged file, and a file

@@ -8,6 +8,7 @@ from tablero.texts.text import Text
 
 FAILED = Text("FALLÓ", "FAILED")
 ROWS_PENDING = Text("filas pendientes", "rows pending")
+NO_OUTBOX = Text("el outbox no responde", "the outbox does not answer")
 RECOVERED = Text("se recuperó", "has recovered")
 LATE = Text("ATRASADO", "LATE")
 NOT_AS_USUAL = Text("DEGRADADO: {what}", "DEGRADED: {what}")
@@ -30,12 +31,16 @@ PAGE_LINK = Text("Página", "Page")
 
 RUN_FAILED = Text("la ejecución {run} de {dag} terminó con error.", "run {run} of {dag} ended in failure.")
 OUTBOX_SILENT = Text(
-    "el outbox no responde; no se sabe qué quedó pendiente. Nada de lo confirmado se pierde.",
-    "the outbox does not answer; what is pending is not known. Nothing acknowledged is lost.",
+    "el outbox no se puede leer o escribir, y sin él no se envía nada. Nada de lo confirmado se pierde.",
+    "the outbox cannot be read or written, and nothing is sent without it. Nothing acknowledged is lost.",
 )
 CHECK_OUTBOX = Text(
-    "revise primero el outbox (conexión tablero_outbox: su disco, su servidor).",
-    "look at the outbox first (connection tablero_outbox: its disk, its server).",
+    "revise el outbox (conexión tablero_outbox; sin ella, el archivo tablero/outbox.db de AIRFLOW_HOME): ¿hay espacio en su"
+    " disco, responde su servidor? La noche siguiente envía por sí sola lo que falte; para enviarlo antes, limpie en Airflow la"
+    " tarea fallida con las posteriores (Limpiar Instancia de Tarea, Downstream).",
+    "look at the outbox (connection tablero_outbox; without it, the file tablero/outbox.db in AIRFLOW_HOME): is there room on"
+    " its disk, does its server answer? The next night sends by itself what is missing; to send it sooner, clear the failed"
+    " task in Airflow with its downstream tasks (Clear Task Instance, Downstream).",
 )
 CLEAR = Text(
     "corrija la causa. La noche siguiente envía por sí sola lo que falte; para enviarlo antes, limpie en Airflow la tarea"
@@ -146,6 +151,13 @@ REMEDIES = {
 
 # -- digest ----------------------------------------------------------------------------------------------------------------
 
+DIGEST_NOT_SENT = Text("el resumen {period} no pudo enviarse por correo", "the digest {period} could not be sent by mail")
+CHECK_MAIL = Text(
+    "revise la conexión smtp_default y el servidor de correo; el registro (log) del dag-processor tiene su respuesta. La"
+    " próxima ejecución programada lo intenta de nuevo. La carga misma no se ve afectada.",
+    "check connection smtp_default and the mail server; the dag-processor's log has its answer. The next scheduled run tries"
+    " again. The load itself is not affected.",
+)
 DIGEST_INTRO = Text(
     "Resumen de Tablero, {period}. Estado: {state}.",
     "Tablero digest, {period}. State: {state}.",

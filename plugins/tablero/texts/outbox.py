@@ -39,6 +39,12 @@ UNAVAILABLE = Text(
     "The outbox (connection tablero_outbox) did not answer: {words}. Nothing acknowledged is lost; it will be tried again. If"
     " it happens again, check its disk and server.",
 )
+DISK_FULL = Text(
+    "El disco del outbox está lleno: {path} ({words}). Nada de lo entregado se pierde, y sin outbox no se envía nada; se"
+    " intentará de nuevo. Libere espacio en ese disco.",
+    "The outbox's disk is full: {path} ({words}). Nothing acknowledged is lost, and nothing is sent without an outbox; it will"
+    " be tried again. Free some space on that disk.",
+)
 NEWER = Text(
     "El outbox tiene el esquema {found}, más nuevo que el de este paquete, {head}. Instale la versión del paquete que lo hizo.",
     "The outbox has schema {found}, newer than this package's {head}. Install the package version that made it.",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from tablero.airflow.alerting import Alert, degraded, failure, late, normal, recovery
+from tablero.airflow.alerting import Alert, degraded, failure, late, normal, recovery, undelivered
 from tablero.outbox.findings import Degradation
 from tablero.outbox.incidents import OpenWindow, Situation, Trouble
+from tablero.texts.text import Text
 
 BASE = "https://airflow.example.gob.do/af"
 RUN = ("daily_send", "scheduled__2026-11-24T06:00:00+00:00")
@@ -100,12 +101,35 @@ def test_what_is_pending_is_counted_once() -> None:
     assert Situation([], [month, *both.windows[1:]]).pending == 1015
 
 
-def test_a_failure_without_the_outbox() -> None:
-    """The alert is sent all the same, and says to look there first."""
-    alert = failure(*RUN, None, base_url=BASE)
-    assert ": 0 filas" in alert.title
-    assert "el outbox no responde" in alert.to_text()
-    assert "look at the outbox first" in alert.to_text()
+@pytest.mark.parametrize("found", [None, FOUND], ids=["cannot be read", "cannot be written"])
+def test_a_failure_of_the_outbox(found: Situation | None) -> None:
+    """The alert is sent all the same: with what the outbox answered for its cause, and to look there."""
+    words = Text("el disco está lleno", "the disk is full")
+    alert = failure(*RUN, found, base_url=BASE, silent=words)
+    assert alert.title == "[Tablero] daily_send FALLÓ / FAILED: el outbox no responde / the outbox does not answer"
+    assert "What to do: look at the outbox (connection tablero_outbox" in alert.to_text()
+    assert alert.to_json()["cause"] == str(words)
+    assert "fix the cause" not in alert.to_text()
+
+
+def test_a_long_cause() -> None:
+    """The webhook's text is no longer than Telegram takes; the links are all there, and the mail has all of the cause."""
+    endless = Trouble("post", True, "words " * 600, "DashboardError:1", "post", -1, 1)
+    windows = [opened(f"2026-{month:02}-{day:02}", 123_456) for month in (9, 10) for day in range(1, 31)]
+    alert = failure(*RUN, Situation([endless], windows), base_url=BASE * 3)
+    told = alert.to_json()
+    assert len(alert.to_text()) > 4_096 >= len(told["text"])
+    assert all(link in told["text"] for link in told["links"].values())
+    assert "…\n\nEjecución / Run: " in told["text"]
+    assert endless.words in alert.to_html()
+
+
+def test_a_digest_that_was_not_sent() -> None:
+    """Whoever gets the webhook learns that the mail does not go."""
+    alert = undelivered(*RUN, "2026-10", base_url=BASE)
+    assert alert.kind == "undelivered"
+    assert "the digest 2026-10 could not be sent by mail" in alert.title
+    assert "check connection smtp_default" in alert.to_text()
 
 
 def test_only_a_consequence_is_known() -> None:

@@ -1,0 +1,100 @@
+"""What a run asks Airflow about runs and tasks: which failed although all is well, and whether anything was ever delivered."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine
+from tablero.airflow import history
+from tablero.contract.windows import month_windows
+from tablero.errors import SetupError
+from tablero.outbox import ledger
+
+from tests.integration.samples import NOW, ZONE
+
+JANUARY, FEBRUARY = month_windows(NOW.replace(year=2020, month=1, day=1).date(), NOW.replace(2020, 2, 1).date(), ZONE, NOW)
+MONTHS = {"load_month_0": JANUARY, "load_month_1": FEBRUARY}
+ENGINE = create_engine("sqlite://")
+
+
+class Events(list[Any]):
+    """Airflow's ``inlet_events`` of an asset, as far as they are asked."""
+
+    def ascending(self, _: bool) -> Events:
+        return Events(reversed(self))
+
+    def limit(self, count: int) -> Events:
+        return Events(self[:count])
+
+
+def running(monkeypatch: pytest.MonkeyPatch, **context: Any) -> None:
+    """Inside a task with this context."""
+    monkeypatch.setattr(history, "get_current_context", lambda: context)
+
+
+def with_states(monkeypatch: pytest.MonkeyPatch, **states: str) -> None:
+    """Inside a task of a run whose tasks have these states."""
+    ti = SimpleNamespace(dag_id="historical_load", run_id="run", get_task_states=lambda **_: {"run": states})
+    running(monkeypatch, ti=ti)
+
+
+@pytest.mark.parametrize("state", ["failed", "upstream_failed"])
+def test_a_red_square_in_a_green_run(state: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """It is named with its month, why that is well, and what to do, should one mind; the green ones are not."""
+    with_states(monkeypatch, load_month_0="success", load_month_1=state, reconcile="running", preflight="success")
+    history.name_failed_tasks(MONTHS)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "load_month_1 (2020-02) failed, and its window is settled" in record.message
+    assert "reconcile proved it. There is nothing to do" in record.message
+    assert "Limpiar Instancia de Tarea" in record.message
+
+
+def test_nothing_red(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is said; what is none of the windows' tasks is no matter of it."""
+    with_states(monkeypatch, load_month_0="success", load_month_1="success", something_else="failed")
+    history.name_failed_tasks(MONTHS)
+    assert not caplog.records
+
+
+def test_airflow_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a remark; the run does not fail for want of it."""
+
+    def away(**_: Any) -> None:
+        raise ConnectionError
+
+    running(monkeypatch, ti=SimpleNamespace(dag_id="d", run_id="r", get_task_states=away))
+    history.name_failed_tasks(MONTHS)
+
+
+def events(*delivered: int | None) -> dict[Any, Events]:
+    """Of runs that delivered so many rows; ``None``: nothing changed in one."""
+    found = [
+        SimpleNamespace(source_run_id=f"run-{number}", extra={"windows": [{"delivered": rows}] if rows is not None else []})
+        for number, rows in enumerate(delivered)
+    ]
+    return {history.RECONCILIATIONS: Events(found)}
+
+
+@pytest.mark.parametrize(("delivered", "named"), [((5, None), "run-0"), ((5, 7, 0), "run-1")])
+def test_an_empty_outbox_beside_runs_that_delivered(
+    delivered: tuple[int | None, ...], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused by the name of the last such run; unless an operator accepts it."""
+    monkeypatch.setattr(ledger, "is_empty", lambda _: True)
+    running(monkeypatch, inlet_events=events(*delivered))
+    with pytest.raises(SetupError, match=rf"the last one, {named}\)"):
+        history.require_known_outbox(ENGINE, accept_changes=False)
+    history.require_known_outbox(ENGINE, accept_changes=True)
+
+
+@pytest.mark.parametrize(("empty", "delivered"), [(True, ()), (True, (0, None)), (False, (5,))])
+def test_an_outbox_that_may_be_as_it_is(
+    empty: bool, delivered: tuple[int | None, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new one where nothing was ever delivered, and one that knows what was."""
+    monkeypatch.setattr(ledger, "is_empty", lambda _: empty)
+    running(monkeypatch, inlet_events=events(*delivered))
+    history.require_known_outbox(ENGINE, accept_changes=False)

@@ -13,7 +13,7 @@ from airflow._shared.module_loading.file_discovery import find_path_from_directo
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Both languages have the same commands; tests/unit/test_operations_page.py sees to that.
+#: Both languages have the same commands; tests/unit/test_blocks.py sees to that.
 GUIDE = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
 
 

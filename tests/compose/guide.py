@@ -1,11 +1,12 @@
-"""The commands that the operations guide gives for docker-compose.yaml, as they stand there."""
+"""The commands that docs/compose.md gives, as they stand there."""
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
-from tests.compose.stack import ROOT
+from tests.guides.blocks import commands as typed
+
+__all__ = ["Commands", "commands", "typed"]
 
 
 class Commands(NamedTuple):
@@ -23,7 +24,5 @@ class Commands(NamedTuple):
 
 
 def commands() -> Commands:
-    """Read them; both languages have the same, which tests/unit/test_operations_page.py sees to."""
-    guide = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    section = guide.partition("\n## With docker-compose\n")[2].partition("\n## ")[0]
-    return Commands(*re.findall(r"^```sh\n(.*?)^```$", section, re.DOTALL | re.MULTILINE))
+    """Read them; both languages have the same, which tests/unit/test_blocks.py sees to."""
+    return Commands(*typed("docs/compose.md", "Commands"))

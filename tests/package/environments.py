@@ -8,12 +8,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from textwrap import dedent
 from types import MappingProxyType
 
 from packaging.version import Version
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.guides.blocks import ROOT
 
 #: The program that belongs to the Python that runs the tests.
 UV = str(Path(sys.executable).with_name("uv"))
@@ -75,12 +74,6 @@ class Environment:
     def _variables(self, more: Mapping[str, str]) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHONPATH", "VIRTUAL"))}
         return clean | {"PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"} | dict(more)
-
-
-def blocks(document: str, heading: str) -> list[str]:
-    """The commands of a section of a document, a text for each block."""
-    section = (ROOT / document).read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    return [dedent(block) for block in re.findall(r"^ *```sh\n(.*?)^ *```$", section, re.DOTALL | re.MULTILINE)]
 
 
 def build_wheel(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import zipfile
@@ -21,7 +22,8 @@ from sandbox.settings import DEFAULT_CLIENT
 from sandbox.testing import Handle, running_sandbox
 from tests.airflow.dashboard import once
 from tests.airflow.institution import Change, Institution
-from tests.package.environments import Environment, airflows, blocks, build_wheel
+from tests.guides.blocks import commands
+from tests.package.environments import Environment, airflows, build_wheel
 
 #: What the world had when Airflow 3.3.1 was three weeks old: the registry knows no constraints, but it knows dates.
 OF_ITS_TIME = ("apache-airflow==3.3.1", "--exclude-newer", "2026-08-20")
@@ -68,7 +70,7 @@ def installed(airflow: Environment, before: dict[str, str], wheel: Path, home: d
     airflow.run("pip", "install", "--quiet", "--disable-pip-version-check", str(wheel))
     assert airflow.installed().items() >= before.items()
     folder = wheel.parent.parent
-    airflow.type_in(blocks("README.md", "Install")[0], home, folder)
+    airflow.type_in(commands("README.md", "Install")[0], home, folder)
     return airflow
 
 
@@ -156,22 +158,44 @@ def test_the_dag_files_and_a_load(ready: Environment, home: dict[str, str], inst
 
 def test_the_first_evening(ready: Environment, home: dict[str, str]) -> None:
     """Each command of the README, in its order; what it sets are the names that we set here, with values of our own."""
-    exports, *commands, status = blocks("README.md", "The first evening")
+    exports, *steps, status = commands("README.md", "The first evening")
     assert set(re.findall(r"^export (\w+)=", exports, re.MULTILINE)) - {"AIRFLOW__CORE__DEFAULT_TIMEZONE"} <= set(home)
-    for block in commands:
+    for block in steps:
         said = ready.type_in(block, home)
         assert "[failed]" not in said
     code = "; test $? -lt 3"  # settled, degraded or late; but it can be told
     assert "20" in ready.type_in(f"{status.strip()}{code}", home)
-    paused = orjson.loads(ready.run("airflow", "dags", "list", "--output", "json", variables=home))
+    listed = ready.run("airflow", "dags", "list", "--output", "json", variables=home)
+    paused = orjson.loads(listed.splitlines()[-1])  # Airflow warns before it answers
     assert {dag["dag_id"]: dag["is_paused"] for dag in paused} == {"historical_load": "False", "daily_send": "False"}
 
 
 def test_the_steps_of_an_upgrade(ready: Environment, home: dict[str, str]) -> None:
     """Pause, check, and let them run again."""
-    said = [ready.type_in(block, home) for block in blocks("docs/operations.md", "Upgrade")]
+    said = [ready.type_in(block, home) for block in commands("docs/operations.md", "Upgrade")]
     assert len(said) == 3
-    ready.type_in(blocks("docs/operations.md", "Maintenance and growth")[0], home)
+    ready.type_in(commands("docs/operations.md", "Maintenance and growth")[0], home)
+
+
+def test_metrics_and_lineage(ready: Environment, before: dict[str, str], home: dict[str, str], tmp_path: Path) -> None:
+    """docs/metrics.md: what it installs moves nothing, and Airflow takes what it sets."""
+    ask = "airflow config get-value"
+    for heading, question in (
+        ("Metrics", [f"{ask} metrics statsd_influxdb_enabled", f"{ask} metrics otel_on"]),
+        ("Assets, logs, lineage", [f"{ask} openlineage transport"]),
+    ):
+        for block, asked in zip(commands("docs/metrics.md", heading), question, strict=True):
+            assert re.search(r"True|lineage", ready.type_in(f"{block}\n{asked}", home, tmp_path))
+    after = ready.installed()
+    assert {name: after.get(name) for name in before} == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("apt-get") is None, reason="skipped: needs Debian, and its root")
+def test_the_driver_for_mariadb(installed: Environment, home: dict[str, str]) -> None:
+    """docs/dba.md: it is built, and imported."""
+    (block,) = commands("docs/dba.md", "Drivers and connections")
+    installed.type_in(block, home)
+    assert installed.run("python", "-c", "import MySQLdb; print(MySQLdb.__name__)", variables=home) == "MySQLdb\n"
 
 
 def test_a_closed_network(installed: Environment, wheel: Path, home: dict[str, str], tmp_path: Path) -> None:
@@ -180,7 +204,7 @@ def test_a_closed_network(installed: Environment, wheel: Path, home: dict[str, s
     (folder / "dist").mkdir(parents=True)
     shutil.copy(wheel, folder / "dist")
     shutil.copy(wheel.parent.parent / "installed.txt", folder)
-    download, install = blocks("docs/install.md", "Without the registry")
+    download, install = commands("docs/install.md", "Without the registry")
     installed.type_in(download, home, folder)
     installed.run("pip", "uninstall", "--yes", "--quiet", "tablero", variables=home)
     installed.type_in(install, home, folder)
@@ -188,8 +212,8 @@ def test_a_closed_network(installed: Environment, wheel: Path, home: dict[str, s
 
 
 def test_it_is_removed(installed: Environment, home: dict[str, str]) -> None:
-    """Last of all: by the commands of the guide nothing of it is left."""
-    for block in blocks("docs/install.md", "To remove it"):
+    """Last of all: by the commands of docs/install.md nothing of it is left."""
+    for block in commands("docs/install.md", "To remove it"):
         installed.type_in(block, home)
     assert "tablero" not in installed.installed()
     assert not list((Path(home["AIRFLOW_HOME"]) / "dags").glob("*.py"))

@@ -100,12 +100,11 @@ def test_production_differs_from_the_default_in_the_service_only(name: str) -> N
 
 
 @BOTH
-def test_the_commands_for_docker_compose_are_those_of_the_operations_guide(name: str) -> None:
+def test_the_commands_for_docker_compose_are_those_of_their_page(name: str) -> None:
     """Where tests/compose/ runs them."""
     commands = re.findall(r"^ *(docker compose .*)$", _text(name), re.MULTILINE)
     assert len(commands) > 1
-    guide = _text("docs/operations.md").partition("\n## With docker-compose\n")[2].partition("\n## ")[0]
-    assert set(commands) <= set(guide.splitlines())
+    assert set(commands) <= set(_text("docs/compose.md").splitlines())
 
 
 @BOTH

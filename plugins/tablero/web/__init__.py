@@ -1,4 +1,4 @@
-"""The page "Tablero" inside Airflow: every month and day at a glance. Server-rendered.
+"""The page "Tablero" inside Airflow: every month and day at a glance, rendered on the server.
 
-It asks ``outbox.reports`` and Airflow's API. Never here: SQL, or a decision about delivery.
+It queries ``outbox.reports`` and Airflow's database. Never here: SQL on the outbox, or a decision about delivery.
 """

@@ -1,7 +1,7 @@
-"""Authorisation: who may see the page and who may change something on it, by their Airflow rights on the two DAGs.
+"""Authorisation: who may see the page and who may change something on it, by their Airflow permissions on the two DAGs.
 
-A write is a POST from the page itself. The browser tells where a request comes from (``Sec-Fetch-Site``, or ``Origin``), and
-the form carries a token that no other site can read; Airflow's own cookie is sent to whoever asks for it, so it proves neither.
+A write must be a POST from the page itself. The browser reports the origin of a request (``Sec-Fetch-Site`` or ``Origin``), and
+the form contains a token that no other site can read. Airflow's cookie proves neither, since browsers send it with any request.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from starlette.datastructures import FormData
 
 HISTORY, DAILY = DAGS = ("historical_load", "daily_send")
 
-#: Why a form was refused, as the detail of the 403.
+#: Why a form was refused; the detail of the 403.
 CROSS_SITE, FORM_EXPIRED = "cross-site", "form expired"
 
-#: Name of the field of forms which carries the token.
+#: Name of the form field that contains the token.
 FIELD = "token"
 
 _COOKIE = "tablero_form"
 
-#: Longest form that is read, in bytes: a page of chosen rows takes a tenth of it.
+#: Longest form accepted, in bytes: ten times a page of chosen rows.
 _MAX_FORM = 256 * 1024
 
-#: What every route needs: the right to read both DAGs, whose data the page shows.
+#: Required by every route: permission to read both DAGs, whose data the page shows.
 READ = [Depends(requires_access_dag("GET", param_dag_id=dag_id)) for dag_id in DAGS]
 
 _RIGHTS: tuple[tuple[Any, DagAccessEntity | None], ...] = (("PUT", None), ("POST", DagAccessEntity.RUN))
 
-#: What every write needs: the right to edit both DAGs and to start their runs.
+#: Required by every write: permission to edit both DAGs and to trigger their runs.
 WRITE = [Depends(requires_access_dag(method, entity, param_dag_id=dag_id)) for method, entity in _RIGHTS for dag_id in DAGS]
 
 
@@ -58,10 +58,10 @@ def may_write(user: Any) -> bool:
 
 
 def login_link(request: Request) -> str:
-    """Where to log in, and then come back to what was asked for.
+    """The login address, which returns to the requested page afterwards.
 
-    As Airflow's own pages do: the way back begins with ``[api] base_url``, which is what the browser sees. Behind TLS that ends
-    at a proxy, the request itself may say ``http``, and the login would refuse to lead there.
+    Like Airflow's own pages it uses ``[api] base_url`` for the return address, which is what the browser sees. Behind a proxy
+    that terminates TLS the request itself says ``http``, and the login would refuse to redirect there.
     """
     back = request.url
     base = urlsplit(_base_url())
@@ -73,7 +73,7 @@ def login_link(request: Request) -> str:
 def form_token(request: Request, user: Any) -> tuple[str, str | None]:
     """The token for the forms of a page.
 
-    :returns: it, and the secret of the browser to be set as a cookie if it has none yet.
+    :returns: the token, and the browser's secret if it must be set as a cookie.
     """
     known = request.cookies.get(_COOKIE)
     secret = known or secrets.token_urlsafe(32)
@@ -114,7 +114,7 @@ def _is_own_origin(request: Request) -> bool:
     origin = request.headers.get("origin")
     if origin is None:
         return False
-    # Behind a proxy the host that Airflow sees may not be the one that the browser saw; base_url is.
+    # Behind a proxy the Host header may differ from the host in the browser; base_url does not.
     own = {request.headers.get("host"), urlsplit(_base_url()).netloc}
     return urlsplit(origin).netloc in own - {None, ""}
 

@@ -1,4 +1,4 @@
-"""Runs of our two DAGs in Airflow: which are active, when the daily send last ran and runs next, and starting one."""
+"""Runs of the two DAGs in Airflow: which are active, when the daily send last ran and runs next, and triggering one."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tablero.web.reruns import Rerun
 
 _AT_WORK = ("queued", "running")
 
-#: The mapped task of the historical load, one index for each month.
+#: The mapped task of the historical load, one index per month.
 _MONTH_TASK = "load_month"
 
 
 class CannotStart(Exception):
-    """Airflow refuses to start a run; in its own words."""
+    """Airflow refuses to trigger a run; the message is Airflow's own."""
 
 
 class Run(NamedTuple):
@@ -41,11 +41,11 @@ class Run(NamedTuple):
 
 
 class Daily(NamedTuple):
-    """How the daily send is doing.
+    """The state of the daily send.
 
+    :ivar known: whether Airflow has the DAG.
     :ivar last: the last scheduled run that ended.
-    :ivar next_at: when the next one begins.
-    :ivar known: whether Airflow knows the DAG at all.
+    :ivar next_at: when the next one starts.
     """
 
     known: bool
@@ -55,22 +55,22 @@ class Daily(NamedTuple):
 
 
 class Runs:
-    """Asks Airflow, and starts runs.
+    """Queries Airflow's runs, and triggers new ones.
 
-    :param session: of Airflow's own database.
+    :param session: of Airflow's metadata database.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def at_work(self) -> list[Run]:
-        """The runs that are queued or running, those that run first."""
+        """The queued and running runs, running ones first."""
         query = sa.select(DagRun).where(DagRun.dag_id.in_(DAGS), DagRun.state.in_(_AT_WORK))
         found = [_to_run(run) for run in self._session.scalars(query.order_by(DagRun.start_date, DagRun.id).limit(_MOST))]
         return sorted(found, key=lambda run: run.state != "running")
 
     def daily(self) -> Daily:
-        """How the daily send is doing."""
+        """The state of the daily send."""
         dag = self._session.get(DagModel, DAILY)
         query = (
             sa.select(DagRun)
@@ -87,11 +87,11 @@ class Runs:
         )
 
     def is_paused(self, dag_id: str) -> bool:
-        """Whether runs of a DAG stay queued until someone unpauses it."""
+        """Whether the DAG is paused, so that its runs stay queued."""
         return bool(self._session.scalar(sa.select(DagModel.is_paused).where(DagModel.dag_id == dag_id)))
 
     def months_left(self, run: Run) -> int:
-        """How many months of a historical load are not loaded yet."""
+        """The number of months of a historical load that are not loaded yet."""
         query = (
             sa.select(sa.func.count())
             .select_from(TaskInstance)
@@ -106,10 +106,10 @@ class Runs:
         return int(self._session.scalar(query) or 0)
 
     def path_of(self, kind: str, run_id: str, label: str | None = None) -> str:
-        """Where Airflow shows a run, relative to its own root.
+        """The address of a run in Airflow, relative to Airflow's root.
 
-        :param kind: of the window: ``month`` is the historical load's, ``day`` the daily send's.
-        :param label: of the window; if given, and its mapped task is still known, the page of that task.
+        :param kind: of the window: ``month`` belongs to the historical load, ``day`` to the daily send.
+        :param label: of the window; the page of its mapped task is returned if that is still known.
         """
         dag_id = HISTORY if kind == "month" else DAILY
         path = f"dags/{dag_id}/runs/{quote(run_id, safe='')}"
@@ -125,9 +125,9 @@ class Runs:
         return path if index is None else f"{path}/tasks/{_MONTH_TASK}/mapped/{index}"
 
     def start(self, rerun: Rerun, user: Any) -> str:
-        """Start a run in the name of a user; returns its id.
+        """Trigger a run on behalf of a user; returns its id.
 
-        :raises CannotStart: Airflow refuses.
+        :raises CannotStart: if Airflow refuses.
         """
         try:
             run = trigger_dag(
@@ -144,7 +144,7 @@ class Runs:
         return str(run.run_id)
 
 
-#: More runs than this are never at work: each DAG has one at a time, and others wait.
+#: Limit for active runs: each DAG has one at a time, and a few may be queued.
 _MOST = 20
 
 _ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")

@@ -1,7 +1,7 @@
 """The FastAPI application, mounted by Airflow's API server at ``/tablero``.
 
-Every route needs a login and the right to read both DAGs, static files and unknown addresses included: the guard stands on the
-application, nothing is mounted below it, and a test asks every route without a login.
+Every route requires a login and permission to read both DAGs, including static files and unknown addresses: the dependency is
+set on the application, nothing is mounted below it, and a test requests every route without a login.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tablero.web.routes import activity, coverage, evidence, rejections, request
 
 log = logging.getLogger(__name__)
 
-#: In order: the last one takes every address that is left.
+#: In this order: the last one matches every remaining address.
 _ROUTERS = (
     coverage.router,
     windows.router,
@@ -48,19 +48,19 @@ def build_app(
 ) -> FastAPI:
     """Build the application.
 
-    :param outbox: the engine of the outbox, the same one for every request; raises our errors if there is none.
-    :param read_settings: the settings; raises our errors if one is wrong.
-    :param clock: now, aware.
-    :param ask_source: see :class:`tablero.web.page.Site`; where there is none, the page answers from the outbox alone.
+    :param outbox: returns the engine of the outbox, the same one for every request; raises a ``TableroError`` if there is none.
+    :param read_settings: returns the settings; raises a ``SettingsError`` if one is wrong.
+    :param clock: returns the current time (timezone-aware).
+    :param ask_source: see :class:`tablero.web.page.Site`; without it, the page answers from the outbox alone.
     """
     app = FastAPI(
         title="Tablero",
         dependencies=READ,
-        # They would be public.
+        # These would be public.
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        # A redirect would reveal to users who are not logged in which addresses exist.
+        # A redirect would reveal existing addresses to users who are not logged in.
         redirect_slashes=False,
     )
     app.state.site = Site(outbox, read_settings, clock, ask_source)
@@ -90,11 +90,11 @@ class _Secured:
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    """No login, no right, no such page: a page that says so and what to do."""
+    """Not logged in, not permitted, or not found: a page that says so and what to do."""
     assert isinstance(error, HTTPException)
     page = Page(request, None)
     if error.status_code == 401:
-        # Within the frame too; afterwards the login comes back here.
+        # Also within Airflow's frame; the login returns here afterwards.
         return page.problem(401, "401", login=login_link(request))
     if error.detail in (CROSS_SITE, FORM_EXPIRED):
         return page.problem(403, "form", again=page.link(""))
@@ -103,12 +103,12 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
-    """A parameter that is no number, and the like: no link of ours leads there."""
+    """An invalid parameter, such as text instead of a number: treated as an unknown address, since no link leads there."""
     return await _http_error(request, HTTPException(404))
 
 
 async def _unusable(request: Request, error: Exception) -> Response:
-    """The outbox or the settings: a page that says what is wrong and what to do."""
+    """The outbox or the settings cannot be used: a page that says what is wrong and what to do."""
     assert isinstance(error, TableroError)
     page = Page(request, None)
     log.warning("%s", error)

@@ -6,21 +6,21 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-#: The drawing's own units; the browser scales it.
+#: Size in SVG user units; the browser scales it.
 WIDTH, HEIGHT = 720, 272
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 44, 56
 
 
 class Tick(NamedTuple):
-    """A value on an axis, where it stands, and how it is written."""
+    """A value on an axis: its position and its label."""
 
     at: float
     text: str
 
 
 class Bar(NamedTuple):
-    """A bar and what it stands for."""
+    """A bar with the label and value it represents."""
 
     x: float
     y: float
@@ -31,14 +31,14 @@ class Bar(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line through points, as SVG writes them."""
+    """A line; its points are in SVG syntax."""
 
     name: str
     points: str
 
 
 class Figure(NamedTuple):
-    """A figure: bars or lines over a common ground."""
+    """A chart: bars or lines with the ticks of both axes."""
 
     bars: list[Bar]
     lines: list[Line]
@@ -54,9 +54,9 @@ class Figure(NamedTuple):
 
 
 def columns(labels: Sequence[str], values: Sequence[float], *, every: int = 1) -> Figure:
-    """Upright bars side by side.
+    """A chart of vertical bars.
 
-    :param every: so many bars have one label below them.
+    :param every: label every n-th bar.
     """
     top, ticks = _scale(max(values, default=0))
     step = (WIDTH - _LEFT - _RIGHT) / max(1, len(values))
@@ -72,9 +72,10 @@ def columns(labels: Sequence[str], values: Sequence[float], *, every: int = 1) -
 
 
 def lines(labels: Sequence[str], series: dict[str, Sequence[float]], *, every: int = 1) -> Figure:
-    """Lines over the same steps.
+    """A chart of lines with common x values.
 
-    :param series: the values of each, by name.
+    :param series: the values of each line, by name.
+    :param every: label every n-th x value.
     """
     top, ticks = _scale(max((value for values in series.values() for value in values), default=0))
     step = (WIDTH - _LEFT - _RIGHT) / max(1, len(labels) - 1)

@@ -1,10 +1,10 @@
-"""The state of every day and every month, derived from what the outbox counts.
+"""The state of every day and every month, derived from the counts of the outbox.
 
-A month can have been read as a month, by ``historical_load``, or day by day, by ``daily_send``, or both. So each day is
-judged by itself, from the newest reading and the newest proof that concern it, and a month is as good as its days.
+A month can have been read as a month, by ``historical_load``, day by day, by ``daily_send``, or both. So each day is judged by
+itself, from the newest reading and the newest proof that concern it, and the state of a month follows from those of its days.
 
-A state says whether someone is needed. A few rejected rows are everyday life, and their window is settled; only a large share
-of them, as the setting ``alert_rejected_percent`` has it, is a state of its own, of a day and of a month each by its own rows.
+A state says whether a person is needed. A few rejected rows are normal, and their window is settled; only a large share, by the
+setting ``alert_rejected_percent``, is a state of its own, for a day and for a month, each by its own rows.
 """
 
 from __future__ import annotations
@@ -28,37 +28,37 @@ from tablero.settings import Settings
 
 _DAY = timedelta(days=1)
 
-#: Months whose days are shown.
+#: Number of months whose days are shown.
 CALENDAR_MONTHS = 12
 
 
 class State(Enum):
-    """The state of a day or a month. The value is its name in texts and styles."""
+    """The state of a day or a month. The value is used in texts and styles."""
 
     IN_PROGRESS = "progress"
-    """It is being read or sent right now."""
+    """It is being read or sent now."""
 
     MISMATCH = "mismatch"
-    """The source, recounted, does not hold what was read."""
+    """A recount of the source differs from what was read."""
 
     PENDING = "pending"
-    """Something is missing: not read whole, not delivered, or not proven."""
+    """Something is missing: not fully read, not delivered, or not proved."""
 
     REJECTIONS = "rejections"
-    """All accounted for, but too large a share of it is rejected."""
+    """All rows are accounted for, but too many of them are rejected."""
 
     SETTLED = "settled"
-    """All accounted for, and the source, read again, agrees."""
+    """All rows are accounted for, and a second reading of the source agrees."""
 
     NEVER = "never"
-    """Nobody has read it."""
+    """It was never read."""
 
     NOT_DUE = "future"
-    """It is not over yet, or its daily send has not begun."""
+    """It has not ended yet, or its daily send is not due."""
 
 
 class Why(Enum):
-    """What is missing. The value is its name in texts."""
+    """What is missing. The value is used in texts."""
 
     NOTHING = "nothing"
     ROWS = "rows"
@@ -79,10 +79,10 @@ class Cell:
 
     :ivar label: of its window.
     :ivar first: its first day.
-    :ivar rows: staged.
-    :ivar broken: rows that break the contract.
-    :ivar proved_at: when it was last proved as a whole, or as much of it as there was; of months only.
-    :ivar usual: rows of a usual day like it, if it has none, or far fewer; of days only.
+    :ivar rows: staged rows by state.
+    :ivar broken: rows that violate the contract.
+    :ivar proved_at: when it was last proved as a month, or as much of it as there was; months only.
+    :ivar usual: the usual number of rows, if it has none or far fewer; days only.
     """
 
     label: str
@@ -100,37 +100,37 @@ class Cell:
 
     @property
     def rejected(self) -> int:
-        """Rows that wait to be corrected, whoever rejected them."""
+        """Rows to be corrected, whether the contract or the dashboard rejected them."""
         return self.broken + self.rows.refused
 
     @property
     def share_delivered(self) -> float:
-        """Delivered rows as a share of those that are to be delivered, as far as they are read."""
+        """Delivered rows as a share of all valid rows read so far that are not refused."""
         rows = self.rows.delivered + self.rows.pending
         return self.rows.delivered / rows if rows else 0.0
 
     @property
     def share_rejected(self) -> float:
-        """The same as a share of all rows that could be sent."""
+        """Rejected rows as a share of all rows that could be sent."""
         rows = self.broken + self.rows.staged
         return self.rejected / rows if rows else 0.0
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the outbox knows.
+    """The state of the outbox from which coverage is derived.
 
-    :ivar span: the first and the last of the days that are shown as days.
-    :ivar months: rows staged, by label of month.
-    :ivar days: rows staged, by civil day; where only the state is shown, those of days that have some pending or rejected.
-    :ivar moving: days of which a batch is being posted.
-    :ivar readings: the last finished one of each window.
-    :ivar unfinished: start and end of the windows that the runs at work are reading.
-    :ivar proofs: the last one of each window.
-    :ivar running: the runs at work.
-    :ivar broken: rows that break the contract, by label of month, and of the window ``undated``.
-    :ivar broken_by_day: the same by day, of those days of ``span`` that have any.
-    :ivar usual: rows of a usual day, of those days of ``span`` that a run found empty, or with far fewer.
+    :ivar span: first and last of the days that are shown as days.
+    :ivar months: staged rows by label of the month.
+    :ivar days: staged rows by civil day; where only states are shown, only of days with pending or rejected rows.
+    :ivar moving: days with a batch that is being posted.
+    :ivar readings: the last finished reading of each window.
+    :ivar unfinished: start and end of the windows that active runs are reading.
+    :ivar proofs: the last proof of each window.
+    :ivar running: ids of the active runs.
+    :ivar broken: rows that violate the contract, by label of the month, and of the window ``undated``.
+    :ivar broken_by_day: the same by day, for the days of ``span`` that have any.
+    :ivar usual: the usual number of rows, for the days of ``span`` that a run found empty or with far fewer.
     """
 
     span: tuple[date, date]
@@ -150,8 +150,8 @@ class Facts:
 class Totals:
     """What became of all rows ever read: ``read`` is the sum of the others.
 
-    :ivar undated: of the rejected ones, those that lie in no month.
-    :ivar at_least: there are more rejected rows than were counted.
+    :ivar undated: rejected rows that are in no month; included in ``rejected``.
+    :ivar at_least: whether there are more rejected rows than were counted.
     """
 
     delivered: int
@@ -164,13 +164,13 @@ class Totals:
 
     @property
     def read(self) -> int:
-        """Rows of the source that are accounted for here."""
+        """Rows of the source that are accounted for."""
         return self.delivered + self.rejected + self.excluded + self.duplicates + self.pending
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """All months, the days of the last ones, and the sum.
+    """All months, the days of the last ones, and the totals.
 
     :ivar ever_read: whether anything was ever read to its end, or staged.
     """
@@ -186,7 +186,7 @@ class Coverage:
 
     @property
     def proved_since(self) -> datetime | None:
-        """When the month was proved whose proof, of all months that have one, is the oldest."""
+        """The oldest of the last proofs of all complete months; ``None`` if there is none."""
         proofs = [month.proved_at for month in self.having(State.SETTLED, State.REJECTIONS)]
         return min((proof for proof in proofs if proof is not None), default=None)
 
@@ -199,11 +199,11 @@ def gather(
     *,
     span: tuple[date, date] | None = None,
 ) -> Facts:
-    """Ask the outbox.
+    """Collect the facts from the outbox.
 
-    :param running: the runs at work.
-    :param span: the days that are to be shown as days, with their rows; by default those of the last
-        :data:`CALENDAR_MONTHS`, of which only the state is shown.
+    :param running: ids of the active runs.
+    :param span: the days to be shown as days, with their rows; by default those of the last :data:`CALENDAR_MONTHS`, of which
+        only the state is shown.
     """
     zone, today = settings.timezone, local_day(now, settings.timezone)
     first, last = span or (max(calendar_start(today), settings.earliest), today)
@@ -232,14 +232,14 @@ def gather(
 
 
 def _unsettled(connection: Connection, days: Sequence[Window]) -> dict[date, Rows]:
-    """The pending rows of all days, and the refused ones of ``days``: they decide the state of a day."""
+    """The pending rows of all days, and the refused ones of ``days``, which determine the state of a day."""
     refused = _by_day(coverage_report.refused_in(connection, days))
     pending = coverage_report.pending_by_day(connection)
     return {day: Rows(0, pending.get(day, 0), refused.get(day, 0)) for day in pending.keys() | refused.keys()}
 
 
 def _with_delivered(connection: Connection, found: Mapping[date, Rows], days: Collection[date]) -> dict[date, Rows]:
-    """The same, and what is delivered of each of these days."""
+    """Add the delivered rows of these days."""
     complete = dict(found)
     for day, rows in coverage_report.delivered_by_day(connection, days).items():
         complete[day] = found.get(day, Rows())._replace(delivered=rows)
@@ -264,7 +264,7 @@ def survey(facts: Facts, settings: Settings, now: datetime) -> Coverage:
 
 
 def survey_window(facts: Facts, settings: Settings, now: datetime) -> tuple[Cell, dict[date, Cell]]:
-    """Judge the days of ``facts.span``, and the month or the day that they are."""
+    """Judge the days of ``facts.span``, and the month or the day that they form."""
     first, last = facts.span
     today = local_day(now, settings.timezone)
     judgements = _judge_days(facts, settings, first, min(last, today), now)
@@ -278,7 +278,7 @@ def _cells(facts: Facts, judgements: Mapping[date, Judgement], settings: Setting
     cells = {}
     for day in _days(first, min(last, today)):
         rows, broken, usual = facts.days.get(day, nothing), facts.broken_by_day.get(day, 0), facts.usual.get(day)
-        # Rows may have come since.
+        # More rows may have arrived since.
         if usual is not None and (rows.staged + broken) * 100 >= max(1, usual * settings.alert_low_volume_percent):
             usual = None
         cells[day] = Cell(day.isoformat(), day, judgements[day], rows, broken, usual=usual)
@@ -296,7 +296,7 @@ def _month(facts: Facts, judgements: Mapping[date, Judgement], settings: Setting
 
 
 def _last_proof(facts: Facts, settings: Settings, month: date) -> datetime | None:
-    """When a month was last proved by a window that begins with it and is no mere day of it."""
+    """When a month was last proved by a window that begins with it and is longer than a day."""
     start, second = (first_instant(day, settings.timezone) for day in (month, month + _DAY))
     proofs = (proof for proof in facts.proofs if proof.window_start == start and proof.window_end > second)
     return max((proof.counted_at for proof in proofs), default=None)
@@ -318,9 +318,9 @@ def calendar_start(today: date) -> date:
 
 
 def stretches(months: Iterable[Cell]) -> list[tuple[Cell, Cell]]:
-    """The first and the last of each run of months, one right after the other, for which the same is to be said.
+    """First and last month of each sequence of consecutive months with the same judgement.
 
-    What needs someone soonest comes first. Months with pending rows stand alone: each has a number of its own.
+    The most urgent ones come first. Months with pending rows are listed individually, since each has a number of its own.
     """
     runs: list[tuple[Cell, Cell]] = []
     for cell in months:
@@ -339,7 +339,7 @@ def _continues(before: Cell, cell: Cell) -> bool:
 def window_of(label: str, zone: tzinfo) -> Window:
     """The whole month ``YYYY-MM`` or the whole day ``YYYY-MM-DD``.
 
-    :raises ValueError: it is neither.
+    :raises ValueError: if the label is neither.
     """
     if len(label) == len("YYYY-MM"):
         first = date.fromisoformat(f"{label}-01")
@@ -414,34 +414,34 @@ def _judge(day: _Day, running: Collection[str]) -> Judgement:
     if proof is None or not proven or proof.recount is None:
         return Judgement(State.PENDING, Why.UNPROVEN)
     if not proof.settled:
-        # What was pending when it was proven has been delivered since; only the next proof can tell.
+        # What was pending at the proof has been delivered since; only the next proof can confirm it.
         return Judgement(State.PENDING, Why.UNPROVEN) if proof.pending else Judgement(State.MISMATCH)
     return Judgement(State.REJECTIONS if day.too_many_rejected else State.SETTLED)
 
 
 def too_many_rejected(broken: int, rows: Rows, percent: float) -> bool:
-    """Whether so many rows of a window are rejected that someone should look: all, or a larger share than ``percent``.
+    """Whether so many rows of a window are rejected that a person should look: all, or a larger share than ``percent``.
 
-    :param broken: rows that break the contract; more of them than are counted are too many, whatever their share.
-    :param rows: the valid ones, of which the dashboard may have refused some.
-    :param percent: of all these rows; 0 is never, but for all of them.
+    :param broken: rows that violate the contract; more than are counted are always too many.
+    :param rows: valid rows, of which the dashboard may have refused some.
+    :param percent: share of all these rows; 0 disables the check, except if all are rejected.
     """
     rejected, everything = broken + rows.refused, broken + rows.staged
     return broken > COUNT_LIMIT or 0 < rejected == everything or (percent > 0 and rejected * 100 > everything * percent)
 
 
 def _last_due(settings: Settings, now: datetime) -> date:
-    """The last day whose daily send should have begun by ``now``."""
+    """The last day whose daily send should have started by ``now``."""
     local = now.astimezone(settings.timezone)
     return local.date() - (_DAY if local.time() >= settings.daily_at else 2 * _DAY)
 
 
-#: Of the states of a month's days, the one that is the month's: the first that is there.
+#: The state of a month is the first of these that one of its days has.
 _WORST = (State.IN_PROGRESS, State.MISMATCH, State.PENDING, State.NEVER, State.REJECTIONS, State.SETTLED, State.NOT_DUE)
 
 
 def _fold(found: Collection[Judgement], rows: Rows) -> Judgement:
-    """The judgement of a month by those of its days; whether too much of it is rejected is not theirs to say."""
+    """The judgement of a month from those of its days; its share of rejected rows is judged separately."""
     states = {judgement.state for judgement in found}
     worst = next((state for state in _WORST if state in states), State.NOT_DUE)
     if worst is State.PENDING:
@@ -467,10 +467,10 @@ def _totals(facts: Facts) -> Totals:
 
 
 def _side_by_side(readings: Iterable[Read]) -> list[Read]:
-    """Reads of which none lies within another: the widest that begins at each instant, and days beyond its end.
+    """Readings of which none lies within another: the widest that begins at each instant, and days beyond its end.
 
-    Two can still share a part of a day: a month cut at the instant of its run, and the day of that cut. What is counted
-    twice there is excluded or a duplicate of that very day, which recent days hardly have.
+    Two of them may still share part of a day: a month cut at the time of its run, and the day of that cut. Only excluded and
+    duplicate rows of that day would be counted twice, which recent days hardly have.
     """
     widest: dict[datetime, Read] = {}
     for reading in readings:
@@ -485,7 +485,7 @@ def _side_by_side(readings: Iterable[Read]) -> list[Read]:
 
 
 class _Stretches(NamedTuple):
-    """Disjoint half-open stretches of time in order."""
+    """Disjoint half-open intervals, ascending."""
 
     starts: list[datetime]
     ends: list[datetime]
@@ -508,7 +508,7 @@ def _covered(readings: Iterable[Read]) -> _Stretches:
 
 
 class _Grid:
-    """The civil days from ``first`` to ``last``, by number, with the instants at which they begin and end."""
+    """The civil days from ``first`` to ``last`` by index, with the instants at which they begin and end."""
 
     def __init__(self, first: date, last: date, zone: tzinfo) -> None:
         self._edges = _edges(first, last, str(zone))
@@ -521,19 +521,19 @@ class _Grid:
         return self._edges[index], self._edges[index + 1]
 
     def touched(self, start: datetime, end: datetime) -> range:
-        """The days that share an instant with ``[start, end)``."""
+        """The days that overlap ``[start, end)``."""
         return range(max(0, bisect_right(self._edges, start) - 1), min(self._count, bisect_left(self._edges, end)))
 
     def within(self, start: datetime, end: datetime) -> range:
-        """The days that lie wholly in ``[start, end)``."""
+        """The days that lie completely in ``[start, end)``."""
         return range(bisect_left(self._edges, start), min(self._count, bisect_right(self._edges, end) - 1))
 
 
 @lru_cache(maxsize=8)
 def _edges(first: date, last: date, name: str) -> list[datetime]:
-    """Kept, since it only changes with the day: a time zone is slow to ask two thousand times.
+    """The edges of days; cached, since two thousand time zone conversions are slow and the result changes only once a day.
 
-    :param name: of the time zone; itself it cannot be a key of what is kept before pendulum 3.3.
+    :param name: of the time zone; the zone itself is not hashable before pendulum 3.3.
     """
     zone = pendulum.timezone(name)
     return [first_instant(day, zone) for day in _days(first, last + _DAY)]

@@ -1,7 +1,7 @@
-"""The evidence of a month: what was delivered, counted, and a digest with which anyone can check it later.
+"""The evidence of a month: what was delivered, counted, with a checksum by which anyone can verify it later.
 
-The digest is the SHA-256 of the delivered rows, one line of JSON each, in the order of request, instant, status, service and
-opening. The very same lines can be downloaded, so ``sha256sum`` of that file is the check.
+The checksum is the SHA-256 of the delivered rows, one line of JSON each, ordered by request, instant, status, service and
+opening date. The same lines can be downloaded, so ``sha256sum`` of that file verifies it.
 
 The page shows the evidence, and the monthly digest carries it as an attachment: both are :func:`to_json` of the same facts.
 """
@@ -36,7 +36,7 @@ _LINES = 1_000
 
 @dataclass(frozen=True)
 class Delivered:
-    """The delivered rows of a month, each looked at once.
+    """The delivered rows of a month, counted.
 
     :ivar counts: rows by service and status.
     :ivar digest: SHA-256 of the rows, in hexadecimal.
@@ -47,7 +47,7 @@ class Delivered:
 
     @property
     def rows(self) -> int:
-        """All of them."""
+        """The number of rows."""
         return sum(self.counts.values())
 
     @property
@@ -59,17 +59,17 @@ class Delivered:
         return dict(sorted(counts.items()))
 
     def table(self) -> list[tuple[str, int, str, int]]:
-        """Service, status, its name, and rows."""
+        """Service, status, name of the status, and rows."""
         return [(service, status, status_name(status), rows) for (service, status), rows in sorted(self.counts.items())]
 
 
 @dataclass(frozen=True)
 class Month:
-    """How a month stands, by what is counted already.
+    """The state of a month from stored counts.
 
-    :ivar cell: its state, as the first page judges it.
-    :ivar proof: its last one, whole or as much of it as there was.
-    :ivar acknowledged: when its rows were.
+    :ivar cell: its state, as on the first page.
+    :ivar proof: its last proof, of the whole month or of as much as there was.
+    :ivar acknowledged: when its rows were acknowledged.
     """
 
     window: Window
@@ -79,10 +79,10 @@ class Month:
 
 
 def month_of(connection: Connection, settings: Settings, window: Window, *, now: datetime, running: Collection[str]) -> Month:
-    """How the month of ``window`` stands.
+    """The state of the month of ``window``.
 
     :param window: a whole month, from that of ``earliest`` to that of ``now``.
-    :param running: the runs at work.
+    :param running: ids of the active runs.
     """
     months = coverage.survey(coverage.gather(connection, settings, now, running), settings, now).months
     return Month(
@@ -94,7 +94,7 @@ def month_of(connection: Connection, settings: Settings, window: Window, *, now:
 
 
 def collect(connect: Connect, window: Window) -> Delivered:
-    """Count and digest the delivered rows of ``window``.
+    """Count the delivered rows of ``window`` and compute their checksum.
 
     :param connect: opens a connection for reading.
     """
@@ -109,10 +109,10 @@ def collect(connect: Connect, window: Window) -> Delivered:
 def to_json(
     month: Month, delivered: Delivered, settings: Settings, *, now: datetime, made_by: str | None, language: str
 ) -> bytes:
-    """The document for machines.
+    """The evidence as JSON.
 
-    :param made_by: the user who asked for it; ``None`` if nobody did.
-    :param language: of the names of its files.
+    :param made_by: the user who requested it; ``None`` if it was sent automatically.
+    :param language: of the file names in it.
     """
 
     def local(moment: datetime | None) -> str | None:
@@ -160,14 +160,14 @@ def to_json(
 
 
 def file_name(label: str, language: str) -> str:
-    """Name of the files of a month, without their ending."""
+    """The name of the files of a month, without extension."""
     name = TEXTS["file.evidence"]
     assert isinstance(name, Text)
     return f"tablero-{name.within(language)}-{label}"
 
 
 def line(change: StatusChange) -> bytes:
-    """A row as it stands in the file, in the wire form of the contract."""
+    """A row in the file: the wire form of the contract."""
     return orjson.dumps(change._asdict(), option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE)
 
 
@@ -183,9 +183,9 @@ def lines(changes: Iterable[StatusChange]) -> Iterator[bytes]:
 
 
 class Cache:
-    """The delivered rows of the last months asked for, so that a page, its JSON and its CSV look at each row once.
+    """Caches the delivered rows of recently requested months, so that a page, its JSON and its CSV read each row once.
 
-    :param size: how many months are kept.
+    :param size: maximum number of months.
     """
 
     def __init__(self, size: int = 24) -> None:
@@ -193,7 +193,7 @@ class Cache:
         self._kept: dict[tuple[Window, Acknowledged], Delivered] = {}
 
     def collect(self, connect: Connect, month: Month) -> Delivered:
-        """The delivered rows of a month as they are now. What is kept is that of now as long as no acknowledgement is added."""
+        """The delivered rows of a month now. A cached result is valid as long as no acknowledgement is added."""
         key = (month.window, month.acknowledged)
         found = self._kept.pop(key, None) or collect(connect, month.window)
         self._kept[key] = found

@@ -1,4 +1,4 @@
-"""Numbers, instants and durations as people read them; instants in the institution's zone."""
+"""Formatting of numbers, instants and durations; instants in the institution's time zone."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from babel.dates import format_date, get_day_names, get_month_names
 from babel.numbers import format_decimal
 from tablero.web.language import Texts
 
-#: Days in the field symbols of Unicode (CLDR), the same in both languages; those that differ stand in the catalogue.
+#: Date patterns in Unicode (CLDR) syntax that are the same in both languages; others are in the catalogue.
 _DAY, _SHORT_DAY = "d MMM y", "d MMM"
 
-#: Instants show wall-clock time to the minute; seconds only where they tell something.
+#: Instants are shown to the minute; seconds only where they matter.
 _MINUTE = "%H:%M"
 
 
 class Formats:
-    """How values are written.
+    """Formats values in a language and a time zone.
 
     :param texts: of the language.
     :param zone: in which instants are shown.
@@ -27,11 +27,11 @@ class Formats:
         self._zone = zone
 
     def number(self, value: float) -> str:
-        """A whole number with separators of thousands, or one with a digit after the point."""
+        """An integer with thousands separators, or a float with one decimal."""
         return format_decimal(value, "#,##0" if isinstance(value, int) else "#,##0.0", self._texts.locale)
 
     def compact(self, value: int) -> str:
-        """A number that fits into a small cell: three digits at most, and a unit. It never says more than there is."""
+        """A number for a small cell: at most three digits and a unit, rounded down."""
         for unit, sign in ((1_000_000, "M"), (1_000, "k")):
             if value >= unit:
                 shown = value / unit
@@ -39,7 +39,7 @@ class Formats:
         return str(value)
 
     def percent(self, share: float) -> str:
-        """A share of one, in percent with a digit after the point; what is not nothing is never written as ``0 %``."""
+        """A share as a percentage with one decimal; a share above zero is never shown as ``0 %``."""
         percents = share * 100
         if 0 < percents < 0.1:
             return f"< {format_decimal(0.1, '0.0', self._texts.locale)} %"
@@ -51,18 +51,18 @@ class Formats:
         return f"{self.day(local.date())}, {local:{_MINUTE}}"
 
     def short_instant(self, moment: datetime) -> str:
-        """An instant to the minute, without its year: for the axis of a figure."""
+        """An instant to the minute, without its year: for the axis of a chart."""
         local = moment.astimezone(self._zone)
         return f"{self.short_day(local.date())} {local:{_MINUTE}}"
 
     def exact(self, moment: datetime) -> str:
-        """An instant to the second, or as far as it goes beyond."""
+        """An instant to the second, with a fraction if it has one."""
         local = moment.astimezone(self._zone)
         fraction = f".{local.microsecond:06d}".rstrip("0") if local.microsecond else ""
         return f"{local:%Y-%m-%d %H:%M:%S}{fraction}"
 
     def iso(self, moment: datetime) -> str:
-        """An instant for machines, with its offset."""
+        """An instant in ISO 8601, with its offset."""
         return moment.astimezone(self._zone).isoformat()
 
     def day(self, day: date) -> str:
@@ -70,7 +70,7 @@ class Formats:
         return self._date(_DAY, day)
 
     def short_day(self, day: date) -> str:
-        """A civil day without its year: for the axis of a figure."""
+        """A civil day without its year: for the axis of a chart."""
         return self._date(_SHORT_DAY, day)
 
     def long_day(self, day: date) -> str:
@@ -82,17 +82,17 @@ class Formats:
         return self._date(self._texts("date.month"), first)
 
     def months(self) -> list[tuple[str, str]]:
-        """The names of the twelve months, each short and in full."""
+        """The short and full names of the twelve months."""
         short, wide = (get_month_names(width, "stand-alone", self._texts.locale) for width in ("abbreviated", "wide"))
         return [(short[number], wide[number]) for number in range(1, 13)]
 
     def weekdays(self) -> list[str]:
-        """The names of the seven days of the week, from Monday on."""
+        """The names of the days of the week, starting with Monday."""
         names = get_day_names("wide", "stand-alone", self._texts.locale)
         return [names[number] for number in range(7)]
 
     def duration(self, seconds: float) -> str:
-        """How long something took, or will take."""
+        """A duration."""
         if seconds < 10:
             return f"{format_decimal(seconds, '0.00', self._texts.locale)} s"
         whole = round(seconds)

@@ -1,4 +1,4 @@
-"""The language of a page: which one a browser asks for, and the texts in it."""
+"""The language of a page: negotiation, and the texts in it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tablero.texts.text import LANGUAGES, Counted
 
 
 class Texts:
-    """The page's texts in one language; called with the name of one, and the values for its placeholders.
+    """The page's texts in one language; called with the name of a text and the values of its placeholders.
 
     :param language: one of :data:`tablero.texts.text.LANGUAGES`.
-    :ivar locale: as it is written in the Dominican Republic: its numbers, months and weekdays.
+    :ivar locale: for numbers, months and weekdays, as in the Dominican Republic.
     """
 
     def __init__(self, language: str) -> None:
@@ -22,9 +22,9 @@ class Texts:
         self.locale = Locale.parse({"es": "es_DO", "en": "en"}[language])
 
     def __call__(self, name: str, /, **values: Any) -> str:
-        """A text. Whole numbers are written with separators of thousands; the form for one or many is chosen by ``n``.
+        """A text. Integers are formatted with thousands separators; ``n`` selects singular or plural.
 
-        :raises KeyError: there is no such text, or a value that it mentions was not given.
+        :raises KeyError: if there is no such text, or a placeholder has no value.
         """
         text = TEXTS[name]
         if isinstance(text, Counted):
@@ -34,15 +34,15 @@ class Texts:
 
 @cache
 def texts(language: str) -> Texts:
-    """The texts of a language, made once."""
+    """The texts of a language, cached."""
     return Texts(language)
 
 
 def choose(asked: str | None, kept: str | None, accepted: str) -> str:
-    """The language of a page; Spanish for a browser that speaks neither.
+    """The language of a page; Spanish if the browser accepts neither.
 
-    :param asked: what the address asks for (``?lang=``).
-    :param kept: what was asked for before (a cookie).
+    :param asked: the parameter ``?lang=``.
+    :param kept: the language chosen before (a cookie).
     :param accepted: the header ``Accept-Language``.
     """
     preferred = [*(language for language in (asked, kept) if language), *_by_weight(accepted)]
@@ -50,7 +50,7 @@ def choose(asked: str | None, kept: str | None, accepted: str) -> str:
 
 
 def _by_weight(accepted: str) -> list[str]:
-    """The tags of an ``Accept-Language`` header, the most wanted first (RFC 9110, section 12.5.4)."""
+    """The tags of an ``Accept-Language`` header, the preferred ones first (RFC 9110, section 12.5.4)."""
     weighted: list[tuple[float, int, str]] = []
     for part in accepted.split(","):
         tag, _, parameters = part.strip().partition(";")

@@ -1,4 +1,4 @@
-"""What every page needs: language and zone, the outbox, templates, and security headers."""
+"""What every page needs: language and time zone, the outbox, templates, and security headers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ STATIC = _HERE / "static"
 _LANGUAGE_COOKIE = "tablero_lang"
 _YEAR = 365 * 24 * 3600
 
-#: Longest time, in seconds, for a query of a page and for one of a document (PostgreSQL only).
+#: Statement timeouts in seconds, for a page and for a document (PostgreSQL only).
 PAGE_SECONDS = 15.0
 DOCUMENT_SECONDS = 600.0
 
@@ -51,7 +51,7 @@ AskSource = Callable[[str, float], Sequence[Row] | None]
 
 
 class NotReady(SetupError):
-    """The outbox exists, but holds nothing that can be shown yet."""
+    """The outbox exists, but contains nothing that can be shown yet."""
 
     def __init__(self, found: Readiness) -> None:
         super().__init__(verbatim(found.value))
@@ -60,14 +60,14 @@ class NotReady(SetupError):
 
 @dataclass(frozen=True)
 class Site:
-    """What the application is made of.
+    """The objects that the application works with.
 
-    :ivar outbox: the engine of the outbox; raises our errors if there is none.
-    :ivar read_settings: the settings; raises our errors if one is wrong.
-    :ivar clock: now, aware.
-    :ivar ask_source: the rows of a request at the source, within so many seconds; ``None`` of rows where it cannot be asked for
-        a request. Raises our errors.
-    :ivar evidence: the delivered rows of the last months of which evidence was asked for.
+    :ivar outbox: returns the engine of the outbox; raises a ``TableroError`` if there is none.
+    :ivar read_settings: returns the settings; raises a ``SettingsError`` if one is wrong.
+    :ivar clock: returns the current time (timezone-aware).
+    :ivar ask_source: returns the rows of a request in the source, within a time limit in seconds; ``None`` if the source cannot
+        be queried by request. Raises a ``TableroError``.
+    :ivar evidence: the delivered rows of recently requested months.
     """
 
     outbox: Callable[[], Engine]
@@ -80,7 +80,7 @@ class Site:
 class Page:
     """One request for a page.
 
-    :param user: who asks; ``None`` on the page that says that nobody is logged in.
+    :param user: the user; ``None`` on the page for those who are not logged in.
     """
 
     def __init__(self, request: Request, user: Any | None) -> None:
@@ -98,7 +98,7 @@ class Page:
     def settings(self) -> Settings:
         """The settings.
 
-        :raises SettingsError: one is wrong.
+        :raises SettingsError: if one is wrong.
         """
         if self._settings is None:
             self._settings = self.site.read_settings()
@@ -106,7 +106,7 @@ class Page:
 
     @property
     def version(self) -> str:
-        """Of this package."""
+        """The version of this package."""
         return __version__
 
     @property
@@ -115,21 +115,21 @@ class Page:
         return self.request.url.path.removeprefix(self.request.scope.get("root_path", "")) or "/"
 
     def link(self, path: str, **query: Any) -> str:
-        """A relative address of another page, right under any path prefix.
+        """A relative link to another page, which works under any path prefix.
 
-        :param path: within the application, without a slash at its beginning.
-        :param query: parameters; those without a value are left out.
+        :param path: within the application, without a leading slash.
+        :param query: parameters; those without a value are omitted.
         """
         given = {name: str(value) for name, value in query.items() if value not in (None, "")}
         address = ("../" * (self.path.count("/") - 1) or "./") + quote(path, safe="/:@.")
         return f"{address}?{urlencode(given)}" if given else address
 
     def same(self, **query: Any) -> str:
-        """The address of this very page with other parameters."""
+        """The address of this page with other parameters."""
         return self.link(self.path.lstrip("/"), **dict(self.request.query_params) | query)
 
     def airflow(self, path: str) -> str:
-        """A relative address of a page of Airflow's own.
+        """A relative link to one of Airflow's own pages.
 
         :param path: relative to Airflow's root, quoted.
         """
@@ -137,10 +137,10 @@ class Page:
 
     @contextmanager
     def outbox(self, *, seconds: float = PAGE_SECONDS) -> Iterator[Connection]:
-        """The outbox, to be asked.
+        """A connection to the outbox for reading.
 
-        :raises NotReady: it holds nothing that can be asked for.
-        :raises OutboxUnavailable, SetupError: it cannot be asked.
+        :raises NotReady: if it contains nothing that can be shown yet.
+        :raises OutboxUnavailable, SetupError: if it cannot be queried.
         """
         engine = self.site.outbox()
         found = readiness(engine)
@@ -150,14 +150,14 @@ class Page:
             yield connection
 
     def require_outbox(self) -> None:
-        """Raise what :meth:`outbox` would, for what is sent in pieces: once a file has begun it is too late for a page."""
+        """Raise what :meth:`outbox` would, before a download starts, when an error page is still possible."""
         with self.outbox():
             pass
 
     def render(self, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
         """The page as HTML.
 
-        :raises SettingsError: one is wrong.
+        :raises SettingsError: if a setting is wrong.
         """
         zone = self.settings.timezone
         return self._html(template, status, {"zone_name": zone.name, **context})
@@ -211,33 +211,33 @@ class Page:
         return response
 
     def static(self, name: str) -> str:
-        """The address of a file of the page's own, which changes with its content."""
+        """The address of a static file, which changes with its content."""
         return self.link(f"static/{name}", v=_fingerprint(name))
 
     def reason(self, code: str) -> str:
-        """The sentence of a reason code."""
+        """The sentence for a reason code."""
         try:
             reason = Reason(code)
-        except ValueError:  # of a newer version of this package
+        except ValueError:  # stored by a newer version of this package
             return code
         return reason.text.within(self.texts.language)
 
     def action(self, code: str) -> str:
-        """What someone asked for: a way out for a batch, or that rows of a reason be tried again."""
+        """The sentence for an action: resolving a batch, or requeueing the rows of a reason."""
         return self.texts(f"action.{code}") if code in ("adopt_batch", "retry_batch") else self.reason(code)
 
     def finding(self, found: Degradation) -> str:
-        """What a run found not to be as usual."""
+        """The sentence for a degradation."""
         sentence = DEGRADED.get(found.cause)
-        if sentence is None:  # of a newer version of this package
+        if sentence is None:  # stored by a newer version of this package
             return f"{found.label}: {found.cause}"
         return sentence(window=found.label, rows=found.rows, of=found.of_rows).within(self.texts.language)
 
     def fix(self, code: str) -> str:
-        """What to do about a reason."""
+        """The remedy for a reason."""
         try:
             return Reason(code).fix.within(self.texts.language)
-        except ValueError:  # of a newer version of this package
+        except ValueError:  # stored by a newer version of this package
             return ""
 
     def status_name(self, number: Any) -> str:
@@ -246,24 +246,24 @@ class Page:
         return f"{number} · {known.name}" if known else str(number)
 
     def raw(self, value: Any) -> str:
-        """A value of the source that is neither text nor a number; an aware instant in the institution's zone."""
+        """A value of the source that is neither text nor a number; timezone-aware datetimes in the institution's time zone."""
         return self.formats.exact(value) if isinstance(value, datetime) and value.tzinfo else str(value)
 
     @property
     def today(self) -> date:
-        """The civil day of the institution."""
+        """The current civil day of the institution."""
         return local_day(self.now, self.settings.timezone)
 
     @property
     def formats(self) -> Formats:
-        """How values are written; instants in UTC as long as no one has asked for the settings."""
+        """The formats of this page; instants are in UTC until the settings have been read."""
         return Formats(self.texts, self._settings.timezone if self._settings is not None else timezone.utc)
 
 
 def policy(nonce: str | None = None) -> str:
-    """The Content-Security-Policy: nothing but what this application itself serves; shown only within Airflow itself.
+    """The Content-Security-Policy: only resources of this application, framed only by Airflow itself.
 
-    :param nonce: of the one style that a page without login has to carry within itself.
+    :param nonce: of the inline style that a page without login needs.
     """
     style = f"'self' 'nonce-{nonce}'" if nonce else "'self'"
     return (
@@ -273,7 +273,7 @@ def policy(nonce: str | None = None) -> str:
 
 
 def secure(headers: MutableHeaders) -> None:
-    """Add the headers that every answer of the application carries."""
+    """Add the headers that every response has."""
     for name, value in {
         "Content-Security-Policy": policy(),
         "X-Content-Type-Options": "nosniff",
@@ -287,7 +287,7 @@ def secure(headers: MutableHeaders) -> None:
 
 @cache
 def _templates() -> Environment:
-    """Kept, since it compiles each template once."""
+    """The template environment, cached because it compiles each template once."""
     return Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,

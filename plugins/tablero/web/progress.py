@@ -1,4 +1,4 @@
-"""How fast a run is, and when it will be done."""
+"""The speed of a run, and when it will finish."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 from tablero.outbox.reports.activity import Progress
 
-#: Seconds over which the pace is measured.
+#: Seconds over which the speed is measured.
 LATELY = 60.0
 
 
 class Pace(NamedTuple):
-    """The pace of a run.
+    """The speed of a run.
 
-    :ivar per_second: rows delivered a second, of late.
-    :ivar left: rows still to be delivered; of windows that are not read yet, as many as those that are had on average.
-    :ivar ends_at: when they will be delivered at this pace; ``None`` if nothing moves.
+    :ivar per_second: rows delivered per second recently.
+    :ivar left: rows still to be delivered; unread windows are estimated by the average of those read.
+    :ivar ends_at: expected end; ``None`` if nothing was delivered recently.
     """
 
     per_second: float
@@ -25,11 +25,12 @@ class Pace(NamedTuple):
 
 
 def pace(progress: Progress, *, pending: int, windows_left: int, seconds: float, now: datetime) -> Pace:
-    """The pace of a run.
+    """Estimate the speed and the end of a run.
 
     :param pending: rows staged and not yet delivered.
     :param windows_left: windows that the run has not finished.
-    :param seconds: the time in which ``progress.recently`` was delivered.
+    :param seconds: the period in which ``progress.recently`` was delivered.
+    :param now: current time, in UTC.
     """
     per_window = progress.rows_new / progress.windows_read if progress.windows_read else 0
     left = pending + round(per_window * windows_left)

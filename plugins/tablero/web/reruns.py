@@ -7,15 +7,15 @@ from datetime import date
 from itertools import pairwise
 from typing import NamedTuple
 
-#: Up to so many days are sent each by a run of its own; more, month by month.
+#: Up to this number of days, each is sent by a run of its own; more are sent by month.
 MAX_DAYS = 3
 
-#: Up to so many stretches of months get a run each; more, one run over all of them.
+#: Up to this number of sequences of months, each gets a run; more get one run over all of them.
 MAX_STRETCHES = 4
 
 
 class Rerun(NamedTuple):
-    """A run to be started.
+    """A run to be triggered.
 
     :ivar conf: its parameters.
     """
@@ -25,12 +25,12 @@ class Rerun(NamedTuple):
 
 
 def plan_days(days: Iterable[date], *, earliest: date, today: date) -> list[Rerun]:
-    """The runs that read and send these days again: as few rows as can be, and never many runs.
+    """The runs that read and send these days again: with few rows and few runs.
 
-    Reading more than was asked for does no harm, only what is missing is sent.
+    Reading more than requested does no harm, since only what is missing is sent.
 
-    :param earliest: days before its month are no window's. Every run of the historical load reads what lies in no month, so
-        the shortest one will do for them: that of ``today``.
+    :param earliest: days before its month belong to no month. Every historical load reads the undated rows, so the shortest
+        one, for the month of ``today``, is enough for them.
     """
     everything = set(days)
     chosen = sorted(day for day in everything if day >= earliest.replace(day=1))

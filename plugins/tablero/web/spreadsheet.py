@@ -1,7 +1,7 @@
 """CSV that is safe to open in a spreadsheet.
 
-A cell of the source may begin with what a spreadsheet takes for a formula, and would then run on the machine of whoever opens
-the file. Such a cell is written with an apostrophe before it, which spreadsheets do not show.
+A cell of the source may begin like a formula, which a spreadsheet would run on the machine of the person who opens the file.
+Such a cell is prefixed with an apostrophe, which spreadsheets do not show.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-#: What makes spreadsheets read a cell as a formula; the wide forms are those of East Asian keyboards.
+#: Prefixes of a formula; the full-width forms come from East Asian keyboards.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
-#: Tells spreadsheets that the file is UTF-8.
+#: Byte order mark, by which spreadsheets recognise UTF-8.
 _MARK = "\ufeff"
 
 _LINES = 500
@@ -27,7 +27,7 @@ def safe(value: Any) -> str:
 
 
 def write(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
-    """A CSV file in pieces: every cell quoted, lines ended as RFC 4180 has it."""
+    """A CSV file in pieces: every cell quoted, line endings as in RFC 4180."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     buffer.write(_MARK)

@@ -1,4 +1,4 @@
-"""Is all well? One answer for a person, a cron job and a monitor, by the page's own judgement, so that the two agree."""
+"""Is all well? One answer for a person, a cron job and a monitor, from the same judgement as the page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DAY = timedelta(days=1)
 
 
 class Health(Enum):
-    """How it is. The value is its name in JSON."""
+    """The overall state. The value is its name in JSON."""
 
     OK = "ok"
     DEGRADED = "degraded"
@@ -32,7 +32,7 @@ class Health(Enum):
 
     @property
     def exit_status(self) -> int:
-        """As Nagios, Icinga and Zabbix read it: 0 well, 1 a warning, 2 critical, 3 unknown."""
+        """The exit status, in the convention of Nagios, Icinga and Zabbix: 0 OK, 1 warning, 2 critical, 3 unknown."""
         return list(Health).index(self)
 
 
@@ -40,7 +40,7 @@ class Health(Enum):
 class Totals:
     """What became of all rows: ``read`` is the sum of the others.
 
-    :ivar rejected: by reason code; no reason is counted beyond some thousands.
+    :ivar rejected: by reason code; each is counted up to some thousands.
     """
 
     read: int
@@ -53,13 +53,15 @@ class Totals:
 
 @dataclass(frozen=True)
 class Status:
-    """The answer.
+    """The overall state with its details.
 
-    :ivar settled_until: the last day up to which every one is settled; ``None`` if there is none.
-    :ivar open_windows: days and months of which something is pending, or not proved.
+    :ivar settled_until: last day of the settled period from the beginning; ``None`` if there is none.
+    :ivar open_windows: days and months with rows that are pending or not proved.
     :ivar gaps: days and months that were never read to their end.
-    :ivar is_failing: whether scheduled runs fail, and none has succeeded since.
-    :ivar degraded: causes of what the last scheduled run found not to be as usual, or months with too many rejected rows.
+    :ivar totals: counts of all rows; ``None`` if unknown.
+    :ivar last_delivery: last acknowledgement, in UTC.
+    :ivar is_failing: whether scheduled runs are failing.
+    :ivar degraded: causes of degradation in the last scheduled run, or ``rejected`` for months with too many rejected rows.
     """
 
     state: Health
@@ -72,7 +74,7 @@ class Status:
     degraded: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """For machines."""
+        """The form for machines; see :mod:`tablero.command_line.outbox`."""
         return {
             "state": self.state.value,
             "settled_until": self.settled_until.isoformat() if self.settled_until else None,
@@ -84,7 +86,7 @@ class Status:
         }
 
     def line(self) -> Text:
-        """For people, in one line."""
+        """The form for people, on one line."""
         if self.totals is None or self.state is Health.UNKNOWN:
             return texts.UNKNOWN
         until = texts.SETTLED_UNTIL(day=self.settled_until) if self.settled_until else texts.NOTHING_SETTLED
@@ -106,14 +108,14 @@ class Status:
 
 
 def unknown() -> Status:
-    """It cannot be told: nothing has run, or the outbox does not answer."""
+    """The state if nothing has run yet, or the outbox does not answer."""
     return Status(Health.UNKNOWN, None, [], [], None, None)
 
 
 def status(connection: Connection, settings: Settings, now: datetime) -> Status:
-    """Ask the outbox how it is.
+    """Determine the state from the outbox.
 
-    What is due by ``deadline`` counts: until then a night may still be at work.
+    Days count once their ``deadline`` has passed: until then a nightly run may still be working on them.
     """
     found = survey(gather(connection, settings, now, ()), settings, now)
     if not found.ever_read:
@@ -153,7 +155,7 @@ def status(connection: Connection, settings: Settings, now: datetime) -> Status:
 
 
 def _cells(found: Coverage, due: date) -> Iterator[Cell]:
-    """Months as far as they are shown as months only, then days, up to the last one that is due."""
+    """Months that are shown only as months, then days, up to the last one that is due."""
     first_day = min(found.days, default=date.max)
     yield from (month for month in found.months if month.first < first_day and _month_end(month.first) < first_day)
     yield from (cell for day, cell in sorted(found.days.items()) if day <= due)

@@ -1,1 +1,4 @@
-"""One file for each page: the queries it needs and the template that renders them."""
+"""One module per page: its queries, and the template that renders them.
+
+Never here: SQL, or a judgement; those are in ``outbox.reports`` and in the modules of ``web``.
+"""

@@ -1,4 +1,4 @@
-"""Where people would rather look than read: deliveries over time, the dashboard's latency, rejections by reason."""
+"""Charts: deliveries over time, the dashboard's response times, rejections by reason; and degradations and dry runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ router = APIRouter()
 
 _DAYS, _CALLS, _SLICES = 31, 2_000, 40
 
-#: How far back, and how many, of what was not as usual.
+#: Age and number of the degradations that are shown.
 _FINDINGS_SINCE, _FINDINGS = timedelta(days=90), 30
 
 _DRY_RUNS, _SAMPLES, _LONGEST_RUN_ID = 10, 50, 250
@@ -38,7 +38,7 @@ _SUMMED = ("read", "new", "known", "withdrawn", "resent", "batches")
 
 @router.get("/activity")
 def show_activity(page: PageDep, runs: RunsDep) -> Response:
-    """The figures."""
+    """The page of charts."""
     zone = page.settings.timezone
     days = [page.today - timedelta(days=back) for back in reversed(range(_DAYS))]
     with page.outbox() as connection:
@@ -84,7 +84,7 @@ def show_activity(page: PageDep, runs: RunsDep) -> Response:
 
 @router.get("/dry-run")
 def show_dry_run(page: PageDep, runs: RunsDep, run: str = "") -> Response:
-    """What a dry run found, window by window: what would be sent, and what would not be."""
+    """The result of a dry run, window by window."""
     with page.outbox() as connection:
         windows = findings_report.windows_of_dry_run(connection, run.replace("\x00", "")[:_LONGEST_RUN_ID])
     if not windows:
@@ -106,7 +106,7 @@ def show_dry_run(page: PageDep, runs: RunsDep, run: str = "") -> Response:
 
 
 def kind_of(dag_id: str) -> str:
-    """The kind of window that a DAG loads."""
+    """The kind of window that a DAG processes."""
     return "month" if dag_id == HISTORY else "day"
 
 
@@ -118,7 +118,9 @@ def _rejected(windows: Sequence[DryRun]) -> dict[str, int]:
 
 
 def _slices(calls: Sequence[Call]) -> list[tuple[datetime, float, float]]:
-    """The calls in slices of equal number: when each began, and the time that half, and 95 %, of its calls did not exceed."""
+    """Slices with equal numbers of calls: start of each, and the response times that 50 % and 95 % of its calls did not
+    exceed.
+    """
     size = max(1, -(-len(calls) // _SLICES))
     found = []
     for start in range(0, len(calls), size):

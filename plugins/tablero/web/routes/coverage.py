@@ -1,4 +1,4 @@
-"""The first page: coverage of all months and of the last days, totals, and the work under way."""
+"""The first page: coverage of all months and of the last days, totals, and active runs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tablero.web.progress import LATELY, pace
 
 router = APIRouter()
 
-#: Seconds between two looks at the work under way.
+#: Seconds between two updates of the active runs.
 _LIVE_SECONDS = 3
 
-#: What was not as usual is told for so long on the first page, and so many of it; so many batches are named, too.
+#: Age and number of the degradations on the first page; the number also limits unconfirmed batches.
 _RECENT, _LISTED = timedelta(days=2), 5
 
-#: States in which a month is not complete, and those of which the first page tells: complete, but someone should look.
+#: States in which a month is incomplete, and those listed on the first page: also months that someone should look at.
 _MISSING = (State.MISMATCH, State.PENDING, State.NEVER)
 _TOLD = (*_MISSING, State.REJECTIONS)
 
@@ -62,7 +62,7 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
 
 @router.get("/live")
 def show_work(page: PageDep, runs: RunsDep) -> Response:
-    """The work under way, as a piece of the first page."""
+    """The active runs, as a fragment of the first page."""
     with page.outbox() as connection:
         live = _live(connection, runs.at_work(), runs, page)
     response = page.render("live_only.html", at_work=live)
@@ -86,7 +86,7 @@ def by_year(months: list[Cell]) -> list[tuple[int, list[Cell | None]]]:
 
 
 def calendar_months(days: dict[date, Cell]) -> list[date]:
-    """The months that have any of these days, latest first."""
+    """The months of these days, latest first."""
     return sorted({day.replace(day=1) for day in days}, reverse=True)
 
 

@@ -21,17 +21,17 @@ router = APIRouter()
 
 @router.get("/evidence")
 def list_months(page: PageDep, runs: RunsDep) -> Response:
-    """The months, to choose one."""
+    """The list of months."""
     running = {run.run_id for run in runs.at_work()}
     with page.outbox() as connection:
         found = coverage.survey(coverage.gather(connection, page.settings, page.now, running), page.settings, page.now)
     return page.render("months.html", years=by_year(found.months))
 
 
-# Before the page: it would take "2022-03.json" for the name of a month.
+# Registered before the page, whose route would match "2022-03.json" as the name of a month.
 @router.get("/evidence/{label}.json")
 def as_json(page: PageDep, runs: RunsDep, label: str) -> Response:
-    """For machines; the monthly digest carries the same."""
+    """The evidence as JSON; the monthly digest has the same attached."""
     month, delivered = _collect(page, runs, label)
     user_name = page.user.get_name() if page.user else None
     text = evidence.to_json(month, delivered, page.settings, now=page.now, made_by=user_name, language=page.texts.language)
@@ -40,7 +40,7 @@ def as_json(page: PageDep, runs: RunsDep, label: str) -> Response:
 
 @router.get("/evidence/{label}.csv")
 def as_csv(page: PageDep, runs: RunsDep, label: str) -> Response:
-    """For spreadsheets: the counts, and all that identifies the document on every line."""
+    """The evidence as CSV: the counts, and on every line what identifies the document."""
     month, delivered = _collect(page, runs, label)
     headings = [page.texts(f"csv.{name}") for name in ("month", "service", "status", "status_name", "rows", "state")]
     headings += [page.texts("evidence.last"), page.texts("csv.digest"), page.texts("evidence.made")]
@@ -52,7 +52,7 @@ def as_csv(page: PageDep, runs: RunsDep, label: str) -> Response:
 
 @router.get("/evidence/{label}/rows.jsonl")
 def as_rows(page: PageDep, label: str) -> Response:
-    """The delivered rows themselves: the digest of the document is that of this file."""
+    """The delivered rows; the checksum of the document is that of this file."""
     window = _month(page, label)
     rows = evidence_report.delivered_rows(partial(page.outbox, seconds=DOCUMENT_SECONDS), window)
     return download(evidence.lines(rows), f"{_name(page, label)}.jsonl", "application/jsonl")
@@ -60,7 +60,7 @@ def as_rows(page: PageDep, label: str) -> Response:
 
 @router.get("/evidence/{label}")
 def show_evidence(page: PageDep, runs: RunsDep, label: str) -> Response:
-    """To read and to print."""
+    """The page to read and print."""
     month, delivered = _collect(page, runs, label)
     return page.render(
         "evidence.html",
@@ -83,7 +83,7 @@ def _collect(page: Page, runs: Runs, label: str) -> tuple[Month, Delivered]:
 
 
 def _month(page: Page, label: str) -> Window:
-    """The whole month; 404 if there is none of that name to show."""
+    """The whole month; 404 if there is none with this label."""
     try:
         window = window_of(label, page.settings.timezone)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Rejections: grouped by reason, filtered, listed, downloaded."""
+"""Rejected rows: grouped by reason, filtered, listed, downloaded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ router = APIRouter()
 
 _ROWS = 100
 
-#: What a spreadsheet holds.
+#: The limit of spreadsheets.
 _MOST_LINES = 1_000_000
 
 _MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
@@ -34,7 +34,7 @@ _MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 
 @router.get("/rejections")
 def show_rejections(page: PageDep, reason: str = "", service: str = "", month: str = "", before: str = "") -> Response:
-    """Rows that were set aside, by reason; with a reason chosen, the rows themselves."""
+    """Rejected rows by reason; with a reason chosen, the rows themselves."""
     chosen = read_filter(page, reason, service, month)
     rows: list[Rejection] = []
     with page.outbox() as connection:
@@ -60,7 +60,7 @@ def show_rejections(page: PageDep, reason: str = "", service: str = "", month: s
 
 @router.get("/rejections.csv")
 def download_rejections(page: PageDep, reason: str = "", service: str = "", month: str = "") -> Response:
-    """The same as a file for spreadsheets."""
+    """The same as a CSV file."""
     chosen = read_filter(page, reason, service, month)
     page.require_outbox()
 
@@ -73,7 +73,7 @@ def download_rejections(page: PageDep, reason: str = "", service: str = "", mont
 
 
 def read_filter(page: Page, reason: str, service: str, month: str) -> Filter:
-    """What the parameters of an address or a form ask for; what makes no sense is left out."""
+    """The filter in the parameters of an address or a form; invalid values are ignored."""
     known = {reason.value for reason in Reason}
     window = _window(page, month)
     return Filter(
@@ -94,14 +94,14 @@ def _month(text: str) -> str | None:
 
 
 def _window(page: Page, month: str) -> Window | None:
-    """A month, or all that lies in none."""
+    """A month, or the window of undated rows."""
     if month == UNDATED:
         return undated_window(page.settings.earliest, page.settings.timezone)
     return window_of(month, page.settings.timezone) if _month(month) else None
 
 
 def _place(text: str, reason: str) -> tuple[datetime, str] | None:
-    """Where the last page of rows ended."""
+    """Where the previous page of rows ended."""
     moment, _, key = text.partition("-")
     if not re.fullmatch("[0-9]{1,17}", moment) or not rejections_report.is_key(reason, key):
         return None

@@ -1,4 +1,4 @@
-"""One request: was it reported, and does the source say the same now?"""
+"""One request: was it reported, and does the source still return the same?"""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ router = APIRouter()
 
 _CHANGES, _REJECTIONS = 200, 50
 
-#: Seconds that the source is waited for: at first, so that the outbox's answer is not held up, and when someone asks again.
+#: Seconds to wait for the source: first, so that the outbox's answer is not held up, and when the user asks to wait.
 _SECONDS, _PATIENT_SECONDS = 2.0, 12.0
 
 
 class Now(NamedTuple):
-    """What the source says now.
+    """The rows of the request in the source now.
 
-    :ivar found: ``None`` if it was not asked, or has not answered.
-    :ivar problem: why it has not.
+    :ivar found: ``None`` if the source was not asked, or has not answered.
+    :ivar problem: why it has not answered.
     """
 
     found: Comparison | None = None
@@ -44,8 +44,8 @@ def show_request(
     skip: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
     wait: Annotated[bool, Query()] = False,
 ) -> Response:
-    """All status changes of a request, each with what became of it; and the source's rows, if it may be asked."""
-    # As the contract reads ids: blanks around them do not count.
+    """All status changes of a request with their states, and the rows in the source if it can be queried."""
+    # As in the contract, surrounding blanks are not part of an id.
     asked = id.replace("\x00", "").strip()[:MAX_ID_LENGTH]
     if not asked:
         return page.render("request.html", asked="")
@@ -53,7 +53,7 @@ def show_request(
         changes = requests_report.changes_of_request(connection, asked, skip=skip, limit=_CHANGES + 1)
         rejections = rejections_report.of_request(connection, asked, limit=_REJECTIONS)
     shown, more = changes[:_CHANGES], len(changes) > _CHANGES
-    # Only all of them together can be compared.
+    # The comparison needs all of them.
     now = Now() if skip or more else _ask_source(page, asked, shown, _PATIENT_SECONDS if wait else _SECONDS)
     return page.render(
         "request.html",
@@ -62,7 +62,7 @@ def show_request(
         more=more,
         skip=skip,
         delivered=sum(found.state == "delivered" for found in shown),
-        # What the source no longer has is not owed to the dashboard.
+        # Withdrawn changes are no longer expected at the dashboard.
         owed=sum(found.state != "withdrawn" for found in shown),
         rejections=rejections,
         now=now,

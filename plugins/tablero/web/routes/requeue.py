@@ -1,4 +1,4 @@
-"""Retrying rows after a fix: first a preview of what would happen, then the action, which is kept on record."""
+"""Requeueing rows after a fix: first a preview of what would happen, then the action, which is recorded."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _REFUSED = Reason.REFUSED_BY_DASHBOARD.value
 
 
 class _Choice(NamedTuple):
-    """What a form asks for.
+    """The selection in a form.
 
-    :ivar keys: the chosen rows; ``None`` is all that the filter lets through.
+    :ivar keys: the chosen rows; ``None`` selects all that match the filter.
     """
 
     chosen: Filter
@@ -50,18 +50,18 @@ class _Choice(NamedTuple):
         return self.chosen.reason == _REFUSED
 
     def fields(self) -> list[tuple[str, str]]:
-        """The same as fields of a form."""
+        """The selection as form fields."""
         fields = [("reason", self.chosen.reason or ""), ("month", self.month), ("service", self.service)]
         return fields + ([("whole", "yes")] if self.keys is None else [("key", key) for key in self.keys])
 
     def selection(self) -> dict[str, object]:
-        """What is kept of it."""
+        """The selection as it is recorded."""
         return {"month": self.month, "service": self.service, "chosen": self.keys}
 
 
 @router.post("/requeue/review", dependencies=WRITE)
 def review(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
-    """Preview: shows what would happen, changes nothing."""
+    """Preview of what would happen; changes nothing."""
     choice = _read(page, form)
     with page.outbox() as connection:
         rows, count = _rows(connection, choice)
@@ -106,14 +106,14 @@ def do(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
 
 @router.get("/actions")
 def show_actions(page: PageDep) -> Response:
-    """Who asked for what, and when."""
+    """The log of actions: who did what, and when."""
     with page.outbox() as connection:
         return page.render("actions.html", actions=actions_report.actions(connection, limit=_LISTED))
 
 
 @router.get("/actions/{identity}")
 def show_action(page: PageDep, runs: RunsDep, identity: int) -> Response:
-    """One of them, and the runs that were started for it."""
+    """One action, and the runs triggered for it."""
     with page.outbox() as connection:
         action = actions_report.action_of(connection, identity) if 0 < identity < 2**62 else None
     if action is None:
@@ -123,14 +123,14 @@ def show_action(page: PageDep, runs: RunsDep, identity: int) -> Response:
 
 
 def _kind(reason: str) -> str:
-    """What was asked for, as texts call it: a way out for a batch, or rows of a reason."""
+    """The kind of action, as named in texts: resolving a batch, or requeueing the rows of a reason."""
     if reason in ("adopt_batch", "retry_batch"):
         return reason
     return "refused" if reason == _REFUSED else "broken"
 
 
 def _read(page: Page, form: FormData) -> _Choice:
-    """What a form asks for; 400 if it names no reason."""
+    """The selection in a form; 400 if it has no reason."""
     texts = {name: value for name in ("reason", "service", "month", "whole") if isinstance(value := form.get(name), str)}
     month, service = texts.get("month", ""), texts.get("service", "")
     chosen = read_filter(page, texts.get("reason", ""), service, month)
@@ -141,7 +141,7 @@ def _read(page: Page, form: FormData) -> _Choice:
 
 
 def _rows(connection: Connection, choice: _Choice) -> tuple[list[Rejection], int]:
-    """The rows that are meant, or the first of them, and how many they are."""
+    """The selected rows, or the first of them, and their number."""
     assert choice.chosen.reason is not None
     if choice.keys is not None:
         rows = rejections_report.named(connection, choice.chosen.reason, choice.keys)
@@ -151,7 +151,7 @@ def _rows(connection: Connection, choice: _Choice) -> tuple[list[Rejection], int
 
 
 def _plan(connection: Connection, page: Page, choice: _Choice, rows: list[Rejection]) -> list[Rerun]:
-    """The runs that bring the rows in: those of the days of chosen ones, or of all months that hold such a row."""
+    """The runs that read the rows again: those of the days of chosen rows, or of all months that contain such a row."""
     settings = page.settings
     if choice.keys is not None:
         return _plan_days(page, [row.changed_at for row in rows])
@@ -168,7 +168,7 @@ def _plan_days(page: Page, instants: list[datetime]) -> list[Rerun]:
 
 
 def start_runs(runs: Runs, reruns: list[Rerun], page: Page) -> tuple[list[dict[str, str]], str | None]:
-    """Start runs in the name of who asks; those that were started, and why others could not be."""
+    """Trigger runs on behalf of the user; returns those that were triggered, and the problems with the others."""
     started, problems = [], []
     for rerun in reruns:
         try:

@@ -1,6 +1,6 @@
-"""Static files, and a 404 for every address that does not exist.
+"""Static files, and a 404 for every unknown address.
 
-Not mounted: what is mounted would be served to whoever asks, logged in or not.
+Not mounted, since a mount would bypass the login.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from tablero.web.page import STATIC
 
 router = APIRouter()
 
-#: By the browser, for good: the address of a file changes with its content.
+#: Cached by the browser for good, since the address of a file changes with its content.
 _KEPT = "private, max-age=31536000, immutable"
 
 _KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}

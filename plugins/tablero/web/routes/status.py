@@ -14,7 +14,7 @@ router = APIRouter()
 
 @router.get("/status.json")
 def show_status(page: PageDep) -> Response:
-    """200 with the answer; 503 with the state ``unknown`` where it cannot be told: no run yet, or no outbox that answers."""
+    """200 with the state; 503 with the state ``unknown`` if nothing has run yet, or the outbox does not answer."""
     try:
         with page.outbox() as connection:
             found = status.status(connection, page.settings, page.now)

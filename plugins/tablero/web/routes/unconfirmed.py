@@ -1,7 +1,7 @@
-"""Batches that the dashboard may have, and that it answers with an error whenever they are repeated: the two ways out.
+"""Unconfirmed batches: the dashboard may have them, but answers every repeat with an error.
 
-Only a person can find out whether it has them. If it does, they are taken for delivered on that person's word; if not, a run
-tries them again. Both ways show first what would happen.
+Only a person can find out whether it has them. If so, they are recorded as delivered on that person's word; if not, a run posts
+them again. Both actions have a preview.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ Way = Literal["adopt", "retry"]
 
 
 class _Choice(NamedTuple):
-    """What a form asks for.
+    """The selection in a form.
 
-    :ivar parts: those of the batch that are unconfirmed.
+    :ivar parts: the unconfirmed parts of the batch.
     """
 
     batch: int
@@ -48,7 +48,7 @@ class _Choice(NamedTuple):
 
 @router.post("/unconfirmed/review", dependencies=WRITE)
 def review_way(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
-    """What would happen. Changes nothing."""
+    """Preview of what would happen; changes nothing."""
     choice = _read(page, form)
     reruns = _plan(page, choice)
     return page.render(
@@ -62,8 +62,8 @@ def review_way(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
 
 @router.post("/unconfirmed", dependencies=WRITE)
 def take_way(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
-    """Do it, and keep who asked for it."""
-    assert page.user is not None  # WRITE lets nobody else pass
+    """Carry it out, and record who asked for it."""
+    assert page.user is not None  # guaranteed by WRITE
     choice = _read(page, form)
     if not choice.parts:
         return page.problem(409, "settled", again=page.link(f"batch/{choice.batch}"))
@@ -77,7 +77,7 @@ def take_way(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
             return page.problem(
                 409, "busy", words=error.text.within(page.texts.language), again=page.link(f"batch/{choice.batch}")
             )
-        except ParameterError:  # someone else was quicker
+        except ParameterError:  # someone else was faster
             return page.problem(409, "settled", again=page.link(f"batch/{choice.batch}"))
     identity = requeue.keep_action(
         engine,
@@ -93,7 +93,7 @@ def take_way(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
 
 
 def _read(page: Page, form: FormData) -> _Choice:
-    """What a form asks for; 400 if it makes no sense."""
+    """The selection in a form; 400 if it is invalid."""
     batch, way = form.get("batch"), form.get("way")
     if not isinstance(batch, str) or not batch.isascii() or not batch.isdigit() or len(batch) > 18:
         raise HTTPException(400, "no batch")
@@ -105,7 +105,7 @@ def _read(page: Page, form: FormData) -> _Choice:
 
 
 def _plan(page: Page, choice: _Choice) -> list[Rerun]:
-    """The runs that post it again; none where it is not to be posted."""
+    """The runs that post the batch again; none if it is adopted."""
     if choice.way == "adopt":
         return []
     settings = page.settings

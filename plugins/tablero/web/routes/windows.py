@@ -1,4 +1,4 @@
-"""One window, and one batch: what was counted, tried and answered, and by which run."""
+"""One window, and one batch: counts, attempts and answers, and the runs concerned."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def show_batch(
     skip: Annotated[int, Query(ge=0, le=100_000)] = 0,
     before: Annotated[int | None, Query(ge=0, le=2**62)] = None,
 ) -> Response:
-    """A batch, its attempts and its rows."""
+    """A batch with its attempts and rows."""
     if not 0 < identity < 2**62:
         raise HTTPException(404)
     zone = page.settings.timezone
@@ -131,7 +131,7 @@ def show_batch(
 
 
 def _window(label: str, page: PageDep) -> tuple[Window, date, date]:
-    """The window of a label, its first and its last day; 404 if the page shows no such window."""
+    """The window of a label, its first and its last day; 404 if the page does not show it."""
     try:
         window = window_of(label, page.settings.timezone)
     except ValueError:

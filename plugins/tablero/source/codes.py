@@ -137,6 +137,10 @@ _MESSAGES_OF_VALUES = {220, 232, 244, 245, 248, 8114, 8115, 50000}
 
 #: ODBC puts the server's number after the message, before the name of its own function.
 _ODBC_NUMBER = re.compile(r"\((\d+)\)(?= \(SQL|[;\]]|$)")
+
+#: How pymssql's library writes its own number, and the one by which it says that the server has given another.
+_DB_LIB_NUMBER = re.compile(r"DB-Lib error message (\d+)")
+_SEE_THE_SERVERS = 20018
 _ODBC_STATES = {"28000": Meaning.REFUSED, "42S02": Meaning.MISSING, "42S22": Meaning.MISSING, "HYT00": Meaning.TIME_LIMIT}
 
 # -- Oracle ----------------------------------------------------------------------------------------------------------------
@@ -175,7 +179,7 @@ def code_of(error: BaseException, dialect: str) -> Code | None:
     if dialect == "postgresql":
         state = getattr(error, "sqlstate", None)
         return _of_sqlstate(state) if state else None
-    first = error.args[0] if error.args else None
+    first = next(iter(arguments_of(error)), None)
     if dialect in ("mysql", "mariadb"):
         if isinstance(first, int):
             if first in _CONNECTING and "[SSL" in str(error):  # Python's message about an untrusted certificate
@@ -192,15 +196,29 @@ def code_of(error: BaseException, dialect: str) -> Code | None:
     return None
 
 
+def arguments_of(error: BaseException) -> tuple[Any, ...]:
+    """What a driver made its error of; pymssql wraps number and words of a refused login once more."""
+    match error.args:
+        case (tuple() as wrapped,):
+            return wrapped
+    return error.args
+
+
 def _of_sql_server(error: BaseException, first: Any) -> Code | None:
     if isinstance(first, int):
-        number = first
+        number = _of_pymssql(error, first)
     elif isinstance(first, str) and (found := _ODBC_NUMBER.findall(str(error.args[-1]))):
         number = int(found[-1])
     else:
         state = first if isinstance(first, str) and first in _ODBC_STATES else None
         return Code(state, _ODBC_STATES[state], False) if state else None
     return Code(f"error {number}", _MESSAGES.get(number), number not in _MESSAGES or number in _MESSAGES_OF_VALUES)
+
+
+def _of_pymssql(error: BaseException, number: int) -> int:
+    """Its own number of an error, where the server said nothing: that of the server is then left from an earlier connection."""
+    own = _DB_LIB_NUMBER.search(" ".join(map(str, arguments_of(error)[1:])))
+    return number if own is None or int(own[1]) == _SEE_THE_SERVERS else int(own[1])
 
 
 def meaning_of_words(words: str, dialect: str, error: BaseException) -> Meaning | None:

@@ -10,7 +10,7 @@ from sqlalchemy import exc
 from sqlalchemy.engine import Engine
 from tablero.contract.status_change import FIELDS
 from tablero.errors import SetupError, SourceUnavailable, TableroError, WindowUnreadable
-from tablero.source.codes import Meaning, code_of, meaning_of_words, without_values
+from tablero.source.codes import Meaning, arguments_of, code_of, meaning_of_words, without_values
 from tablero.source.dialects.base import UnreadableType
 from tablero.texts import source as texts
 from tablero.texts.text import Text
@@ -71,14 +71,19 @@ def _error(meaning: Meaning, said: Text, name: str, *, own_sql: bool) -> Tablero
     return SourceUnavailable(texts.UNAVAILABLE(said=said))
 
 
+#: What pymssql's library says behind the words of the server, in English and of no use.
+_OF_DB_LIB = "DB-Lib error message"
+
+
 def words_of(error: BaseException) -> str:
     """The database's message without the driver's formatting: some drivers pass number and message separately, or bytes."""
     diagnosis = getattr(error, "diag", None)
     if diagnosis is not None and diagnosis.message_primary:  # psycopg, whose str() also quotes the statement and values
         return str(diagnosis.message_primary).strip()
-    match error.args:
+    match arguments_of(error):
         case (int(), str() | bytes() as words, *_) | (str(), str() | bytes() as words):
-            return (words.decode(errors="replace") if isinstance(words, bytes) else words).strip()
+            text = words.decode(errors="replace") if isinstance(words, bytes) else words
+            return text.partition(_OF_DB_LIB)[0].strip() or text.strip()
     return str(error).strip()
 
 

@@ -122,6 +122,33 @@ def test_sql_server(number: int, meaning: Meaning) -> None:
     assert meaning_of(PyodbcError("42000", "en cualquier idioma", number), "mssql") is meaning
 
 
+DB_LIB = "DB-Lib error message {0}, severity 9:\\nUnable to connect: TDS server is unavailable or does not exist\\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        # As pymssql 2.4 raised them: a login is refused, and a server is not there, after another that had refused one.
+        (((18456, f"Error de inicio de sesión.{DB_LIB.format(20018)}{DB_LIB.format(20002)}".encode()),), "error 18456"),
+        (((18456, f"{DB_LIB.format(20018)}{DB_LIB.format(20002)}".encode()),), "error 18456"),
+        (((18456, f"{DB_LIB.format(20009)}{DB_LIB.format(20009)}".encode()),), "error 20009"),
+        ((208, f"El nombre de objeto 'x' no es válido.{DB_LIB.format(20018)}".encode()), "error 208"),
+    ],
+)
+def test_pymssql_wraps_the_servers_number(arguments: tuple[Any, ...], code: str) -> None:
+    """And goes on telling the number of an earlier connection where the server says nothing."""
+    found = code_of(Exception(*arguments), "mssql")
+    assert found is not None
+    assert found.shown == code
+
+
+def test_what_pymssqls_library_says_is_not_told() -> None:
+    """Where the server itself has said something."""
+    assert words_of(Exception((18456, f"Error de inicio de sesión.{DB_LIB.format(20018)}".encode()))) == (
+        "Error de inicio de sesión."
+    )
+
+
 @pytest.mark.parametrize(("code", "meaning"), ORACLE.items())
 def test_oracle(code: str, meaning: Meaning) -> None:
     """By the number that its words begin with."""

@@ -1,0 +1,155 @@
+"""What speaks the protocol of SQL Server (TDS) without being one: pySQLbridge, from PyPI, serves a table and reads T-SQL.
+
+It parses logins, batches and calls as SQL Server does, answers with its numbers of errors, and puts ``datetime`` on the wire in
+the steps of 1/300 s. It is no SQL Server: of collations, of what a VIEW may hold and of locks it tells nothing. Types that it
+has not itself (``datetime2``, ``datetimeoffset``, ``date``) are written here from the protocol's specification (MS-TDS).
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+from pysqlbridge.catalog import Catalog
+from pysqlbridge.logins import Login, LoginStore
+from pysqlbridge.server import start_background
+from pysqlbridge.source import Table
+from pysqlbridge.tds.result import Column, ColumnType, DateTime, Integer, NVarChar, QueryError, QueryResult
+from sqlalchemy.engine import URL
+from tablero.contract.status_change import FIELDS
+
+USER, PASSWORD = "lector", "clave / 100%"
+
+_COLLATED = re.compile(r"\(([\w.]+) COLLATE Latin1_General_BIN2\)|([\w.]+) COLLATE Latin1_General_BIN2")
+_FIRST_DAY = date(1, 1, 1)
+
+
+def _ticks(moment: datetime) -> bytes:
+    """Tenths of microseconds since midnight, in five bytes."""
+    since = moment - moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return (since // timedelta(microseconds=1) * 10).to_bytes(5, "little")
+
+
+def _days(day: date) -> bytes:
+    return (day - _FIRST_DAY).days.to_bytes(3, "little")
+
+
+@dataclass(frozen=True)
+class Date(ColumnType):
+    """DATENTYPE."""
+
+    def type_info(self) -> bytes:
+        return b"\x28"
+
+    def encode(self, value: Any) -> bytes:
+        return b"\x00" if value is None else b"\x03" + _days(value)
+
+
+@dataclass(frozen=True)
+class DateTime2(ColumnType):
+    """DATETIME2NTYPE, of seven digits."""
+
+    def type_info(self) -> bytes:
+        return b"\x2a\x07"
+
+    def encode(self, value: Any) -> bytes:
+        return b"\x00" if value is None else b"\x08" + _ticks(value) + _days(value.date())
+
+
+@dataclass(frozen=True)
+class DateTimeOffset(ColumnType):
+    """DATETIMEOFFSETNTYPE, of seven digits: the instant in UTC, and minutes of offset."""
+
+    def type_info(self) -> bytes:
+        return b"\x2b\x07"
+
+    def encode(self, value: Any) -> bytes:
+        if value is None:
+            return b"\x00"
+        utc, offset = value.astimezone(timezone.utc), value.utcoffset() // timedelta(minutes=1)
+        return b"\x0a" + _ticks(utc) + _days(utc.date()) + struct.pack("<h", offset)
+
+
+DATETIME = DateTime()
+
+
+@dataclass
+class Stand:
+    """A stand-in that listens.
+
+    :ivar answer: what a query is answered with; the table of :meth:`fill` unless a test says otherwise.
+    :ivar asked: the SQL that arrived, and its parameters.
+    """
+
+    address: URL = field(default_factory=lambda: URL.create("mssql+pymssql"))
+    catalog: Catalog = field(default_factory=Catalog)
+    asked: list[tuple[str, Any]] = field(default_factory=list)
+    answer: Callable[[Any], QueryResult] | None = None
+
+    def handle(self, query: Any) -> QueryResult:
+        sql = query if isinstance(query, str) else query.sql
+        self.asked.append((sql, getattr(query, "parameters", None)))
+        plain = _COLLATED.sub(r"\1\2", sql)  # it knows no collations
+        result: QueryResult = (self.answer or self.catalog.answer)(
+            plain if isinstance(query, str) else replace(query, sql=plain)
+        )
+        return result
+
+    def fill(
+        self, kind: ColumnType, changed: Sequence[Any], *, opened: Any = None, name: str = "tablero_status_changes"
+    ) -> None:
+        """A table of one row for each value of ``last_modified_date``; ``opening_date`` is of the same type."""
+        rows = [["1041", f"R-{number}", opened or value, 2, value] for number, value in enumerate(changed)]
+        self.catalog.add(Table(name, _columns(kind), rows))
+
+    def show(self, kind: ColumnType, changed: Sequence[Any], *, opened: Any) -> None:
+        """The same rows for whatever is asked of the view: types that the stand-in puts on the wire and cannot compare."""
+        rows = [["1041", f"R-{number}", opened, 2, value] for number, value in enumerate(changed)]
+
+        def answer(query: Any) -> QueryResult:
+            sql = query if isinstance(query, str) else query.sql
+            if "tablero_status_changes" not in sql:
+                return self.catalog.answer(query)  # type: ignore[no-any-return]
+            listed = sql.partition(" FROM")[0].lower()
+            wanted = [place for place, name in enumerate(FIELDS) if name in listed]
+            columns = [_columns(kind)[place] for place in wanted]
+            found = [] if "1=0" in sql else rows[: 1 if "TOP 1 " in sql else None]
+            return QueryResult(columns=columns, rows=[[row[place] for place in wanted] for row in found])
+
+        self.answer = answer
+
+    def fail(self, number: int, words: str) -> None:
+        """Whatever is asked of the view ends with this error."""
+
+        def answer(query: Any) -> QueryResult:
+            if "tablero_status_changes" in (query if isinstance(query, str) else query.sql):
+                raise QueryError(words, number=number)
+            return self.catalog.answer(query)  # type: ignore[no-any-return]
+
+        self.answer = answer
+
+
+def _columns(kind: ColumnType) -> list[Column]:
+    types = (NVarChar(20), NVarChar(40), kind, Integer(4), kind)
+    return [Column(name, type_) for name, type_ in zip(FIELDS, types, strict=True)]
+
+
+@contextmanager
+def running() -> Iterator[Stand]:
+    """A stand-in that is gone afterwards."""
+    stand = Stand()
+    logins = LoginStore([Login(USER, PASSWORD, hashed=False)])
+    server, thread = start_background(query_handler=stand.handle, logins=logins)
+    host, port = server.address
+    stand.address = URL.create("mssql+pymssql", USER, PASSWORD, host, port, "master")
+    try:
+        yield stand
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)

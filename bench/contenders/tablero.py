@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from tablero.contract.windows import Window, day_window, month_windows
 from tablero.dashboard.client import Dashboard
 from tablero.delivery.loading import load
-from tablero.outbox.engine import connect, migrate
+from tablero.outbox.engine import connect
+from tablero.outbox.upgrade import migrate
 from tablero.settings import Settings
 from tablero.source.reader import Source
 

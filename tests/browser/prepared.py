@@ -23,9 +23,10 @@ from tablero.delivery.reconciling import reconcile
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.errors import TransientError
-from tablero.outbox.engine import connect, migrate
+from tablero.outbox.engine import connect
 from tablero.outbox.findings import Degradation, keep_degradations, keep_dry_run
 from tablero.outbox.schema import batch, reconciliation, rejection
+from tablero.outbox.upgrade import migrate
 from tablero.settings import Settings
 from tablero.source.reader import Source
 

@@ -18,8 +18,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.delivery.planning import plan_day, plan_history
-from tablero.outbox.engine import connect, migrate
+from tablero.outbox.engine import connect
 from tablero.outbox.schema import batch
+from tablero.outbox.upgrade import migrate
 from tablero.settings import Settings
 
 from sandbox.settings import DEFAULT_CLIENT

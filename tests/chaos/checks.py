@@ -20,7 +20,7 @@ from tablero.contract.reasons import Reason
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.outbox.batches import COLUMNS, rows_of
-from tablero.outbox.queue import LATE
+from tablero.outbox.queue.attempts import LATE
 from tablero.outbox.schema import attempt, rejection
 
 from sandbox.dashboard import Row

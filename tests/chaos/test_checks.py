@@ -22,7 +22,8 @@ from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.errors import DashboardUnavailable
 from tablero.outbox.content import pack_rows, unpack_rows
-from tablero.outbox.engine import connect, migrate
+from tablero.outbox.engine import connect
+from tablero.outbox.upgrade import migrate
 from tablero.source.reader import Source
 
 from sandbox.memory import CallRecord, Memory

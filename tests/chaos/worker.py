@@ -43,7 +43,8 @@ from tablero.errors import (
     TransientError,
     WindowBusy,
 )
-from tablero.outbox.engine import connect, migrate
+from tablero.outbox.engine import connect
+from tablero.outbox.upgrade import migrate
 from tablero.settings import Settings
 from tablero.source.reader import Source
 

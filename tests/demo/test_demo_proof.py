@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.outbox.engine import connect, migrate
+from tablero.outbox.engine import connect
 from tablero.outbox.schema import attempt, batch, extraction, reconciliation
+from tablero.outbox.upgrade import migrate
 
 from sandbox.demo_proof import Account, Outbox, Progress, by_year, prove
 from sandbox.institution import Summary

@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy.engine import Engine
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.sending import send
-from tablero.outbox import queue
 from tablero.outbox.engine import connect
-from tablero.outbox.queue import Claim
+from tablero.outbox.queue import recording
+from tablero.outbox.queue.claims import Claim
 
 from tests.integration.samples import FEBRUARY, clock, settings
 
@@ -31,7 +31,7 @@ class Dashboard:
 
 def main(path: Path) -> None:
     """Send all that is pending."""
-    exchange = queue.exchange
+    exchange = recording.exchange
     log = path.with_name(path.name + "-wal")
 
     def tell(engine: Engine, answers: Sequence[tuple[Claim, Answer]], *more: Any, **rest: Any) -> list[Claim]:
@@ -42,7 +42,7 @@ def main(path: Path) -> None:
             sys.stdout.flush()
         return claims
 
-    queue.exchange = tell
+    recording.exchange = tell
     send(connect(f"sqlite:///{path}"), Dashboard, settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)
 
 

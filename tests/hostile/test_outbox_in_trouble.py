@@ -24,8 +24,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from tablero.delivery.sending import send
 from tablero.errors import OutboxUnavailable
-from tablero.outbox.engine import check_writable, connect, migrate
+from tablero.outbox.engine import connect
 from tablero.outbox.schema import batch
+from tablero.outbox.upgrade import check_writable, migrate
 
 from tests.integration.posters import Dashboard
 from tests.integration.samples import FEBRUARY, attempts, changes, check_books, clock, settings, stage, staged, states

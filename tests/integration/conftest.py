@@ -15,8 +15,9 @@ import psutil
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
-from tablero.outbox.engine import connect, migrate
+from tablero.outbox.engine import connect
 from tablero.outbox.schema import metadata
+from tablero.outbox.upgrade import migrate
 
 from sandbox.testing import Handle, running_sandbox
 

@@ -21,7 +21,8 @@ from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.outbox import ledger
-from tablero.outbox.engine import connect, migrate
+from tablero.outbox.engine import connect
+from tablero.outbox.upgrade import migrate
 from tablero.settings import Settings
 from tablero.source.reader import Source
 

@@ -10,9 +10,11 @@ from tablero.contract.packing import pack
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.contract.wire import encode
-from tablero.outbox import intake, queue
-from tablero.outbox.engine import connect, migrate, schema_version
-from tablero.outbox.queue import Hold
+from tablero.outbox import intake
+from tablero.outbox.engine import connect
+from tablero.outbox.queue import claiming, recording
+from tablero.outbox.queue.claims import Hold
+from tablero.outbox.upgrade import migrate, schema_version
 
 from tests.integration.posters import Dashboard
 from tests.integration.samples import NOW, ZONE, change
@@ -50,10 +52,10 @@ def send_all(address: str, barrier: Any, window: dict[str, str], results: Any) -
     dashboard = Dashboard()
     hold = Hold(str(uuid4()), "run", 300.0)
     barrier.wait(60)
-    while taken := queue.claim(engine, [Window.from_json(window)], hold, limit=3):
+    while taken := claiming.claim(engine, [Window.from_json(window)], hold, limit=3):
         answers = [
             (one, dashboard.post(encode(one.changes), message_id=one.message_id, issue=str(one.batch_id))) for one in taken
         ]
-        queue.record(engine, answers)
+        recording.record(engine, answers)
     engine.dispose()
     results.put(sorted(dashboard.accepted.elements()))

@@ -10,9 +10,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.errors import SetupError
-from tablero.outbox import ledger, queue
-from tablero.outbox.engine import connect, migrate, reading, schema_version, writing
-from tablero.outbox.queue import Hold
+from tablero.outbox import ledger
+from tablero.outbox.engine import connect, reading, writing
+from tablero.outbox.queue import claiming, recording
+from tablero.outbox.queue.claims import Hold
+from tablero.outbox.upgrade import migrate, schema_version
 from tablero.source import parameters
 
 from tests.integration.posters import DELIVERED
@@ -38,8 +40,8 @@ def test_a_whole_run_behind_a_pooler(pooled: Engine, spanish: Server) -> None:
             connection.exec_driver_sql(f"SET timezone = '{zone}'")
         other.dispose()
         stage(pooled, changes(20), size=5)
-        taken = queue.claim(pooled, [FEBRUARY], Hold("w", "run", 100), limit=1, zone=ZONE)
-        queue.record(pooled, [(one, DELIVERED) for one in taken])
+        taken = claiming.claim(pooled, [FEBRUARY], Hold("w", "run", 100), limit=1, zone=ZONE)
+        recording.record(pooled, [(one, DELIVERED) for one in taken])
         assert staged(pooled) == set(changes(20))
         check_books(pooled)
     assert states(pooled) == {"delivered": 15, "pending": 5}

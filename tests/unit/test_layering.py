@@ -25,12 +25,13 @@ FOLDERS: dict[str, set[str]] = {
     "airflow": {"web", "delivery", "delivery.health", "outbox", "outbox.reports", "dashboard", "source", "contract"} | GROUND,
     "web": {"web.routes", "outbox", "outbox.reports", "contract"} | GROUND,
     "web.routes": {"web", "outbox", "outbox.reports", "contract"} | GROUND,
-    "delivery": {"delivery.posting", "outbox", "outbox.reports", "dashboard", "source", "contract"} | GROUND,
-    "delivery.posting": {"outbox", "dashboard", "contract"} | GROUND,
+    "delivery": {"delivery.posting", "outbox", "outbox.queue", "outbox.reports", "dashboard", "source", "contract"} | GROUND,
+    "delivery.posting": {"outbox", "outbox.queue", "dashboard", "contract"} | GROUND,
     "delivery.health": {"outbox", "outbox.reports", "contract"} | GROUND,
     "outbox.migrations": {"outbox", "contract"},
     "outbox.reports": {"outbox", "contract"} | GROUND,
-    "outbox": {"dashboard", "source", "contract"} | GROUND,
+    "outbox.queue": {"outbox", "dashboard", "contract"} | GROUND,
+    "outbox": {"outbox.queue", "dashboard", "source", "contract"} | GROUND,
     "dashboard": {"contract"} | GROUND,
     "source": {"source.dialects", "contract"} | GROUND,
     "source.dialects": {"contract"} | GROUND,
@@ -44,7 +45,16 @@ FOLDERS: dict[str, set[str]] = {
 AIRFLOW = {"package", "airflow", "web", "web.routes", "dashboard.client"}
 
 #: Everything that must run in a plain Python process, without Airflow, also through what it imports.
-PLAIN = {"delivery", "delivery.posting", "delivery.health", "outbox", "outbox.reports", "source", "contract"} | GROUND
+PLAIN = {
+    "delivery",
+    "delivery.posting",
+    "delivery.health",
+    "outbox",
+    "outbox.queue",
+    "outbox.reports",
+    "source",
+    "contract",
+} | GROUND
 
 #: What a DAG file may import of ours when it is parsed.
 AT_THE_TOP_OF_A_DAG = {

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import Engine
 from tablero.errors import TableroError
-from tablero.outbox.engine import connect, migrate
+from tablero.outbox.engine import connect
+from tablero.outbox.upgrade import migrate
 
 from tests.web.history import NOW, SETTINGS, History
 

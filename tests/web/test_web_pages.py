@@ -387,7 +387,7 @@ def upgrade(engine: Engine, revision: str) -> None:
 
 def test_an_outbox_in_which_nothing_was_read_tells_the_first_step(admin: Any, site: Site, tmp_path: Path) -> None:
     """The tables are there, and empty."""
-    from tablero.outbox.engine import migrate
+    from tablero.outbox.upgrade import migrate
 
     site.engine = connect(f"sqlite:///{tmp_path / 'empty.db'}")
     migrate(site.engine)

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.outbox.engine import connect, migrate
+from tablero.outbox.engine import connect
+from tablero.outbox.upgrade import migrate
 
 from tests.airflow.postgres import PostgresServer
 from tests.web.conftest import Site

@@ -142,7 +142,8 @@ def outbox() -> Iterator[Engine]:
 
     :raises SetupError, OutboxUnavailable: if it cannot be used.
     """
-    from tablero.outbox.engine import connect, migrate
+    from tablero.outbox.engine import connect
+    from tablero.outbox.upgrade import migrate
 
     engine = connect(outbox_url())
     try:

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from tablero.errors import SetupError
 from tablero.outbox import ledger
-from tablero.outbox.engine import MOVING, migrate, reading, schema_version, set_schema_version, writing
+from tablero.outbox.engine import reading, writing
 from tablero.outbox.schema import batch, metadata
+from tablero.outbox.upgrade import MOVING, migrate, schema_version, set_schema_version
 from tablero.texts import delivery as texts
 
 #: Rows copied in one transaction; fewer for batches, which are large.

@@ -21,7 +21,7 @@ from tablero.contract.windows import undated_window
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.errors import TableroError, TransientError
 from tablero.outbox import target
-from tablero.outbox.engine import check_writable, schema_version
+from tablero.outbox.upgrade import check_writable, schema_version
 from tablero.settings import Settings
 from tablero.source.reader import Source
 from tablero.texts import preflight as texts

@@ -16,8 +16,8 @@ from tablero.delivery.posting.hours import SendHours
 from tablero.delivery.posting.pump import Client, Job, Pump, Staging
 from tablero.delivery.posting.rules import GIVE_UP_AFTER, Pass, Stop
 from tablero.errors import DashboardBusy, DashboardError, DashboardUnavailable, OutsideHours, WindowBusy
-from tablero.outbox import queue
-from tablero.outbox.queue import Hold
+from tablero.outbox.queue import pending
+from tablero.outbox.queue.claims import Hold
 from tablero.settings import Settings
 from tablero.texts import delivery as texts
 from tablero.texts.text import verbatim
@@ -100,7 +100,7 @@ def send(
 
     seconds = settings.connect_timeout + settings.read_timeout + _LEASE_MARGIN
     job = Job(engine, connect, settings, windows, Hold(str(uuid4()), run_id, seconds), clock, count)
-    so_far = Pass(queue.ever_delivered(engine))
+    so_far = Pass(pending.ever_delivered(engine))
     pump = Pump(job, so_far, staging, cancel)
     try:
         pump.run()
@@ -119,7 +119,7 @@ def _conclude(job: Job, so_far: Pass, findings: Findings, unproved: Sequence[Ans
         told = so_far.permanent.explained
         text = texts.NOT_THE_DASHBOARD if so_far.permanent.unexpected else texts.PERMANENT
         raise DashboardError(text(windows=windows, cause=told))
-    left = queue.backlog(job.engine, job.windows)
+    left = pending.backlog(job.engine, job.windows)
     if not left.batches:
         return
     how_much = {"windows": windows, "rows": left.rows, "batches": left.batches}

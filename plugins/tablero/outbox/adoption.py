@@ -17,7 +17,7 @@ from tablero.errors import ParameterError, WindowBusy
 from tablero.outbox import batches
 from tablero.outbox.batches import carve, touching
 from tablero.outbox.engine import now_of, reading, writing
-from tablero.outbox.queue import give_up_attempts
+from tablero.outbox.queue import attempts
 from tablero.outbox.schema import attempt, batch
 from tablero.texts import outbox as texts
 
@@ -92,7 +92,7 @@ def _any_leased(connection: Connection, found: Sequence[Any]) -> bool:
 def _deliver(connection: Connection, ids: list[int], run_id: str, words: str, now: datetime) -> None:
     if not ids:
         return
-    give_up_attempts(connection, ids)
+    attempts.give_up(connection, ids)
     adopted = {"run_id": run_id, "started_at": now, "outcome": Outcome.DELIVERED.value, "message": words}
     connection.execute(sa.insert(attempt), [{"batch_id": identity, "message_id": str(uuid4()), **adopted} for identity in ids])
     delivered = {"state": "delivered", "words": None, "settled_at": now, "settled_how": "adopted", "claimed_until": None}

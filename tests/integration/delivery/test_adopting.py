@@ -13,10 +13,11 @@ from tablero.delivery.reconciling import reconcile
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage as stage_window
 from tablero.errors import ParameterError, WindowBusy
-from tablero.outbox import cutting, ledger, queue
+from tablero.outbox import ledger
 from tablero.outbox.adoption import adopt, adopt_batch
 from tablero.outbox.batches import Fresh
-from tablero.outbox.queue import Hold
+from tablero.outbox.queue import claiming, cutting, leasing, recording
+from tablero.outbox.queue.claims import Hold
 from tablero.outbox.reports import evidence as evidence_report
 
 from tests.integration.institution import Institution
@@ -158,7 +159,7 @@ def test_a_batch_around_the_window_without_a_row_in_it(outbox: Engine) -> None:
 def test_what_was_under_way_when_the_copy_was_made(outbox: Engine, institution: Institution) -> None:
     """An attempt without an outcome, in a backup that was restored, becomes an unknown one, as a run would make it."""
     stage(outbox, BEFORE)
-    queue.claim(outbox, [FEBRUARY], Hold("lost", "run", 180), limit=1, zone=ZONE, now=NOW - timedelta(days=1))
+    claiming.claim(outbox, [FEBRUARY], Hold("lost", "run", 180), limit=1, zone=ZONE, now=NOW - timedelta(days=1))
     assert adopted(outbox, institution) == len(BEFORE)
     assert [row.outcome for row in attempts(outbox)] == ["unknown", "delivered"]
 
@@ -167,10 +168,10 @@ def test_who_held_a_batch_that_was_cut_does_not_take_it_apart(outbox: Engine) ->
     """A worker that was stopped, and goes on after the adoption with a refusal of the batch as it was: nothing is pending
     again."""
     stage(outbox, ROWS)
-    (held,) = queue.claim(outbox, [FEBRUARY], Hold("slow", "run", 180), limit=1, zone=ZONE, now=NOW - timedelta(days=1))
+    (held,) = claiming.claim(outbox, [FEBRUARY], Hold("slow", "run", 180), limit=1, zone=ZONE, now=NOW - timedelta(days=1))
     window = Window("month", "2020-02", FEBRUARY.start, THEN)
     assert adopt(outbox, window, run_id="adopt__1", words="ana", zone=ZONE, now=NOW) == len(BEFORE)
-    queue.record(outbox, [(held, refused())], now=NOW)
+    recording.record(outbox, [(held, refused())], now=NOW)
     assert cutting.cut(outbox, Fresh(held.batch_id, held.changes), [50], worker="slow", zone=ZONE) == []
     assert states(outbox) == {"delivered": len(BEFORE), "pending": len(AFTER)}
     check_books(outbox)
@@ -179,22 +180,22 @@ def test_who_held_a_batch_that_was_cut_does_not_take_it_apart(outbox: Engine) ->
 def test_not_while_a_run_is_sending(outbox: Engine) -> None:
     """It may be posting that very row; nothing is changed."""
     stage(outbox, changes(3))
-    (held,) = queue.claim(outbox, [FEBRUARY], Hold("w", "load", 300), limit=1, zone=ZONE)
+    (held,) = claiming.claim(outbox, [FEBRUARY], Hold("w", "load", 300), limit=1, zone=ZONE)
     with pytest.raises(WindowBusy, match="Pause both DAGs"):
         adopt(outbox, FEBRUARY, run_id="adopt__1", words="said so", zone=ZONE, now=NOW)
     assert states(outbox) == {"pending": 3}
     with pytest.raises(WindowBusy, match="Pause both DAGs"):
         adopt_batch(outbox, held.batch_id, run_id="adopt__1", words="said so", now=NOW)
-    queue.release(outbox, [held.batch_id], "w")
+    leasing.release(outbox, [held.batch_id], "w")
     assert adopt(outbox, FEBRUARY, run_id="adopt__1", words="said so", zone=ZONE, now=NOW) == 3
 
 
 def test_one_batch_that_the_dashboard_has(outbox: Engine) -> None:
     """Though it answers each repeat with an error, so that the search has cut it: its parts are meant, and nothing else."""
     stage(outbox, changes(20), size=10)
-    held, _ = queue.claim(outbox, [FEBRUARY], Hold("w", "load", 300), limit=2, zone=ZONE, now=NOW)
+    held, _ = claiming.claim(outbox, [FEBRUARY], Hold("w", "load", 300), limit=2, zone=ZONE, now=NOW)
     cutting.cut(outbox, Fresh(held.batch_id, held.changes), [4], worker="w", zone=ZONE)
-    queue.release(outbox, [row.id for row in all_batches(outbox)], "w")
+    leasing.release(outbox, [row.id for row in all_batches(outbox)], "w")
     assert adopt_batch(outbox, held.batch_id, run_id="adopt__1", words="said so", now=NOW) == 10
     assert rows_in(outbox, "delivered") == set(held.changes)
     assert {row.settled_how for row in all_batches(outbox) if row.state == "delivered"} == {"adopted"}

@@ -19,10 +19,11 @@ from tablero.contract.packing import pack, row_order
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Outcome
-from tablero.outbox import cutting, ledger, queue, requeue
+from tablero.outbox import ledger, requeue
 from tablero.outbox.batches import Fresh
 from tablero.outbox.engine import connect
-from tablero.outbox.queue import Claim, Hold
+from tablero.outbox.queue import claiming, cutting, evidence, leasing, recording
+from tablero.outbox.queue.claims import Claim, Hold
 
 from tests.integration.conftest import empty_sqlite_outbox
 from tests.integration.posters import DELIVERED, FORBIDDEN, LOST, UNAVAILABLE, refused
@@ -93,7 +94,7 @@ class Walk:
         self._claims.clear()
         while self._claim(limit=100):
             for taken in self._claims:
-                queue.record(self._engine, [(taken, DELIVERED)], now=self._now)
+                recording.record(self._engine, [(taken, DELIVERED)], now=self._now)
                 self._acknowledged.update(taken.changes)
             self._claims.clear()
         assert set(states(self._engine)) <= {"delivered", "refused", "withdrawn"}, "something waits for ever"
@@ -131,9 +132,9 @@ class Walk:
         hold = Hold(self._name(), "run", LEASE.total_seconds())
         windows = WINDOWS if limit > 2 else [self._random.choice(WINDOWS)]
         most = self._random.choice([1000, 3])
-        taken = queue.claim(self._engine, windows, hold, limit=limit, most=most, zone=ZONE, now=self._now)
+        taken = claiming.claim(self._engine, windows, hold, limit=limit, most=most, zone=ZONE, now=self._now)
         if not taken or limit > 2:
-            taken += queue.claim(self._engine, windows, hold, limit=limit, parts=True, most=most, zone=ZONE, now=self._now)
+            taken += claiming.claim(self._engine, windows, hold, limit=limit, parts=True, most=most, zone=ZONE, now=self._now)
         for one in taken:
             assert one.changes, "an empty call"
             assert all(self._acknowledged[row] < self._allowed[row] for row in one.changes), "posted again"
@@ -152,7 +153,7 @@ class Walk:
             return
         late = next(row.state for row in all_batches(self._engine) if row.id == taken.batch_id) != "pending"
         keep = [taken.batch_id] if answer.outcome is Outcome.REFUSED else []
-        queue.record(self._engine, [(taken, answer)], keep=keep, now=self._now)
+        recording.record(self._engine, [(taken, answer)], keep=keep, now=self._now)
         if answer is DELIVERED and not late:
             self._acknowledged.update(taken.changes)
         elif answer not in (DELIVERED, UNAVAILABLE, LOST, FORBIDDEN):
@@ -164,9 +165,9 @@ class Walk:
             return
         taken = self._refusals.pop(self._random.randrange(len(self._refusals)))
         if self._random.random() < 0.1:
-            queue.release(self._engine, [taken.batch_id], taken.worker)
+            leasing.release(self._engine, [taken.batch_id], taken.worker)
         elif len(taken.changes) == 1:
-            queue.refuse(self._engine, [(taken, "no")], now=self._now)
+            evidence.refuse(self._engine, [(taken, "no")], now=self._now)
         else:
             self._search(taken)
 
@@ -178,19 +179,19 @@ class Walk:
         pieces = cutting.cut(self._engine, pieces[0], sorted(cuts), **held)
         if len(pieces) == 2 and self._random.random() < 0.5:
             hold = Hold(taken.worker, "run", LEASE.total_seconds())
-            for head in queue.begin(self._engine, [pieces[0].batch_id], hold, now=self._now):
-                queue.record(self._engine, [(head, refused())], keep=[head.batch_id], now=self._now)
+            for head in claiming.begin(self._engine, [pieces[0].batch_id], hold, now=self._now):
+                recording.record(self._engine, [(head, refused())], keep=[head.batch_id], now=self._now)
                 if len(head.changes) > 1:
                     pieces = [*(cutting.give_back(self._engine, *pieces, 1, **held) or pieces)]
             if len(pieces[-1].changes) > 1:
                 pieces += cutting.take(self._engine, pieces[-1], 1, **held) or ()
-        queue.hand_back(self._engine, {piece.batch_id for piece in pieces}, taken.worker)
+        leasing.hand_back(self._engine, {piece.batch_id for piece in pieces}, taken.worker)
 
     def _wait(self) -> None:
         """Time passes; some leases end, and some workers that are alive prolong theirs."""
         if self._claims and self._random.random() < 0.3:
             hold = Hold(self._claims[-1].worker, "run", LEASE.total_seconds())
-            queue.renew(self._engine, [self._claims[-1].batch_id], hold, now=self._now)
+            leasing.renew(self._engine, [self._claims[-1].batch_id], hold, now=self._now)
         self._now += LEASE * self._random.choice([0.1, 0.6, 1.1])
 
     def _send_again(self) -> None:

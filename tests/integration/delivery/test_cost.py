@@ -11,10 +11,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
 from tablero.delivery.staging import stage
-from tablero.outbox import ledger, queue
+from tablero.outbox import ledger
 from tablero.outbox.batches import Origin, make
-from tablero.outbox.engine import connect, migrate, writing
-from tablero.outbox.queue import Hold
+from tablero.outbox.engine import connect, writing
+from tablero.outbox.queue import claiming, recording
+from tablero.outbox.queue.claims import Hold
+from tablero.outbox.upgrade import migrate
 
 from tests.integration.institution import Institution
 from tests.integration.posters import DELIVERED
@@ -41,8 +43,8 @@ def load(engine: Engine) -> None:
 def run(engine: Engine, institution: Institution) -> None:
     """A day's reading, its calls, and its account."""
     stage(engine, institution.source, settings(batch_size=100), OWN, run_id="run", clock=clock)
-    taken = queue.claim(engine, [OWN], Hold("w", "run", 100), limit=9, zone=ZONE)
-    queue.record(engine, [(one, DELIVERED) for one in taken])
+    taken = claiming.claim(engine, [OWN], Hold("w", "run", 100), limit=9, zone=ZONE)
+    recording.record(engine, [(one, DELIVERED) for one in taken])
     assert ledger.account(engine, OWN).delivered == 400
 
 

@@ -17,9 +17,10 @@ from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer, Attempt
 from tablero.delivery import loading
 from tablero.errors import DashboardError, DashboardUnavailable, OutsideHours, SourceUnavailable
-from tablero.outbox import ledger, queue
+from tablero.outbox import ledger
 from tablero.outbox.batches import Lease
-from tablero.outbox.queue import Claim, Hold
+from tablero.outbox.queue import claiming, leasing, recording
+from tablero.outbox.queue.claims import Claim, Hold
 from tablero.outbox.schema import batch
 from tablero.settings import Settings
 from tablero.source.reader import Source
@@ -195,10 +196,10 @@ def test_a_lease_that_ended_before_posting(outbox: Engine) -> None:
     """Another worker has claimed the batch meanwhile: it is its own to post, and not given back from under it."""
     extraction = begin(outbox)
     _, fresh = extraction.stage(list(pack(changes(2), 1, by_service=False)), Lease("slow", NOW))
-    other: list[Claim] = queue.claim(outbox, [FEBRUARY], Hold("quick", "run", 60.0), limit=1)
-    mine = queue.exchange(outbox, [], fresh, Hold("slow", "run", 60.0))
+    other: list[Claim] = claiming.claim(outbox, [FEBRUARY], Hold("quick", "run", 60.0), limit=1)
+    mine = recording.exchange(outbox, [], fresh, Hold("slow", "run", 60.0))
     assert {claim.batch_id for claim in mine} == {fresh[0].batch_id, fresh[1].batch_id} - {other[0].batch_id}
-    queue.hand_back(outbox, [one.batch_id for one in fresh], "slow")
+    leasing.hand_back(outbox, [one.batch_id for one in fresh], "slow")
     assert [row.claimed_by for row in all_batches(outbox) if row.id == other[0].batch_id] == ["quick"]
 
 

@@ -14,10 +14,11 @@ from tablero.delivery import moving
 from tablero.delivery.moving import move
 from tablero.delivery.staging import stage as stage_window
 from tablero.errors import OutboxUnavailable, SetupError
-from tablero.outbox import queue
-from tablero.outbox.engine import connect, migrate, schema_version
-from tablero.outbox.queue import Hold
+from tablero.outbox.engine import connect
+from tablero.outbox.queue import claiming, evidence, recording
+from tablero.outbox.queue.claims import Hold
 from tablero.outbox.schema import batch, extraction, metadata
+from tablero.outbox.upgrade import migrate, schema_version
 
 from tests.integration.conftest import empty_sqlite_outbox
 from tests.integration.institution import Institution
@@ -47,10 +48,10 @@ def file(tmp_path: Path) -> Iterator[Engine]:
     institution.add([*changes(30), ("1041", "R-bad", "2020-01-15", 99, "2020-02-10 10:00:00")])
     stage_window(engine, institution.source, settings(batch_size=7), FEBRUARY, run_id="run", clock=clock)
     stage(engine, [*changes(30), change(99, at=FEBRUARY.start + timedelta(days=3, microseconds=7))])
-    *delivered, last = queue.claim(engine, [FEBRUARY], Hold("w", "run", 100), limit=6, zone=ZONE, now=NOW)
-    queue.record(engine, [(one, DELIVERED) for one in delivered], now=NOW)
-    queue.record(engine, [(last, refused())], keep=[last.batch_id], now=NOW)
-    queue.refuse(engine, [(last, "«no» ☃")], now=NOW)
+    *delivered, last = claiming.claim(engine, [FEBRUARY], Hold("w", "run", 100), limit=6, zone=ZONE, now=NOW)
+    recording.record(engine, [(one, DELIVERED) for one in delivered], now=NOW)
+    recording.record(engine, [(last, refused())], keep=[last.batch_id], now=NOW)
+    evidence.refuse(engine, [(last, "«no» ☃")], now=NOW)
     yield engine
     engine.dispose()
 

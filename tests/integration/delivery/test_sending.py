@@ -29,9 +29,9 @@ from tablero.errors import (
     SetupError,
     WindowBusy,
 )
-from tablero.outbox import queue
 from tablero.outbox.batches import Fresh, Lease
-from tablero.outbox.queue import Hold
+from tablero.outbox.queue import claiming, recording
+from tablero.outbox.queue.claims import Claim, Hold
 
 from tests.integration.posters import (
     CRASHED,
@@ -451,7 +451,7 @@ def test_a_window_held_by_another_worker_is_busy(outbox: Engine) -> None:
     """What another worker holds is not posted; the error says until when it holds it."""
     stage(outbox, changes(1))
     lease = timedelta(seconds=90)
-    queue.claim(outbox, [FEBRUARY], Hold("other", "run", lease.total_seconds()), limit=1)
+    claiming.claim(outbox, [FEBRUARY], Hold("other", "run", lease.total_seconds()), limit=1)
     dashboard = Dashboard()
     with pytest.raises(WindowBusy, match="another task holds 1 rows in 1 batches") as caught:
         deliver(outbox, dashboard)
@@ -516,7 +516,7 @@ def test_an_outbox_that_fails_says_so(outbox: Engine, monkeypatch: pytest.Monkey
     def fail(*_: object, **__: object) -> None:
         raise OutboxUnavailable("the disk is full")
 
-    monkeypatch.setattr(queue, "claim", fail)
+    monkeypatch.setattr(claiming, "claim", fail)
     with pytest.raises(OutboxUnavailable, match="the disk is full"):
         deliver(outbox, Dashboard())
 
@@ -600,12 +600,12 @@ def test_a_lease_is_prolonged_while_a_call_lasts(outbox: Engine, monkeypatch: py
     """A call that takes longer than a lease lasts: its batch is still this worker's."""
     monkeypatch.setattr(sending, "_LEASE_MARGIN", 1)
     stage(outbox, changes(1))
-    stolen: list[queue.Claim] = []
+    stolen: list[Claim] = []
 
     class Slow(Dashboard):
         def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
             time.sleep(5)
-            stolen.extend(queue.claim(outbox, [FEBRUARY], Hold("rival", "run", 1.0), limit=9))
+            stolen.extend(claiming.claim(outbox, [FEBRUARY], Hold("rival", "run", 1.0), limit=9))
             return super().post(body, message_id=message_id, issue=issue)
 
     chosen = settings(connect_timeout="1", read_timeout="1")
@@ -620,7 +620,7 @@ def test_a_worker_that_stood_still_posts_nothing(outbox: Engine, monkeypatch: py
     monkeypatch.setattr(pump, "moment", lambda: now[0])
     begin_call = pump.Calls.begin
 
-    def freeze(calls: pump.Calls, claim: queue.Claim) -> None:
+    def freeze(calls: pump.Calls, claim: Claim) -> None:
         now[0] += 500.0
         begin_call(calls, claim)
 
@@ -635,18 +635,18 @@ def test_a_worker_that_stood_still_posts_nothing(outbox: Engine, monkeypatch: py
 def test_answers_in_hand_are_written_until_the_outbox_takes_them(outbox: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is away for a while, with answers on their way: nothing else is posted meanwhile, and nothing is posted again."""
     stage(outbox, changes(20), size=1)
-    exchange, away = queue.exchange, [6]
+    exchange, away = recording.exchange, [6]
     calls_then: list[int] = []
     dashboard = Dashboard()
 
-    def sometimes(engine: Engine, answers: Any, *rest: Any, **more: Any) -> list[queue.Claim]:
+    def sometimes(engine: Engine, answers: Any, *rest: Any, **more: Any) -> list[Claim]:
         if answers and away[0] and len(dashboard.calls) > 2:
             away[0] -= 1
             calls_then.append(len(dashboard.calls))
             raise OutboxUnavailable("the connection is lost")
         return exchange(engine, answers, *rest, **more)
 
-    monkeypatch.setattr(queue, "exchange", sometimes)
+    monkeypatch.setattr(recording, "exchange", sometimes)
     monkeypatch.setattr(pump, "_LOOK_AGAIN", 0.05)
     assert deliver(outbox, dashboard, concurrency=1).rows == 20
     assert set(dashboard.accepted.values()) == {1}
@@ -656,16 +656,16 @@ def test_answers_in_hand_are_written_until_the_outbox_takes_them(outbox: Engine,
 def test_an_attempt_that_the_outbox_took_and_never_said_so(outbox: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection broke after the commit: what was begun is begun again, and the first record of it says that it was not
     made."""
-    exchange, broken = queue.exchange, [True]
+    exchange, broken = recording.exchange, [True]
 
-    def breaks(engine: Engine, answers: Any, fresh: Any, *rest: Any, **more: Any) -> list[queue.Claim]:
+    def breaks(engine: Engine, answers: Any, fresh: Any, *rest: Any, **more: Any) -> list[Claim]:
         claims = exchange(engine, answers, fresh, *rest, **more)
         if answers and fresh and broken[0]:
             broken[0] = False
             raise OutboxUnavailable("the connection is lost")
         return claims
 
-    monkeypatch.setattr(queue, "exchange", breaks)
+    monkeypatch.setattr(recording, "exchange", breaks)
     monkeypatch.setattr(pump, "_LOOK_AGAIN", 0.05)
     dashboard = Dashboard()
 

@@ -13,8 +13,9 @@ from sqlalchemy.engine import Engine
 from tablero.contract.windows import undated_window
 from tablero.delivery.staging import Tally, preview, stage
 from tablero.errors import ImplausibleReading
-from tablero.outbox import ledger, queue
-from tablero.outbox.queue import Hold
+from tablero.outbox import ledger
+from tablero.outbox.queue import claiming, recording
+from tablero.outbox.queue.claims import Hold
 from tablero.outbox.schema import extraction, rejection
 
 from tests.integration.institution import Institution
@@ -186,8 +187,8 @@ def test_known_rows_come_in_the_order_of_packing(outbox: Engine) -> None:
 
 
 def deliver(engine: Engine, limit: int = 100) -> None:
-    taken = queue.claim(engine, [FEBRUARY], Hold("w", "run", 100), limit=limit, zone=ZONE, now=NOW)
-    queue.record(engine, [(one, DELIVERED) for one in taken], now=NOW)
+    taken = claiming.claim(engine, [FEBRUARY], Hold("w", "run", 100), limit=limit, zone=ZONE, now=NOW)
+    recording.record(engine, [(one, DELIVERED) for one in taken], now=NOW)
 
 
 def test_rows_of_wrong_services_are_taken_back(outbox: Engine, institution: Institution) -> None:
@@ -227,8 +228,8 @@ def test_what_may_have_been_sent_stays(outbox: Engine, institution: Institution)
     """Under a lease, under way, or once posted with an unknown outcome: the dashboard may have it. It is counted as gone."""
     institution.add(changes(3))
     read(outbox, institution, batch_size=1)
-    doubtful, under_way = queue.claim(outbox, [FEBRUARY], Hold("w", "run", 100), limit=2, zone=ZONE, now=NOW)
-    queue.record(outbox, [(doubtful, LOST)], now=NOW)
+    doubtful, under_way = claiming.claim(outbox, [FEBRUARY], Hold("w", "run", 100), limit=2, zone=ZONE, now=NOW)
+    recording.record(outbox, [(doubtful, LOST)], now=NOW)
     institution.remove(changes(3))
     assert read(outbox, institution).withdrawn == 1
     assert rows_in(outbox, "pending") == {*doubtful.changes, *under_way.changes}

@@ -16,9 +16,10 @@ from sqlalchemy.engine import URL, Engine
 from tablero.contract.status_change import StatusChange
 from tablero.errors import OutboxUnavailable
 from tablero.outbox import ledger
-from tablero.outbox.engine import connect, migrate, schema_version, to_microseconds
+from tablero.outbox.engine import connect, to_microseconds
 from tablero.outbox.reports.common import Readiness, readiness
 from tablero.outbox.reports.requests import changes_of_request
+from tablero.outbox.upgrade import migrate, schema_version
 
 from tests.integration.samples import FEBRUARY, NOW, ZONE, all_batches, change, check_books, rows_in, stage, staged, states
 

@@ -9,20 +9,21 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
-from tablero.outbox import ledger, queue
-from tablero.outbox.queue import Hold
+from tablero.outbox import ledger
+from tablero.outbox.queue import claiming, evidence, recording
+from tablero.outbox.queue.claims import Claim, Hold
 from tablero.outbox.schema import batch
 
 from tests.integration.posters import DELIVERED, refused
 from tests.integration.samples import FEBRUARY, NOW, ZONE, begin, change, changes, day, finish, month, stage, states
 
 
-def take(engine: Engine, window: Window, worker: str, limit: int = 1000) -> list[queue.Claim]:
-    return queue.claim(engine, [window], Hold(worker, "run", 100), limit=limit, zone=ZONE, now=NOW)
+def take(engine: Engine, window: Window, worker: str, limit: int = 1000) -> list[Claim]:
+    return claiming.claim(engine, [window], Hold(worker, "run", 100), limit=limit, zone=ZONE, now=NOW)
 
 
 def deliver(engine: Engine, window: Window = FEBRUARY, worker: str = "one", limit: int = 1000) -> None:
-    queue.record(engine, [(taken, DELIVERED) for taken in take(engine, window, worker, limit)], now=NOW)
+    recording.record(engine, [(taken, DELIVERED) for taken in take(engine, window, worker, limit)], now=NOW)
 
 
 def hourly(count: int) -> list[object]:
@@ -58,8 +59,8 @@ def test_rows_that_the_dashboard_refused(outbox: Engine) -> None:
     """They count as rejected, with a reason of their own beside those of the reading."""
     stage(outbox, changes(3), size=1)
     first, *rest = take(outbox, FEBRUARY, "one")
-    queue.record(outbox, [(first, refused()), *((taken, DELIVERED) for taken in rest)], keep=[first.batch_id], now=NOW)
-    queue.refuse(outbox, [(first, "no")], now=NOW)
+    recording.record(outbox, [(first, refused()), *((taken, DELIVERED) for taken in rest)], keep=[first.batch_id], now=NOW)
+    evidence.refuse(outbox, [(first, "no")], now=NOW)
     finish(begin(outbox), valid=3, new=0, read=5, rejected={"too_long": 2})
     account = ledger.account(outbox, FEBRUARY)
     assert account.rejected == {"too_long": 2, "refused_by_dashboard": 1}
@@ -110,8 +111,8 @@ def refuse_one(outbox: Engine) -> None:
     """Four rows are staged; the first is refused, the others are delivered."""
     stage(outbox, changes(4), size=1)
     bad, *good = take(outbox, FEBRUARY, "one")
-    queue.record(outbox, [(bad, refused()), *((taken, DELIVERED) for taken in good)], keep=[bad.batch_id], now=NOW)
-    queue.refuse(outbox, [(bad, "no such service")], now=NOW)
+    recording.record(outbox, [(bad, refused()), *((taken, DELIVERED) for taken in good)], keep=[bad.batch_id], now=NOW)
+    evidence.refuse(outbox, [(bad, "no such service")], now=NOW)
 
 
 def test_a_refused_row_that_is_corrected_at_the_source(outbox: Engine) -> None:

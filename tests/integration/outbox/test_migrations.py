@@ -11,8 +11,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.engine import URL, Engine
 from tablero.errors import OutboxUnavailable, SetupError
-from tablero.outbox.engine import VERSION_TABLE, check_writable, connect, migrate, schema_version
+from tablero.outbox.engine import connect
 from tablero.outbox.schema import metadata
+from tablero.outbox.upgrade import VERSION_TABLE, check_writable, migrate, schema_version
 
 
 def test_migrations_make_the_schema(outbox: Engine) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import URL, Engine
 from tablero.outbox import ledger
-from tablero.outbox.engine import connect, schema_version
+from tablero.outbox.engine import connect
+from tablero.outbox.upgrade import schema_version
 
 from tests.integration import workers
 from tests.integration.samples import FEBRUARY, all_batches, change, changes, check_books, stage, staged, states

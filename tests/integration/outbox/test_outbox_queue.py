@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer, Outcome
-from tablero.outbox import cutting, queue, requeue
+from tablero.outbox import requeue
 from tablero.outbox.batches import Fresh
-from tablero.outbox.queue import Claim, Hold
+from tablero.outbox.queue import claiming, cutting, evidence, leasing, pending, recording
+from tablero.outbox.queue.attempts import LATE
+from tablero.outbox.queue.claims import Claim, Hold
 
 from tests.integration.posters import CRASHED, DELIVERED, FORBIDDEN, LOST, UNAVAILABLE, refused
 from tests.integration.samples import (
@@ -42,14 +44,14 @@ def claim(
     run_id: str = "run",
 ) -> list[Claim]:
     hold = Hold(worker, run_id, LEASE.total_seconds())
-    found = queue.claim(engine, windows or [FEBRUARY], hold, limit=limit, zone=ZONE, now=NOW + at)
-    return found + queue.claim(engine, windows or [FEBRUARY], hold, limit=limit, parts=True, zone=ZONE, now=NOW + at)
+    found = claiming.claim(engine, windows or [FEBRUARY], hold, limit=limit, zone=ZONE, now=NOW + at)
+    return found + claiming.claim(engine, windows or [FEBRUARY], hold, limit=limit, parts=True, zone=ZONE, now=NOW + at)
 
 
 def record(engine: Engine, *answers: tuple[Claim, Answer]) -> None:
     """As the pump does: what is refused stays with its worker."""
     keep = [taken.batch_id for taken, answer in answers if answer.outcome is Outcome.REFUSED]
-    queue.record(engine, answers, keep=keep, now=NOW)
+    recording.record(engine, answers, keep=keep, now=NOW)
     check_books(engine)
 
 
@@ -59,7 +61,7 @@ def hold_of(taken: Claim) -> Hold:
 
 def split(engine: Engine, taken: Claim, cuts: list[int]) -> list[int]:
     parts = cutting.cut(engine, Fresh(taken.batch_id, taken.changes), cuts, worker=taken.worker, zone=ZONE)
-    queue.hand_back(engine, [part.batch_id for part in parts], taken.worker)
+    leasing.hand_back(engine, [part.batch_id for part in parts], taken.worker)
     check_books(engine)
     return [part.batch_id for part in parts]
 
@@ -117,7 +119,7 @@ def test_a_renewed_lease_lasts(outbox: Engine) -> None:
     """A worker that is alive keeps what it posts."""
     stage(outbox, changes(1))
     taken = claim(outbox, "one")
-    held = queue.renew(outbox, [taken[0].batch_id], hold_of(taken[0]), now=NOW + LEASE)
+    held = leasing.renew(outbox, [taken[0].batch_id], hold_of(taken[0]), now=NOW + LEASE)
     assert held == {taken[0].batch_id}
     assert claim(outbox, "two", at=LEASE) == []
     assert len(claim(outbox, "two", at=2 * LEASE)) == 1
@@ -128,7 +130,7 @@ def test_a_lost_lease_is_not_renewed(outbox: Engine) -> None:
     stage(outbox, changes(1))
     taken = claim(outbox, "slow")
     claim(outbox, "two", at=LEASE)
-    assert queue.renew(outbox, [taken[0].batch_id], hold_of(taken[0]), now=NOW + 10 * LEASE) == set()
+    assert leasing.renew(outbox, [taken[0].batch_id], hold_of(taken[0]), now=NOW + 10 * LEASE) == set()
     assert len(claim(outbox, "three", at=2 * LEASE)) == 1
 
 
@@ -152,7 +154,7 @@ def test_what_came_late_does_not_hide_why_the_batch_was_posted_again(outbox: Eng
     record(outbox, (late, DELIVERED))
     first, second = attempts(outbox)
     assert (first.outcome, second.outcome) == ("unknown", "delivered")
-    assert first.error.startswith(f"{queue.LATE}delivered")
+    assert first.error.startswith(f"{LATE}delivered")
     assert first.http_status == DELIVERED.status
     assert second.error is None
 
@@ -192,7 +194,7 @@ def test_only_batches_that_touch_a_window(outbox: Engine) -> None:
 def test_no_windows_nothing_to_do(outbox: Engine) -> None:
     """An empty list of windows is no list of all."""
     stage(outbox, changes(1))
-    assert queue.claim(outbox, [], Hold("w", "r", 9.0), limit=5) == []
+    assert claiming.claim(outbox, [], Hold("w", "r", 9.0), limit=5) == []
 
 
 # -- what an attempt came to -----------------------------------------------------------------------------------------------
@@ -326,9 +328,9 @@ def test_a_released_batch_is_free_at_once(outbox: Engine) -> None:
     """Given up by the worker that holds it, and by no other."""
     stage(outbox, changes(1))
     (taken,) = claim(outbox, "one")
-    queue.release(outbox, [taken.batch_id], "other")
+    leasing.release(outbox, [taken.batch_id], "other")
     assert claim(outbox, "two") == []
-    queue.release(outbox, [taken.batch_id], "one")
+    leasing.release(outbox, [taken.batch_id], "one")
     assert len(claim(outbox, "two")) == 1
 
 
@@ -337,14 +339,14 @@ def test_whole_batches_come_before_what_was_refused(outbox: Engine) -> None:
     stage(outbox, changes(30), size=10)
     (first,) = claim(outbox, "one", limit=1)
     record(outbox, (first, refused()))
-    queue.release(outbox, [first.batch_id], "one")
+    leasing.release(outbox, [first.batch_id], "one")
     hold = Hold("two", "run", 9.0)
-    taken = queue.claim(outbox, [FEBRUARY], hold, limit=9, zone=ZONE, now=NOW)
+    taken = claiming.claim(outbox, [FEBRUARY], hold, limit=9, zone=ZONE, now=NOW)
     assert [one.changes[0].request_id for one in taken] == [change(n).request_id for n in (10, 20, 0)]
     split(outbox, taken[2], [1, 7])
     third = Hold("three", "run", 9.0)
-    assert queue.claim(outbox, [FEBRUARY], third, limit=9, zone=ZONE, now=NOW) == []
-    parts = queue.claim(outbox, [FEBRUARY], third, limit=9, parts=True, zone=ZONE, now=NOW)
+    assert claiming.claim(outbox, [FEBRUARY], third, limit=9, zone=ZONE, now=NOW) == []
+    parts = claiming.claim(outbox, [FEBRUARY], third, limit=9, parts=True, zone=ZONE, now=NOW)
     assert [len(part.changes) for part in parts] == [1, 6, 3]
     assert {part.history.cuts for part in parts} == {1}
 
@@ -367,7 +369,7 @@ def test_a_refused_head_gives_rows_back_to_the_tail(outbox: Engine) -> None:
     (taken,) = claim(outbox, "one")
     record(outbox, (taken, refused()))
     head, tail = cutting.cut(outbox, Fresh(taken.batch_id, taken.changes), [6], worker="one", zone=ZONE)
-    (again,) = queue.begin(outbox, [head.batch_id], hold_of(taken), now=NOW)
+    (again,) = claiming.begin(outbox, [head.batch_id], hold_of(taken), now=NOW)
     record(outbox, (again, refused()))
     pieces = cutting.give_back(outbox, head, tail, 3, worker="one", zone=ZONE)
     assert pieces is not None
@@ -387,8 +389,8 @@ def test_rows_that_may_have_arrived_are_not_mixed_with_others(outbox: Engine) ->
     (taken,) = claim(outbox, "one")
     record(outbox, (taken, refused()))
     head, tail = cutting.cut(outbox, Fresh(taken.batch_id, taken.changes), [6], worker="one", zone=ZONE)
-    (again,) = queue.begin(outbox, [head.batch_id], hold_of(taken), now=NOW)
-    queue.record(outbox, [(again, LOST)], keep=[head.batch_id], now=NOW)
+    (again,) = claiming.begin(outbox, [head.batch_id], hold_of(taken), now=NOW)
+    recording.record(outbox, [(again, LOST)], keep=[head.batch_id], now=NOW)
     assert cutting.give_back(outbox, head, tail, 3, worker="one", zone=ZONE) is None
     assert cutting.give_back(outbox, head, tail, 3, worker="other", zone=ZONE) is None
 
@@ -401,17 +403,17 @@ def test_only_what_is_accepted_in_between_proves_a_row_bad(outbox: Engine) -> No
     stage(outbox, changes(3), size=1)
     first, second, _ = claim(outbox, "one")
     minute = timedelta(minutes=1)
-    queue.record(outbox, [(second, DELIVERED)], now=NOW)
-    queue.record(outbox, [(first, refused())], keep=[first.batch_id], now=NOW + minute)
+    recording.record(outbox, [(second, DELIVERED)], now=NOW)
+    recording.record(outbox, [(first, refused())], keep=[first.batch_id], now=NOW + minute)
     hold = hold_of(first)
-    (again,) = queue.begin(outbox, [first.batch_id], hold, now=NOW + 2 * minute)
-    assert not queue.proof(outbox, again).accepted_since, "it was accepted before the row was refused"
-    (other,) = queue.claim(outbox, [FEBRUARY], Hold("two", "run", 9.0), limit=1, zone=ZONE, now=NOW + 3 * LEASE)
-    queue.record(outbox, [(other, DELIVERED)], now=NOW + 3 * LEASE)
-    assert not queue.proof(outbox, again).accepted_since, "it was accepted after this call was begun"
-    assert queue.proof(outbox, again, until_now=True).accepted_since
-    (again,) = queue.begin(outbox, [first.batch_id], hold, now=NOW + 4 * LEASE)
-    assert queue.proof(outbox, again).accepted_since
+    (again,) = claiming.begin(outbox, [first.batch_id], hold, now=NOW + 2 * minute)
+    assert not evidence.proof(outbox, again).accepted_since, "it was accepted before the row was refused"
+    (other,) = claiming.claim(outbox, [FEBRUARY], Hold("two", "run", 9.0), limit=1, zone=ZONE, now=NOW + 3 * LEASE)
+    recording.record(outbox, [(other, DELIVERED)], now=NOW + 3 * LEASE)
+    assert not evidence.proof(outbox, again).accepted_since, "it was accepted after this call was begun"
+    assert evidence.proof(outbox, again, until_now=True).accepted_since
+    (again,) = claiming.begin(outbox, [first.batch_id], hold, now=NOW + 4 * LEASE)
+    assert evidence.proof(outbox, again).accepted_since
 
 
 def test_a_pass_counts_once_against_a_row(outbox: Engine) -> None:
@@ -419,22 +421,22 @@ def test_a_pass_counts_once_against_a_row(outbox: Engine) -> None:
     stage(outbox, changes(1))
     (taken,) = claim(outbox, "one")
     for _ in range(2):
-        queue.strike(outbox, taken)
-    assert queue.proof(outbox, taken).strikes == 0
-    queue.release(outbox, [taken.batch_id], "one")
+        evidence.strike(outbox, taken)
+    assert evidence.proof(outbox, taken).strikes == 0
+    leasing.release(outbox, [taken.batch_id], "one")
     (again,) = claim(outbox, "two")
-    assert queue.proof(outbox, again).strikes == 1
+    assert evidence.proof(outbox, again).strikes == 1
 
 
 def test_kin_is_the_whole_batch_as_it_was_staged(outbox: Engine) -> None:
     """All parts of it, however often it was cut."""
     stage(outbox, changes(10))
     (taken,) = claim(outbox, "one")
-    queue.record(outbox, [(taken, LOST)], keep=[taken.batch_id], now=NOW)
+    recording.record(outbox, [(taken, LOST)], keep=[taken.batch_id], now=NOW)
     parts = split(outbox, taken, [1, 5])
     held = {one.batch_id: one for one in claim(outbox, "two")}
     record(outbox, (held[parts[0]], CRASHED), (held[parts[1]], DELIVERED))
-    assert queue.kin(outbox, parts[2]) == (taken.batch_id, 10, 4, 1, True)
+    assert evidence.kin(outbox, parts[2]) == (taken.batch_id, 10, 4, 1, True)
 
 
 # -- rows that are refused for good ----------------------------------------------------------------------------------------
@@ -445,7 +447,7 @@ def test_a_refused_row_is_settled_with_words(outbox: Engine) -> None:
     stage(outbox, changes(1))
     (taken,) = claim(outbox)
     record(outbox, (taken, refused()))
-    queue.refuse(outbox, [(taken, "w" * 2000)], now=NOW)
+    evidence.refuse(outbox, [(taken, "w" * 2000)], now=NOW)
     check_books(outbox)
     (row,) = all_batches(outbox)
     assert (row.state, row.words, row.settled_at) == ("refused", "w" * 499 + "…", NOW)
@@ -457,7 +459,7 @@ def test_a_delivered_row_is_not_set_aside(outbox: Engine) -> None:
     stage(outbox, changes(1))
     (taken,) = claim(outbox)
     record(outbox, (taken, DELIVERED))
-    queue.refuse(outbox, [(taken, "no")], now=NOW)
+    evidence.refuse(outbox, [(taken, "no")], now=NOW)
     assert states(outbox) == {"delivered": 1}
 
 
@@ -467,17 +469,17 @@ def test_a_delivered_row_is_not_set_aside(outbox: Engine) -> None:
 def test_backlog_counts_what_is_pending(outbox: Engine) -> None:
     """Batches, rows, and until when others hold some of them."""
     stage(outbox, changes(5), size=2)
-    assert queue.backlog(outbox, [FEBRUARY], now=NOW)[:2] == (3, 5)
+    assert pending.backlog(outbox, [FEBRUARY], now=NOW)[:2] == (3, 5)
     claim(outbox, "two", limit=1)
-    assert queue.backlog(outbox, [FEBRUARY], now=NOW).wait == LEASE.total_seconds()
-    assert queue.backlog(outbox, [FEBRUARY], now=NOW + LEASE).wait is None
-    assert queue.backlog(outbox, [month("2020-03")], now=NOW) == (0, 0, None, 0)
+    assert pending.backlog(outbox, [FEBRUARY], now=NOW).wait == LEASE.total_seconds()
+    assert pending.backlog(outbox, [FEBRUARY], now=NOW + LEASE).wait is None
+    assert pending.backlog(outbox, [month("2020-03")], now=NOW) == (0, 0, None, 0)
 
 
 def test_backlog_tells_what_waits(outbox: Engine) -> None:
     """Batches that wait for earlier changes of the same request are no other worker's."""
     stage(outbox, [change(1, status=1 + n % 21, at=FEBRUARY.start + timedelta(hours=n)) for n in range(6)], size=2)
-    assert queue.backlog(outbox, [FEBRUARY], now=NOW) == (3, 6, None, 2)
+    assert pending.backlog(outbox, [FEBRUARY], now=NOW) == (3, 6, None, 2)
 
 
 # -- sending again ---------------------------------------------------------------------------------------------------------
@@ -551,7 +553,7 @@ def test_resend_leaves_what_was_refused(outbox: Engine) -> None:
     stage(outbox, changes(2), size=1)
     first, second = claim(outbox)
     record(outbox, (first, DELIVERED), (second, refused()))
-    queue.refuse(outbox, [(second, "no")], now=NOW)
+    evidence.refuse(outbox, [(second, "no")], now=NOW)
     assert requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 1
     assert states(outbox) == {"pending": 1, "refused": 1}
 

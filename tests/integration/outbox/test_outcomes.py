@@ -8,9 +8,9 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.dashboard.answer import Answer
-from tablero.outbox import cutting, queue
 from tablero.outbox.batches import Fresh
-from tablero.outbox.queue import Claim, Hold
+from tablero.outbox.queue import claiming, cutting, recording
+from tablero.outbox.queue.claims import Claim, Hold
 from tablero.outbox.reports import outcomes
 from tablero.outbox.reports.outcomes import Outcomes
 from tablero.outbox.schema import attempt
@@ -24,7 +24,7 @@ REPEAT = replace(DELIVERED, is_repeat=True)
 
 def claim(engine: Engine, run_id: str) -> list[Claim]:
     """Take all that is pending."""
-    return queue.claim(engine, [FEBRUARY], Hold(f"worker of {run_id}", run_id, 3600.0), limit=100, zone=ZONE, now=NOW)
+    return claiming.claim(engine, [FEBRUARY], Hold(f"worker of {run_id}", run_id, 3600.0), limit=100, zone=ZONE, now=NOW)
 
 
 def post(engine: Engine, run_id: str, answer: Answer) -> None:
@@ -33,7 +33,7 @@ def post(engine: Engine, run_id: str, answer: Answer) -> None:
 
 
 def record(engine: Engine, *answers: tuple[Claim, Answer]) -> None:
-    queue.record(engine, answers, now=NOW + timedelta(minutes=1))
+    recording.record(engine, answers, now=NOW + timedelta(minutes=1))
 
 
 def of_run(engine: Engine, run_id: str) -> Outcomes:
@@ -70,9 +70,9 @@ def test_parts_inherit_the_doubt(outbox: Engine) -> None:
     stage(outbox, changes(4))
     post(outbox, "lost", LOST)
     (taken,) = claim(outbox, "cut")
-    queue.record(outbox, [(taken, refused())], keep=[taken.batch_id], now=NOW)
+    recording.record(outbox, [(taken, refused())], keep=[taken.batch_id], now=NOW)
     parts = cutting.cut(outbox, Fresh(taken.batch_id, taken.changes), [1], worker=taken.worker, zone=ZONE)
-    held = queue.begin(outbox, [part.batch_id for part in parts], Hold(taken.worker, "run", 3600.0), now=NOW)
+    held = claiming.begin(outbox, [part.batch_id for part in parts], Hold(taken.worker, "run", 3600.0), now=NOW)
     record(outbox, *((part, DELIVERED) for part in held))
     assert of_run(outbox, "run").unknown == of_run(outbox, "run").delivered == sum(len(part.changes) for part in held) > 0
 

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
 from tablero.errors import OutboxUnavailable, SetupError
 from tablero.outbox import ledger
-from tablero.outbox.engine import check_writable, connect, migrate, now_of, reading, schema_version, writing
+from tablero.outbox.engine import connect, now_of, reading, writing
+from tablero.outbox.upgrade import check_writable, migrate, schema_version
 
 from tests.integration.samples import FEBRUARY, NOW, all_batches, changes, stage, staged
 

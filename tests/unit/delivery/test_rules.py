@@ -16,7 +16,7 @@ from tablero.delivery.posting.rules import (
     trouble_of,
 )
 from tablero.delivery.posting.search import Trouble
-from tablero.outbox.queue import History
+from tablero.outbox.queue.claims import History
 
 DELIVERED = Answer(Outcome.DELIVERED, status=201)
 REFUSED = Answer(Outcome.REFUSED, status=400)

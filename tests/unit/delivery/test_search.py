@@ -19,7 +19,7 @@ from tablero.delivery.posting.search import (
     verdict,
     verdict_on_last,
 )
-from tablero.outbox.queue import Kin, Proof
+from tablero.outbox.queue.evidence import Kin, Proof
 
 
 class Trial:

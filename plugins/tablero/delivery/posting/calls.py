@@ -8,7 +8,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 from tablero.dashboard.answer import Answer
-from tablero.outbox.queue import Claim
+from tablero.outbox.queue.claims import Claim
 
 
 def moment() -> float:

@@ -12,9 +12,9 @@ from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.posting import search
 from tablero.delivery.posting.rules import Pass, trouble_of
 from tablero.delivery.posting.search import Search, Trouble, Verdict
-from tablero.outbox import cutting, queue
 from tablero.outbox.batches import Fresh
-from tablero.outbox.queue import Claim, Hold
+from tablero.outbox.queue import claiming, cutting, evidence, leasing
+from tablero.outbox.queue.claims import Claim, Hold
 from tablero.texts import delivery as texts
 
 
@@ -99,7 +99,7 @@ class Cases:
         ):
             self._look_into(case, claim, answer)
         else:
-            queue.release(self._engine, [claim.batch_id], self._hold.worker)
+            leasing.release(self._engine, [claim.batch_id], self._hold.worker)
             self._leave(case)
 
     def _look_into(self, case: Case | None, claim: Claim, answer: Answer) -> None:
@@ -122,7 +122,7 @@ class Cases:
                 self._ready.append(case)
             else:
                 self._ready.appendleft(case)  # the smaller the call, the likelier is the first acceptance, which proves so much
-        elif answer.outcome is Outcome.UNKNOWN and search.is_in_vain(kin := queue.kin(self._engine, claim.batch_id)):
+        elif answer.outcome is Outcome.UNKNOWN and search.is_in_vain(kin := evidence.kin(self._engine, claim.batch_id)):
             self._give_up(kin.batch_id, answer, [claim.batch_id])
         else:
             trouble = trouble_of(answer, claim.history) or Trouble.CONTENT
@@ -144,10 +144,10 @@ class Cases:
     def _judge(self, case: Case | None, claim: Claim, answer: Answer) -> None:
         """A single row was refused, or failed, alone."""
         refused = answer.outcome is Outcome.REFUSED
-        verdict = search.verdict(queue.proof(self._engine, claim), refused=refused)
+        verdict = search.verdict(evidence.proof(self._engine, claim), refused=refused)
         in_vain = None
         if not refused and verdict is not Verdict.OPEN:
-            kin = queue.kin(self._engine, claim.batch_id)
+            kin = evidence.kin(self._engine, claim.batch_id)
             in_vain = kin.batch_id if search.is_in_vain(kin) else None
             if search.may_be_repeats(kin):
                 verdict = Verdict.OPEN
@@ -157,9 +157,9 @@ class Cases:
         if verdict is Verdict.SET_ASIDE:
             self._refuse(claim, answer)
         elif verdict is Verdict.STRIKE:
-            queue.strike(self._engine, claim)
+            evidence.strike(self._engine, claim)
             self.findings.struck.append(answer)
-            queue.release(self._engine, [claim.batch_id], self._hold.worker)
+            leasing.release(self._engine, [claim.batch_id], self._hold.worker)
         else:
             self._suspects.append((claim, answer, self._pass.accepted))
         if case is not None:
@@ -171,12 +171,12 @@ class Cases:
         if answer.outcome is not Outcome.REFUSED:
             sentence = texts.FAILS_ON_ROW(status=str(answer.status or "-"))
             words = f"{sentence} «{answer.message}»" if answer.message else str(sentence)
-        queue.refuse(self._engine, [(claim, words)])
+        evidence.refuse(self._engine, [(claim, words)])
         self.findings.refused += 1
 
     def _give_up(self, whole: int, answer: Answer, pieces: Collection[int]) -> None:
         self.findings.in_vain[whole] = answer
-        queue.release(self._engine, pieces, self._hold.worker)
+        leasing.release(self._engine, pieces, self._hold.worker)
 
     @staticmethod
     def _pieces(case: Case | None) -> list[int]:
@@ -206,7 +206,7 @@ class Cases:
             parts = cutting.take(self._engine, waiting, count, worker=self._hold.worker, zone=self._zone)
             waiting, case.tail = parts if parts is not None else (waiting, None)
         case.search.set_apart(count)
-        queue.hand_back(self._engine, [waiting.batch_id], self._hold.worker)
+        leasing.hand_back(self._engine, [waiting.batch_id], self._hold.worker)
 
     def _leave(self, case: Case | None) -> None:
         """Nothing more is learnt of this case; what was never posted is posted as it is."""
@@ -227,10 +227,10 @@ class Cases:
                     self._posted[head.batch_id] = case
             else:
                 break
-        begun = queue.begin(self._engine, [piece.batch_id for piece in pieces], self._hold) if pieces else []
+        begun = claiming.begin(self._engine, [piece.batch_id for piece in pieces], self._hold) if pieces else []
         for missed in {piece.batch_id for piece in pieces} - {claim.batch_id for claim in begun}:
             self._leave(self._posted.pop(missed, None))
-            queue.hand_back(self._engine, [missed], self._hold.worker)
+            leasing.hand_back(self._engine, [missed], self._hold.worker)
         return begun
 
     def _next_head(self, case: Case) -> Fresh | None:
@@ -275,11 +275,11 @@ class Cases:
             claim
             for claim, _, accepted in self._suspects
             if self._pass.accepted > accepted
-            or (at_the_end and queue.proof(self._engine, claim, until_now=True).accepted_since)
+            or (at_the_end and evidence.proof(self._engine, claim, until_now=True).accepted_since)
         ]
         ids = {claim.batch_id for claim in again}
         self._suspects = [kept for kept in self._suspects if kept[0].batch_id not in ids]
-        return queue.begin(self._engine, sorted(ids), self._hold) if ids else []
+        return claiming.begin(self._engine, sorted(ids), self._hold) if ids else []
 
     # -- the end ---------------------------------------------------------------------------------------------------------------
 
@@ -292,17 +292,17 @@ class Cases:
         is_all = nothing_else_left and not self._ready and not self._loose and len(refused) == len(self._suspects)
         open_ones = []
         for claim, answer in refused:
-            strikes = queue.proof(self._engine, claim).strikes
+            strikes = evidence.proof(self._engine, claim).strikes
             decided = search.verdict_on_last(len(refused), strikes, ever_delivered=self._pass.proven, nothing_else_left=is_all)
             if decided is Verdict.SET_ASIDE:
                 self._refuse(claim, answer)
                 self.findings.on_faith += 1
                 continue
             if decided is Verdict.STRIKE:
-                queue.strike(self._engine, claim)
+                evidence.strike(self._engine, claim)
                 self.findings.struck.append(answer)
             open_ones.append(answer)
-        queue.release(self._engine, self.held, self._hold.worker)
+        leasing.release(self._engine, self.held, self._hold.worker)
         return open_ones
 
 

@@ -22,9 +22,9 @@ from tablero.delivery.posting.rules import Pass, interpret
 from tablero.delivery.posting.supply import Supply
 from tablero.delivery.posting.throttle import Throttle
 from tablero.errors import OutboxUnavailable
-from tablero.outbox import queue
 from tablero.outbox.batches import Fresh, Lease
-from tablero.outbox.queue import Claim, Hold
+from tablero.outbox.queue import claiming, leasing, pending, recording
+from tablero.outbox.queue.claims import Claim, Hold
 from tablero.settings import Settings
 from tablero.texts import delivery as texts
 
@@ -114,7 +114,7 @@ class Pump:
         finally:
             self._calls.close()
             with suppress(OutboxUnavailable):  # whoever comes next waits for the leases to end
-                queue.hand_back(self._job.engine, list(self._supply), self._job.hold.worker)
+                leasing.hand_back(self._job.engine, list(self._supply), self._job.hold.worker)
 
     def _go_round(self) -> None:
         while True:
@@ -167,7 +167,7 @@ class Pump:
         if not self._look[parts]:
             return []
         job, settings = self._job, self._job.settings
-        claims = queue.claim(
+        claims = claiming.claim(
             job.engine,
             job.windows,
             job.hold,
@@ -187,7 +187,7 @@ class Pump:
 
     def _has_client(self) -> bool:
         """Whether there is, or was, anything to post; connects the first time."""
-        if self._client is None and (len(self._supply) or queue.backlog(self._job.engine, self._job.windows).batches):
+        if self._client is None and (len(self._supply) or pending.backlog(self._job.engine, self._job.windows).batches):
             self._client = self._job.connect()
         return self._client is not None
 
@@ -240,7 +240,7 @@ class Pump:
         end = moment() + self._job.hold.seconds
         while True:
             try:
-                claims = queue.exchange(
+                claims = recording.exchange(
                     self._job.engine, answers, fresh, self._job.hold, keep=keep, after_outage=self._after_outage
                 )
                 break
@@ -268,14 +268,14 @@ class Pump:
         since = moment()
         held = [*(claim.batch_id for claim in self._calls.claims), *self._supply, *self.cases.held]
         with suppress(OutboxUnavailable):  # the answers in hand will say so, or nothing was lost by it
-            still = queue.renew(self._job.engine, held, self._job.hold)
+            still = leasing.renew(self._job.engine, held, self._job.hold)
             mine = [claim.attempt_id for claim in self._calls.claims if claim.batch_id in still]
             self._deadlines.hold(mine, since)
         self._deadlines.renewed(since)
 
     def _lease_of_fresh(self) -> Lease | None:
         """The lease of what is staged now: none once nothing more is posted, or nobody else could. In the other thread."""
-        return queue.lease(self._job.engine, self._job.hold) if self._deadlines.are_kept else None
+        return leasing.lease(self._job.engine, self._job.hold) if self._deadlines.are_kept else None
 
     # -- the end ---------------------------------------------------------------------------------------------------------------
 
@@ -290,12 +290,12 @@ class Pump:
             stopped = Answer.saying(Outcome.TRANSIENT, texts.STOPPED)
             begun = {claim.attempt_id for claim in self._calls.claims}
             never_made = [(claim, stopped) for claim in self._not_begun if claim.attempt_id not in begun]
-            queue.record(self._job.engine, [*self._in_hand, *never_made])
+            recording.record(self._job.engine, [*self._in_hand, *never_made])
             while len(self._calls) and moment() < end:
                 self._calls.wait(min(1.0, max(0.0, end - moment())))
                 answers = [(claim, interpret(answer, claim.history)) for claim, answer in self._calls.take()]
-                queue.record(self._job.engine, answers)
-            queue.release(self._job.engine, self.cases.held, self._job.hold.worker)
+                recording.record(self._job.engine, answers)
+            leasing.release(self._job.engine, self.cases.held, self._job.hold.worker)
         self._supply.settle(max(0.0, end - moment()))
         with suppress(Exception):
             self._supply.collect()

@@ -9,7 +9,7 @@ from enum import Enum
 
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.posting.search import Trouble
-from tablero.outbox.queue import History
+from tablero.outbox.queue.claims import History
 from tablero.texts import delivery as texts
 
 #: Transient failures in a row after which a pass stops early: the dashboard is down, not a batch unlucky.

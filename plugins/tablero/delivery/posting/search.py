@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from tablero.outbox.queue import Kin, Proof
+from tablero.outbox.queue.evidence import Kin, Proof
 
 
 class Trouble(Enum):

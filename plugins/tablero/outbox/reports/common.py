@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract.windows import Window
-from tablero.outbox.engine import Instant, schema_version, to_microseconds, translated
+from tablero.outbox.engine import Instant, to_microseconds, translated
+from tablero.outbox.upgrade import schema_version
 
 #: The oldest schema version that the queries support.
 OLDEST_SCHEMA = "0006"

@@ -17,8 +17,9 @@ from alembic.operations import Operations
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract.status_change import StatusChange
 from tablero.outbox.content import pack_rows, request_hashes, service_of
-from tablero.outbox.engine import Instant, migrating
+from tablero.outbox.engine import Instant
 from tablero.outbox.schema import Text
+from tablero.outbox.upgrade import migrating
 
 revision = "0005"
 down_revision = "0004"
@@ -157,7 +158,7 @@ def upgrade() -> None:
     """Drop the table of rows, and create the indexes that batches need now."""
     _add_columns(op)
     if op.get_bind().scalar(sa.select(_batch.c.id).where(_LEFT).limit(1)) is not None:
-        raise RuntimeError("rows of the outbox are not carried over yet: tablero.outbox.engine.migrate does it")
+        raise RuntimeError("rows of the outbox are not carried over yet: tablero.outbox.upgrade.migrate does it")
     op.drop_table("status_change")
     op.drop_index("batch_pending", "batch")
     pending = sa.text("state = 'pending'")

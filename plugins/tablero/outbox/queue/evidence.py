@@ -1,0 +1,111 @@
+"""What is on record for and against a single row that was refused, or failed, alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from tablero.dashboard.answer import Outcome, clean
+from tablero.outbox.engine import reading, writing
+from tablero.outbox.queue.claims import Claim
+from tablero.outbox.queue.leasing import LEASED, NOW, clock
+from tablero.outbox.schema import attempt, batch
+
+
+class Proof(NamedTuple):
+    """The evidence about a single row that was refused, or failed, in a call of its own.
+
+    :ivar accepted_since: whether the dashboard accepted anything, from any worker, between the first time the row was refused
+        or failed and the start of this attempt.
+    :ivar strikes: earlier passes that count against the row; the current pass is not included.
+    """
+
+    accepted_since: bool
+    strikes: int
+
+
+class Kin(NamedTuple):
+    """Totals of the batch that a row was split off, over all of its parts.
+
+    :ivar batch_id: the batch as it was staged.
+    :ivar rows: rows in all parts.
+    :ivar delivered: delivered rows among them.
+    :ivar failed_alone: single rows on which the dashboard failed.
+    :ivar answerless: whether some attempt got no answer from the dashboard itself.
+    """
+
+    batch_id: int
+    rows: int
+    delivered: int
+    failed_alone: int
+    answerless: bool
+
+
+def proof(engine: Engine, claimed: Claim, *, until_now: bool = False) -> Proof:
+    """The evidence about the single row of this attempt.
+
+    :param until_now: count what was accepted up to now instead of up to the start of the attempt.
+    """
+    accepted = batch.alias("accepted")
+    began = sa.select(attempt.c.started_at).where(attempt.c.id == claimed.attempt_id).scalar_subquery()
+    since = sa.exists().where(
+        accepted.c.state == "delivered",
+        accepted.c.settled_how == "acknowledged",
+        accepted.c.settled_at > batch.c.first_refused_at,
+        sa.true() if until_now else accepted.c.settled_at <= began,
+    )
+    strikes = sa.case((batch.c.struck_by == claimed.worker, batch.c.strikes - 1), else_=batch.c.strikes)
+    with reading(engine) as connection:
+        row = connection.execute(sa.select(since, strikes).where(batch.c.id == claimed.batch_id)).one()
+    return Proof(bool(row[0]), int(row[1]))
+
+
+def strike(engine: Engine, claimed: Claim) -> None:
+    """Count the current pass against a single row, once."""
+    with writing(engine) as connection:
+        connection.execute(
+            sa.update(batch)
+            .where(batch.c.id == claimed.batch_id, batch.c.struck_by.is_distinct_from(claimed.worker))
+            .values(strikes=batch.c.strikes + 1, struck_by=claimed.worker)
+        )
+
+
+def refuse(engine: Engine, refused: Sequence[tuple[Claim, str]], *, now: datetime | None = None) -> None:
+    """Record single rows as refused for good, each with the dashboard's explanation. Nothing waits for them any more."""
+    with writing(engine) as connection:
+        for claimed, words in refused:
+            connection.execute(
+                sa.update(batch).where(LEASED).values(state="refused", words=clean(words), settled_at=NOW, claimed_until=None),
+                {"ids": [claimed.batch_id], "worker": claimed.worker, "now": clock(connection, now)},
+            )
+
+
+def kin(engine: Engine, batch_id: int) -> Kin:
+    """Totals of the batch as it was staged, given one of its parts."""
+    up = sa.select(batch.c.id, batch.c.parent_id).where(batch.c.id == batch_id).cte("up", recursive=True)
+    parent = batch.alias("parent")
+    up = up.union_all(sa.select(parent.c.id, parent.c.parent_id).join(up, parent.c.id == up.c.parent_id))
+    whole = sa.select(up.c.id).where(up.c.parent_id.is_(None)).scalar_subquery()
+    down = sa.select(batch.c.id).where(batch.c.id == whole).cte("down", recursive=True)
+    part = batch.alias("part")
+    down = down.union_all(sa.select(part.c.id).join(down, part.c.parent_id == down.c.id))
+    alone = sa.and_(batch.c.state == "pending", batch.c.rows == 1, batch.c.unknown_in_a_row > 0)
+    # Posted, but not answered by the dashboard itself: it may have the rows.
+    answerless = sa.exists().where(
+        attempt.c.batch_id.in_(sa.select(down.c.id)),
+        attempt.c.outcome == Outcome.UNKNOWN.value,
+        sa.or_(attempt.c.http_status.is_(None), attempt.c.http_status != 500, attempt.c.xroad_error.is_not(None)),
+    )
+    query = sa.select(
+        sa.func.min(batch.c.id),
+        sa.func.sum(batch.c.rows),
+        sa.func.coalesce(sa.func.sum(batch.c.rows).filter(batch.c.state == "delivered"), 0),
+        sa.func.count().filter(alone),
+        answerless,
+    ).where(batch.c.id.in_(sa.select(down.c.id)))
+    with reading(engine) as connection:
+        row = connection.execute(query).one()
+    return Kin(int(row[0]), int(row[1]), int(row[2]), int(row[3]), bool(row[4]))

@@ -1,0 +1,63 @@
+"""What is pending, and which of it may be posted next."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+from tablero.contract.windows import Window
+from tablero.outbox import batches
+from tablero.outbox.engine import now_of, reading
+from tablero.outbox.schema import batch
+
+
+class Backlog(NamedTuple):
+    """What is pending in some windows.
+
+    :ivar batches: number of batches.
+    :ivar rows: number of rows in them.
+    :ivar wait: seconds until the last lease ends; ``None`` if no worker holds one.
+    :ivar waiting: batches that wait for earlier changes of the same request.
+    """
+
+    batches: int
+    rows: int
+    wait: float | None
+    waiting: int
+
+
+def backlog(engine: Engine, windows: Collection[Window], *, now: datetime | None = None) -> Backlog:
+    """What is pending in batches which touch one of ``windows``."""
+    with reading(engine) as connection:
+        at = now or now_of(connection)
+        query = sa.select(
+            sa.func.count(),
+            sa.func.coalesce(sa.func.sum(batch.c.rows), 0),
+            sa.func.max(sa.case((batch.c.claimed_until > at, batch.c.claimed_until)), type_=batch.c.claimed_until.type),
+            sa.func.count().filter(~first_in_line()),
+        ).where(pending_in(windows))
+        count, rows, leased_until, waiting = connection.execute(query).one()
+    wait = (leased_until - at).total_seconds() if leased_until else None
+    return Backlog(int(count), int(rows), wait, int(waiting))
+
+
+def ever_delivered(engine: Engine) -> bool:
+    """Whether the dashboard has ever accepted anything."""
+    with reading(engine) as connection:
+        return connection.scalar(sa.select(batch.c.id).where(batch.c.state == "delivered").limit(1)) is not None
+
+
+def pending_in(windows: Collection[Window]) -> sa.ColumnElement[bool]:
+    """That a batch is pending, and touches one of ``windows``."""
+    # A literal instead of a bound value: SQLite uses the partial index of pending batches only for a literal.
+    return sa.and_(sa.text("batch.state = 'pending'"), sa.or_(sa.false(), *map(batches.touching, windows)))
+
+
+def first_in_line() -> sa.ColumnElement[bool]:
+    """That a batch waits for no earlier changes of the same request."""
+    earlier = batch.alias("earlier")
+    waits = sa.exists().where(earlier.c.id == batch.c.after_id, earlier.c.state == "pending")
+    return sa.or_(batch.c.after_id.is_(None), ~waits)

@@ -1,0 +1,118 @@
+"""Answers made durable, and with them what is posted next."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from tablero.dashboard.answer import Answer, Outcome
+from tablero.outbox.batches import Fresh
+from tablero.outbox.engine import writing
+from tablero.outbox.queue import attempts
+from tablero.outbox.queue.claims import Claim, Hold
+from tablero.outbox.queue.leasing import LEASED, NOW, OF_THESE, RELEASE, clock, moment
+from tablero.outbox.schema import attempt, batch
+from tablero.texts import outbox as texts
+
+_DELIVER = (
+    sa.update(batch)
+    .where(OF_THESE)
+    .values(state="delivered", settled_at=NOW, settled_how=sa.bindparam("how"), claimed_until=None, unknown_in_a_row=0)
+)
+_REFUSE = (
+    sa.update(batch)
+    .where(OF_THESE)
+    .values(first_refused_at=sa.func.coalesce(batch.c.first_refused_at, NOW), unknown_in_a_row=0)
+)
+_DOUBT = (
+    sa.update(batch)
+    .where(OF_THESE)
+    .values(
+        first_refused_at=sa.func.coalesce(batch.c.first_refused_at, NOW),
+        unknown_in_a_row=batch.c.unknown_in_a_row + 1,
+        ever_unknown=sa.true(),
+    )
+)
+
+
+def exchange(
+    engine: Engine,
+    answers: Sequence[tuple[Claim, Answer]],
+    fresh: Sequence[Fresh],
+    hold: Hold,
+    *,
+    keep: Collection[int] = (),
+    after_outage: bool = False,
+    now: datetime | None = None,
+) -> list[Claim]:
+    """:func:`record` finished attempts and record the next ones in one transaction, which halves the waits for the disk.
+
+    :param fresh: batches that this worker has just staged. A batch whose lease has ended and which another worker has claimed
+        is left to that worker.
+    :param after_outage: attempts of ``fresh`` may be on record that were never made, because the outbox committed them but the
+        confirmation was lost.
+    """
+    if not answers and not fresh:
+        return []
+    with writing(engine) as connection:
+        if answers:
+            _record(connection, answers, keep, now)
+        if not fresh:
+            return []
+        changes = dict(fresh)
+        until = moment(connection, now, hold.seconds)
+        held = sorted(
+            connection.scalars(
+                sa.update(batch).where(LEASED).values(claimed_until=until).returning(batch.c.id),
+                {"ids": list(changes), "worker": hold.worker},
+            )
+        )
+        if after_outage:
+            never_made = sa.update(attempt).where(attempt.c.batch_id.in_(held), attempt.c.outcome.is_(None))
+            connection.execute(never_made.values(outcome=Outcome.TRANSIENT.value, error=str(texts.NEVER_MADE)))
+        begun = dict(attempts.begin(connection, held, hold.run_id, now)) if held else {}
+        return [Claim(identity, *begun[identity], hold.worker, changes[identity]) for identity in held]
+
+
+def record(
+    engine: Engine, answers: Sequence[tuple[Claim, Answer]], *, keep: Collection[int] = (), now: datetime | None = None
+) -> None:
+    """Make the outcomes of attempts durable and end the leases of batches that stay pending.
+
+    An acknowledgement is recorded even if another worker holds the lease by now: the dashboard has the rows.
+
+    :param keep: batches whose lease continues because a search posts their parts next.
+    """
+    if answers:
+        with writing(engine) as connection:
+            _record(connection, answers, keep, now)
+
+
+def _record(
+    connection: Connection, answers: Sequence[tuple[Claim, Answer]], keep: Collection[int], now: datetime | None
+) -> None:
+    at = clock(connection, now)
+    connection.execute(attempts.END, [attempts.ending(claimed, answer) for claimed, answer in answers])
+    how = {
+        "acknowledged": _ids(answers, Outcome.DELIVERED, repeat=False),
+        "recognised": _ids(answers, Outcome.DELIVERED, repeat=True),
+    }
+    for settled_how, ids in how.items():
+        if ids:
+            connection.execute(_DELIVER, {"ids": ids, "now": at, "how": settled_how})
+    for outcome, statement in ((Outcome.REFUSED, _REFUSE), (Outcome.UNKNOWN, _DOUBT)):
+        if ids := _ids(answers, outcome):
+            connection.execute(statement, {"ids": ids, "now": at})
+    for claimed, answer in answers:
+        if answer.outcome is not Outcome.DELIVERED and claimed.batch_id not in keep:
+            connection.execute(RELEASE, {"ids": [claimed.batch_id], "worker": claimed.worker})
+
+
+def _ids(answers: Sequence[tuple[Claim, Answer]], outcome: Outcome, *, repeat: bool | None = None) -> list[int]:
+    return [
+        claimed.batch_id
+        for claimed, answer in answers
+        if answer.outcome is outcome and (repeat is None or answer.is_repeat is repeat)
+    ]

@@ -6,6 +6,7 @@ Pure functions from the state in the outbox and Airflow's address to a subject, 
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,13 +26,20 @@ _SCHEDULED = "scheduled__"
 #: Characters of the text for a webhook: Telegram refuses a longer message, and Slack and Teams take more.
 _LONGEST = 4_096
 
+#: The label of a day or of a month, which has a page of its own; "undated" has none.
+_LABEL = re.compile(r"\d{4}-\d\d(-\d\d)?")
+
+#: Causes whose rows the page of rejections shows, and those that the page of activity shows.
+_OF_REJECTIONS = {"rejected", "all_rejected", "undated", "few_refusals"}
+_OF_CALLS = {"unknown", "recognised"}
+
 
 @dataclass(frozen=True)
 class Links:
     """Addresses in an alert.
 
     :ivar run: of the run in Airflow.
-    :ivar page: of Tablero's page.
+    :ivar page: of the page that shows what the alert is about.
     :ivar log: of the first failed task's log; empty if there is none.
     """
 
@@ -40,8 +48,11 @@ class Links:
     log: str = ""
 
     @classmethod
-    def to(cls, base_url: str, dag_id: str, run_id: str, trouble: Trouble | None = None) -> Links:
-        """Links below ``[api] base_url``, Airflow's own address."""
+    def to(cls, base_url: str, dag_id: str, run_id: str, trouble: Trouble | None = None, page: str = "") -> Links:
+        """Links below ``[api] base_url``, Airflow's own address.
+
+        :param page: below Tablero's first page.
+        """
         base = base_url.rstrip("/")
         run = f"{base}/dags/{quote(dag_id)}/runs/{quote(run_id)}"
         log = ""
@@ -49,7 +60,7 @@ class Links:
             mapped = f"/mapped/{trouble.map_index}" if trouble.map_index is not None and trouble.map_index >= 0 else ""
             tried = f"?try_number={trouble.try_number}" if trouble.try_number else ""
             log = f"{run}/tasks/{quote(trouble.task_id)}{mapped}{tried}"
-        return cls(run, f"{base}/tablero/", log)
+        return cls(run, f"{base}/tablero/{page}", log)
 
 
 @dataclass(frozen=True)
@@ -165,7 +176,7 @@ def failure(
         run_id,
         f"[Tablero] {dag_id} {texts.FAILED}: {texts.NO_OUTBOX if silent else f'{_pending(found):,} {texts.ROWS_PENDING}'}",
         lines,
-        Links.to(base_url, dag_id, run_id, trouble),
+        Links.to(base_url, dag_id, run_id, trouble, _page_of(found)),
         cause,
         _fields(found, since, degraded),
     )
@@ -191,7 +202,7 @@ def late(dag_id: str, run_id: str, deadline: str, found: Situation | None, *, ba
         run_id,
         f"[Tablero] {dag_id} {texts.LATE} ({deadline})",
         lines,
-        Links.to(base_url, dag_id, run_id, cause),
+        Links.to(base_url, dag_id, run_id, cause, _page_of(found)),
         (cause.task, cause.words) if cause else None,
         _fields(found, None, ()),
     )
@@ -210,7 +221,7 @@ def degraded(dag_id: str, run_id: str, found: Sequence[Degradation], *, base_url
         run_id,
         f"[Tablero] {dag_id} {texts.NOT_AS_USUAL(what=sentence(found[0]))}",
         lines,
-        Links.to(base_url, dag_id, run_id),
+        Links.to(base_url, dag_id, run_id, page=_page_about(found[0])),
         None,
         _fields(None, None, found),
     )
@@ -241,6 +252,24 @@ def _first_cause(found: Situation | None) -> Trouble | None:
     return next((one for one in troubles if not one.is_consequence), troubles[0] if troubles else None)
 
 
+def _page_of(found: Situation | None) -> str:
+    """The page of the first window that is not settled."""
+    return _window_page(found.windows[0].label) if found and found.windows else ""
+
+
+def _page_about(found: Degradation) -> str:
+    """The page that shows a degradation: rejected rows, calls, or the window itself."""
+    if found.cause in _OF_CALLS:
+        return "activity"
+    if found.cause in _OF_REJECTIONS:
+        return f"rejections?month={found.label[:7]}" if _LABEL.fullmatch(found.label) else "rejections"
+    return _window_page(found.label)
+
+
+def _window_page(label: str) -> str:
+    return f"window/{label}" if _LABEL.fullmatch(label) else ""
+
+
 def _windows(found: Situation) -> list[Text]:
     if not found.windows:
         return []
@@ -266,7 +295,7 @@ def _fields(found: Situation | None, since: datetime | None, degraded: Sequence[
     return {
         "windows": windows or [{"window": label, "pending": 0} for label in dict.fromkeys(one.label for one in degraded)],
         "pending": _pending(found),
-        "rejected": sum(one.rows for one in degraded if one.cause in ("rejected", "all_rejected", "undated", "few_refusals")),
+        "rejected": sum(one.rows for one in degraded if one.cause in _OF_REJECTIONS),
         "since": since.isoformat() if since else None,
         "degraded": [{"cause": one.cause, "window": one.label, "rows": one.rows, "of": one.of_rows} for one in degraded],
     }

@@ -48,9 +48,26 @@ def test_a_failure() -> None:
 
 
 def test_links() -> None:
-    """To the run, to the log of the task that failed first, and to the page, by Airflow's own address."""
+    """To the run, to the log of the task that failed first, and to the page of the first open day, by Airflow's own address."""
     links = failure(*RUN, FOUND, base_url=f"{BASE}/").to_json()["links"]
-    assert links == {"run": RUN_LINK, "log": f"{RUN_LINK}/tasks/post?try_number=3", "page": f"{BASE}/tablero/"}
+    assert links == {"run": RUN_LINK, "log": f"{RUN_LINK}/tasks/post?try_number=3", "page": f"{BASE}/tablero/window/2026-11-22"}
+
+
+@pytest.mark.parametrize(
+    ("cause", "label", "page"),
+    [
+        ("rejected", "2026-11-23", "rejections?month=2026-11"),
+        ("all_rejected", "2026-10", "rejections?month=2026-10"),
+        ("undated", "undated", "rejections"),
+        ("no_rows", "2026-11-23", "window/2026-11-23"),
+        ("audit", "2026-10", "window/2026-10"),
+        ("unknown", "*", "activity"),
+    ],
+)
+def test_the_page_of_a_degradation(cause: str, label: str, page: str) -> None:
+    """What the alert asks to open."""
+    alert = degraded(*RUN, [Degradation(cause, label, SINCE, SINCE, 1, 2)], base_url=BASE)
+    assert alert.links.page == f"{BASE}/tablero/{page}"
 
 
 def test_the_log_of_a_month() -> None:
@@ -90,7 +107,7 @@ def test_a_failure_of_many_windows() -> None:
     """A dozen is named, the rest counted: a historical load has 83."""
     months = [opened(f"2020-{number:02}", 1) for number in range(1, 13)] * 2
     text = failure(*BY_HAND, Situation([], months[:20]), base_url=BASE).to_text()
-    assert text.count("2020-") == 12 * 2  # once in each language
+    assert text.count("2020-") == 12 * 2 + 1  # once in each language, and the first one in the link
     assert "and 8 more" in text
 
 

@@ -67,6 +67,7 @@ def test_documented(parsed: dict[str, Any]) -> None:
         assert "Qué hace." in dag["doc_md"]
         assert "What it does." in dag["doc_md"]
         assert "Clear" in dag["doc_md"]
+        assert "/tablero/" in dag["doc_md"]  # whoever does not see the page in the menu finds it here
 
 
 def test_tasks(parsed: dict[str, Any]) -> None:

@@ -21,8 +21,8 @@ from sandbox.settings import DEFAULT_CLIENT
 from sandbox.testing import running_sandbox
 from tests.airflow.client import Client
 from tests.airflow.institution import Institution
-from tests.airflow.postgres import PostgresServer
 from tests.airflow.server import Airflow
+from tests.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -94,20 +94,13 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory(prefix="tablero-bench-") as name:
         folder = Path(name)
-        folder.chmod(0o755)  # PostgreSQL runs as another user where we are root
         dags = shutil.copytree(ROOT / "dags", folder / "dags", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(EMPTY, dags)
-        for part in ("postgres", "run"):
-            (folder / part).mkdir()
-        (folder / "run").chmod(0o700)
         institution = Institution(folder / "source.db", ZoneInfo("America/Santo_Domingo"))
         for month in _months():
             institution.month("bench/", month, _ROWS)
-        with (
-            running_sandbox(folder / "sandbox.db") as dashboard,
-            PostgresServer(folder / "postgres", folder / "run") as postgres,
-        ):
-            airflow = Airflow(folder / "airflow", postgres.new_database(), {"xroad_client": DEFAULT_CLIENT})
+        with running_sandbox(folder / "sandbox.db") as dashboard, PostgresServer("psycopg2") as postgres:
+            airflow = Airflow(folder / "airflow", postgres.database(), {"xroad_client": DEFAULT_CLIENT})
             airflow.environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
             try:
                 client = airflow.start()

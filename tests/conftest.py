@@ -42,6 +42,7 @@ settings.load_profile("tablero")
 #: institution. A file before the folder that it is in: it has an Airflow of its own, or needs none.
 SHARING = (
     "tests/airflow/test_alerts_and_hours.py",
+    "tests/airflow/test_first_evening.py",
     "tests/airflow/test_integrity.py",
     "tests/airflow/",
     "tests/browser/",

@@ -15,7 +15,7 @@ Json = dict[str, Any]
 T = TypeVar("T")
 
 #: Seconds that a run may take on a slow machine before a test gives up on it.
-PATIENCE = 240.0
+PATIENCE = 900.0
 
 DAGS = ("historical_load", "daily_send")
 

@@ -1,6 +1,7 @@
-"""One real Airflow for all tests here, with a sandbox as the dashboard and an institution's database of the tests' own.
+"""A real Airflow, with a sandbox as the dashboard and an institution's database of the tests' own.
 
-Tests share them and must not disturb each other: each has months, days and a prefix of request ids of its own, and its
+``make test`` has the first evening of an institution; all else here takes minutes, and is marked ``system``. It shares one
+Airflow, in which tests must not disturb each other: each has months, days and a prefix of request ids of its own, and its
 faults match only that prefix.
 """
 
@@ -25,22 +26,25 @@ from tests.airflow.credentials import SECRETS
 from tests.airflow.dashboard import Dashboard
 from tests.airflow.institution import Institution
 from tests.airflow.nights import Nights
-from tests.airflow.postgres import PostgresServer
 from tests.airflow.server import Airflow
+from tests.postgres import PostgresServer
 
 #: Tries after the first one.
 RETRIES = 2
 
 #: Minutes from the start of Airflow to the first run of daily_send that becomes due while it runs; for a machine on which
 #: Airflow is not up so soon, the next.
-DAILY_IN = (5, 10, 20)
+DAILY_IN = (4, 10, 25)
 
 #: What the first night needs, once Airflow is up.
 MARGIN = timedelta(minutes=2)
 
-#: In the order of files: the Airflow of the alerts is gone before the other starts; then the two nights, since a night sends
-#: whatever is pending, of any test, and reads whatever was never read.
-ORDER = {"test_alerts_and_hours": -1, "test_daily_send": 0, "test_late_rows": 1}
+#: Modules of which ``make test`` has all.
+QUICK = ("test_integrity", "test_first_evening")
+
+#: In the order of files: those that have an Airflow of their own, before the other starts; then the two nights, since a night
+#: sends whatever is pending, of any test, and reads whatever was never read.
+ORDER = {"test_first_evening": -2, "test_alerts_and_hours": -1, "test_daily_send": 0, "test_late_rows": 1}
 
 SETTINGS = {
     "xroad_client": DEFAULT_CLIENT,
@@ -59,6 +63,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker("airflow")
+            if item.path.stem not in QUICK:
+                item.add_marker("system")
     items.sort(key=lambda item: ORDER.get(item.path.stem, 2) if here in item.path.parents else 2)
 
 
@@ -76,10 +82,10 @@ def institution(tmp_path_factory: pytest.TempPathFactory) -> Institution:
 
 
 @pytest.fixture(scope="session")
-def new_metadata(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], URL]]:
-    """Makes an empty PostgreSQL database for an Airflow."""
-    with PostgresServer(tmp_path_factory.mktemp("postgres"), tmp_path_factory.mktemp("run")) as postgres:
-        yield postgres.new_database
+def new_metadata() -> Iterator[Callable[[], URL]]:
+    """Makes an empty PostgreSQL database for an Airflow, by the driver that it uses."""
+    with PostgresServer("psycopg2") as postgres:
+        yield postgres.database
 
 
 class Started(NamedTuple):
@@ -130,7 +136,7 @@ def server(started: Started) -> Airflow:
 def airflow(started: Started, sandbox: Handle, institution: Institution) -> Client:
     """Airflow, ready: connections made, ``historical_load`` switched on."""
     client = started.client
-    client.connect("tablero_source", conn_type="sqlite", host=str(institution.path))
+    client.connect("tablero_source", **institution.connection)
     client.connect("tablero_api", conn_type="http", host=sandbox.url, **SECRETS.connection)
     client.unpause("historical_load")
     return client

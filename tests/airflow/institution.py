@@ -1,4 +1,4 @@
-"""The institution's database of the tests: one table, and the one view that Tablero asks for."""
+"""The institution's database of the tests: one table, and the one view that Tablero asks for; in SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import sqlite3
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import orjson
+import sqlalchemy as sa
 
 from sandbox.dashboard import Row
 
@@ -74,8 +77,72 @@ class Institution:
         start = datetime.combine(day, time(), self.zone)
         return self.commit(_spread(f"{prefix}{day}{note}", start, start + timedelta(days=1), rows))
 
+    @property
+    def connection(self) -> dict[str, Any]:
+        """Fields of the connection ``tablero_source``."""
+        return {"conn_type": "sqlite", "host": str(self.path)}
+
     def _local(self, instant: datetime) -> str:
         return instant.astimezone(self.zone).replace(tzinfo=None).isoformat(sep=" ")
+
+
+class PostgresInstitution(Institution):
+    """The same in PostgreSQL; and reading the rows of a month can be made to take as long as one likes.
+
+    :param address: of an empty database, which is entered by a socket.
+    """
+
+    _VIEW = """
+        create table history (service text, request text, opened timestamp, status integer, changed timestamp);
+        create view tablero_status_changes as
+        select service as service_id, request as request_id, opened as opening_date, status as status_id,
+               changed as last_modified_date
+          from history, lateral (select pg_advisory_xact_lock_shared(extract(month from changed)::bigint)) as gate
+    """
+
+    def __init__(self, address: sa.URL, zone: tzinfo) -> None:
+        self.zone = zone
+        self._address = address
+        self._engine = sa.create_engine(address, isolation_level="AUTOCOMMIT")
+        self._gates = self._engine.connect()
+        self._gates.exec_driver_sql(self._VIEW)
+
+    def commit(self, changes: Iterable[Change]) -> list[Change]:
+        rows = list(changes)
+        insert = sa.text("insert into history values (:service, :request, :opened, :status, :changed)")
+        values = [row._asdict() | {"opened": self._local(row.opened), "changed": self._local(row.changed)} for row in rows]
+        with self._engine.connect() as connection:
+            connection.execute(insert, values)
+        return rows
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """Fields of the connection ``tablero_source``."""
+        extra = orjson.dumps({"host": self._address.query["host"]}).decode()
+        return {"conn_type": "postgres", "login": self._address.username, "schema": self._address.database, "extra": extra}
+
+    def close(self, month: str) -> None:
+        """Whoever reads a row of this month has to wait."""
+        self._gates.execute(sa.text("select pg_advisory_lock(:month)"), {"month": _number(month)})
+
+    def open(self, month: str) -> None:
+        """Nobody has to wait any longer."""
+        self._gates.execute(sa.text("select pg_advisory_unlock(:month)"), {"month": _number(month)})
+
+    def waiting(self, month: str) -> int:
+        """How many statements wait for the rows of a month."""
+        query = sa.text("select count(*) from pg_locks where locktype = 'advisory' and not granted and objid = :month")
+        with self._engine.connect() as connection:
+            return int(connection.scalar(query, {"month": _number(month)}) or 0)
+
+    def dispose(self) -> None:
+        """Leave the database."""
+        self._gates.close()
+        self._engine.dispose()
+
+
+def _number(month: str) -> int:
+    return int(month[-2:])
 
 
 def _spread(name: str, start: datetime, end: datetime, rows: int) -> list[Change]:

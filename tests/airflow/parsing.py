@@ -14,7 +14,6 @@ import sys
 import time
 from datetime import timedelta
 from typing import Any
-from unittest import mock
 
 from tests.airflow.server import ROOT
 
@@ -50,7 +49,7 @@ def facts() -> dict[str, Any]:
         (BaseHook, "get_connection"),
     ]
     for owner, name in forbidden:
-        mock.patch.object(owner, name, forbid(f"{owner.__name__}.{name}")).start()
+        setattr(owner, name, forbid(f"{owner.__name__}.{name}"))
     bag = DagBag(dag_folder=ROOT / "dags", collect_dags=True)
     dags = {dag_id: _facts(parsed) for dag_id, parsed in bag.dags.items()}
     return {"asked": asked, "errors": bag.import_errors, "dags": dags}

@@ -26,8 +26,11 @@ ROOT = Path(__file__).resolve().parents[2]
 #: The program that belongs to the Python that runs the tests.
 AIRFLOW = Path(sys.executable).with_name("airflow")
 
-_START_SECONDS = 240.0
-_STOP_SECONDS = 15.0
+#: On a quiet machine it is up after half a minute.
+_START_SECONDS = 900.0
+#: What does not end by itself within that time is killed: no test needs it to.
+_STOP_SECONDS = 5.0
+_KILL_SECONDS = 60.0
 _USER, _PASSWORD = "admin", "admin"
 
 
@@ -64,6 +67,8 @@ class Airflow:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+            # The files do not change, and each look at them takes a second of a core.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
             # The components' own chatter; the tasks' logs stay at INFO.
@@ -71,8 +76,9 @@ class Airflow:
             "PATH": f"{AIRFLOW.parent}{os.pathsep}{os.environ['PATH']}",
             **{f"AIRFLOW__TABLERO__{key.upper()}": str(value) for key, value in settings.items()},
         }
-        self._process: subprocess.Popen[bytes] | None = None
-        self._restarted: dict[str, subprocess.Popen[bytes]] = {}
+        #: What was started here, each of which leads a session of its own; none is reaped before its session has ended, so that
+        #: its number is no one else's meanwhile.
+        self._leaders: list[subprocess.Popen[bytes]] = []
 
     @property
     def outbox(self) -> Path:
@@ -84,14 +90,7 @@ class Airflow:
 
         :raises RuntimeError: with the end of the log, if that takes too long.
         """
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [AIRFLOW, "standalone"],
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a group of its own: only so can all of it be stopped
-            )
+        self._begin("standalone")
         client = Client(self.url, _USER, _PASSWORD)
         self._wait_for("Airflow is up", client.is_ready)
         return client
@@ -106,12 +105,20 @@ class Airflow:
         """Start a component again if it has died, as systemd or Docker would; whether it had."""
         if self._component(component):
             return False
-        with self.log.open("ab") as log:
-            command = [AIRFLOW, component]
-            self._restarted[component] = subprocess.Popen(
-                command, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
+        self._begin(component)
         return True
+
+    def _begin(self, command: str) -> None:
+        with self.log.open("ab") as log:
+            self._leaders.append(
+                subprocess.Popen(
+                    [AIRFLOW, command],
+                    env=self.environment,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # only so can all of it be stopped
+                )
+            )
 
     def _component(self, name: str) -> list[psutil.Process]:
         """Its main process, if it lives: the one whose parent is none of its own."""
@@ -131,22 +138,31 @@ class Airflow:
 
         :raises RuntimeError: if something survives even SIGKILL.
         """
-        if self._process is None:
+        for leader in self._leaders:
+            _signal_group(leader.pid, signal.SIGTERM)
+        if not self._leaders or self._have_ended(_STOP_SECONDS):
+            self._leaders.clear()
             return
-        for patience, number in ((_STOP_SECONDS, signal.SIGTERM), (_STOP_SECONDS, signal.SIGKILL)):
-            for leader in (self._process, *self._restarted.values()):
-                _signal_group(leader.pid, number)
-            for process in self.processes() if number == signal.SIGKILL else ():
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
-            _, alive = psutil.wait_procs(self.processes(), timeout=patience)
-            for leader in (self._process, *self._restarted.values()):
-                leader.poll()
-            if not alive and not self.processes():
-                return
-        raise RuntimeError(f"still alive: {self.processes()}")
+        if not self._have_ended(_KILL_SECONDS):
+            raise RuntimeError(f"still alive: {self.processes()}")
+        self._leaders.clear()
+
+    def _have_ended(self, patience: float) -> bool:
+        """Wait for all processes to end; then the sessions' numbers may be used again."""
+        deadline = time.monotonic() + patience
+        while self.processes():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        for leader in self._leaders:
+            leader.wait()
+        return True
 
     def processes(self) -> list[psutil.Process]:
-        """Every process of this Airflow: all that are in the session it was started in, or have its home in their environment.
+        """Every process of this Airflow: all that are in a session started here, or have its home in their environment.
 
         Processes that change their title (tasks, executors) lose the one, and those that make a session the other.
         """
@@ -154,8 +170,10 @@ class Airflow:
 
     def _owns(self, process: psutil.Process) -> bool:
         try:
-            if self._process is not None and os.getsid(process.pid) == self._process.pid:
-                return process.status() != psutil.STATUS_ZOMBIE
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            if os.getsid(process.pid) in {leader.pid for leader in self._leaders}:
+                return True
             return process.environ().get("AIRFLOW_HOME") == str(self.home)
         except (psutil.Error, OSError):
             return False
@@ -188,7 +206,7 @@ class Airflow:
     def _wait_for(self, what: str, done: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
-            if self._process is not None and self._process.poll() is not None:
+            if not self.processes():
                 break
             try:
                 if done():

@@ -117,7 +117,7 @@ def evening(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[],
             if datetime.now(zone) < opens - timedelta(seconds=20):
                 break
             server.stop()
-        airflow.connect("tablero_source", conn_type="sqlite", host=str(institution.path))
+        airflow.connect("tablero_source", **institution.connection)
         airflow.connect("tablero_api", conn_type="http", host=sandbox.url)
         airflow.connect("alert_hook", conn_type="http", host=f"http://127.0.0.1:{hook_port}/hook")
         plain = {"disable_ssl": True, "disable_tls": True, "from_email": "tablero@example.org"}

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -26,9 +24,9 @@ from tests.airflow.client import PATIENCE, Client, Json, wait_for
 from tests.airflow.conftest import SETTINGS
 from tests.airflow.dashboard import Dashboard, once
 from tests.airflow.institution import Change, Institution
-from tests.airflow.postgres import PostgresServer
 from tests.airflow.server import Airflow
 from tests.airflow.sinks import webhook_server
+from tests.postgres import PostgresServer
 
 #: Minutes of its own, in which a busy machine may miss the minute without office hours: not among those of every change.
 pytestmark = [pytest.mark.endurance, pytest.mark.system]
@@ -117,10 +115,7 @@ def station(tmp_path_factory: pytest.TempPathFactory, sandbox: Handle) -> Iterat
     zone = ZoneInfo(f"Etc/GMT{west:+d}")
     institution = Institution(tmp_path_factory.mktemp("institution") / "source.db", zone)
     with ExitStack() as stack:
-        # Not below pytest's own folder, which other sessions on the machine close to the user that PostgreSQL runs as.
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="tablero-pg-", ignore_cleanup_errors=True)))
-        folder.chmod(0o755)
-        postgres = stack.enter_context(PostgresServer(folder / "data", folder))
+        postgres = stack.enter_context(PostgresServer("psycopg2"))
         alerts, hook_port = stack.enter_context(webhook_server())
         settings = {
             **SETTINGS,
@@ -133,7 +128,7 @@ def station(tmp_path_factory: pytest.TempPathFactory, sandbox: Handle) -> Iterat
             "connect_timeout": 1,
             "read_timeout": 3,
         }
-        server = Airflow(tmp_path_factory.mktemp("airflow"), postgres.new_database(), settings)
+        server = Airflow(tmp_path_factory.mktemp("airflow"), postgres.database(), settings)
         server.environment |= {
             "AIRFLOW__CORE__PARALLELISM": "6",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(SILENCE),
@@ -145,7 +140,7 @@ def station(tmp_path_factory: pytest.TempPathFactory, sandbox: Handle) -> Iterat
         }
         stack.callback(server.stop)
         airflow = server.start()
-        airflow.connect("tablero_source", conn_type="sqlite", host=str(institution.path))
+        airflow.connect("tablero_source", **institution.connection)
         airflow.connect("tablero_api", conn_type="http", host=sandbox.url)
         airflow.connect("alert_hook", conn_type="http", host=f"http://127.0.0.1:{hook_port}/hook")
         airflow.unpause(DAG)

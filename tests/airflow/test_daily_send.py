@@ -1,4 +1,4 @@
-"""The daily send in a real Airflow: by schedule, after days without a scheduler, and as a backfill of past days."""
+"""The daily send in a real Airflow, as a backfill of past days."""
 
 from __future__ import annotations
 
@@ -9,20 +9,9 @@ import pytest
 from tests.airflow.client import Client, Json, wait_for
 from tests.airflow.dashboard import Dashboard, once
 from tests.airflow.institution import Change, Institution
-from tests.airflow.nights import Nights
 from tests.airflow.server import Airflow
 
 DAG = "daily_send"
-
-
-def test_first_night(airflow: Client, institution: Institution, nights: Nights) -> None:
-    """The first scheduled run sends the civil day before it, and the last days before that; nothing else."""
-    run = airflow.run(DAG, nights.first_run)
-    start = datetime.combine(nights.first_day, datetime.min.time(), institution.zone)
-    assert run["state"] == "success"
-    assert datetime.fromisoformat(run["data_interval_start"]) == start
-    assert datetime.fromisoformat(run["data_interval_end"]) == start + timedelta(days=1)
-    assert nights.first_received == once(nights.first_owed)
 
 
 @pytest.mark.usefixtures("nights")

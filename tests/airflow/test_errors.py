@@ -9,25 +9,8 @@ import pytest
 
 from tests.airflow import outbox
 from tests.airflow.client import Client
-from tests.airflow.dashboard import Dashboard
 from tests.airflow.institution import Institution
 from tests.airflow.server import Airflow
-
-
-def test_no_right(airflow: Client, institution: Institution, dashboard: Dashboard) -> None:
-    """A permanent error of X-Road ends the task at its first try, and the log says who must do what."""
-    rows = institution.month(dashboard.prefix, "2021-01")
-    dashboard.add_fault(kind="xroad", type="Server.ServerProxy.AccessDenied")
-
-    run_id, state = airflow.load("historical_load", {"start_month": "2021-01", "end_month": "2021-01"})
-
-    assert state == "failed"
-    assert len(airflow.tries("historical_load", run_id, "load_month", 0)) == 1
-    told = airflow.log("historical_load", run_id, "load_month", 0)
-    assert "no access right" in told
-    assert "ask Burocracia Cero / OGTIC" in told
-    assert f"{len(rows)} rows pending" in airflow.log("historical_load", run_id, "reconcile")
-    assert not dashboard.counts()
 
 
 @pytest.mark.parametrize(

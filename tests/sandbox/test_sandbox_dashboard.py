@@ -69,7 +69,7 @@ def test_deprecated_endpoint(post: Post, sandbox: Handle, prefix: str) -> None:
 
 def test_other_method_on_the_endpoint(sandbox: Handle) -> None:
     """GET /api/load does not exist."""
-    response = requests.get(sandbox.url + "/api/load", timeout=10)
+    response = requests.get(sandbox.url + "/api/load", timeout=60)
 
     assert response.status_code == 404
     assert response.json()["message"] == "Cannot GET /api/load"

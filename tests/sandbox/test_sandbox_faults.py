@@ -105,15 +105,13 @@ def test_delay_with_another_fault(post: Post, sandbox: Handle) -> None:
 
 def test_delayed_calls_overlap(post: Post, sandbox: Handle) -> None:
     """Calls wait side by side, and the largest number at once is remembered."""
-    sandbox.add_fault(kind="delay", seconds=0.3)
-    started = time.monotonic()
+    sandbox.add_fault(kind="delay", seconds=1)
     threads = [threading.Thread(target=post) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
-    assert time.monotonic() - started < 1.2
     assert sandbox.stats()["max_in_flight"] == 4
     assert sandbox.stats()["in_flight"] == 0
 
@@ -156,10 +154,10 @@ def test_dropped_connection_of_a_session(sandbox: Handle, entry: Entry) -> None:
     sandbox.add_fault(kind="drop_before", after=1, times=1)
     body = {"requests": [entry()]}
     with requests.Session() as session:
-        assert session.post(url, json=body, headers=headers, timeout=10).status_code == 201
+        assert session.post(url, json=body, headers=headers, timeout=60).status_code == 201
         with pytest.raises(requests.exceptions.ConnectionError):
-            session.post(url, json=body, headers=headers, timeout=10)
-        assert session.post(url, json=body, headers=headers, timeout=10).status_code == 201
+            session.post(url, json=body, headers=headers, timeout=60)
+        assert session.post(url, json=body, headers=headers, timeout=60).status_code == 201
 
 
 @pytest.mark.parametrize("accept", [False, True])
@@ -362,7 +360,7 @@ def test_fault_on_metadata(post: Post, sandbox: Handle) -> None:
     """A fault with target "metadata" leaves posted entries alone."""
     sandbox.add_fault(kind="html", target="metadata")
 
-    assert requests.get(sandbox.url + "/listClients", timeout=10).status_code == 502
+    assert requests.get(sandbox.url + "/listClients", timeout=60).status_code == 502
     assert post().status_code == 201
 
 

@@ -69,7 +69,7 @@ def test_refused_calls_are_recorded_too(post: Post, sandbox: Handle, entry: Entr
     post(headers={"X-Road-Client": None})
     post(entry("A", status_id=0), entry("B"))
     post(path="/nowhere")
-    requests.get(sandbox.url + "/listClients", timeout=10)
+    requests.get(sandbox.url + "/listClients", timeout=60)
 
     calls = sandbox.calls()
     assert [(call["status"], call["entries"], call["accepted"]) for call in calls] == [
@@ -181,10 +181,10 @@ def test_received_entries_over_http(post: Post, sandbox: Handle, entry: Entry) -
     post(entry("A"), entry("B"), entry("C"))
     url = sandbox.url + "/_sandbox"
 
-    first = requests.get(url + "/entries?limit=2", timeout=10).json()
-    rest = requests.get(f"{url}/entries?after={first[-1]['seq']}", timeout=10).json()
+    first = requests.get(url + "/entries?limit=2", timeout=60).json()
+    rest = requests.get(f"{url}/entries?after={first[-1]['seq']}", timeout=60).json()
     assert [each["request_id"] for each in first + rest] == ["A", "B", "C"]
-    assert requests.get(url + "/calls", timeout=10).json() == sandbox.calls()
+    assert requests.get(url + "/calls", timeout=60).json() == sandbox.calls()
 
 
 def test_memory_is_all_or_nothing(tmp_path: Path) -> None:

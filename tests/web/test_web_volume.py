@@ -18,7 +18,7 @@ from sqlalchemy.engine import Engine
 from tablero.outbox.engine import connect
 from tablero.outbox.upgrade import migrate
 
-from tests.airflow.postgres import PostgresServer
+from tests.postgres import PostgresServer
 from tests.web.conftest import Site
 from tests.web.volume import fill
 
@@ -50,10 +50,10 @@ PAGES = {
 
 
 @pytest.fixture(scope="module")
-def huge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def huge() -> Iterator[Engine]:
     """The outbox."""
-    with PostgresServer(tmp_path_factory.mktemp("huge"), tmp_path_factory.mktemp("run")) as server:
-        engine = connect(server.new_database())
+    with PostgresServer() as server:
+        engine = connect(server.database())
         migrate(engine)
         fill(engine, rows=ROWS, now=NOW.isoformat())
         yield engine

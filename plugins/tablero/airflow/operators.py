@@ -4,11 +4,13 @@
   worker, uses up no try, and is resumed at the right time.
 * A :class:`~tablero.errors.TableroError` ends the task without a traceback: the operator needs one sentence, and finds it at
   the end of the log, where :func:`tablero.airflow.callbacks.task_failed` writes it.
-* SIGTERM stops the task in an orderly way: calls in flight are recorded, and no new one begins.
+* SIGTERM, and the death of the supervisor, stop the task in an orderly way: calls in flight are recorded, and no new one
+  begins.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from airflow.sdk import Context
+
+
+#: Seconds between two checks that the process which started this one is still its parent.
+_CHECK_SUPERVISOR = 2.0
 
 
 class Ended(SystemExit):
@@ -99,9 +105,31 @@ def stopping_on_sigterm() -> Iterator[None]:
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        yield
+        with _sigterm_without_supervisor():
+            yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _sigterm_without_supervisor() -> Iterator[None]:
+    """Send this process SIGTERM once its supervisor has died.
+
+    Nobody sends heartbeats for the task any more, or would record its result: Airflow starts another try while this one works.
+    """
+    supervisor, done = os.getppid(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_CHECK_SUPERVISOR):
+            if os.getppid() != supervisor:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    threading.Thread(target=watch, name="supervisor", daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
 
 
 def tablero_task(**kwargs: Any) -> TaskDecorator:

@@ -1,0 +1,215 @@
+"""The first evening of an institution, in an Airflow of its own: last night's run, a load, and what is red in it.
+
+Of three months, one holds rows that are not to be sent, one is not taken at the first try, and one may not be sent at all until
+the institution has the right to. So this is what every change is tried by; all else that needs an Airflow takes minutes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy.engine import URL
+
+from sandbox.testing import Handle
+from tests.airflow.client import Client, wait_for
+from tests.airflow.conftest import SETTINGS
+from tests.airflow.credentials import SECRETS
+from tests.airflow.dashboard import Dashboard, once
+from tests.airflow.institution import Change, Institution
+from tests.airflow.server import Airflow
+
+HISTORY, DAILY = "historical_load", "daily_send"
+
+MONTHS = [PLANTED, TRIED_AGAIN, CLEARED] = ["2020-01", "2020-02", "2020-03"]
+
+
+@dataclass(frozen=True)
+class Evening:
+    """Everything that takes part.
+
+    :ivar days: of each of the last civil days, the rows.
+    """
+
+    server: Airflow
+    airflow: Client
+    institution: Institution
+    dashboard: Dashboard
+    days: dict[date, list[Change]]
+
+
+@pytest.fixture(scope="module")
+def evening(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[], URL], sandbox: Handle) -> Iterator[Evening]:
+    """Airflow is up, and both DAGs are still switched off."""
+    institution = Institution(tmp_path_factory.mktemp("institution") / "source.db", ZoneInfo("America/Santo_Domingo"))
+    now = datetime.now(institution.zone)
+    # Hours from now, so that no other night becomes due meanwhile.
+    settings = {**SETTINGS, "daily_at": "02:00" if now.hour >= 12 else "14:00", "deadline": "23:59"}
+    server = Airflow(tmp_path_factory.mktemp("airflow"), new_metadata(), settings)
+    dashboard = Dashboard(sandbox, "evening/")
+    days = [now.date() - timedelta(days=back) for back in range(8)]
+    rows = {day: institution.day(f"{dashboard.prefix}day/", day) for day in days}
+    try:
+        airflow = server.start()
+        airflow.connect("tablero_source", **institution.connection)
+        airflow.connect("tablero_api", conn_type="http", host=sandbox.url, **SECRETS.connection)
+        yield Evening(server, airflow, institution, dashboard, rows)
+    finally:
+        dashboard.heal()
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def night(evening: Evening) -> str:
+    """``daily_send`` was switched on, and the night that was due has ended; its run."""
+    evening.airflow.unpause(DAILY)
+    (run,) = wait_for("daily_send has begun", lambda: evening.airflow.runs(DAILY, run_type="scheduled"))
+    evening.airflow.wait(DAILY, run["dag_run_id"])
+    return str(run["dag_run_id"])
+
+
+def test_the_first_night_sends_its_day_and_the_days_before_it_and_nothing_else(evening: Evening, night: str) -> None:
+    """Its day is a civil one of the institution; ``lookback_days`` before it are read for rows that came late."""
+    run = evening.airflow.run(DAILY, night)
+    assert run["state"] == "success"
+    start, end = (datetime.fromisoformat(run[f"data_interval_{edge}"]) for edge in ("start", "end"))
+    own = start.astimezone(evening.institution.zone).date()
+    assert (start, end) == tuple(
+        datetime.combine(own + timedelta(days=days), datetime.min.time(), evening.institution.zone) for days in (0, 1)
+    )
+    assert evening.dashboard.counts() == once(*(evening.days[own - timedelta(days=back)] for back in range(4)))
+
+
+@dataclass(frozen=True)
+class Load:
+    """A load of three months, which has failed.
+
+    :ivar months: the rows of each that are to be delivered.
+    :ivar labels: of the months while they were being sent.
+    :ivar before: what the dashboard had before it.
+    """
+
+    run_id: str
+    months: dict[str, list[Change]]
+    labels: set[str]
+    before: Counter
+    received: Counter
+
+    def delivered(self, *months: str) -> Counter:
+        """What the dashboard has if the rows of these months arrived once."""
+        return self.before + once(*(self.months[month] for month in months))
+
+
+@pytest.fixture(scope="module")
+def load(evening: Evening, night: str) -> Load:
+    """One month is not taken at first, and one is refused throughout."""
+    airflow, dashboard = evening.airflow, evening.dashboard
+    before = dashboard.counts()
+    rows = {month: evening.institution.month(dashboard.prefix, month) for month in MONTHS}
+    for month, change in planted(dashboard.prefix, evening.institution.zone):
+        rows[month] += evening.institution.commit([change])
+    evening.institution.commit([rows[PLANTED][0], *not_to_be_sent(dashboard.prefix, evening.institution.zone)])
+    dashboard.add_fault(CLEARED, kind="xroad", type="Server.ServerProxy.AccessDenied")
+    dashboard.add_fault(TRIED_AGAIN, kind="status", status=503, times=1)
+    dashboard.add_fault(kind="delay", seconds=1.0)
+
+    airflow.unpause(HISTORY)
+    run_id = airflow.trigger(HISTORY, {"start_month": MONTHS[0], "end_month": MONTHS[-1]})
+    labels = set()
+
+    def watch() -> bool:
+        for (task_id, _), ti in airflow.tasks(HISTORY, run_id).items():
+            if task_id == "load_month" and ti["state"] == "running":
+                labels.add(ti["rendered_map_index"])
+        return airflow.run(HISTORY, run_id)["state"] in ("success", "failed")
+
+    wait_for("the load has ended", watch, every=0.2)
+    return Load(run_id, rows, labels, before, dashboard.counts())
+
+
+def planted(prefix: str, zone: ZoneInfo) -> list[tuple[str, Change]]:
+    """Rows at the edges of months, each with the month that it belongs to."""
+    return [
+        (PLANTED, Change(f"{prefix}last-of-january", datetime(2020, 1, 31, 23, 59, 59, 999999, zone))),
+        (TRIED_AGAIN, Change(f"{prefix}first-of-february", datetime(2020, 2, 1, tzinfo=zone))),
+        (CLEARED, Change(f"{prefix}earliest", datetime(2020, 3, 1, tzinfo=zone), opened=datetime(2020, 1, 1, tzinfo=zone))),
+    ]
+
+
+def not_to_be_sent(prefix: str, zone: ZoneInfo) -> list[Change]:
+    """One that is excluded, two that are rejected, and two that lie outside the months of the load."""
+    second, first_of_2020 = timedelta(seconds=1), datetime(2020, 1, 1, tzinfo=zone)
+    march = datetime(2020, 3, 1, tzinfo=zone)
+    return [
+        Change(f"{prefix}opened-too-early", march, opened=first_of_2020 - second),
+        Change(f"{prefix}no-such-status", datetime(2020, 1, 3, tzinfo=zone), status=22),
+        Change(f"{prefix}neither-this", datetime(2020, 2, 3, tzinfo=zone), status=22),
+        Change(f"{prefix}before-all", first_of_2020 - second, opened=datetime(2019, 1, 1, tzinfo=timezone.utc)),
+        Change(f"{prefix}after-the-last-month", datetime(2020, 4, 1, tzinfo=zone)),
+    ]
+
+
+def test_a_month_that_may_not_be_sent_holds_up_no_other(evening: Evening, load: Load) -> None:
+    """Rows of the others are delivered once; what may not be sent, or not yet, is not."""
+    assert evening.airflow.run(HISTORY, load.run_id)["state"] == "failed"
+    assert load.received == load.delivered(PLANTED, TRIED_AGAIN)
+
+
+def test_a_month_that_was_not_taken_is_tried_again(evening: Evening, load: Load) -> None:
+    """By the task's own retries, and not before the wait that their policy chose."""
+    index = MONTHS.index(TRIED_AGAIN)
+    (waited,) = evening.airflow.waits(HISTORY, load.run_id, "load_month", index)
+    (chosen,) = evening.server.decided_delays(load.run_id, "load_month", index)
+    assert waited >= chosen
+
+
+def test_a_permanent_error_ends_the_month_at_its_first_try_and_says_who_must_do_what(evening: Evening, load: Load) -> None:
+    """Whether it is tried again makes no difference: nobody has the right to send."""
+    index = MONTHS.index(CLEARED)
+    assert len(evening.airflow.tries(HISTORY, load.run_id, "load_month", index)) == 1
+    told = evening.airflow.log(HISTORY, load.run_id, "load_month", index)
+    assert "no access right" in told
+    assert "ask Burocracia Cero / OGTIC" in told
+    assert f"{len(load.months[CLEARED])} rows pending" in evening.airflow.log(HISTORY, load.run_id, "reconcile")
+
+
+def test_each_month_is_labelled_while_it_is_sent_and_afterwards(evening: Evening, load: Load) -> None:
+    """The grid names months, not numbers."""
+    assert load.labels >= set(MONTHS)
+    tasks = evening.airflow.tasks(HISTORY, load.run_id)
+    assert [tasks["load_month", index]["rendered_map_index"] for index in range(3)] == MONTHS
+
+
+@pytest.fixture(scope="module")
+def cleared(evening: Evening, load: Load) -> set[tuple[str, int]]:
+    """The institution has the right now, and the red month was cleared; which tasks that were."""
+    evening.dashboard.heal()
+    tasks = evening.airflow.clear(HISTORY, load.run_id, "load_month", MONTHS.index(CLEARED))
+    evening.airflow.wait(HISTORY, load.run_id)
+    return tasks
+
+
+def test_a_red_month_that_is_cleared_is_sent_and_no_other_is_sent_again(
+    evening: Evening, load: Load, cleared: set[tuple[str, int]]
+) -> None:
+    """With it the reconciliation, and the run is green."""
+    assert cleared == {("load_month", MONTHS.index(CLEARED)), ("reconcile", -1)}
+    assert evening.airflow.run(HISTORY, load.run_id)["state"] == "success"
+    assert evening.dashboard.counts() == load.delivered(*MONTHS)
+
+
+@pytest.mark.usefixtures("cleared")
+def test_every_row_of_the_source_is_accounted_for(evening: Evening, load: Load) -> None:
+    """Delivered, rejected, excluded or a duplicate: the sums of the reconciliation's table close."""
+    table = [line.split() for line in evening.airflow.log(HISTORY, load.run_id, "reconcile").splitlines()]
+    assert ["window", "read", "delivered", "rejected", "excluded", "duplicate", "pending", "source", "gone"] in table
+    assert [PLANTED, "33", "31", "1", "0", "1", "0", "33", "0", "settled"] in table
+    assert [TRIED_AGAIN, "32", "31", "1", "0", "0", "0", "32", "0", "settled"] in table
+    assert [CLEARED, "32", "31", "0", "1", "0", "0", "32", "0", "settled"] in table
+    # What is older than all months is in a line of its own.
+    assert ["undated", "1", "0", "0", "1", "0", "0", "1", "0", "settled"] in table
+    assert ["total", "98", "93", "2", "2", "1", "0", "98", "0", "settled"] in table

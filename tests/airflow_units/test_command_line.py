@@ -224,13 +224,20 @@ def test_rejections(source: Path) -> None:
 
 
 def test_settings(source: Path) -> None:
-    """Every key, its value, and where it comes from; what came from a secret is masked."""
-    done = run(source, "settings", "--json", AIRFLOW__TABLERO__XROAD_CLIENT_CMD="echo DO/GOB/1/TEST")
+    """Every key, its value, and where it comes from; what came from a secret is masked, but for what is in every call."""
+    secret = {
+        "AIRFLOW__TABLERO__XROAD_CLIENT_CMD": "echo DO/GOB/1/TEST",
+        "AIRFLOW__TABLERO__ALERT_EMAILS_CMD": "echo guardia@inst.gob.do",
+    }
+    done = run(source, "settings", "--json", **secret)
     rows = {row["key"]: row for row in orjson.loads(done.stdout)}
     assert rows["api_path"] == {"key": "api_path", "value": "/api/load", "origin": "AIRFLOW__TABLERO__API_PATH"}
     assert rows["daily_at"] == {"key": "daily_at", "value": "02:00", "origin": "default"}
     assert rows["timezone"]["value"] == "America/Santo_Domingo"
-    assert rows["xroad_client"]["value"] == "***"
+    assert rows["alert_emails"]["value"] == "***"
+    assert "guardia" not in done.stdout
+    client = {"key": "xroad_client", "value": "DO/GOB/1/TEST", "origin": "AIRFLOW__TABLERO__XROAD_CLIENT_CMD"}
+    assert rows["xroad_client"] == client
     assert "daily_at = 02:00  (valor por omisión / default)" in run(source, "settings").stdout.splitlines()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -104,13 +103,12 @@ def test_client_certificate(call: Any, pki: dict[str, Certificate]) -> None:
     assert call(tls, verify=verify, cert=pki["stranger"].path, key=pki["stranger"].key).outcome is not Outcome.DELIVERED
 
 
-def test_verification_is_off_only_in_so_many_words(
-    call: Any, pki: dict[str, Certificate], caplog: pytest.LogCaptureFixture
-) -> None:
-    """``"verify": false`` works and warns, each time."""
-    with caplog.at_level(logging.WARNING):
-        assert call(pki["impostor"].serve(), verify=False).outcome is Outcome.DELIVERED
-    assert "TLS verification is OFF" in caplog.text
+def test_verification_is_off_only_in_so_many_words(call: Any, client: Client, pki: dict[str, Certificate]) -> None:
+    """``"verify": false`` works, and is one of the client's warnings."""
+    assert call(pki["impostor"].serve(), verify=False).outcome is Outcome.DELIVERED
+    (warning,) = client(443, schema="https", extra={"verify": False}).warnings
+    assert "TLS verification is OFF" in str(warning)
+    assert client(443, schema="https").warnings == []
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])

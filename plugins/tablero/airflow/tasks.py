@@ -382,6 +382,8 @@ def _reads(source: Source, settings: Settings) -> None:
 def _dashboard(engine: Engine, settings: Settings) -> Dashboard:
     """The client. Fails if the outbox delivers to another dashboard, since its state would not apply to this one."""
     dashboard = configuration.dashboard(settings)
+    for warning in dashboard.warnings:
+        log.warning("%s", warning)
     target.remember(engine, target.name_of(settings, dashboard.url), clock())
     return dashboard
 

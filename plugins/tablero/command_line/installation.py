@@ -14,6 +14,9 @@ from tablero.texts import command_line as texts
 
 _MASKED = "***"
 
+#: Shown wherever they come from: they are in each call, and in each of its logs on the way.
+_NO_SECRETS = {"xroad_client", "api_path"}
+
 
 def check(_: argparse.Namespace) -> int:
     """Run the preflight.
@@ -34,7 +37,8 @@ def settings(asked: argparse.Namespace) -> int:
     rows = []
     for key in type(found).model_fields:
         origin = configuration.origin_of(key)
-        value = _MASKED if origin.endswith(("_CMD", "_SECRET")) else _written(getattr(found, key))
+        is_secret = origin.endswith(("_CMD", "_SECRET")) and key not in _NO_SECRETS
+        value = _MASKED if is_secret else _written(getattr(found, key))
         rows.append({"key": key, "value": value, "origin": origin or "default"})
     if asked.json:
         dump(rows)

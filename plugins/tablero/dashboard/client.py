@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -35,8 +34,7 @@ from tablero.dashboard.xroad import request_headers
 from tablero.errors import SetupError
 from tablero.settings import Settings
 from tablero.texts import dashboard as texts
-
-log = logging.getLogger(__name__)
+from tablero.texts.text import Text
 
 #: Most bytes read of an answer. The dashboard's are a few hundred bytes, but it may echo what it saved, and X-Road's lists have
 #: thousands of members.
@@ -61,12 +59,12 @@ class Dashboard(HttpHook):
 
     TLS options in the connection's extra: ``verify``, path of the security server's certificate or of its CA (PEM);
     ``assert_hostname``, the name in that certificate if it differs from the host; ``cert`` and ``key``, paths of the client
-    certificate. ``"verify": false`` disables verification, with a warning.
+    certificate. ``"verify": false`` disables verification, which is one of :attr:`warnings`.
 
     :param settings: path, X-Road client and timeouts.
     :param conn_id: the HTTP connection: the institution's own security server, or the dashboard itself.
     :param clock: returns the current time (timezone-aware); for a ``Retry-After`` that is a date.
-    :raises SetupError: if the connection has no host.
+    :raises SetupError: if the connection has no host, or one with a password in it.
     """
 
     def __init__(self, settings: Settings, conn_id: str = "tablero_api", *, clock: Callable[[], datetime]) -> None:
@@ -88,13 +86,12 @@ class Dashboard(HttpHook):
             mask_secret(secret)
         self._connection.schema = _scheme(self._connection)
         self._set_base_url(self._connection)
+        if "@" in urlsplit(self.url).netloc:
+            raise SetupError(texts.LOGIN_IN_HOST(connection=conn_id))
         self._proxies = get_environ_proxies(self.url)
         for secret in self._redact.add(proxy_secrets(self._proxies)):
             mask_secret(secret)
-        if extra.get("verify", extra.get("verify_ssl")) is False:
-            log.warning("%s", texts.VERIFICATION_OFF(connection=conn_id))
-        if self.plain_host:
-            log.warning("%s", texts.PLAIN_HTTP(connection=conn_id, host=self.plain_host))
+        self._verifies = extra.get("verify", extra.get("verify_ssl")) is not False
 
     # A class method in the base class; here the connection belongs to the instance.
     def get_connection(self, conn_id: str) -> Any:  # type: ignore[override]
@@ -114,11 +111,16 @@ class Dashboard(HttpHook):
         return str(self.url_from_endpoint(self._settings.api_path))
 
     @property
-    def plain_host(self) -> str:
-        """The host if it is another machine and is called without TLS; otherwise empty."""
-        address = urlsplit(self.url)
+    def warnings(self) -> list[Text]:
+        """What lets others read or change what is sent: a server that is not verified, or another machine that is called
+        without TLS. For whoever makes the client to tell, once.
+        """
+        connection, address = self._connection.conn_id, urlsplit(self.url)
+        found = [] if self._verifies else [texts.VERIFICATION_OFF(connection=connection)]
         host = address.hostname or ""
-        return "" if address.scheme == "https" or _is_this_machine(host) else host
+        if address.scheme != "https" and not _is_this_machine(host):
+            found.append(texts.PLAIN_HTTP(connection=connection, host=host))
+        return found
 
     def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
         """Post one batch. Never raises because of the other side: every result is an :class:`Answer`.

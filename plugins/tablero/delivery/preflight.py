@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -101,7 +101,10 @@ def inspect(
     yield from _guarded("source", lambda: _source(settings, source, clock(), nightly=nightly))
     if outbox is not None:
         yield from _guarded("outbox", lambda: _outbox(settings, outbox, dashboard))
-    if dashboard is not None and not nightly:
+    if dashboard is not None and nightly:
+        with suppress(TableroError):  # of which ``post`` will tell
+            yield from _encryption(dashboard())
+    elif dashboard is not None:
         yield from _guarded("dashboard", lambda: _dashboard(settings, dashboard(), clock))
 
 
@@ -191,9 +194,12 @@ def _target(settings: Settings, engine: Engine, dashboard: Callable[[], Client])
     yield Finding("target", Level.OK, texts.TARGET(name=name))
 
 
+def _encryption(client: Client) -> Iterator[Finding]:
+    return (Finding("encryption", Level.WARNING, warning) for warning in client.warnings)
+
+
 def _dashboard(settings: Settings, client: Client, clock: Callable[[], datetime]) -> Iterator[Finding]:
-    if client.plain_host:
-        yield Finding("encryption", Level.WARNING, texts.NOT_ENCRYPTED(host=client.plain_host))
+    yield from _encryption(client)
     seen = client.get("/listClients" if settings.over_xroad else "/")
     answer: Answer = seen.answer
     if answer.status is None:

@@ -17,6 +17,12 @@ NOT_A_SCHEME = Text(
     "Connection {connection} says “{said}” where only http or https fits (Schema): take it out; a path belongs in [tablero]"
     " api_path.",
 )
+LOGIN_IN_HOST = Text(
+    "El host de la conexión {connection} lleva usuario o clave delante de @: póngalos en sus propios campos (Login, Password),"
+    " donde Airflow los oculta.",
+    "The host of connection {connection} has a login or password before an @: put them into their own fields (Login, Password),"
+    " where Airflow hides them.",
+)
 VERIFICATION_OFF = Text(
     "La verificación de TLS está APAGADA en la conexión {connection}: cualquiera en el camino puede leer y cambiar lo que se"
     ' envía. Ponga el certificado (PEM) del servidor de seguridad en sus extras, como "verify".',

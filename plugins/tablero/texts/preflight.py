@@ -50,12 +50,6 @@ NO_ANSWER_TO_GET = Text(
     "se llega a {url}, pero no responde a GET; si solo deja pasar POST, todo está bien, y la primera carga lo mostrará",
     "{url} is reached, but does not answer a GET; if it lets only POST through, all is well, and the first load will show it",
 )
-NOT_ENCRYPTED = Text(
-    "se llama a {host} por http, sin cifrar: ponga https en la conexión tablero_api, salvo que la red entre ambos sea de"
-    " confianza",
-    "{host} is called by http, without encryption: put https into connection tablero_api, unless the network in between is"
-    " trusted",
-)
 
 # -- X-Road ----------------------------------------------------------------------------------------------------------------
 

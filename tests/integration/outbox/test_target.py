@@ -108,7 +108,7 @@ def preflight(outbox: Engine, api_path: str, *, dashboard: bool = True) -> dict[
         if not dashboard:
             raise SetupError("no connection")
         answer = Answer(FORBIDDEN.outcome, error="down")
-        return SimpleNamespace(url=f"https://ss.example{api_path}", plain_host="", get=lambda _: SimpleNamespace(answer=answer))
+        return SimpleNamespace(url=f"https://ss.example{api_path}", warnings=[], get=lambda _: SimpleNamespace(answer=answer))
 
     chosen = Settings.read({"api_path": api_path, "xroad_client": "DO/GOB/INST/SOLICITUDES"})
     findings = inspect(chosen, source=open_source, outbox=open_outbox, dashboard=make_dashboard, clock=clock)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from tablero.dashboard.answer import Answer, Outcome
@@ -14,7 +14,8 @@ from tablero.delivery.preflight import Finding, Level, inspect
 from tablero.errors import OutboxUnavailable, SetupError, SourceUnavailable, TableroError, WindowUnreadable
 from tablero.settings import Settings
 from tablero.source.view import Census
-from tablero.texts.text import verbatim
+from tablero.texts.dashboard import PLAIN_HTTP
+from tablero.texts.text import Text, verbatim
 
 UTC = timezone.utc
 NOW = datetime(2026, 11, 24, 6, tzinfo=UTC)
@@ -54,7 +55,7 @@ class FakeDashboard:
     """A security server that answers GETs by path, and can do nothing else."""
 
     url = "https://ss/r1/DO/GOB/CNC/MONITOREO/INTEGRACION-DEV/api/load"
-    plain_host = ""
+    warnings: ClassVar[list[Text]] = []
 
     def __init__(self, answers: dict[str, Any] | None = None, *, date: datetime | None = NOW) -> None:
         self._answers = {"/": {}, "/listClients": OURS, "/r1/DO/GOB/CNC/MONITOREO/allowedMethods": right()} | (answers or {})
@@ -67,6 +68,11 @@ class FakeDashboard:
         if isinstance(found, Answer):
             return SimpleNamespace(answer=found, body=None, date=None)
         return SimpleNamespace(answer=Answer(Outcome.DELIVERED, status=200, message="m"), body=found, date=self._date)
+
+
+@contextmanager
+def open_source() -> Iterator[Any]:
+    yield FakeSource()
 
 
 def found(settings: Settings = OVER_XROAD, *, source: Any = None, dashboard: Any = None) -> dict[str, Finding]:
@@ -113,12 +119,7 @@ def test_a_dashboard_without_xroad() -> None:
 
 def test_a_dry_run_looks_at_the_source_alone() -> None:
     """It makes no outbox, and needs no dashboard."""
-
-    @contextmanager
-    def source() -> Iterator[Any]:
-        yield FakeSource()
-
-    findings = inspect(OVER_XROAD, source=source, outbox=None, dashboard=None, clock=lambda: NOW)
+    findings = inspect(OVER_XROAD, source=open_source, outbox=None, dashboard=None, clock=lambda: NOW)
     assert {finding.check.split()[0] for finding in findings} == {"source"}
 
 
@@ -231,22 +232,32 @@ def test_a_get_that_is_not_answered() -> None:
 
 
 def test_a_call_without_encryption() -> None:
-    """To another machine: a warning that names it."""
-    dashboard = FakeDashboard()
-    dashboard.plain_host = "ss.inst.gob.do"
-    finding = found(dashboard=dashboard)["encryption"]
+    """To another machine: a warning in the client's words, once; before a night too."""
+
+    class Plain(FakeDashboard):
+        warnings: ClassVar[list[Text]] = [PLAIN_HTTP(connection="tablero_api", host="ss.inst.gob.do")]
+
+    finding = found(dashboard=Plain())["encryption"]
     assert finding.level is Level.WARNING
     assert "ss.inst.gob.do" in str(finding.text)
+    for nightly in (False, True):
+        findings = inspect(DIRECT, source=open_source, outbox=None, dashboard=Plain, clock=lambda: NOW, nightly=nightly)
+        assert [one.check for one in findings].count("encryption") == 1
+
+
+def test_a_client_that_cannot_be_made_is_left_to_the_task_before_a_night() -> None:
+    """What is pending, and what is read, do not wait for it."""
+
+    def dashboard() -> Any:
+        raise SetupError("no connection")
+
+    findings = inspect(DIRECT, source=open_source, outbox=None, dashboard=dashboard, clock=lambda: NOW, nightly=True)
+    assert "dashboard" not in {one.check for one in findings}
 
 
 def test_before_a_night() -> None:
     """Only what takes a moment: neither rows nor the dashboard are looked at."""
-
-    @contextmanager
-    def source() -> Iterator[Any]:
-        yield FakeSource()
-
-    findings = inspect(OVER_XROAD, source=source, outbox=None, dashboard=FakeDashboard, clock=lambda: NOW, nightly=True)
+    findings = inspect(OVER_XROAD, source=open_source, outbox=None, dashboard=FakeDashboard, clock=lambda: NOW, nightly=True)
     assert [finding.check for finding in findings] == ["source", "source clock"]
 
 

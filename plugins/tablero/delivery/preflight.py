@@ -72,8 +72,8 @@ class Client(Protocol):
         ...
 
     @property
-    def plain_host(self) -> str:
-        """The host if it is another machine and is called without TLS; otherwise empty."""
+    def warnings(self) -> list[Text]:
+        """What lets others read or change what is sent."""
         ...
 
     def get(self, path: str) -> Any:

@@ -2,7 +2,7 @@
 
 Each in an environment of its own, with what package and tests need, in the newest versions that go with it. For Airflow: unit
 tests, the page, and the DAG runs that no Airflow may break, in a real one of that version. For Python: lint, types, unit tests.
-Prints a table; for Airflow its lines go into the READMEs with ``--publish``, where those of other versions stay, so that a matrix
+Prints a table; for Airflow its lines go into the READMEs with ``--publish``, where those of other versions stay, so that it
 may be run in stretches. The exit status is 1 if anything failed.
 """
 

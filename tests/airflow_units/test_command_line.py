@@ -11,6 +11,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+import tablero
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,7 +66,8 @@ def test_the_checks_are_lines_for_people(source: Path) -> None:
     """Each finding as it is, without the time, the level and the place in the code that Airflow's logs have."""
     done = run(source, "check")
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("[ok] source: columnas: service_id")
+    assert lines[0].startswith(f"[ok] version: tablero {tablero.__version__}, apache-airflow ")
+    assert lines[1].startswith("[ok] source: columnas: service_id")
     assert any(line.startswith("[ok] source sample: 2 filas") for line in lines)
     assert any(line.startswith("[failed] dashboard: ") for line in lines)
     assert all(line.startswith("[") for line in lines)
@@ -151,6 +153,7 @@ def test_status_in_a_line(adopted: Path) -> None:
     assert len(done.stdout.splitlines()) == 1
     assert "ATRASADO" in done.stdout
     assert "LATE" in done.stdout
+    assert done.stdout.endswith(f"tablero {tablero.__version__}\n")
 
 
 def test_status_without_settings_or_outbox(source: Path) -> None:

@@ -70,6 +70,7 @@ def test_checking(shell: Shell) -> None:
     """README.md, docs/dba.md and docs/operations.md: a line for each thing, and all is well."""
     (command,) = {text for text in every_command("README.md", "docs/dba.md", "docs/operations.md") if "check" in text}
     lines = shell.succeed(command).splitlines()
+    assert lines[0].startswith("[ok] version: tablero ")
     assert len(lines) > 8
     assert {line.partition("]")[0] for line in lines} <= {"[ok", "[warning"}
 

@@ -118,6 +118,40 @@ def test_no_output_grows_for_ever() -> None:
     assert {name for name, service in lasting.items() if "max-size" not in service["logging"]["options"]} == set()
 
 
+def test_old_metadata_and_logs_are_deleted_once_a_day() -> None:
+    """By a service that lasts, whose health says whether it still does so; a failure is no success."""
+    service = SERVICES["airflow-maintenance"]
+    script = service["command"][-1]
+    assert "airflow db clean --yes --skip-archive --error-on-cleanup-failure" in script
+    assert script.index("airflow db clean") < script.index("touch /tmp/cleaned") < script.index("sleep 24h")
+    assert "/tmp/cleaned" in service["healthcheck"]["test"][-1]
+    assert service["restart"] == "unless-stopped"
+
+
+def test_everything_that_lasts_says_whether_it_is_well() -> None:
+    """The outbox too, which is a database of the same server."""
+    lasting = {name for name, service in SERVICES.items() if service.get("restart") == "unless-stopped"}
+    assert {name for name in lasting if "healthcheck" not in SERVICES[name]} == set()
+    (command,) = [word for word in SERVICES["postgres"]["healthcheck"]["test"] if "psql" in word]
+    assert command.endswith('--command "select" outbox')
+
+
+def test_drivers_come_by_one_build_argument() -> None:
+    """Its values are the wheel's extras."""
+    assert SERVICES["airflow-init"]["build"]["args"] == {"EXTRAS": "${TABLERO_EXTRAS:-}"}
+    assert "ARG EXTRAS=\n" in DOCKERFILE
+    assert '".[postgres${EXTRAS:+,$EXTRAS}]"' in DOCKERFILE
+    extras = re.findall(r"mysql|mssql|oracle|openlineage", DOCKERFILE.partition("ARG EXTRAS=")[0].rpartition("#")[2])
+    assert extras == ["mysql", "mssql", "oracle", "openlineage"]
+
+
+def test_the_base_image_is_named_by_its_tag() -> None:
+    """Which can be replaced by a digest; the file says how to learn it."""
+    assert re.search(r"^ARG BASE=apache/airflow:[\d.]+-python3\.\d+$", DOCKERFILE, re.MULTILINE)
+    assert "RepoDigests" in DOCKERFILE
+    assert "--build-arg BASE=apache/airflow@sha256:" in DOCKERFILE
+
+
 def test_the_values_for_helm_are_to_the_charts_schema() -> None:
     """Each key is one that the chart has, and none is deprecated but the one that older charts need."""
     chart = schema("airflow-chart-1.22.0.values.schema.json")

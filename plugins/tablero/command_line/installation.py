@@ -19,12 +19,13 @@ _NO_SECRETS = {"xroad_client", "api_path"}
 
 
 def check(_: argparse.Namespace) -> int:
-    """Run the preflight.
+    """Run the preflight; the first line says what is installed.
 
     :raises PermanentError, TransientError: if a check failed; the message lists all that did.
     """
     from tablero.airflow import configuration, tasks
 
+    say(f"[ok] version: {', '.join(_versions())}")
     tasks.require_ready(tasks.inspect_all(configuration.read_settings()))
     return 0
 
@@ -89,9 +90,14 @@ def _dag_folder() -> Path:
 
 def version(_: argparse.Namespace) -> int:
     """Print the installed versions."""
-    say(f"tablero {__version__}")
-    try:
-        say(f"apache-airflow {version_of('apache-airflow')}")
-    except PackageNotFoundError:
-        say("apache-airflow -")
+    for line in _versions():
+        say(line)
     return 0
+
+
+def _versions() -> tuple[str, str]:
+    try:
+        airflow = version_of("apache-airflow")
+    except PackageNotFoundError:
+        airflow = "-"
+    return f"tablero {__version__}", f"apache-airflow {airflow}"

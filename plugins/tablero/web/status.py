@@ -16,7 +16,7 @@ from tablero.outbox.reports.rejections import count_by_reason
 from tablero.outbox.requeue import Filter
 from tablero.settings import Settings
 from tablero.texts import command_line as texts
-from tablero.texts.text import Text, joined
+from tablero.texts.text import Text, joined, verbatim
 from tablero.web.coverage import Cell, Coverage, State, Why, gather, survey
 
 _DAY = timedelta(days=1)
@@ -93,7 +93,7 @@ class Status:
         counts = texts.COUNTS(
             delivered=self.totals.delivered, pending=self.totals.pending, rejected=sum(self.totals.rejected.values())
         )
-        details = joined([until, counts, *self._notes()], ", ")
+        details = joined([until, counts, *self._notes(), verbatim(f"tablero {__version__}")], ", ")
         return texts.STATES[self.state.value](details=details)
 
     def _notes(self) -> Iterator[Text]:

@@ -117,7 +117,7 @@ class Cases:
             self._leave(case)
         elif case is not None:
             case.head = piece
-            case.search.failed(rows)
+            case.search = case.search.refused(rows)
             if self._pass.accepted:
                 self._ready.append(case)
             else:
@@ -126,7 +126,7 @@ class Cases:
             self._give_up(kin.batch_id, answer, [claim.batch_id])
         else:
             trouble = trouble_of(answer, claim.history) or Trouble.CONTENT
-            self._ready.append(Case(Search(rows, trouble), piece))
+            self._ready.append(Case(Search.of(rows, trouble), piece))
 
     def _keep_the_named(self, claim: Claim, answer: Answer) -> None:
         edges = search.cut_out(answer.named, len(claim.changes))
@@ -163,7 +163,7 @@ class Cases:
         else:
             self._suspects.append((claim, answer, self._pass.accepted))
         if case is not None:
-            case.search.found()
+            case.search = case.search.isolated()
             self._go_on(case, claim, waits=verdict is not Verdict.SET_ASIDE)
 
     def _refuse(self, claim: Claim, answer: Answer) -> None:
@@ -190,7 +190,7 @@ class Cases:
         if case is None:
             return
         if passed:
-            case.search.passed(len(claim.changes))
+            case.search = case.search.accepted(len(claim.changes))
         case.head, case.torn = None, claim.changes[-1].request_id
         if waits:
             self._set_waiting_apart(case)
@@ -205,7 +205,7 @@ class Cases:
         if count < len(waiting.changes):
             parts = cutting.take(self._engine, waiting, count, worker=self._hold.worker, zone=self._zone)
             waiting, case.tail = parts if parts is not None else (waiting, None)
-        case.search.set_apart(count)
+        case.search = case.search.without(count)
         leasing.hand_back(self._engine, [waiting.batch_id], self._hold.worker)
 
     def _leave(self, case: Case | None) -> None:
@@ -237,7 +237,7 @@ class Cases:
         """Cut what is to be posted next; ``None`` if another worker holds it by now."""
         rows = [*(case.head.changes if case.head else ()), *(case.tail.changes if case.tail else ())]
         begins = [n for n in range(1, len(rows)) if rows[n].request_id != rows[n - 1].request_id]
-        wished = case.search.next_head()
+        wished = case.search.next_head
         within = len(case.head.changes) if case.head else len(rows)
         size = search.between_requests(wished, within, begins)
         if case.head is None:
@@ -249,7 +249,8 @@ class Cases:
                 return case.head
             # What may have arrived is not mixed with what was never posted: from here on there are two searches.
             rest = len(case.tail.changes)
-            self._ready.append(Case(case.search.split_off(rest), None, case.tail))
+            case.search, other = case.search.split(rest)
+            self._ready.append(Case(other, None, case.tail))
         parts = cutting.cut(self._engine, case.head, [size], worker=self._hold.worker, zone=self._zone)
         if not parts:
             return None

@@ -1,12 +1,13 @@
-"""The one search: which rows of a batch are to be posted next, once the batch was refused or failed.
+"""The one search: which rows of a batch to post next, after the batch was refused or failed.
 
-Plain values only: numbers of rows from the first one on. A batch is looked through from its beginning; what is posted is always
-a *head* of what is left. ``docs/adr`` says why there is one search for everything.
+Plain values only: numbers of rows. A batch is searched from its beginning; what is posted is always a *head*, the first rows of
+what is left. ``docs/adr/0010`` says why there is one search for everything, and how many calls it may take.
 """
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import NamedTuple
 
 from tablero.outbox.queue.evidence import Kin, Proof
 
@@ -15,81 +16,96 @@ class Trouble(Enum):
     """What a batch is searched for."""
 
     CONTENT = "content"
-    """Some rows are refused, or the dashboard fails on them: where a head passes, what is left holds one of them."""
+    """Some rows are refused, or the dashboard fails on them: if a head is accepted, the rest contains one of them."""
 
     SIZE = "size"
-    """The call is too large, or takes too long: nothing is said about any row."""
+    """The call is too large or takes too long; this says nothing about any row."""
 
 
-class Search:
-    """Where to cut what is left of a batch, told how each head fared.
+class Search(NamedTuple):
+    """Where to cut what is left of a batch. Immutable: each answer returns the search that continues from there.
 
-    *Content*: the first ``_suspect`` rows are known to hold a bad one. Half of them is posted; if they pass, the other half
-    need not be asked as a whole. Once one is found, what follows is posted in calls as long as the rows found so far lie
-    apart: ``k`` of ``n`` rows are found in about ``k * (log2(n / k) + 3)`` calls.
+    *Content*: the first ``suspect`` rows are known to contain a bad one. Some of them are posted; if they are accepted, the
+    others contain it, which no call needs to confirm. ``k`` bad rows of ``n`` take at most ``k * (log2(n / k) + 3) + 9`` calls.
 
     *Size*: half of what was too much, and as much again each time.
 
-    :param rows: of the batch, which was refused as a whole, or has failed.
+    :ivar rows: rows in this search.
+    :ivar left: rows of these without an answer yet.
+    :ivar trouble: what is searched for.
+    :ivar suspect: the first so many of the rows left are known to contain a bad one; 0 if nothing is known.
+    :ivar found: bad rows found so far.
+    :ivar most: rows in a call while the trouble is size.
     """
 
-    def __init__(self, rows: int, trouble: Trouble = Trouble.CONTENT) -> None:
-        self._left = rows
-        self._trouble = trouble
-        self._suspect = rows
-        self._most = max(1, rows // 2)
-        self._found = 0
-        self._passed = 0
-        self._run = 0
+    rows: int
+    left: int
+    trouble: Trouble
+    suspect: int
+    found: int
+    most: int
+
+    @classmethod
+    def of(cls, rows: int, trouble: Trouble = Trouble.CONTENT) -> Search:
+        """Search a batch of so many rows that was refused, or has failed, as a whole."""
+        return cls(rows, rows, trouble, suspect=rows, found=0, most=max(1, rows // 2))
 
     @property
-    def left(self) -> int:
-        """Rows without an answer of their own."""
-        return self._left
-
     def next_head(self) -> int:
-        """How many rows to post next, the first ones of those left; at least one."""
-        if self._trouble is Trouble.SIZE:
-            return min(self._most, self._left)
-        if self._suspect:
-            return max(1, self._suspect // 2)
-        if self._found < 2:
-            return self._left
-        apart = (self._passed + self._found) // self._found
-        return min(self._left, max(1, apart << min(self._run, 16)))
+        """How many of the rows left to post next; at least one."""
+        if self.trouble is Trouble.SIZE:
+            return min(self.most, self.left)
+        if self.suspect == self.rows:
+            return max(1, self.rows // 2)
+        if self.suspect:
+            return min(smaller_half(self.suspect), self._group)
+        # Most batches contain a single bad row: once it is found, all others fit into one call.
+        return self.left if self.found <= 1 else min(self._group, self.left)
 
-    def passed(self, rows: int) -> None:
+    @property
+    def _group(self) -> int:
+        """Rows for which one call is worth while: two thirds of the average distance between bad rows.
+
+        A tenth of the rows is counted as if it had been searched before, without which bad rows at the beginning would make
+        all further calls small.
+        """
+        if not self.found:
+            return self.left
+        return 1 + (10 * (self.rows - self.left) + self.rows) // (15 * self.found)
+
+    def accepted(self, rows: int) -> Search:
         """The head was accepted."""
-        if not self._suspect:
-            self._run += 1
-        self._left -= rows
-        self._passed += rows
-        self._suspect = max(0, self._suspect - rows)
+        return self._replace(left=self.left - rows, suspect=max(0, self.suspect - rows))
 
-    def failed(self, rows: int) -> None:
-        """The head, of more than one row, was refused or failed, too."""
-        self._suspect = rows
-        self._most = max(1, rows // 2)
-        self._run = 0
+    def refused(self, rows: int) -> Search:
+        """The head, of more than one row, was refused or failed as well."""
+        return self._replace(suspect=rows, most=max(1, rows // 2))
 
-    def found(self) -> None:
-        """The head was a single row, and it is a verdict on it that is open now, not on what is left."""
-        self._left -= 1
-        self._found += 1
-        self._suspect = 0
-        self._most = max(1, self._left)
-        self._run = 0
+    def isolated(self) -> Search:
+        """The head was a single row, which was refused or failed; what becomes of it is decided elsewhere."""
+        left = self.left - 1
+        return self._replace(left=left, found=self.found + 1, suspect=0, most=max(1, left))
 
-    def split_off(self, rows: int) -> Search:
-        """The last rows are looked at by a search of their own, which knows what this one has learnt."""
-        other = Search(rows, self._trouble)
-        other._suspect, other._most, other._found, other._passed = 0, self._most, self._found, self._passed
-        self._left -= rows
-        return other
+    def split(self, rows: int) -> tuple[Search, Search]:
+        """Continue as two searches, of which the second has the last ``rows`` rows."""
+        answered = self.rows - self.left
+        return self.without(rows), self._replace(rows=answered + rows, left=rows, suspect=0)
 
-    def set_apart(self, rows: int) -> None:
-        """So many rows, which follow one that was found, are no longer looked at here."""
-        self._left -= rows
+    def without(self, rows: int) -> Search:
+        """So many of the rows left are no longer part of this search."""
+        return self._replace(rows=self.rows - rows, left=self.left - rows)
+
+
+def smaller_half(rows: int) -> int:
+    """How many rows to post first of those that are known to contain a bad one.
+
+    Near the middle, so that one of the two parts is a power of two, and the first part is not the larger one: a bad row that is
+    known because all others were accepted costs one more call, since it has to be refused alone.
+    """
+    if rows == 1:
+        return 1
+    power = 1 << ((rows - 1).bit_length() - 1)
+    return power // 2 if power > 1 and 2 * rows <= 3 * power else rows - power
 
 
 class Verdict(Enum):

@@ -54,7 +54,7 @@ def test_a_file_and_several_machines(
         with pytest.raises(SetupError) as error:
             opener()
         assert f"SQLite file, and {named} may run tasks on several machines" in str(error.value)
-        assert "make a connection tablero_outbox to a PostgreSQL database" in str(error.value)
+        assert "create a connection tablero_outbox to a PostgreSQL database" in str(error.value)
     assert list(home.iterdir()) == []
 
 

@@ -91,7 +91,7 @@ def test_every_check_has_a_remedy(language: str) -> None:
 @BOTH
 def test_every_judgement_of_x_road_is_there(language: str) -> None:
     """In the very words of the log, which is what a person searches for, with its verdict."""
-    judgements = {rule.judgement for rule in xroad._RULES} | {xroad._UNHEARD_OF}
+    judgements = {rule.judgement for rule in xroad._RULES} | {xroad._UNKNOWN_ERROR}
     words = {(one.verdict.value, one.advice.en if language == ENGLISH else one.advice.es) for one in judgements}
     rows = table(language, VERDICTS)
     assert {tuple(row) for row in rows} == words

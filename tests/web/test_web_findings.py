@@ -42,7 +42,7 @@ def test_a_night_on_which_all_was_as_usual(admin: Any) -> None:
     """Is no news."""
     page = re.sub("(?s)<dl class=.legend.*?</dl>", "", admin.get("/tablero/").text)
     assert "#i-unusual" not in page
-    assert "What was not as usual, the last 90 days Nothing." in words_of(admin.get("/tablero/activity").text)
+    assert "Not as usual, the last 90 days Nothing." in words_of(admin.get("/tablero/activity").text)
 
 
 @pytest.mark.parametrize(("usual", "is_marked"), [(400, True), (20, False)])

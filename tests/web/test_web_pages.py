@@ -115,7 +115,7 @@ def test_the_first_page_names_what_is_missing(admin: Any) -> None:
 
 
 def test_a_window_shows_its_counts_its_proof_its_batches_and_its_runs(admin: Any) -> None:
-    """With the recount of the source, the dashboard's words, and the way to the run in Airflow."""
+    """With the recount of the source, the dashboard's message, and the way to the run in Airflow."""
     page = admin.get("/tablero/window/2026-10").text
     text = words_of(page)
     assert re.search(r'data-count="delivered">42<', page)
@@ -210,7 +210,7 @@ def test_rejections_are_grouped_and_say_what_to_do(admin: Any) -> None:
     """The reason in words, how many rows, and the remedy."""
     text = words_of(admin.get("/tablero/rejections").text)
     assert "status_id is not one of the dashboard's statuses. 2 rows" in text
-    assert "The dashboard refused this row; see its words. 2 rows" in text
+    assert "The dashboard refused this row; see its message. 2 rows" in text
     assert "What to do: Map the institution's code" in text
 
 

@@ -252,4 +252,4 @@ def test_the_csv_holds_every_reason(viewer: Any) -> None:
 
     rows = list(csv.DictReader(io.StringIO(viewer.get("/tablero/rejections.csv").content.decode("utf-8-sig"))))
     assert sorted(row["code"] for row in rows) == ["missing_service_id", *2 * ["refused_by_dashboard"], *2 * ["unknown_status"]]
-    assert {row["the dashboard's words"] for row in rows if row["code"] == "refused_by_dashboard"} == {f"HTTP 400 «{WORDS}»"}
+    assert {row["the dashboard's message"] for row in rows if row["code"] == "refused_by_dashboard"} == {f"HTTP 400 «{WORDS}»"}

@@ -166,7 +166,7 @@ def failure(
     to_do = texts.CLEAR if run_id.startswith(_SCHEDULED) else texts.CLEAR_BY_HAND
     lines = [texts.WHAT(what=texts.RUN_FAILED(run=run_id, dag=dag_id))]
     if silent is not None or found is None:
-        lines += [texts.WHAT(what=texts.OUTBOX_SILENT), texts.TO_DO(remedy=texts.CHECK_OUTBOX)]
+        lines += [texts.WHAT(what=texts.OUTBOX_UNAVAILABLE), texts.TO_DO(remedy=texts.CHECK_OUTBOX)]
         cause = ("outbox", str(silent)) if silent is not None else None
     else:
         lines += [*_windows(found), *map(sentence, degraded), *_since(since), texts.TO_DO(remedy=to_do)]
@@ -195,7 +195,7 @@ def late(dag_id: str, run_id: str, deadline: str, found: Situation | None, *, ba
     """
     cause = _first_cause(found)
     lines = [texts.WHAT(what=texts.DAY_IS_LATE(deadline=deadline)), *(_windows(found) if found else [])]
-    lines.append(texts.TO_DO(remedy=texts.LOOK_AT_LOG))
+    lines.append(texts.TO_DO(remedy=texts.CHECK_LOG))
     return Alert(
         "late",
         dag_id,

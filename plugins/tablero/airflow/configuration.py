@@ -280,7 +280,7 @@ def _require_metadata(conn_id: str) -> None:
     except Exception as error:
         if task is None and not isinstance(error, SQLAlchemyError):
             return  # only Airflow's servers may query it directly
-        raise TransientError(texts.METADATA_AWAY(conn_id=conn_id, words=error)) from error
+        raise TransientError(texts.METADATA_UNAVAILABLE(conn_id=conn_id, words=error)) from error
 
 
 def _ask_metadata() -> None:

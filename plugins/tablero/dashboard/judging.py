@@ -115,7 +115,7 @@ def judge(seen: Received, now: datetime, redact: Redact, sent: bytes = b"") -> A
     if fault is not None:
         return _xroad(fault, kept, redact)
     if is_soap_fault(headers.get("Content-Type", ""), text):
-        return Answer.saying(Outcome.PERMANENT, texts.SOAP_FACE, **kept)
+        return Answer.saying(Outcome.PERMANENT, texts.SOAP_INTERFACE, **kept)
     if 200 <= status < 300:
         return _success(body, sent, kept)
     if status in _REFUSALS:

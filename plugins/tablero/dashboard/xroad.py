@@ -71,7 +71,7 @@ class XRoadError:
                 continue
             if rule.side in ("", side) and (not rule.words or any(word in message for word in rule.words)):
                 return rule.judgement
-        return _UNHEARD_OF
+        return _UNKNOWN_ERROR
 
 
 def request_headers(client: str, message_id: str, issue: str) -> dict[str, str]:
@@ -134,7 +134,7 @@ _PROVIDER_SETUP = Judgement(Verdict.CONFIGURATION, texts.PROVIDER_SETUP)
 _OUR_VERSION = Judgement(Verdict.CONFIGURATION, texts.OUR_VERSION)
 _PROVIDER_CERTIFICATE = Judgement(Verdict.CONFIGURATION, texts.PROVIDER_CERTIFICATE)
 _DISABLED = Judgement(Verdict.SLOW, texts.DISABLED)
-_OUR_SERVER_ILL = Judgement(Verdict.SLOW, texts.OUR_SERVER_ILL)
+_OUR_SERVER_FAULT = Judgement(Verdict.SLOW, texts.OUR_SERVER_FAULT)
 _SIGNING_UNKNOWN = Judgement(Verdict.UNKNOWN, texts.SIGNING_UNKNOWN)
 _GLOBAL_CONFIGURATION = Judgement(Verdict.TRANSIENT, texts.GLOBAL_CONFIGURATION)
 _UNREACHABLE = Judgement(Verdict.TRANSIENT, texts.UNREACHABLE)
@@ -142,7 +142,7 @@ _CUT_UPLOAD = Judgement(Verdict.TRANSIENT, texts.CUT_UPLOAD)
 _AMBIGUOUS = Judgement(Verdict.UNKNOWN, texts.AMBIGUOUS)
 _TOO_LARGE = Judgement(Verdict.SPLIT, texts.TOO_LARGE)
 _BAD_REQUEST = Judgement(Verdict.CONFIGURATION, texts.BAD_REQUEST)
-_UNHEARD_OF = Judgement(Verdict.UNKNOWN, texts.UNHEARD_OF)
+_UNKNOWN_ERROR = Judgement(Verdict.UNKNOWN, texts.UNKNOWN_ERROR)
 
 _CANNOT_CONNECT = ("could not connect", "connect to", "connection refused", "unknown host", "unresolved")
 
@@ -186,24 +186,24 @@ _RULES: tuple[_Rule, ...] = (
         _CLIENT_CERTIFICATE,
     ),
     _Rule("sslauthenticationfailed", "serverproxy", (), _PROVIDER_CERTIFICATE),
-    _Rule("sslauthenticationfailed", "", (), _OUR_SERVER_ILL),
+    _Rule("sslauthenticationfailed", "", (), _OUR_SERVER_FAULT),
     _Rule("ioerror", "clientproxy", ("maximum loggable size",), _TOO_LARGE),
     _Rule(
         "ioerror",
         "clientproxy",
         ("timestamper", "time-stamp", "cannotcreatesignature", "cannot_create_signature"),
-        _OUR_SERVER_ILL,
+        _OUR_SERVER_FAULT,
     ),
     _Rule("ioerror", "clientproxy", ("loggingfailed", "logging_failed"), _CUT_UPLOAD),
     _Rule("networkerror", "", _CANNOT_CONNECT, _UNREACHABLE),
     _Rule("unknownhost", "", (), _UNREACHABLE),
     _Rule("networkerror", "", (), _AMBIGUOUS),
     _Rule("ioerror", "", (), _AMBIGUOUS),
-    _Rule("cannotcreatesignature", "clientproxy", (), _OUR_SERVER_ILL),
+    _Rule("cannotcreatesignature", "clientproxy", (), _OUR_SERVER_FAULT),
     _Rule("cannotcreatesignature", "", (), _SIGNING_UNKNOWN),
     _Rule("loggingfailed", "clientproxy", (), _AMBIGUOUS, inner=True),
     _Rule("loggingfailed", "", (), _SIGNING_UNKNOWN, inner=True),
-    _Rule("timestamperfailed", "", (), _OUR_SERVER_ILL),
+    _Rule("timestamperfailed", "", (), _OUR_SERVER_FAULT),
     _Rule("httperror", "", (), _AMBIGUOUS),
     _Rule("servicefailed", "serverproxy", (), _CUT_UPLOAD, inner=True),
     _Rule("servicefailed", "", (), _AMBIGUOUS, inner=True),

@@ -222,7 +222,7 @@ def _own_subsystem(settings: Settings, seen: Any) -> Finding:
     client = str(settings.xroad_client)
     members = seen.body.get("member") if isinstance(seen.body, dict) else None
     if not isinstance(members, list):
-        return Finding(name, Level.WARNING, texts.CLIENTS_NOT_TOLD(words=seen.answer.message))
+        return Finding(name, Level.WARNING, texts.CLIENTS_UNKNOWN(words=seen.answer.message))
     known = {_identifier(member.get("id")) for member in members if isinstance(member, dict)}
     if settings.xroad_client in known:
         return Finding(name, Level.OK, texts.REGISTERED(client=client))
@@ -243,7 +243,7 @@ def _right(settings: Settings, client: Client) -> Finding:
     services = seen.body.get("service") if isinstance(seen.body, dict) else None
     if not isinstance(services, list):
         permanent = seen.answer.outcome is Outcome.PERMANENT
-        words = verbatim(seen.answer.error) if seen.answer.error else texts.RIGHTS_NOT_TOLD(words=seen.answer.message)
+        words = verbatim(seen.answer.error) if seen.answer.error else texts.RIGHTS_UNKNOWN(words=seen.answer.message)
         return Finding(name, Level.FAILED if permanent else Level.WARNING, words)
     ours = [entry for entry in services if isinstance(entry, dict) and entry.get("service_code") == service]
     if not ours:

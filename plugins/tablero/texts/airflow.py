@@ -6,18 +6,18 @@ from tablero.texts.text import Text
 
 # -- callbacks -------------------------------------------------------------------------------------------------------------
 
-NOT_SENT = Text("Una alerta no pudo enviarse por {by}.", "An alert could not be sent by {by}.")
+NOT_SENT = Text("No se pudo enviar una alerta por {by}.", "An alert could not be sent by {by}.")
 NOT_RECORDED = Text(
-    "El fallo no pudo registrarse para la alerta: {words}", "The failure could not be recorded for the alert: {words}"
+    "No se pudo registrar el fallo para la alerta: {words}", "The failure could not be recorded for the alert: {words}"
 )
 END_NOT_RECORDED = Text(
-    "El fin de un incidente, si lo hay, no pudo registrarse: {words}",
+    "No se pudo registrar el fin de un incidente, si lo había: {words}",
     "The end of an incident, if there is one, could not be recorded: {words}",
 )
-NO_DIGEST = Text("El resumen no pudo prepararse: {words}", "The digest could not be made: {words}")
-WILL_RETRY = Text("{words}\nSe intentará de nuevo por sí solo.", "{words}\nIt will be tried again by itself.")
+NO_DIGEST = Text("No se pudo preparar el resumen: {words}", "The digest could not be prepared: {words}")
+WILL_RETRY = Text("{words}\nSe volverá a intentar automáticamente.", "{words}\nIt will be retried automatically.")
 UNEXPECTED = Text(
-    "Error inesperado, {kind}: {words}\nSi se repite, envíe este registro completo a quien mantiene Tablero.",
+    "Error inesperado, {kind}: {words}\nSi se repite, envíe este registro (log) completo a quien da mantenimiento a Tablero.",
     "Unexpected error, {kind}: {words}\nIf it happens again, send this whole log to whoever maintains Tablero.",
 )
 
@@ -25,7 +25,7 @@ UNEXPECTED = Text(
 
 NOT_SQL = Text(
     "La conexión {conn_id} es de tipo {type}, que no es una base de datos SQL. Cambie su tipo (Administración > Conexiones).",
-    "Connection {conn_id} is of type {type}, which is no SQL database. Change its type (Admin > Connections).",
+    "Connection {conn_id} is of type {type}, which is not an SQL database. Change its type (Admin > Connections).",
 )
 NO_DRIVER = Text(
     "La conexión {conn_id} es de tipo {type}, cuyo proveedor o controlador no está instalado ({words}). Instálelo en cada"
@@ -40,14 +40,14 @@ NO_FILE = Text(
 SQLITE_ELSEWHERE = Text(
     "El outbox es un archivo SQLite, y {executors} puede correr tareas en varias máquinas: cree una conexión {conn_id} a una"
     " base de datos PostgreSQL.",
-    "The outbox is an SQLite file, and {executors} may run tasks on several machines: make a connection {conn_id} to a"
+    "The outbox is an SQLite file, and {executors} may run tasks on several machines: create a connection {conn_id} to a"
     " PostgreSQL database.",
 )
 NO_CONNECTION = Text(
     "No existe la conexión {conn_id}. Créela en la interfaz (Administración > Conexiones), o defina {variable}.",
-    "There is no connection {conn_id}. Make it in the UI (Admin > Connections), or set {variable}.",
+    "There is no connection {conn_id}. Create it in the UI (Admin > Connections), or set {variable}.",
 )
-METADATA_AWAY = Text(
+METADATA_UNAVAILABLE = Text(
     "No se pudo consultar la conexión {conn_id}: la base de datos de Airflow no responde ({words}). Se intentará de nuevo; no"
     " se leyó ni envió nada.",
     "Connection {conn_id} could not be looked up: Airflow's own database does not answer ({words}). It will be tried again;"
@@ -61,14 +61,14 @@ UNKNOWN_PARAMETER = Text(
 
 CHECKS_FAILED = Text("{count} comprobaciones fallaron:\n{findings}", "{count} checks failed:\n{findings}")
 NOTHING_PLANNED = Text(
-    "No se leyó ni envió nada en esta ejecución: falló una tarea anterior. Mire su registro, corrija la causa, y límpiela con"
-    " las posteriores (Limpiar Instancia de Tarea, Downstream).",
-    "Nothing was read or sent in this run: a task before this one failed. Look at its log, fix the cause, and clear it with"
+    "No se leyó ni envió nada en esta ejecución: falló una tarea anterior. Revise su registro (log), corrija la causa y"
+    " límpiela con las posteriores (Limpiar Instancia de Tarea, Downstream).",
+    "Nothing was read or sent in this run: a task before this one failed. Check its log, fix the cause, and clear it with"
     " its downstream tasks (Clear Task Instance, Downstream).",
 )
 DRY_RUN_INCOMPLETE = Text(
-    "El ensayo leyó {read} de {planned} ventanas; mire las tareas que fallaron.",
-    "The dry run read {read} of {planned} windows; look at the tasks that failed.",
+    "El ensayo leyó {read} de {planned} ventanas; revise las tareas que fallaron.",
+    "The dry run read {read} of {planned} windows; check the tasks that failed.",
 )
 OUTBOX_IS_EMPTY = Text(
     "El outbox ({outbox}) está vacío, y Airflow recuerda ejecuciones que entregaron filas (la última, {run}): con él se"
@@ -84,8 +84,8 @@ OUTBOX_IS_EMPTY = Text(
 # -- lineage ---------------------------------------------------------------------------------------------------------------
 
 NOT_REPORTED = Text(
-    "OpenLineage no recibe los {end} de esta tarea ({error}); la tarea sigue. Revise la configuración de OpenLineage.",
-    "OpenLineage does not receive this task's {end} ({error}); the task goes on. Check OpenLineage's configuration.",
+    "OpenLineage no recibe los {end} de esta tarea ({error}); la tarea continúa. Revise la configuración de OpenLineage.",
+    "OpenLineage does not receive this task's {end} ({error}); the task continues. Check OpenLineage's configuration.",
 )
 
 # -- timetable -------------------------------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ EVERY_DAY = Text(
 # -- package ---------------------------------------------------------------------------------------------------------------
 
 AIRFLOW_TOO_OLD = Text(
-    "Tablero necesita Airflow {oldest} o más nuevo; este es Airflow {found}. Actualice Airflow, o retire de él los archivos de"
+    "Tablero necesita Airflow {oldest} o posterior; este es Airflow {found}. Actualice Airflow, o retire de él los archivos de"
     " Tablero. No se leyó ni se envió nada.",
     "Tablero needs Airflow {oldest} or newer; this is Airflow {found}. Upgrade Airflow, or remove Tablero's files from it."
     " Nothing was read or sent.",

@@ -30,8 +30,8 @@ PAGE_LINK = Text("Página", "Page")
 # -- what happened, and what to do -----------------------------------------------------------------------------------------
 
 RUN_FAILED = Text("la ejecución {run} de {dag} terminó con error.", "run {run} of {dag} ended in failure.")
-OUTBOX_SILENT = Text(
-    "el outbox no se puede leer o escribir, y sin él no se envía nada. Nada de lo confirmado se pierde.",
+OUTBOX_UNAVAILABLE = Text(
+    "el outbox no se puede leer o escribir, y sin él no se envía nada. Lo ya confirmado no se pierde.",
     "the outbox cannot be read or written, and nothing is sent without it. Nothing acknowledged is lost.",
 )
 CHECK_OUTBOX = Text(
@@ -43,9 +43,9 @@ CHECK_OUTBOX = Text(
     " task in Airflow with its downstream tasks (Clear Task Instance, Downstream).",
 )
 CLEAR = Text(
-    "corrija la causa. La noche siguiente envía por sí sola lo que falte; para enviarlo antes, limpie en Airflow la tarea"
+    "corrija la causa. El envío de la noche siguiente incluirá lo que falte; para enviarlo antes, limpie en Airflow la tarea"
     " fallida con las posteriores (Limpiar Instancia de Tarea, Downstream): solo se envía lo que falta.",
-    "fix the cause. The next night sends by itself what is missing; to send it sooner, clear the failed task in Airflow with"
+    "fix the cause. The next night's send includes what is missing; to send it sooner, clear the failed task in Airflow with"
     " its downstream tasks (Clear Task Instance, Downstream): only what is missing is sent.",
 )
 CLEAR_BY_HAND = Text(
@@ -59,12 +59,12 @@ ALL_IS_DELIVERED = Text(
     "everything that was read is delivered, rejected for a reason, or excluded; nothing is pending.",
 )
 DAY_IS_LATE = Text(
-    "El día no quedó completo a las {deadline}. La tarea sigue intentando, o espera que alguien actúe.",
+    "El día no quedó completo a las {deadline}. La tarea sigue intentándolo o espera que alguien intervenga.",
     "The day was not settled by {deadline}. The task is still trying, or waits for someone to act.",
 )
-LOOK_AT_LOG = Text(
-    "mire el registro (log) de la tarea que sigue en marcha o en rojo: su última línea dice qué falta.",
-    "look at the log of the task that is still running, or red: its last line says what is missing.",
+CHECK_LOG = Text(
+    "revise el registro (log) de la tarea que sigue en ejecución o en rojo: su última línea dice qué falta.",
+    "check the log of the task that is still running, or red: its last line says what is missing.",
 )
 OVER = Text("ya no ocurre: {causes}.", "this is over: {causes}.")
 
@@ -87,7 +87,7 @@ DEGRADED = {
         "{rows} rows without a valid last_modified_date (of {of} that lie in no month): they are not sent",
     ),
     "audit": Text(
-        "{window}: la revisión encontró {rows} filas nuevas o corregidas después de leído el mes (de {of}); ya se enviaron",
+        "{window}: la auditoría encontró {rows} filas nuevas o corregidas después de leerse el mes (de {of}); ya se enviaron",
         "{window}: the audit found {rows} rows entered or corrected after the month was read (of {of}); they have been sent",
     ),
     "unknown": Text(
@@ -115,14 +115,15 @@ REMEDIES = {
         "correct the view tablero_status_changes (Rejections on the page says what is wrong); the next night reads it again.",
     ),
     "no_rows": Text(
-        "pregunte a su DBA si la vista tablero_status_changes recibe datos: una carga detenida o un filtro se ven así. Si el"
-        " día no tuvo actividad, no hay nada que hacer.",
+        "pregunte a su DBA si la vista tablero_status_changes recibe datos: una carga detenida o un filtro de más producen este"
+        " efecto. Si el día no tuvo actividad, no hay nada que hacer.",
         "ask your DBA whether the view tablero_status_changes gets its data: a stopped load or a filter look like this. If the"
         " day had no activity, there is nothing to do.",
     ),
     "few_rows": Text(
-        "pregunte a su DBA si a la vista le faltan datos de ese día (una carga a medias). Lo que llegue tarde se envía solo.",
-        "ask your DBA whether the view lacks data of that day (half a load). What comes late is sent by itself.",
+        "pregunte a su DBA si a la vista le faltan datos de ese día (una carga incompleta). Lo que llegue tarde se enviará sin"
+        " intervención.",
+        "ask your DBA whether the view lacks data of that day (an incomplete load). What arrives late is sent automatically.",
     ),
     "undated": Text(
         "corrija last_modified_date de esas filas en la fuente (Rechazos en la página las muestra): se envían la noche"
@@ -131,8 +132,9 @@ REMEDIES = {
         " night.",
     ),
     "audit": Text(
-        "nada, si se sabe por qué. Si ocurre a menudo, aumente [tablero] lookback_days o revise cómo llegan los datos.",
-        "nothing, if you know why. If it happens often, raise [tablero] lookback_days, or look into how the data arrives.",
+        "nada, si se conoce la causa. Si ocurre a menudo, aumente [tablero] lookback_days o revise cómo llegan los datos.",
+        "nothing, if the cause is known. If it happens often, raise [tablero] lookback_days, or look into how the data"
+        " arrives.",
     ),
     "unknown": Text(
         "nada por ahora; la página (Actividad) dice qué lotes. Si el tablero cuenta de más, indíqueselos a Burocracia Cero.",
@@ -169,7 +171,7 @@ DIGEST_ROWS = {
     "rejected": Text("Rechazadas", "Rejected"),
     "pending": Text("Pendientes", "Pending"),
     "open": Text("Ventanas abiertas", "Open windows"),
-    "audits": Text("Meses probados de nuevo", "Months proved anew"),
+    "audits": Text("Meses comprobados de nuevo", "Months proved again"),
     "degraded": Text("Avisos de degradado", "Degraded notices"),
 }
 DIGEST_REASON = Text("Rechazadas: {reason}", "Rejected: {reason}")

@@ -11,20 +11,20 @@ DESCRIPTION = Text(
 CHECK = Text("comprobación previa; no envía nada", "preflight; sends nothing")
 STATUS = Text(
     "¿está todo bien? salida 0 bien, 1 degradado, 2 atrasado o con fallos, 3 no se sabe",
-    "is all well? exit status 0 well, 1 degraded, 2 late or failing, 3 not known",
+    "is all well? exit status 0 well, 1 degraded, 2 late or failing, 3 unknown",
 )
 SETTINGS = Text("cada clave, su valor y de dónde viene", "every key, its value and where it comes from")
 ROWS = Text(
-    "cambios de estado y qué fue de ellos, uno por línea (JSON)", "status changes and what became of them, a line each (JSON)"
+    "cambios de estado y qué fue de ellos, uno por línea (JSON)", "status changes and what became of them, one per line (JSON)"
 )
-REJECTIONS = Text("filas apartadas y por qué, una por línea (JSON)", "rows set aside and why, a line each (JSON)")
+REJECTIONS = Text("filas rechazadas y por qué, una por línea (JSON)", "rejected rows and why, one per line (JSON)")
 ADOPT = Text(
     "reconstruir un outbox perdido, dando por entregado lo que la fuente tiene hasta un día",
     "rebuild a lost outbox, counting as delivered what the source has until a day",
 )
 MOVE = Text(
     "trasladar el outbox a otra base de datos, fila por fila; repetible",
-    "carry the outbox to another database, row for row; may be repeated",
+    "copy the outbox to another database, row by row; may be repeated",
 )
 DAGS = Text("escribir los dos archivos de DAG en una carpeta", "write the two DAG files into a folder")
 VERSION = Text("versión de Tablero y de Airflow", "version of Tablero and of Airflow")
@@ -38,7 +38,7 @@ CONN_ID = Text("conexión de Airflow a una base de datos vacía", "Airflow conne
 REASON = Text("solo las de un motivo", "only those of one reason")
 FIRST = Text("primer día; por omisión: earliest", "first day; default: earliest")
 UNTIL = Text("último día, incluido", "last day, included")
-YES = Text("hacerlo; sin esto, solo mostrar", "do it; without, only show")
+YES = Text("hacerlo; sin esto, solo mostrar", "do it; without it, only show")
 FOLDER = Text("carpeta, por ejemplo $AIRFLOW_HOME/dags", "folder, for example $AIRFLOW_HOME/dags")
 
 WOULD_ADOPT = Text(
@@ -58,7 +58,7 @@ WOULD_ADOPT_BATCH = Text(
 MOVED = Text("{table}: {rows} filas, iguales en ambos", "{table}: {rows} rows, the same in both")
 MOVED_ALL = Text(
     "Trasladado y comparado. Ahora apunte la conexión tablero_outbox a la base de datos de {conn_id} y reanude los DAG.",
-    "Moved and compared. Now let the connection tablero_outbox lead to the database of {conn_id}, and unpause the DAGs.",
+    "Moved and compared. Now point connection tablero_outbox to the database of {conn_id}, and unpause the DAGs.",
 )
 WRITTEN = Text("escrito: {path}", "written: {path}")
 KEPT = Text(
@@ -76,8 +76,10 @@ OLDER_OUTBOX = Text(
     "The outbox at {outbox} is of an earlier version. The next run of either DAG upgrades it.",
 )
 NO_BATCH = Text("No existe el lote {batch}.", "There is no batch {batch}.")
-BAD_MONTH = Text("{given} no es un mes; escriba AAAA-MM.", "{given} is no month; write YYYY-MM.")
-BAD_REASON = Text("{given} no es un motivo; los hay: {allowed}.", "{given} is no reason; there are: {allowed}.")
+BAD_MONTH = Text("{given} no es un mes; escriba AAAA-MM.", "{given} is not a month; write YYYY-MM.")
+BAD_REASON = Text(
+    "{given} no es un motivo; los motivos son: {allowed}.", "{given} is not a reason; the reasons are: {allowed}."
+)
 DEFAULT = Text("valor por omisión", "default")
 
 # -- status ------------------------------------------------------------------------------------------------------------------
@@ -116,6 +118,6 @@ GAPS = Text(
     "never read: {windows}",
 )
 NOT_AS_USUAL = Text(
-    "no es como de costumbre: {causes}",
+    "fuera de lo usual: {causes}",
     "not as usual: {causes}",
 )

@@ -7,11 +7,11 @@ from tablero.texts.text import Text
 # -- months ----------------------------------------------------------------------------------------------------------------
 
 NOT_A_MONTH = Text(
-    "{parameter} es {value}; dé un mes como AAAA-MM, por ejemplo 2020-01.",
+    "{parameter} es {value}; indique un mes como AAAA-MM, por ejemplo 2020-01.",
     "{parameter} is {value}; give a month as YYYY-MM, for example 2020-01.",
 )
 NO_MONTH = Text(
-    "Ningún mes que cargar: de {first} a {last}, y el reloj marca {now}. Revise start_month y end_month.",
+    "No hay meses que cargar: de {first} a {last}, y la hora actual es {now}. Revise start_month y end_month.",
     "No month to load: from {first} to {last}, and it is now {now}. Check start_month and end_month.",
 )
 
@@ -34,8 +34,8 @@ ID_NOT_TEXT = Text(
     "service_id or request_id is neither text nor a whole number.",
 )
 ID_NOT_TEXT_FIX = Text(
-    "Entregue el identificador como texto o número entero en la vista.",
-    "Give the id as text or as a whole number in the view.",
+    "Haga que la vista devuelva el identificador como texto o número entero.",
+    "Let the view return the id as text or as a whole number.",
 )
 
 TOO_LONG = Text(
@@ -167,10 +167,10 @@ IN_THE_FUTURE_FIX = Text(
 )
 
 REFUSED_BY_DASHBOARD = Text(
-    "El tablero rechazó esta fila; vea sus palabras.",
-    "The dashboard refused this row; see its words.",
+    "El tablero rechazó esta fila; vea su mensaje.",
+    "The dashboard refused this row; see its message.",
 )
 REFUSED_BY_DASHBOARD_FIX = Text(
-    "Lea las palabras del tablero; si pide registrar un servicio, hágalo con Burocracia Cero y reintente.",
-    "Read the dashboard's words; if it wants a service registered, have that done by Burocracia Cero, and retry.",
+    "Lea el mensaje del tablero; si pide registrar un servicio, hágalo con Burocracia Cero y reintente.",
+    "Read the dashboard's message; if it wants a service registered, have that done by Burocracia Cero, and retry.",
 )

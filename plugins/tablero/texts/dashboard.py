@@ -24,13 +24,14 @@ LOGIN_IN_HOST = Text(
     " where Airflow hides them.",
 )
 VERIFICATION_OFF = Text(
-    "La verificación de TLS está APAGADA en la conexión {connection}: cualquiera en el camino puede leer y cambiar lo que se"
+    "La verificación de TLS está APAGADA en la conexión {connection}: quien intercepte la conexión puede leer y cambiar lo que"
+    " se"
     ' envía. Ponga el certificado (PEM) del servidor de seguridad en sus extras, como "verify".',
     "TLS verification is OFF for connection {connection}: anyone in between can read and change what is sent. Put the security"
     ' server\'s certificate (PEM) into its extra as "verify".',
 )
 PLAIN_HTTP = Text(
-    "La conexión {connection} llama a {host} por http, sin cifrar: cualquiera en el camino puede leer y cambiar lo que se"
+    "La conexión {connection} llama a {host} por http, sin cifrar: quien intercepte la conexión puede leer y cambiar lo que se"
     " envía. Use https, salvo que el servidor de seguridad esté en esta misma máquina.",
     "Connection {connection} calls {host} by http, unencrypted: anyone in between can read and change what is sent. Use https,"
     " unless the security server is on this very machine.",
@@ -42,17 +43,17 @@ CHECK = Text(
     "Revise api_path, la dirección y la credencial de tablero_api.",
     "Check api_path, the address and the credentials of tablero_api.",
 )
-SOAP_FACE = Text(
-    "Respondió la cara SOAP de X-Road: api_path debe comenzar con /r1/.",
-    "X-Road's SOAP face answered: api_path must begin with /r1/.",
+SOAP_INTERFACE = Text(
+    "Respondió la interfaz SOAP de X-Road: api_path debe comenzar con /r1/.",
+    "X-Road's SOAP interface answered: api_path must begin with /r1/.",
 )
 REFUSED = Text(
     "El tablero rechaza el contenido (HTTP {status}).",
     "The dashboard refuses the content (HTTP {status}).",
 )
 REFUSED_IN_SUCCESS = Text(
-    "El tablero respondió HTTP {status}, pero su respuesta dice que no: {field}.",
-    "The dashboard answered HTTP {status}, but its answer says no: {field}.",
+    "El tablero respondió HTTP {status}, pero su respuesta indica un rechazo: {field}.",
+    "The dashboard answered HTTP {status}, but its answer reports a refusal: {field}.",
 )
 REFUSED_SOME = Text(
     "El tablero aceptó la llamada (HTTP {status}) y rechaza {rows} de sus filas.",
@@ -67,12 +68,12 @@ UNAVAILABLE = Text(
     "The dashboard is not available (HTTP {status}).",
 )
 REDIRECTS = Text(
-    "La dirección redirige (HTTP {status}) a {place}, y eso no se sigue: ponga en la conexión tablero_api, o en api_path, la"
-    " dirección definitiva.",
-    "The address redirects (HTTP {status}) to {place}, which is not followed: put the final address into connection"
+    "La dirección redirige (HTTP {status}) a {place}, y no se siguen redirecciones: ponga en la conexión tablero_api, o en"
+    " api_path, la dirección definitiva.",
+    "The address redirects (HTTP {status}) to {place}, and redirects are not followed: put the final address into connection"
     " tablero_api, or into api_path.",
 )
-NOWHERE = Text("un lugar que no dice", "a place that it does not name")
+NOWHERE = Text("una dirección que no indica", "an address that it does not name")
 NO = Text("El tablero respondió HTTP {status}. {check}", "The dashboard answered HTTP {status}. {check}")
 NOT_THE_DASHBOARD = Text(
     "HTTP {status}, pero no es la respuesta del tablero: se espera un objeto JSON como"
@@ -81,8 +82,8 @@ NOT_THE_DASHBOARD = Text(
     ' {{"code": 201, "success": true}} is expected. The rows may have arrived.',
 )
 FEWER_THAN_SENT = Text(
-    "El tablero dice haber recibido {taken} de {sent} filas, y no dice cuáles. Se repetirá.",
-    "The dashboard says that it took {taken} of {sent} rows, and not which. It will be repeated.",
+    "El tablero dice haber recibido {taken} de {sent} filas, sin indicar cuáles. Se repetirá.",
+    "The dashboard says that it received {taken} of {sent} rows, but not which. It will be repeated.",
 )
 
 # -- no answer ---------------------------------------------------------------------------------------------------------------
@@ -93,7 +94,7 @@ CERTIFICATE = Text(
     'The TLS certificate is not trusted: put the security server\'s certificate (PEM) into "verify" in the extra of'
     " tablero_api. {words}",
 )
-WRONG_ADDRESS = Text("La dirección no sirve: {words}. {check}", "The address cannot be used: {words}. {check}")
+WRONG_ADDRESS = Text("La dirección no se puede usar: {words}. {check}", "The address cannot be used: {words}. {check}")
 NO_CONNECTION = Text("No hay conexión con {url}: {words}", "No connection to {url}: {words}")
 LOST = Text(
     "Se perdió la respuesta; la llamada pudo haber llegado. Se repetirá. {words}",
@@ -136,7 +137,7 @@ PROVIDER_SETUP = Text(
     "The service is set up wrongly on the dashboard's side: tell Burocracia Cero / OGTIC.",
 )
 OUR_VERSION = Text(
-    "Su servidor de seguridad es demasiado viejo para el proveedor: pida a su administrador de X-Road que lo actualice.",
+    "Su servidor de seguridad es demasiado antiguo para el proveedor: pida a su administrador de X-Road que lo actualice.",
     "Your security server is too old for the provider: ask your X-Road administrator to upgrade it.",
 )
 PROVIDER_CERTIFICATE = Text(
@@ -147,7 +148,7 @@ DISABLED = Text(
     "El servicio del tablero está desactivado o en mantenimiento: espere, o pregunte a Burocracia Cero / OGTIC.",
     "The dashboard's service is disabled or in maintenance: wait, or ask Burocracia Cero / OGTIC.",
 )
-OUR_SERVER_ILL = Text(
+OUR_SERVER_FAULT = Text(
     "Su servidor de seguridad no puede firmar, sellar o registrar mensajes (token, OCSP, sello de tiempo, disco):"
     " avise a su administrador de X-Road.",
     "Your security server cannot sign, time-stamp or log messages (token, OCSP, time-stamp, disk): tell your X-Road"
@@ -158,8 +159,8 @@ SIGNING_UNKNOWN = Text(
     "The other security server could not sign or log; the call may have arrived. It will be repeated.",
 )
 GLOBAL_CONFIGURATION = Text(
-    "La configuración global de X-Road venció; suele renovarse sola. Si dura, avise a su administrador de X-Road.",
-    "X-Road's global configuration has expired; it usually renews itself. If it lasts, tell your X-Road administrator.",
+    "La configuración global de X-Road venció; suele renovarse sola. Si persiste, avise a su administrador de X-Road.",
+    "X-Road's global configuration has expired; it usually renews itself. If it persists, tell your X-Road administrator.",
 )
 UNREACHABLE = Text(
     "No se pudo conectar con el otro lado; se repetirá.",
@@ -181,9 +182,9 @@ BAD_REQUEST = Text(
     "X-Road rechaza la forma de la llamada: revise [tablero] api_path y la versión de este paquete.",
     "X-Road refuses the form of the call: check [tablero] api_path and the version of this package.",
 )
-UNHEARD_OF = Text(
-    "Error de X-Road desconocido para este paquete; la llamada pudo haber llegado. Se repetirá; si dura, avise a su"
+UNKNOWN_ERROR = Text(
+    "Error de X-Road desconocido para este paquete; la llamada pudo haber llegado. Se repetirá; si persiste, avise a su"
     " administrador de X-Road.",
-    "An X-Road error which this package does not know; the call may have arrived. It will be repeated; if it lasts,"
+    "An X-Road error unknown to this package; the call may have arrived. It will be repeated; if it persists,"
     " tell your X-Road administrator.",
 )

@@ -19,7 +19,7 @@ CALL_BROKE = Text(
     "The call with batch {batch} was interrupted by an error of this package; it will be repeated.",
 )
 STOPPED = Text(
-    "No se llegó a enviar: la tarea debía terminar.",
+    "No se envió: la tarea recibió la orden de terminar.",
     "Not posted: the task was told to stop.",
 )
 NOT_POSTED = Text(
@@ -38,9 +38,9 @@ PERMANENT = Text(
     "{windows}: nothing more was posted. {cause}",
 )
 REFUSES_EVERYTHING = Text(
-    "{windows}: el tablero rechazó todo lo que se le envió en este intento ({calls} llamadas) y no aceptó nada. No son"
-    " filas malas y nada se descartó: {rows} filas quedan pendientes. Revise service_id y la versión del contrato con"
-    " Burocracia Cero; luego limpie esta tarea (Limpiar Instancia de Tarea). Primera respuesta: {cause}",
+    "{windows}: el tablero rechazó todo lo que se le envió en este intento ({calls} llamadas) y no aceptó nada. No se"
+    " trata de filas erróneas y no se apartó ninguna: {rows} filas quedan pendientes. Revise service_id y la versión del"
+    " contrato con Burocracia Cero; luego limpie esta tarea (Limpiar Instancia de Tarea). Primera respuesta: {cause}",
     "{windows}: the dashboard refused all that was posted in this try ({calls} calls) and accepted nothing. These are not"
     " bad rows, and nothing was set aside: {rows} rows stay pending. Check service_id and the version of the contract with"
     " Burocracia Cero; then clear this task (Clear Task Instance). First answer: {cause}",
@@ -59,15 +59,15 @@ STILL_PENDING = Text(
 )
 WILL_BE_TRIED_ONCE_MORE = Text(
     "{windows}: el tablero rechazó {rows} filas, enviadas una por una, y nada más quedaba por enviar que demuestre que"
-    " acepta otras. Se intentarán una vez más antes de descartarlas. {cause}",
+    " acepta otras. Se intentarán una vez más antes de apartarlas. {cause}",
     "{windows}: the dashboard refused {rows} rows, posted one by one, and nothing else was left to post that could show"
-    " that it accepts others. They are tried once more before they are set aside. {cause}",
+    " that it accepts others. They will be tried once more before they are set aside. {cause}",
 )
 BUSY = Text(
-    "{windows}: el tablero pide esperar. Se entregaron {delivered} filas; {rows} filas en {batches} lotes seguirán a las"
-    " {resumes}. No se gasta ningún intento.",
-    "{windows}: the dashboard asks to wait. {delivered} rows were delivered; {rows} rows in {batches} batches go on at"
-    " {resumes}. No try is spent.",
+    "{windows}: el tablero pide esperar. Se entregaron {delivered} filas; {rows} filas en {batches} lotes continuarán a las"
+    " {resumes}. No se consume ningún intento.",
+    "{windows}: the dashboard asks to wait. {delivered} rows were delivered; {rows} rows in {batches} batches continue at"
+    " {resumes}. No try is used up.",
 )
 CLOSED = Text(
     "{windows}: terminó el horario de send_hours; {rows} filas en {batches} lotes esperan hasta {opens}.",
@@ -85,13 +85,13 @@ ANOTHER_WORKER = Text(
 )
 FAILS_ON_EVERY_REPEAT = Text(
     "El lote {batch} se envió una vez sin que llegara la respuesta, y ahora el tablero falla con cada fila de él, enviada"
-    " sola, mientras acepta otras: es probable que ya las tenga. Nada se descartó; sigue pendiente. Si el tablero las tiene"
-    " (pregunte a Burocracia Cero): tablero adopt --batch {batch}. Si no: se vuelve a intentar con cada ejecución.",
+    " sola, mientras acepta otras: es probable que ya las tenga. No se apartó ninguna; el lote sigue pendiente. Si el tablero"
+    " las tiene (pregunte a Burocracia Cero): tablero adopt --batch {batch}. Si no: se vuelve a intentar con cada ejecución.",
     "Batch {batch} was once posted without an answer, and now the dashboard fails on each row of it, posted alone, while it"
     " accepts others: it probably has them. Nothing was set aside; it stays pending. If the dashboard has them (ask"
     " Burocracia Cero): tablero adopt --batch {batch}. If not: each run tries it again.",
 )
-OUTBOX_STILL_AWAY = Text(
+OUTBOX_STILL_UNAVAILABLE = Text(
     "El outbox no responde; se guardan {answers} respuestas del tablero hasta que vuelva, y no se envía nada más mientras"
     " tanto. {cause}",
     "The outbox does not answer; {answers} answers of the dashboard are kept until it is back, and nothing else is posted"
@@ -104,11 +104,11 @@ BRAKE = Text(
     "{window}: de {delivered} filas entregadas, {gone} ya no están en la fuente y hay {new} nuevas. Parece que cambió la forma"
     " de leer la fuente (zona horaria, relleno o identificadores), no los datos. No se envió nada. Revise source_timezone y la"
     " vista. Si es correcto y el tablero debe recibir las filas nuevas, lance el DAG con accept_changes. Si el tablero"
-    " ya las tiene: python -m tablero adopt. Si este outbox no es el de siempre, traiga el anterior: python -m tablero move.",
+    " ya las tiene: python -m tablero adopt. Si este outbox no es el habitual, traslade el anterior: python -m tablero move.",
     "{window}: of {delivered} delivered rows, {gone} are no longer in the source, and {new} are new. It looks as if the way of"
     " reading the source has changed (time zone, padding or ids), and not the data. Nothing was sent. Check source_timezone and"
     " the view. If the change is right and the dashboard must get the new rows, trigger the DAG with accept_changes. If the"
-    " dashboard has them already: python -m tablero adopt. If this is not the usual outbox, bring the former one over:"
+    " dashboard has them already: python -m tablero adopt. If this is not the usual outbox, move the previous one here:"
     " python -m tablero move.",
 )
 
@@ -122,9 +122,9 @@ IN_USE = Text(
 )
 CHANGED_MEANWHILE = Text(
     "El outbox de origen cambió durante el traslado (tabla {table}). Pause ambos DAG (historical_load, daily_send), espere a"
-    " que terminen sus ejecuciones y repita la orden: solo se traslada la diferencia.",
+    " que terminen sus ejecuciones y repita el comando: solo se traslada la diferencia.",
     "The outbox was written to while it was moved (table {table}). Pause both DAGs (historical_load, daily_send), wait for"
-    " their runs to end, and give the command again: only the difference is moved.",
+    " their runs to end, and repeat the command: only the difference is moved.",
 )
 
 # -- planning ----------------------------------------------------------------------------------------------------------------
@@ -184,12 +184,12 @@ NOT_READ_AGAIN = Text(
     "{window}: could not be read again, or the source went on changing while it was read.",
 )
 DOES_NOT_CLOSE = Text(
-    "{window}: la suma no cierra: {read} leídas, {accounted} con un estado, {now} en la fuente ahora, {gone} que ya no están.",
-    "{window}: the sum does not close: {read} read, {accounted} accounted for, {now} in the source now, {gone} gone from it.",
+    "{window}: la suma no cuadra: {read} leídas, {accounted} con un estado, {now} en la fuente ahora, {gone} que ya no están.",
+    "{window}: the sum does not add up: {read} read, {accounted} accounted for, {now} in the source now, {gone} gone from it.",
 )
 FAILED_AND_SETTLED = Text(
-    "{task} falló, y su ventana está completa: otra tarea leyó o envió lo que faltaba, y {reconcile} lo probó. No hay nada que"
-    " hacer; si quiere verla en verde, límpiela (Limpiar Instancia de Tarea).",
+    "{task} falló, y su ventana está completa: otra tarea leyó o envió lo que faltaba, y {reconcile} lo comprobó. No hay nada"
+    " que hacer; si quiere verla en verde, límpiela (Limpiar Instancia de Tarea).",
     "{task} failed, and its window is settled: another task read or sent what was missing, and {reconcile} proved it. There is"
     " nothing to do; to see it green, clear it (Clear Task Instance).",
 )
@@ -197,22 +197,22 @@ FAILED_AND_SETTLED = Text(
 # -- counting ----------------------------------------------------------------------------------------------------------------
 
 NOT_COUNTED = Text(
-    "{windows}: la fuente no pudo contar sus filas en el tiempo que su servidor permite; no se comparó la suma, y cada ventana"
-    " sí se leyó dos veces. {words}",
+    "{windows}: la fuente no pudo contar sus filas en el tiempo que su servidor permite; no se comparó la suma, aunque cada"
+    " ventana se leyó dos veces. {words}",
     "{windows}: the source could not count its rows in the time that its server allows; the sum was not compared, though each"
     " window was read twice. {words}",
 )
 COUNT_DIFFERS = Text(
-    "La suma de la vista no cierra:\n{complaints}\nLo que se leyó está entregado o tiene su motivo; lo demás no se leyó."
-    " Pregunte a su DBA si la vista da siempre las mismas filas (réplicas atrasadas, permisos por fila, condiciones que"
+    "La suma de la vista no cuadra:\n{complaints}\nLo que se leyó está entregado o tiene su motivo; lo demás no se leyó."
+    " Pregunte a su DBA si la vista devuelve siempre las mismas filas (réplicas atrasadas, permisos por fila, condiciones que"
     " dependen de la hora o del azar); luego limpie reconcile (Limpiar Instancia de Tarea).",
-    "The sum over the view does not close:\n{complaints}\nWhat was read is delivered or has its reason; the rest was not read."
-    " Ask your DBA whether the view always gives the same rows (replicas that lag behind, row security, conditions on the time"
-    " or on chance); then clear reconcile (Clear Task Instance).",
+    "The sum over the view does not add up:\n{complaints}\nWhat was read is delivered or has its reason; the rest was not read."
+    " Ask your DBA whether the view always returns the same rows (replicas that lag behind, row security, conditions on the"
+    " time or on chance); then clear reconcile (Clear Task Instance).",
 )
 WINDOW_LACKS_ROWS = Text(
-    "{window}: la fuente cuenta {counted} filas, y al leerlas llegan {read}.",
-    "{window}: the source counts {counted} rows, and gives {read} when they are read.",
+    "{window}: la fuente cuenta {counted} filas, pero al leerlas devuelve {read}.",
+    "{window}: the source counts {counted} rows, but returns {read} when they are read.",
 )
 ROWS_IN_NO_WINDOW = Text(
     "{windows}: la fuente cuenta {counted} filas, y ventana por ventana {read}: hay filas que no están en ninguna, o en dos.",

@@ -30,8 +30,8 @@ OTHER_DATABASE = Text(
     " SQLite file under AIRFLOW_HOME.",
 )
 REFUSED = Text(
-    "El outbox (conexión tablero_outbox) se niega: {words}. Revise su base de datos, usuario y permisos.",
-    "The outbox (connection tablero_outbox) refuses: {words}. Check its database, user and rights.",
+    "El outbox (conexión tablero_outbox) devolvió un error: {words}. Revise su base de datos, usuario y permisos.",
+    "The outbox (connection tablero_outbox) returned an error: {words}. Check its database, user and rights.",
 )
 UNAVAILABLE = Text(
     "El outbox (conexión tablero_outbox) no respondió: {words}. Nada de lo entregado se pierde; se intentará de nuevo. Si se"
@@ -46,8 +46,8 @@ DISK_FULL = Text(
     " be tried again. Free some space on that disk.",
 )
 NEWER = Text(
-    "El outbox tiene el esquema {found}, más nuevo que el de este paquete, {head}. Instale la versión del paquete que lo hizo.",
-    "The outbox has schema {found}, newer than this package's {head}. Install the package version that made it.",
+    "El outbox tiene el esquema {found}, más nuevo que el de este paquete, {head}. Instale la versión del paquete que lo creó.",
+    "The outbox has schema {found}, newer than this package's {head}. Install the package version that created it.",
 )
 NOT_UTF8 = Text(
     "La base de datos del outbox (conexión tablero_outbox) guarda el texto en {encoding}; debe ser UTF8. Cree una con"
@@ -57,9 +57,9 @@ NOT_UTF8 = Text(
 )
 HALF_MOVED = Text(
     "El traslado a este outbox no ha terminado. Apunte tablero_outbox al anterior y repita python -m tablero move --to con la"
-    " conexión de este; sigue donde quedó.",
+    " conexión de este; continúa donde quedó.",
     "The move to this outbox is not finished. Point tablero_outbox to the former one, and repeat python -m tablero move --to"
-    " again, with the connection of this one; it goes on where it was.",
+    " again, with the connection of this one; it continues where it stopped.",
 )
 NEVER_MADE = Text(
     "No se llegó a enviar: el outbox dejó de responder cuando el intento quedaba registrado.",

@@ -16,7 +16,7 @@ TEXTS: dict[str, Text | Counted] = {
     "none": Text("–", "–"),
     "next": Text("Ver más", "Show more"),
     "run": Text("Ejecución", "Run"),
-    "crumbs": Text("Está en", "You are in"),
+    "crumbs": Text("Usted está en", "You are in"),
     "rows": Counted(one=Text("{n} fila", "{n} row"), other=Text("{n} filas", "{n} rows")),
     "language.other": Text("English", "Español"),
     "nav.label": Text("Secciones", "Sections"),
@@ -62,7 +62,7 @@ TEXTS: dict[str, Text | Counted] = {
         "Nadie lo ha leído todavía. Lance la carga histórica de ese mes.",
         "Nobody has read it yet. Trigger the historical load of that month.",
     ),
-    "state.future": Text("Aún no toca", "Not due yet"),
+    "state.future": Text("Aún no corresponde", "Not due yet"),
     "state.future.short": Text("aún no", "not due"),
     "state.future.means": Text(
         "No ha terminado, o su envío diario no ha empezado.", "It is not over, or its daily send has not begun."
@@ -147,7 +147,7 @@ TEXTS: dict[str, Text | Counted] = {
         "The daily send is paused: it will not run until someone unpauses it.",
     ),
     "daily.no_next": Text("No hay próximo envío programado.", "No next one is scheduled."),
-    "daily.due": Text("El próximo ya toca, desde", "The next one is due, since"),
+    "daily.due": Text("El próximo corresponde desde", "The next one is due, since"),
     "daily.next": Text("El próximo:", "The next one:"),
     "audits.since": Text(
         "Cada noche se comprueban otra vez los meses que llevan más tiempo sin comprobarse; el más antiguo, el",
@@ -199,8 +199,8 @@ TEXTS: dict[str, Text | Counted] = {
     "outcome.transient": Text("fallo temporal", "temporary failure"),
     "outcome.permanent": Text("fallo permanente", "permanent failure"),
     "outcome.unknown": Text("resultado desconocido", "outcome unknown"),
-    "outcome.open": Text("en vuelo", "in flight"),
-    "window.counts": Text("Cuentas", "Counts"),
+    "outcome.open": Text("en curso", "in flight"),
+    "window.counts": Text("Conteo", "Counts"),
     "window.counts.caption": Text("Qué pasó con cada fila", "What became of every row"),
     "window.now": Text("Ahora", "Now"),
     "window.proven": Text("Comprobado el", "Proven on"),
@@ -252,7 +252,7 @@ TEXTS: dict[str, Text | Counted] = {
     ),
     "batch.split": Text("dividido", "split"),
     "batch.split.means": Text(
-        "El tablero lo rechazó, o falló con él, y se dividió para encontrar las filas malas.",
+        "El tablero lo rechazó, o falló con él, y se dividió para encontrar las filas con error.",
         "The dashboard refused it, or failed on it, and it was split to find the bad rows.",
     ),
     "batch.rows": Text("Filas", "Rows"),
@@ -409,7 +409,7 @@ TEXTS: dict[str, Text | Counted] = {
     "rejections.fix": Text("Qué hacer:", "What to do:"),
     "rejections.csv": Text("Descargar CSV", "Download CSV"),
     "rejections.none": Text("No hay filas rechazadas.", "There are no rejected rows."),
-    "rejections.words": Text("Palabras del tablero", "The dashboard's words"),
+    "rejections.words": Text("Mensaje del tablero", "The dashboard's message"),
     "rejections.empty": Text("vacío", "empty"),
     "filter.reason": Text("Motivo", "Reason"),
     "filter.service": Text("Servicio", "Service"),
@@ -420,7 +420,7 @@ TEXTS: dict[str, Text | Counted] = {
     "csv.code": Text("código", "code"),
     "csv.reason": Text("motivo", "reason"),
     "csv.fix": Text("qué hacer", "what to do"),
-    "csv.words": Text("palabras del tablero", "the dashboard's words"),
+    "csv.words": Text("mensaje del tablero", "the dashboard's message"),
     "csv.month": Text("mes", "month"),
     "csv.service": Text("servicio", "service"),
     "csv.status": Text("estado", "status"),
@@ -577,7 +577,7 @@ TEXTS: dict[str, Text | Counted] = {
     "activity.no_calls": Text("Todavía no hay llamadas.", "There are no calls yet."),
     "activity.reasons": Text("Rechazos por motivo", "Rejections by reason"),
     "activity.numbers": Text("Ver los números", "Show the numbers"),
-    "unusual.title": Text("Lo que no fue como siempre, los últimos 90 días", "What was not as usual, the last 90 days"),
+    "unusual.title": Text("Fuera de lo usual, en los últimos 90 días", "Not as usual, the last 90 days"),
     "unusual.what": Text("Qué", "What"),
     "unusual.none": Text("Nada.", "Nothing."),
     "dry.title": Text("Ensayos (dry_run)", "Dry runs"),
@@ -615,10 +615,10 @@ TEXTS: dict[str, Text | Counted] = {
         "Inicie sesión otra vez en Airflow. Si esta página está dentro de Airflow, también puede recargar toda la ventana.",
         "Log in to Airflow again. If this page is inside Airflow, you can also reload the whole window.",
     ),
-    "problem.403": Text("No tiene permiso", "You have no right to this"),
+    "problem.403": Text("No tiene permiso", "You do not have permission"),
     "problem.403.advice": Text(
-        "Pida a quien administra Airflow permiso sobre los DAG historical_load y daily_send.",
-        "Ask whoever administers Airflow for rights to the DAGs historical_load and daily_send.",
+        "Pida a su administrador de Airflow permiso sobre los DAG historical_load y daily_send.",
+        "Ask your Airflow administrator for access to the DAGs historical_load and daily_send.",
     ),
     "problem.404": Text("Aquí no hay nada", "There is nothing here"),
     "problem.404.advice": Text(
@@ -637,7 +637,7 @@ TEXTS: dict[str, Text | Counted] = {
     "problem.settled": Text("Ya no hay nada que decidir", "There is nothing left to decide"),
     "problem.settled.advice": Text(
         "Alguien fue más rápido, o el tablero ya respondió. Vea el lote.",
-        "Someone was quicker, or the dashboard has answered. See the batch.",
+        "Someone was faster, or the dashboard has answered. See the batch.",
     ),
     "problem.500": Text("Algo falló en esta página", "Something failed on this page"),
     "problem.500.advice": Text(
@@ -652,9 +652,9 @@ TEXTS: dict[str, Text | Counted] = {
     "problem.outbox.empty": Text("Todavía no hay nada que mostrar", "There is nothing to show yet"),
     "problem.outbox.empty.advice": Text(
         "El outbox se crea con la primera ejecución. Lance el DAG Carga histórica, y vuelva.",
-        "The outbox is made by the first run. Trigger the DAG Carga histórica, and come back.",
+        "The outbox is created by the first run. Trigger the DAG Carga histórica, and come back.",
     ),
-    "problem.outbox.older": Text("El outbox espera su actualización", "The outbox waits for its upgrade"),
+    "problem.outbox.older": Text("El outbox debe actualizarse", "The outbox must be upgraded"),
     "problem.outbox.older.advice": Text(
         "Es de una versión anterior del paquete. La actualiza la próxima ejecución de cualquiera de los dos DAG; lance una.",
         "It is of an earlier version of the package. The next run of either DAG upgrades it; trigger one.",

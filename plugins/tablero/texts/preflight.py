@@ -5,8 +5,8 @@ from __future__ import annotations
 from tablero.texts.text import Text
 
 NOT_SEEN = Text(
-    "no se pudo mirar, y para cargar no hace falta: {words}",
-    "could not be looked at, and a load does not need it: {words}",
+    "no se pudo comprobar, y la carga no lo necesita: {words}",
+    "could not be checked, and a load does not need it: {words}",
 )
 
 # -- the source ------------------------------------------------------------------------------------------------------------
@@ -24,7 +24,7 @@ INVALID = Text(
     "{wrong} of {rows} sample rows would be rejected; correct the view: {reasons}",
 )
 COVERED = Text(
-    "{rows} filas, cada una en un mes; {older} de antes del primero, que no se envían",
+    "{rows} filas, cada una en un mes; {older} anteriores al primero, que no se envían",
     "{rows} rows, each in a month; {older} from before the first one, which are not sent",
 )
 OUTSIDE = Text(
@@ -34,8 +34,8 @@ OUTSIDE = Text(
     " and wait for their day; correct them at the source",
 )
 NOT_COUNTED = Text(
-    "con source_sql no se ven las filas sin fecha: revise usted que la consulta no las deje fuera",
-    "with source_sql rows without a date are not seen: check yourself that the query leaves none of them out",
+    "con source_sql no se ven las filas sin fecha: verifique que la consulta no las excluya",
+    "with source_sql rows without a date are not seen: check that the query does not leave them out",
 )
 
 # -- the outbox ------------------------------------------------------------------------------------------------------------
@@ -53,19 +53,19 @@ NO_ANSWER_TO_GET = Text(
 
 # -- X-Road ----------------------------------------------------------------------------------------------------------------
 
-CLIENTS_NOT_TOLD = Text("listClients no lo dice: {words}", "listClients does not say: {words}")
+CLIENTS_UNKNOWN = Text("listClients no lo indica: {words}", "listClients does not say: {words}")
 REGISTERED = Text("{client} está registrado", "{client} is registered")
 NOT_REGISTERED = Text(
     "{client} no figura en listClients: revise [tablero] xroad_client, o complete el registro",
     "{client} is not in listClients: check [tablero] xroad_client, or complete its registration",
 )
-RIGHTS_NOT_TOLD = Text("allowedMethods no lo dice: {words}", "allowedMethods does not say: {words}")
+RIGHTS_UNKNOWN = Text("allowedMethods no lo indica: {words}", "allowedMethods does not say: {words}")
 NO_RIGHT = Text(
     "sin permiso para {service}: solicítelo a Burocracia Cero / OGTIC",
     "no right to {service}: ask Burocracia Cero / OGTIC for it",
 )
 MAY_CALL = Text("{client} puede llamar a {service}", "{client} may call {service}")
 ENDPOINT_NOT_SEEN = Text(
-    "{service} está permitido, pero no se ve POST {path}; pregunte a OGTIC",
-    "{service} is allowed, but POST {path} is not seen; ask OGTIC",
+    "{service} está permitido, pero no aparece POST {path}; pregunte a OGTIC",
+    "{service} is allowed, but POST {path} is not listed; ask OGTIC",
 )

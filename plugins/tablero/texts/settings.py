@@ -37,7 +37,7 @@ PARALLEL_MONTHS = Text("meses a la vez en historical_load", "months at the same 
 DAILY_AT = Text("hora local en que comienza daily_send", "local time at which daily_send starts")
 LOOKBACK_DAYS = Text("días que un daily_send programado vuelve a leer", "days that a scheduled daily_send reads again")
 AUDIT_MONTHS = Text(
-    "meses cuya prueba es la más antigua y que cada noche se leen y prueban de nuevo; 0: ninguno",
+    "meses cuya prueba es la más antigua y que cada noche se leen y comprueban de nuevo; 0: ninguno",
     "months with the oldest proof that are read and proved again each night; 0: none",
 )
 SEND_HOURS = Text(
@@ -80,8 +80,8 @@ HEARTBEAT_CONN_ID = Text(
     "HTTP connection that is called after each settled night",
 )
 DEADLINE = Text(
-    "hora local a la que el envío del día debe estar completo; después hay una alerta",
-    "local time by which the day's send must be settled; after it there is an alert",
+    "hora local a la que el envío del día debe estar completo; después se envía una alerta",
+    "local time by which the day's send must be settled; after it an alert is sent",
 )
 EXTRA_STATUSES = Text(
     "estados que el tablero agregó después de esta versión, separados por comas, por ejemplo 22,23",
@@ -136,8 +136,8 @@ WRONG = Text(
     "[tablero] {key} = {value} ({variable}): {allowed}. It means: {meaning}.",
 )
 UNKNOWN = Text(
-    "[tablero] {key} no es una clave ({variable}). Las que hay: {known}.",
-    "[tablero] {key} is no setting ({variable}). Those that exist: {known}.",
+    "[tablero] {key} no es una clave ({variable}). Las claves son: {known}.",
+    "[tablero] {key} is not a setting ({variable}). The settings are: {known}.",
 )
 GONE = Text(
     "[tablero] {key} ya no existe ({variable}): {instead}.",

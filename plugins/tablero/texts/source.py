@@ -15,8 +15,8 @@ NO_VIEW = Text(
     "{said} Ask your DBA for the view {view} with the columns {columns}, or set [tablero] source_table or source_sql.",
 )
 REFUSED = Text(
-    "{said} Revise la conexión y los permisos de su usuario; reintentar no ayuda.",
-    "{said} Check the connection and what its user may do; trying again does not help.",
+    "{said} Revise la conexión y los permisos de su usuario; reintentar no servirá.",
+    "{said} Check the connection and the permissions of its user; a retry does not help.",
 )
 VIEW_FAILS = Text(
     "{said} Pida a su DBA que corrija la vista: un SELECT de sus cinco columnas debe terminar sin error.",
@@ -27,9 +27,9 @@ OWN_SQL_FAILS = Text(
     "{said} Correct the query of [tablero] source_sql.",
 )
 TIME_LIMIT = Text(
-    "{said} El servidor cortó la lectura por un límite de tiempo, o alguien la canceló. Pida a su DBA un índice por"
+    "{said} El servidor interrumpió la lectura por un límite de tiempo, o alguien la canceló. Pida a su DBA un índice por"
     " last_modified_date, o un límite (statement_timeout, max_statement_time) más amplio para este usuario.",
-    "{said} The server cut the reading off by a limit of time, or someone cancelled it. Ask your DBA for an index on"
+    "{said} The server ended the query because of a time limit, or someone cancelled it. Ask your DBA for an index on"
     " last_modified_date, or for a wider limit (statement_timeout, max_statement_time) for this user.",
 )
 UNAVAILABLE = Text("{said} Se intentará de nuevo.", "{said} It will be tried again.")
@@ -69,9 +69,10 @@ DRIVER_HOLDS_EVERYTHING = Text(
     ' {{"client": "mysqlclient"}} or {{"client": "pymysql"}} into its Extra.',
 )
 PARAMETER_NOT_KNOWN = Text(
-    "La conexión {connection} tiene en su Extra parámetros que no se pueden cumplir: {names}. Quítelos, o revise cómo se"
+    "La conexión {connection} tiene en su Extra parámetros que no se pueden aplicar: {names}. Quítelos, o revise cómo se"
     " escriben.",
-    "Connection {connection} has parameters in its Extra that cannot be obeyed: {names}. Remove them, or check their spelling.",
+    "Connection {connection} has parameters in its Extra that cannot be applied: {names}. Remove them, or check their"
+    " spelling.",
 )
 PARAMETER_NOT_TEXT = Text(
     "La conexión {connection} tiene en su Extra {name} con un valor que no es texto, número, true ni false.",

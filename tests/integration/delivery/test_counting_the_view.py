@@ -156,7 +156,7 @@ def test_a_row_that_is_skipped_is_red(outbox: Engine, source: Source, monkeypatc
     load.load()
     counted = load.prove()
     assert all(one.settled for one in counted.reconciled.accounts)
-    with pytest.raises(NotSettledError, match=r"undated: the source counts|2020-02: the source counts 27 rows, and gives 26"):
+    with pytest.raises(NotSettledError, match=r"undated: the source counts|2020-02: the source counts 27 rows, but returns 26"):
         require_whole(counted)
 
 

@@ -330,7 +330,7 @@ def test_not_found_may_be_about_content(status: int, body: Any, may_be_content: 
 def test_a_redirect_says_where_to() -> None:
     """So that the address can be mended; a secret in it is not shown."""
     assert "https://otro.gob.do/api/load" in answer(301, HTML, Location="https://otro.gob.do/api/load").error
-    assert "un lugar que no dice" in answer(302).error
+    assert "una dirección que no indica" in answer(302).error
 
 
 @pytest.mark.parametrize(("status", "body"), [(204, ""), (200, HTML), (201, "[]")])

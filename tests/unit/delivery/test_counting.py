@@ -117,9 +117,9 @@ def test_a_reading_that_skips_a_row_is_red() -> None:
     with pytest.raises(NotSettledError) as caught:
         require_whole(counted)
     said = str(caught.value)
-    assert "2020-02: the source counts 200 rows, and gives 199 when they are read" in said
+    assert "2020-02: the source counts 200 rows, but returns 199 when they are read" in said
     assert "2020-01:" not in said
-    assert "2020-02: la fuente cuenta 200 filas, y al leerlas llegan 199" in said
+    assert "2020-02: la fuente cuenta 200 filas, pero al leerlas devuelve 199" in said
     assert "clear reconcile" in said
     assert "none of them" not in said
 

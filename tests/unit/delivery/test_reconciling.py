@@ -94,7 +94,7 @@ def test_settled_windows_pass() -> None:
         (replace(SETTLED, recount=None), "2020-01: could not be read again"),
         (
             replace(SETTLED, recount=1003),
-            "2020-01: the sum does not close: 1,000 read, 1,000 accounted for, 1,003 in",
+            "2020-01: the sum does not add up: 1,000 read, 1,000 accounted for, 1,003 in",
         ),
     ],
 )

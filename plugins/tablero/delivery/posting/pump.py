@@ -247,7 +247,7 @@ class Pump:
             except OutboxUnavailable as error:
                 if not answers or moment() >= end:  # the leases have ended: only now are they given up
                     raise
-                log.warning("%s", texts.OUTBOX_STILL_AWAY(answers=len(answers), cause=error.text))
+                log.warning("%s", texts.OUTBOX_STILL_UNAVAILABLE(answers=len(answers), cause=error.text))
                 fresh, self._after_outage = [], True  # they may be on record as posted, and were not
                 threading.Event().wait(_LOOK_AGAIN)
         self._in_hand, self._not_begun = [], claims

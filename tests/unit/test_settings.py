@@ -139,7 +139,7 @@ def test_all_wrong_values_are_told_at_once() -> None:
 
 def test_an_unknown_key() -> None:
     """A slip of the pen does not pass in silence; the error lists the keys that there are."""
-    with pytest.raises(SettingsError, match=r"bach_size is no setting \(AIRFLOW__TABLERO__BACH_SIZE\).*batch_size"):
+    with pytest.raises(SettingsError, match=r"bach_size is not a setting \(AIRFLOW__TABLERO__BACH_SIZE\).*batch_size"):
         Settings.read({"bach_size": "10"})
 
 

@@ -61,8 +61,8 @@ def test_what_the_hook_put_into_the_address_stays() -> None:
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
-        ({"sslmod": "verify-full"}, "cannot be obeyed: sslmod"),
-        ({"prepare_threshold": 5, "autocommit": True}, "cannot be obeyed: autocommit, prepare_threshold"),
+        ({"sslmod": "verify-full"}, "cannot be applied: sslmod"),
+        ({"prepare_threshold": 5, "autocommit": True}, "cannot be applied: autocommit, prepare_threshold"),
         ({"sslrootcert": {"path": "x"}}, "not text, a number, true or false"),
         ({"client_encoding": "latin1"}, "always reads in UTF-8"),
     ],
@@ -126,5 +126,5 @@ def test_the_address_of_oracle() -> None:
     by_descriptor, arguments = parameters.oracle(saved(dsn="(DESCRIPTION=...)"))
     assert by_descriptor.host is None
     assert arguments == {"dsn": "(DESCRIPTION=...)"}
-    with pytest.raises(SetupError, match="cannot be obeyed: thick_mode"):
+    with pytest.raises(SetupError, match="cannot be applied: thick_mode"):
         parameters.oracle(saved(thick_mode=True))

@@ -174,7 +174,7 @@ def failure(
         "failure",
         dag_id,
         run_id,
-        f"[Tablero] {dag_id} {texts.FAILED}: {texts.NO_OUTBOX if silent else f'{_pending(found):,} {texts.ROWS_PENDING}'}",
+        f"[Tablero] {dag_id} {texts.FAILED}: {texts.NO_OUTBOX if silent else _how_much(found)}",
         lines,
         Links.to(base_url, dag_id, run_id, trouble, _page_of(found)),
         cause,
@@ -229,7 +229,7 @@ def degraded(dag_id: str, run_id: str, found: Sequence[Degradation], *, base_url
 
 def normal(dag_id: str, run_id: str, causes: Sequence[str], *, base_url: str) -> Alert:
     """Degradations that were reported are over."""
-    lines = [texts.WHAT(what=texts.OVER(causes=", ".join(causes)))]
+    lines = [texts.WHAT(what=texts.OVER(causes=joined([texts.CONDITIONS[cause] for cause in causes], ", ")))]
     return Alert(
         "normal", dag_id, run_id, f"[Tablero] {dag_id} {texts.AS_USUAL_AGAIN}", lines, Links.to(base_url, dag_id, run_id)
     )
@@ -253,8 +253,20 @@ def _first_cause(found: Situation | None) -> Trouble | None:
 
 
 def _page_of(found: Situation | None) -> str:
-    """The page of the first window that is not settled."""
-    return _window_page(found.windows[0].label) if found and found.windows else ""
+    """The page of a window that is not settled: of the first day, or else of the first month."""
+    named = (
+        min(found.windows, key=lambda window: (len(window.label) != len("YYYY-MM-DD"), window.start), default=None)
+        if found
+        else None
+    )
+    return _window_page(named.label) if named else ""
+
+
+def _how_much(found: Situation | None) -> str:
+    """How many rows are pending; where none is, as after a reading that failed, how many windows are not settled."""
+    if found and found.windows and not found.pending:
+        return f"{len(found.windows):,} {texts.NOT_SETTLED}"
+    return f"{_pending(found):,} {texts.ROWS_PENDING}"
 
 
 def _page_about(found: Degradation) -> str:

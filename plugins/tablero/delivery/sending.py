@@ -11,6 +11,7 @@ from uuid import uuid4
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer, Attempt, Outcome, log_line
+from tablero.delivery.planning import EVERYTHING
 from tablero.delivery.posting.cases import Findings
 from tablero.delivery.posting.hours import SendHours
 from tablero.delivery.posting.pump import Client, Job, Pump, Staging
@@ -114,7 +115,7 @@ def send(
 
 def _conclude(job: Job, so_far: Pass, findings: Findings, unproved: Sequence[Answer], delivery: Delivery) -> None:
     """Raise the error that describes what is left, if any."""
-    windows = verbatim(_labels(job.windows))
+    windows = texts.ALL_PENDING if EVERYTHING in job.windows else verbatim(_labels(job.windows))
     if so_far.permanent is not None:
         told = so_far.permanent.explained
         text = texts.NOT_THE_DASHBOARD if so_far.permanent.unexpected else texts.PERMANENT

@@ -8,6 +8,7 @@ from tablero.texts.text import Text
 
 FAILED = Text("FALLÓ", "FAILED")
 ROWS_PENDING = Text("filas pendientes", "rows pending")
+NOT_SETTLED = Text("ventanas sin completar", "windows not settled")
 NO_OUTBOX = Text("el outbox no responde", "the outbox does not answer")
 RECOVERED = Text("se recuperó", "has recovered")
 LATE = Text("ATRASADO", "LATE")
@@ -67,6 +68,15 @@ CHECK_LOG = Text(
     "check the log of the task that is still running, or red: its last line says what is missing.",
 )
 OVER = Text("ya no ocurre: {causes}.", "this is over: {causes}.")
+
+#: What is over, by cause.
+CONDITIONS = {
+    "rejected": Text("muchas filas rechazadas", "many rejected rows"),
+    "all_rejected": Text("todas las filas rechazadas", "all rows rejected"),
+    "no_rows": Text("días sin ninguna fila", "days without any row"),
+    "few_rows": Text("días con menos filas de lo usual", "days with fewer rows than usual"),
+    "undated": Text("filas sin fecha válida", "rows without a valid date"),
+}
 
 #: What was not as usual, by cause; ``window``, ``rows`` and ``of`` as in :class:`tablero.outbox.findings.Degradation`.
 DEGRADED = {

@@ -33,6 +33,7 @@ FAILS_ON_ROW = Text(
     " Burocracia Cero to look into it.",
 )
 
+ALL_PENDING = Text("Todo lo pendiente", "All that is pending")
 PERMANENT = Text(
     "{windows}: nada más se envió. {cause}",
     "{windows}: nothing more was posted. {cause}",

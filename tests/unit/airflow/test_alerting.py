@@ -70,6 +70,13 @@ def test_the_page_of_a_degradation(cause: str, label: str, page: str) -> None:
     assert alert.links.page == f"{BASE}/tablero/{page}"
 
 
+def test_nothing_is_pending() -> None:
+    """Of a day that could not be read nothing is known to be pending; the subject says how many days that are."""
+    alert = failure(*RUN, Situation([DENIED], [opened("2026-11", 0), opened("2026-11-23", 0)]), base_url=BASE)
+    assert alert.title == "[Tablero] daily_send FALLÓ / FAILED: 2 ventanas sin completar / windows not settled"
+    assert alert.links.page.endswith("/window/2026-11-23")  # the day, and not the month that it lies in
+
+
 def test_the_log_of_a_month() -> None:
     """A mapped task has a log for each index."""
     month = Trouble("load_month 2021-01", False, "down", "DashboardUnavailable", "load_month", 12, 2)

@@ -1,0 +1,126 @@
+"""The digest, sent by the callback of a scheduled run to a real mail server: once for each day, week or month."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+import pytest
+from tablero.airflow import callbacks
+from tablero.delivery.reconciling import reconcile
+from tablero.delivery.sending import send
+from tablero.outbox.engine import connect
+from tablero.outbox.upgrade import migrate
+
+from tests.airflow.sinks import Mail, Mailbox, smtp_server, webhook_server
+from tests.integration.institution import Institution
+from tests.integration.posters import Dashboard
+from tests.integration.samples import FEBRUARY, ZONE, changes, clock, settings
+
+
+@pytest.fixture
+def mailbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
+    """Of ``alert_emails``; forty rows of February 2020 are delivered and proved, one is rejected."""
+    institution = Institution(tmp_path / "institution.db")
+    institution.add(changes(40))
+    institution.add([("1041", "WRONG", "2020-02-01", 99, "2020-02-02 10:00:00")])
+    engine = connect(f"sqlite:///{tmp_path}/outbox.db")
+    migrate(engine)
+
+    def send_found(_: object) -> None:
+        send(engine, Dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+
+    reconcile(engine, institution.source, settings(), [FEBRUARY], run_id="run", clock=clock, send=send_found)
+    engine.dispose()
+    with smtp_server() as (mailbox, port):
+        monkeypatch.setenv("AIRFLOW_CONN_TABLERO_OUTBOX", f"sqlite:///{tmp_path}/outbox.db")
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", mail_server(port))
+        monkeypatch.setenv("AIRFLOW__TABLERO__ALERT_EMAILS", "jefa@example.org")
+        monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.org")
+        yield mailbox
+
+
+def mail_server(port: int) -> str:
+    extra = {"disable_ssl": True, "disable_tls": True, "from_email": "tablero@example.org"}
+    return orjson.dumps({"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": extra}).decode()
+
+
+def end_of(day: str, conf: Any = None) -> None:
+    """The scheduled run of a day succeeds."""
+    after = datetime.fromisoformat(day).replace(tzinfo=ZONE) + timedelta(days=1)
+    run = SimpleNamespace(
+        dag_id="daily_send",
+        run_id=f"scheduled__{after}",
+        run_type="scheduled",
+        conf=conf,
+        data_interval_end=after,
+        start_date=None,
+    )
+    callbacks.run_succeeded({"dag_run": run})  # type: ignore[typeddict-item]
+
+
+def numbers(mail: Mail) -> dict[str, str]:
+    """The lines of its English table."""
+    english = mail.plain.split("Tablero digest")[1]
+    return dict(line.rsplit(": ", 1) for line in english.splitlines()[1:] if ": " in line and "http" not in line)
+
+
+@pytest.mark.parametrize(
+    ("kind", "days", "label", "delivered"),
+    [
+        ("daily", ["2020-02-01", "2020-02-01"], "2020-02-01", "40"),
+        ("weekly", ["2020-02-02", "2020-02-03", "2020-02-08"], "2020-W05", "40"),
+        ("monthly", ["2020-02-29", "2020-03-01", "2020-03-30"], "2020-02", "40"),
+    ],
+)
+def test_once_for_each_period(
+    kind: str, days: list[str], label: str, delivered: str, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the first run that ends after it, whatever comes later; the numbers of the period, and where the page is."""
+    monkeypatch.setenv("AIRFLOW__TABLERO__DIGEST", kind)
+    for day in days:
+        end_of(day)
+    (mail,) = mailbox.mails
+    assert mail.to == ["jefa@example.org"]
+    assert mail.subject.startswith(f"[Tablero] Resumen {label}: 40 filas entregadas")
+    assert numbers(mail)["Delivered"] == delivered
+    assert numbers(mail)["Pending"] == "0"
+    assert "https://airflow.example.org/tablero/" in mail.plain
+    assert "<table" in mail.text
+    assert list(mail.files) == (["tablero-constancia-2020-02.json"] if kind == "monthly" else [])
+
+
+def test_the_evidence_goes_with_the_month(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many rows, their sum, and what is rejected by reason."""
+    monkeypatch.setenv("AIRFLOW__TABLERO__DIGEST", "monthly")
+    end_of("2020-03-01")
+    (mail,) = mailbox.mails
+    evidence = orjson.loads(mail.files["tablero-constancia-2020-02.json"])
+    assert (evidence["month"], evidence["delivered"], evidence["pending"]) == ("2020-02", 40, 0)
+    assert len(evidence["digest"]["value"]) == 64
+    assert sum(count["rows"] for count in evidence["counts"]) == 40
+    assert numbers(mail)["Rejected"] == "1"
+    assert numbers(mail)["Rejected: unknown_status"] == "1"
+
+
+def test_a_mail_server_that_is_down(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The callback does not fail; the webhook hears of it once; as soon as mail goes again, the digest is sent, once."""
+    monkeypatch.setenv("AIRFLOW__TABLERO__DIGEST", "monthly")
+    monkeypatch.setenv("AIRFLOW__TABLERO__ALERT_WEBHOOK_CONN_ID", "alert_hook")
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    with webhook_server() as (webhook, port):
+        hook = orjson.dumps({"conn_type": "http", "host": f"http://127.0.0.1:{port}/hook"}).decode()
+        monkeypatch.setenv("AIRFLOW_CONN_ALERT_HOOK", hook)
+        with monkeypatch.context() as down:
+            down.setenv("AIRFLOW_CONN_SMTP_DEFAULT", mail_server(1))
+            end_of("2020-03-01")
+            end_of("2020-03-02")
+        assert [call["kind"] for call in webhook] == ["undelivered"]
+        assert "the digest 2020-02 could not be sent by mail" in webhook[0]["text"]
+        end_of("2020-03-03")
+        end_of("2020-03-04")
+    assert ["2020-02" in mail.subject for mail in mailbox.mails] == [True]

@@ -97,7 +97,7 @@ def test_a_table_that_is_gone(there: Engine) -> None:
     """By a hand that reached in: a person must act."""
     with there.begin() as connection:
         connection.exec_driver_sql("DROP TABLE extraction")
-    with pytest.raises(SetupError, match='refuses: relation "extraction" does not exist'):
+    with pytest.raises(SetupError, match='returned an error: relation "extraction" does not exist'):
         stage(there, changes(1))
 
 

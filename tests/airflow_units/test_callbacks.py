@@ -13,7 +13,8 @@ import pendulum
 import pytest
 from airflow.timetables.base import TimeRestriction
 from airflow.utils.types import DagRunType
-from tablero.airflow import callbacks, configuration, notifiers
+from tablero.airflow import callbacks, configuration
+from tablero.airflow.alerts import notifiers
 from tablero.airflow.timetable import CivilDayTimetable
 from tablero.errors import OutboxUnavailable, SetupError
 from tablero.outbox import incidents

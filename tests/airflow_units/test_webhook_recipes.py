@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 import pytest
-from tablero.airflow.alerting import Alert, failure
-from tablero.airflow.notifiers import Message, send
+from tablero.airflow.alerts.alerting import Alert, failure
+from tablero.airflow.alerts.notifiers import Message, send
 from tablero.outbox.incidents import OpenWindow, Situation, Trouble
 from tablero.settings import Settings
 

@@ -115,7 +115,8 @@ def test_the_monthly_digest_carries_the_document_of_the_page(
     viewer: Any, site: Site, own_history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By mail, with the first scheduled run that ends after the month; nobody asked for it, so it names nobody."""
-    from tablero.airflow import callbacks, configuration, notifiers
+    from tablero.airflow import callbacks, configuration
+    from tablero.airflow.alerts import notifiers
 
     mailed: dict[str, bytes] = {}
     monkeypatch.setattr(configuration, "outbox", lambda: nullcontext(own_history.engine))

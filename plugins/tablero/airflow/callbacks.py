@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.deadline import DeadlineAlert
     from sqlalchemy.engine import Engine
-    from tablero.airflow.notifiers import Message
+    from tablero.airflow.alerts.notifiers import Message
     from tablero.delivery.health.digest import Period
     from tablero.outbox.findings import Degradation
     from tablero.outbox.incidents import Run, Situation
@@ -90,8 +90,9 @@ def _log_last(error: BaseException | None, *, retried: bool) -> None:
 
 def run_failed(context: Context) -> None:
     """Alert about a failed run, each cause once per incident; ``on_failure_callback`` of the DAG."""
-    from tablero.airflow import alerting, configuration, unrecorded
-    from tablero.airflow.notifiers import Message
+    from tablero.airflow import configuration
+    from tablero.airflow.alerts import alerting, unrecorded
+    from tablero.airflow.alerts.notifiers import Message
     from tablero.outbox import incidents
     from tablero.outbox.incidents import Opened
 
@@ -140,8 +141,9 @@ def run_failed(context: Context) -> None:
 def run_succeeded(context: Context) -> None:
     """Alert about incidents that are over and about degraded windows, and send the heartbeat; ``on_success_callback`` of the
     DAG."""
-    from tablero.airflow import alerting, configuration, notifiers, unrecorded
-    from tablero.airflow.notifiers import Message
+    from tablero.airflow import configuration
+    from tablero.airflow.alerts import alerting, notifiers, unrecorded
+    from tablero.airflow.alerts.notifiers import Message
     from tablero.outbox import incidents
 
     run = context["dag_run"]
@@ -203,7 +205,7 @@ def _causes(found: Situation) -> dict[str, bool]:
 
 
 def _send(settings: Settings, message: Message) -> None:
-    from tablero.airflow import notifiers
+    from tablero.airflow.alerts import notifiers
 
     notifiers.send(settings, message)
 
@@ -215,8 +217,9 @@ def _send_digest(settings: Settings, run: Any) -> None:
     """
     if settings.digest is None or not settings.alert_emails or run.run_type != "scheduled" or run.data_interval_end is None:
         return
-    from tablero.airflow import alerting, configuration, notifiers
-    from tablero.airflow.notifiers import Message
+    from tablero.airflow import configuration
+    from tablero.airflow.alerts import alerting, notifiers
+    from tablero.airflow.alerts.notifiers import Message
     from tablero.delivery.health import digest
     from tablero.outbox import incidents
     from tablero.outbox.engine import reading
@@ -270,14 +273,15 @@ class LateNotifier(BaseNotifier):
     async def async_notify(self, context: Context) -> None:
         """Send without blocking the triggerer."""
         from asgiref.sync import sync_to_async
-        from tablero.airflow import notifiers
+        from tablero.airflow.alerts import notifiers
 
         settings, message = await sync_to_async(self._compose)(context)
         await notifiers.send_async(settings, message, context)
 
     def _compose(self, context: Any) -> tuple[Settings, Message]:
-        from tablero.airflow import alerting, configuration
-        from tablero.airflow.notifiers import Message
+        from tablero.airflow import configuration
+        from tablero.airflow.alerts import alerting
+        from tablero.airflow.alerts.notifiers import Message
         from tablero.outbox import incidents
 
         settings = configuration.read_settings()

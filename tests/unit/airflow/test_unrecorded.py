@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tablero.airflow.unrecorded import forget, remember
+from tablero.airflow.alerts.unrecorded import forget, remember
 
 
 def test_told_once(tmp_path: Path) -> None:

@@ -1,0 +1,4 @@
+"""Alerts: what they say, the channels by which they are sent, and a note for those sent while the outbox is unavailable.
+
+Never here: the decision whether to alert; that is in ``outbox.incidents`` and ``airflow.callbacks``.
+"""

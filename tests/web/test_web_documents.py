@@ -1,79 +1,169 @@
-"""Documents hold no connection while they are sent: whoever reads slowly, or leaves in the middle, is in nobody's way."""
+"""Documents hold nothing while they are sent: whoever reads slowly, or leaves in the middle, is in nobody's way.
+
+Over real sockets, of a real server, on both databases.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import httpx
 import pytest
+import sqlalchemy as sa
+import uvicorn
+from sqlalchemy.engine import Engine
 from sqlalchemy.pool import QueuePool
+from tablero.contract.status_change import StatusChange
+from tablero.outbox import batches
+from tablero.outbox.batches import Origin
+from tablero.outbox.engine import connect, migrate
+from tablero.outbox.schema import rejection
 
+from tests.airflow.postgres import PostgresServer
 from tests.web.conftest import Site
+from tests.web.history import NOW, ZONE
 
-DOCUMENTS = ["evidence/2026-09/rows.jsonl", "rejections.csv", "rejections.csv?reason=refused_by_dashboard"]
+DOCUMENTS = ["evidence/2026-09/rows.jsonl", "rejections.csv"]
 
-#: More than the pool of an engine has connections.
-READERS = 20
+#: More than the pool of an engine has connections, and than the server has threads.
+READERS = 50
+
+#: Bytes that the system keeps for a connection on each side; a document is some fifty times as long.
+_BUFFER = 16 * 1024
+
+_ROWS = 10_000
+
+#: Seconds after which something that should come is given up; no verdict depends on it.
+_PATIENCE = 120
 
 
 class SlowReader:
-    """A browser that takes the first piece of a document, and then nothing more.
+    """A browser that takes the first bytes of a document, and then no more for now."""
 
-    :ivar has_begun: the first piece is there.
-    :ivar is_over: it goes on reading.
-    """
+    def __init__(self, port: int, path: str, token: str) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        self._socket.settimeout(_PATIENCE)
+        self._socket.connect(("127.0.0.1", port))
+        # HTTP/1.0: the body comes as it is, not in chunks.
+        head = f"GET /tablero/{path} HTTP/1.0\r\nHost: airflow.test\r\nCookie: _token={token}\r\n\r\n"
+        self._socket.sendall(head.encode())
 
-    def __init__(self, app: Any, path: str, token: str) -> None:
-        self._app = app
-        path, _, query = path.partition("?")
-        self._scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": "GET",
-            "scheme": "http",
-            "path": f"/tablero/{path}",
-            "raw_path": f"/tablero/{path}".encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": [(b"host", b"airflow.test"), (b"cookie", f"_token={token}".encode())],
-            "client": ("192.0.2.1", 1),
-            "server": ("airflow.test", 80),
+    def begin(self) -> bytes:
+        """The first bytes."""
+        return self._socket.recv(1024)
+
+    def finish(self) -> bytes:
+        """All that is left."""
+        return b"".join(iter(lambda: self._socket.recv(1 << 16), b""))
+
+    def close(self) -> None:
+        """Leave, whatever is still to come."""
+        self._socket.close()
+
+
+@pytest.fixture(scope="module")
+def port(whole_app: Any) -> Iterator[int]:
+    """Of a server with Airflow's application and the page in it."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)  # which its connections inherit
+    listening.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(whole_app, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    yield int(listening.getsockname()[1])
+    server.should_exit = server.force_exit = True
+    thread.join(_PATIENCE)
+    listening.close()
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def outbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One with a month, and rejections, of some megabytes."""
+    folder = tmp_path_factory.mktemp("documents")
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            address: Any = f"sqlite:///{folder / 'outbox.db'}"
+        else:
+            server = stack.enter_context(PostgresServer(folder / "server", tmp_path_factory.mktemp("run")))
+            address = server.new_database().set(drivername="postgresql+psycopg")
+        engine = connect(address)
+        migrate(engine)
+        fill(engine)
+        yield engine
+        engine.dispose()
+
+
+def fill(engine: Engine) -> None:
+    """September, delivered in batches of a hundred; and as many rows that break the contract."""
+    first = datetime(2026, 9, 1, 4, tzinfo=timezone.utc)
+    rows = [
+        StatusChange("1041", f"SEP-{number:06d}", first, 1 + number % 3, first + timedelta(minutes=number))
+        for number in range(_ROWS)
+    ]
+    parts = [rows[start : start + 100] for start in range(0, _ROWS, 100)]
+    broken = [
+        {
+            "digest": f"{number:032x}",
+            "reason": "unknown_status",
+            "service_id": "1041",
+            "request_id": f"WRONG-{number:06d}",
+            "opening_date": "2026-09-01 00:00:00",
+            "status_id": "99",
+            "last_modified_date": "2026-09-02 00:00:00",
+            "changed_at": first + timedelta(minutes=number),
+            "extraction_id": 1,
         }
-        self.has_begun, self.goes_on = asyncio.Event(), asyncio.Event()
-
-    async def read(self) -> None:
-        await self._app(self._scope, self._receive, self._send)
-
-    async def _receive(self) -> dict[str, Any]:
-        await self.goes_on.wait()
-        return {"type": "http.disconnect"}
-
-    async def _send(self, message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.body" and message.get("body"):
-            self.has_begun.set()
-            await self.goes_on.wait()
+        for number in range(_ROWS)
+    ]
+    with engine.begin() as connection:
+        batches.make(connection, Origin(1), parts, ZONE, state="delivered", settled_at=NOW, settled_how="acknowledged")
+        connection.execute(sa.insert(rejection), broken)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_slow_readers_hold_no_connection(whole_app: Any, site: Site, as_user: Callable[[str | None], Any], path: str) -> None:
-    """While twenty of them are in the middle of a document, every other page is shown; they leave nothing behind."""
-    assert site.engine is not None
-    pool = site.engine.pool
+def test_slow_readers_are_in_nobodys_way(
+    path: str, port: int, outbox: Engine, site: Site, as_user: Callable[[str | None], Any]
+) -> None:
+    """Fifty of them are in the middle of a document: no connection is held, and every page is shown. Half of them leave then,
+    the others get all of it, and nothing is left behind.
+    """
+    site.engine = outbox
+    pool = outbox.pool
     assert isinstance(pool, QueuePool)
-    browser = as_user("admin")
+    token = as_user("admin").cookies["_token"]
+    browser = httpx.Client(
+        base_url=f"http://127.0.0.1:{port}/tablero/", cookies={"_token": token}, timeout=_PATIENCE, trust_env=False
+    )
+    with browser, ExitStack() as stack:
+        readers = [stack.enter_context(closing(SlowReader(port, path, token))) for _ in range(READERS)]
+        begun = [reader.begin() for reader in readers]
+        assert all(first.startswith(b"HTTP/1.1 200 ") for first in begun)
+        wait_until(lambda: pool.checkedout() == 0)
+        for other in ("", "window/2026-09", "rejections", "live", "status.json", "evidence/2026-08.json"):
+            assert browser.get(other).status_code == 200
+        leaving, staying = readers[::2], readers[1::2]
+        for reader in leaving:
+            reader.close()
+        bodies = {
+            (first + reader.finish()).partition(b"\r\n\r\n")[2] for first, reader in zip(begun[1::2], staying, strict=True)
+        }
+        (whole,) = bodies
+        assert whole.count(b"SEP-" if "evidence" in path else b"WRONG-") == _ROWS
+        assert browser.get("").status_code == 200
+        wait_until(lambda: pool.checkedout() == 0)
 
-    async def look_while_they_read() -> None:
-        readers = [SlowReader(whole_app, path, browser.cookies["_token"]) for _ in range(READERS)]
-        reading = [asyncio.create_task(reader.read()) for reader in readers]
-        await asyncio.wait_for(asyncio.gather(*(reader.has_begun.wait() for reader in readers)), 60)
-        assert pool.checkedout() == 0
-        answer = await asyncio.to_thread(browser.get, "/tablero/window/2026-10")
-        assert answer.status_code == 200
-        for task in reading:  # they go away in the middle
-            task.cancel()
-        await asyncio.gather(*reading, return_exceptions=True)
-        assert pool.checkedout() == 0
 
-    asyncio.run(look_while_they_read())
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait for what comes about by itself."""
+    deadline = time.monotonic() + _PATIENCE
+    while not is_so():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.01)

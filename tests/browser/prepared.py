@@ -17,7 +17,7 @@ import orjson
 import pendulum
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.contract.windows import NO_DATE, Window, day_window, month_windows
+from tablero.contract.windows import Window, day_window, month_windows, undated_window
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.reconciling import reconcile
 from tablero.delivery.sending import send
@@ -47,6 +47,9 @@ MISMATCH = "2022-08"
 #: The month in which the dashboard refused some rows.
 REFUSED = "2024-03"
 
+#: A request of which everything is delivered, and one that nobody has read.
+DELIVERED, UNREAD = "LCM-2024-000077", "LCM-LATE"
+
 #: The dry run that is on record.
 DRY_RUN = "manual__2026-11-20"
 
@@ -64,10 +67,12 @@ class Prepared:
 
     :ivar source: the institution's database, an SQLite file.
     :ivar outbox: the outbox, an SQLite file.
+    :ivar last_day: the last one that was sent.
     """
 
     source: Path
     outbox: Path
+    last_day: date
 
     def engine(self) -> Engine:
         """The outbox."""
@@ -121,9 +126,15 @@ def prepare(folder: Path, *, rows: int, now: datetime) -> Prepared:
     :param rows: status changes in the source.
     :param now: the present; the last day that was sent is the one before yesterday.
     """
-    made = Prepared(folder / "institution.db", folder / "outbox.db")
     today = now.astimezone(ZONE).date()
+    made = Prepared(folder / "institution.db", folder / "outbox.db", today - timedelta(days=2))
     institution.create(made.source, rows=rows, seed=_SEED, now=_at(today, 0))
+    with closing(sqlite3.connect(made.source)) as database, database:
+        database.executemany(
+            "insert into historial_solicitudes (id_servicio, no_solicitud, fecha_solicitud, codigo_estado, fecha_estado, canal)"
+            f" values (1, '{DELIVERED}', '2024-02-05 09:12:00', ?, ?, 'WEB')",
+            [("REC", "2024-02-05 09:12:00"), ("COM", "2024-02-12 15:40:00")],
+        )
     engine = made.engine()
     migrate(engine)
     work = _Work(engine, Source(sa.create_engine(f"sqlite:///{made.source}"), **_VIEW))
@@ -138,9 +149,16 @@ def prepare(folder: Path, *, rows: int, now: datetime) -> Prepared:
     with closing(sqlite3.connect(made.source)) as database, database:
         database.execute(
             "insert into historial_solicitudes (id_servicio, no_solicitud, fecha_solicitud, codigo_estado, fecha_estado, canal)"
-            " values (1, 'LCM-LATE', ?, 'REC', ?, 'WEB')",
+            f" values (1, '{UNREAD}', ?, 'REC', ?, 'WEB')",
             (f"{MISMATCH}-10 09:00:00",) * 2,
         )
+        # Rows that lie in no month: their date is blank.
+        database.executemany(
+            "insert into historial_solicitudes (id_servicio, no_solicitud, fecha_solicitud, codigo_estado, fecha_estado, canal)"
+            " values (1, ?, '2024-01-05 08:00:00', 'REC', '', 'WEB')",
+            [(f"SIN-FECHA-{number}",) for number in range(4)],
+        )
+    work.run(undated_window(date(2020, 1, 1), ZONE), run_id=f"manual__{loaded:%Y-%m-%d}T22:00:00+00:00", now=loaded)
     for back in (4, 3, 2):
         day = day_window(today - timedelta(days=back), ZONE)
         at = day.end + timedelta(hours=2, minutes=3)
@@ -151,8 +169,8 @@ def prepare(folder: Path, *, rows: int, now: datetime) -> Prepared:
 
 
 def keep_what_is_rare(engine: Engine, months: list[Window], last_day: Window, *, now: datetime) -> None:
-    """What takes a bad night to come about: a proof that did not add up, a batch that only a person can settle, a day with few
-    rows, rows without a date, and a dry run.
+    """What takes a bad night to come about: a proof that did not add up, a batch that only a person can settle, and a day with
+    few rows; and a dry run.
     """
     february = next(month for month in months if month.label == "2024-02")
     found = [Degradation.of("few_rows", last_day, 3, 180), Degradation.of("unknown", last_day, 3, 25)]
@@ -166,16 +184,7 @@ def keep_what_is_rare(engine: Engine, months: list[Window], last_day: Window, *,
         )
         first = sa.select(sa.func.min(batch.c.id)).where(batch.c.state == "pending").scalar_subquery()
         connection.execute(sa.update(batch).where(batch.c.id == first).values(ever_unknown=True, cuts=1))
-        connection.execute(
-            sa.insert(rejection),
-            [
-                {"digest": f"{number:032x}", "reason": "change_missing", "request_id": f"SIN-FECHA-{number}", **_UNDATED}
-                for number in range(4)
-            ],
-        )
 
-
-_UNDATED = {"service_id": "1", "opening_date": "2024-01-05", "status_id": "2", "changed_at": NO_DATE, "extraction_id": 1}
 
 _DRY_RUN_RESULT = {
     **{"read": 814, "new": 3, "known": 809, "gone": 1, "withdrawn": 1, "resent": 0, "batches": 1, "seconds": 0.6, "nights": 1},

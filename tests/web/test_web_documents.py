@@ -34,10 +34,10 @@ DOCUMENTS = ["evidence/2026-09/rows.jsonl", "rejections.csv"]
 #: More than the pool of an engine has connections, and than the server has threads.
 READERS = 50
 
-#: Bytes that the system keeps for a connection on each side; a document is some fifty times as long.
+#: Bytes that the system keeps for a connection on each side; a document is some forty times as long.
 _BUFFER = 16 * 1024
 
-_ROWS = 10_000
+_ROWS = 4_000
 
 #: Seconds after which something that should come is given up; no verdict depends on it.
 _PATIENCE = 120

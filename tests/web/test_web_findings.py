@@ -54,8 +54,31 @@ def test_a_day_with_far_fewer_rows_is_marked_as_long_as_it_has(
     cell = re.search(r'<a class="cell [^"]*" href="\./window/2026-11-22".*?</a>', admin.get("/tablero/").text)
     assert cell
     assert ("#i-unusual" in cell[0]) is is_marked
-    assert (f"6 rows; usual is {usual}" in cell[0]) is is_marked
+    assert (f"6 rows; usual for that day is {usual}" in cell[0]) is is_marked
     assert "s-settled" in cell[0]
+
+
+def test_a_day_whose_rows_may_be_there_twice_is_marked(admin: Any, own_history: History) -> None:
+    """With what a run found last; nothing that comes later makes it good."""
+    for rows in (3, 2):
+        found = [Degradation.of("unknown", YESTERDAY, rows, 6)]
+        keep_degradations(own_history.engine, "daily_send", f"{NIGHT}-{rows}", found, now=NOW)
+    cell = re.search(
+        r'<a class="cell s-settled" href="\./window/2026-11-22" title="([^"]*)".*?</a>', admin.get("/tablero/").text
+    )
+    assert cell
+    assert "#i-unusual" in cell[0]
+    assert "2 of 6 delivered rows were posted before without an answer" in cell[1]
+    assert "3 of 6" not in cell[1]
+
+
+def test_the_share_of_rejected_rows_is_told_by_the_counts_of_now(admin: Any, own_history: History) -> None:
+    """A night found many; they were corrected since, and the day is as any other."""
+    found = [Degradation.of("rejected", YESTERDAY, 3, 6), Degradation.of("all_rejected", YESTERDAY, 6, 6)]
+    keep_degradations(own_history.engine, "daily_send", NIGHT, found, now=NOW)
+    cell = re.search(r'<a class="cell s-settled" href="\./window/2026-11-22".*?</a>', admin.get("/tablero/").text)
+    assert cell
+    assert "#i-unusual" not in cell[0]
 
 
 def test_a_cause_of_a_newer_version_is_shown_by_its_name(admin: Any, own_history: History) -> None:

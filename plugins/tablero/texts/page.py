@@ -72,9 +72,10 @@ TEXTS: dict[str, Text | Counted] = {
         "Unas pocas filas tienen errores; lo demás está como dice el color.",
         "A few rows have errors; all else is as the colour says.",
     ),
-    "legend.low": Text("Pocas filas", "Few rows"),
-    "legend.low.means": Text(
-        "Ese día tuvo muchas menos filas que de costumbre, o ninguna.", "That day had far fewer rows than usual, or none."
+    "legend.degraded": Text("No fue como siempre", "Not as usual"),
+    "legend.degraded.means": Text(
+        "Ese día tuvo muchas menos filas que de costumbre, o filas de las que solo el tablero sabe cuántas veces las tiene.",
+        "That day had far fewer rows than usual, or rows of which only the dashboard knows how often it has them.",
     ),
     "legend.label": Text("Leyenda", "Legend"),
     "why.nothing": Text("Falta algo.", "Something is missing."),
@@ -165,7 +166,6 @@ TEXTS: dict[str, Text | Counted] = {
     "cell.rejected": Counted(
         one=Text("{shown} rechazo", "{shown} rejected"), other=Text("{shown} rechazos", "{shown} rejected")
     ),
-    "cell.low": Text("{rows} filas; lo usual es {usual}", "{rows} rows; usual is {usual}"),
     "cell.proved": Text("comprobado el {day}", "proven on {day}"),
     "cell.share": Counted(
         one=Text(

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from enum import Enum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pendulum
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import UNDATED, Window, day_window, first_instant, local_day, undated_window
+from tablero.outbox.findings import Degradation
 from tablero.outbox.reports import coverage as coverage_report
 from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports.common import COUNT_LIMIT, Rows
@@ -27,6 +28,11 @@ from tablero.outbox.reports.coverage import Proven, Read
 from tablero.settings import Settings
 
 _DAY = timedelta(days=1)
+
+#: A civil day on which the clocks are put back.
+_LONGEST_DAY = timedelta(hours=25)
+
+T = TypeVar("T")
 
 #: Number of months whose days are shown.
 CALENDAR_MONTHS = 12
@@ -82,7 +88,7 @@ class Cell:
     :ivar rows: staged rows by state.
     :ivar broken: rows that violate the contract.
     :ivar proved_at: when it was last proved as a month, or as much of it as there was; months only.
-    :ivar usual: the usual number of rows, if it has none or far fewer; days only.
+    :ivar degraded: its degradations that still hold; days only.
     """
 
     label: str
@@ -91,7 +97,7 @@ class Cell:
     rows: Rows
     broken: int = 0
     proved_at: datetime | None = None
-    usual: int | None = None
+    degraded: tuple[Degradation, ...] = ()
 
     @property
     def state(self) -> State:
@@ -130,7 +136,7 @@ class Facts:
     :ivar running: ids of the active runs.
     :ivar broken: rows that violate the contract, by label of the month, and of the window ``undated``.
     :ivar broken_by_day: the same by day, for the days of ``span`` that have any.
-    :ivar usual: the usual number of rows, for the days of ``span`` that a run found empty or with far fewer.
+    :ivar degraded: the degradations of the days of ``span`` that have any.
     """
 
     span: tuple[date, date]
@@ -143,7 +149,7 @@ class Facts:
     running: Collection[str] = ()
     broken: Mapping[str, int] = field(default_factory=dict)
     broken_by_day: Mapping[date, int] = field(default_factory=dict)
-    usual: Mapping[date, int] = field(default_factory=dict)
+    degraded: Mapping[date, Sequence[Degradation]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -210,10 +216,10 @@ def gather(
     months = [window_of(f"{month:%Y-%m}", zone) for month in months_between(settings.earliest, today)]
     days = [day_window(day, zone) for day in _days(first, last)]
     broken_by_day = _by_day(coverage_report.count_rejections(connection, days))
-    usual = {date.fromisoformat(label): low.of_rows for label, low in findings_report.low_days(connection, days).items()}
+    degraded = _by_day(findings_report.degraded_days(connection, days))
     rows_by_day = _unsettled(connection, days)
     if span is None:
-        rows_by_day = _with_delivered(connection, rows_by_day, {*rows_by_day, *broken_by_day, *usual})
+        rows_by_day = _with_delivered(connection, rows_by_day, {*rows_by_day, *broken_by_day, *degraded})
     else:
         rows_by_day = _with_delivered(connection, rows_by_day, list(_days(first, last)))
     return Facts(
@@ -227,7 +233,7 @@ def gather(
         running=running,
         broken=coverage_report.count_rejections(connection, [*months, undated_window(settings.earliest, zone)]),
         broken_by_day=broken_by_day,
-        usual=usual,
+        degraded=degraded,
     )
 
 
@@ -246,8 +252,8 @@ def _with_delivered(connection: Connection, found: Mapping[date, Rows], days: Co
     return complete
 
 
-def _by_day(counts: Mapping[str, int]) -> dict[date, int]:
-    return {date.fromisoformat(label): count for label, count in counts.items()}
+def _by_day(found: Mapping[str, T]) -> dict[date, T]:
+    return {date.fromisoformat(label): value for label, value in found.items()}
 
 
 def survey(facts: Facts, settings: Settings, now: datetime) -> Coverage:
@@ -255,8 +261,9 @@ def survey(facts: Facts, settings: Settings, now: datetime) -> Coverage:
     today = local_day(now, settings.timezone)
     start = settings.earliest.replace(day=1)
     judgements = _judge_days(facts, settings, start, today, now)
+    proved = _whole_proofs(facts.proofs)
     return Coverage(
-        [_month(facts, judgements, settings, month, today) for month in months_between(start, today)],
+        [_month(facts, judgements, settings, month, today, proved) for month in months_between(start, today)],
         _cells(facts, judgements, settings, today),
         _totals(facts),
         ever_read=bool(facts.readings or facts.months),
@@ -269,7 +276,9 @@ def survey_window(facts: Facts, settings: Settings, now: datetime) -> tuple[Cell
     today = local_day(now, settings.timezone)
     judgements = _judge_days(facts, settings, first, min(last, today), now)
     days = _cells(facts, judgements, settings, today)
-    return (days[first] if first == last else _month(facts, judgements, settings, first, today)), days
+    if first == last:
+        return days[first], days
+    return _month(facts, judgements, settings, first, today, _whole_proofs(facts.proofs)), days
 
 
 def _cells(facts: Facts, judgements: Mapping[date, Judgement], settings: Settings, today: date) -> dict[date, Cell]:
@@ -277,29 +286,46 @@ def _cells(facts: Facts, judgements: Mapping[date, Judgement], settings: Setting
     nothing = Rows()
     cells = {}
     for day in _days(first, min(last, today)):
-        rows, broken, usual = facts.days.get(day, nothing), facts.broken_by_day.get(day, 0), facts.usual.get(day)
-        # More rows may have arrived since.
-        if usual is not None and (rows.staged + broken) * 100 >= max(1, usual * settings.alert_low_volume_percent):
-            usual = None
-        cells[day] = Cell(day.isoformat(), day, judgements[day], rows, broken, usual=usual)
+        rows, broken = facts.days.get(day, nothing), facts.broken_by_day.get(day, 0)
+        degraded = tuple(_still_degraded(facts.degraded.get(day, ()), rows.staged + broken, settings))
+        cells[day] = Cell(day.isoformat(), day, judgements[day], rows, broken, degraded=degraded)
     return cells
 
 
-def _month(facts: Facts, judgements: Mapping[date, Judgement], settings: Settings, month: date, today: date) -> Cell:
+def _still_degraded(found: Iterable[Degradation], rows: int, settings: Settings) -> Iterator[Degradation]:
+    """The degradations of a day that still hold, now that it has ``rows``: more may have arrived since."""
+    for one in found:
+        if one.cause not in findings_report.LOW_VOLUME:
+            yield one
+        elif rows * 100 < max(1, one.of_rows * settings.alert_low_volume_percent):
+            yield one._replace(rows=rows)
+
+
+def _month(
+    facts: Facts,
+    judgements: Mapping[date, Judgement],
+    settings: Settings,
+    month: date,
+    today: date,
+    proved: Mapping[datetime, datetime],
+) -> Cell:
     label = f"{month:%Y-%m}"
     rows, broken = facts.months.get(label, Rows()), facts.broken.get(label, 0)
     days = {judgements[day] for day in _days(max(month, settings.earliest), min(_last_day(month), today))}
     found = _fold(days, rows)
     if found.state is State.SETTLED and too_many_rejected(broken, rows, settings.alert_rejected_percent):
         found = Judgement(State.REJECTIONS)
-    return Cell(label, month, found, rows, broken, _last_proof(facts, settings, month))
+    return Cell(label, month, found, rows, broken, proved.get(first_instant(month, settings.timezone)))
 
 
-def _last_proof(facts: Facts, settings: Settings, month: date) -> datetime | None:
-    """When a month was last proved by a window that begins with it and is longer than a day."""
-    start, second = (first_instant(day, settings.timezone) for day in (month, month + _DAY))
-    proofs = (proof for proof in facts.proofs if proof.window_start == start and proof.window_end > second)
-    return max((proof.counted_at for proof in proofs), default=None)
+def _whole_proofs(proofs: Iterable[Proven]) -> dict[datetime, datetime]:
+    """When each stretch that is longer than a day was last proved, by its first instant."""
+    found: dict[datetime, datetime] = {}
+    for proof in proofs:
+        if proof.window_end - proof.window_start > _LONGEST_DAY:
+            known = found.get(proof.window_start)
+            found[proof.window_start] = proof.counted_at if known is None else max(known, proof.counted_at)
+    return found
 
 
 def months_between(first: date, last: date) -> list[date]:

@@ -16,6 +16,9 @@ from tablero.outbox.schema import degradation, dry_run
 #: Causes that concern the number of rows of a day.
 LOW_VOLUME = ("no_rows", "few_rows")
 
+#: Causes that are judged anew by current counts.
+_COUNTED = ("rejected", "all_rejected")
+
 
 class Found(NamedTuple):
     """A degradation and the run that found it.
@@ -66,16 +69,21 @@ def found_in(connection: Connection, window: Window, *, limit: int) -> list[Foun
     return [_to_found(row) for row in connection.execute(query)]
 
 
-def low_days(connection: Connection, days: Iterable[Window]) -> dict[str, Degradation]:
-    """The latest low-volume degradation of each of these days that has one, by label."""
+def degraded_days(connection: Connection, days: Iterable[Window]) -> dict[str, list[Degradation]]:
+    """The degradations of each of these days that has any, by label; each cause once, the latest. Shares of rejected rows are
+    left out: they are counted anew.
+    """
     day = as_table(connection, days)
     query = (
         sa.select(*(degradation.c[name] for name in Degradation._fields))
         .join(day, day.c.label == degradation.c.label)
-        .where(degradation.c.cause.in_(LOW_VOLUME))
+        .where(degradation.c.cause.not_in(_COUNTED))
         .order_by(degradation.c.id)
     )
-    return {row.label: Degradation._make(row) for row in connection.execute(query)}
+    last: dict[str, dict[str, Degradation]] = {}
+    for row in connection.execute(query):
+        last.setdefault(row.label, {})[row.cause] = Degradation._make(row)
+    return {label: list(causes.values()) for label, causes in last.items()}
 
 
 def dry_runs(connection: Connection, *, limit: int) -> list[DryRunDone]:

@@ -22,8 +22,9 @@ from sqlalchemy.pool import QueuePool
 from tablero.contract.status_change import StatusChange
 from tablero.outbox import batches
 from tablero.outbox.batches import Origin
-from tablero.outbox.engine import connect, migrate
+from tablero.outbox.engine import connect
 from tablero.outbox.schema import rejection
+from tablero.outbox.upgrade import migrate
 
 from tests.airflow.postgres import PostgresServer
 from tests.web.conftest import Site

@@ -26,7 +26,7 @@ from tablero.outbox.engine import connect
 from tablero.outbox.schema import rejection
 from tablero.outbox.upgrade import migrate
 
-from tests.airflow.postgres import PostgresServer
+from tests.postgres import PostgresServer
 from tests.web.conftest import Site
 from tests.web.history import NOW, ZONE
 
@@ -93,8 +93,7 @@ def outbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         if request.param == "sqlite":
             address: Any = f"sqlite:///{folder / 'outbox.db'}"
         else:
-            server = stack.enter_context(PostgresServer(folder / "server", tmp_path_factory.mktemp("run")))
-            address = server.new_database().set(drivername="postgresql+psycopg")
+            address = stack.enter_context(PostgresServer()).address
         engine = connect(address)
         migrate(engine)
         fill(engine)

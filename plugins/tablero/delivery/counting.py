@@ -1,10 +1,10 @@
-"""Use case: count. What the source counts at once is what was read of it window by window (rule 1).
+"""Use case: count. The rows that the source counts must be those that were read window by window.
 
-Reading a window again proves what lies in it, and says nothing of a row that lies in none, or that the reading skips. So
-windows that follow one another are counted together, and those of a full load reach over the whole view.
+Reading a window again proves what is in it, but says nothing about rows that are in no window, or that the reading skips. So
+consecutive windows are counted together, and those of a full load cover the whole view.
 
-The source lives on while it is read. Where a count differs, the windows that differ are read again between two counts: a figure
-is right if it lies between them, and where nothing changes they are one and the same.
+The source may change while it is read. If a count differs, the windows that differ are read again between two counts: a number
+is right if it lies between them, and if nothing changes they are equal.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Again = Callable[[Sequence[Window]], Reconciled]
 
 
 class Counted(NamedTuple):
-    """What counting found.
+    """The result of counting.
 
     :ivar reconciled: with the accounts of the windows that were read again.
-    :ivar complaints: each says where rows are missing; empty if every sum closes, or could not be formed.
+    :ivar complaints: where rows are missing; empty if all sums match, or could not be computed.
     """
 
     reconciled: Reconciled
@@ -37,13 +37,13 @@ class Counted(NamedTuple):
 
 
 def compare(source: Source, reconciled: Reconciled, again: Again) -> Counted:
-    """Have the source count what was read. Where it cannot in the time that its server allows: a warning, and no more.
+    """Have the source count what was read. If it cannot within its server's time limit, only a warning is logged.
 
-    Windows that could not be read are left out, for which the run fails anyway; so are rows without a date where they alone are
-    read, since to count them is to read them.
+    Windows that could not be read are left out, since the run fails anyway; so are undated rows if only they are read, since
+    counting them means reading them.
 
     :param again: reconciles some windows once more.
-    :raises OutboxUnavailable: as ``again`` does.
+    :raises OutboxUnavailable: as ``again``.
     """
     books = _Books(source, reconciled, again)
     complaints: list[Text] = []
@@ -59,16 +59,16 @@ def compare(source: Source, reconciled: Reconciled, again: Again) -> Counted:
 
 
 def require_whole(counted: Counted) -> None:
-    """Let the run fail unless every sum closes.
+    """Fail unless all sums match.
 
-    :raises NotSettledError: says which windows lack rows, or that rows lie in none.
+    :raises NotSettledError: names the windows that lack rows, or says that rows are in no window.
     """
     if counted.complaints:
         raise NotSettledError(texts.COUNT_DIFFERS(complaints=joined(counted.complaints, "\n")))
 
 
 def stretches(windows: Iterable[Window]) -> list[list[Window]]:
-    """Windows that follow one another without a gap, together; in order of time."""
+    """Groups of consecutive windows without a gap, in order of time."""
     found: list[list[Window]] = []
     for window in sorted(windows, key=lambda one: (one.start, -one.end.timestamp())):
         if window.start == NO_DATE and window.end <= OLDEST_DATE:
@@ -81,7 +81,7 @@ def stretches(windows: Iterable[Window]) -> list[list[Window]]:
 
 
 class _Books:
-    """The accounts, as windows are read again."""
+    """The accounts, updated as windows are read again."""
 
     def __init__(self, source: Source, reconciled: Reconciled, again: Again) -> None:
         self._source = source
@@ -95,7 +95,7 @@ class _Books:
         return Reconciled(list(self._accounts.values()), self._found, self._failure)
 
     def compare(self, windows: list[Window]) -> list[Text]:
-        """What is wrong with the sum of windows that follow one another."""
+        """What is wrong with the sum of consecutive windows."""
         whole = self._count_whole(windows)
         complaints: list[Text] = []
         for _ in range(PASSES):
@@ -105,7 +105,7 @@ class _Books:
             before, counts = whole, {window: self._source.count(window) for window in windows}
             differing = [window for window in windows if counts[window] != self._read(window)]
             if differing and not self._read_again(differing):
-                return []  # the run fails for that
+                return []  # the run fails because of that
             complaints = [
                 texts.WINDOW_LACKS_ROWS(window=window.label, counted=counts[window], read=self._read(window))
                 for window in differing
@@ -122,7 +122,7 @@ class _Books:
         return self._accounts[window].recount or 0
 
     def _read_again(self, windows: list[Window]) -> bool:
-        """Whether all of them could be."""
+        """Read windows again; returns whether all of them could be read."""
         found = self._again(windows)
         self._accounts |= {one.window: one for one in found.accounts}
         for label, rows in found.found.items():
@@ -135,7 +135,7 @@ class _Books:
         if first.start != NO_DATE:
             return self._source.count(Window("month", _named(windows), first.start, last.end))
         census = self._source.census(first, last.end)
-        assert census is not None  # a source that can count
+        assert census is not None  # only called if the source can count
         log.info(
             "The view has %d rows: %d undated, %d before %s, %d from then until %s, %d later.",
             *(census.rows, census.undated, census.older, f"{first.end:%Y-%m-%d %H:%M}Z"),

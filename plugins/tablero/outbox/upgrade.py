@@ -1,4 +1,4 @@
-"""The version of the outbox's schema: found, and brought up to date by ``migrations/``."""
+"""The version of the outbox's schema, and upgrading it with ``migrations/``."""
 
 from __future__ import annotations
 

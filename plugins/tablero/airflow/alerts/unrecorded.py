@@ -1,7 +1,7 @@
-"""Failures that were told while the outbox could not record them: without a trace of them, each run would tell again, and none
-would tell the end.
+"""Failures that were alerted while the outbox could not record them. Without a trace, every run would alert again, and none
+would send the recovery notice.
 
-A file for each DAG, without contents: a full disk, the usual reason, still takes a name.
+One empty file per DAG: even a full disk, the usual reason, has room for a name.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ log = logging.getLogger(__name__)
 
 
 def remember(home: Path, dag_id: str) -> bool:
-    """Note that a failure of a DAG is told; whether there was no such note yet.
+    """Note that a failure of a DAG is alerted; returns whether there was no note yet.
 
-    :param home: ``AIRFLOW_HOME``. Where it cannot be written, the failure counts as new: better told twice than not at all.
+    :param home: ``AIRFLOW_HOME``. If it is not writable, the failure counts as new: two alerts are better than none.
     """
     note = _note(home, dag_id)
     try:
@@ -29,7 +29,7 @@ def remember(home: Path, dag_id: str) -> bool:
 
 
 def forget(home: Path, dag_id: str) -> bool:
-    """Take the note away; whether there was one."""
+    """Remove the note; returns whether there was one."""
     try:
         _note(home, dag_id).unlink()
     except OSError:

@@ -1,5 +1,5 @@
-"""Posting what is pending: threads and leases (``pump``), what an answer means for a pass (``rules``), and the one search.
+"""Posting what is pending: the loop with its threads and leases (``pump``), what an answer means (``rules``), and the search.
 
-``search`` and ``rules`` are small state machines over plain values; ``cases`` carries the search out on the outbox. Never here:
-which windows, and what a task says in the end; that is ``delivery.sending``.
+``search`` and ``rules`` are small state machines over plain values; ``cases`` applies the search to the outbox. Never here:
+which windows to post, or what a task reports in the end; that is ``delivery.sending``.
 """

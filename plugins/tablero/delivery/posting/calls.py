@@ -1,4 +1,4 @@
-"""Calls under way, each in a thread that is kept for the next one."""
+"""Calls in flight, each in a thread that is reused."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tablero.outbox.queue.claims import Claim
 
 
 def moment() -> float:
-    """Seconds that never go back; they go on while the machine sleeps, where it can tell."""
+    """A monotonic clock in seconds that includes time in which the machine was suspended, where the platform supports it."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class Calls:
-    """Posts claims, several at a time. Only one thread may call its methods, :meth:`ring` apart.
+    """Posts several claims at a time. Its methods must be called from one thread, except :meth:`ring`.
 
-    The threads are daemons: a task that must end does not wait for a dashboard that does not answer.
+    The threads are daemons, so that a task can end without waiting for a dashboard that does not answer.
 
-    :param post: posts one; never raises.
+    :param post: posts one claim; must not raise.
     """
 
     def __init__(self, post: Callable[[Claim], Answer]) -> None:
@@ -33,16 +33,16 @@ class Calls:
         self._threads = 0
 
     def __len__(self) -> int:
-        """Calls that were begun and not taken yet."""
+        """Calls that were begun and whose results were not taken yet."""
         return len(self._under_way)
 
     @property
     def claims(self) -> list[Claim]:
-        """What is under way."""
+        """The claims being posted."""
         return list(self._under_way.values())
 
     def begin(self, claim: Claim) -> None:
-        """Post it in a thread."""
+        """Post a claim in a thread."""
         self._under_way[claim.attempt_id] = claim
         if self._threads < len(self._under_way):
             self._threads += 1
@@ -50,7 +50,7 @@ class Calls:
         self._to_do.put(claim)
 
     def wait(self, seconds: float) -> None:
-        """Until a call has ended, somebody rings, or the time is over."""
+        """Wait until a call ends, :meth:`ring` is called, or the timeout expires."""
         try:
             found = self._done.get(timeout=seconds)
             while True:
@@ -61,18 +61,18 @@ class Calls:
             return
 
     def take(self) -> list[tuple[Claim, Answer]]:
-        """The calls that have ended since, and how."""
+        """Return the calls that have ended since the last time, with their answers."""
         ended, self._ended = self._ended, []
         for claim, _ in ended:
             del self._under_way[claim.attempt_id]
         return ended
 
     def ring(self) -> None:
-        """Let :meth:`wait` return; from any thread."""
+        """Wake up :meth:`wait`; thread-safe."""
         self._done.put(None)
 
     def close(self) -> None:
-        """Let the threads end, each after its call."""
+        """Let each thread end after its current call."""
         for _ in range(self._threads):
             self._to_do.put(None)
 

@@ -1,4 +1,4 @@
-"""Batches that were refused, or have failed, and are looked through: the search, carried out on the outbox."""
+"""The search applied to the outbox: batches that were refused, or failed, are split until the rows at fault are found."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tablero.texts import delivery as texts
 
 @dataclass
 class Case:
-    """One batch that is looked through.
+    """One batch that is being searched.
 
-    :ivar search: where to cut next.
-    :ivar head: what was posted last; ``None`` once it is settled.
-    :ivar tail: what was never posted.
-    :ivar torn: the request in the middle of which the head ended; what is left of it goes alone.
+    :ivar search: decides where to split next.
+    :ivar head: the part that was posted last; ``None`` once it is settled.
+    :ivar tail: the part that was never posted.
+    :ivar torn: the request that the end of the head has split; the rest of that request is posted separately.
     """
 
     search: Search
@@ -36,12 +36,12 @@ class Case:
 
 @dataclass
 class Findings:
-    """What the searches of a pass came to.
+    """The results of the searches of a pass.
 
-    :ivar refused: rows set aside.
-    :ivar on_faith: those of them that nothing accepted since has proved bad.
-    :ivar struck: rows that will be set aside if they fail in the next pass, too.
-    :ivar in_vain: batches whose rows are all failed on, as if the dashboard had them.
+    :ivar refused: number of rows refused for good.
+    :ivar on_faith: those among them without proof by a later acceptance.
+    :ivar struck: answers about rows that will be refused for good if they fail in the next pass as well.
+    :ivar in_vain: batches of which every row fails, as if the dashboard already had them, each with an answer.
     """
 
     refused: int = 0
@@ -54,7 +54,9 @@ class Cases:
     """All searches of a pass.
 
     :param engine: of the outbox.
-    :param zone: the institution's, whose civil days rows are counted by.
+    :param hold: the worker and its lease.
+    :param zone: the institution's time zone, in which rows are counted by day.
+    :param so_far: state of the pass.
     """
 
     def __init__(self, engine: Engine, hold: Hold, zone: tzinfo, so_far: Pass) -> None:
@@ -73,20 +75,20 @@ class Cases:
 
     @property
     def held(self) -> list[int]:
-        """Batches that are neither under way nor to be left to others."""
+        """Batches that this worker keeps and that are not being posted."""
         pieces = [piece for case in self._ready for piece in (case.head, case.tail)] + list(self._loose)
         tails = [case.tail for case in self._posted.values()]
         suspects = [claim.batch_id for claim, _, _ in self._suspects]
         return [piece.batch_id for piece in (*pieces, *tails) if piece is not None] + suspects
 
     def wants(self, claim: Claim, answer: Answer) -> bool:
-        """Whether a batch stays with this worker after this answer, to be looked through."""
+        """Whether a batch stays with this worker after this answer, to be searched."""
         return answer.partial or claim.batch_id in self._posted or trouble_of(answer, claim.history) is not None
 
     # -- what came back --------------------------------------------------------------------------------------------------------
 
     def answered(self, claim: Claim, answer: Answer) -> None:
-        """Draw the consequences of an answer that is on record."""
+        """Process an answer that has been recorded."""
         case = self._posted.pop(claim.batch_id, None)
         if answer.outcome is Outcome.DELIVERED:
             self._go_on(case, claim, passed=True)
@@ -94,7 +96,7 @@ class Cases:
             self._keep_the_named(claim, answer)
             self._leave(case)
         elif answer.outcome is Outcome.REFUSED or (
-            # A failure is looked into where the batch failed before, or is a part of one that did.
+            # A failure is searched if the batch has failed before, or is part of one that did.
             answer.outcome is Outcome.UNKNOWN and (case is not None or trouble_of(answer, claim.history) is not None)
         ):
             self._look_into(case, claim, answer)
@@ -111,7 +113,7 @@ class Cases:
         edges = search.cut_out(answer.named, rows)
         if edges:
             parts = cutting.cut(self._engine, piece, edges, worker=self._hold.worker, zone=self._zone)
-            # Those first that are not named: what is accepted then is what proves the others bad.
+            # Parts that are not named go first: their acceptance proves that the named ones are at fault.
             named = [start in answer.named for start in (0, *edges)]
             self._loose.extend(part for _, part in sorted(zip(named, parts, strict=False), key=lambda pair: pair[0]))
             self._leave(case)
@@ -121,7 +123,7 @@ class Cases:
             if self._pass.accepted:
                 self._ready.append(case)
             else:
-                self._ready.appendleft(case)  # the smaller the call, the likelier is the first acceptance, which proves so much
+                self._ready.appendleft(case)  # smaller calls are accepted sooner, and an acceptance is needed as proof
         elif answer.outcome is Outcome.UNKNOWN and search.is_in_vain(kin := evidence.kin(self._engine, claim.batch_id)):
             self._give_up(kin.batch_id, answer, [claim.batch_id])
         else:
@@ -142,7 +144,7 @@ class Cases:
         self._loose.extend(pieces)
 
     def _judge(self, case: Case | None, claim: Claim, answer: Answer) -> None:
-        """A single row was refused, or failed, alone."""
+        """Judge a single row that was refused, or failed, in a call of its own."""
         refused = answer.outcome is Outcome.REFUSED
         verdict = search.verdict(evidence.proof(self._engine, claim), refused=refused)
         in_vain = None
@@ -183,9 +185,9 @@ class Cases:
         return [case.tail.batch_id] if case is not None and case.tail is not None else []
 
     def _go_on(self, case: Case | None, claim: Claim, *, passed: bool = False, waits: bool = False) -> None:
-        """The head is settled; what is left is looked at next.
+        """The head is settled; continue with what is left.
 
-        :param waits: it was a single row of which nothing is proved: later changes of the same request wait for it.
+        :param waits: the head was a single row that is not proved to be at fault: later changes of its request wait for it.
         """
         if case is None:
             return
@@ -209,7 +211,7 @@ class Cases:
         leasing.hand_back(self._engine, [waiting.batch_id], self._hold.worker)
 
     def _leave(self, case: Case | None) -> None:
-        """Nothing more is learnt of this case; what was never posted is posted as it is."""
+        """End the search of this batch; its tail is posted as it is."""
         if case is not None and case.tail is not None:
             self._loose.append(case.tail)
 
@@ -234,7 +236,7 @@ class Cases:
         return begun
 
     def _next_head(self, case: Case) -> Fresh | None:
-        """Cut what is to be posted next; ``None`` if another worker holds it by now."""
+        """Split off what is to be posted next; ``None`` if another worker holds it by now."""
         rows = [*(case.head.changes if case.head else ()), *(case.tail.changes if case.tail else ())]
         begins = [n for n in range(1, len(rows)) if rows[n].request_id != rows[n - 1].request_id]
         wished = case.search.next_head
@@ -247,7 +249,7 @@ class Cases:
             if pieces is not None:
                 case.head, case.tail = pieces
                 return case.head
-            # What may have arrived is not mixed with what was never posted: from here on there are two searches.
+            # Rows that may have arrived are not mixed with rows that were never posted: the search continues as two.
             rest = len(case.tail.changes)
             case.search, other = case.search.split(rest)
             self._ready.append(Case(other, None, case.tail))
@@ -268,9 +270,9 @@ class Cases:
         return case.head
 
     def suspects_again(self, *, at_the_end: bool = False) -> list[Claim]:
-        """Post single rows once more that were refused before the dashboard accepted something.
+        """Post single rows again that were refused before the dashboard accepted something.
 
-        :param at_the_end: nothing else is left; ask the outbox whether another worker saw something accepted.
+        :param at_the_end: nothing else is left to post; ask the outbox whether another worker got an acceptance.
         """
         again = [
             claim
@@ -285,9 +287,9 @@ class Cases:
     # -- the end ---------------------------------------------------------------------------------------------------------------
 
     def close(self, *, nothing_else_left: bool) -> list[Answer]:
-        """Judge the rows that are left, and give up what is held; returns the refusals of rows of which nothing is proved.
+        """Judge the remaining rows and release what is held; returns the refusals of rows that are not proved to be at fault.
 
-        :param nothing_else_left: the pass came to its end, and everything else is settled.
+        :param nothing_else_left: the pass was not stopped, and everything else is settled.
         """
         refused = [(claim, answer) for claim, answer, _ in self._suspects if answer.outcome is Outcome.REFUSED]
         is_all = nothing_else_left and not self._ready and not self._loose and len(refused) == len(self._suspects)
@@ -308,6 +310,6 @@ class Cases:
 
 
 def _rest_of_torn(case: Case) -> int:
-    """How many rows at the beginning of the tail belong to the request in the middle of which the head ended."""
+    """The number of rows at the start of the tail that belong to the request split by the end of the head."""
     rows = case.tail.changes if case.tail is not None else ()
     return next((n for n, change in enumerate(rows) if change.request_id != case.torn), len(rows))

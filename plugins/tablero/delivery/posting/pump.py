@@ -1,4 +1,4 @@
-"""The pump: threads, calls in flight, leases, and the record of what comes back."""
+"""The loop of a pass: calls in flight, leases, and recording the answers."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from tablero.texts import delivery as texts
 
 log = logging.getLogger(__name__)
 
-#: Fresh batches that wait beyond those in flight, so that no call waits for the next step of staging.
+#: Staged batches kept in stock beyond those in flight, so that no call waits for the next step of staging.
 _STOCK = 10
 
-#: Seconds that calls under way are given when the task must end.
+#: Seconds that calls in flight get when the task must end.
 GRACE = 20.0
 
-#: Seconds between two looks at an outbox that does not answer.
+#: Seconds between two attempts to reach an outbox that does not answer.
 _LOOK_AGAIN = 0.5
 
-#: Stages windows in steps, each of which gives its batches. It is told how to ask for the lease that they are to have.
+#: Stages windows in steps that yield their batches; called with a function that returns the lease for them.
 Staging = Callable[[Callable[[], Lease | None]], Iterator[Sequence[Fresh]]]
 
 
 class Client(Protocol):
-    """Posts a batch; :class:`tablero.dashboard.client.Dashboard`, or a stand-in in tests."""
+    """Posts a batch; implemented by :class:`tablero.dashboard.client.Dashboard`, and by fakes in tests."""
 
     def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
         """Post the wire form of a batch once."""
@@ -53,14 +53,15 @@ class Client(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """What a pass is about.
+    """The parameters of a pass.
 
     :ivar engine: of the outbox.
-    :ivar connect: makes the client; called once there is something to post, and then once.
+    :ivar connect: creates the client; called at most once, when there is something to post.
+    :ivar settings: the settings.
     :ivar windows: batches that touch one of them are posted.
-    :ivar hold: under which they are claimed.
-    :ivar clock: this machine's, for ``send_hours`` alone.
-    :ivar observe: told of every attempt that is on record.
+    :ivar hold: the worker and its lease.
+    :ivar clock: this machine's clock, for ``send_hours`` only.
+    :ivar observe: called with every recorded attempt.
     """
 
     engine: Engine
@@ -73,10 +74,12 @@ class Job:
 
 
 class Pump:
-    """One pass over what is pending: everything has its turn, fresh batches first, then what was pending, then the search.
+    """One pass over what is pending: freshly staged batches first, then what was pending before, then the search.
 
-    :param staging: carried out meanwhile.
-    :param cancel: ends a statement that ``staging`` waits for.
+    :param job: the parameters.
+    :param so_far: state of the pass.
+    :param staging: stages batches meanwhile.
+    :param cancel: cancels the statement that ``staging`` waits for.
     """
 
     def __init__(self, job: Job, so_far: Pass, staging: Staging | None, cancel: Callable[[], None]) -> None:
@@ -102,7 +105,7 @@ class Pump:
     def run(self) -> None:
         """Post all that may be posted, and record every outcome.
 
-        :raises OutboxUnavailable: it did not take the answers in hand for as long as the leases last.
+        :raises OutboxUnavailable: if it could not record the answers for as long as the leases last.
         """
         try:
             self._go_round()
@@ -113,7 +116,7 @@ class Pump:
             raise
         finally:
             self._calls.close()
-            with suppress(OutboxUnavailable):  # whoever comes next waits for the leases to end
+            with suppress(OutboxUnavailable):  # otherwise the next worker waits for the leases to end
                 leasing.hand_back(self._job.engine, list(self._supply), self._job.hold.worker)
 
     def _go_round(self) -> None:
@@ -124,7 +127,7 @@ class Pump:
             if not len(self._calls) and not self._supply.is_under_way:
                 if self._has_looked and not self._is_more_to_come():
                     return
-                self._look = dict.fromkeys(self._look, True)  # what waited for others may have its turn now
+                self._look = dict.fromkeys(self._look, True)  # batches that waited for others may be claimed now
                 self._has_looked = True
                 continue
             self._has_looked = False
@@ -135,17 +138,17 @@ class Pump:
             self._supply.collect()
 
     def _is_more_to_come(self) -> bool:
-        """Whether something is in stock, or a step of staging is still to be made, of what may be posted."""
+        """Whether batches are in stock, or a step of staging is left, that may be posted."""
         return self._may_post() and (len(self._supply) > 0 or not self._supply.is_exhausted)
 
     # -- what is posted next ---------------------------------------------------------------------------------------------------
 
     def _next(self, free: int) -> list[Claim]:
-        """Begin as many calls as are free: what was just staged, what was pending, and then the search."""
+        """Begin as many calls as are free: staged batches, what was pending before, then the search."""
         if free <= 0 or not self._may_post() or not self._has_client():
             return []
         claims = self._exchange([], self._supply.first(free)) if len(self._supply) else []
-        # What was pending before is posted once all was read: only then is it known what the source no longer says.
+        # What was pending before is posted after everything was read: only then are rows known that the source has lost.
         if self._supply.is_exhausted:
             for source in (self._whole, self._again, self.cases.next, self._parts):
                 if len(claims) < free:
@@ -186,7 +189,7 @@ class Pump:
         return self._pass.stop is None
 
     def _has_client(self) -> bool:
-        """Whether there is, or was, anything to post; connects the first time."""
+        """Whether there is anything to post; creates the client the first time."""
         if self._client is None and (len(self._supply) or pending.backlog(self._job.engine, self._job.windows).batches):
             self._client = self._job.connect()
         return self._client is not None
@@ -198,20 +201,20 @@ class Pump:
         self._not_begun = []
 
     def _post(self, claim: Claim) -> Answer:
-        """In a thread of its own."""
-        assert self._client is not None  # without it nothing is claimed
+        """Post a claim; runs in its own thread."""
+        assert self._client is not None  # nothing is claimed without it
         if self._deadlines.are_over(claim.attempt_id):
             return Answer.saying(Outcome.TRANSIENT, texts.NOT_POSTED)
         try:
             return self._client.post(encode(claim.changes), message_id=claim.message_id, issue=str(claim.batch_id))
-        except Exception as error:  # whatever it is, the other batches in flight are not to be forgotten for it
+        except Exception as error:  # must not affect the other batches in flight
             log.exception("%s", texts.CALL_BROKE(batch=str(claim.batch_id)))
             return Answer.saying(Outcome.UNKNOWN, texts.OUR_OWN_FAULT(kind=type(error).__name__))
 
     # -- what came back --------------------------------------------------------------------------------------------------------
 
     def _land(self) -> list[Claim]:
-        """Record the calls that have ended, then draw the consequences; returns those that follow them at once."""
+        """Record the calls that have ended and process them; returns the claims that follow them immediately."""
         answers = [(claim, interpret(answer, claim.history)) for claim, answer in self._calls.take()]
         if not answers:
             return []
@@ -227,14 +230,14 @@ class Pump:
         return claims
 
     def _following(self, answers: Sequence[tuple[Claim, Answer]]) -> list[Fresh]:
-        """What may follow calls of which nothing is to be learnt but that they are over."""
+        """Staged batches that may follow if all calls were delivered, so that no further decision is needed."""
         if any(answer.outcome is not Outcome.DELIVERED for _, answer in answers):
             return []
         free = min(len(answers), self._throttle.limit - len(self._calls))
         return self._supply.first(free) if free > 0 and self._may_post() else []
 
     def _exchange(self, answers: Sequence[tuple[Claim, Answer]], fresh: Sequence[Fresh]) -> list[Claim]:
-        """Record what has ended, and what is posted next; written until the outbox takes it, while nothing else is posted."""
+        """Record finished calls and the next ones; retried until the outbox takes it, while nothing else is posted."""
         keep = {claim.batch_id for claim, answer in answers if self.cases.wants(claim, answer)}
         self._in_hand = answers
         end = moment() + self._job.hold.seconds
@@ -245,10 +248,10 @@ class Pump:
                 )
                 break
             except OutboxUnavailable as error:
-                if not answers or moment() >= end:  # the leases have ended: only now are they given up
+                if not answers or moment() >= end:  # the leases have ended, so the answers are given up
                     raise
                 log.warning("%s", texts.OUTBOX_STILL_UNAVAILABLE(answers=len(answers), cause=error.text))
-                fresh, self._after_outage = [], True  # they may be on record as posted, and were not
+                fresh, self._after_outage = [], True  # their attempts may be on record, but were not made
                 threading.Event().wait(_LOOK_AGAIN)
         self._in_hand, self._not_begun = [], claims
         self._after_outage = self._after_outage and not fresh
@@ -267,24 +270,24 @@ class Pump:
             return
         since = moment()
         held = [*(claim.batch_id for claim in self._calls.claims), *self._supply, *self.cases.held]
-        with suppress(OutboxUnavailable):  # the answers in hand will say so, or nothing was lost by it
+        with suppress(OutboxUnavailable):  # recording the answers reports it, if there are any
             still = leasing.renew(self._job.engine, held, self._job.hold)
             mine = [claim.attempt_id for claim in self._calls.claims if claim.batch_id in still]
             self._deadlines.hold(mine, since)
         self._deadlines.renewed(since)
 
     def _lease_of_fresh(self) -> Lease | None:
-        """The lease of what is staged now: none once nothing more is posted, or nobody else could. In the other thread."""
+        """The lease for batches staged now; ``None`` once nothing more is posted. Called from the staging thread."""
         return leasing.lease(self._job.engine, self._job.hold) if self._deadlines.are_kept else None
 
     # -- the end ---------------------------------------------------------------------------------------------------------------
 
     def _end_soon(self) -> None:
-        """Told to stop: calls under way are given a moment, and what they brought is recorded, or it would be repeated."""
+        """End the task early: calls in flight get a moment, and their answers are recorded, or they would be repeated."""
         self._deadlines.close()
         end = moment() + GRACE
         if self._supply.is_under_way:
-            with suppress(Exception):  # a server that cannot be told to stop is left to itself
+            with suppress(Exception):  # the statement may not be cancellable
                 self._cancel()
         with suppress(OutboxUnavailable):
             stopped = Answer.saying(Outcome.TRANSIENT, texts.STOPPED)
@@ -302,10 +305,10 @@ class Pump:
 
 
 class Deadlines:
-    """Until when this worker may post what it has claimed, by this machine's own count of seconds: a worker that stood still
-    looks here before it posts.
+    """How long this worker may post what it has claimed, by a local monotonic clock, so that a worker that was suspended
+    notices before it posts.
 
-    :param seconds: how long a lease lasts.
+    :param seconds: length of a lease.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -315,36 +318,36 @@ class Deadlines:
         self.are_kept = True
 
     def hold(self, attempts: Collection[int], since: float) -> None:
-        """These are this worker's for as long as a lease lasts.
+        """Start the time of these attempts.
 
-        :param since: a moment before the outbox was asked.
+        :param since: a time before the outbox was asked for the lease.
         """
         self._until.update((attempt, since + self._seconds) for attempt in attempts)
 
     def forget(self, attempt: int) -> None:
-        """It has ended."""
+        """Remove an attempt that has ended."""
         self._until.pop(attempt, None)
 
     def are_over(self, attempt: int) -> bool:
-        """Whether another worker may hold this one's batch by now."""
+        """Whether another worker may hold the batch of this attempt by now."""
         return moment() >= self._until.get(attempt, 0.0)
 
     @property
     def until_renewal(self) -> float:
-        """Seconds until leases are to be prolonged: a third of what they last."""
+        """Seconds until the leases must be renewed: after a third of their length."""
         return max(0.0, self._renewed + self._seconds / 3 - moment())
 
     def renewed(self, since: float) -> None:
-        """Leases were prolonged."""
+        """Note that the leases were renewed."""
         self._renewed = since
 
     def close(self) -> None:
-        """Nothing more is posted."""
+        """Post nothing more."""
         self.are_kept = False
 
 
 def without_values(answer: Answer, claim: Claim) -> Answer:
-    """An answer as it may be told outside of the outbox: without values of the rows that were posted."""
+    """An answer for use outside the outbox: without values of the rows that were posted."""
     if not answer.message or answer.outcome is Outcome.DELIVERED:
         return answer
     values = {value for change in claim.changes for value in (change.service_id, change.request_id)}

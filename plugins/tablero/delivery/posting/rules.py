@@ -1,4 +1,4 @@
-"""What an answer means for the batch, and for the pass: go on, stop. Plain values only."""
+"""What an answer means for its batch and for the pass. Plain values only."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from tablero.delivery.posting.search import Trouble
 from tablero.outbox.queue.claims import History
 from tablero.texts import delivery as texts
 
-#: Transient failures in a row after which a pass stops early: the dashboard is down, not a batch unlucky.
+#: Transient failures in a row after which a pass stops: the dashboard is down.
 GIVE_UP_AFTER = 5
 
-#: Outcomes without which a batch is not known to have arrived, in a row, after which it is cut.
+#: Unknown outcomes in a row after which a batch is split.
 CUT_AFTER = 2
 
-#: 2xx answers that are not the dashboard's, with nothing ever acknowledged, after which it is taken for another server.
+#: 2xx answers from something else than the dashboard, before any acceptance, after which the address counts as wrong.
 STRANGERS = 2
 
-#: The application's own 403 or 404, with nothing ever acknowledged, after which it is the path that they are about.
+#: The application's own 403 or 404 answers, before any acceptance, after which the path counts as wrong.
 OF_THE_PATH_AFTER = 20
 
-#: Calls of the search, with nothing accepted in the pass, after which the dashboard is taken to refuse everything.
+#: Calls of the search without any acceptance in the pass after which the dashboard is assumed to refuse everything.
 SEARCH_IN_VAIN = 20
 
 
 def interpret(answer: Answer, past: History) -> Answer:
-    """An answer in the light of what is on record: its outcome is the one to be recorded.
+    """Interpret an answer with the history of its rows; the resulting outcome is recorded.
 
-    A repeat that the dashboard recognises, after an attempt whose outcome was unknown, is the acknowledgement that was missed;
-    one that names some rows says it of these alone, once they stand alone. The application's own 403 or 404 is taken to be
-    about content; whether it is about the path is for :class:`Pass` to find out.
+    A repeat that the dashboard recognises, after an attempt with an unknown outcome, is the missing acknowledgement. If it
+    names only some rows, this applies to those alone, once each is posted alone. The application's own 403 or 404 is treated as
+    a refusal of the content; :class:`Pass` finds out whether it is about the path.
     """
     if answer.outcome is Outcome.REFUSED and answer.is_repeat and past.ever_unknown and not (answer.partial or answer.named):
         sentence = texts.RECOGNISED(status=str(answer.status))
@@ -44,9 +44,9 @@ def interpret(answer: Answer, past: History) -> Answer:
 
 
 def trouble_of(answer: Answer, past: History) -> Trouble | None:
-    """What a batch is to be searched for after this answer; ``None`` if it is to be left as it is.
+    """What a batch must be searched for after this answer; ``None`` if it is left as it is.
 
-    :param answer: as :func:`interpret` reads it.
+    :param answer: as returned by :func:`interpret`.
     """
     if answer.outcome is Outcome.REFUSED:
         return Trouble.SIZE if answer.too_large else Trouble.CONTENT
@@ -56,8 +56,8 @@ def trouble_of(answer: Answer, past: History) -> Trouble | None:
 
 
 def is_own_failure(answer: Answer) -> bool:
-    """Whether the dashboard itself failed, neither X-Road nor a gateway on the way: a service that cannot cope with a row
-    answers so, and always will.
+    """Whether the dashboard itself failed, neither X-Road nor a gateway: a service that cannot process a row always answers
+    so.
     """
     return answer.outcome is Outcome.UNKNOWN and answer.status == 500 and answer.xroad_error is None
 
@@ -80,15 +80,16 @@ class Stop(Enum):
 
 @dataclass
 class Pass:
-    """What has happened in a pass so far, and whether it may go on.
+    """The state of a pass, and whether it may continue.
 
-    :ivar ever_delivered: the dashboard had accepted something before.
-    :ivar accepted: calls that it accepted in this pass.
-    :ivar refusal: the first one of the content of a call.
+    :ivar ever_delivered: the dashboard accepted something in an earlier pass.
+    :ivar accepted: calls accepted in this pass.
+    :ivar refusal: first refusal of the content of a call.
     :ivar failures: answers that leave batches pending.
-    :ivar stop: why nothing more is posted.
-    :ivar permanent: the answer that only a person can mend.
-    :ivar resume_at: when the other side may be asked again.
+    :ivar stop: why nothing more is posted; ``None`` while the pass continues.
+    :ivar permanent: the answer that a person must act on.
+    :ivar resume_at: when the dashboard may be called again, in UTC.
+    :ivar searched: calls of the search before the first acceptance.
     """
 
     ever_delivered: bool = False
@@ -102,10 +103,11 @@ class Pass:
     _seen: Counter[str] = field(default_factory=Counter)
 
     def learn(self, answer: Answer, past: History, *, in_search: bool = False) -> None:
-        """Draw the consequences of an answer.
+        """Update the state with an answer.
 
-        :param answer: as :func:`interpret` reads it.
-        :param in_search: it is to a head of a batch that is searched.
+        :param answer: as returned by :func:`interpret`.
+        :param past: history of the rows.
+        :param in_search: whether it answers a part of a batch that is searched.
         """
         self.searched += in_search and not self.accepted
         if answer.outcome is Outcome.DELIVERED or answer.partial:
@@ -139,20 +141,20 @@ class Pass:
         self.permanent = self.permanent or answer
 
     def close(self) -> None:
-        """``send_hours`` have closed."""
+        """Stop because ``send_hours`` have closed."""
         self.stop = self.stop or Stop.CLOSED
 
     @property
     def proven(self) -> bool:
-        """Whether the path leads to the dashboard: it has accepted something, ever."""
+        """Whether the path is known to lead to the dashboard: it has accepted something."""
         return self.ever_delivered or self.accepted > 0
 
     @property
     def may_search(self) -> bool:
-        """Whether a search is of use: something is accepted, or it is not clear yet that everything is refused."""
+        """Whether a search is useful: something was accepted, or it is not yet clear that everything is refused."""
         return self.accepted > 0 or self.searched < SEARCH_IN_VAIN
 
     @property
     def asked_to_wait(self) -> float | None:
-        """The longest time that an answer asked to wait, in seconds."""
+        """The longest ``Retry-After`` of the failures, in seconds."""
         return max((answer.retry_after for answer in self.failures if answer.retry_after is not None), default=None)

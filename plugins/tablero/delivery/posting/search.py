@@ -109,39 +109,39 @@ def smaller_half(rows: int) -> int:
 
 
 class Verdict(Enum):
-    """What becomes of a single row that was refused, or failed, alone."""
+    """The verdict on a single row that was refused, or failed, in a call of its own."""
 
     OPEN = "open"
-    """Nothing is proved: it stays pending, and is posted once more after the next acceptance."""
+    """Nothing is proved: it stays pending, and is posted again after the next acceptance."""
 
     STRIKE = "strike"
-    """It counts against the row, and does not settle it."""
+    """It counts against the row, but is not enough to refuse it."""
 
     SET_ASIDE = "set aside"
-    """The row is bad."""
+    """The row is at fault."""
 
 
-#: Rows of one batch that fail alone, none of it accepted, after which it is not the rows.
+#: Number of rows of one batch that fail alone, with none accepted, after which the rows are not considered at fault.
 FAILS_ON_EVERY_REPEAT_AFTER = 3
 
 
 def may_be_repeats(kin: Kin) -> bool:
-    """Whether rows on which the dashboard fails may be rows that it has already, and answers each repeat of them so.
+    """Whether rows on which the dashboard fails may be rows that it already has, if it answers every repeat so.
 
-    Nothing of their batch passes then, though other batches do.
+    In that case nothing of their batch is accepted, although other batches are.
     """
     return not kin.delivered and (kin.answerless or kin.rows >= FAILS_ON_EVERY_REPEAT_AFTER)
 
 
 def is_in_vain(kin: Kin) -> bool:
-    """Whether enough rows of a batch have failed alone to stop the search in it."""
+    """Whether enough rows of a batch have failed alone to end its search."""
     return may_be_repeats(kin) and kin.failed_alone >= min(FAILS_ON_EVERY_REPEAT_AFTER, kin.rows)
 
 
 def verdict(proof: Proof, *, refused: bool) -> Verdict:
     """Judge a single row.
 
-    :param refused: by the dashboard's word; else it failed on the row, which may be a moment's trouble: in two passes, then.
+    :param refused: by the dashboard's own answer; otherwise it failed on the row, which must happen in two passes.
     """
     if not proof.accepted_since:
         return Verdict.OPEN
@@ -150,15 +150,15 @@ def verdict(proof: Proof, *, refused: bool) -> Verdict:
     return Verdict.STRIKE
 
 
-#: Single rows that may be set aside without an acceptance since they were refused, where nothing else is left to post.
+#: Single rows that may be refused for good without proof by a later acceptance, if nothing else is left to post.
 MOST_ON_FAITH = 4
 
 
 def verdict_on_last(suspects: int, strikes: int, *, ever_delivered: bool, nothing_else_left: bool) -> Verdict:
-    """Judge a single row that was refused, of which nothing accepted since can prove anything: nothing is left to be accepted.
+    """Judge a single refused row if no later acceptance can prove anything, because nothing else is left to post.
 
-    :param suspects: how many such rows there are.
-    :param strikes: earlier passes in which this one was refused alone.
+    :param suspects: number of such rows.
+    :param strikes: earlier passes in which this row was refused alone.
     """
     if not (ever_delivered and nothing_else_left and suspects <= MOST_ON_FAITH):
         return Verdict.OPEN
@@ -166,7 +166,7 @@ def verdict_on_last(suspects: int, strikes: int, *, ever_delivered: bool, nothin
 
 
 def cut_out(named: tuple[int, ...], rows: int) -> list[int]:
-    """Where to cut a batch so that each row which an answer names stands alone; nowhere if it names none, or all.
+    """Where to split a batch so that each row named by an answer is alone; nowhere if it names none, or all.
 
     :returns: positions at which a part begins, ascending, without 0.
     """
@@ -177,11 +177,11 @@ def cut_out(named: tuple[int, ...], rows: int) -> list[int]:
 
 
 def between_requests(head: int, rows: int, begins: list[int]) -> int:
-    """A head's length that tears no request, if there is one near: a request's changes travel together.
+    """A length for the head that splits no request if possible, since a request's changes are posted together.
 
-    :param head: rows wished for.
-    :param rows: of what is known to hold the trouble, or of all that is left.
-    :param begins: positions, after 0, at which a request begins; ascending.
+    :param head: desired number of rows.
+    :param rows: rows to choose from.
+    :param begins: positions after 0 at which a request begins, ascending.
     """
     if head >= rows:
         return head

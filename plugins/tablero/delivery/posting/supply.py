@@ -1,4 +1,4 @@
-"""Fresh batches, made ready in a thread of their own while others are under way."""
+"""Freshly staged batches, prepared in a separate thread while others are being posted."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tablero.outbox.batches import Fresh
 
 
 class Supply:
-    """A stock of batches which this worker has staged and may post.
+    """A stock of batches that this worker has staged and may post.
 
-    :param steps: each makes more batches durable, and gives them; none where there is nothing to stage.
-    :param enough: batches in stock at which no further step is begun. One step comes on top of them.
-    :param ring: called from the other thread when a step has ended.
+    :param steps: an iterator of steps, each of which commits and yields more batches; ``None`` if nothing is staged.
+    :param enough: number of batches in stock at which no further step is begun; one step may still add to it.
+    :param ring: called from the staging thread when a step has ended.
     """
 
     def __init__(
@@ -42,26 +42,26 @@ class Supply:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a step is being made."""
+        """Whether a step is in progress."""
         return self._step is not None
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether nothing more will be staged: all that was read has been through."""
+        """Whether nothing more will be staged."""
         return self._exhausted
 
     def replenish(self, *, whatever_is_there: bool = False) -> None:
-        """Begin a step, unless one is under way or enough is in stock."""
+        """Begin a step, unless one is in progress or enough batches are in stock."""
         if not self._exhausted and self._step is None and (whatever_is_there or len(self._stock) < self._enough):
-            # A daemon: a task that must end does not wait for a source that does not answer.
+            # A daemon thread, so that a task can end without waiting for a source that does not answer.
             self._is_made.clear()
             self._step = threading.Thread(target=self._make, name="tablero-stage", daemon=True)
             self._step.start()
 
     def collect(self) -> None:
-        """Put what a step has made into stock, if it has ended.
+        """Add the batches of a step that has ended to the stock.
 
-        :raises BaseException: what the step raised.
+        :raises BaseException: the exception of the step.
         """
         if self._step is None or not self._is_made.is_set():
             return
@@ -75,17 +75,17 @@ class Supply:
             self._stock.extend(made)
 
     def first(self, most: int) -> list[Fresh]:
-        """The earliest batches in stock. They stay there until they are taken, when it is on record that they are posted."""
+        """The first batches in stock. They stay there until :meth:`take`, when their attempts are on record."""
         return list(islice(self._stock, most))
 
     def take(self, count: int) -> list[Fresh]:
-        """Take that many batches out of stock, the earliest first."""
+        """Remove the first ``count`` batches from the stock."""
         return [self._stock.popleft() for _ in range(count)]
 
     def finish(self) -> None:
-        """Make all remaining steps, whatever is in stock.
+        """Carry out all remaining steps.
 
-        :raises BaseException: what a step raised.
+        :raises BaseException: the exception of a step.
         """
         while not self._exhausted:
             self.replenish(whatever_is_there=True)
@@ -93,7 +93,7 @@ class Supply:
             self.collect()
 
     def settle(self, seconds: float | None) -> None:
-        """Wait until the step under way has ended, at most so long."""
+        """Wait until the current step has ended, or the timeout (in seconds) expires."""
         if self._step is not None:
             self._is_made.wait(seconds)
 

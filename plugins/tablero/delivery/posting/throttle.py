@@ -1,28 +1,28 @@
-"""How many calls may be in flight: additive increase, multiplicative decrease."""
+"""Limits the calls in flight: additive increase, multiplicative decrease."""
 
 from __future__ import annotations
 
 from tablero.dashboard.answer import Answer, Outcome
 
-#: Answers quicker than this are steady whatever they vary by, in seconds.
+#: Response times below this, in seconds, never count as slow.
 _QUICK = 0.25
 
-#: A call that takes this many times the usual one says that the dashboard is at its limit.
+#: Multiple of the usual response time from which the dashboard counts as saturated.
 _SLOWER = 2.0
 
-#: Weight of a new answer in the usual latency.
+#: Weight of a new response time in the moving average.
 _WEIGHT = 0.1
 
-#: The answer of a server that wants fewer calls.
+#: Status codes of a server that wants fewer calls.
 _TOO_MANY = {429, 503}
 
 
 class Throttle:
-    """Starts with one call; one more for each prompt answer until the first trouble, then one more a round.
+    """Starts with one call; grows by one per prompt answer until the first problem, then by one per round.
 
-    Halved by 429, 503 and calls without an answer; answers of calls that were in flight at that moment do not halve it again.
+    Halved by 429, 503 and unknown outcomes; answers to calls that were in flight at that time do not halve it again.
 
-    :param ceiling: never more than this (``concurrency``).
+    :param ceiling: upper limit (``concurrency``).
     """
 
     def __init__(self, ceiling: int) -> None:
@@ -38,9 +38,9 @@ class Throttle:
         return int(self._limit)
 
     def learn(self, answer: Answer, in_flight: int) -> None:
-        """Learn from an answer.
+        """Adjust the limit to an answer.
 
-        :param in_flight: calls that were still under way when it came.
+        :param in_flight: calls still in flight when it arrived.
         """
         if answer.status in _TOO_MANY or answer.outcome is Outcome.UNKNOWN:
             if self._ignore == 0:

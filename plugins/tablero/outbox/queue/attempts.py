@@ -70,7 +70,7 @@ END = (
 
 
 def ending(claimed: Claim, answer: Answer) -> dict[str, Any]:
-    """What :data:`END` is told of one attempt."""
+    """The parameters of :data:`END` for one attempt."""
     return {
         "attempt_id": claimed.attempt_id,
         "ended": (Outcome.DELIVERED if answer.partial else answer.outcome).value,

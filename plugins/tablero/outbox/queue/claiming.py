@@ -1,4 +1,4 @@
-"""Taking batches that are pending, and putting their attempts on record."""
+"""Claiming pending batches and recording their attempts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is on record for and against a single row that was refused, or failed, alone."""
+"""The evidence for and against a single row that was refused, or failed, in a call of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leases: until when a worker alone may post a batch, by the outbox's clock."""
+"""Leases: how long a worker alone may post a batch, by the outbox's clock."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Backlog(NamedTuple):
 
 
 def backlog(engine: Engine, windows: Collection[Window], *, now: datetime | None = None) -> Backlog:
-    """What is pending in batches which touch one of ``windows``."""
+    """What is pending in batches that touch one of ``windows``."""
     with reading(engine) as connection:
         at = now or now_of(connection)
         query = sa.select(
@@ -51,13 +51,13 @@ def ever_delivered(engine: Engine) -> bool:
 
 
 def pending_in(windows: Collection[Window]) -> sa.ColumnElement[bool]:
-    """That a batch is pending, and touches one of ``windows``."""
+    """A condition: the batch is pending and touches one of ``windows``."""
     # A literal instead of a bound value: SQLite uses the partial index of pending batches only for a literal.
     return sa.and_(sa.text("batch.state = 'pending'"), sa.or_(sa.false(), *map(batches.touching, windows)))
 
 
 def first_in_line() -> sa.ColumnElement[bool]:
-    """That a batch waits for no earlier changes of the same request."""
+    """A condition: the batch does not wait for earlier changes of the same request."""
     earlier = batch.alias("earlier")
     waits = sa.exists().where(earlier.c.id == batch.c.after_id, earlier.c.state == "pending")
     return sa.or_(batch.c.after_id.is_(None), ~waits)

@@ -1,4 +1,4 @@
-"""Answers made durable, and with them what is posted next."""
+"""Recording answers, together with the attempts that follow them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches that were staged for larger calls than are made now: cut before they are posted."""
+"""Splitting batches that are larger than a call may be now."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Attempt, log_line
-from tablero.delivery.posting.pump import Client
+from tablero.delivery.posting.job import Client
 from tablero.delivery.sending import Delivery, send
 from tablero.delivery.staging import Clock, Tally, frozen_heap, stage_in_steps
 from tablero.outbox.batches import Fresh, Lease

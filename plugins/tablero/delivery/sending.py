@@ -14,7 +14,8 @@ from tablero.dashboard.answer import Answer, Attempt, Outcome, log_line
 from tablero.delivery.planning import EVERYTHING
 from tablero.delivery.posting.cases import Findings
 from tablero.delivery.posting.hours import SendHours
-from tablero.delivery.posting.pump import Client, Job, Pump, Staging
+from tablero.delivery.posting.job import Client, Job
+from tablero.delivery.posting.pump import Pump, Staging
 from tablero.delivery.posting.rules import GIVE_UP_AFTER, Pass, Stop
 from tablero.errors import DashboardBusy, DashboardError, DashboardUnavailable, OutsideHours, WindowBusy
 from tablero.outbox.queue import pending

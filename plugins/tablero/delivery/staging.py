@@ -80,11 +80,6 @@ class Tally:
         """Valid rows that were in the outbox before, or that another worker staged in the meantime."""
         return self.valid - self.new
 
-    @property
-    def has_changed(self) -> bool:
-        """Whether the source differs from the outbox."""
-        return bool(self.new or self.gone)
-
     def __str__(self) -> str:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.rejected.items())) or "none"
         return (

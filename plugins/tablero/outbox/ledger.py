@@ -174,38 +174,6 @@ def keep(engine: Engine, found: Account, run_id: str, now: datetime) -> None:
         )
 
 
-def is_covered(engine: Engine, window: Window) -> bool:
-    """Whether finished readings of days and months cover ``window`` without a gap."""
-    with reading(engine) as connection:
-        readings = connection.execute(
-            sa.select(extraction.c.window_start, extraction.c.window_end)
-            .where(
-                extraction.c.finished_at.is_not(None),
-                extraction.c.window_start < window.end,
-                extraction.c.window_end > window.start,
-            )
-            .order_by(extraction.c.window_start)
-        ).all()
-    reached = window.start
-    for start, end in readings:
-        if start > reached:
-            return False
-        reached = max(reached, end)
-    return reached >= window.end
-
-
-def has_pending(engine: Engine, window: Window) -> bool:
-    """Whether a row of ``window`` is pending."""
-    with reading(engine) as connection:
-        return count_states(connection, window)["pending"] > 0
-
-
-def has_ever_delivered(engine: Engine) -> bool:
-    """Whether the dashboard has ever acknowledged a row of this outbox, or a person has adopted one."""
-    with reading(engine) as connection:
-        return connection.scalar(sa.select(batch.c.id).where(batch.c.state == "delivered").limit(1)) is not None
-
-
 def oldest_pending(engine: Engine, now: datetime) -> float:
     """Seconds since the start of the reading that staged the oldest pending batch; 0 if nothing is pending."""
     query = (

@@ -18,7 +18,7 @@ from tablero.contract.packing import pack
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer, Attempt, Outcome
 from tablero.delivery import sending
-from tablero.delivery.posting import pump
+from tablero.delivery.posting import poster, pump, recorder
 from tablero.delivery.sending import GIVE_UP_AFTER, Delivery, send
 from tablero.errors import (
     DashboardBusy,
@@ -617,7 +617,8 @@ def test_a_worker_that_stood_still_posts_nothing(outbox: Engine, monkeypatch: py
     """Frozen between the claim and the call, for longer than its lease: another worker may have the batch by now."""
     stage(outbox, changes(2), size=1)
     now = [1000.0]
-    monkeypatch.setattr(pump, "moment", lambda: now[0])
+    for module in (pump, poster):
+        monkeypatch.setattr(module, "moment", lambda: now[0])
     begin_call = pump.Calls.begin
 
     def freeze(calls: pump.Calls, claim: Claim) -> None:
@@ -647,7 +648,7 @@ def test_answers_in_hand_are_written_until_the_outbox_takes_them(outbox: Engine,
         return exchange(engine, answers, *rest, **more)
 
     monkeypatch.setattr(recording, "exchange", sometimes)
-    monkeypatch.setattr(pump, "_LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(recorder, "_TRY_AGAIN_AFTER", 0.05)
     assert deliver(outbox, dashboard, concurrency=1).rows == 20
     assert set(dashboard.accepted.values()) == {1}
     assert len(set(calls_then)) == 1
@@ -666,7 +667,7 @@ def test_an_attempt_that_the_outbox_took_and_never_said_so(outbox: Engine, monke
         return claims
 
     monkeypatch.setattr(recording, "exchange", breaks)
-    monkeypatch.setattr(pump, "_LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(recorder, "_TRY_AGAIN_AFTER", 0.05)
     dashboard = Dashboard()
 
     def staging(lease: Callable[[], Lease | None]) -> Iterator[list[Fresh]]:

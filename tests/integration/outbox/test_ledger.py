@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
@@ -144,57 +143,7 @@ def test_another_window_does_not_withdraw(outbox: Engine) -> None:
     assert states(outbox)["refused"] == 1
 
 
-# -- coverage --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("read", "covered"),
-    [
-        ([], False),
-        (["2020-02-10"], True),
-        (["2020-02"], True),
-        (["2020-02-09", "2020-02-11"], False),
-        (["2020-01"], False),
-        (["2020-03"], False),
-    ],
-)
-def test_a_day_is_covered(outbox: Engine, read: list[str], covered: bool) -> None:
-    """By a finished reading of itself, or of its month."""
-    for label in read:
-        finish(begin(outbox, month(label) if len(label) == 7 else day(label)), valid=0, new=0)
-    assert ledger.is_covered(outbox, day("2020-02-10")) is covered
-
-
-def test_a_month_is_covered_by_its_days(outbox: Engine) -> None:
-    """All of them, without a gap; read in any order."""
-    days = [day(f"2020-02-{number:02}") for number in range(29, 0, -1)]
-    for one in days[:-1]:
-        finish(begin(outbox, one), valid=0, new=0)
-    assert not ledger.is_covered(outbox, FEBRUARY)
-    finish(begin(outbox, days[-1]), valid=0, new=0)
-    assert ledger.is_covered(outbox, FEBRUARY)
-
-
-def test_a_reading_that_was_cut_covers_a_part(outbox: Engine) -> None:
-    """The month of a load that was planned in the middle of a day does not cover that day."""
-    noon = day("2020-02-10").start + timedelta(hours=12)
-    finish(begin(outbox, Window("month", "2020-02", FEBRUARY.start, noon)), valid=0, new=0)
-    assert ledger.is_covered(outbox, day("2020-02-09"))
-    assert not ledger.is_covered(outbox, day("2020-02-10"))
-    begin(outbox, day("2020-02-10"))  # unfinished
-    assert not ledger.is_covered(outbox, day("2020-02-10"))
-
-
 # -- what is pending -------------------------------------------------------------------------------------------------------
-
-
-def test_a_day_with_something_pending(outbox: Engine) -> None:
-    """Its own rows count, not those of the same batch that lie in other days."""
-    stage(outbox, [change(1, at=day("2020-02-01").start), change(2, at=day("2020-02-03").start)])
-    pending = [ledger.has_pending(outbox, day(f"2020-02-0{number}")) for number in (1, 2, 3, 4)]
-    assert pending == [True, False, True, False]
-    deliver(outbox)
-    assert not ledger.has_pending(outbox, day("2020-02-01"))
 
 
 def test_since_when_something_is_pending(outbox: Engine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 
 from tablero.outbox.batches import Fresh
@@ -16,6 +17,7 @@ class Supply:
     :param steps: an iterator of steps, each of which commits and yields more batches; ``None`` if nothing is staged.
     :param enough: number of batches in stock at which no further step is begun; one step may still add to it.
     :param ring: called from the staging thread when a step has ended.
+    :param cancel: ends a statement that a step waits for.
     """
 
     def __init__(
@@ -23,10 +25,12 @@ class Supply:
         steps: Iterator[Sequence[Fresh]] | None = None,
         enough: int = 0,
         ring: Callable[[], None] = lambda: None,
+        cancel: Callable[[], None] = lambda: None,
     ) -> None:
         self._steps: Iterator[Sequence[Fresh]] = steps if steps is not None else iter(())
         self._enough = enough
         self._ring = ring
+        self._cancel = cancel
         self._step: threading.Thread | None = None
         self._made: Sequence[Fresh] | BaseException | None = None
         self._is_made = threading.Event()
@@ -91,6 +95,12 @@ class Supply:
             self.replenish(whatever_is_there=True)
             self.settle(None)
             self.collect()
+
+    def cancel(self) -> None:
+        """End the statement that the current step waits for."""
+        if self.is_under_way:
+            with suppress(Exception):  # a server that cannot be told to stop is left to itself
+                self._cancel()
 
     def settle(self, seconds: float | None) -> None:
         """Wait until the current step has ended, or the timeout (in seconds) expires."""

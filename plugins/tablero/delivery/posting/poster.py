@@ -1,0 +1,91 @@
+"""One call, from a thread of its own: posted only while the lease of its batch is known to last."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+
+from tablero.contract.wire import encode
+from tablero.dashboard.answer import Answer, Outcome
+from tablero.delivery.posting.calls import moment
+from tablero.delivery.posting.job import Client
+from tablero.outbox.queue.claims import Claim
+from tablero.texts import delivery as texts
+
+log = logging.getLogger(__name__)
+
+
+class Deadlines:
+    """Until when this worker may post what it has claimed, in seconds that this machine counts.
+
+    A worker that was frozen finds here, without asking anybody, that another may hold its batches by now.
+
+    :param seconds: how long a lease lasts.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until: dict[int, float] = {}
+        self._renewed = moment()
+        self.is_open = True
+
+    def hold(self, attempts: Collection[int], since: float) -> None:
+        """The leases of these attempts begin, or begin again.
+
+        :param since: a moment before the outbox was asked for them.
+        """
+        self._until.update((attempt, since + self._seconds) for attempt in attempts)
+
+    def forget(self, attempt: int) -> None:
+        """The attempt has ended."""
+        self._until.pop(attempt, None)
+
+    def is_over(self, attempt: int) -> bool:
+        """Whether another worker may hold the batch of this attempt by now."""
+        return moment() >= self._until.get(attempt, 0.0)
+
+    @property
+    def until_renewal(self) -> float:
+        """Seconds until leases have to be renewed: every third of what they last."""
+        return max(0.0, self._renewed + self._seconds / 3 - moment())
+
+    def renewed(self, since: float) -> None:
+        """Leases were renewed."""
+        self._renewed = since
+
+    def close(self) -> None:
+        """Nothing new is posted from now on, so no lease is needed for it."""
+        self.is_open = False
+
+
+class Poster:
+    """The client, and the deadlines that are looked at before each call.
+
+    :param connect: makes the client.
+    :param seconds: how long a lease lasts.
+    """
+
+    def __init__(self, connect: Callable[[], Client], seconds: float) -> None:
+        self._connect = connect
+        self._client: Client | None = None
+        self.deadlines = Deadlines(seconds)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a client."""
+        return self._client is not None
+
+    def connect(self) -> None:
+        """Make the client."""
+        self._client = self._connect()
+
+    def post(self, claim: Claim) -> Answer:
+        """Post a claimed batch; never raises."""
+        assert self._client is not None  # nothing is claimed without it
+        if self.deadlines.is_over(claim.attempt_id):
+            return Answer.saying(Outcome.TRANSIENT, texts.NOT_POSTED)
+        try:
+            return self._client.post(encode(claim.changes), message_id=claim.message_id, issue=str(claim.batch_id))
+        except Exception as error:  # whatever it is, the other calls in flight must not be forgotten
+            log.exception("%s", texts.CALL_BROKE(batch=str(claim.batch_id)))
+            return Answer.saying(Outcome.UNKNOWN, texts.OUR_OWN_FAULT(kind=type(error).__name__))

@@ -7,6 +7,8 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -15,17 +17,23 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
+from tablero.contract.rules import validator
+from tablero.contract.status_change import StatusChange
+from tablero.contract.windows import undated_window
+from tablero.delivery.preflight import Level, inspect
 from tablero.errors import SetupError, SourceUnavailable, WindowUnreadable
-from tablero.source import parameters
+from tablero.source import parameters, reader
 from tablero.source.reader import Source
+from tablero.source.view import Census
 
-from tests.integration.samples import FEBRUARY, ZONE
+from tests.integration.samples import FEBRUARY, NOW, ZONE, settings
 from tests.sources import certificates
 from tests.sources.mariadb import MariaDb, programs, running
 
 pytestmark = pytest.mark.system
 
 VIEW = "tablero_status_changes"
+EARLIEST = datetime(2020, 1, 1, 4, tzinfo=timezone.utc)
 ROW = "'1041' service_id, 'R-1' request_id, '2020-02-01' opening_date, 2 status_id, CAST('2020-02-03' AS datetime)"
 
 
@@ -49,8 +57,9 @@ def server(made: Path) -> Iterator[MariaDb]:
 
 
 @pytest.fixture
-def address(server: MariaDb) -> Iterator[URL]:
-    made = server.database("pymysql")
+def address(server: MariaDb, driver: str) -> Iterator[URL]:
+    """An empty database, by each driver."""
+    made = server.database(driver)
     yield made
     server.drop(made)
 
@@ -75,7 +84,7 @@ def by_extra(address: URL, **extra: Any) -> Source:
         host=address.host,
         port=address.port,
         schema=address.database,
-        extra_dejson={"client": "pymysql", **extra},
+        extra_dejson={"client": "mysqlclient" if address.drivername == "mysql+mysqldb" else "pymysql", **extra},
     )
     made, arguments = parameters.mysql(saved)
     return source(made, **arguments)
@@ -136,8 +145,8 @@ def test_tls_as_the_connection_says(server: MariaDb, address: URL, made: Path, e
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
-        ({"ssl_mode": "VERIFY_IDENTITY", "ssl_ca": "other.pem"}, "CERTIFICATE_VERIFY_FAILED"),
-        ({"ssl_ca": "/no/such.pem"}, "cannot be read"),
+        ({"ssl_mode": "VERIFY_IDENTITY", "ssl_ca": "other.pem"}, "CERTIFICATE_VERIFY_FAILED|self-signed certificate"),
+        ({"ssl_ca": "/no/such.pem"}, "cannot be read|certificate verify failed"),
         ({"charset": "latin1"}, "always reads in UTF-8"),
         ({"no_such_parameter": 1}, "TypeError"),
     ],
@@ -149,9 +158,9 @@ def test_what_cannot_be_obeyed_is_refused(address: URL, made: Path, extra: dict[
         by_extra(address, **with_paths).check()
 
 
-def test_a_server_without_tls(mariadb: MariaDb) -> None:
+def test_a_server_without_tls(mariadb: MariaDb, driver: str) -> None:
     """Drivers would go on in plain text."""
-    address = mariadb.database("pymysql")
+    address = mariadb.database(driver)
     try:
         with pytest.raises(SetupError, match="does not use it"):
             by_extra(address, ssl_mode="REQUIRED").check()
@@ -181,6 +190,105 @@ def test_a_reading_that_hangs_is_cancelled(server: MariaDb, address: URL) -> Non
         assert not thread.is_alive()
         blocker.exec_driver_sql("UNLOCK TABLES")
     assert isinstance(ended[0], SourceUnavailable)
+
+
+def test_a_server_that_does_not_answer_is_cut(made: Path, driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is frozen, and can cancel nothing: the connection goes."""
+    monkeypatch.setattr(reader, "GRACE", 0.5)
+    with running() as frozen:
+        address = frozen.database(driver)
+        run(frozen, address, f"CREATE VIEW {VIEW} AS SELECT {ROW} last_modified_date FROM (SELECT SLEEP(60) s) x")
+        found = source(address)
+        ended: list[BaseException] = []
+
+        def read() -> None:
+            try:
+                list(found.read(FEBRUARY))
+            except BaseException as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        time.sleep(1)
+        with frozen.paused():
+            found.cancel()  # it asks for a connection, which the server does not give
+            thread.join(40)
+            assert not thread.is_alive()
+    assert isinstance(ended[0], SourceUnavailable)
+
+
+def test_a_reader_of_five_columns(server: MariaDb, address: URL) -> None:
+    """Who may read those and nothing else: the check has no failure, and everything is read and counted."""
+    run(
+        server,
+        address,
+        f"CREATE VIEW {VIEW} AS SELECT {ROW} last_modified_date, 'secreto' nombre_del_ciudadano",
+        f"REVOKE SELECT ON {address.database}.* FROM {address.username}@'127.0.0.1'",
+        "GRANT SELECT (service_id, request_id, opening_date, status_id, last_modified_date)"
+        f" ON {address.database}.{VIEW} TO {address.username}@'127.0.0.1'",
+    )
+    found = source(address)
+
+    @contextmanager
+    def opened() -> Iterator[Source]:
+        yield found
+
+    findings = list(inspect(settings(), source=opened, outbox=None, dashboard=None, clock=lambda: NOW))
+    assert Level.FAILED not in {one.level for one in findings}, findings
+    assert {one.check: one.level for one in findings}["source coverage"] is Level.OK
+    assert len(list(found.read(FEBRUARY))) == found.count(FEBRUARY) == len(found.of_request("R-1") or []) == 1
+    assert found.census(undated_window(date(2020, 1, 1), ZONE), NOW) == Census(1, 0, 0, 0)
+
+
+TYPES = ["char(25)", "varchar(40)", "text", "enum('2020-02-03')", "datetime", "timestamp(3) NULL", "date"]
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_types_of_dates(server: MariaDb, address: URL, type_: str) -> None:
+    """Each is read, and is the day that it says."""
+    run(
+        server,
+        address,
+        f"CREATE TABLE h (`FECHA` {type_})",
+        "INSERT INTO h VALUES ('2020-02-03')",
+        f"CREATE VIEW {VIEW} AS SELECT '1' service_id, 'R' request_id, `FECHA` opening_date, 2 status_id,"
+        " `FECHA` last_modified_date FROM h",
+    )
+    found = source(address)
+    found.check()
+    (row,) = (row for row in found.read(FEBRUARY) if found.holds(FEBRUARY, row[-1]))
+    judged = validator(zone=ZONE, earliest=EARLIEST, now=NOW)(row)
+    assert isinstance(judged, StatusChange)
+    hours = 0 if type_.startswith("timestamp") else 4  # an instant: it was written in the server's own zone, UTC
+    assert judged.last_modified_date == datetime(2020, 2, 3, hours, tzinfo=timezone.utc)
+    assert found.census(undated_window(date(2020, 1, 1), ZONE), NOW) == Census(1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("type_", ["int", "decimal(20,0)", "bit(8)", "time", "year", "double"])
+def test_types_that_tell_no_instant(server: MariaDb, address: URL, type_: str) -> None:
+    """The check says so, before anything is read."""
+    run(
+        server,
+        address,
+        f"CREATE TABLE h (b {type_})",
+        f"CREATE VIEW {VIEW} AS SELECT '1' service_id, 'R' request_id, now() opening_date, 2 status_id,"
+        " b last_modified_date FROM h",
+    )
+    with pytest.raises(SetupError, match="holds no date and time"):
+        source(address).check()
+
+
+@pytest.mark.parametrize(("view", "asked"), [("CAMBIOS", "CAMBIOS"), ("Cambios de Estado", "`Cambios de Estado`")])
+def test_names_in_capitals(server: MariaDb, address: URL, view: str, asked: str) -> None:
+    """Of the view and of its columns, as tools leave them."""
+    columns = (
+        ROW.replace("service_id", "`SERVICE_ID`").replace("request_id", "`REQUEST_ID`").replace("status_id", "`STATUS_ID`")
+    )
+    run(server, address, f"CREATE VIEW `{view}` AS SELECT {columns} `LAST_MODIFIED_DATE`")
+    engine = sa.create_engine(address, poolclass=sa.NullPool)
+    found = Source(engine, table=asked, sql=None, zone=ZONE, day_zone=ZONE)
+    assert len(found.check()) == 5
+    assert len(list(found.read(FEBRUARY))) == 1
 
 
 def test_system_versioned_and_generated(server: MariaDb, address: URL) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
+from tablero.delivery.preflight import Level, inspect
 from tablero.errors import SetupError
 from tablero.outbox import ledger
 from tablero.outbox.engine import connect, reading, writing
@@ -18,7 +20,7 @@ from tablero.outbox.upgrade import migrate, schema_version
 from tablero.source import parameters
 
 from tests.integration.posters import DELIVERED
-from tests.integration.samples import FEBRUARY, ZONE, attempts, changes, check_books, stage, staged, states
+from tests.integration.samples import FEBRUARY, NOW, ZONE, attempts, changes, check_books, settings, stage, staged, states
 from tests.sources.pooler import Pooler
 from tests.sources.spanish import Server
 
@@ -91,6 +93,32 @@ def test_no_right_to_a_table_in_spanish(spanish: Server) -> None:
     with pytest.raises(SetupError, match="permiso denegado a la tabla"), reading(guest) as connection:
         connection.execute(sa.text("SELECT 1 FROM batch"))
     guest.dispose()
+
+
+@pytest.mark.parametrize(
+    "options", ["ENCODING 'SQL_ASCII' LOCALE 'C'", "ENCODING 'LATIN1' LOCALE 'es_DO.ISO-8859-1'"], ids=["SQL_ASCII", "LATIN1"]
+)
+def test_an_outbox_that_is_not_utf8(spanish: Server, options: str) -> None:
+    """Is refused, by the check too, before a name that it cannot keep is lost in it."""
+    address = spanish.address(spanish.database(options))
+
+    @contextmanager
+    def opened() -> Iterator[Engine]:
+        engine = connect(address)
+        try:
+            migrate(engine)
+            yield engine
+        finally:
+            engine.dispose()
+
+    def no_source() -> Any:
+        raise SetupError("no source here")
+
+    findings = inspect(settings(), source=no_source, outbox=opened, dashboard=None, clock=lambda: NOW)
+    (finding,) = (one for one in findings if one.check == "outbox")
+    assert finding.level is Level.FAILED
+    assert "it must be UTF8" in str(finding.text)
+    assert not finding.transient
 
 
 def test_a_server_without_tls(spanish: Server) -> None:

@@ -366,8 +366,16 @@ def test_encodings(spanish: Server, options: str, stored: bytes) -> None:
     database = spanish.database(options)
     expression = f"convert_from('\\x{stored.hex()}', getdatabaseencoding())"
     make_view(spanish, database, f"SELECT {GOOD.replace(chr(39) + 'R-1' + chr(39), expression)} last_modified_date")
-    (row,) = rows(source(spanish.address(database)))
+    found = source(spanish.address(database))
+    (row,) = rows(found)
     assert row[1] in ("ñandú", "ñandú €")
+
+    @contextmanager
+    def opened() -> Iterator[Source]:
+        yield found
+
+    findings = inspect(settings(), source=opened, outbox=None, dashboard=None, clock=lambda: datetime.now(timezone.utc))
+    assert {one.level for one in findings} == {Level.OK}
 
 
 def test_bytes_that_are_no_text(spanish: Server) -> None:
@@ -499,6 +507,15 @@ def test_own_sql_with_casts(spanish: Server, database: str) -> None:
     found = source(spanish.address(database), sql=sql)
     assert len(found.check()) == 6
     assert len(rows(found)) == found.count(JANUARY) == 1
+
+
+def test_own_sql_with_another_parameter(spanish: Server, database: str) -> None:
+    """Is named, for good: a try more would not know it either."""
+    make_view(spanish, database)
+    with pytest.raises(SetupError, match=":oficina"):
+        source(spanish.address(database), sql=f"SELECT * FROM {VIEW} WHERE :start < :end AND :oficina > 1")
+    with pytest.raises(SetupError, match=":end"):
+        source(spanish.address(database), sql=f"SELECT * FROM {VIEW} WHERE last_modified_date >= :start::timestamp")
 
 
 # -- the least rights --------------------------------------------------------------------------------------------------------

@@ -144,11 +144,15 @@ class Source:
         possible.
         """
         self._is_cancelled = True
+        # Not here: to cancel may take a connection, and a server that hangs may not give one.
+        for seconds, end in ((0, self._cancel_statements), (GRACE, self._cut)):
+            timer = threading.Timer(seconds, end)
+            timer.daemon = True
+            timer.start()
+
+    def _cancel_statements(self) -> None:
         for connection in list(self._in_use.values()):
             self._dialect.cancel(self._engine, connection)
-        timer = threading.Timer(GRACE, self._cut)
-        timer.daemon = True
-        timer.start()
 
     def _cut(self) -> None:
         for connection in list(self._in_use.values()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime, timedelta, tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -26,8 +26,23 @@ _YEARS = range(2020, 2038)
 _UNKNOWN_TIME_ZONE = 1298
 
 
+class _Line(NamedTuple):
+    """What must be known of a connection before it is in use: mysqlclient tells other threads nothing then.
+
+    :ivar number: by which the server can be told to cancel its statement.
+    :ivar file_number: of its socket; ``None`` where the driver does not tell.
+    """
+
+    number: int
+    file_number: int | None
+
+
 class MySQL(Dialect):
     """MariaDB or MySQL."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        super().__init__(zone)
+        self._lines: dict[int, _Line] = {}
 
     def prepare(self, engine: Engine) -> None:
         """Set the session's time zone to that of the source, in which TIMESTAMP is returned and compared."""
@@ -36,6 +51,8 @@ class MySQL(Dialect):
         event.listen(engine, "do_connect", _ask_for_utf8)
         event.listen(engine, "connect", _require_tls)
         event.listen(engine, "connect", lambda connection, _record: _speak_in(connection, self.zone))
+        event.listen(engine, "connect", lambda connection, _record: self._remember(connection))
+        event.listen(engine, "close", lambda connection, _record: self._lines.pop(id(connection), None))
 
     def kind_of(self, connection: Connection, column: sa.ColumnClause[Any]) -> ColumnKind | None:
         """From the description of an empty result."""
@@ -64,13 +81,20 @@ class MySQL(Dialect):
 
     def cancel(self, engine: Engine, driver_connection: Any) -> None:
         """With ``KILL QUERY`` over another connection of the same user."""
-        with suppress(Exception), engine.connect() as connection:
-            connection.exec_driver_sql(f"KILL QUERY {int(driver_connection.thread_id())}")
+        if (line := self._lines.get(id(driver_connection))) is not None:
+            with suppress(Exception), engine.connect() as connection:
+                connection.exec_driver_sql(f"KILL QUERY {line.number}")
 
     def cut(self, driver_connection: Any) -> None:
-        """Through its socket, which only pymysql exposes."""
-        with suppress(Exception):  # it may have been closed in the meantime
-            shut(driver_connection._sock.fileno())
+        """Through its socket."""
+        line = self._lines.get(id(driver_connection))
+        if line is not None and line.file_number is not None:
+            shut(line.file_number)
+
+    def _remember(self, connection: Any) -> None:
+        socket = getattr(connection, "_sock", connection)  # of pymysql; mysqlclient tells its number itself, since 2.3
+        file_number = socket.fileno() if hasattr(socket, "fileno") else None
+        self._lines[id(connection)] = _Line(int(connection.thread_id()), file_number)
 
 
 def _ask_for_utf8(_dialect: Any, record: Any, _arguments: Any, options: dict[str, Any]) -> None:

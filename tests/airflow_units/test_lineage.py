@@ -136,8 +136,8 @@ def task() -> Iterator[SimpleNamespace]:
 def test_told_of_the_running_task(task: SimpleNamespace) -> None:
     """Added to what the task has; the lists, which the DAG may share, are not touched."""
     inlets, outlets = task.inlets, task.outlets
-    lineage.reads(sa.create_engine("sqlite://"), TABLE)
-    lineage.sends(SERVICE)
+    lineage.report_input(sa.create_engine("sqlite://"), TABLE)
+    lineage.report_output(SERVICE)
     assert task.inlets == ["an inlet", Told("file", ":memory:")]
     assert task.outlets == ["an outlet", Told("https://ss.example.gob.do:443", "/api/load")]
     assert (inlets, outlets) == (["an inlet"], ["an outlet"])
@@ -146,8 +146,8 @@ def test_told_of_the_running_task(task: SimpleNamespace) -> None:
 @pytest.mark.usefixtures("no_openlineage")
 def test_without_openlineage(task: SimpleNamespace) -> None:
     """Nothing is looked at, nothing is changed, nothing is said."""
-    lineage.reads(None, TABLE)  # type: ignore[arg-type]
-    lineage.sends("")
+    lineage.report_input(None, TABLE)  # type: ignore[arg-type]
+    lineage.report_output("")
     assert vars(task) == {"inlets": ["an inlet"], "outlets": ["an outlet"]}
 
 
@@ -157,7 +157,7 @@ def test_a_database_that_does_not_answer(caplog: pytest.LogCaptureFixture) -> No
     with socket.socket() as bound, caplog.at_level(logging.WARNING):
         bound.bind(("127.0.0.1", 0))  # and does not listen
         port = bound.getsockname()[1]
-        lineage.reads(sa.create_engine(f"postgresql+psycopg://tablero:s3cret@127.0.0.1:{port}/solicitudes"), TABLE)
+        lineage.report_input(sa.create_engine(f"postgresql+psycopg://tablero:s3cret@127.0.0.1:{port}/solicitudes"), TABLE)
     assert caplog.messages == [str(texts.NOT_REPORTED(end="inlets", error="OperationalError"))]
 
 
@@ -165,5 +165,5 @@ def test_a_database_that_does_not_answer(caplog: pytest.LogCaptureFixture) -> No
 def test_outside_of_a_task(caplog: pytest.LogCaptureFixture) -> None:
     """Nobody is running whom it could be told of; that is no failure either."""
     with caplog.at_level(logging.WARNING):
-        lineage.sends(SERVICE)
+        lineage.report_output(SERVICE)
     assert caplog.messages == [str(texts.NOT_REPORTED(end="outlets", error="RuntimeError"))]

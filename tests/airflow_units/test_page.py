@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL, Engine
 from tablero.airflow import configuration, page
 from tablero.airflow.page import PageOutbox, PageSource
 from tablero.errors import SetupError, SourceUnavailable
-from tablero.outbox.reports.common import Readiness
+from tablero.outbox.reports.snapshot import Readiness
 
 
 class Connection:
@@ -58,7 +58,7 @@ def test_one_engine_for_all_requests(connection: Connection) -> None:
 
 def test_a_changed_connection(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while it is seen; what the old engine held open is closed. One that did not change is kept as it is."""
-    monkeypatch.setattr(page, "_LOOK_AGAIN", -1.0)
+    monkeypatch.setattr(page, "_REFRESH_SECONDS", -1.0)
     outbox = PageOutbox()
     before = outbox()
     closed: list[object] = []

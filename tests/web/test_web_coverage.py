@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from tablero.contract.windows import day_window, first_instant
-from tablero.outbox.reports.common import COUNT_LIMIT, Rows
 from tablero.outbox.reports.coverage import Proven, Read
+from tablero.outbox.reports.snapshot import COUNT_LIMIT, Rows
 from tablero.settings import Settings
 from tablero.web.coverage import (
     Coverage,

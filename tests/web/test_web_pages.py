@@ -16,7 +16,7 @@ from sqlalchemy.engine import Engine
 from tablero.contract.windows import day_window
 from tablero.errors import OutboxUnavailable, SettingsError, SetupError, SourceUnavailable
 from tablero.outbox.engine import connect
-from tablero.outbox.reports.common import OLDEST_SCHEMA, Readiness
+from tablero.outbox.reports.snapshot import OLDEST_SCHEMA, Readiness
 from tablero.outbox.schema import batch
 from tablero.texts.text import Text
 from tablero.web.status import status

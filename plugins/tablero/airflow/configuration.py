@@ -159,7 +159,7 @@ def has_outbox() -> bool:
     :raises SetupError, OutboxUnavailable: if it cannot be determined.
     """
     from tablero.outbox.engine import connect
-    from tablero.outbox.reports.common import Readiness, readiness
+    from tablero.outbox.reports.snapshot import Readiness, readiness
 
     engine = connect(outbox_url())
     try:

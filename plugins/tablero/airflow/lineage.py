@@ -41,7 +41,7 @@ class Dataset(NamedTuple):
     name: str
 
 
-def reads(engine: Engine, table: str | None) -> None:
+def report_input(engine: Engine, table: str | None) -> None:
     """Record that the current task reads the institution's database. Never raises.
 
     :param engine: of the source.
@@ -51,7 +51,7 @@ def reads(engine: Engine, table: str | None) -> None:
     _add("inlets", lambda: dataset_of_source(engine.url, table, _default_schema(engine)))
 
 
-def sends(url: str) -> None:
+def report_output(url: str) -> None:
     """Record that the current task sends to the dashboard. Never raises.
 
     :param url: where batches are posted.

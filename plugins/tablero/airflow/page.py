@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tablero.source.reader import Source
 
 #: Seconds after which the connection ``tablero_outbox`` is read again, in case it was changed.
-_LOOK_AGAIN = 30.0
+_REFRESH_SECONDS = 30.0
 
 
 class PageOutbox:
@@ -31,7 +31,7 @@ class PageOutbox:
         self._lock = threading.Lock()
         self._url: Any = None
         self._engine: Engine | None = None
-        self._looked_at = 0.0
+        self._checked_at = 0.0
 
     def __call__(self) -> Engine:
         """The engine.
@@ -40,17 +40,17 @@ class PageOutbox:
         :raises SetupError: if the connection is incomplete or of an unsupported type.
         """
         from tablero.outbox.engine import connect
-        from tablero.outbox.reports.common import Readiness
+        from tablero.outbox.reports.snapshot import Readiness
         from tablero.web.page import NotReady
 
         with self._lock:
-            if self._engine is None or time.monotonic() - self._looked_at > _LOOK_AGAIN:
+            if self._engine is None or time.monotonic() - self._checked_at > _REFRESH_SECONDS:
                 url = configuration.outbox_url()
                 if self._engine is None or url != self._url:
                     before, self._engine, self._url = self._engine, connect(url), url
                     if before is not None:
                         before.dispose()  # a request in progress keeps its connection until it ends
-                self._looked_at = time.monotonic()
+                self._checked_at = time.monotonic()
             engine = self._engine
         # Connecting would create an empty SQLite file.
         if engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file():
@@ -83,17 +83,17 @@ class PageSource:
         from tablero.errors import SourceUnavailable
         from tablero.texts import source as texts
 
-        question = _Question(request_id)
-        answer = self._threads.submit(question.ask, self._read_settings)
+        query = _Query(request_id)
+        answer = self._threads.submit(query.ask, self._read_settings)
         try:
             return answer.result(seconds)
         except NotInTime:
             answer.cancel()
-            question.give_up()
+            query.give_up()
             raise SourceUnavailable(texts.NOT_IN_TIME(seconds=round(seconds))) from None
 
 
-class _Question:
+class _Query:
     """A query that another thread may cancel."""
 
     def __init__(self, request_id: str) -> None:

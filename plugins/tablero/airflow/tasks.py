@@ -72,7 +72,7 @@ def check(params: Json, given: Json | None, known: Collection[str]) -> None:
     :param known: the parameters of the DAG; Airflow lets others through.
     :raises PermanentError, TransientError: lists all checks that failed, each with its remedy.
     """
-    settings = _understood(params, given, known)
+    settings = _checked_settings(params, given, known)
     plan_history(settings, start_month=params["start_month"], end_month=params["end_month"], now=clock())
     require_ready(inspect_all(settings, dry_run=params["dry_run"]))
     if not params["dry_run"]:
@@ -86,7 +86,7 @@ def check_day(params: Json, run: Any, known: Collection[str]) -> None:
     :param run: Airflow's ``dag_run``.
     :raises PermanentError: lists all checks that failed, each with its remedy.
     """
-    settings = _understood(params, run.conf, known)
+    settings = _checked_settings(params, run.conf, known)
     _own_day(settings, params, run)
     require_ready(inspect_all(settings, dry_run=params["dry_run"], nightly=True), only=PermanentError)
     if not params["dry_run"]:
@@ -94,7 +94,7 @@ def check_day(params: Json, run: Any, known: Collection[str]) -> None:
             history.require_known_outbox(engine, accept_changes=params["accept_changes"])
 
 
-def _understood(params: Json, given: Json | None, known: Collection[str]) -> Settings:
+def _checked_settings(params: Json, given: Json | None, known: Collection[str]) -> Settings:
     configuration.refuse_unknown(given, known)
     if params["dry_run"] and params["resend"]:
         raise ParameterError(delivery_texts.DRY_AND_RESEND)
@@ -168,13 +168,13 @@ def extract(params: Json, run: Any, known: Collection[str]) -> Json:
     :param run: Airflow's ``dag_run``.
     :returns: for ``post`` and ``reconcile``.
     """
-    settings = _understood(params, run.conf, known)
+    settings = _checked_settings(params, run.conf, known)
     own = _own_day(settings, params, run)
     with configuration.source(settings) as source:
-        _reads(source, settings)
+        _report_input(source, settings)
         if params["dry_run"]:
-            looked_at = [_look(source, settings, own, params, "daily_send", run.run_id)]
-            return _Day([own], [], looked_at, everything=False).to_json()
+            results = [_dry_run(source, settings, own, params, "daily_send", run.run_id)]
+            return _Day([own], [], results, everything=False).to_json()
         with configuration.outbox() as engine:
             history.require_known_outbox(engine, accept_changes=params["accept_changes"])
             scheduled = run.run_type == "scheduled"
@@ -192,13 +192,13 @@ def extract(params: Json, run: Any, known: Collection[str]) -> Json:
             return _Day(windows, night.audits, [_tally(tally) for tally in tallies], everything=scheduled).to_json()
 
 
-def _look(source: Source, settings: Settings, window: Window, params: Json, dag_id: str, run_id: str) -> Json:
+def _dry_run(source: Source, settings: Settings, window: Window, params: Json, dag_id: str, run_id: str) -> Json:
     """Dry run of one window, compared with the outbox if there is one; it does not create an outbox."""
     named: Json = {"dag_id": dag_id, "run_id": run_id, "clock": clock, "accept_changes": params["accept_changes"]}
     if not configuration.has_outbox():
-        return dry_run.look(None, source, settings, window, **named)
+        return dry_run.run(None, source, settings, window, **named)
     with configuration.outbox() as engine:
-        return dry_run.look(engine, source, settings, window, **named)
+        return dry_run.run(engine, source, settings, window, **named)
 
 
 def post(extracted: Json | None, params: Json, run: Any) -> Json:
@@ -219,7 +219,7 @@ def post(extracted: Json | None, params: Json, run: Any) -> Json:
         if params["resend"]:
             connect()
             _resend(engine, windows, run.run_id, settings.timezone)
-        nightly.ask_again(
+        nightly.refresh_stale(
             engine,
             lambda: configuration.source(settings),
             settings,
@@ -237,9 +237,9 @@ def load(window: Json, params: Json, run_id: str) -> Json:
     settings = configuration.read_settings()
     chosen = Window.from_json(window)
     with configuration.source(settings) as source:
-        _reads(source, settings)
+        _report_input(source, settings)
         if params["dry_run"]:
-            return _look(source, settings, chosen, params, "historical_load", run_id) | {"delivered": 0}
+            return _dry_run(source, settings, chosen, params, "historical_load", run_id) | {"delivered": 0}
         with configuration.outbox() as engine:
             history.require_known_outbox(engine, accept_changes=params["accept_changes"])
             connect = _connector(engine, settings)
@@ -283,7 +283,7 @@ def prove_months(windows: Sequence[Json] | None, tallies: Sequence[Any] | None, 
         own=None,
         everything=False,
         failed_tasks={f"load_month_{index}": month for index, month in enumerate(months)},
-        on_faith=sum((tally or {}).get("on_faith", 0) for tally in (tallies or ())[:]),
+        unproved=sum((tally or {}).get("unproved", 0) for tally in (tallies or ())[:]),
     )
 
 
@@ -311,7 +311,7 @@ def prove_day(extracted: Json | None, posted: Json | None, params: Json, run: An
         own=own,
         everything=day.everything,
         failed_tasks={"extract": own, "post": own},
-        on_faith=(posted or {}).get("on_faith", 0),
+        unproved=(posted or {}).get("unproved", 0),
     )
 
 
@@ -326,7 +326,7 @@ def _prove(
     own: Window | None,
     everything: bool,
     failed_tasks: dict[str, Window],
-    on_faith: int,
+    unproved: int,
 ) -> None:
     settings = configuration.read_settings()
     with configuration.source(settings) as source, configuration.outbox() as engine:
@@ -360,7 +360,7 @@ def _prove(
             run_id=run_id,
             own=own,
             audits=audits,
-            on_faith=on_faith,
+            unproved=unproved,
             is_night=everything,
         )
         findings.keep_degradations(engine, dag_id, run_id, unusual, now=clock())
@@ -375,8 +375,8 @@ def _prove(
     history.name_failed_tasks(failed_tasks)
 
 
-def _reads(source: Source, settings: Settings) -> None:
-    lineage.reads(source.engine, None if settings.source_sql else settings.source_table)
+def _report_input(source: Source, settings: Settings) -> None:
+    lineage.report_input(source.engine, None if settings.source_sql else settings.source_table)
 
 
 def _dashboard(engine: Engine, settings: Settings) -> Dashboard:
@@ -395,7 +395,7 @@ def _connector(engine: Engine, settings: Settings) -> Callable[[], Dashboard]:
     @cache
     def connect() -> Dashboard:
         dashboard = _dashboard(engine, settings)
-        lineage.sends(dashboard.url)
+        lineage.report_output(dashboard.url)
         return dashboard
 
     return connect
@@ -414,7 +414,7 @@ def _resend(engine: Engine, windows: Sequence[Window], run_id: str, zone: tzinfo
 
 
 def _sent(delivery: Delivery) -> Json:
-    return {"delivered": delivery.rows, "refused": delivery.refused, "on_faith": delivery.on_faith}
+    return {"delivered": delivery.rows, "refused": delivery.refused, "unproved": delivery.unproved}
 
 
 def _tally(tally: Tally) -> Json:

@@ -140,7 +140,7 @@ def _asking() -> Iterator[Connection]:
 
     from tablero.airflow import configuration
     from tablero.outbox.engine import connect, reading
-    from tablero.outbox.reports.common import Readiness, readiness
+    from tablero.outbox.reports.snapshot import Readiness, readiness
 
     engine = connect(configuration.outbox_url())
     try:

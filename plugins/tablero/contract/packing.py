@@ -76,7 +76,7 @@ class _Ahead:
 
     def __init__(self) -> None:
         self.rows: list[StatusChange] = []
-        self._torn: str | None = None
+        self._split_request: str | None = None
 
     def extend(self, rows: Iterable[StatusChange]) -> bool:
         """Add rows; returns whether there are any."""
@@ -88,7 +88,7 @@ class _Ahead:
         rows = self.rows
         end = min(size, len(rows))
         first = rows[0].request_id
-        continues = first == self._torn
+        continues = first == self._split_request
         if continues:
             end = bisect_right(rows, first, hi=end, key=_request)
         elif len(rows) > size:
@@ -96,7 +96,7 @@ class _Ahead:
             end = bisect_left(rows, rows[size].request_id, hi=end, key=_request) or size
         batch, self.rows = rows[:end], rows[end:]
         goes_on = bool(self.rows) and self.rows[0].request_id == batch[-1].request_id
-        self._torn = batch[-1].request_id if goes_on else None
+        self._split_request = batch[-1].request_id if goes_on else None
         return Packed(batch, continues, goes_on)
 
     def cut_all(self, size: int) -> Iterator[Packed]:

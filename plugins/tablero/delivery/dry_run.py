@@ -32,7 +32,7 @@ _SHOWN = 3
 _DAY_SECONDS = 86_400
 
 
-def look(
+def run(
     engine: Engine | None,
     source: Source,
     settings: Settings,

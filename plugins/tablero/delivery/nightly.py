@@ -72,7 +72,7 @@ def read(
     return found
 
 
-def ask_again(
+def refresh_stale(
     engine: Engine,
     connect: Callable[[], AbstractContextManager[Source]],
     settings: Settings,

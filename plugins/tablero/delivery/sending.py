@@ -39,14 +39,14 @@ class Delivery:
     :ivar rows: acknowledged rows.
     :ivar calls: number of attempts by outcome.
     :ivar refused: single rows refused for good.
-    :ivar on_faith: those among them for which no later acceptance proves that only the row was at fault; they degrade the run.
+    :ivar unproved: those among them for which no later acceptance proves that only the row was at fault; they degrade the run.
     :ivar recognised: rows that the dashboard recognised as repeats, and so had before.
     """
 
     rows: int = 0
     calls: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
     refused: int = 0
-    on_faith: int = 0
+    unproved: int = 0
     recognised: int = 0
 
     def count(self, attempt: Attempt) -> None:
@@ -106,15 +106,15 @@ def send(
     pump = Pump(job, so_far, staging, cancel)
     try:
         pump.run()
-        unproved = pump.cases.close(nothing_else_left=so_far.stop is None and not so_far.failures)
+        undecided = pump.cases.close(nothing_else_left=so_far.stop is None and not so_far.failures)
     finally:
-        delivery.refused, delivery.on_faith = pump.cases.findings.refused, pump.cases.findings.on_faith
+        delivery.refused, delivery.unproved = pump.cases.findings.refused, pump.cases.findings.unproved
         log.info("%s: %s", _labels(windows), delivery)
-    _conclude(job, so_far, pump.cases.findings, unproved, delivery)
+    _conclude(job, so_far, pump.cases.findings, undecided, delivery)
     return delivery
 
 
-def _conclude(job: Job, so_far: Pass, findings: Findings, unproved: Sequence[Answer], delivery: Delivery) -> None:
+def _conclude(job: Job, so_far: Pass, findings: Findings, undecided: Sequence[Answer], delivery: Delivery) -> None:
     """Raise the error that describes what is left, if any."""
     windows = texts.ALL_PENDING if EVERYTHING in job.windows else verbatim(_labels(job.windows))
     if so_far.permanent is not None:
@@ -134,14 +134,14 @@ def _conclude(job: Job, so_far: Pass, findings: Findings, unproved: Sequence[Ans
         resumes = now + timedelta(seconds=wait)
         text = texts.BUSY(**how_much, delivered=delivery.rows, resumes=_local(job.settings, resumes))
         raise DashboardBusy(text, resume_at=resumes)
-    if findings.in_vain:
-        raise DashboardUnavailable(texts.FAILS_ON_EVERY_REPEAT(batch=str(min(findings.in_vain))))
+    if findings.likely_repeats:
+        raise DashboardUnavailable(texts.FAILS_ON_EVERY_REPEAT(batch=str(min(findings.likely_repeats))))
     if so_far.failures:
         cause = so_far.failures[0].explained
         text = texts.STILL_PENDING(**how_much, failed=len(so_far.failures), cause=cause)
         raise DashboardUnavailable(text, retry_after=wait)
-    if findings.struck or (unproved and so_far.accepted):
-        waiting = findings.struck or unproved
+    if findings.struck or (undecided and so_far.accepted):
+        waiting = findings.struck or undecided
         cause = waiting[0].explained
         raise DashboardUnavailable(texts.WILL_BE_TRIED_ONCE_MORE(windows=windows, rows=len(waiting), cause=cause))
     if so_far.refusal is not None and not so_far.accepted:

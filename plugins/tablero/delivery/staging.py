@@ -151,8 +151,8 @@ def stage_in_steps(
     :param lease: called at each step for the lease of its batches; without a lease none are yielded.
     """
     extraction = intake.begin(engine, tally.window, run_id=run_id, zone=settings.timezone, now=clock())
-    aside = _Aside(extraction)
-    found = _distinct(_classified(source, settings, tally.window, clock(), tally, aside.add), tally)
+    rejections = _Rejections(extraction)
+    found = _distinct(_classified(source, settings, tally.window, clock(), tally, rejections.add), tally)
     pieces = differences(chain.from_iterable(found), extraction.record)
     if extraction.record.may_hold_delivered and not accept_changes:
         pieces = _plausible(pieces, extraction.record, tally.window)
@@ -162,7 +162,7 @@ def stage_in_steps(
         tally.new += new
         tally.batches += len(step)
         yield fresh
-    aside.flush()
+    rejections.flush()
     extraction.finish(
         read=tally.read,
         new=tally.new,
@@ -235,7 +235,7 @@ def _plausible(pieces: Iterable[Difference], record: Record, window: Window) -> 
             yield pickle.load(file)
 
 
-class _Aside:
+class _Rejections:
     """Stores rejected rows in steps, so that memory stays flat."""
 
     def __init__(self, extraction: intake.Extraction) -> None:

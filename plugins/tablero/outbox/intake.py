@@ -87,7 +87,7 @@ class Extraction:
         self._window = window
         self._zone = zone
         self._undisturbed = True
-        self._torn: dict[str, int] = {}
+        self._split_request: dict[str, int] = {}
         self._gone = 0
 
     def stage(self, packs: Sequence[Packed], lease: Lease | None = None) -> Step:
@@ -139,13 +139,13 @@ class Extraction:
         """Let a batch that continues a request wait for the earlier batch; returns the ids of batches that wait."""
         waiting = set()
         for identity, pack in zip(ids, packs, strict=True):
-            before = self._torn.pop(pack.changes[0].request_id, None)
+            before = self._split_request.pop(pack.changes[0].request_id, None)
             if pack.continues and before is not None:
                 waits = {"after_id": before, "claimed_by": None, "claimed_until": None}
                 connection.execute(sa.update(batch).where(batch.c.id == identity).values(waits))
                 waiting.add(identity)
             if pack.goes_on:
-                self._torn[pack.changes[-1].request_id] = identity
+                self._split_request[pack.changes[-1].request_id] = identity
         return waiting
 
     def withdraw(self, gone: Collection[StatusChange]) -> int:
@@ -162,14 +162,14 @@ class Extraction:
         """Store rejected rows; a row that is stored already is only marked as seen by this extraction."""
         # Unique by digest, since one statement cannot update a row twice; sorted, so that workers lock rows in the same order.
         values = {
-            aside.digest: {
-                "digest": aside.digest,
-                "reason": aside.reason,
-                **dict(zip(StatusChange._fields, aside.values, strict=True)),
-                "changed_at": aside.changed_at,
+            row.digest: {
+                "digest": row.digest,
+                "reason": row.reason,
+                **dict(zip(StatusChange._fields, row.values, strict=True)),
+                "changed_at": row.changed_at,
                 "extraction_id": self._id,
             }
-            for aside in sorted(rejections, key=itemgetter(0))
+            for row in sorted(rejections, key=itemgetter(0))
         }
         insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         statement = insert(rejection)

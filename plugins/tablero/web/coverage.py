@@ -23,8 +23,8 @@ from tablero.contract.windows import UNDATED, Window, day_window, first_instant,
 from tablero.outbox.findings import Degradation
 from tablero.outbox.reports import coverage as coverage_report
 from tablero.outbox.reports import findings as findings_report
-from tablero.outbox.reports.common import COUNT_LIMIT, Rows
 from tablero.outbox.reports.coverage import Proven, Read
+from tablero.outbox.reports.snapshot import COUNT_LIMIT, Rows
 from tablero.settings import Settings
 
 _DAY = timedelta(days=1)

@@ -23,8 +23,8 @@ from tablero.contract.statuses import status_name
 from tablero.contract.windows import Window
 from tablero.outbox.reports import evidence as evidence_report
 from tablero.outbox.reports import windows as windows_report
-from tablero.outbox.reports.common import Proof
 from tablero.outbox.reports.evidence import Acknowledged, Connect
+from tablero.outbox.reports.snapshot import Proof
 from tablero.settings import Settings
 from tablero.texts.page import TEXTS
 from tablero.texts.text import Text

@@ -26,7 +26,7 @@ from tablero.contract.statuses import STATUSES
 from tablero.contract.windows import local_day
 from tablero.errors import SetupError
 from tablero.outbox.findings import Degradation
-from tablero.outbox.reports.common import Readiness, readiness, snapshot
+from tablero.outbox.reports.snapshot import Readiness, readiness, snapshot
 from tablero.settings import Settings
 from tablero.texts.alerts import DEGRADED
 from tablero.texts.text import LANGUAGES, verbatim

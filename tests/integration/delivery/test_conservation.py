@@ -22,7 +22,7 @@ from tablero.dashboard.answer import Outcome
 from tablero.outbox import ledger, requeue
 from tablero.outbox.batches import Fresh
 from tablero.outbox.engine import connect
-from tablero.outbox.queue import claiming, cutting, evidence, leasing, recording
+from tablero.outbox.queue import claiming, cutting, leasing, recording, suspects
 from tablero.outbox.queue.claims import Claim, Hold
 
 from tests.integration.conftest import empty_sqlite_outbox
@@ -167,7 +167,7 @@ class Walk:
         if self._random.random() < 0.1:
             leasing.release(self._engine, [taken.batch_id], taken.worker)
         elif len(taken.changes) == 1:
-            evidence.refuse(self._engine, [(taken, "no")], now=self._now)
+            suspects.refuse(self._engine, [(taken, "no")], now=self._now)
         else:
             self._search(taken)
 

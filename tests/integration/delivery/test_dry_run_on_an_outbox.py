@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.delivery.dry_run import look
+from tablero.delivery.dry_run import run
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.errors import TransientError
@@ -29,7 +29,7 @@ def institution(tmp_path: Path) -> Institution:
 
 def dry_run(engine: Engine | None, institution: Institution, **options: bool) -> dict[str, object]:
     named = {"dag_id": "historical_load", "run_id": "run", "clock": clock}
-    return look(engine, institution.source, settings(), FEBRUARY, **named, **options)  # type: ignore[arg-type]
+    return run(engine, institution.source, settings(), FEBRUARY, **named, **options)  # type: ignore[arg-type]
 
 
 def load(engine: Engine, institution: Institution) -> None:

@@ -15,7 +15,7 @@ from tablero.delivery.moving import move
 from tablero.delivery.staging import stage as stage_window
 from tablero.errors import OutboxUnavailable, SetupError
 from tablero.outbox.engine import connect
-from tablero.outbox.queue import claiming, evidence, recording
+from tablero.outbox.queue import claiming, recording, suspects
 from tablero.outbox.queue.claims import Hold
 from tablero.outbox.schema import batch, extraction, metadata
 from tablero.outbox.upgrade import migrate, schema_version
@@ -51,7 +51,7 @@ def file(tmp_path: Path) -> Iterator[Engine]:
     *delivered, last = claiming.claim(engine, [FEBRUARY], Hold("w", "run", 100), limit=6, zone=ZONE, now=NOW)
     recording.record(engine, [(one, DELIVERED) for one in delivered], now=NOW)
     recording.record(engine, [(last, refused())], keep=[last.batch_id], now=NOW)
-    evidence.refuse(engine, [(last, "«no» ☃")], now=NOW)
+    suspects.refuse(engine, [(last, "«no» ☃")], now=NOW)
     yield engine
     engine.dispose()
 

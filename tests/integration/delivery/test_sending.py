@@ -249,7 +249,7 @@ def test_bad_rows_alone_once_the_dashboard_is_known_to_accept(outbox: Engine, ro
     with pytest.raises(DashboardUnavailable, match="una vez más"):
         deliver(outbox, Dashboard(lambda _: refused()))
     delivery = deliver(outbox, Dashboard(lambda _: refused()))
-    assert (delivery.refused, delivery.on_faith) == (rows, rows)
+    assert (delivery.refused, delivery.unproved) == (rows, rows)
     assert states(outbox) == {"delivered": 1, "refused": rows}
 
 

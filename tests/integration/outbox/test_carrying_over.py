@@ -17,8 +17,8 @@ from tablero.contract.status_change import StatusChange
 from tablero.errors import OutboxUnavailable
 from tablero.outbox import ledger
 from tablero.outbox.engine import connect, to_microseconds
-from tablero.outbox.reports.common import Readiness, readiness
 from tablero.outbox.reports.requests import changes_of_request
+from tablero.outbox.reports.snapshot import Readiness, readiness
 from tablero.outbox.upgrade import migrate, schema_version
 
 from tests.integration.samples import FEBRUARY, NOW, ZONE, all_batches, change, check_books, rows_in, stage, staged, states

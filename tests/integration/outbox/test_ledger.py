@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.outbox import ledger
-from tablero.outbox.queue import claiming, evidence, recording
+from tablero.outbox.queue import claiming, recording, suspects
 from tablero.outbox.queue.claims import Claim, Hold
 from tablero.outbox.schema import batch
 
@@ -59,7 +59,7 @@ def test_rows_that_the_dashboard_refused(outbox: Engine) -> None:
     stage(outbox, changes(3), size=1)
     first, *rest = take(outbox, FEBRUARY, "one")
     recording.record(outbox, [(first, refused()), *((taken, DELIVERED) for taken in rest)], keep=[first.batch_id], now=NOW)
-    evidence.refuse(outbox, [(first, "no")], now=NOW)
+    suspects.refuse(outbox, [(first, "no")], now=NOW)
     finish(begin(outbox), valid=3, new=0, read=5, rejected={"too_long": 2})
     account = ledger.account(outbox, FEBRUARY)
     assert account.rejected == {"too_long": 2, "refused_by_dashboard": 1}
@@ -111,7 +111,7 @@ def refuse_one(outbox: Engine) -> None:
     stage(outbox, changes(4), size=1)
     bad, *good = take(outbox, FEBRUARY, "one")
     recording.record(outbox, [(bad, refused()), *((taken, DELIVERED) for taken in good)], keep=[bad.batch_id], now=NOW)
-    evidence.refuse(outbox, [(bad, "no such service")], now=NOW)
+    suspects.refuse(outbox, [(bad, "no such service")], now=NOW)
 
 
 def test_a_refused_row_that_is_corrected_at_the_source(outbox: Engine) -> None:

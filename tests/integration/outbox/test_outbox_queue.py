@@ -11,7 +11,7 @@ from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.outbox import requeue
 from tablero.outbox.batches import Fresh
-from tablero.outbox.queue import claiming, cutting, evidence, leasing, pending, recording
+from tablero.outbox.queue import claiming, cutting, leasing, pending, recording, suspects
 from tablero.outbox.queue.attempts import LATE
 from tablero.outbox.queue.claims import Claim, Hold
 
@@ -407,13 +407,13 @@ def test_only_what_is_accepted_in_between_proves_a_row_bad(outbox: Engine) -> No
     recording.record(outbox, [(first, refused())], keep=[first.batch_id], now=NOW + minute)
     hold = hold_of(first)
     (again,) = claiming.begin(outbox, [first.batch_id], hold, now=NOW + 2 * minute)
-    assert not evidence.proof(outbox, again).accepted_since, "it was accepted before the row was refused"
+    assert not suspects.proof(outbox, again).accepted_since, "it was accepted before the row was refused"
     (other,) = claiming.claim(outbox, [FEBRUARY], Hold("two", "run", 9.0), limit=1, zone=ZONE, now=NOW + 3 * LEASE)
     recording.record(outbox, [(other, DELIVERED)], now=NOW + 3 * LEASE)
-    assert not evidence.proof(outbox, again).accepted_since, "it was accepted after this call was begun"
-    assert evidence.proof(outbox, again, until_now=True).accepted_since
+    assert not suspects.proof(outbox, again).accepted_since, "it was accepted after this call was begun"
+    assert suspects.proof(outbox, again, until_now=True).accepted_since
     (again,) = claiming.begin(outbox, [first.batch_id], hold, now=NOW + 4 * LEASE)
-    assert evidence.proof(outbox, again).accepted_since
+    assert suspects.proof(outbox, again).accepted_since
 
 
 def test_a_pass_counts_once_against_a_row(outbox: Engine) -> None:
@@ -421,11 +421,11 @@ def test_a_pass_counts_once_against_a_row(outbox: Engine) -> None:
     stage(outbox, changes(1))
     (taken,) = claim(outbox, "one")
     for _ in range(2):
-        evidence.strike(outbox, taken)
-    assert evidence.proof(outbox, taken).strikes == 0
+        suspects.strike(outbox, taken)
+    assert suspects.proof(outbox, taken).strikes == 0
     leasing.release(outbox, [taken.batch_id], "one")
     (again,) = claim(outbox, "two")
-    assert evidence.proof(outbox, again).strikes == 1
+    assert suspects.proof(outbox, again).strikes == 1
 
 
 def test_kin_is_the_whole_batch_as_it_was_staged(outbox: Engine) -> None:
@@ -436,7 +436,7 @@ def test_kin_is_the_whole_batch_as_it_was_staged(outbox: Engine) -> None:
     parts = split(outbox, taken, [1, 5])
     held = {one.batch_id: one for one in claim(outbox, "two")}
     record(outbox, (held[parts[0]], CRASHED), (held[parts[1]], DELIVERED))
-    assert evidence.kin(outbox, parts[2]) == (taken.batch_id, 10, 4, 1, True)
+    assert suspects.batch_totals(outbox, parts[2]) == (taken.batch_id, 10, 4, 1, True)
 
 
 # -- rows that are refused for good ----------------------------------------------------------------------------------------
@@ -447,7 +447,7 @@ def test_a_refused_row_is_settled_with_words(outbox: Engine) -> None:
     stage(outbox, changes(1))
     (taken,) = claim(outbox)
     record(outbox, (taken, refused()))
-    evidence.refuse(outbox, [(taken, "w" * 2000)], now=NOW)
+    suspects.refuse(outbox, [(taken, "w" * 2000)], now=NOW)
     check_books(outbox)
     (row,) = all_batches(outbox)
     assert (row.state, row.words, row.settled_at) == ("refused", "w" * 499 + "…", NOW)
@@ -459,7 +459,7 @@ def test_a_delivered_row_is_not_set_aside(outbox: Engine) -> None:
     stage(outbox, changes(1))
     (taken,) = claim(outbox)
     record(outbox, (taken, DELIVERED))
-    evidence.refuse(outbox, [(taken, "no")], now=NOW)
+    suspects.refuse(outbox, [(taken, "no")], now=NOW)
     assert states(outbox) == {"delivered": 1}
 
 
@@ -553,7 +553,7 @@ def test_resend_leaves_what_was_refused(outbox: Engine) -> None:
     stage(outbox, changes(2), size=1)
     first, second = claim(outbox)
     record(outbox, (first, DELIVERED), (second, refused()))
-    evidence.refuse(outbox, [(second, "no")], now=NOW)
+    suspects.refuse(outbox, [(second, "no")], now=NOW)
     assert requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 1
     assert states(outbox) == {"pending": 1, "refused": 1}
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.posting.rules import (
     GIVE_UP_AFTER,
-    OF_THE_PATH_AFTER,
-    SEARCH_IN_VAIN,
+    GIVE_UP_SEARCH_AFTER,
+    WRONG_PATH_AFTER,
     Pass,
     Stop,
     interpret,
@@ -101,8 +101,8 @@ def test_failures_in_a_row() -> None:
 
 def test_the_path_itself() -> None:
     """Not found, again and again, and nothing was ever delivered there; one acceptance, and it is about content."""
-    assert a_pass(*[NOT_FOUND] * (OF_THE_PATH_AFTER - 1)).stop is None
-    assert a_pass(*[NOT_FOUND] * OF_THE_PATH_AFTER).stop is Stop.PERMANENT
+    assert a_pass(*[NOT_FOUND] * (WRONG_PATH_AFTER - 1)).stop is None
+    assert a_pass(*[NOT_FOUND] * WRONG_PATH_AFTER).stop is Stop.PERMANENT
     assert a_pass(DELIVERED, *[NOT_FOUND] * 50).stop is None
     assert a_pass(*[NOT_FOUND] * 50, ever_delivered=True).stop is None
 
@@ -120,7 +120,7 @@ def test_another_server() -> None:
 def test_a_search_in_vain() -> None:
     """Nothing accepted in the pass: after some calls it is no use to look for single rows; one acceptance, and it is."""
     found = Pass(ever_delivered=True)
-    for _ in range(SEARCH_IN_VAIN):
+    for _ in range(GIVE_UP_SEARCH_AFTER):
         assert found.may_search
         found.learn(REFUSED, NEW, in_search=True)
     assert not found.may_search

@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tablero.delivery.posting.search import (
-    MOST_ON_FAITH,
+    MOST_UNPROVED,
     Search,
     Trouble,
     Verdict,
+    are_likely_repeats,
     between_requests,
     cut_out,
-    is_in_vain,
     may_be_repeats,
     smaller_half,
     verdict,
     verdict_on_last,
 )
-from tablero.outbox.queue.evidence import Kin, Proof
+from tablero.outbox.queue.suspects import BatchTotals, Proof
 
 
 class Trial:
@@ -232,9 +232,9 @@ def test_the_first_part_is_not_the_larger_one(rows: int) -> None:
 @pytest.mark.parametrize(
     ("accepted", "strikes", "refused", "expected"),
     [
-        (True, 0, True, Verdict.SET_ASIDE),  # refused alone, after the dashboard had accepted something
+        (True, 0, True, Verdict.REFUSE),  # refused alone, after the dashboard had accepted something
         (True, 0, False, Verdict.STRIKE),  # a failure may be a moment's
-        (True, 1, False, Verdict.SET_ASIDE),  # in two passes it is not
+        (True, 1, False, Verdict.REFUSE),  # in two passes it is not
         (False, 0, True, Verdict.OPEN),  # nothing accepted since: it may be the dashboard
         (False, 9, True, Verdict.OPEN),
         (False, 9, False, Verdict.OPEN),
@@ -249,28 +249,28 @@ def test_a_single_row(accepted: bool, strikes: int, refused: bool, expected: Ver
 def test_the_last_rows(suspects: int, strikes: int, ever: bool, alone: bool) -> None:
     """Without an acceptance since: only few, in two passes, with nothing else left, at a dashboard that has taken rows."""
     found = verdict_on_last(suspects, strikes, ever_delivered=ever, nothing_else_left=alone)
-    if found is Verdict.SET_ASIDE:
-        assert suspects <= MOST_ON_FAITH
+    if found is Verdict.REFUSE:
+        assert suspects <= MOST_UNPROVED
         assert strikes >= 1
         assert ever
         assert alone
 
 
 @pytest.mark.parametrize(
-    ("kin", "repeats", "in_vain"),
+    ("batch_totals", "repeats", "likely_repeats"),
     [
-        (Kin(1, 1000, 400, 9, answerless=True), False, False),  # some of the batch passes: it is the rows
-        (Kin(1, 1000, 0, 2, answerless=True), True, False),
-        (Kin(1, 1000, 0, 3, answerless=True), True, True),
-        (Kin(1, 1, 0, 1, answerless=True), True, True),
-        (Kin(1, 2, 0, 2, answerless=False), False, False),  # two rows, each failed on from the first call on
-        (Kin(1, 1000, 0, 3, answerless=False), True, True),
+        (BatchTotals(1, 1000, 400, 9, answerless=True), False, False),  # some of the batch passes: it is the rows
+        (BatchTotals(1, 1000, 0, 2, answerless=True), True, False),
+        (BatchTotals(1, 1000, 0, 3, answerless=True), True, True),
+        (BatchTotals(1, 1, 0, 1, answerless=True), True, True),
+        (BatchTotals(1, 2, 0, 2, answerless=False), False, False),  # two rows, each failed on from the first call on
+        (BatchTotals(1, 1000, 0, 3, answerless=False), True, True),
     ],
 )
-def test_failures_on_every_repeat(kin: Kin, repeats: bool, in_vain: bool) -> None:
+def test_failures_on_every_repeat(batch_totals: BatchTotals, repeats: bool, likely_repeats: bool) -> None:
     """Nothing of a batch passes though others do: the dashboard may have it, and nothing is called bad."""
-    assert may_be_repeats(kin) is repeats
-    assert is_in_vain(kin) is in_vain
+    assert may_be_repeats(batch_totals) is repeats
+    assert are_likely_repeats(batch_totals) is likely_repeats
 
 
 # -- cuts ------------------------------------------------------------------------------------------------------------------

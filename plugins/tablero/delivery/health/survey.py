@@ -30,7 +30,7 @@ def survey(
     run_id: str,
     own: Window | None,
     audits: Collection[Window],
-    on_faith: int = 0,
+    unproved: int = 0,
     is_night: bool = True,
 ) -> list[Degradation]:
     """The degradations in the windows of a run.
@@ -39,7 +39,7 @@ def survey(
     :param own: the run's own day; other days were judged by their own runs. ``None`` in a historical load, which judges all of
         its windows.
     :param audits: windows that were read only to be proved again.
-    :param on_faith: rows that the run refused without another row to compare them with.
+    :param unproved: rows that the run refused without another row to compare them with.
     :param is_night: whether the run is a scheduled one, whose volume is compared with earlier weeks.
     """
     unusual: list[Degradation] = []
@@ -64,7 +64,7 @@ def survey(
             whole = own or Window(
                 "month", "*", min(one.window.start for one in accounts), max(one.window.end for one in accounts)
             )
-            unusual += _doubts(connection, run_id, whole, on_faith)
+            unusual += _doubtful_rows(connection, run_id, whole, unproved)
     return unusual
 
 
@@ -87,8 +87,8 @@ def _is_read(read: Collection[calendar.Stretch], window: Window) -> bool:
     return any(start <= window.start and window.end <= end for start, end in read)
 
 
-def _doubts(connection: Connection, run_id: str, whole: Window, on_faith: int) -> list[Degradation]:
+def _doubtful_rows(connection: Connection, run_id: str, whole: Window, unproved: int) -> list[Degradation]:
     """Degradations about rows of which only the dashboard knows how many copies it has."""
     sent = outcomes.of_run(connection, run_id)
-    counts = {Cause.UNKNOWN: sent.unknown, Cause.RECOGNISED: sent.recognised, Cause.FEW_REFUSALS: on_faith}
+    counts = {Cause.UNKNOWN: sent.unknown, Cause.RECOGNISED: sent.recognised, Cause.FEW_REFUSALS: unproved}
     return [Degradation.of(cause.value, whole, rows, sent.delivered) for cause, rows in counts.items() if rows]

@@ -13,7 +13,7 @@ from tablero.delivery.posting import search
 from tablero.delivery.posting.rules import Pass, trouble_of
 from tablero.delivery.posting.search import Search, Trouble, Verdict
 from tablero.outbox.batches import Fresh
-from tablero.outbox.queue import claiming, cutting, evidence, leasing
+from tablero.outbox.queue import claiming, cutting, leasing, suspects
 from tablero.outbox.queue.claims import Claim, Hold
 from tablero.texts import delivery as texts
 
@@ -25,13 +25,13 @@ class Case:
     :ivar search: decides where to split next.
     :ivar head: the part that was posted last; ``None`` once it is settled.
     :ivar tail: the part that was never posted.
-    :ivar torn: the request that the end of the head has split; the rest of that request is posted separately.
+    :ivar split_request: the request that the end of the head has split; the rest of that request is posted separately.
     """
 
     search: Search
     head: Fresh | None
     tail: Fresh | None = None
-    torn: str | None = None
+    split_request: str | None = None
 
 
 @dataclass
@@ -39,15 +39,15 @@ class Findings:
     """The results of the searches of a pass.
 
     :ivar refused: number of rows refused for good.
-    :ivar on_faith: those among them without proof by a later acceptance.
+    :ivar unproved: those among them without proof by a later acceptance.
     :ivar struck: answers about rows that will be refused for good if they fail in the next pass as well.
-    :ivar in_vain: batches of which every row fails, as if the dashboard already had them, each with an answer.
+    :ivar likely_repeats: batches of which every row fails, as if the dashboard already had them, each with an answer.
     """
 
     refused: int = 0
-    on_faith: int = 0
+    unproved: int = 0
     struck: list[Answer] = field(default_factory=list)
-    in_vain: dict[int, Answer] = field(default_factory=dict)
+    likely_repeats: dict[int, Answer] = field(default_factory=dict)
 
 
 class Cases:
@@ -65,7 +65,7 @@ class Cases:
         self._zone = zone
         self._pass = so_far
         self._ready: deque[Case] = deque()
-        self._loose: deque[Fresh] = deque()
+        self._separate: deque[Fresh] = deque()
         self._posted: dict[int, Case] = {}
         self._suspects: list[tuple[Claim, Answer, int]] = []
         self.findings = Findings()
@@ -76,7 +76,7 @@ class Cases:
     @property
     def held(self) -> list[int]:
         """Batches that this worker keeps and that are not being posted."""
-        pieces = [piece for case in self._ready for piece in (case.head, case.tail)] + list(self._loose)
+        pieces = [piece for case in self._ready for piece in (case.head, case.tail)] + list(self._separate)
         tails = [case.tail for case in self._posted.values()]
         suspects = [claim.batch_id for claim, _, _ in self._suspects]
         return [piece.batch_id for piece in (*pieces, *tails) if piece is not None] + suspects
@@ -93,18 +93,18 @@ class Cases:
         if answer.outcome is Outcome.DELIVERED:
             self._go_on(case, claim, passed=True)
         elif answer.partial:
-            self._keep_the_named(claim, answer)
-            self._leave(case)
+            self._keep_named(claim, answer)
+            self._end_search(case)
         elif answer.outcome is Outcome.REFUSED or (
             # A failure is searched if the batch has failed before, or is part of one that did.
             answer.outcome is Outcome.UNKNOWN and (case is not None or trouble_of(answer, claim.history) is not None)
         ):
-            self._look_into(case, claim, answer)
+            self._search_batch(case, claim, answer)
         else:
             leasing.release(self._engine, [claim.batch_id], self._hold.worker)
-            self._leave(case)
+            self._end_search(case)
 
-    def _look_into(self, case: Case | None, claim: Claim, answer: Answer) -> None:
+    def _search_batch(self, case: Case | None, claim: Claim, answer: Answer) -> None:
         rows = len(claim.changes)
         if rows == 1:
             self._judge(case, claim, answer)
@@ -115,8 +115,8 @@ class Cases:
             parts = cutting.cut(self._engine, piece, edges, worker=self._hold.worker, zone=self._zone)
             # Parts that are not named go first: their acceptance proves that the named ones are at fault.
             named = [start in answer.named for start in (0, *edges)]
-            self._loose.extend(part for _, part in sorted(zip(named, parts, strict=False), key=lambda pair: pair[0]))
-            self._leave(case)
+            self._separate.extend(part for _, part in sorted(zip(named, parts, strict=False), key=lambda pair: pair[0]))
+            self._end_search(case)
         elif case is not None:
             case.head = piece
             case.search = case.search.refused(rows)
@@ -124,13 +124,15 @@ class Cases:
                 self._ready.append(case)
             else:
                 self._ready.appendleft(case)  # smaller calls are accepted sooner, and an acceptance is needed as proof
-        elif answer.outcome is Outcome.UNKNOWN and search.is_in_vain(kin := evidence.kin(self._engine, claim.batch_id)):
-            self._give_up(kin.batch_id, answer, [claim.batch_id])
+        elif answer.outcome is Outcome.UNKNOWN and search.are_likely_repeats(
+            totals := suspects.batch_totals(self._engine, claim.batch_id)
+        ):
+            self._give_up(totals.batch_id, answer, [claim.batch_id])
         else:
             trouble = trouble_of(answer, claim.history) or Trouble.CONTENT
             self._ready.append(Case(Search.of(rows, trouble), piece))
 
-    def _keep_the_named(self, claim: Claim, answer: Answer) -> None:
+    def _keep_named(self, claim: Claim, answer: Answer) -> None:
         edges = search.cut_out(answer.named, len(claim.changes))
         starts = [0, *edges]
         pieces = cutting.accept_others(
@@ -141,43 +143,43 @@ class Cases:
             worker=self._hold.worker,
             zone=self._zone,
         )
-        self._loose.extend(pieces)
+        self._separate.extend(pieces)
 
     def _judge(self, case: Case | None, claim: Claim, answer: Answer) -> None:
         """Judge a single row that was refused, or failed, in a call of its own."""
         refused = answer.outcome is Outcome.REFUSED
-        verdict = search.verdict(evidence.proof(self._engine, claim), refused=refused)
-        in_vain = None
+        verdict = search.verdict(suspects.proof(self._engine, claim), refused=refused)
+        likely_repeats = None
         if not refused and verdict is not Verdict.OPEN:
-            kin = evidence.kin(self._engine, claim.batch_id)
-            in_vain = kin.batch_id if search.is_in_vain(kin) else None
-            if search.may_be_repeats(kin):
+            totals = suspects.batch_totals(self._engine, claim.batch_id)
+            likely_repeats = totals.batch_id if search.are_likely_repeats(totals) else None
+            if search.may_be_repeats(totals):
                 verdict = Verdict.OPEN
-        if in_vain is not None:
-            self._give_up(in_vain, answer, [claim.batch_id, *self._pieces(case)])
+        if likely_repeats is not None:
+            self._give_up(likely_repeats, answer, [claim.batch_id, *self._pieces(case)])
             return
-        if verdict is Verdict.SET_ASIDE:
+        if verdict is Verdict.REFUSE:
             self._refuse(claim, answer)
         elif verdict is Verdict.STRIKE:
-            evidence.strike(self._engine, claim)
+            suspects.strike(self._engine, claim)
             self.findings.struck.append(answer)
             leasing.release(self._engine, [claim.batch_id], self._hold.worker)
         else:
             self._suspects.append((claim, answer, self._pass.accepted))
         if case is not None:
             case.search = case.search.isolated()
-            self._go_on(case, claim, waits=verdict is not Verdict.SET_ASIDE)
+            self._go_on(case, claim, waits=verdict is not Verdict.REFUSE)
 
     def _refuse(self, claim: Claim, answer: Answer) -> None:
         words = answer.explanation
         if answer.outcome is not Outcome.REFUSED:
             sentence = texts.FAILS_ON_ROW(status=str(answer.status or "-"))
             words = f"{sentence} «{answer.message}»" if answer.message else str(sentence)
-        evidence.refuse(self._engine, [(claim, words)])
+        suspects.refuse(self._engine, [(claim, words)])
         self.findings.refused += 1
 
     def _give_up(self, whole: int, answer: Answer, pieces: Collection[int]) -> None:
-        self.findings.in_vain[whole] = answer
+        self.findings.likely_repeats[whole] = answer
         leasing.release(self._engine, pieces, self._hold.worker)
 
     @staticmethod
@@ -193,14 +195,14 @@ class Cases:
             return
         if passed:
             case.search = case.search.accepted(len(claim.changes))
-        case.head, case.torn = None, claim.changes[-1].request_id
+        case.head, case.split_request = None, claim.changes[-1].request_id
         if waits:
-            self._set_waiting_apart(case)
+            self._hold_back_waiting(case)
         if case.tail is not None:
             self._ready.append(case)
 
-    def _set_waiting_apart(self, case: Case) -> None:
-        count = _rest_of_torn(case)
+    def _hold_back_waiting(self, case: Case) -> None:
+        count = _rest_of_split_request(case)
         if case.tail is None or not count:
             return
         waiting, case.tail = case.tail, None
@@ -210,10 +212,10 @@ class Cases:
         case.search = case.search.without(count)
         leasing.hand_back(self._engine, [waiting.batch_id], self._hold.worker)
 
-    def _leave(self, case: Case | None) -> None:
+    def _end_search(self, case: Case | None) -> None:
         """End the search of this batch; its tail is posted as it is."""
         if case is not None and case.tail is not None:
-            self._loose.append(case.tail)
+            self._separate.append(case.tail)
 
     # -- what is next ----------------------------------------------------------------------------------------------------------
 
@@ -221,8 +223,8 @@ class Cases:
         """Begin up to ``most`` calls of the searches."""
         pieces: list[Fresh] = []
         while len(pieces) < most and self._pass.may_search:
-            if self._loose:
-                pieces.append(self._loose.popleft())
+            if self._separate:
+                pieces.append(self._separate.popleft())
             elif self._ready:
                 if (head := self._next_head(case := self._ready.popleft())) is not None:
                     pieces.append(head)
@@ -231,7 +233,7 @@ class Cases:
                 break
         begun = claiming.begin(self._engine, [piece.batch_id for piece in pieces], self._hold) if pieces else []
         for missed in {piece.batch_id for piece in pieces} - {claim.batch_id for claim in begun}:
-            self._leave(self._posted.pop(missed, None))
+            self._end_search(self._posted.pop(missed, None))
             leasing.hand_back(self._engine, [missed], self._hold.worker)
         return begun
 
@@ -243,7 +245,7 @@ class Cases:
         within = len(case.head.changes) if case.head else len(rows)
         size = search.between_requests(wished, within, begins)
         if case.head is None:
-            return self._off_the_tail(case, min(size, _rest_of_torn(case) or size))
+            return self._off_the_tail(case, min(size, _rest_of_split_request(case) or size))
         if case.tail is not None:
             pieces = cutting.give_back(self._engine, case.head, case.tail, size, worker=self._hold.worker, zone=self._zone)
             if pieces is not None:
@@ -278,7 +280,7 @@ class Cases:
             claim
             for claim, _, accepted in self._suspects
             if self._pass.accepted > accepted
-            or (at_the_end and evidence.proof(self._engine, claim, until_now=True).accepted_since)
+            or (at_the_end and suspects.proof(self._engine, claim, until_now=True).accepted_since)
         ]
         ids = {claim.batch_id for claim in again}
         self._suspects = [kept for kept in self._suspects if kept[0].batch_id not in ids]
@@ -292,24 +294,24 @@ class Cases:
         :param nothing_else_left: the pass was not stopped, and everything else is settled.
         """
         refused = [(claim, answer) for claim, answer, _ in self._suspects if answer.outcome is Outcome.REFUSED]
-        is_all = nothing_else_left and not self._ready and not self._loose and len(refused) == len(self._suspects)
+        is_all = nothing_else_left and not self._ready and not self._separate and len(refused) == len(self._suspects)
         open_ones = []
         for claim, answer in refused:
-            strikes = evidence.proof(self._engine, claim).strikes
+            strikes = suspects.proof(self._engine, claim).strikes
             decided = search.verdict_on_last(len(refused), strikes, ever_delivered=self._pass.proven, nothing_else_left=is_all)
-            if decided is Verdict.SET_ASIDE:
+            if decided is Verdict.REFUSE:
                 self._refuse(claim, answer)
-                self.findings.on_faith += 1
+                self.findings.unproved += 1
                 continue
             if decided is Verdict.STRIKE:
-                evidence.strike(self._engine, claim)
+                suspects.strike(self._engine, claim)
                 self.findings.struck.append(answer)
             open_ones.append(answer)
         leasing.release(self._engine, self.held, self._hold.worker)
         return open_ones
 
 
-def _rest_of_torn(case: Case) -> int:
+def _rest_of_split_request(case: Case) -> int:
     """The number of rows at the start of the tail that belong to the request split by the end of the head."""
     rows = case.tail.changes if case.tail is not None else ()
-    return next((n for n, change in enumerate(rows) if change.request_id != case.torn), len(rows))
+    return next((n for n, change in enumerate(rows) if change.request_id != case.split_request), len(rows))

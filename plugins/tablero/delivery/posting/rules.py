@@ -19,13 +19,13 @@ GIVE_UP_AFTER = 5
 CUT_AFTER = 2
 
 #: 2xx answers from something else than the dashboard, before any acceptance, after which the address counts as wrong.
-STRANGERS = 2
+WRONG_SERVER_AFTER = 2
 
 #: The application's own 403 or 404 answers, before any acceptance, after which the path counts as wrong.
-OF_THE_PATH_AFTER = 20
+WRONG_PATH_AFTER = 20
 
 #: Calls of the search without any acceptance in the pass after which the dashboard is assumed to refuse everything.
-SEARCH_IN_VAIN = 20
+GIVE_UP_SEARCH_AFTER = 20
 
 
 def interpret(answer: Answer, past: History) -> Answer:
@@ -117,7 +117,7 @@ class Pass:
             self.refusal = self.refusal or answer
             self._seen["in a row"] = 0
             self._seen["of the path"] += answer.may_be_content
-            if self._seen["of the path"] >= OF_THE_PATH_AFTER and not self.proven:
+            if self._seen["of the path"] >= WRONG_PATH_AFTER and not self.proven:
                 self._stop(answer)
         elif answer.outcome is Outcome.PERMANENT:
             self._stop(answer)
@@ -129,7 +129,7 @@ class Pass:
         self._seen["in a row"] += 1
         if answer.unexpected:
             self._seen["strangers"] += 1 + (past.unknown_in_a_row > 0)
-            if self._seen["strangers"] >= STRANGERS and not self.proven:
+            if self._seen["strangers"] >= WRONG_SERVER_AFTER and not self.proven:
                 self._stop(answer)
         if answer.retry_after:
             self.stop = self.stop or Stop.WAIT
@@ -152,7 +152,7 @@ class Pass:
     @property
     def may_search(self) -> bool:
         """Whether a search is useful: something was accepted, or it is not yet clear that everything is refused."""
-        return self.accepted > 0 or self.searched < SEARCH_IN_VAIN
+        return self.accepted > 0 or self.searched < GIVE_UP_SEARCH_AFTER
 
     @property
     def asked_to_wait(self) -> float | None:

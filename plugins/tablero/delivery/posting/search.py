@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from tablero.outbox.queue.evidence import Kin, Proof
+from tablero.outbox.queue.suspects import BatchTotals, Proof
 
 
 class Trouble(Enum):
@@ -117,7 +117,7 @@ class Verdict(Enum):
     STRIKE = "strike"
     """It counts against the row, but is not enough to refuse it."""
 
-    SET_ASIDE = "set aside"
+    REFUSE = "refuse"
     """The row is at fault."""
 
 
@@ -125,17 +125,17 @@ class Verdict(Enum):
 FAILS_ON_EVERY_REPEAT_AFTER = 3
 
 
-def may_be_repeats(kin: Kin) -> bool:
+def may_be_repeats(totals: BatchTotals) -> bool:
     """Whether rows on which the dashboard fails may be rows that it already has, if it answers every repeat so.
 
     In that case nothing of their batch is accepted, although other batches are.
     """
-    return not kin.delivered and (kin.answerless or kin.rows >= FAILS_ON_EVERY_REPEAT_AFTER)
+    return not totals.delivered and (totals.answerless or totals.rows >= FAILS_ON_EVERY_REPEAT_AFTER)
 
 
-def is_in_vain(kin: Kin) -> bool:
+def are_likely_repeats(totals: BatchTotals) -> bool:
     """Whether enough rows of a batch have failed alone to end its search."""
-    return may_be_repeats(kin) and kin.failed_alone >= min(FAILS_ON_EVERY_REPEAT_AFTER, kin.rows)
+    return may_be_repeats(totals) and totals.failed_alone >= min(FAILS_ON_EVERY_REPEAT_AFTER, totals.rows)
 
 
 def verdict(proof: Proof, *, refused: bool) -> Verdict:
@@ -146,12 +146,12 @@ def verdict(proof: Proof, *, refused: bool) -> Verdict:
     if not proof.accepted_since:
         return Verdict.OPEN
     if refused or proof.strikes >= 1:
-        return Verdict.SET_ASIDE
+        return Verdict.REFUSE
     return Verdict.STRIKE
 
 
 #: Single rows that may be refused for good without proof by a later acceptance, if nothing else is left to post.
-MOST_ON_FAITH = 4
+MOST_UNPROVED = 4
 
 
 def verdict_on_last(suspects: int, strikes: int, *, ever_delivered: bool, nothing_else_left: bool) -> Verdict:
@@ -160,9 +160,9 @@ def verdict_on_last(suspects: int, strikes: int, *, ever_delivered: bool, nothin
     :param suspects: number of such rows.
     :param strikes: earlier passes in which this row was refused alone.
     """
-    if not (ever_delivered and nothing_else_left and suspects <= MOST_ON_FAITH):
+    if not (ever_delivered and nothing_else_left and suspects <= MOST_UNPROVED):
         return Verdict.OPEN
-    return Verdict.SET_ASIDE if strikes >= 1 else Verdict.STRIKE
+    return Verdict.REFUSE if strikes >= 1 else Verdict.STRIKE
 
 
 def cut_out(named: tuple[int, ...], rows: int) -> list[int]:

@@ -61,8 +61,8 @@ END = (
     .values(
         outcome=sa.func.coalesce(attempt.c.outcome, sa.bindparam("ended", type_=sa.String)),
         error=sa.case(
-            (_NO_OUTCOME_YET, sa.bindparam("told", type_=sa.String)),
-            (_GIVEN_UP, sa.bindparam("told_late", type_=sa.String)),
+            (_NO_OUTCOME_YET, sa.bindparam("given_error", type_=sa.String)),
+            (_GIVEN_UP, sa.bindparam("late_error", type_=sa.String)),
             else_=attempt.c.error,
         ),
     )
@@ -74,8 +74,8 @@ def ending(claimed: Claim, answer: Answer) -> dict[str, Any]:
     return {
         "attempt_id": claimed.attempt_id,
         "ended": (Outcome.DELIVERED if answer.partial else answer.outcome).value,
-        "told": clean(answer.error, 1000) or None,
-        "told_late": clean(f"{LATE}{answer.outcome.value}. {answer.error}", 1000),
+        "given_error": clean(answer.error, 1000) or None,
+        "late_error": clean(f"{LATE}{answer.outcome.value}. {answer.error}", 1000),
         "seconds": answer.seconds,
         "http_status": answer.status,
         "message": clean(answer.message) or None,

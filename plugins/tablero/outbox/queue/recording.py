@@ -26,7 +26,7 @@ _REFUSE = (
     .where(OF_THESE)
     .values(first_refused_at=sa.func.coalesce(batch.c.first_refused_at, NOW), unknown_in_a_row=0)
 )
-_DOUBT = (
+_MARK_UNKNOWN = (
     sa.update(batch)
     .where(OF_THESE)
     .values(
@@ -102,7 +102,7 @@ def _record(
     for settled_how, ids in how.items():
         if ids:
             connection.execute(_DELIVER, {"ids": ids, "now": at, "how": settled_how})
-    for outcome, statement in ((Outcome.REFUSED, _REFUSE), (Outcome.UNKNOWN, _DOUBT)):
+    for outcome, statement in ((Outcome.REFUSED, _REFUSE), (Outcome.UNKNOWN, _MARK_UNKNOWN)):
         if ids := _ids(answers, outcome):
             connection.execute(statement, {"ids": ids, "now": at})
     for claimed, answer in answers:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import Window
-from tablero.outbox.reports.common import as_table
+from tablero.outbox.reports.snapshot import as_table
 from tablero.outbox.schema import attempt, batch, extraction
 
 

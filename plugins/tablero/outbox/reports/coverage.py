@@ -12,7 +12,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import Window
-from tablero.outbox.reports.common import COUNT_LIMIT, Rows, as_table
+from tablero.outbox.reports.snapshot import COUNT_LIMIT, Rows, as_table
 from tablero.outbox.schema import batch, batch_day, extraction, reconciliation, rejection
 
 
@@ -29,7 +29,7 @@ class Read(NamedTuple):
 
 
 class Proven(NamedTuple):
-    """The columns of a reconciliation that coverage needs: see :class:`tablero.outbox.reports.common.Proof`."""
+    """The columns of a reconciliation that coverage needs: see :class:`tablero.outbox.reports.snapshot.Proof`."""
 
     id: int
     window_start: datetime

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import Window
 from tablero.outbox.findings import Degradation, DryRun, dry_run_of
-from tablero.outbox.reports.common import as_table
+from tablero.outbox.reports.snapshot import as_table
 from tablero.outbox.schema import degradation, dry_run
 
 #: Causes that concern the number of rows of a day.

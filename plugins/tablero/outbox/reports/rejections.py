@@ -14,7 +14,7 @@ from tablero.contract.status_change import FIELDS
 from tablero.contract.windows import Window
 from tablero.outbox.content import unpack_rows
 from tablero.outbox.record import Connect
-from tablero.outbox.reports.common import COUNT_LIMIT, as_table
+from tablero.outbox.reports.snapshot import COUNT_LIMIT, as_table
 from tablero.outbox.requeue import Filter as Filter
 from tablero.outbox.schema import batch, rejection
 

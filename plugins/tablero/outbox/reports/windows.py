@@ -12,7 +12,7 @@ from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.outbox.batches import touching
 from tablero.outbox.content import unpack_rows
-from tablero.outbox.reports.common import Proof, Reading
+from tablero.outbox.reports.snapshot import Proof, Reading
 from tablero.outbox.schema import attempt, batch, extraction, reconciliation
 
 

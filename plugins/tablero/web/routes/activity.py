@@ -15,7 +15,7 @@ from tablero.outbox.reports import activity as activity_report
 from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports import rejections as rejections_report
 from tablero.outbox.reports.activity import Call
-from tablero.outbox.reports.common import COUNT_LIMIT
+from tablero.outbox.reports.snapshot import COUNT_LIMIT
 from tablero.outbox.requeue import Filter
 from tablero.web import charts
 from tablero.web.access import DAILY, HISTORY

@@ -14,8 +14,8 @@ from tablero.contract.status_change import FIELDS
 from tablero.contract.windows import UNDATED, Window, undated_window
 from tablero.outbox.engine import from_microseconds, to_microseconds
 from tablero.outbox.reports import rejections as rejections_report
-from tablero.outbox.reports.common import COUNT_LIMIT
 from tablero.outbox.reports.rejections import Rejection
+from tablero.outbox.reports.snapshot import COUNT_LIMIT
 from tablero.outbox.requeue import Filter
 from tablero.web import spreadsheet
 from tablero.web.access import may_write

@@ -14,8 +14,8 @@ from tablero.contract.windows import UNDATED, local_day
 from tablero.outbox import requeue
 from tablero.outbox.reports import actions as actions_report
 from tablero.outbox.reports import rejections as rejections_report
-from tablero.outbox.reports.common import COUNT_LIMIT
 from tablero.outbox.reports.rejections import Rejection
+from tablero.outbox.reports.snapshot import COUNT_LIMIT
 from tablero.outbox.requeue import Filter
 from tablero.web.access import WRITE, FormDep
 from tablero.web.airflow_runs import CannotStart, Runs, RunsDep

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
-from tablero.delivery.nightly import FRESH, ask_again
+from tablero.delivery.nightly import FRESH, refresh_stale
 from tablero.delivery.staging import stage
 from tablero.errors import SourceUnavailable
 from tablero.source.reader import Source
@@ -30,7 +30,7 @@ def institution(tmp_path: Path, outbox: Engine) -> Institution:
 
 
 def ask(engine: Engine, institution: Institution, *, later: bool = True, window: Window = FEBRUARY) -> None:
-    ask_again(
+    refresh_stale(
         engine,
         lambda: nullcontext(institution.source),
         settings(),
@@ -63,7 +63,7 @@ def test_not_asked_where_nothing_is_pending(outbox: Engine, institution: Institu
     def no_source() -> AbstractContextManager[Source]:
         raise AssertionError("nothing is pending there")
 
-    ask_again(outbox, no_source, settings(), [month("2020-03")], run_id="run", clock=lambda: LATER)
+    refresh_stale(outbox, no_source, settings(), [month("2020-03")], run_id="run", clock=lambda: LATER)
 
 
 def test_a_source_that_is_down_holds_up_nothing(
@@ -74,6 +74,6 @@ def test_a_source_that_is_down_holds_up_nothing(
     def down() -> AbstractContextManager[Source]:
         raise SourceUnavailable("the source is switched off")
 
-    ask_again(outbox, down, settings(), [FEBRUARY], run_id="run", clock=lambda: LATER)
+    refresh_stale(outbox, down, settings(), [FEBRUARY], run_id="run", clock=lambda: LATER)
     assert states(outbox) == {"pending": 10}
     assert "the source is switched off" in caplog.text

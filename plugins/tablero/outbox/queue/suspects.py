@@ -27,7 +27,7 @@ class Proof(NamedTuple):
     strikes: int
 
 
-class Kin(NamedTuple):
+class BatchTotals(NamedTuple):
     """Totals of the batch that a row was split off, over all of its parts.
 
     :ivar batch_id: the batch as it was staged.
@@ -83,7 +83,7 @@ def refuse(engine: Engine, refused: Sequence[tuple[Claim, str]], *, now: datetim
             )
 
 
-def kin(engine: Engine, batch_id: int) -> Kin:
+def batch_totals(engine: Engine, batch_id: int) -> BatchTotals:
     """Totals of the batch as it was staged, given one of its parts."""
     up = sa.select(batch.c.id, batch.c.parent_id).where(batch.c.id == batch_id).cte("up", recursive=True)
     parent = batch.alias("parent")
@@ -108,4 +108,4 @@ def kin(engine: Engine, batch_id: int) -> Kin:
     ).where(batch.c.id.in_(sa.select(down.c.id)))
     with reading(engine) as connection:
         row = connection.execute(query).one()
-    return Kin(int(row[0]), int(row[1]), int(row[2]), int(row[3]), bool(row[4]))
+    return BatchTotals(int(row[0]), int(row[1]), int(row[2]), int(row[3]), bool(row[4]))

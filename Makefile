@@ -33,8 +33,8 @@ If you have it elsewhere: make PYTHON=/path/to/python3.12 ...
 endef
 export FITNESS NO_PYTHON
 
-.PHONY: help setup demo test test-system test-all test-airflows test-pythons coverage mutation compose-test chaos bench lint \
-    dist pins
+.PHONY: help setup demo test test-system test-all test-airflows test-pythons coverage mutation compose-test chaos bench \
+    bench-airflow lint dist pins
 
 help:
 	@echo 'make setup          el entorno .venv, y nada más / the environment .venv, and nothing else'
@@ -52,6 +52,7 @@ help:
 	@echo 'make chaos          fallos al azar, repetibles; ROUNDS=, SEED= / random faults that can be replayed'
 	@echo 'make bench          velocidad, junto a lo que usted correría si no / speed, beside what you would run otherwise;'
 	@echo '                    ROWS=, ROUNDS=, PUBLISH=1 (tabla y gráfico en los README / table and chart into the READMEs)'
+	@echo 'make bench-airflow  lo que cuesta dentro de Airflow, sin nada que enviar / what it costs inside Airflow, nothing to send'
 	@echo 'make lint           ruff, mypy'
 	@echo 'make dist           el paquete, en dist/ / the wheel, into dist/'
 	@echo 'make pins           requirements.txt de nuevo, donde algo cambió / requirements.txt anew, where something has changed'
@@ -95,7 +96,9 @@ chaos: $(MADE)
 	PYTHONPATH=plugins:. $(VENV)/bin/python -m tests.chaos.run --rounds $(or $(ROUNDS),20) --seed $(or $(SEED),1)
 
 bench: $(MADE) $(DLT)/made-from-requirements $(DRT)/made-from-requirements
-	PYTHONPATH=plugins:. $(VENV)/bin/python -m bench --rows $(or $(ROWS),1000000) --rounds $(or $(ROUNDS),3$(comma)3$(comma)1) $(if $(PUBLISH),--publish)
+	PYTHONPATH=plugins:. $(VENV)/bin/python -m bench --rows $(or $(ROWS),1000000) --rounds $(or $(ROUNDS),3$(comma)2$(comma)1) $(if $(PUBLISH),--publish)
+
+bench-airflow: $(MADE)
 	PYTHONPATH=plugins:. $(VENV)/bin/python -m bench.in_airflow
 
 lint: $(MADE)

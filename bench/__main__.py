@@ -11,36 +11,45 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import data, growth, report
+from bench.chart import chart
+from bench.plan import CONTENDERS, SQLITE, Turns, plan
 from bench.report import Result
-from bench.running import CONTENDERS, run
+from bench.running import run
 from bench.servers import Postgres, postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def compare(
-    server: Postgres, new_outbox: Callable[[], str], rows: int, rounds: dict[float, int], contenders: list[str]
-) -> list[Result]:
+def compare(server: Postgres, outbox_of: Callable[[str], str], turns: list[Turns]) -> list[Result]:
     """Let the contenders take turns; returns the median run of each at each latency.
 
-    :param new_outbox: makes an empty database, and returns its URL.
-    :param rounds: how many, by the latency of the sink in seconds.
+    :param outbox_of: makes an empty database for a contender, and returns its URL.
     """
-    source = server.database("institution")
-    count = data.fill(source, rows)
-    print(f"{count} rows", flush=True)
+    sources = {rows: _filled(server, rows) for rows in sorted({each.rows for each in turns})}
     found = []
-    for latency, turns in rounds.items():
-        runs: dict[str, list[Result]] = {contender: [] for contender in contenders}
-        for _ in range(turns):
-            for contender in contenders:
-                result = run(contender, server, source, new_outbox(), latency)
+    for latency in dict.fromkeys(each.latency for each in turns):
+        here = [each for each in turns if each.latency == latency]
+        runs: dict[str, list[Result]] = {each.contender: [] for each in here}
+        for turn in range(max(each.rounds for each in here)):
+            for contender, _, rows, rounds in here:
+                if turn >= rounds:
+                    continue
+                source, count = sources[rows]
+                result = run(contender, server, source, outbox_of(contender), latency)
                 if result.rows != count:
                     sys.exit(f"{contender} sent {result.rows} of {count} rows")
                 print(result, flush=True)
                 runs[contender].append(result)
         found += [_median(results) for results in runs.values()]
     return found
+
+
+def _filled(server: Postgres, rows: int) -> tuple[str, int]:
+    """A source of so many rows: its URL, and how many there are."""
+    url = server.database(f"institution_{rows}")
+    count = data.fill(url, rows)
+    print(f"{count:,} rows", flush=True)
+    return url, count
 
 
 def _median(results: list[Result]) -> Result:
@@ -53,30 +62,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--latencies", default="0,50,300", help="of the sink, in milliseconds")
-    parser.add_argument("--rounds", default="3,3,1", help="at each latency; the longest one varies least, and takes longest")
+    parser.add_argument("--rounds", default="3,2,1", help="at each latency; the longest one varies least, and takes longest")
     parser.add_argument("--only", default=",".join(CONTENDERS))
-    parser.add_argument("--sqlite", action="store_true", help="the outbox is an SQLite file")
+    parser.add_argument("--sqlite", action="store_true", help="with --growth: the outbox is an SQLite file")
     parser.add_argument("--growth", metavar="ROWS,...", help="instead: what a row, and a day, cost with so many rows")
     parser.add_argument("--publish", action="store_true")
     given = parser.parse_args()
     latencies = [float(number) / 1000 for number in given.latencies.split(",")]
-    rounds = dict(zip(latencies, map(int, given.rounds.split(",")), strict=True)) if not given.growth else {}
+    rounds = [int(number) for number in given.rounds.split(",")]
     with tempfile.TemporaryDirectory(prefix="tablero-bench-") as folder:
         Path(folder).chmod(0o755)  # PostgreSQL runs as another user where we are root
         with postgres(Path(folder)) as server:
 
-            def new_outbox() -> str:
-                if given.sqlite:
+            def outbox_of(contender: str) -> str:
+                if contender == SQLITE:
                     return f"sqlite:///{tempfile.mkdtemp(dir=folder)}/outbox.db"
                 return server.database("outbox")
 
             if given.growth:
-                growth.measure(server, new_outbox, [int(rows) for rows in given.growth.split(",")])
+                contender = SQLITE if given.sqlite else "tablero"
+                growth.measure(server, lambda: outbox_of(contender), [int(rows) for rows in given.growth.split(",")])
                 return
-            results = compare(server, new_outbox, given.rows, rounds, given.only.split(","))
+            results = compare(server, outbox_of, plan(given.rows, latencies, rounds, given.only.split(",")))
     print(report.table(results, "en"))
+    print(report.sentences(results, "en"))
     if given.publish:
-        report.publish(results, given.rows, rounds, ROOT)
+        report.publish(results, rounds, ROOT)
+        (ROOT / "docs" / "bench.svg").write_text(chart(results), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,20 @@
-"""The result of a benchmark as a table and a chart."""
+"""The result of a benchmark in words: a table, and what follows from it."""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from bench.measure import BATCH, IN_FLIGHT
+from bench.plan import CONCURRENT, SQLITE
 
-_NAMES = {
+NAMES = {
     "tablero": {"es": "Tablero", "en": "Tablero"},
+    "tablero_sqlite": {"es": "Tablero, outbox en SQLite", "en": "Tablero, outbox in SQLite"},
     "guide": {"es": "bucle de la guía", "en": "the guide's loop"},
     "http_hook": {"es": "bucle con HttpHook.run", "en": "HttpHook.run in a loop"},
     "dlt_destination": {"es": "dlt 1.31", "en": "dlt 1.31"},
@@ -20,31 +22,32 @@ _NAMES = {
     "drt_rest": {"es": "drt 1.2", "en": "drt 1.2"},
 }
 _HEADS = {
-    "es": ("latencia", "", "filas/s", "Tablero es", "techo", "CPU por fila", "del bucle", "memoria", "llamadas"),
-    "en": ("latency", "", "rows/s", "Tablero is", "ceiling", "CPU a row", "of the loop", "memory", "calls"),
+    "es": ("latencia", "", "filas/s", "Tablero es", "techo", "CPU por fila", "del bucle", "memoria", "filas", "llamadas"),
+    "en": ("latency", "", "rows/s", "Tablero is", "ceiling", "CPU a row", "of the loop", "memory", "rows", "calls"),
 }
 _ABOUT = {
-    "es": "{rows} cambios de estado, PostgreSQL como fuente y outbox, rondas alternadas: {rounds}, medianas,"
-    " de dos la más lenta; {machine}. Techo: llamadas en vuelo × filas de un lote ÷ latencia. CPU: del cliente + del servidor"
-    " de fuente y outbox, en µs, y en proporción al bucle de la guía. Memoria: sobre el proceso en reposo.{size}"
-    " Repetir: `make bench`.",
-    "en": "{rows} status changes, PostgreSQL as source and outbox, alternating rounds: {rounds}, medians,"
-    " of two the slower; {machine}. Ceiling: calls in flight × rows of a batch ÷ latency. CPU: of the client + of the server"
-    " of source and outbox, in µs, and in proportion to the guide's loop. Memory: above the idle process.{size}"
-    " Repeat: `make bench`.",
+    "es": "Cambios de estado de un historial de 83 meses; PostgreSQL como fuente y outbox; hasta {rounds} turnos de cada uno,"
+    " mediana, de dos el más lento; {machine}. Los que son mucho más lentos, o hacen una llamada a la vez, envían una parte de"
+    " las filas. Techo: llamadas en vuelo × filas de un lote ÷ latencia. CPU: del cliente + del servidor de fuente y outbox, en"
+    " µs, y en proporción al bucle de la guía. Memoria: sobre el proceso en reposo. Repetir: `make bench`.",
+    "en": "Status changes of a history of 83 months; PostgreSQL as source and outbox; up to {rounds} turns of each, median, of"
+    " two the slower; {machine}. Those that are much slower, or make one call at a time, send a part of the rows. Ceiling:"
+    " calls in flight × rows of a batch ÷ latency. CPU: of the client + of the server of source and outbox, in µs, and in"
+    " proportion to the guide's loop. Memory: above the idle process. Repeat: `make bench`.",
 }
-_SIZE = {"es": " El outbox ocupa {size:.0f} bytes por fila.", "en": " The outbox takes {size:.0f} bytes a row."}
-_COLOURS = {
-    "tablero": "#0b5cad",
-    "guide": "#9a6700",
-    "http_hook": "#6e7781",
-    "dlt_destination": "#8250df",
-    "dlt_arrow": "#6639ba",
-    "drt_rest": "#bc4c00",
+_OWN_CEILING = {
+    "es": "Con {latency:.0f} ms Tablero llega al {share:.0%} del techo de sus propias llamadas, que no todas van llenas.",
+    "en": "At {latency:.0f} ms Tablero reaches {share:.0%} of the ceiling of its own calls, not all of which are full.",
 }
-
-#: Those that can have several calls in flight.
-_CONCURRENT = {"tablero", "dlt_destination", "dlt_arrow"}
+_SIZE = {
+    "es": "El outbox ocupa {size:.0f} bytes por fila en PostgreSQL.",
+    "en": "The outbox takes {size:.0f} bytes a row in PostgreSQL.",
+}
+_SQLITE = {
+    "es": "En un archivo SQLite ocupa {size:.0f}, y el ritmo es {share:.0%} del de PostgreSQL.",
+    "en": "In an SQLite file it takes {size:.0f}, and the rate is {share:.0%} of PostgreSQL's.",
+}
+_CHART = {"es": "![Filas por segundo](docs/bench.svg)", "en": "![Rows a second](docs/bench.svg)"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Result:
         """Most rows a second that the latency allows; ``None`` where it allows any."""
         if not self.latency:
             return None
-        return (IN_FLIGHT if self.contender in _CONCURRENT else 1) * BATCH / self.latency
+        return (IN_FLIGHT if self.contender in CONCURRENT else 1) * BATCH / self.latency
 
     @property
     def own_ceiling(self) -> float | None:
@@ -101,7 +104,7 @@ class Result:
 
 def table(results: list[Result], language: str) -> str:
     """A Markdown table."""
-    lines = ["| " + " | ".join(_HEADS[language]) + " |", "|---:|---|---:|---:|---:|---:|---:|---:|---:|"]
+    lines = ["| " + " | ".join(_HEADS[language]) + " |", "|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
     ours, guide = (
         {result.latency: result for result in results if result.contender == contender} for contender in ("tablero", "guide")
     )
@@ -109,54 +112,49 @@ def table(results: list[Result], language: str) -> str:
         mine, loop = ours.get(result.latency), guide.get(result.latency)
         cells = (
             f"{result.latency * 1000:.0f} ms",
-            _NAMES[result.contender][language],
+            NAMES[result.contender][language],
             f"{result.rate:,.0f}",
-            f"× {mine.rate / result.rate:.1f}" if mine and mine is not result else "",
+            f"× {mine.rate / result.rate:.2f}" if mine and mine is not result else "",
             f"{result.ceiling:,.0f}" if result.ceiling else "",
             f"{result.client / result.rows * 1e6:.1f} + {result.server / result.rows * 1e6:.1f}",
             f"× {result.cpu / loop.cpu:.2f}" if loop else "",
             f"{result.peak:.0f} MiB",
+            f"{result.rows:,}",
             f"{result.calls:,}",
         )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def chart(results: list[Result]) -> str:
-    """Bars of rows a second, by latency, as SVG; readable on a light and on a dark page."""
-    most = max(result.rate for result in results)
-    lines, top, before = [], 10, None
+def sentences(results: list[Result], language: str) -> str:
+    """What follows from the table, as far as it was measured."""
+    ours = [result for result in results if result.contender == "tablero"]
+    said = []
+    if ours and (own := ours[-1].own_ceiling):
+        said.append(_OWN_CEILING[language].format(latency=ours[-1].latency * 1000, share=ours[-1].rate / own))
+    if ours:
+        said.append(_SIZE[language].format(size=ours[0].size / ours[0].rows))
     for result in results:
-        if result.latency != before:
-            before, top = result.latency, top + 26
-            lines.append(f'<text x="10" y="{top - 6}" font-weight="bold">{result.latency * 1000:.0f} ms</text>')
-        width = 470 * result.rate / most
-        name = escape(_NAMES[result.contender]["en"])
-        lines.append(f'<text x="170" y="{top + 13}" text-anchor="end">{name}</text>')
-        lines.append(f'<rect x="180" y="{top}" width="{width:.1f}" height="16" fill="{_COLOURS[result.contender]}"/>')
-        lines.append(f'<text x="{186 + width:.0f}" y="{top + 13}">{result.rate:,.0f}</text>')
-        top += 21
-    body = "\n".join(lines)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="760" height="{top + 10}" viewBox="0 0 760 {top + 10}"'
-        ' font-family="sans-serif" font-size="12"><title>filas por segundo / rows a second</title>'
-        f'<rect width="760" height="{top + 10}" fill="#ffffff"/>\n{body}\n</svg>\n'
-    )
+        if ours and result.contender == SQLITE:
+            said.append(_SQLITE[language].format(size=result.size / result.rows, share=result.rate / ours[0].rate))
+    return " ".join(said)
 
 
-def publish(results: list[Result], rows: int, rounds: dict[float, int], root: Path) -> None:
-    """Write the chart, and put the table between the marks of both READMEs."""
-    (root / "docs" / "bench.svg").write_text(chart(results), encoding="utf-8")
+def block(results: list[Result], rounds: Iterable[int], language: str) -> str:
+    """All that a README says of a benchmark."""
+    about = _ABOUT[language].format(rounds=max(rounds), machine=_machine())
+    parts = (_CHART[language], table(results, language), sentences(results, language), about)
+    return "\n\n".join(part for part in parts if part)
+
+
+def publish(results: list[Result], rounds: Iterable[int], root: Path) -> None:
+    """Put it between the marks of both READMEs."""
     for language, name in (("en", "README.md"), ("es", "README.es.md")):
-        turns = ", ".join(f"{turns} ({latency * 1000:.0f} ms)" for latency, turns in rounds.items())
-        sizes = [result.size / result.rows for result in results if result.contender == "tablero"]
-        size = _SIZE[language].format(size=sizes[0]) if sizes else ""
-        about = _ABOUT[language].format(rows=f"{rows:,}", rounds=turns, machine=_machine(), size=size)
-        block = f"<!-- bench -->\n{table(results, language)}\n\n{about}\n<!-- /bench -->"
         path = root / name
         before, _, rest = path.read_text(encoding="utf-8").partition("<!-- bench -->")
         _, _, after = rest.partition("<!-- /bench -->")
-        path.write_text(before + block + after, encoding="utf-8")
+        found = block(results, rounds, language)
+        path.write_text(f"{before}<!-- bench -->\n{found}\n<!-- /bench -->{after}", encoding="utf-8")
 
 
 def _machine() -> str:

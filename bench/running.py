@@ -17,7 +17,6 @@ _PYTHONS = {
     "dlt_arrow": ROOT / ".venv-dlt" / "bin" / "python",
     "drt_rest": ROOT / ".venv-drt" / "bin" / "python",
 }
-CONTENDERS = ("tablero", "guide", "http_hook", "dlt_destination", "dlt_arrow", "drt_rest")
 
 
 def run(contender: str, server: Postgres, source: str, outbox: str, latency: float, *more: str) -> Result:
@@ -29,7 +28,7 @@ def run(contender: str, server: Postgres, source: str, outbox: str, latency: flo
     :raises SystemExit: if it failed, or the sink did not get what it says it sent.
     """
     with sink(latency) as target:
-        command = [str(_PYTHONS.get(contender, sys.executable)), "-m", f"bench.contenders.{contender}"]
+        command = [str(_PYTHONS.get(contender, sys.executable)), "-m", f"bench.contenders.{contender.removesuffix('_sqlite')}"]
         command += ["--source", source, "--outbox", outbox, "--sink", target.url, *more]
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}", "PYTHONWARNINGS": "ignore"}
         used = server.cpu()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 import traceback
@@ -23,6 +24,7 @@ from tablero.contract.windows import undated_window
 from tablero.delivery.preflight import Level, inspect
 from tablero.errors import SetupError, SourceUnavailable, WindowUnreadable
 from tablero.source import parameters, reader
+from tablero.source.dialects.base import CONNECT_WITHIN
 from tablero.source.reader import Source
 from tablero.source.view import Census
 
@@ -215,6 +217,20 @@ def test_a_server_that_does_not_answer_is_cut(made: Path, driver: str, monkeypat
             thread.join(40)
             assert not thread.is_alive()
     assert isinstance(ended[0], SourceUnavailable)
+
+
+def test_a_server_that_takes_calls_and_says_nothing(address: URL) -> None:
+    """``connect_timeout`` holds for its greeting too, and not for the rows of a query."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        with pytest.raises(SourceUnavailable):
+            source(address.set(port=silent.getsockname()[1]), connect_timeout=1).check()
+        assert time.monotonic() - began < CONNECT_WITHIN
+    engine = sa.create_engine(address, poolclass=sa.NullPool, connect_args={"connect_timeout": 1})
+    sql = (
+        "SELECT 1 service_id, 2 request_id, :start opening_date, 3 status_id, :end last_modified_date FROM (SELECT SLEEP(3)) x"
+    )
+    assert len(list(Source(engine, table=VIEW, sql=sql, zone=ZONE, day_zone=ZONE).read(FEBRUARY))) == 1
 
 
 def test_a_reader_of_five_columns(server: MariaDb, address: URL) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import threading
 import time
 import traceback
@@ -25,6 +26,7 @@ from tablero.contract.windows import Window, dateless_window, month_windows, und
 from tablero.delivery.preflight import Level, inspect
 from tablero.errors import SetupError, SourceUnavailable, WindowUnreadable
 from tablero.source import parameters, reader
+from tablero.source.dialects.base import CONNECT_WITHIN
 from tablero.source.reader import Source
 from tablero.source.view import Census
 
@@ -226,6 +228,16 @@ def test_every_parameter_reaches_the_server(spanish: Server, database: str) -> N
     saved.extra_dejson = {"target_session_attrs": "standby"}
     with pytest.raises(SourceUnavailable, match="not in hot standby mode"):
         source(parameters.postgresql(address, saved)).check()
+
+
+def test_a_server_that_takes_calls_and_says_nothing(spanish: Server, database: str) -> None:
+    """``connect_timeout`` is that of the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = spanish.address(database).set(port=silent.getsockname()[1], query={"connect_timeout": "2"})
+        began = time.monotonic()
+        with pytest.raises(SourceUnavailable):
+            source(address).check()
+        assert time.monotonic() - began < CONNECT_WITHIN
 
 
 # -- pooler, standby ---------------------------------------------------------------------------------------------------------

@@ -126,5 +126,7 @@ def test_the_address_of_oracle() -> None:
     by_descriptor, arguments = parameters.oracle(saved(dsn="(DESCRIPTION=...)"))
     assert by_descriptor.host is None
     assert arguments == {"dsn": "(DESCRIPTION=...)"}
-    with pytest.raises(SetupError, match="cannot be applied: thick_mode"):
-        parameters.oracle(saved(thick_mode=True))
+    for name in ("thick_mode", "thick_mode_lib_dir", "thick_mode_config_dir", "fetch_decimals", "fetch_lobs"):
+        with pytest.raises(SetupError, match=f"cannot be applied: {name}"):
+            parameters.oracle(saved(**{name: "x"}))
+        assert parameters.oracle(saved(**{name: False}))[1] == {}, "what is switched off is not asked for"

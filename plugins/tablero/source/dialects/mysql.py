@@ -49,6 +49,7 @@ class MySQL(Dialect):
         if engine.driver == "mysqlconnector":
             raise SetupError(texts.DRIVER_HOLDS_EVERYTHING)
         event.listen(engine, "do_connect", _ask_for_utf8)
+        event.listen(engine, "connect", _be_patient)
         event.listen(engine, "connect", _require_tls)
         event.listen(engine, "connect", lambda connection, _record: _speak_in(connection, self.zone))
         event.listen(engine, "connect", lambda connection, _record: self._remember(connection))
@@ -97,10 +98,20 @@ class MySQL(Dialect):
         self._lines[id(connection)] = _Line(int(connection.thread_id()), file_number)
 
 
-def _ask_for_utf8(_dialect: Any, record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+def _ask_for_utf8(dialect: Any, record: Any, _arguments: Any, options: dict[str, Any]) -> None:
     record.info["tls"] = bool(options.get("ssl")) or options.get("ssl_mode") in ("REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
     options["charset"] = "utf8mb4"
     options.setdefault("connect_timeout", CONNECT_WITHIN)
+    # pymysql would wait for the greeting of a server that hangs for as long as for the rows of a query.
+    record.info["read_timeout"] = options.get("read_timeout")
+    if dialect.driver == "pymysql":
+        options.setdefault("read_timeout", options["connect_timeout"])
+
+
+def _be_patient(connection: Any, record: Any) -> None:
+    # It is connected: rows may take their time.
+    if hasattr(connection, "_read_timeout"):
+        connection._read_timeout = record.info["read_timeout"]
 
 
 def _require_tls(connection: Any, record: Any) -> None:

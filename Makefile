@@ -41,7 +41,8 @@ help:
 	@echo 'make demo           la demostración completa, hasta Ctrl-C / the whole demonstration, until Ctrl-C'
 	@echo 'make demo ONCE=1    lo mismo, y termina sola / the same, and stops by itself'
 	@echo 'make test           las pruebas / the tests'
-	@echo 'make test-system    las que piden paquetes del sistema o el registro / those that need system packages or the registry'
+	@echo 'make test-system    las que piden paquetes del sistema, el registro o minutos / those that need system packages,'
+	@echo '                    the registry, or minutes; ONLY=tests/airflow'
 	@echo 'make test-all       todas / all of them'
 	@echo 'make test-airflows  con cada Airflow desde 3.3.0 / on every Airflow from 3.3.0 on; ONLY=3.3.0,'
 	@echo '                    PUBLISH=1 (tabla en los README / table into the READMEs)'
@@ -69,7 +70,7 @@ test: $(MADE)
 	$(PARALLEL) -m 'not system'
 
 test-system: $(MADE)
-	$(PARALLEL) -m 'system and not endurance and not compose'
+	$(PARALLEL) -m 'system and not endurance and not compose' $(ONLY)
 
 test-all: test test-system
 	$(VENV)/bin/python -m pytest -m 'endurance or compose'

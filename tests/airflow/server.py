@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ class Airflow:
     :param home: its ``AIRFLOW_HOME``; made if need be.
     :param metadata: its metadata database, PostgreSQL; on SQLite, Airflow refuses backfills whenever the scheduler is busy.
     :param settings: of section ``[tablero]``, by key.
+    :ivar starting: how long its start took: by that one can tell what else this machine needs time for.
     """
 
     def __init__(self, home: Path, metadata: URL, settings: Mapping[str, object]) -> None:
@@ -80,6 +82,7 @@ class Airflow:
         #: What was started here, each of which leads a session of its own; none is reaped before its session has ended, so that
         #: its number is no one else's meanwhile.
         self._leaders: list[subprocess.Popen[bytes]] = []
+        self.starting = timedelta()
 
     @property
     def outbox(self) -> Path:
@@ -91,9 +94,11 @@ class Airflow:
 
         :raises RuntimeError: with the end of the log, if that takes too long.
         """
+        began = time.monotonic()
         self._begin("standalone")
         client = Client(self.url, _USER, _PASSWORD)
         self._wait_for("Airflow is up", client.is_ready)
+        self.starting = timedelta(seconds=time.monotonic() - began)
         return client
 
     def kill(self, component: str) -> None:

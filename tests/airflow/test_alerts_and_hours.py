@@ -27,7 +27,7 @@ from tests.airflow.sinks import Mail, Mailbox, smtp_server, webhook_server
 HISTORY, DAILY = "historical_load", "daily_send"
 
 #: Seconds from the start of Airflow to the opening; for a machine too slow for the first one, the next.
-OPENS_IN = (100, 240, 480)
+OPENS_IN = (100, 300, 900)
 
 
 #: After the opening, whatever the hour of this test; the day that the first night sends is late since yesterday.
@@ -101,6 +101,8 @@ def evening(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[],
             opens = (now + timedelta(seconds=seconds + 59)).replace(second=0, microsecond=0)
             settings = {
                 **SETTINGS,
+                "connect_timeout": 60,
+                "read_timeout": 120,
                 "timezone": zone.key,
                 "earliest": "2019-12-31",  # requests are opened at midnight in Santo Domingo, which is earlier in some zones
                 "retries": 1,
@@ -114,7 +116,8 @@ def evening(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[],
             server = Airflow(tmp_path_factory.mktemp("airflow"), metadata, settings)
             stack.callback(server.stop)
             airflow = server.start()
-            if datetime.now(zone) < opens - timedelta(seconds=20):
+            # Two tasks come to wait in less time than a start of Airflow takes, on any machine.
+            if datetime.now(zone) < opens - server.starting:
                 break
             server.stop()
         airflow.connect("tablero_source", **institution.connection)
@@ -181,8 +184,8 @@ def test_opening(evening: Evening, closed: Closed) -> None:
     """At the opening, in the institution's zone, the month goes on by itself and is delivered, without the loss of a try."""
     assert evening.airflow.wait(HISTORY, closed.month) == "success"
     assert evening.dashboard.counts() >= once(closed.month_rows)
-    (only,) = evening.airflow.tries(HISTORY, closed.month, "load_month", 0)
-    assert only["try_number"] == 1
+    only, *others = evening.airflow.tries(HISTORY, closed.month, "load_month", 0)
+    assert not others, evening.airflow.log(HISTORY, closed.month, "load_month", 0, try_number=1)
     assert datetime.fromisoformat(only["end_date"]) >= evening.opens
 
 

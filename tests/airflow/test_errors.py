@@ -10,6 +10,7 @@ import pytest
 from tests.airflow import outbox
 from tests.airflow.client import Client
 from tests.airflow.institution import Institution
+from tests.airflow.nights import Nights
 from tests.airflow.server import Airflow
 
 
@@ -31,28 +32,33 @@ def test_refused_at_trigger(airflow: Client, dag_id: str, conf: dict[str, Any]) 
     airflow.ask("POST", f"/dags/{dag_id}/dagRuns", expected=(400,), json={"logical_date": None, "conf": conf})
 
 
-@pytest.mark.usefixtures("nights")
-@pytest.mark.parametrize(
-    ("dag_id", "conf", "told"),
-    [
-        ("historical_load", {"star_month": "2021-02"}, "Unknown parameter star_month. This DAG has: start_month, end_month, "),
-        ("historical_load", {"start_month": "2021-03", "end_month": "2021-02"}, "No month to load: from 2021-03 to 2021-02"),
-        ("historical_load", {"start_month": "2000-12"}, "start_month is 2000-12, before 2020-01"),
-        ("historical_load", {"start_month": "2021-02", "end_month": "2099-01"}, "end_month is 2099-01, in the future"),
-        ("daily_send", {"dia": "2021-02-01"}, "Unknown parameter dia. This DAG has: day, dry_run, resend, accept_changes"),
-        ("daily_send", {"day": "{tomorrow}"}, "in the future; today is"),
-    ],
-)
-def test_refused_by_the_run(
-    server: Airflow, airflow: Client, institution: Institution, dag_id: str, conf: dict[str, Any], told: str
-) -> None:
-    """A parameter that makes no sense fails the first task at its first try, in words; nothing is read or sent."""
+#: Parameters that make no sense, and what is said of them.
+SENSELESS = [
+    ("historical_load", {"star_month": "2021-02"}, "Unknown parameter star_month. This DAG has: start_month, end_month, "),
+    ("historical_load", {"start_month": "2021-03", "end_month": "2021-02"}, "No month to load: from 2021-03 to 2021-02"),
+    ("historical_load", {"start_month": "2000-12"}, "start_month is 2000-12, before 2020-01"),
+    ("historical_load", {"start_month": "2021-02", "end_month": "2099-01"}, "end_month is 2099-01, in the future"),
+    ("daily_send", {"dia": "2021-02-01"}, "Unknown parameter dia. This DAG has: day, dry_run, resend, accept_changes"),
+    ("daily_send", {"day": "{tomorrow}"}, "in the future; today is"),
+]
+
+
+@pytest.fixture(scope="module")
+def senseless(airflow: Client, institution: Institution, nights: Nights) -> list[str]:
+    """A run of each, all triggered at once; their ids."""
     tomorrow = (datetime.now(institution.zone) + timedelta(days=1)).date()
-    conf = {key: str(value).format(tomorrow=tomorrow) for key, value in conf.items()}
+    return [
+        airflow.trigger(dag_id, {key: value.format(tomorrow=tomorrow) for key, value in conf.items()})
+        for dag_id, conf, _ in SENSELESS
+    ]
 
-    run_id, state = airflow.load(dag_id, conf)
 
-    assert state == "failed"
+@pytest.mark.parametrize("number", range(len(SENSELESS)), ids=[next(iter(conf)) for _, conf, _ in SENSELESS])
+def test_refused_by_the_run(server: Airflow, airflow: Client, senseless: list[str], number: int) -> None:
+    """A parameter that makes no sense fails the first task at its first try, in words; nothing is read or sent."""
+    (dag_id, _, told), run_id = SENSELESS[number], senseless[number]
+
+    assert airflow.wait(dag_id, run_id) == "failed"
     first = "preflight"
     states = airflow.states(dag_id, run_id)
     assert states.pop((first, -1)) == "failed"

@@ -48,7 +48,8 @@ def evening(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[],
     institution = Institution(tmp_path_factory.mktemp("institution") / "source.db", ZoneInfo("America/Santo_Domingo"))
     now = datetime.now(institution.zone)
     # Hours from now, so that no other night becomes due meanwhile.
-    settings = {**SETTINGS, "daily_at": "02:00" if now.hour >= 12 else "14:00", "deadline": "23:59"}
+    daily_at = "02:00" if now.hour >= 12 else "14:00"
+    settings = {**SETTINGS, "daily_at": daily_at, "deadline": "23:59", "connect_timeout": 60, "read_timeout": 120}
     server = Airflow(tmp_path_factory.mktemp("airflow"), new_metadata(), settings)
     dashboard = Dashboard(sandbox, "evening/")
     days = [now.date() - timedelta(days=back) for back in range(8)]

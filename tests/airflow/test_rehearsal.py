@@ -26,10 +26,10 @@ def test_dry_run(
     institution.day(dashboard.prefix, date(2021, 8, 15), rows=5)
     calls, before = sandbox.stats()["calls"], outbox.everything(server.outbox)
 
-    month, month_ended = airflow.load("historical_load", {"start_month": "2021-07", "end_month": "2021-07", "dry_run": True})
-    day, day_ended = airflow.load("daily_send", {"day": "2021-08-15", "dry_run": True})
+    month = airflow.trigger("historical_load", {"start_month": "2021-07", "end_month": "2021-07", "dry_run": True})
+    day = airflow.trigger("daily_send", {"day": "2021-08-15", "dry_run": True})
 
-    assert (month_ended, day_ended) == ("success", "success")
+    assert airflow.wait("historical_load", month) == airflow.wait("daily_send", day) == "success"
     assert sandbox.stats()["calls"] == calls
     assert outbox.everything(server.outbox) == before
     told = airflow.log("historical_load", month, "reconcile")

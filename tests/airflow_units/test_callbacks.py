@@ -13,6 +13,7 @@ import pendulum
 import pytest
 from airflow.timetables.base import TimeRestriction
 from airflow.utils.types import DagRunType
+from pytest_mock import MockerFixture
 from tablero.airflow import callbacks, configuration
 from tablero.airflow.alerts import notifiers
 from tablero.airflow.timetable import CivilDayTimetable
@@ -28,22 +29,22 @@ class Opened(Exception):
 
 
 @pytest.fixture(autouse=True)
-def watched_outbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def watched_outbox(mocker: MockerFixture, tmp_path: Path) -> None:
     """An outbox that tells when it is opened, and a home of the test's own."""
 
     def outbox() -> None:
         raise Opened
 
-    monkeypatch.setattr(configuration, "outbox", outbox)
-    monkeypatch.setattr(configuration, "airflow_home", lambda: tmp_path)
+    mocker.patch.object(configuration, "outbox", outbox)
+    mocker.patch.object(configuration, "airflow_home", return_value=tmp_path)
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def told(mocker: MockerFixture) -> list[str]:
     """The subjects of what is told."""
     subjects: list[str] = []
-    monkeypatch.setattr(callbacks, "_send", lambda settings, message: subjects.append(message.subject))
-    monkeypatch.setattr(callbacks, "_new_degradations", lambda engine, run: ([], []))
+    mocker.patch.object(callbacks, "_send", lambda settings, message: subjects.append(message.subject))
+    mocker.patch.object(callbacks, "_new_degradations", return_value=([], []))
     return subjects
 
 
@@ -72,7 +73,7 @@ def test_the_outbox_is_away(
     callback: Callable[[Any], None],
     tells: bool,
     told: list[str],
-    monkeypatch: pytest.MonkeyPatch,
+    mocker: MockerFixture,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A failure is told all the same; of a success it is not known whether it is the end of anything. No callback fails."""
@@ -80,39 +81,39 @@ def test_the_outbox_is_away(
     def outbox() -> None:
         raise OutboxUnavailable("the disk is full")
 
-    monkeypatch.setattr(configuration, "outbox", outbox)
+    mocker.patch.object(configuration, "outbox", outbox)
     with caplog.at_level("WARNING"):
         callback(context({}))
     assert ["FAILED" in subject for subject in told] == [True] * tells
     assert "the disk is full" in caplog.text
 
 
-def test_the_outbox_is_full_for_three_nights(told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_outbox_is_full_for_three_nights(told: list[str], mocker: MockerFixture) -> None:
     """Told in the first of them, and its end once, although there was nowhere to record either."""
 
     def full() -> None:
         raise OutboxUnavailable("the disk is full")
 
-    monkeypatch.setattr(incidents, "run_succeeded", lambda *_, **__: False)
-    monkeypatch.setattr(configuration, "outbox", full)
+    mocker.patch.object(incidents, "run_succeeded", return_value=False)
+    mocker.patch.object(configuration, "outbox", full)
     for _ in range(3):
         callbacks.run_failed(context({}, "scheduled"))
-    monkeypatch.setattr(configuration, "outbox", nullcontext)
+    mocker.patch.object(configuration, "outbox", nullcontext)
     for _ in range(2):
         callbacks.run_succeeded(context({}, "scheduled"))
     assert ["FAILED" in subject for subject in told] == [True, False]
     assert "recovered" in told[1]
 
 
-def test_the_heartbeat_needs_no_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_heartbeat_needs_no_outbox(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture) -> None:
     """Where it is missed, someone is woken for a dead scheduler; runs by hand have none."""
 
     def away() -> None:
         raise OutboxUnavailable("the server is away")
 
     beats: list[str] = []
-    monkeypatch.setattr(notifiers, "beat", beats.append)
-    monkeypatch.setattr(configuration, "outbox", away)
+    mocker.patch.object(notifiers, "beat", beats.append)
+    mocker.patch.object(configuration, "outbox", away)
     monkeypatch.setenv("AIRFLOW__TABLERO__HEARTBEAT_CONN_ID", "monitor")
     for run_type in ("scheduled", "manual", "backfill"):
         callbacks.run_succeeded(context({}, run_type))
@@ -121,7 +122,9 @@ def test_the_heartbeat_needs_no_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("run_type", [*DagRunType])
-def test_only_the_schedule_makes_a_row_of_runs(run_type: DagRunType, told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_schedule_makes_a_row_of_runs(
+    run_type: DagRunType, told: list[str], monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
+) -> None:
     """Runs by hand and backfills are told apart from it, and their first failure is told."""
     heard = []
 
@@ -134,10 +137,10 @@ def test_only_the_schedule_makes_a_row_of_runs(run_type: DagRunType, told: list[
         return True
 
     monkeypatch.setenv("AIRFLOW__TABLERO__ALERT_AFTER_FAILURES", "3")
-    monkeypatch.setattr(configuration, "outbox", nullcontext)
-    monkeypatch.setattr(incidents, "situation", lambda *_, **__: incidents.Situation([], []))
-    monkeypatch.setattr(incidents, "run_failed", failed)
-    monkeypatch.setattr(incidents, "run_succeeded", succeeded)
+    mocker.patch.object(configuration, "outbox", nullcontext)
+    mocker.patch.object(incidents, "situation", return_value=incidents.Situation([], []))
+    mocker.patch.object(incidents, "run_failed", failed)
+    mocker.patch.object(incidents, "run_succeeded", succeeded)
     callbacks.run_failed(context({}, run_type))
     callbacks.run_succeeded(context({}, run_type))
     scheduled = run_type is DagRunType.SCHEDULED

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 from tablero.airflow import configuration, tasks
 from tablero.dashboard.client import Dashboard
 from tablero.errors import TableroError
@@ -53,7 +54,7 @@ def test_this_machine_may_be_called_plainly(monkeypatch: pytest.MonkeyPatch, hos
 
 
 @pytest.fixture
-def institution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def institution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture) -> None:
     """A source with one row, an outbox, and a dashboard on another machine that is called plainly."""
     with closing(sqlite3.connect(tmp_path / "source.db")) as connection, connection:
         names = "service_id, request_id, opening_date, status_id, last_modified_date"
@@ -64,7 +65,7 @@ def institution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             f"AIRFLOW_CONN_TABLERO_{name}", json.dumps({"conn_type": "sqlite", "host": str(tmp_path / database)})
         )
     monkeypatch.setenv("AIRFLOW_CONN_TABLERO_API", f"http://{ELSEWHERE}")
-    monkeypatch.setattr(logging.getLogger("tablero"), "propagate", True)
+    mocker.patch.object(logging.getLogger("tablero"), "propagate", True)
 
 
 def told(caplog: pytest.LogCaptureFixture) -> int:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 from sqlalchemy import create_engine
 from tablero.airflow import history
 from tablero.contract.windows import month_windows
@@ -29,21 +30,21 @@ class Events(list[Any]):
         return Events(self[:count])
 
 
-def running(monkeypatch: pytest.MonkeyPatch, **context: Any) -> None:
+def running(mocker: MockerFixture, **context: Any) -> None:
     """Inside a task with this context."""
-    monkeypatch.setattr(history, "get_current_context", lambda: context)
+    mocker.patch.object(history, "get_current_context", return_value=context)
 
 
-def with_states(monkeypatch: pytest.MonkeyPatch, **states: str) -> None:
+def with_states(mocker: MockerFixture, **states: str) -> None:
     """Inside a task of a run whose tasks have these states."""
     ti = SimpleNamespace(dag_id="historical_load", run_id="run", get_task_states=lambda **_: {"run": states})
-    running(monkeypatch, ti=ti)
+    running(mocker, ti=ti)
 
 
 @pytest.mark.parametrize("state", ["failed", "upstream_failed"])
-def test_a_red_square_in_a_green_run(state: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_red_square_in_a_green_run(state: str, mocker: MockerFixture, caplog: pytest.LogCaptureFixture) -> None:
     """It is named with its month, why that is well, and what to do, should one mind; the green ones are not."""
-    with_states(monkeypatch, load_month_0="success", load_month_1=state, reconcile="running", preflight="success")
+    with_states(mocker, load_month_0="success", load_month_1=state, reconcile="running", preflight="success")
     history.name_failed_tasks(MONTHS)
     (record,) = caplog.records
     assert record.levelname == "WARNING"
@@ -52,20 +53,20 @@ def test_a_red_square_in_a_green_run(state: str, monkeypatch: pytest.MonkeyPatch
     assert "Limpiar Instancia de Tarea" in record.message
 
 
-def test_nothing_red(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_red(mocker: MockerFixture, caplog: pytest.LogCaptureFixture) -> None:
     """Nothing is said; what is none of the windows' tasks is no matter of it."""
-    with_states(monkeypatch, load_month_0="success", load_month_1="success", something_else="failed")
+    with_states(mocker, load_month_0="success", load_month_1="success", something_else="failed")
     history.name_failed_tasks(MONTHS)
     assert not caplog.records
 
 
-def test_airflow_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_airflow_does_not_say(mocker: MockerFixture) -> None:
     """It is a remark; the run does not fail for want of it."""
 
     def away(**_: Any) -> None:
         raise ConnectionError
 
-    running(monkeypatch, ti=SimpleNamespace(dag_id="d", run_id="r", get_task_states=away))
+    running(mocker, ti=SimpleNamespace(dag_id="d", run_id="r", get_task_states=away))
     history.name_failed_tasks(MONTHS)
 
 
@@ -80,21 +81,19 @@ def events(*delivered: int | None) -> dict[Any, Events]:
 
 @pytest.mark.parametrize(("delivered", "named"), [((5, None), "run-0"), ((5, 7, 0), "run-1")])
 def test_an_empty_outbox_beside_runs_that_delivered(
-    delivered: tuple[int | None, ...], named: str, monkeypatch: pytest.MonkeyPatch
+    delivered: tuple[int | None, ...], named: str, mocker: MockerFixture
 ) -> None:
     """Refused by the name of the last such run; unless an operator accepts it."""
-    monkeypatch.setattr(ledger, "is_empty", lambda _: True)
-    running(monkeypatch, inlet_events=events(*delivered))
+    mocker.patch.object(ledger, "is_empty", return_value=True)
+    running(mocker, inlet_events=events(*delivered))
     with pytest.raises(SetupError, match=rf"the last one, {named}\)"):
         history.require_known_outbox(ENGINE, accept_changes=False)
     history.require_known_outbox(ENGINE, accept_changes=True)
 
 
 @pytest.mark.parametrize(("empty", "delivered"), [(True, ()), (True, (0, None)), (False, (5,))])
-def test_an_outbox_that_may_be_as_it_is(
-    empty: bool, delivered: tuple[int | None, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_outbox_that_may_be_as_it_is(empty: bool, delivered: tuple[int | None, ...], mocker: MockerFixture) -> None:
     """A new one where nothing was ever delivered, and one that knows what was."""
-    monkeypatch.setattr(ledger, "is_empty", lambda _: empty)
-    running(monkeypatch, inlet_events=events(*delivered))
+    mocker.patch.object(ledger, "is_empty", return_value=empty)
+    running(mocker, inlet_events=events(*delivered))
     history.require_known_outbox(ENGINE, accept_changes=False)

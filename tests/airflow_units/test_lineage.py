@@ -11,6 +11,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
+from pytest_mock import MockerFixture
 from sqlalchemy.engine import URL, make_url
 from tablero.airflow import lineage
 from tablero.airflow.lineage import Dataset, dataset_of_dashboard, dataset_of_source
@@ -106,20 +107,20 @@ class Told:
 
 
 @pytest.fixture
-def openlineage(monkeypatch: pytest.MonkeyPatch) -> None:
+def openlineage(mocker: MockerFixture) -> None:
     """As much of OpenLineage's client as is used."""
     module = ModuleType("openlineage.client.event_v2")
     vars(module)["Dataset"] = Told
     for name in ("openlineage", "openlineage.client"):
-        monkeypatch.setitem(sys.modules, name, ModuleType(name))
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+        mocker.patch.dict(sys.modules, {name: ModuleType(name)})
+    mocker.patch.dict(sys.modules, {module.__name__: module})
 
 
 @pytest.fixture
-def no_openlineage(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_openlineage(mocker: MockerFixture) -> None:
     """As where it was not installed."""
     for name in ("openlineage", "openlineage.client", "openlineage.client.event_v2"):
-        monkeypatch.setitem(sys.modules, name, None)
+        mocker.patch.dict(sys.modules, {name: None})
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
+from pytest_mock import MockerFixture
 from tablero.airflow import configuration
 from tablero.errors import SetupError, TransientError
 
@@ -42,14 +43,14 @@ class Metadata:
 
 
 @pytest.fixture
-def in_a_task(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Metadata], Metadata]:
+def in_a_task(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture, tmp_path: Path) -> Callable[[Metadata], Metadata]:
     """Puts the test into a task of an Airflow with this database."""
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
 
     def enter(metadata: Metadata) -> Metadata:
         task = SimpleNamespace(dag_id="daily_send", run_id="r", get_dr_count=metadata.get_dr_count)
-        monkeypatch.setattr(airflow.sdk, "get_current_context", lambda: {"ti": task})
-        monkeypatch.setattr(BaseHook, "get_connection", metadata.get_connection)
+        mocker.patch.object(airflow.sdk, "get_current_context", return_value={"ti": task})
+        mocker.patch.object(BaseHook, "get_connection", metadata.get_connection)
         return metadata
 
     return enter
@@ -86,15 +87,15 @@ def test_no_source(in_a_task: Callable[[Metadata], Metadata]) -> None:
 
 
 @pytest.mark.parametrize("answers", [True, False])
-def test_in_the_api_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answers: bool) -> None:
+def test_in_the_api_server(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture, tmp_path: Path, answers: bool) -> None:
     """Where the page runs, the database itself is asked."""
     metadata = Metadata(None)
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    monkeypatch.setattr(BaseHook, "get_connection", metadata.get_connection)
+    mocker.patch.object(BaseHook, "get_connection", metadata.get_connection)
     from airflow import settings
 
     engine = sa.create_engine("sqlite://" if answers else f"sqlite:///{tmp_path}/nowhere/airflow.db")
-    monkeypatch.setattr(settings, "Session", sa.orm.sessionmaker(engine))
+    mocker.patch.object(settings, "Session", sa.orm.sessionmaker(engine))
     if answers:
         assert configuration.outbox_url().get_backend_name() == "sqlite"
     else:
@@ -102,11 +103,11 @@ def test_in_the_api_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answ
             configuration.outbox_url()
 
 
-def test_in_a_callback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_in_a_callback(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture, tmp_path: Path) -> None:
     """Which may not ask the database: the failure of a task is recorded in the file all the same."""
     from airflow.sdk.execution_time.supervisor import BlockedDBSession
 
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    monkeypatch.setattr(BaseHook, "get_connection", Metadata(None).get_connection)
-    monkeypatch.setattr("airflow.settings.Session", BlockedDBSession)
+    mocker.patch.object(BaseHook, "get_connection", Metadata(None).get_connection)
+    mocker.patch("airflow.settings.Session", BlockedDBSession)
     assert configuration.outbox_url().get_backend_name() == "sqlite"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pytest_mock import MockerFixture
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine
 from tablero.airflow import configuration, page
@@ -36,11 +37,11 @@ class Connection:
 
 
 @pytest.fixture
-def connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Connection:
+def connection(tmp_path: Path, mocker: MockerFixture) -> Connection:
     for name in ("one", "two"):
         (tmp_path / f"{name}.db").touch()
     found = Connection(tmp_path)
-    monkeypatch.setattr(configuration, "outbox_url", found)
+    mocker.patch.object(configuration, "outbox_url", found)
     return found
 
 
@@ -56,9 +57,9 @@ def test_one_engine_for_all_requests(connection: Connection) -> None:
     assert connection.asked == 1
 
 
-def test_a_changed_connection(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_connection(connection: Connection, mocker: MockerFixture) -> None:
     """After a while it is seen; what the old engine held open is closed. One that did not change is kept as it is."""
-    monkeypatch.setattr(page, "_REFRESH_SECONDS", -1.0)
+    mocker.patch.object(page, "_REFRESH_SECONDS", -1.0)
     outbox = PageOutbox()
     before = outbox()
     closed: list[object] = []
@@ -113,14 +114,14 @@ class SlowSource:
 
 
 @pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> SlowSource:
+def slow(mocker: MockerFixture) -> SlowSource:
     made = SlowSource()
 
     @contextmanager
     def source(_settings: object) -> Iterator[SlowSource]:
         yield made
 
-    monkeypatch.setattr(configuration, "source", source)
+    mocker.patch.object(configuration, "source", source)
     return made
 
 
@@ -165,7 +166,7 @@ def test_the_source_is_asked_few_questions_at_a_time(slow: SlowSource) -> None:
     assert slow.asking == 0
 
 
-def test_a_source_that_is_not_set_up_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_is_not_set_up_says_so(mocker: MockerFixture) -> None:
     """The error is the same that a task would see."""
 
     @contextmanager
@@ -173,6 +174,6 @@ def test_a_source_that_is_not_set_up_says_so(monkeypatch: pytest.MonkeyPatch) ->
         raise SetupError("no connection")
         yield
 
-    monkeypatch.setattr(configuration, "source", source)
+    mocker.patch.object(configuration, "source", source)
     with pytest.raises(SetupError, match="no connection"):
         ask_source()("REQ-77", 30)

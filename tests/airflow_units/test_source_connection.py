@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pytest_mock import MockerFixture
 from tablero.airflow import configuration
 from tablero.errors import SetupError
 from tablero.settings import Settings
@@ -20,14 +21,14 @@ def test_a_type_without_its_provider(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
-def test_a_type_without_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_type_without_its_driver(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture) -> None:
     """The provider is there, what it stands on is not."""
     import sqlalchemy
 
     def broken(*_: object, **__: object) -> None:
         raise ModuleNotFoundError("No module named 'MySQLdb'")
 
-    monkeypatch.setattr(sqlalchemy, "create_engine", broken)
+    mocker.patch.object(sqlalchemy, "create_engine", broken)
     monkeypatch.setenv("AIRFLOW_CONN_TABLERO_SOURCE", "postgresql://tablero@db.example.gob.do/solicitudes")
     with pytest.raises(SetupError, match=r"is not installed \(No module named 'MySQLdb'"), configuration.source(Settings()):
         pass
@@ -49,7 +50,7 @@ def test_a_connection_that_asks_for_tls(monkeypatch: pytest.MonkeyPatch, conn_id
 def test_a_type_that_is_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says which type it is."""
     monkeypatch.setenv("AIRFLOW_CONN_TABLERO_SOURCE", "http://db.example.gob.do")
-    with pytest.raises(SetupError, match="of type 'http', which is no SQL database"), configuration.source(Settings()):
+    with pytest.raises(SetupError, match="of type 'http', which is not an SQL database"), configuration.source(Settings()):
         pass
 
 

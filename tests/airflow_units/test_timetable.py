@@ -7,6 +7,7 @@ from datetime import date, datetime, time, timedelta
 import pendulum
 import pytest
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
+from pytest_mock import MockerFixture
 from tablero.airflow.timetable import CivilDayTimetable
 from tablero.contract.windows import day_window
 
@@ -17,14 +18,14 @@ START = pendulum.datetime(2020, 1, 1, tz=HERE)
 
 
 @pytest.fixture(autouse=True)
-def _now(monkeypatch: pytest.MonkeyPatch) -> None:
-    at("2026-11-24 10:00", monkeypatch)
+def _now(mocker: MockerFixture) -> None:
+    at("2026-11-24 10:00", mocker)
 
 
-def at(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def at(text: str, mocker: MockerFixture) -> None:
     """It is now this local time."""
     now = pendulum.parse(text, tz=HERE)
-    monkeypatch.setattr("tablero.airflow.timetable.pendulum.now", lambda _: now)
+    mocker.patch("tablero.airflow.timetable.pendulum.now", return_value=now)
 
 
 def following(
@@ -74,15 +75,15 @@ def test_the_first_run_with_catch_up() -> None:
     assert following(catchup=True) == run_of("2020-01-01")
 
 
-def test_the_first_run_before_it_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_run_before_it_is_time(mocker: MockerFixture) -> None:
     """At 01:59 the last run that was due is that of the day before yesterday."""
-    at("2026-11-24 01:59", monkeypatch)
+    at("2026-11-24 01:59", mocker)
     assert following() == run_of("2026-11-22")
 
 
-def test_the_first_run_when_it_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_run_when_it_is_time(mocker: MockerFixture) -> None:
     """At 02:00 sharp it is yesterday's."""
-    at("2026-11-24 02:00", monkeypatch)
+    at("2026-11-24 02:00", mocker)
     assert following() == run_of("2026-11-23")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from pytest_mock import MockerFixture
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.dashboard.client import Dashboard
 from tablero.delivery.preflight import inspect
@@ -33,12 +34,14 @@ def proxy(port: int) -> str:
 
 
 @pytest.fixture(autouse=True)
-def everything_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.LogCaptureFixture]:
+def everything_logged(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
+) -> Iterator[pytest.LogCaptureFixture]:
     """All lines of all loggers."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    monkeypatch.setattr(logging.getLogger("airflow.task"), "propagate", True)
+    mocker.patch.object(logging.getLogger("airflow.task"), "propagate", True)
     with caplog.at_level(logging.DEBUG):
         yield caplog
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
+from pytest_mock import MockerFixture
 from sqlalchemy.engine import Engine
 from tablero.dashboard.answer import MAX_KEPT, Answer
 from tablero.dashboard.client import Dashboard
@@ -74,9 +75,9 @@ QUOTED: dict[str, Echo] = {
 
 
 @pytest.fixture
-def everything_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.LogCaptureFixture]:
+def everything_logged(caplog: pytest.LogCaptureFixture, mocker: MockerFixture) -> Iterator[pytest.LogCaptureFixture]:
     """All log lines of all loggers, at every level."""
-    monkeypatch.setattr(logging.getLogger("airflow.task"), "propagate", True)
+    mocker.patch.object(logging.getLogger("airflow.task"), "propagate", True)
     with caplog.at_level(logging.DEBUG):
         yield caplog
 

@@ -17,6 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from pytest_mock import MockerFixture
 
 from sandbox.institution import Summary, add_changes, create
 
@@ -191,15 +192,15 @@ def test_foreign_database_is_left_alone(tmp_path: Path) -> None:
         assert path.read_bytes() == before
 
 
-def test_interrupted_making_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_making_leaves_nothing(tmp_path: Path, mocker: MockerFixture) -> None:
     """A half-made database never stands in the place of a whole one."""
     database = tmp_path / "i.db"
-    monkeypatch.setattr("sandbox.institution._INDEX", "not sql")
+    mocker.patch("sandbox.institution._INDEX", "not sql")
     with pytest.raises(sqlite3.OperationalError):
         create(database, rows=500, seed=7, now=NOW)
     assert not database.exists()
 
-    monkeypatch.undo()
+    mocker.stopall()
     assert create(database, rows=500, seed=7, now=NOW).total == len(view(database))
 
 

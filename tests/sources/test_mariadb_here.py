@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pytest_mock import MockerFixture
 from sqlalchemy.engine import URL
 from tablero.contract.rules import validator
 from tablero.contract.status_change import StatusChange
@@ -194,9 +195,9 @@ def test_a_reading_that_hangs_is_cancelled(server: MariaDb, address: URL) -> Non
     assert isinstance(ended[0], SourceUnavailable)
 
 
-def test_a_server_that_does_not_answer_is_cut(made: Path, driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_is_cut(made: Path, driver: str, mocker: MockerFixture) -> None:
     """It is frozen, and can cancel nothing: the connection goes."""
-    monkeypatch.setattr(reader, "GRACE", 0.5)
+    mocker.patch.object(reader, "GRACE", 0.5)
     with running() as frozen:
         address = frozen.database(driver)
         run(frozen, address, f"CREATE VIEW {VIEW} AS SELECT {ROW} last_modified_date FROM (SELECT SLEEP(60) s) x")

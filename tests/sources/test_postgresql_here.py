@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pytest_mock import MockerFixture
 from sqlalchemy.engine import URL
 from tablero.contract.rules import Excluded, Rejected, validator
 from tablero.contract.status_change import StatusChange
@@ -341,9 +342,9 @@ def test_a_reading_that_hangs_is_cancelled(spanish: Server, database: str) -> No
         found.count(JANUARY)
 
 
-def test_a_server_that_does_not_answer_is_cut(spanish: Server, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_is_cut(spanish: Server, database: str, mocker: MockerFixture) -> None:
     """Its process is frozen: it cannot be cancelled, so the connection goes."""
-    monkeypatch.setattr(reader, "GRACE", 0.5)
+    mocker.patch.object(reader, "GRACE", 0.5)
     run(spanish, database, "CREATE TABLE h (n int)")
     make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM h")
     found = source(spanish.address(database))
@@ -567,9 +568,9 @@ def test_what_the_source_says_of_one_request(spanish: Server, database: str, typ
     assert found.of_request("REQ-77") == []
 
 
-def test_a_question_takes_no_longer_than_it_may(spanish: Server, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_question_takes_no_longer_than_it_may(spanish: Server, database: str, mocker: MockerFixture) -> None:
     """Whoever asks is waiting."""
-    monkeypatch.setattr(reader, "QUESTION", 0.3)
+    mocker.patch.object(reader, "QUESTION", 0.3)
     make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM pg_sleep(30)")
     with pytest.raises(WindowUnreadable):
         source(spanish.address(database)).of_request("R-1")

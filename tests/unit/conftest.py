@@ -6,11 +6,12 @@ import socket
 from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 
 
 @pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_network(mocker: MockerFixture) -> None:
     def refuse(_: Any, address: Any) -> None:
         raise AssertionError(f"a unit test connects to {address}")
 
-    monkeypatch.setattr(socket.socket, "connect", refuse)
+    mocker.patch.object(socket.socket, "connect", refuse)

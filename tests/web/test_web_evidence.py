@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import pytest
 import sqlalchemy as sa
+from pytest_mock import MockerFixture
 from tablero.outbox.schema import batch
 
 from tests.integration.samples import rows_in
@@ -112,16 +113,16 @@ def test_batches_that_the_dashboard_recognised_are_told_from_acknowledged_ones(a
 
 
 def test_the_monthly_digest_carries_the_document_of_the_page(
-    viewer: Any, site: Site, own_history: History, monkeypatch: pytest.MonkeyPatch
+    viewer: Any, site: Site, own_history: History, mocker: MockerFixture
 ) -> None:
     """By mail, with the first scheduled run that ends after the month; nobody asked for it, so it names nobody."""
     from tablero.airflow import callbacks, configuration
     from tablero.airflow.alerts import notifiers
 
     mailed: dict[str, bytes] = {}
-    monkeypatch.setattr(configuration, "outbox", lambda: nullcontext(own_history.engine))
-    monkeypatch.setattr(configuration, "clock", lambda: site.now)
-    monkeypatch.setattr(notifiers, "send_digest", lambda _, __, ___, files: mailed.update(files) or True)
+    mocker.patch.object(configuration, "outbox", return_value=nullcontext(own_history.engine))
+    mocker.patch.object(configuration, "clock", return_value=site.now)
+    mocker.patch.object(notifiers, "send_digest", lambda _, __, ___, files: mailed.update(files) or True)
     settings = site.settings.model_copy(update={"digest": "monthly", "alert_emails": ("ops@example.test",)})
     after_october = datetime(2026, 11, 1, 4, tzinfo=timezone.utc)
     callbacks._send_digest(settings, SimpleNamespace(run_type="scheduled", data_interval_end=after_october))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pytest_mock import MockerFixture
 from sqlalchemy.engine import Engine
 from tablero.contract.status_change import FIELDS
 from tablero.contract.windows import Window, dateless_window, day_window, month_windows, undated_window
@@ -143,7 +144,7 @@ def test_rows_that_leave_while_it_runs_are_no_loss(outbox: Engine, source: Sourc
 
 
 @pytest.mark.parametrize("lost", ["R-30", f"R-{len(DATES) - 1}"], ids=["of a month", "undated"])
-def test_a_row_that_is_skipped_is_red(outbox: Engine, source: Source, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
+def test_a_row_that_is_skipped_is_red(outbox: Engine, source: Source, mocker: MockerFixture, lost: str) -> None:
     """The reading loses it each time, so that every window is settled; the count does not."""
     read = Source.chunks
 
@@ -151,7 +152,7 @@ def test_a_row_that_is_skipped_is_red(outbox: Engine, source: Source, monkeypatc
         for rows in read(self, window):
             yield [row for row in rows if row[1] != lost]
 
-    monkeypatch.setattr(Source, "chunks", skipping)
+    mocker.patch.object(Source, "chunks", skipping)
     load = Run(outbox, source, FULL)
     load.load()
     counted = load.prove()
@@ -160,7 +161,7 @@ def test_a_row_that_is_skipped_is_red(outbox: Engine, source: Source, monkeypatc
         require_whole(counted)
 
 
-def test_rows_that_no_window_asks_for_are_red(outbox: Engine, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_no_window_asks_for_are_red(outbox: Engine, source: Source, mocker: MockerFixture) -> None:
     """A window is asked for less than it stands for: no reading and no count of a window sees the rows of March."""
     holes = [window for window in FULL if window.label != "2020-03"]
     bridged = [
@@ -176,8 +177,8 @@ def test_rows_that_no_window_asks_for_are_red(outbox: Engine, source: Source, mo
             else window
         )
 
-    monkeypatch.setattr(Source, "chunks", lambda self, window: asked(self, narrow(window)))
-    monkeypatch.setattr(Source, "count", lambda self, window: counted_by(self, narrow(window)))
+    mocker.patch.object(Source, "chunks", lambda self, window: asked(self, narrow(window)))
+    mocker.patch.object(Source, "count", lambda self, window: counted_by(self, narrow(window)))
     load = Run(outbox, source, bridged)
     load.load()
     with pytest.raises(NotSettledError, match=r"undated … 2020-04: the source counts \d+ rows, and window by window \d+: some"):
@@ -198,7 +199,7 @@ def test_a_night_counts_its_own_days(outbox: Engine, source: Source) -> None:
         assert connection.execute(sa.text("SELECT count(*) FROM reconciliation")).scalar() == 6
 
 
-def test_counting_costs_a_night_the_same_whatever_lies_before(outbox: Engine, source: Source, monkeypatch: Any) -> None:
+def test_counting_costs_a_night_the_same_whatever_lies_before(outbox: Engine, source: Source, mocker: MockerFixture) -> None:
     """One count between the bounds of its days; none of the view as a whole."""
     days = [day_window(date(2020, 4, 20) + timedelta(days=number), ZONE) for number in range(5)]
     night = Run(outbox, source, [*days, dateless_window()])
@@ -206,7 +207,7 @@ def test_counting_costs_a_night_the_same_whatever_lies_before(outbox: Engine, so
     found = night._reconcile(night.windows)
     asked: list[tuple[Any, Any]] = []
     count = Source.count
-    monkeypatch.setattr(Source, "census", pytest.fail)
-    monkeypatch.setattr(Source, "count", lambda self, one: asked.append((one.start, one.end)) or count(self, one))
+    mocker.patch.object(Source, "census", pytest.fail)
+    mocker.patch.object(Source, "count", lambda self, one: asked.append((one.start, one.end)) or count(self, one))
     require_whole(compare(source, found, pytest.fail))
     assert asked == [(days[0].start, days[-1].end)]

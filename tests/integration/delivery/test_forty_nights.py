@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window, day_window
@@ -180,7 +181,7 @@ def test_a_source_that_is_down(nights: Nights) -> None:
     assert (nights.missing, nights.repeated) == (set(), set())
 
 
-def test_a_day_that_cannot_be_read(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_day_that_cannot_be_read(nights: Nights, mocker: MockerFixture) -> None:
     """Its statement is cut off each night: every other row is sent, each night is red for it, and told of it once."""
     nights.all(0, 3)
     nights.work(days(3, 1)[0])  # nobody reads it: Airflow was off
@@ -192,14 +193,14 @@ def test_a_day_that_cannot_be_read(nights: Nights, monkeypatch: pytest.MonkeyPat
         return stage(engine, source, settings, window, **named)  # type: ignore[arg-type]
 
     for module in (nightly, reconciling):
-        monkeypatch.setattr(module, "stage", read)
+        mocker.patch.object(module, "stage", read)
     red = nights.all(4, 14)
     assert not any(night.is_green for night in red)
     still_open = {account.window.label for night in red for account in night.accounts if not account.settled}
     assert still_open == {bad.label, "2026-09"}  # and the month around it, when its audit comes
     assert len([cause for night in red for cause in night.told]) == 1
     assert len(nights.missing) == 5
-    monkeypatch.undo()
+    mocker.stopall()
     (after,) = nights.all(18, 1)
     assert after.is_green
     assert nights.missing == set()

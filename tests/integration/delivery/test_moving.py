@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pytest_mock import MockerFixture
 from sqlalchemy.engine import URL, Engine
 from tablero.delivery import moving
 from tablero.delivery.moving import move
@@ -92,10 +93,10 @@ def test_again_it_only_compares(file: Engine, target: Engine) -> None:
     assert list(move(file, target)) == first
 
 
-def test_killed_at_any_point(file: Engine, target: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_at_any_point(file: Engine, target: Engine, mocker: MockerFixture) -> None:
     """No task can use it until it is finished; it goes on where it was, also if the former one was used meanwhile."""
-    monkeypatch.setattr(moving, "_STEP", 2)
-    monkeypatch.setattr(moving, "_STEP_BATCHES", 2)
+    mocker.patch.object(moving, "_STEP", 2)
+    mocker.patch.object(moving, "_STEP_BATCHES", 2)
     steps = 0
     page = moving._page
 
@@ -106,7 +107,7 @@ def test_killed_at_any_point(file: Engine, target: Engine, monkeypatch: pytest.M
             raise OutboxUnavailable("the machine is switched off")
         return page(*arguments, **options)
 
-    monkeypatch.setattr(moving, "_page", dying)
+    mocker.patch.object(moving, "_page", dying)
     for attempt in range(100):
         try:
             list(move(file, target))
@@ -118,7 +119,7 @@ def test_killed_at_any_point(file: Engine, target: Engine, monkeypatch: pytest.M
             with file.begin() as connection:
                 connection.execute(sa.update(batch).where(batch.c.id == 1).values(words="meanwhile"))
                 connection.execute(sa.delete(extraction).where(extraction.c.id == 2))
-        monkeypatch.setattr(moving, "_page", dying if attempt < 8 else page)
+        mocker.patch.object(moving, "_page", dying if attempt < 8 else page)
     assert content(target) == content(file)
 
 
@@ -132,7 +133,7 @@ def test_another_outbox_in_use_is_left_alone(file: Engine, target: Engine) -> No
     assert content(target) == before
 
 
-def test_written_to_meanwhile(file: Engine, target: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_written_to_meanwhile(file: Engine, target: Engine, mocker: MockerFixture) -> None:
     """By a run that was not paused: refused, and mended when the command is given again."""
     differences = moving._differences
 
@@ -142,9 +143,9 @@ def test_written_to_meanwhile(file: Engine, target: Engine, monkeypatch: pytest.
             with file.begin() as connection:
                 connection.execute(sa.update(batch).where(batch.c.id == 1).values(words="meanwhile"))
 
-    monkeypatch.setattr(moving, "_differences", busy)
+    mocker.patch.object(moving, "_differences", busy)
     with pytest.raises(SetupError, match="was written to while it was moved"):
         list(move(file, target))
-    monkeypatch.setattr(moving, "_differences", differences)
+    mocker.patch.object(moving, "_differences", differences)
     list(move(file, target))
     assert content(target) == content(file)

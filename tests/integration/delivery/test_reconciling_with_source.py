@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from pytest_mock import MockerFixture
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.delivery import reconciling
@@ -89,7 +90,7 @@ def test_a_row_that_was_changed_in_place_is_sent(outbox: Engine, institution: In
     assert found == {"2020-02": 1}
 
 
-def test_a_source_that_grows_without_end(outbox: Engine, institution: Institution, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_grows_without_end(outbox: Engine, institution: Institution, mocker: MockerFixture) -> None:
     """Followed a few times, then told as it is."""
     readings = 0
 
@@ -100,7 +101,7 @@ def test_a_source_that_grows_without_end(outbox: Engine, institution: Institutio
         return stage(*arguments, **named)  # type: ignore[arg-type]
 
     load(outbox, institution, Dashboard())
-    monkeypatch.setattr(reconciling, "stage", growing)
+    mocker.patch.object(reconciling, "stage", growing)
     (account,), found, failure = prove(outbox, institution, send=lambda window: post(outbox, Dashboard(), window))
     assert failure is None
     assert readings == found["2020-02"] == PASSES + 1
@@ -129,7 +130,7 @@ def test_sending_fails(outbox: Engine, institution: Institution) -> None:
     assert states(outbox) == {"delivered": 10, "pending": 3}
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, errors: dict[str, TableroError]) -> list[str]:
+def failing(mocker: MockerFixture, errors: dict[str, TableroError]) -> list[str]:
     """Some windows cannot be read; returns the labels of those that were tried."""
     tried: list[str] = []
 
@@ -139,42 +140,40 @@ def failing(monkeypatch: pytest.MonkeyPatch, errors: dict[str, TableroError]) ->
             raise errors[window.label]
         return stage(engine, source, settings, window, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(reconciling, "stage", read)
+    mocker.patch.object(reconciling, "stage", read)
     return tried
 
 
-def test_a_source_that_is_down_is_asked_once(outbox: Engine, institution: Institution, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_is_down_is_asked_once(outbox: Engine, institution: Institution, mocker: MockerFixture) -> None:
     """83 months would each wait for a time-out; the table shows what the outbox knows."""
     load(outbox, institution, Dashboard())
 
     def down(_: Source) -> list[str]:
         raise SourceUnavailable("the source is down")
 
-    tried = failing(monkeypatch, {"2020-02": SourceUnavailable("the source is down")})
-    monkeypatch.setattr(Source, "check", down)
+    tried = failing(mocker, {"2020-02": SourceUnavailable("the source is down")})
+    mocker.patch.object(Source, "check", down)
     accounts, _, failure = prove(outbox, institution, FEBRUARY, MARCH)
     assert isinstance(failure, SourceUnavailable)
     assert tried == ["2020-02"]
     assert [(one.delivered, one.recount, one.settled) for one in accounts] == [(10, None, False), (0, None, False)]
 
 
-def test_a_window_that_cannot_be_read_is_red_alone(
-    outbox: Engine, institution: Institution, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_window_that_cannot_be_read_is_red_alone(outbox: Engine, institution: Institution, mocker: MockerFixture) -> None:
     """A statement was cut off by a limit, and the source answers: the windows after it are proved."""
     for window in (FEBRUARY, MARCH, APRIL):
         load(outbox, institution, Dashboard(), window)
-    tried = failing(monkeypatch, {"2020-03": SourceUnavailable("statement timeout")})
+    tried = failing(mocker, {"2020-03": SourceUnavailable("statement timeout")})
     accounts, _, failure = prove(outbox, institution, FEBRUARY, MARCH, APRIL)
     assert tried == ["2020-02", "2020-03", "2020-04"]
     assert [one.settled for one in accounts] == [True, False, True]
     assert isinstance(failure, SourceUnavailable)
 
 
-def test_what_may_pass_is_raised_first(outbox: Engine, institution: Institution, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_may_pass_is_raised_first(outbox: Engine, institution: Institution, mocker: MockerFixture) -> None:
     """A window that will never be read must not keep the others from being tried again."""
     closed = OutsideHours("closed", opens_at=NOW)
-    failing(monkeypatch, {"2020-02": SetupError("no"), "2020-03": SourceUnavailable("cut off"), "2020-04": closed})
+    failing(mocker, {"2020-02": SetupError("no"), "2020-03": SourceUnavailable("cut off"), "2020-04": closed})
     assert isinstance(prove(outbox, institution, FEBRUARY, MARCH).failure, SourceUnavailable)
     assert prove(outbox, institution, FEBRUARY, MARCH, APRIL).failure is closed
 

@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 from sqlalchemy.engine import Engine
 from tablero.contract.packing import pack
 from tablero.contract.windows import Window
@@ -509,14 +510,14 @@ def test_changes_of_a_request_wait_for_those_of_another_window(outbox: Engine) -
     assert "another worker" not in str(caught.value)
 
 
-def test_an_outbox_that_fails_says_so(outbox: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outbox_that_fails_says_so(outbox: Engine, mocker: MockerFixture) -> None:
     """Nothing in flight, and the outbox does not answer: its own words are what the operator sees."""
     stage(outbox, changes(1))
 
     def fail(*_: object, **__: object) -> None:
         raise OutboxUnavailable("the disk is full")
 
-    monkeypatch.setattr(claiming, "claim", fail)
+    mocker.patch.object(claiming, "claim", fail)
     with pytest.raises(OutboxUnavailable, match="the disk is full"):
         deliver(outbox, Dashboard())
 
@@ -596,9 +597,9 @@ def test_hours_that_close_when_all_is_sent(outbox: Engine) -> None:
     assert at_night(outbox, dashboard, lambda: OPEN if len(dashboard.calls) < 3 else CLOSED).rows == 3
 
 
-def test_a_lease_is_prolonged_while_a_call_lasts(outbox: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_is_prolonged_while_a_call_lasts(outbox: Engine, mocker: MockerFixture) -> None:
     """A call that takes longer than a lease lasts: its batch is still this worker's."""
-    monkeypatch.setattr(sending, "_LEASE_MARGIN", 1)
+    mocker.patch.object(sending, "_LEASE_MARGIN", 1)
     stage(outbox, changes(1))
     stolen: list[Claim] = []
 
@@ -613,19 +614,19 @@ def test_a_lease_is_prolonged_while_a_call_lasts(outbox: Engine, monkeypatch: py
     assert stolen == []
 
 
-def test_a_worker_that_stood_still_posts_nothing(outbox: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_stood_still_posts_nothing(outbox: Engine, mocker: MockerFixture) -> None:
     """Frozen between the claim and the call, for longer than its lease: another worker may have the batch by now."""
     stage(outbox, changes(2), size=1)
     now = [1000.0]
     for module in (pump, poster):
-        monkeypatch.setattr(module, "moment", lambda: now[0])
+        mocker.patch.object(module, "moment", side_effect=lambda: now[0])
     begin_call = pump.Calls.begin
 
     def freeze(calls: pump.Calls, claim: Claim) -> None:
         now[0] += 500.0
         begin_call(calls, claim)
 
-    monkeypatch.setattr(pump.Calls, "begin", freeze)
+    mocker.patch.object(pump.Calls, "begin", freeze)
     dashboard = Dashboard()
     with pytest.raises(DashboardUnavailable, match="Not posted"):
         deliver(outbox, dashboard)
@@ -633,7 +634,7 @@ def test_a_worker_that_stood_still_posts_nothing(outbox: Engine, monkeypatch: py
     assert {row.outcome for row in attempts(outbox)} == {"transient"}
 
 
-def test_answers_in_hand_are_written_until_the_outbox_takes_them(outbox: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_in_hand_are_written_until_the_outbox_takes_them(outbox: Engine, mocker: MockerFixture) -> None:
     """It is away for a while, with answers on their way: nothing else is posted meanwhile, and nothing is posted again."""
     stage(outbox, changes(20), size=1)
     exchange, away = recording.exchange, [6]
@@ -647,14 +648,14 @@ def test_answers_in_hand_are_written_until_the_outbox_takes_them(outbox: Engine,
             raise OutboxUnavailable("the connection is lost")
         return exchange(engine, answers, *rest, **more)
 
-    monkeypatch.setattr(recording, "exchange", sometimes)
-    monkeypatch.setattr(recorder, "_TRY_AGAIN_AFTER", 0.05)
+    mocker.patch.object(recording, "exchange", sometimes)
+    mocker.patch.object(recorder, "_TRY_AGAIN_AFTER", 0.05)
     assert deliver(outbox, dashboard, concurrency=1).rows == 20
     assert set(dashboard.accepted.values()) == {1}
     assert len(set(calls_then)) == 1
 
 
-def test_an_attempt_that_the_outbox_took_and_never_said_so(outbox: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_attempt_that_the_outbox_took_and_never_said_so(outbox: Engine, mocker: MockerFixture) -> None:
     """The connection broke after the commit: what was begun is begun again, and the first record of it says that it was not
     made."""
     exchange, broken = recording.exchange, [True]
@@ -666,8 +667,8 @@ def test_an_attempt_that_the_outbox_took_and_never_said_so(outbox: Engine, monke
             raise OutboxUnavailable("the connection is lost")
         return claims
 
-    monkeypatch.setattr(recording, "exchange", breaks)
-    monkeypatch.setattr(recorder, "_TRY_AGAIN_AFTER", 0.05)
+    mocker.patch.object(recording, "exchange", breaks)
+    mocker.patch.object(recorder, "_TRY_AGAIN_AFTER", 0.05)
     dashboard = Dashboard()
 
     def staging(lease: Callable[[], Lease | None]) -> Iterator[list[Fresh]]:

@@ -14,6 +14,7 @@ import pendulum
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_mock import MockerFixture
 from tablero.contract import chunks
 from tablero.contract.chunks import Judged, chunk_validator, inside
 from tablero.contract.rules import Row, validator
@@ -119,16 +120,16 @@ def plain(number: int = 0, **values: Any) -> Row:
     ],
     ids=repr,
 )
-def test_common_columns_never_go_row_by_row(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_common_columns_never_go_row_by_row(row: Row, mocker: MockerFixture) -> None:
     """What the types of common databases give is accepted at once."""
     asked: list[Row] = []
     expected = validator(**RULES)(row)
-    monkeypatch.setattr(chunks, "validator", lambda **_: asked.append)
+    mocker.patch.object(chunks, "validator", return_value=asked.append)
     assert chunk_validator(**RULES)([row] * 10) == Judged([expected] * 10, [])  # type: ignore[list-item]
     assert asked == []
 
 
-def test_a_bad_row_sends_only_its_neighbours_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_row_sends_only_its_neighbours_the_long_way(mocker: MockerFixture) -> None:
     """A piece of the chunk, not the chunk."""
     asked: list[Row] = []
 
@@ -141,7 +142,7 @@ def test_a_bad_row_sends_only_its_neighbours_the_long_way(monkeypatch: pytest.Mo
 
         return validate
 
-    monkeypatch.setattr(chunks, "validator", watched)
+    mocker.patch.object(chunks, "validator", watched)
     found = [plain(number) for number in range(5_000)]
     found[2_500] = plain(2_500, status_id=99)
     judged = chunk_validator(**RULES)(found)

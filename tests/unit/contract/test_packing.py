@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from itertools import chain, groupby, pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_mock import MockerFixture
 from tablero.contract import packing
 from tablero.contract.packing import Packed, pack, row_order
 from tablero.contract.status_change import StatusChange
@@ -89,9 +89,9 @@ def test_packing_holds_no_more_than_a_batch() -> None:
     assert read <= 12, "two rows ahead: the next request's first, and whether it has another"
 
 
-def test_of_many_services_only_so_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_services_only_so_much_waits(mocker: MockerFixture) -> None:
     """The fullest goes first, and no request is cut for it: memory is flat however many services there are."""
-    monkeypatch.setattr(packing, "_MOST_WAITING", 2)
+    mocker.patch.object(packing, "_MOST_WAITING", 2)
     rows = [change(number // 2, number, service=str(number // 2 % 7)) for number in range(140)]
     rows.sort(key=row_order)
     read = 0

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_mock import MockerFixture
 from tablero.contract import sorting
 from tablero.contract.packing import row_order
 from tablero.contract.sorting import in_order
@@ -53,9 +54,9 @@ def test_around_the_length_of_a_run(length: int) -> None:
     assert found == list(map(change, range(1, length + 1)))
 
 
-def test_merging_holds_a_piece_of_each_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_merging_holds_a_piece_of_each_file(mocker: MockerFixture) -> None:
     """However long the files are."""
-    monkeypatch.setattr(sorting, "_PIECE", 5)
+    mocker.patch.object(sorting, "_PIECE", 5)
     pieces = 0
     read = sorting._read
 
@@ -65,18 +66,18 @@ def test_merging_holds_a_piece_of_each_file(monkeypatch: pytest.MonkeyPatch) -> 
             pieces += 1
             yield piece
 
-    monkeypatch.setattr(sorting, "_read", counted)
+    mocker.patch.object(sorting, "_read", counted)
     stream = in_order(map(change, range(1000, 0, -1)), row_order, 100)
     next(stream)
     assert pieces <= 10 + 2
 
 
-def test_files_are_gone_when_the_reader_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_gone_when_the_reader_stops(tmp_path: Path, mocker: MockerFixture) -> None:
     """Nothing is left on the disk, nor open, when a task is told to stop in the middle."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    mocker.patch.object(tempfile, "tempdir", str(tmp_path))
     opened = []
     make = tempfile.TemporaryFile
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **options: opened.append(make(**options)) or opened[-1])
+    mocker.patch.object(tempfile, "TemporaryFile", lambda **options: opened.append(make(**options)) or opened[-1])
     stream = in_order(map(change, range(100, 0, -1)), row_order, 10)
     assert list(islice(stream, 3)) == list(map(change, (1, 2, 3)))
     del stream

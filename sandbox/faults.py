@@ -112,6 +112,8 @@ class _Fault(BaseModel):
     probability: float = Field(default=1.0, ge=0, le=1)
     #: Only calls that contain an entry like this; null = any call.
     match: Match | None = None
+    #: Only calls with more entries than this, as where time or memory run out.
+    larger_than: int = Field(default=0, ge=0)
 
     def stores(self) -> bool:
         """Whether the entries of a valid call are accepted all the same, durably, before the fault shows."""
@@ -384,6 +386,8 @@ class _Armed:
     def fires(self, entries: Sequence[Any], valid: bool) -> list[int] | None:
         """Positions that match if the fault fires for this call, else None."""
         positions: list[int] = []
+        if self.fault.larger_than and len(entries) <= self.fault.larger_than:
+            return None
         if self.fault.kind == "refuse" and not valid:
             return None  # the dashboard has its own complaints about such a call
         if self.fault.match is not None:

@@ -22,6 +22,7 @@ from tablero.outbox.engine import connect
 from tablero.outbox.schema import batch
 from tablero.outbox.upgrade import migrate
 from tablero.settings import Settings
+from tablero.texts import delivery as texts
 
 from sandbox.settings import DEFAULT_CLIENT
 from tests.chaos import checks, faults, worker
@@ -50,6 +51,9 @@ _FROZEN = 4.0
 
 #: Tries of the last round; each may find something that only a pass shows.
 _LAST_TRIES = 4
+
+#: In a worker's log where the outbox was away while answers were in hand.
+_KEPT = texts.OUTBOX_STILL_UNAVAILABLE.en.partition("{answers}")[2].partition("{")[0].strip()
 
 #: Errors that only a wrong installation gives; whatever happens here, they are wrong.
 _UNCALLED_FOR = ("SettingsError", "SetupError", "ParameterError")
@@ -132,6 +136,7 @@ class Campaign:
             "read_timeout": str(READ_TIMEOUT),
         }
         self._refusals = faults.refusals(self._rng)
+        self._by_size = faults.by_size(self._rng)
         dashboard.handle.reset()
         dashboard.handle.settings(
             generation=self._rng.choice(("7.2", "7.8")),
@@ -165,7 +170,7 @@ class Campaign:
         if rng.random() < 0.08:
             drawn = faults.whole_night(rng)
             self._happen(seen, "a night of refusals")
-        self._dashboard.arm([*self._refusals, *drawn], rng.randint(0, 2**31))
+        self._dashboard.arm([*self._refusals, *drawn, *self._by_size], rng.randint(0, 2**31))
         jobs = self._jobs(number, seen)
         self._go(seen, jobs, self._plan_of_events(seen))
         for armed in self._dashboard.handle.faults():
@@ -260,6 +265,9 @@ class Campaign:
             away = rng.uniform(0, 0.5)
             planned += [(away, "source goes away"), (away + rng.uniform(0.05, 0.6), "source comes back")]
         planned += [(rng.uniform(0.02, 0.6), "database")] * (self._databases.mortal and rng.random() < 0.2)
+        if not self._databases.mortal and rng.random() < 0.2:
+            away = rng.uniform(0.05, 0.8)
+            planned += [(away, "outbox goes away"), (away + rng.uniform(0.2, 5.0), "outbox comes back")]
         return sorted(planned)
 
     def _go(self, seen: Round, jobs: list[Job], planned: list[tuple[float, str]]) -> list[Worker]:
@@ -274,10 +282,13 @@ class Campaign:
                 run.process.kill()
                 run.process.join()
             self._institution.come_back()
+            self._databases.come_back()
             self._end_leases()
         for run in runs:
             for _ in run.told("cut"):
                 self._happen(seen, "reading cut off")
+            if run.job.log.exists() and _KEPT in run.job.log.read_text():
+                self._happen(seen, "answers in hand kept")
         for run in runs:
             self._happen(seen, None if run.finished else "worker killed")
         self._dashboard.quieten()
@@ -318,6 +329,10 @@ class Campaign:
         elif what == "dashboard":
             self._dashboard.die(self._rng.uniform(0, 0.3))
             self._happen(seen, "dashboard killed")
+        elif what == "outbox goes away":
+            self._happen(seen, self._databases.go_away(self._outbox_url))
+        elif what == "outbox comes back":
+            self._databases.come_back()
         elif what == "database":
             self._databases.die()
             self._happen(seen, "database killed")

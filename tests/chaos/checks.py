@@ -88,6 +88,12 @@ class Evidence:
             holders[tuple(entry[name] for name in _FIELDS)].append(entry["call_id"])
         return holders
 
+    @cached_property
+    def acceptances(self) -> list[datetime]:
+        """When the dashboard accepted something, by its own answer to that very call."""
+        rows = self.batches.values()
+        return [row.settled_at for row in rows if row.state == "delivered" and row.settled_how == "acknowledged"]
+
     def lineage(self, batch_id: int) -> Iterator[int]:
         """The batch, the one that it is a part of, and so on: all that ever held its rows."""
         current: int | None = batch_id
@@ -211,23 +217,39 @@ def _nothing_after_an_acknowledgement(evidence: Evidence) -> Iterator[str]:
 
 def _states_are_true(evidence: Evidence) -> Iterator[str]:
     """Delivered means acknowledged; refused means that the last answer was a refusal of this one row, or a failure on it."""
-    last: dict[int, Any] = {}
+    attempts: dict[int, list[Any]] = defaultdict(list)
     delivered = set()
     for found in evidence.attempts:
-        last[found.batch_id] = found
+        attempts[found.batch_id].append(found)
         if found.outcome == "delivered" or (found.error or "").startswith(f"{LATE}delivered"):
             delivered.add(found.batch_id)
     for identity, row in evidence.batches.items():
         if (row.state == "delivered") != (identity in delivered):
             yield f"batch {identity} is {row.state}, and {'an' if identity in delivered else 'no'} attempt was acknowledged"
-        ended = last[identity].outcome if identity in last else "none"
-        if row.state == "refused" and ended not in ("refused", "unknown"):
-            yield f"batch {identity} is refused, and its last attempt is {ended}"
+        ended = attempts[identity][-1].outcome if attempts[identity] else "none"
+        if row.state == "refused" and not _is_proved_bad(evidence, row, attempts[identity]):
+            outcomes = [found.outcome for found in attempts[identity]]
+            yield f"batch {identity} of {row.rows} rows is refused, its attempts are {outcomes}, and that proves nothing"
         if row.state == "withdrawn" and row.ever_unknown and ended not in ("refused", "unknown"):
             yield f"batch {identity} is withdrawn, and the dashboard may have it"
     for row, at in evidence.staged.items():
         if at.state == "delivered" and row not in evidence.holders:
             yield f"{row} is delivered in batch {at.batch_id}, and the dashboard does not hold it"
+
+
+def _is_proved_bad(evidence: Evidence, row: Any, attempts: list[Any]) -> bool:
+    """Whether a batch may be refused: a single row, posted alone once more after the dashboard had accepted something since it
+    was first refused, or failed; a failure is one of two at least. Without an acceptance it was refused twice, by a dashboard
+    that has accepted something before.
+    """
+    if row.rows != 1 or not attempts or attempts[-1].outcome not in ("refused", "unknown"):
+        return False
+    last = attempts[-1]
+    against = sum(found.outcome in ("refused", "unknown") for found in attempts)
+    accepted_since = any(row.first_refused_at < moment <= last.started_at for moment in evidence.acceptances)
+    if last.outcome == "unknown":
+        return accepted_since and against > 1
+    return accepted_since or (against > 1 and bool(evidence.acceptances))
 
 
 def _order_within_requests(evidence: Evidence) -> Iterator[str]:

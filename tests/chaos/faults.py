@@ -91,6 +91,13 @@ def whole_night(rng: random.Random) -> list[Fault]:
     return [{"kind": "status", "status": rng.choice((400, 500, 503, 504)), "probability": 1.0}]
 
 
+def by_size(rng: random.Random) -> list[Fault]:
+    """A gateway that gives up on large calls, though the dashboard may take their rows; or nothing."""
+    if rng.random() < 0.7:
+        return []
+    return [{"kind": "status", "status": 504, "larger_than": rng.choice((4, 8, 12)), "accept": _coin(rng)}]
+
+
 def refusals(rng: random.Random) -> list[Fault]:
     """What the dashboard of a campaign never takes: some requests that it has its own mind about, or nothing."""
     if rng.random() < 0.4:

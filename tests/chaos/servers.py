@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
+import sqlalchemy as sa
+
 from sandbox.testing import ProcessHandle, sandbox_process
 from tests.chaos.faults import Fault
+from tests.chaos.institution import outage_of
 from tests.postgres import PostgresServer
 
 
@@ -68,6 +73,14 @@ class Databases(Protocol):
         """Kill the server and start it again."""
         ...
 
+    def go_away(self, url: str) -> str:
+        """Let a database answer nobody; returns how. Where it is a server's, it is back at once."""
+        ...
+
+    def come_back(self) -> None:
+        """It answers again."""
+        ...
+
     def close(self) -> None:
         """Stop it."""
         ...
@@ -78,12 +91,38 @@ class SqliteFiles:
 
     mortal = False
 
+    def __init__(self) -> None:
+        self._away: Path | None = None
+        self._held: sqlite3.Connection | None = None
+        self._times = 0
+
     def new(self, folder: Path, name: str) -> str:
         """A file that is not there yet."""
         return f"sqlite:///{folder / name}.db"
 
     def die(self) -> None:
         """Nothing to kill."""
+
+    def go_away(self, url: str) -> str:
+        """By turns: the disk returns errors whatever is asked of it, or another program holds the file."""
+        path = Path(sa.make_url(url).database or "")
+        self._times += 1
+        if self._times % 2 or not path.exists():
+            self._away = outage_of(path)
+            self._away.touch()
+            return "outbox away"
+        self._held = sqlite3.connect(path, timeout=5, isolation_level=None)
+        with contextlib.suppress(sqlite3.OperationalError):  # a worker is writing all the time
+            self._held.execute("BEGIN EXCLUSIVE")
+        return "outbox locked"
+
+    def come_back(self) -> None:
+        """The disk is there again, and the file is free."""
+        if self._away is not None:
+            self._away.unlink(missing_ok=True)
+        if self._held is not None:
+            self._held.close()
+        self._away = self._held = None
 
     def close(self) -> None:
         """Nothing to stop."""
@@ -109,6 +148,14 @@ class PostgresDatabases:
     def die(self) -> None:
         """SIGKILL to the server. Then start it again, which recovers the database."""
         self._server.kill()
+
+    def go_away(self, url: str) -> str:
+        """Killed, like every other database of the server."""
+        self.die()
+        return "database killed"
+
+    def come_back(self) -> None:
+        """It has come back by itself."""
 
     def close(self) -> None:
         """Stop it and delete what it held."""

@@ -254,6 +254,11 @@ _ONE_REFUSED = "(SELECT max(id) FROM batch WHERE state = 'refused')"
             id="refused without words",
         ),
         pytest.param(
+            outbox(f"UPDATE batch SET first_refused_at = 4102444800000000 WHERE id = {_ONE_REFUSED}"),
+            "and that proves nothing",
+            id="refused before anything was accepted",
+        ),
+        pytest.param(
             outbox("DELETE FROM attempt WHERE id = (SELECT max(id) FROM attempt WHERE outcome = 'delivered')"),
             "calls are on no record",
             id="a call on no record",

@@ -157,6 +157,7 @@ class _Run:
         self._engine = connect(job.outbox)
         self._fate = _Fate(job.death)
         self._fate.watch(self._engine)
+        _break_with(outage_of(Path(self._engine.url.database or "")), self._engine)
         source = sa.create_engine(f"sqlite:///{job.source}", poolclass=sa.NullPool)
         _Outages(job.source, job.cut, lambda: self.tell("cut")).befall(source)
         self._source = Source(
@@ -312,6 +313,18 @@ class _Outages:
                 self._restarted()
                 return True
         return self._away.exists()
+
+
+def _break_with(away: Path, outbox: Engine) -> None:
+    """Let every statement fail, by the driver's own error, as long as there is a file ``away``: its disk does not answer."""
+
+    def fail(*_: Any) -> None:
+        if away.exists():
+            raise sqlite3.OperationalError("disk I/O error")
+
+    if outbox.dialect.name == "sqlite":
+        for moment in ("do_connect", "do_execute", "do_execute_no_params", "do_executemany"):
+            event.listen(outbox, moment, fail)
 
 
 class _Mortal:

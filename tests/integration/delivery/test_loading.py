@@ -26,7 +26,7 @@ from tablero.settings import Settings
 from tablero.source.reader import Source
 
 from tests.integration.institution import Institution, reading
-from tests.integration.posters import FORBIDDEN, UNAVAILABLE, Dashboard, Entry, refusing
+from tests.integration.posters import DELIVERED, FORBIDDEN, UNAVAILABLE, Dashboard, Entry, refused, refusing
 from tests.integration.samples import (
     FEBRUARY,
     NOW,
@@ -122,6 +122,30 @@ def test_what_was_pending_before_is_posted_too(outbox: Engine, institution: Inst
     dashboard = Dashboard()
     assert load(outbox, institution.source, dashboard).rows == 3
     assert set(dashboard.accepted.values()) == {1}
+
+
+def test_go_live_with_wrong_service_ids(outbox: Engine, institution: Institution) -> None:
+    """The dashboard refuses all of them; the view is corrected and the load is run again: the right rows are delivered, the
+    wrong ones are withdrawn and never posted again.
+    """
+    wrong = [change(number, service="own") for number in range(60)]
+    institution.add(wrong)
+
+    posted: set[str] = set()
+
+    def decide(entries: list[Entry]) -> Answer:
+        posted.update(entry["service_id"] for entry in entries)
+        return refused() if any(entry["service_id"] == "own" for entry in entries) else DELIVERED
+
+    for _ in range(2):
+        with pytest.raises(DashboardError):
+            load(outbox, institution.source, Dashboard(decide))
+    institution.remove(wrong)
+    institution.add(changes(60))
+    posted.clear()
+    assert load(outbox, institution.source, Dashboard(decide)).rows == 60
+    assert posted == {"1041"}
+    assert (rows_in(outbox, "withdrawn"), rows_in(outbox, "delivered")) == (set(wrong), set(changes(60)))
 
 
 @pytest.mark.parametrize(("answer", "error"), [(UNAVAILABLE, DashboardUnavailable), (FORBIDDEN, DashboardError)])

@@ -739,6 +739,7 @@ def test_a_dashboard_that_fails_on_every_repeat(outbox: Engine) -> None:
             deliver(outbox, dashboard)
     assert states(outbox) == {"pending": 100, "delivered": 6}
     assert "adopt --batch 1" in str(caught.value)
+    assert "each run tries it again" in str(caught.value)
 
 
 def test_not_found_for_some_rows_is_about_these_rows(outbox: Engine) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
@@ -113,6 +113,29 @@ def test_an_expired_lease_comes_back(outbox: Engine) -> None:
     assert (first.outcome, second.outcome) == ("unknown", None)
     assert "ended without recording an answer" in first.error
     assert all_batches(outbox)[0].ever_unknown
+
+
+@pytest.mark.parametrize("minutes", [-5, 5])
+def test_a_worker_whose_clock_is_wrong(outbox: Engine, minutes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a server its machine's clock is not asked: it takes nothing that another holds, and holds what it takes."""
+    if outbox.dialect.name != "postgresql":
+        pytest.skip("the outbox is a file of one machine, which has one clock")
+    stage(outbox, changes(2), size=1)
+    hold = Hold("one", "run", LEASE.total_seconds())
+    (right,) = claiming.claim(outbox, [FEBRUARY], hold, limit=1)
+
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Wrong:
+            return cls.fromtimestamp(datetime.now(tz).timestamp() + 60 * minutes, tz)
+
+    for module in (leasing, claiming, recording):
+        monkeypatch.setattr(module, "datetime", Wrong, raising=False)
+    (wrong,) = claiming.claim(outbox, [FEBRUARY], hold._replace(worker="two"), limit=5)
+    assert wrong.batch_id != right.batch_id
+    assert claiming.claim(outbox, [FEBRUARY], hold._replace(worker="three"), limit=5) == []
+    monkeypatch.undo()
+    assert claiming.claim(outbox, [FEBRUARY], hold._replace(worker="four"), limit=5) == []
 
 
 def test_a_renewed_lease_lasts(outbox: Engine) -> None:

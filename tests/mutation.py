@@ -1,4 +1,4 @@
-"""Which changes to the rules no test notices: ``python -m tests.mutation [contract|delivery]``.
+"""Which changes to the rules no test notices: ``python -m tests.mutation [contract|delivery|delivery/brake ...]``.
 
 mutmut changes one thing at a time in the modules whose rules are tested as plain values, and runs their unit tests. What no
 test notices is printed as a difference, for a person to look at: a test is missing, or the change changes nothing.
@@ -30,25 +30,29 @@ markers = ["xdist_group(name): unused here"]
 """
 
 
-def rules(room: str) -> tuple[list[str], list[str]]:
-    """The modules of a folder of the package that have unit tests of their name, and these tests."""
-    tests = sorted((ROOT / "tests" / "unit" / room).glob("test_*.py"))
-    pairs = [(ROOT / "plugins" / "tablero" / room / f"{test.stem.removeprefix('test_')}.py", test) for test in tests]
-    tested = [(module, test) for module, test in pairs if module.is_file()]
+def rules(room: str, name: str) -> tuple[list[str], list[str]]:
+    """The modules below a folder of the package that have unit tests of their name, and these tests.
+
+    :param name: of one of them; all if it is empty.
+    """
+    tests = sorted((ROOT / "tests" / "unit" / room).rglob(f"test_{name or '*'}.py"))
+    folder = ROOT / "plugins" / "tablero" / room
+    tested = [(module, test) for test in tests for module in folder.rglob(f"{test.stem.removeprefix('test_')}.py")]
     return (
         [str(Path("src") / module.relative_to(ROOT / "plugins")) for module, _ in tested],
         [str(test.relative_to(ROOT)) for _, test in tested],
     )
 
 
-def mutate(room: str) -> int:
-    """Try all changes in one room; returns how many no test noticed."""
-    folder = FOLDER / room
+def mutate(chosen: str) -> int:
+    """Try all changes in one room, or in one module of it; returns how many no test noticed."""
+    room, _, name = chosen.partition("/")
+    folder = FOLDER / chosen
     shutil.rmtree(folder, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__")
     for source, name in (("plugins", "src"), ("tests", "tests"), ("sandbox", "sandbox")):
         shutil.copytree(ROOT / source, folder / name, ignore=ignored)
-    modules, tests = rules(room)
+    modules, tests = rules(room, name)
     (folder / "pyproject.toml").write_text(CONFIGURATION.format(modules=modules, tests=tests), encoding="utf-8")
     with (folder / "mutmut.log").open("wb") as log:
         subprocess.run([MUTMUT, "run"], cwd=folder, stdout=log, stderr=subprocess.STDOUT, check=False)
@@ -57,14 +61,14 @@ def mutate(room: str) -> int:
     for name in survivors:
         sys.stdout.write(subprocess.run([MUTMUT, "show", name], cwd=folder, capture_output=True, text=True, check=True).stdout)
     last = (folder / "mutmut.log").read_text(encoding="utf-8", errors="replace").replace("\r", "\n").strip().splitlines()[-1]
-    sys.stdout.write(f"\n{room}: {last}\n")
+    sys.stdout.write(f"\n{chosen}: {last}\n")
     return len(survivors)
 
 
 def main() -> int:
     """The command line; the exit status is 0, since a survivor is a question and no answer."""
-    for room in sys.argv[1:] or ("contract", "delivery"):
-        mutate(room)
+    for chosen in sys.argv[1:] or ("contract", "delivery"):
+        mutate(chosen)
     return 0
 
 

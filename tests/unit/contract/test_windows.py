@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta, timezone
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -149,8 +150,8 @@ def test_naive_edges_are_refused() -> None:
 
 @pytest.mark.parametrize("text", ["", "2020", "2020-13", "2020-1", "enero", "2020-01-01"])
 def test_no_month_name(text: str) -> None:
-    """The error names the parameter and shows the form."""
-    with pytest.raises(ParameterError, match=r"start_month is .*YYYY-MM"):
+    """The error names the parameter, what it is, and the form."""
+    with pytest.raises(ParameterError, match=rf"start_month is {re.escape(repr(text))}.*YYYY-MM"):
         parse_month(text, "start_month")
 
 
@@ -163,3 +164,9 @@ def test_what_lies_in_no_month_has_a_window_too() -> None:
     assert NO_DATE in dateless_window()
     assert OLDEST_DATE not in dateless_window()
     assert Window.from_json(undated.to_json()) == undated
+
+
+def test_both_windows_of_what_is_undated_are_one_to_an_operator() -> None:
+    """Whichever of them was read, its rows are counted under one name, and as of one kind."""
+    for window in (undated_window(date(2020, 1, 15), HERE), dateless_window()):
+        assert (window.kind, window.label) == ("undated", "undated")

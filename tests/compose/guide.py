@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 from tests.guides.blocks import commands as typed
 
-__all__ = ["Commands", "commands", "typed"]
-
 
 class Commands(NamedTuple):
     """One block each, in the order of the guide; a block more or less there is an error here."""

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.compose import account
-from tests.compose.guide import commands, typed
+from tests.compose.guide import commands
 from tests.compose.stack import ROOT, Stack, compose_command, engine_answers, run, running, wait_for
 
 log = logging.getLogger(__name__)
@@ -142,17 +142,6 @@ def test_the_page_for_a_viewer(stack: Stack, run_id: str) -> None:
     viewer = User(stack, "looks", "only")
     assert viewer.get("/tablero/").status_code == 200
     assert viewer.ask_again().status_code == 403
-    plugins = "/api/v2/plugins"  # of which Airflow makes its menu
-    assert viewer.get(plugins).status_code == 403
-    (give,) = typed("docs/page.md", "Who may see it, and who may act")
-    stack.compose("exec", "-T", "airflow-apiserver", "bash", "-c", give)
-    assert "tablero" in wait_for("the entry in the menu", lambda: seen(viewer, plugins))
-
-
-def seen(user: User, path: str) -> str:
-    """A page; nothing while the user may not see it."""
-    answer = user.get(path)
-    return answer.text if answer.status_code == 200 else ""
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,7 @@ RUN_BY: dict[tuple[str, str], str | list[str]] = {
     ("docs/operations.md", "Scaling out"): f"{TYPED}::test_moving_to_postgresql_and_a_backup_there",
     ("docs/operations.md", "Maintenance and growth"): f"{INSTALL}::test_the_steps_of_an_upgrade",
     ("docs/outbox.md", "Questions"): "tests/integration/outbox/test_outbox_guide.py::test_a_question",
-    ("docs/page.md", "Who may see it, and who may act"): f"{COMPOSE}::test_the_page_for_a_viewer",
+    ("docs/page.md", "Who may see it, and who may act"): "tests/package/test_roles.py::test_who_sees_the_entry_in_the_menu",
     ("docs/runs.md", "What counts as delivered"): f"{TYPED}::test_one_batch",
 }
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
 
 from sqlalchemy.engine import Engine
 from tablero.contract.status_change import StatusChange
-from tablero.contract.windows import day_window
+from tablero.contract.windows import Window, day_window
 from tablero.delivery import nightly
+from tablero.delivery.counting import Counted, compare, require_whole
 from tablero.delivery.health.survey import survey
 from tablero.delivery.planning import EVERYTHING, plan_night
 from tablero.delivery.reconciling import Reconciled, reconcile, require_settled
@@ -90,16 +92,12 @@ class Nights:
         def send_found(_: object) -> None:
             send(engine, lambda: self.dashboard, SETTINGS, [EVERYTHING], **named)  # type: ignore[arg-type]
 
-        proof = reconcile(
-            engine,
-            source,
-            SETTINGS,
-            [*windows, *plan.audits],
-            send=send_found,
-            **named,  # type: ignore[arg-type]
-        )
-        found.accounts = proof.accounts
-        self._end(found, proof, run, now, own, plan.audits)
+        def proved(some: Sequence[Window]) -> Reconciled:
+            return reconcile(engine, source, SETTINGS, some, send=send_found, **named)  # type: ignore[arg-type]
+
+        counted = compare(source, proved([*windows, *plan.audits]), proved)
+        found.accounts = counted.reconciled.accounts
+        self._end(found, counted, run, now, own, plan.audits)
         return found
 
     def _post(self, found: Night, named: dict[str, object]) -> None:
@@ -108,21 +106,23 @@ class Nights:
         except TableroError as error:
             found.failed.append(error)
 
-    def _end(self, found: Night, proof: Reconciled, run: Run, now: datetime, own: object, audits: list[object]) -> None:
+    def _end(self, found: Night, counted: Counted, run: Run, now: datetime, own: object, audits: list[Window]) -> None:
+        proof = counted.reconciled
         unusual = survey(
             self.engine,
             SETTINGS,
             proof.accounts,
             proof.found,
             run_id=run.run_id,
-            own=own,
-            audits=audits,  # type: ignore[arg-type]
+            own=own,  # type: ignore[arg-type]
+            audits=audits,
         )
         findings.keep_degradations(self.engine, run.dag_id, run.run_id, unusual, now=now)
         try:
             if proof.failure is not None:
                 raise proof.failure
             require_settled(proof.accounts)
+            require_whole(counted)
         except TableroError as error:
             found.failed.append(error)
         new, over = incidents.run_degraded(self.engine, run, list(dict.fromkeys(one.cause for one in unusual)), now=now)

@@ -17,6 +17,7 @@ from tablero.delivery import nightly, reconciling
 from tablero.delivery.staging import Tally, stage
 from tablero.errors import SourceUnavailable
 from tablero.outbox.engine import connect
+from tablero.source.reader import Source
 
 from tests.integration.conftest import empty_sqlite_outbox
 from tests.integration.delivery.nights import Nights, days
@@ -75,6 +76,43 @@ def test_an_audit_that_finds_rows_is_told(nights: Nights) -> None:
     nights.enter(nights.change(days(3, 1)[0], hour=15))
     found = nights.all(40, 3)
     assert [cause for night in found for cause in night.told] == ["audit"]
+    assert nights.missing == set()
+
+
+@pytest.mark.parametrize("changed", [None, "15/09/2026 10:00", "infinity", "1789500000"])
+def test_rows_without_a_date_written_after_go_live(nights: Nights, changed: str | None) -> None:
+    """Known the first morning, told once while they are there, over when they are corrected; then they are sent."""
+    nights.all(0, 5)
+    row = nights.change(days(5, 1)[0], request="R-SIN-FECHA")
+    nights.institution.add([(*row[:4], changed)])
+    found = nights.all(5, 10)
+    assert all(night.is_green for night in found)
+    assert [night.told for night in found] == [["undated"], *[[]] * 9]
+    assert all(one.recount == 1 for night in found for one in night.accounts if one.window.kind == "undated")
+    nights.institution.remove([row])
+    nights.enter(nights.change(days(15, 1)[0], request="R-SIN-FECHA"))
+    (after,) = nights.all(15, 1)
+    assert (after.told, after.over) == ([], ["undated"])
+    assert (nights.missing, nights.repeated) == (set(), set())
+
+
+def test_a_row_that_the_reading_skips(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each night that counts its day is red, and says so once."""
+    nights.all(0, 5)
+    read = Source.chunks
+
+    def skipping(self: Source, window: Window) -> Iterator[list[Any]]:
+        for rows in read(self, window):
+            yield [row for row in rows if row[1] != "R-SALTADA"]
+
+    monkeypatch.setattr(Source, "chunks", skipping)
+    nights.enter(nights.change(days(5, 1)[0], request="R-SALTADA"))
+    (night,) = nights.all(5, 1)
+    (error,) = night.failed
+    assert "2026-09-06: the source counts 6 rows, but returns 5 when they are read." in str(error)
+    monkeypatch.undo()
+    (after,) = nights.all(6, 1)
+    assert after.is_green
     assert nights.missing == set()
 
 
@@ -157,6 +195,8 @@ def test_an_empty_view_from_the_first_night_on(nights: Nights) -> None:
 
 class Down:
     """A source that does not answer."""
+
+    can_count = True
 
     def __getattr__(self, _: str) -> Any:
         raise SourceUnavailable("the source is switched off")

@@ -69,17 +69,17 @@ class Evening:
         self.airflow.wait(DAILY, run["dag_run_id"])
         return str(run["dag_run_id"])
 
-    def told(self, run_id: str, word: str) -> list[Mail]:
+    def mails(self, run_id: str, word: str) -> list[Mail]:
         """The mails about a run whose subject has this word."""
         return [mail for mail in self.mailbox.about(run_id) if word in mail.subject]
 
     def alerted(self, run_id: str, word: str) -> Mail:
         """Wait for the one mail about a run whose subject has this word, and for the same on the webhook."""
-        wait_for(f"{word} is told of {run_id}", lambda: self.told(run_id, word), patience=60)
+        wait_for(f"{word} is told of {run_id}", lambda: self.mails(run_id, word), patience=60)
         wait_for("the webhook hears of it too", lambda: self.hooked(run_id, word), patience=60)
         time.sleep(3)  # in case of another one
-        assert len(self.told(run_id, word)) == len(self.hooked(run_id, word)) == 1
-        return self.told(run_id, word)[0]
+        assert len(self.mails(run_id, word)) == len(self.hooked(run_id, word)) == 1
+        return self.mails(run_id, word)[0]
 
     def hooked(self, run_id: str, word: str) -> list[Json]:
         """What the webhook was told about a run, if the subject has this word."""
@@ -206,7 +206,7 @@ def test_late(evening: Evening, first_failure: str) -> None:
 @pytest.fixture(scope="module")
 def second_failure(evening: Evening, first_failure: str) -> str:
     """The second night has failed too; its run."""
-    assert evening.told(first_failure, "FAILED") == []
+    assert evening.mails(first_failure, "FAILED") == []
     run_id = evening.see_through(evening.days[1])
     assert evening.airflow.run(DAILY, run_id)["state"] == "failed"
     return run_id
@@ -215,7 +215,7 @@ def second_failure(evening: Evening, first_failure: str) -> str:
 def test_second_failure(evening: Evening, first_failure: str, second_failure: str) -> None:
     """The second failed night in a row is told of, the first one was not: which windows, how many rows, why, what to do."""
     mail = evening.alerted(second_failure, "FAILED")
-    assert evening.told(first_failure, "FAILED") == []
+    assert evening.mails(first_failure, "FAILED") == []
     assert sorted(mail.to) == ["noche@example.org", "operaciones@example.org"]
     assert "10 filas pendientes / rows pending" in mail.subject
     for day in evening.days:
@@ -227,13 +227,13 @@ def test_second_failure(evening: Evening, first_failure: str, second_failure: st
 def test_the_webhook_gets_fields(evening: Evening, second_failure: str) -> None:
     """With links to the run, to the log of the task that failed first, and to the page."""
     evening.alerted(second_failure, "FAILED")
-    (told,) = evening.hooked(second_failure, "FAILED")
-    assert (told["kind"], told["dag_id"], told["run_id"], told["pending"]) == ("failure", DAILY, second_failure, 10)
-    assert {window["window"] for window in told["windows"]} >= {str(day) for day in evening.days}
-    assert "HTTP 503" in told["cause"]
-    assert told["links"]["run"].startswith(f"{evening.server.url}/dags/{DAILY}/runs/")
-    assert "/tasks/post" in told["links"]["log"]
-    assert told["links"]["page"].startswith(f"{evening.server.url}/tablero/window/")
+    (sent,) = evening.hooked(second_failure, "FAILED")
+    assert (sent["kind"], sent["dag_id"], sent["run_id"], sent["pending"]) == ("failure", DAILY, second_failure, 10)
+    assert {window["window"] for window in sent["windows"]} >= {str(day) for day in evening.days}
+    assert "HTTP 503" in sent["cause"]
+    assert sent["links"]["run"].startswith(f"{evening.server.url}/dags/{DAILY}/runs/")
+    assert "/tasks/post" in sent["links"]["log"]
+    assert sent["links"]["page"].startswith(f"{evening.server.url}/tablero/window/")
 
 
 @pytest.fixture(scope="module")
@@ -296,8 +296,8 @@ def test_months(evening: Evening, closed: Closed) -> None:
 
 def test_no_deadline_by_hand(evening: Evening, first_failure: str, recovered: str) -> None:
     """Runs by hand, and backfills of old days, are never late."""
-    assert evening.told(first_failure, "LATE")
-    assert evening.told(recovered, "LATE") == []  # the deadline of its day is still to come
+    assert evening.mails(first_failure, "LATE")
+    assert evening.mails(recovered, "LATE") == []  # the deadline of its day is still to come
     by_hand, state = evening.airflow.load(DAILY, {"day": "2022-07-15"})
     assert state == "success"
     old = datetime(2022, 7, 16, tzinfo=evening.zone).isoformat()

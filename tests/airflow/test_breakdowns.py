@@ -80,14 +80,14 @@ class Station:
     def see(self, what: str, found: Callable[[], T | None], patience: float = PATIENCE) -> T:
         """Wait for something, while what dies is started again, and an API that does not answer is asked again."""
 
-        def look() -> T | None:
+        def revived() -> T | None:
             for component in COMPONENTS:
                 self.server.revive(component)
             with suppress(httpx.HTTPError, AssertionError):
                 return found()
             return None
 
-        return wait_for(what, look, patience)
+        return wait_for(what, revived, patience)
 
     def months(self) -> dict[int, Json]:
         """The months' task instances, by map index."""

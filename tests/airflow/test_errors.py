@@ -56,7 +56,7 @@ def senseless(airflow: Client, institution: Institution, nights: Nights) -> list
 @pytest.mark.parametrize("number", range(len(SENSELESS)), ids=[next(iter(conf)) for _, conf, _ in SENSELESS])
 def test_refused_by_the_run(server: Airflow, airflow: Client, senseless: list[str], number: int) -> None:
     """A parameter that makes no sense fails the first task at its first try, in words; nothing is read or sent."""
-    (dag_id, _, told), run_id = SENSELESS[number], senseless[number]
+    (dag_id, _, expected), run_id = SENSELESS[number], senseless[number]
 
     assert airflow.wait(dag_id, run_id) == "failed"
     first = "preflight"
@@ -66,6 +66,6 @@ def test_refused_by_the_run(server: Airflow, airflow: Client, senseless: list[st
     assert states.pop(("post", -1), "success") == "success"  # waits for nothing, and had nothing to post
     assert set(states.values()) == {"upstream_failed"}
     assert len(airflow.tries(dag_id, run_id, first)) == 1
-    assert told in airflow.log(dag_id, run_id, first)
+    assert expected in airflow.log(dag_id, run_id, first)
     assert "Nothing was read or sent in this run" in airflow.log(dag_id, run_id, "reconcile")
     assert outbox.ask(server.outbox, "select * from extraction where run_id = ?", run_id) == []

@@ -172,9 +172,9 @@ def test_a_permanent_error_ends_the_month_at_its_first_try_and_says_who_must_do_
     """Whether it is tried again makes no difference: nobody has the right to send."""
     index = MONTHS.index(CLEARED)
     assert len(evening.airflow.tries(HISTORY, load.run_id, "load_month", index)) == 1
-    told = evening.airflow.log(HISTORY, load.run_id, "load_month", index)
-    assert "no access right" in told
-    assert "ask Burocracia Cero / OGTIC" in told
+    log = evening.airflow.log(HISTORY, load.run_id, "load_month", index)
+    assert "no access right" in log
+    assert "ask Burocracia Cero / OGTIC" in log
     assert f"{len(load.months[CLEARED])} rows pending" in evening.airflow.log(HISTORY, load.run_id, "reconcile")
 
 

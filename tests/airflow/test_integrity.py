@@ -123,7 +123,7 @@ def test_wrong_setting(tmp_path: Path, key: str, value: str, allowed: str) -> No
     """A wrong setting is an import error of both DAGs which names the key, the value and what is allowed."""
     errors = run_parsing(tmp_path, **{key: value})["errors"]
     assert {Path(path).name for path in errors} == {"historical_load.py", "daily_send.py"}
-    for told in errors.values():
-        assert f"AIRFLOW__TABLERO__{key.upper()}" in told
-        assert allowed in told
-        assert value in told or key == "batchsize"
+    for message in errors.values():
+        assert f"AIRFLOW__TABLERO__{key.upper()}" in message
+        assert allowed in message
+        assert value in message or key == "batchsize"

@@ -29,7 +29,7 @@ class Opened(Exception):
 
 
 @pytest.fixture(autouse=True)
-def watched_outbox(mocker: MockerFixture, tmp_path: Path) -> None:
+def refusing_outbox(mocker: MockerFixture, tmp_path: Path) -> None:
     """An outbox that tells when it is opened, and a home of the test's own."""
 
     def outbox() -> None:
@@ -40,7 +40,7 @@ def watched_outbox(mocker: MockerFixture, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def told(mocker: MockerFixture) -> list[str]:
+def sent_subjects(mocker: MockerFixture) -> list[str]:
     """The subjects of what is told."""
     subjects: list[str] = []
     mocker.patch.object(callbacks, "_send", lambda settings, message: subjects.append(message.subject))
@@ -72,7 +72,7 @@ def test_any_other_run_is_remembered(callback: Callable[[Any], None], conf: dict
 def test_the_outbox_is_away(
     callback: Callable[[Any], None],
     tells: bool,
-    told: list[str],
+    sent_subjects: list[str],
     mocker: MockerFixture,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -84,11 +84,11 @@ def test_the_outbox_is_away(
     mocker.patch.object(configuration, "outbox", outbox)
     with caplog.at_level("WARNING"):
         callback(context({}))
-    assert ["FAILED" in subject for subject in told] == [True] * tells
+    assert ["FAILED" in subject for subject in sent_subjects] == [True] * tells
     assert "the disk is full" in caplog.text
 
 
-def test_the_outbox_is_full_for_three_nights(told: list[str], mocker: MockerFixture) -> None:
+def test_the_outbox_is_full_for_three_nights(sent_subjects: list[str], mocker: MockerFixture) -> None:
     """Told in the first of them, and its end once, although there was nowhere to record either."""
 
     def full() -> None:
@@ -101,8 +101,8 @@ def test_the_outbox_is_full_for_three_nights(told: list[str], mocker: MockerFixt
     mocker.patch.object(configuration, "outbox", nullcontext)
     for _ in range(2):
         callbacks.run_succeeded(context({}, "scheduled"))
-    assert ["FAILED" in subject for subject in told] == [True, False]
-    assert "recovered" in told[1]
+    assert ["FAILED" in subject for subject in sent_subjects] == [True, False]
+    assert "recovered" in sent_subjects[1]
 
 
 def test_the_heartbeat_needs_no_outbox(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture) -> None:
@@ -123,7 +123,7 @@ def test_the_heartbeat_needs_no_outbox(monkeypatch: pytest.MonkeyPatch, mocker: 
 
 @pytest.mark.parametrize("run_type", [*DagRunType])
 def test_only_the_schedule_makes_a_row_of_runs(
-    run_type: DagRunType, told: list[str], monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
+    run_type: DagRunType, sent_subjects: list[str], monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
 ) -> None:
     """Runs by hand and backfills are told apart from it, and their first failure is told."""
     heard = []
@@ -145,7 +145,7 @@ def test_only_the_schedule_makes_a_row_of_runs(
     callbacks.run_succeeded(context({}, run_type))
     scheduled = run_type is DagRunType.SCHEDULED
     assert heard == [(Run("daily_send", "run", scheduled), 3 if scheduled else 1), (Run("daily_send", "run", scheduled), None)]
-    assert len(told) == 2
+    assert len(sent_subjects) == 2
 
 
 @pytest.mark.parametrize("zone", ["America/Santo_Domingo", "America/New_York"])

@@ -187,10 +187,10 @@ def test_rows_of_a_month_and_of_a_batch(adopted: Path) -> None:
 
 def test_rows_of_what_there_is_not(adopted: Path) -> None:
     """In words, without a traceback."""
-    for words, told in ((("--batch", "999"), "999"), (("--month", "2020-2"), "2020-2")):
+    for words, expected in ((("--batch", "999"), "999"), (("--month", "2020-2"), "2020-2")):
         done = run(adopted, "rows", *words)
         assert (done.returncode, done.stdout) == (1, "")
-        assert told in done.stderr
+        assert expected in done.stderr
         assert "Traceback" not in done.stderr
 
 

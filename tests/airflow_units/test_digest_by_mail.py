@@ -17,8 +17,8 @@ from tablero.outbox.engine import connect
 from tablero.outbox.upgrade import migrate
 
 from tests.airflow.sinks import Mail, Mailbox, smtp_server, webhook_server
+from tests.integration.fake_dashboard import Dashboard
 from tests.integration.institution import Institution
-from tests.integration.posters import Dashboard
 from tests.integration.samples import FEBRUARY, ZONE, changes, clock, settings
 
 

@@ -68,7 +68,7 @@ def institution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mocker: MockerF
     mocker.patch.object(logging.getLogger("tablero"), "propagate", True)
 
 
-def told(caplog: pytest.LogCaptureFixture) -> int:
+def warnings(caplog: pytest.LogCaptureFixture) -> int:
     return sum("unencrypted" in record.getMessage() for record in caplog.records)
 
 
@@ -81,7 +81,7 @@ def test_the_check_and_the_preflights_tell_it_once(caplog: pytest.LogCaptureFixt
             tasks.require_ready(tasks.inspect_all(SETTINGS, nightly=nightly))
         except TableroError:
             assert not nightly  # nobody answers there, which a night leaves to the task that posts
-    assert told(caplog) == 1
+    assert warnings(caplog) == 1
     assert ELSEWHERE in caplog.text
 
 
@@ -91,4 +91,4 @@ def test_a_task_tells_it_once(caplog: pytest.LogCaptureFixture) -> None:
     with configuration.outbox() as engine, caplog.at_level(logging.INFO):
         connect: Any = tasks._connector(engine, SETTINGS)
         assert connect() is connect()
-    assert told(caplog) == 1
+    assert warnings(caplog) == 1

@@ -22,7 +22,7 @@ SERVICE = "https://tablero:s3cret@ss.example.gob.do/api/load"
 
 
 @pytest.mark.parametrize(
-    ("url", "table", "schema", "told"),
+    ("url", "table", "schema", "expected"),
     [
         (
             "postgresql+psycopg://tablero:s3cret@db.example.gob.do/solicitudes?sslmode=require",
@@ -72,9 +72,9 @@ SERVICE = "https://tablero:s3cret@ss.example.gob.do/api/load"
         ("sqlite:////srv/institution.db", TABLE, "main", Dataset("file", "/srv/institution.db")),
     ],
 )
-def test_dataset_of_source(url: str, table: str | None, schema: str | None, told: Dataset) -> None:
+def test_dataset_of_source(url: str, table: str | None, schema: str | None, expected: Dataset) -> None:
     """By OpenLineage's rules for names, the same as other tools use; the whole database for an own query."""
-    assert dataset_of_source(make_url(url), table, schema) == told
+    assert dataset_of_source(make_url(url), table, schema) == expected
 
 
 def test_dataset_behind_a_socket() -> None:
@@ -84,7 +84,7 @@ def test_dataset_behind_a_socket() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "expected"),
     [
         (
             "https://tablero:s3cret@ss.example.gob.do/r1/DO/GOB/CNC/M/I/api/load?key=s3cret",
@@ -93,9 +93,9 @@ def test_dataset_behind_a_socket() -> None:
         ("http://ss.example.gob.do:8080/api/load", Dataset("http://ss.example.gob.do:8080", "/api/load")),
     ],
 )
-def test_dataset_of_dashboard(url: str, told: Dataset) -> None:
+def test_dataset_of_dashboard(url: str, expected: Dataset) -> None:
     """The security server and the path of the service."""
-    assert dataset_of_dashboard(url) == told
+    assert dataset_of_dashboard(url) == expected
 
 
 @dataclass(frozen=True)

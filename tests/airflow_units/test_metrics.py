@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from tests.airflow_units.watched import DELIVERED, LOST
+from tests.airflow_units.observed_process import DELIVERED, LOST
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,7 +41,7 @@ def watch(tmp_path: Path) -> Watch:
             **{f"AIRFLOW__METRICS__{key.upper()}": str(value) for key, value in settings.items()},
             **(standard or {}),
         }
-        command = [sys.executable, "-m", "tests.airflow_units.watched", str(log)]
+        command = [sys.executable, "-m", "tests.airflow_units.observed_process", str(log)]
         subprocess.run(command, env=environment, check=True, timeout=120)
         return [json.loads(line) for line in log.read_text().splitlines()]
 
@@ -146,7 +146,7 @@ def collector() -> Iterator[tuple[str, list[ExportMetricsServiceRequest]]]:
         server.shutdown()
 
 
-def told(requests: list[ExportMetricsServiceRequest]) -> dict[tuple[str, str], float]:
+def values_of(requests: list[ExportMetricsServiceRequest]) -> dict[tuple[str, str], float]:
     """Value or sum, by metric and outcome."""
     metrics = [
         metric
@@ -170,7 +170,7 @@ def test_opentelemetry(watch: Watch, collector: tuple[str, list[ExportMetricsSer
     """All of them have arrived when the process has ended, however short it was."""
     address, received = collector
     watch({"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, otel_on=True)
-    assert told(received) == {
+    assert values_of(received) == {
         ("attempts", "delivered"): 1,
         ("attempts", "unknown"): 1,
         ("latency", "delivered"): pytest.approx(312.4),

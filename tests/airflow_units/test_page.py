@@ -146,20 +146,20 @@ def test_a_source_that_takes_too_long_is_cancelled(slow: SlowSource) -> None:
 def test_the_source_is_asked_few_questions_at_a_time(slow: SlowSource) -> None:
     """However many people look something up; who does not come to their turn is told so, and is not asked for later."""
     ask = ask_source()
-    told: list[str] = []
+    errors: list[str] = []
 
     def look_up() -> None:
         try:
             ask("REQ-77", 0.3)
         except SourceUnavailable as error:
-            told.append(str(error))
+            errors.append(str(error))
 
     people = [threading.Thread(target=look_up) for _ in range(8)]
     for person in people:
         person.start()
     for person in people:
         person.join(30)
-    assert len(told) == 8
+    assert len(errors) == 8
     assert slow.at_once <= 2
     slow.answers.set()
     time.sleep(0.1)

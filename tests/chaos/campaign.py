@@ -192,7 +192,7 @@ class Campaign:
             (run,) = self._go(seen, [job], [])
             unsettled = [label for label, ok in _proofs(run).items() if not ok]
             if unsettled or not _proofs(run):
-                words = [f"{name}: {text}" for name, text in run.told("error")]
+                words = [f"{name}: {text}" for name, text in run.events("error")]
                 raise Violation([f"{job.name} does not settle {unsettled or 'anything'} though nothing is in its way", *words])
         self._complain(checks.settled(self._evidence(), self._institution))
         return seen
@@ -285,7 +285,7 @@ class Campaign:
             self._databases.come_back()
             self._end_leases()
         for run in runs:
-            for _ in run.told("cut"):
+            for _ in run.events("cut"):
                 self._happen(seen, "reading cut off")
             if run.job.log.exists() and _KEPT in run.job.log.read_text():
                 self._happen(seen, "answers in hand kept")
@@ -297,7 +297,7 @@ class Campaign:
         seen.states = evidence.states()
         seen.events += Counter()
         self._totals.rounds += jobs == [] or not jobs[0].name.endswith("-months")
-        self._totals.errors.update(name for run in runs for name, _ in run.told("error"))
+        self._totals.errors.update(name for run in runs for name, _ in run.events("error"))
         self._complain(self._complaints(evidence, runs))
         self._now += timedelta(seconds=_BETWEEN_ROUNDS)
         return runs
@@ -351,15 +351,15 @@ class Campaign:
 
     def _complaints(self, evidence: Evidence, runs: list[Worker]) -> Iterator[str]:
         for run in runs:
-            yield from (f"{run.job.name}: {text}" for (text,) in run.told("bug"))
-            yield from (f"{run.job.name}: {name}: {text}" for name, text in run.told("error") if name in _UNCALLED_FOR)
+            yield from (f"{run.job.name}: {text}" for (text,) in run.events("bug"))
+            yield from (f"{run.job.name}: {name}: {text}" for name, text in run.events("error") if name in _UNCALLED_FOR)
         engine = connect(self._outbox_url)
         try:
             yield from checks.standing(evidence, engine, self._institution)
         finally:
             engine.dispose()
         for run in runs:
-            for data, began in run.told("staged"):
+            for data, began in run.events("staged"):
                 if began > self._institution.changed_at:
                     yield from checks.window(evidence, self._institution, Window.from_json(data))
 
@@ -392,4 +392,4 @@ class Campaign:
 
 def _proofs(run: Worker) -> dict[str, bool]:
     """Whether each window was settled in the last recount of it."""
-    return {data["label"]: settled for data, settled, _ in run.told("proved")}
+    return {data["label"]: settled for data, settled, _ in run.events("proved")}

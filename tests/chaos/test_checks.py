@@ -30,7 +30,7 @@ from sandbox.memory import CallRecord, Memory
 from tests.chaos import checks
 from tests.chaos.checks import Evidence
 from tests.chaos.institution import AFTER_LAST_DAY, FIRST_DAY, OFFSET, Institution
-from tests.integration.posters import DELIVERED, LOST, refused
+from tests.integration.fake_dashboard import DELIVERED, LOST, refused
 from tests.integration.samples import settings
 
 NOW = (AFTER_LAST_DAY + OFFSET + timedelta(hours=2)).replace(tzinfo=timezone.utc)
@@ -92,7 +92,7 @@ class Recorder:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Story:
+def original(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """The story as it happened."""
     folder = tmp_path_factory.mktemp("story")
     institution = Institution(folder / "source.db", random.Random(5), rows=60, busiest=8)
@@ -115,13 +115,13 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
 
 @pytest.fixture
-def story(told: Story, tmp_path: Path) -> Story:
+def story(original: Story, tmp_path: Path) -> Story:
     """A copy of it, to be falsified."""
-    for path in (told.outbox, told.memory):
+    for path in (original.outbox, original.memory):
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         shutil.copy(path, tmp_path)
-    return Story(tmp_path / told.outbox.name, tmp_path / told.memory.name, told.institution)
+    return Story(tmp_path / original.outbox.name, tmp_path / original.memory.name, original.institution)
 
 
 def test_the_truth(story: Story) -> None:

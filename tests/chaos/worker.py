@@ -112,7 +112,7 @@ class Worker:
         """Whether it came to the end of its job."""
         return ("done",) in self.news
 
-    def told(self, kind: str) -> Iterator[tuple[Any, ...]]:
+    def events(self, kind: str) -> Iterator[tuple[Any, ...]]:
         """The news of a kind, without its name."""
         return (item[1:] for item in self.news if item[0] == kind)
 
@@ -138,8 +138,8 @@ def _main(job: Job, connection: Connection) -> None:
         run.all_tasks()
     except Exception:
         # Every error that is no TableroError is a bug, whatever the world did.
-        run.tell("bug", traceback.format_exc())
-    run.tell("done")
+        run.report("bug", traceback.format_exc())
+    run.report("done")
     connection.close()
 
 
@@ -159,7 +159,7 @@ class _Run:
         self._fate.watch(self._engine)
         _break_with(outage_of(Path(self._engine.url.database or "")), self._engine)
         source = sa.create_engine(f"sqlite:///{job.source}", poolclass=sa.NullPool)
-        _Outages(job.source, job.cut, lambda: self.tell("cut")).befall(source)
+        _Outages(job.source, job.cut, lambda: self.report("cut")).befall(source)
         self._source = Source(
             source,
             table="tablero_status_changes",
@@ -170,7 +170,7 @@ class _Run:
         # Retry-After as a date is a date of the sandbox's clock.
         self._poster = _Mortal(Dashboard(self._settings, clock=lambda: datetime.now(timezone.utc)), self._fate)
 
-    def tell(self, *news: Any) -> None:
+    def report(self, *news: Any) -> None:
         self._connection.send(news)
 
     def clock(self) -> datetime:
@@ -204,9 +204,9 @@ class _Run:
             )
         except (DashboardError, DashboardUnavailable, WindowBusy):
             # All of it was read all the same: what reading raises comes first.
-            self.tell("staged", window.to_json(), began)
+            self.report("staged", window.to_json(), began)
             raise
-        self.tell("staged", window.to_json(), began)
+        self.report("staged", window.to_json(), began)
 
     def _daily(self, own: list[Window]) -> None:
         windows = list(own)
@@ -235,12 +235,12 @@ class _Run:
         return False
 
     def _tell_error(self, error: TableroError) -> None:
-        self.tell("error", type(error).__name__, str(error))
+        self.report("error", type(error).__name__, str(error))
 
     def _stage(self, window: Window) -> None:
         began = time.monotonic()
         stage(self._engine, self._source, self._settings, window, run_id=self._job.name, clock=self.clock)
-        self.tell("staged", window.to_json(), began)
+        self.report("staged", window.to_json(), began)
 
     def _send(self, windows: list[Window]) -> None:
         send(self._engine, lambda: self._poster, self._settings, windows, run_id=self._job.name, clock=self.clock)
@@ -258,8 +258,8 @@ class _Run:
         )
         for account in accounts:
             if account.recount is not None:
-                self.tell("staged", account.window.to_json(), began)
-            self.tell("proved", account.window.to_json(), account.settled, began)
+                self.report("staged", account.window.to_json(), began)
+            self.report("proved", account.window.to_json(), account.settled, began)
         if failure is not None:
             raise failure
         require_settled(accounts)

@@ -56,12 +56,12 @@ def first_run(stack: Stack, dag_id: str) -> tuple[str, str]:
 def ended(stack: Stack, dag_id: str) -> tuple[str, str]:
     """The same once it has ended."""
 
-    def look() -> tuple[str, str] | None:
+    def ended() -> tuple[str, str] | None:
         run_id, state = first_run(stack, dag_id)
         return (run_id, state) if state in ("success", "failed") else None
 
     with stack.timed(dag_id):
-        return wait_for(f"the end of {dag_id}", look)
+        return wait_for(f"the end of {dag_id}", ended)
 
 
 def workers(stack: Stack) -> dict[str, int]:

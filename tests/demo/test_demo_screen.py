@@ -25,7 +25,7 @@ def screen(output: io.StringIO) -> Screen:
 
 
 @pytest.mark.parametrize(
-    ("progress", "seconds", "told"),
+    ("progress", "seconds", "expected"),
     [
         # nothing yet: no speed, no forecast
         (Progress(0, 0), 5, "0/83 meses/months  0 filas/rows  0:00:05"),
@@ -37,9 +37,9 @@ def screen(output: io.StringIO) -> Screen:
         (Progress(83, 198_000), 100, "83/83 meses/months  198,000 filas/rows  1,980/s  0:01:40"),
     ],
 )
-def test_progress_tells_months_rows_speed_and_time_left(progress: Progress, seconds: float, told: str) -> None:
+def test_progress_tells_months_rows_speed_and_time_left(progress: Progress, seconds: float, expected: str) -> None:
     """One line, true at every stage."""
-    assert describe(progress, 83, seconds) == told
+    assert describe(progress, 83, seconds) == expected
 
 
 def test_without_a_terminal_progress_is_plain_lines(screen: Screen, output: io.StringIO) -> None:

@@ -34,7 +34,7 @@ def main(path: Path) -> None:
     exchange = recording.exchange
     log = path.with_name(path.name + "-wal")
 
-    def tell(engine: Engine, answers: Sequence[tuple[Claim, Answer]], *more: Any, **rest: Any) -> list[Claim]:
+    def exchange_and_report(engine: Engine, answers: Sequence[tuple[Claim, Answer]], *more: Any, **rest: Any) -> list[Claim]:
         claims = exchange(engine, answers, *more, **rest)
         if answers:
             ids = " ".join(str(claim.batch_id) for claim, _ in answers)
@@ -42,7 +42,7 @@ def main(path: Path) -> None:
             sys.stdout.flush()
         return claims
 
-    recording.exchange = tell
+    recording.exchange = exchange_and_report
     send(connect(f"sqlite:///{path}"), Dashboard, settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)
 
 

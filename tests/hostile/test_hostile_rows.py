@@ -20,7 +20,7 @@ from tablero.delivery.staging import preview, stage
 from tablero.outbox.schema import rejection
 
 from tests.hostile.rows import HostileRow, Rows, rows
-from tests.integration.posters import Dashboard
+from tests.integration.fake_dashboard import Dashboard
 from tests.integration.samples import FEBRUARY, NOW, ZONE, check_books, clock, settings, staged
 
 COUNT = 10_000

@@ -30,7 +30,7 @@ from tablero.outbox.schema import batch
 from tablero.outbox.upgrade import check_writable, migrate
 from tablero.settings import Settings
 
-from tests.integration.posters import Dashboard
+from tests.integration.fake_dashboard import Dashboard
 from tests.integration.samples import FEBRUARY, attempts, changes, check_books, clock, settings, stage, staged, states
 
 pytestmark = pytest.mark.integration
@@ -293,30 +293,30 @@ def test_power_loss_at_any_moment(tmp_path: Path, outbox_url: str) -> None:
     worker = subprocess.Popen(
         [sys.executable, "-m", "tests.hostile.sender", str(tmp_path / "outbox.db")], stdout=subprocess.PIPE, env=_environment()
     )
-    told: list[tuple[int, list[int]]] = []
-    listener = Thread(target=_listen, args=(worker, told))
+    reported: list[tuple[int, list[int]]] = []
+    listener = Thread(target=_listen, args=(worker, reported))
     listener.start()
-    looked = 0
+    copies = 0
     try:
-        while worker.poll() is None and looked < 40:
+        while worker.poll() is None and copies < 40:
             time.sleep(rng.uniform(0.005, 0.08))
             os.kill(worker.pid, signal.SIGSTOP)
-            known = list(told)
-            place = tmp_path / f"copy-{looked}"
+            known = list(reported)
+            place = tmp_path / f"copy-{copies}"
             place.mkdir()
             for name in ("outbox.db", "outbox.db-wal"):
                 if (tmp_path / name).exists():
                     shutil.copy(tmp_path / name, place)
             os.kill(worker.pid, signal.SIGCONT)
             if known:
-                looked += 1
+                copies += 1
                 _knows_what_was_told(place, known, rng)
             shutil.rmtree(place)
     finally:
         worker.kill()
         worker.wait()
         listener.join()
-    assert looked >= 20
+    assert copies >= 20
 
 
 def _knows_what_was_told(place: Path, known: list[tuple[int, list[int]]], rng: random.Random) -> None:
@@ -337,11 +337,11 @@ def _knows_what_was_told(place: Path, known: list[tuple[int, list[int]]], rng: r
     shutil.rmtree(torn)
 
 
-def _listen(worker: subprocess.Popen[bytes], told: list[tuple[int, list[int]]]) -> None:
+def _listen(worker: subprocess.Popen[bytes], reported: list[tuple[int, list[int]]]) -> None:
     assert worker.stdout is not None
     for line in worker.stdout:
         size, *ids = map(int, line.split())
-        told.append((size, ids))
+        reported.append((size, ids))
 
 
 def _environment() -> dict[str, str]:

@@ -16,7 +16,7 @@ from tablero.outbox.queue import claiming, recording
 from tablero.outbox.queue.claims import Hold
 from tablero.outbox.upgrade import migrate, schema_version
 
-from tests.integration.posters import Dashboard
+from tests.integration.fake_dashboard import Dashboard
 from tests.integration.samples import NOW, ZONE, change
 
 

@@ -112,7 +112,7 @@ def test_rows_of_an_unknown_service(outbox: Engine, peer: Peer, deliver: Deliver
     delivery = deliver(peer.port)
     assert (delivery.rows, delivery.refused) == (1500, 6)
     words = [row.words for row in all_batches(outbox) if row.state == "refused"]
-    assert all("666" in told or "unknown service" in told for told in words)
+    assert all("666" in errors or "unknown service" in errors for errors in words)
 
 
 def test_rows_that_the_application_fails_on(outbox: Engine, peer: Peer, deliver: Deliver) -> None:
@@ -157,15 +157,15 @@ def test_a_repeat_that_it_fails_on(outbox: Engine, peer: Peer, deliver: Deliver)
     """A bare 500 for each row that it has: nothing is called bad, and the message says what to do."""
     peer.behave("fails on repeats", lost=1)
     stage(outbox, changes(20))
-    told = []
+    errors = []
     for number in range(5):
         stage(outbox, [*changes(20), *changes(number + 1, first=500)])
         try:
             deliver(peer.port)
         except TableroError as error:
-            told.append(str(error))
+            errors.append(str(error))
     assert "refused" not in states(outbox)
-    assert any("adopt --batch" in words for words in told)
+    assert any("adopt --batch" in words for words in errors)
 
 
 def test_a_throttler(outbox: Engine, peer: Peer, deliver: Deliver) -> None:

@@ -19,7 +19,7 @@ from tablero.outbox.queue.claims import Hold
 from tablero.outbox.upgrade import migrate, schema_version
 from tablero.source import parameters
 
-from tests.integration.posters import DELIVERED
+from tests.integration.fake_dashboard import DELIVERED
 from tests.integration.samples import FEBRUARY, NOW, ZONE, attempts, changes, check_books, settings, stage, staged, states
 from tests.sources.pooler import Pooler
 from tests.sources.spanish import Server

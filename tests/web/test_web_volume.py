@@ -81,9 +81,9 @@ def test_a_page_is_quick(viewer: Any, many: Engine, path: str) -> None:
         seconds.append(time.perf_counter() - began)
     ordered = sorted(seconds)
     best, quartile, median = (ordered[len(ordered) * share // 4] for share in (0, 1, 2))
-    told = {"first": seconds[0], "median": median, "quartile": quartile, "best": best}
-    told["CPU"] = (time.process_time() - used) / len(seconds)
-    _record(f"/{path}: " + ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in told.items()))
+    figures = {"first": seconds[0], "median": median, "quartile": quartile, "best": best}
+    figures["CPU"] = (time.process_time() - used) / len(seconds)
+    _record(f"/{path}: " + ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in figures.items()))
     assert quartile < PAGES[path]
 
 

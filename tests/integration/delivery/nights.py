@@ -21,8 +21,8 @@ from tablero.outbox import findings, incidents
 from tablero.outbox.incidents import Run, cause_of
 from tablero.outbox.ledger import Account
 
+from tests.integration.fake_dashboard import Dashboard
 from tests.integration.institution import Institution
-from tests.integration.posters import Dashboard
 from tests.integration.samples import ZONE, settings
 
 #: The first of the simulated days.
@@ -36,13 +36,13 @@ class Night:
     """What became of a night.
 
     :ivar failed: what its tasks ended with; empty if it is green.
-    :ivar told: causes of failure, and of what was not as usual, that are told in the morning.
+    :ivar alerted: causes of failure, and of what was not as usual, that are told in the morning.
     :ivar over: what is told to be over.
     """
 
     day: date
     failed: list[TableroError] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    alerted: list[str] = field(default_factory=list)
     over: list[str] = field(default_factory=list)
     accounts: list[Account] = field(default_factory=list)
 
@@ -126,11 +126,11 @@ class Nights:
         except TableroError as error:
             found.failed.append(error)
         new, over = incidents.run_degraded(self.engine, run, list(dict.fromkeys(one.cause for one in unusual)), now=now)
-        found.told += new
+        found.alerted += new
         found.over += over
         if found.failed:
             causes = {cause_of(error): True for error in found.failed}
-            found.told += incidents.run_failed(self.engine, run, causes=causes, threshold=1, now=now).causes
+            found.alerted += incidents.run_failed(self.engine, run, causes=causes, threshold=1, now=now).causes
         elif incidents.run_succeeded(self.engine, run, now=now):
             found.over.append("failure")
 

@@ -20,8 +20,8 @@ from tablero.outbox.queue import claiming, cutting, leasing, recording
 from tablero.outbox.queue.claims import Hold
 from tablero.outbox.reports import evidence as evidence_report
 
+from tests.integration.fake_dashboard import Dashboard, refused
 from tests.integration.institution import Institution
-from tests.integration.posters import Dashboard, refused
 from tests.integration.samples import (
     FEBRUARY,
     NOW,

@@ -26,7 +26,7 @@ from tablero.outbox.queue import claiming, cutting, leasing, recording, suspects
 from tablero.outbox.queue.claims import Claim, Hold
 
 from tests.integration.conftest import empty_sqlite_outbox
-from tests.integration.posters import DELIVERED, FORBIDDEN, LOST, UNAVAILABLE, refused
+from tests.integration.fake_dashboard import DELIVERED, FORBIDDEN, LOST, UNAVAILABLE, refused
 from tests.integration.samples import (
     FEBRUARY,
     NOW,

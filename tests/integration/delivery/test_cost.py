@@ -18,8 +18,8 @@ from tablero.outbox.queue import claiming, recording
 from tablero.outbox.queue.claims import Hold
 from tablero.outbox.upgrade import migrate
 
+from tests.integration.fake_dashboard import DELIVERED
 from tests.integration.institution import Institution
-from tests.integration.posters import DELIVERED
 from tests.integration.samples import NOW, ZONE, change, clock, day, settings
 
 OWN = day("2026-11-20")

@@ -21,7 +21,7 @@ from tablero.outbox.engine import reading
 from tablero.source.dialects.base import Chunks
 from tablero.source.reader import Source
 
-from tests.integration.posters import Dashboard
+from tests.integration.fake_dashboard import Dashboard
 from tests.integration.samples import NOW, ZONE, clock, settings
 
 VIEW = "tablero_status_changes"

@@ -15,8 +15,8 @@ from tablero.outbox import findings
 from tablero.outbox.engine import reading
 from tablero.outbox.schema import batch, extraction
 
+from tests.integration.fake_dashboard import LOST, UNAVAILABLE, Dashboard, in_turn
 from tests.integration.institution import Institution
-from tests.integration.posters import LOST, UNAVAILABLE, Dashboard, in_turn
 from tests.integration.samples import FEBRUARY, change, changes, clock, settings
 
 

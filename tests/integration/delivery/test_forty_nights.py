@@ -21,8 +21,8 @@ from tablero.source.reader import Source
 
 from tests.integration.conftest import empty_sqlite_outbox
 from tests.integration.delivery.nights import Nights, days
+from tests.integration.fake_dashboard import UNAVAILABLE, Dashboard, Entry
 from tests.integration.institution import Institution
-from tests.integration.posters import UNAVAILABLE, Dashboard, Entry
 from tests.integration.samples import ZONE
 
 
@@ -42,7 +42,7 @@ def test_forty_quiet_nights(nights: Nights) -> None:
     """All green, nothing told, everything there once."""
     found = nights.all(0, 40)
     assert all(night.is_green for night in found)
-    assert [night.told for night in found if night.told] == []
+    assert [night.alerted for night in found if night.alerted] == []
     assert (nights.missing, nights.repeated) == (set(), set())
 
 
@@ -75,7 +75,7 @@ def test_an_audit_that_finds_rows_is_told(nights: Nights) -> None:
     nights.all(0, 40)
     nights.enter(nights.change(days(3, 1)[0], hour=15))
     found = nights.all(40, 3)
-    assert [cause for night in found for cause in night.told] == ["audit"]
+    assert [cause for night in found for cause in night.alerted] == ["audit"]
     assert nights.missing == set()
 
 
@@ -122,8 +122,8 @@ def test_a_dashboard_that_is_down_for_forty_nights(nights: Nights) -> None:
     up, nights.dashboard = nights.dashboard, Dashboard(lambda _: UNAVAILABLE)
     down = nights.all(5, 40)
     assert not any(night.is_green for night in down)
-    assert [night.told for night in down[1:] if night.told] == []
-    assert len(down[0].told) >= 1
+    assert [night.alerted for night in down[1:] if night.alerted] == []
+    assert len(down[0].alerted) >= 1
     nights.dashboard = up
     (after,) = nights.all(45, 1)
     assert after.is_green
@@ -162,14 +162,14 @@ def test_a_mapping_that_breaks(nights: Nights) -> None:
     nights.all(0, 10)
     broken: list[date] = days(10, 40)
     rows = []
-    told = []
+    alerted = []
     for day in broken:
         changes = [nights.change(day, hour=8 + number) for number in range(5)]
         nights.institution.add([(None, *change[1:]) for change in changes])
         rows += changes
-        told.append(nights.night(day).told)
-    assert "all_rejected" in told[0]
-    assert [cause for causes in told[1:] for cause in causes if cause == "all_rejected"] == []
+        alerted.append(nights.night(day).alerted)
+    assert "all_rejected" in alerted[0]
+    assert [cause for causes in alerted[1:] for cause in causes if cause == "all_rejected"] == []
     nights.institution.remove(rows)
     nights.enter(*rows)
     after = nights.all(50, 28)
@@ -182,15 +182,15 @@ def test_an_empty_view(nights: Nights) -> None:
     nights.all(0, 20)
     empty = [nights.night(day) for day in days(20, 40)]
     assert all(night.is_green for night in empty)
-    assert empty[0].told == ["no_rows"]
-    assert sum("no_rows" in night.told for night in empty) == 1
+    assert empty[0].alerted == ["no_rows"]
+    assert sum("no_rows" in night.alerted for night in empty) == 1
     (after,) = nights.all(60, 1)
     assert after.over == ["no_rows"]
 
 
 def test_an_empty_view_from_the_first_night_on(nights: Nights) -> None:
     """There is no usual yet, and still nothing at all is worth a word."""
-    assert nights.night(days(0, 1)[0]).told == ["no_rows"]
+    assert nights.night(days(0, 1)[0]).alerted == ["no_rows"]
 
 
 class Down:
@@ -238,7 +238,7 @@ def test_a_day_that_cannot_be_read(nights: Nights, mocker: MockerFixture) -> Non
     assert not any(night.is_green for night in red)
     still_open = {account.window.label for night in red for account in night.accounts if not account.settled}
     assert still_open == {bad.label, "2026-09"}  # and the month around it, when its audit comes
-    assert len([cause for night in red for cause in night.told]) == 1
+    assert len([cause for night in red for cause in night.alerted]) == 1
     assert len(nights.missing) == 5
     mocker.stopall()
     (after,) = nights.all(18, 1)

@@ -26,7 +26,7 @@ from tablero.settings import Settings
 from tablero.source.reader import Source
 
 from tests.integration.institution import Institution, reading
-from tests.integration.posters import DELIVERED, FORBIDDEN, UNAVAILABLE, Dashboard, Entry, refused, refusing
+from tests.integration.fake_dashboard import DELIVERED, FORBIDDEN, UNAVAILABLE, Dashboard, Entry, refused, refusing
 from tests.integration.samples import (
     FEBRUARY,
     NOW,
@@ -61,7 +61,7 @@ def load(
     return delivery
 
 
-class Watched(Source):
+class HookedSource(Source):
     """A source that tells of every row it gives."""
 
     def __init__(self, engine: Engine, before: Callable[[int], None]) -> None:
@@ -110,7 +110,7 @@ def test_it_posts_before_all_is_read(outbox: Engine, institution: Institution) -
         posted.set()
         return Dashboard()._decide([])
 
-    source = Watched(institution.engine, wait_in_march)
+    source = HookedSource(institution.engine, wait_in_march)
     assert load(outbox, source, Dashboard(decide), ONE_A_BATCH, FEBRUARY, march).rows == 2
 
 
@@ -185,7 +185,7 @@ def test_a_source_that_fails_midway(outbox: Engine, institution: Institution) ->
 
     dashboard = Dashboard()
     with pytest.raises(SourceUnavailable):
-        load(outbox, Watched(institution.engine, fail_in_march), dashboard, ONE_A_BATCH, FEBRUARY, march)
+        load(outbox, HookedSource(institution.engine, fail_in_march), dashboard, ONE_A_BATCH, FEBRUARY, march)
     assert len(rows_in(outbox, "delivered")) == dashboard.accepted.total()
     assert leases(outbox) == 0
     load(outbox, institution.source, dashboard, ONE_A_BATCH, FEBRUARY, march)
@@ -258,7 +258,7 @@ def test_told_to_stop_while_the_source_hangs(outbox: Engine, institution: Instit
     institution.add([*changes(5), change(9, at=march.start)])
     told_to_end = threading.Event()
 
-    class Hanging(Watched):
+    class Hanging(HookedSource):
         def cancel(self) -> None:
             told_to_end.set()
 

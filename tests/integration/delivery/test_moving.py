@@ -22,8 +22,8 @@ from tablero.outbox.schema import batch, extraction, metadata
 from tablero.outbox.upgrade import migrate, schema_version
 
 from tests.integration.conftest import empty_sqlite_outbox
+from tests.integration.fake_dashboard import DELIVERED, refused
 from tests.integration.institution import Institution
-from tests.integration.posters import DELIVERED, refused
 from tests.integration.samples import (
     FEBRUARY,
     NOW,

@@ -10,7 +10,7 @@ from tablero.delivery.sending import send
 from tablero.outbox import ledger
 from tablero.outbox.ledger import Account
 
-from tests.integration.posters import Dashboard
+from tests.integration.fake_dashboard import Dashboard
 from tests.integration.samples import FEBRUARY, NOW, begin, change, clock, day, finish, month, settings, stage
 
 OWN = day("2020-06-20")

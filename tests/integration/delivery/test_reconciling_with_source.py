@@ -18,8 +18,8 @@ from tablero.errors import DashboardUnavailable, OutsideHours, SetupError, Sourc
 from tablero.outbox.schema import reconciliation
 from tablero.source.reader import Source
 
+from tests.integration.fake_dashboard import UNAVAILABLE, Dashboard
 from tests.integration.institution import Institution
-from tests.integration.posters import UNAVAILABLE, Dashboard
 from tests.integration.samples import FEBRUARY, NOW, change, changes, clock, month, settings, states
 
 MARCH, APRIL = month("2020-03"), month("2020-04")

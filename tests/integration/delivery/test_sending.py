@@ -34,7 +34,7 @@ from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.queue import claiming, recording
 from tablero.outbox.queue.claims import Claim, Hold
 
-from tests.integration.posters import (
+from tests.integration.fake_dashboard import (
     CRASHED,
     DELIVERED,
     FORBIDDEN,
@@ -395,8 +395,8 @@ def test_rows_that_the_dashboard_fails_on_hold_up_no_other(outbox: Engine, bad_r
     assert dashboard.accepted == Counter(names(range(1000))) - Counter(bad)
     assert states(outbox) == {"delivered": 1000 - bad_rows, "refused": bad_rows}
     words = {row.words for row in all_batches(outbox) if row.state == "refused"}
-    assert all("falla con esta fila" in told and "fails on this row" in told for told in words)
-    assert all(told.endswith("«Internal server error»") for told in words)
+    assert all("falla con esta fila" in one and "fails on this row" in one for one in words)
+    assert all(one.endswith("«Internal server error»") for one in words)
 
 
 def test_one_failure_of_the_dashboard_is_the_moments(outbox: Engine) -> None:
@@ -552,8 +552,8 @@ def test_whoever_watches_is_told_of_each_attempt(outbox: Engine) -> None:
     stage(outbox, [change(9, at=march.start)], march)
     seen: list[Attempt] = []
     send(outbox, Dashboard, settings(), [FEBRUARY, march], run_id="run", clock=clock, observe=seen.append)
-    told = [(one.rows, one.window, one.answer.outcome.value) for one in seen]
-    assert sorted(told) == [(1, "2020-02", "delivered"), (1, "2020-03", "delivered"), (2, "2020-02", "delivered")]
+    observed = [(one.rows, one.window, one.answer.outcome.value) for one in seen]
+    assert sorted(observed) == [(1, "2020-02", "delivered"), (1, "2020-03", "delivered"), (2, "2020-02", "delivered")]
     assert {one.message_id for one in seen} == {row.message_id for row in attempts(outbox)}
     assert {one.batch for one in seen} == {row.batch_id for row in attempts(outbox)}
 

@@ -18,8 +18,8 @@ from tablero.outbox.queue import claiming, recording
 from tablero.outbox.queue.claims import Hold
 from tablero.outbox.schema import extraction, rejection
 
+from tests.integration.fake_dashboard import DELIVERED, LOST
 from tests.integration.institution import Institution
-from tests.integration.posters import DELIVERED, LOST
 from tests.integration.samples import (
     FEBRUARY,
     NOW,

@@ -13,7 +13,7 @@ from tablero.outbox.queue import claiming, recording, suspects
 from tablero.outbox.queue.claims import Claim, Hold
 from tablero.outbox.schema import batch
 
-from tests.integration.posters import DELIVERED, refused
+from tests.integration.fake_dashboard import DELIVERED, refused
 from tests.integration.samples import FEBRUARY, NOW, ZONE, begin, change, changes, day, finish, month, stage, states
 
 

@@ -15,7 +15,7 @@ from tablero.outbox.queue import claiming, cutting, leasing, pending, recording,
 from tablero.outbox.queue.attempts import LATE
 from tablero.outbox.queue.claims import Claim, Hold
 
-from tests.integration.posters import CRASHED, DELIVERED, FORBIDDEN, LOST, UNAVAILABLE, refused
+from tests.integration.fake_dashboard import CRASHED, DELIVERED, FORBIDDEN, LOST, UNAVAILABLE, refused
 from tests.integration.samples import (
     FEBRUARY,
     NOW,

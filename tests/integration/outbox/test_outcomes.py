@@ -15,7 +15,7 @@ from tablero.outbox.reports import outcomes
 from tablero.outbox.reports.outcomes import Outcomes
 from tablero.outbox.schema import attempt
 
-from tests.integration.posters import DELIVERED, LOST, refused
+from tests.integration.fake_dashboard import DELIVERED, LOST, refused
 from tests.integration.samples import FEBRUARY, NOW, ZONE, changes, stage
 
 #: The dashboard calls it a repeat: what an earlier call brought was taken.

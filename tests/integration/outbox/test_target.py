@@ -17,7 +17,7 @@ from tablero.errors import DashboardError, DashboardUnavailable, SettingsError, 
 from tablero.outbox import target
 from tablero.settings import Settings
 
-from tests.integration.posters import DELIVERED, FORBIDDEN, LOST, Dashboard, in_turn
+from tests.integration.fake_dashboard import DELIVERED, FORBIDDEN, LOST, Dashboard, in_turn
 from tests.integration.samples import FEBRUARY, NOW, changes, clock, settings, stage
 
 DEVELOPMENT = "/r1/DO/GOB/CNC/MONITOREO/INTEGRACION-DEV/api/load"

@@ -141,10 +141,10 @@ def test_a_long_cause() -> None:
     endless = Trouble("post", True, "words " * 600, "DashboardError:1", "post", -1, 1)
     windows = [opened(f"2026-{month:02}-{day:02}", 123_456) for month in (9, 10) for day in range(1, 31)]
     alert = failure(*RUN, Situation([endless], windows), base_url=BASE * 3)
-    told = alert.to_json()
-    assert len(alert.to_text()) > 4_096 >= len(told["text"])
-    assert all(link in told["text"] for link in told["links"].values())
-    assert "…\n\nEjecución / Run: " in told["text"]
+    sent = alert.to_json()
+    assert len(alert.to_text()) > 4_096 >= len(sent["text"])
+    assert all(link in sent["text"] for link in sent["links"].values())
+    assert "…\n\nEjecución / Run: " in sent["text"]
     assert endless.words in alert.to_html()
 
 

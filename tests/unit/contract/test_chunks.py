@@ -133,7 +133,7 @@ def test_a_bad_row_sends_only_its_neighbours_the_long_way(mocker: MockerFixture)
     """A piece of the chunk, not the chunk."""
     asked: list[Row] = []
 
-    def watched(**rules: Any) -> Callable[[Row], Any]:
+    def counting_validator(**rules: Any) -> Callable[[Row], Any]:
         careful = validator(**rules)
 
         def validate(row: Row) -> Any:
@@ -142,7 +142,7 @@ def test_a_bad_row_sends_only_its_neighbours_the_long_way(mocker: MockerFixture)
 
         return validate
 
-    mocker.patch.object(chunks, "validator", watched)
+    mocker.patch.object(chunks, "validator", counting_validator)
     found = [plain(number) for number in range(5_000)]
     found[2_500] = plain(2_500, status_id=99)
     judged = chunk_validator(**RULES)(found)

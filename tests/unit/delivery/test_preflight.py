@@ -60,10 +60,10 @@ class FakeDashboard:
     def __init__(self, answers: dict[str, Any] | None = None, *, date: datetime | None = NOW) -> None:
         self._answers = {"/": {}, "/listClients": OURS, "/r1/DO/GOB/CNC/MONITOREO/allowedMethods": right()} | (answers or {})
         self._date = date
-        self.looked: list[str] = []
+        self.requested: list[str] = []
 
     def get(self, path: str) -> Any:
-        self.looked.append(path)
+        self.requested.append(path)
         found = self._answers[path]
         if isinstance(found, Answer):
             return SimpleNamespace(answer=found, body=None, date=None)
@@ -107,14 +107,14 @@ def test_only_metadata_is_asked_for() -> None:
     """No side effect on the other side: two GETs."""
     dashboard = FakeDashboard()
     found(dashboard=dashboard)
-    assert dashboard.looked == ["/listClients", "/r1/DO/GOB/CNC/MONITOREO/allowedMethods"]
+    assert dashboard.requested == ["/listClients", "/r1/DO/GOB/CNC/MONITOREO/allowedMethods"]
 
 
 def test_a_dashboard_without_xroad() -> None:
     """Nothing of X-Road is looked at."""
     dashboard = FakeDashboard()
     assert {"dashboard", "dashboard clock"} == {name for name in found(DIRECT, dashboard=dashboard) if "source" not in name}
-    assert dashboard.looked == ["/"]
+    assert dashboard.requested == ["/"]
 
 
 def test_a_dry_run_looks_at_the_source_alone() -> None:

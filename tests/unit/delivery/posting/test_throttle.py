@@ -16,7 +16,7 @@ LOST = Answer(Outcome.UNKNOWN, seconds=120.0)
 REFUSED = Answer(Outcome.REFUSED, status=400, seconds=0.1)
 
 
-def heeding(*answers: Answer, ceiling: int = 8) -> Throttle:
+def throttle_after(*answers: Answer, ceiling: int = 8) -> Throttle:
     """After these answers, each of which came when nothing else was in flight."""
     throttle = Throttle(ceiling)
     for answer in answers:
@@ -31,18 +31,18 @@ def test_starts_with_one() -> None:
 
 def test_grows_while_answers_are_prompt() -> None:
     """One more for each, up to ``concurrency`` and never beyond."""
-    assert [heeding(*[PROMPT] * number).limit for number in (1, 2, 3, 7, 100)] == [2, 3, 4, 8, 8]
+    assert [throttle_after(*[PROMPT] * number).limit for number in (1, 2, 3, 7, 100)] == [2, 3, 4, 8, 8]
 
 
 @pytest.mark.parametrize("trouble", [BUSY, TOO_MANY, LOST], ids=["503", "429", "time-out"])
 def test_halved_by_trouble(trouble: Answer) -> None:
     """And again by the next, but never below one."""
-    assert [heeding(*[PROMPT] * 7, *[trouble] * number).limit for number in (1, 2, 3, 4)] == [4, 2, 1, 1]
+    assert [throttle_after(*[PROMPT] * 7, *[trouble] * number).limit for number in (1, 2, 3, 4)] == [4, 2, 1, 1]
 
 
 def test_calls_of_one_moment_halve_it_once() -> None:
     """Those that were in flight when the first trouble came tell of the same moment."""
-    throttle = heeding(*[PROMPT] * 7)
+    throttle = throttle_after(*[PROMPT] * 7)
     for in_flight in range(7, -1, -1):
         throttle.learn(BUSY, in_flight)
     assert throttle.limit == 4
@@ -52,7 +52,7 @@ def test_calls_of_one_moment_halve_it_once() -> None:
 
 def test_grows_slowly_after_trouble() -> None:
     """One more for a whole round of prompt answers, not for each."""
-    throttle = heeding(*[PROMPT] * 7, BUSY)
+    throttle = throttle_after(*[PROMPT] * 7, BUSY)
     limits = []
     for _ in range(10):
         throttle.learn(PROMPT, 0)
@@ -63,7 +63,7 @@ def test_grows_slowly_after_trouble() -> None:
 
 def test_does_not_grow_while_answers_get_slower() -> None:
     """Four times the usual time is a sign of a dashboard at its limit."""
-    throttle = heeding(*[Answer(Outcome.DELIVERED, seconds=1.0)] * 3)
+    throttle = throttle_after(*[Answer(Outcome.DELIVERED, seconds=1.0)] * 3)
     before = throttle.limit
     throttle.learn(SLOW, 0)
     assert throttle.limit == before
@@ -71,12 +71,12 @@ def test_does_not_grow_while_answers_get_slower() -> None:
 
 def test_quick_answers_are_steady_whatever_they_vary_by() -> None:
     """From 1 to 200 milliseconds is no sign of anything."""
-    assert heeding(*[Answer(Outcome.DELIVERED, seconds=0.001)] * 3, Answer(Outcome.DELIVERED, seconds=0.2)).limit == 5
+    assert throttle_after(*[Answer(Outcome.DELIVERED, seconds=0.001)] * 3, Answer(Outcome.DELIVERED, seconds=0.2)).limit == 5
 
 
 def test_a_refusal_says_nothing_about_load() -> None:
     """Neither more nor fewer calls for it."""
-    assert heeding(PROMPT, REFUSED, REFUSED).limit == 2
+    assert throttle_after(PROMPT, REFUSED, REFUSED).limit == 2
 
 
 @given(

@@ -32,10 +32,10 @@ def test_dry_run(
     assert airflow.wait("historical_load", month) == airflow.wait("daily_send", day) == "success"
     assert sandbox.stats()["calls"] == calls
     assert outbox.everything(server.outbox) == before
-    told = airflow.log("historical_load", month, "reconcile")
-    assert "dry run 2021-07: 32 rows, 30 new to send, 2 calls, " in told
-    assert "1 duplicate, 0 excluded, rejected: {'unknown_status': 1}" in told
-    assert "nothing was written or sent" in told
+    log = airflow.log("historical_load", month, "reconcile")
+    assert "dry run 2021-07: 32 rows, 30 new to send, 2 calls, " in log
+    assert "1 duplicate, 0 excluded, rejected: {'unknown_status': 1}" in log
+    assert "nothing was written or sent" in log
     assert "dry run 2021-08-15: 5 rows, 5 new to send, 1 calls, " in airflow.log("daily_send", day, "reconcile")
 
 

@@ -25,8 +25,8 @@ from tablero.outbox.schema import batch
 from tablero.settings import Settings
 from tablero.source.reader import Source
 
-from tests.integration.institution import Institution, reading
 from tests.integration.fake_dashboard import DELIVERED, FORBIDDEN, UNAVAILABLE, Dashboard, Entry, refused, refusing
+from tests.integration.institution import Institution, reading
 from tests.integration.samples import (
     FEBRUARY,
     NOW,

@@ -19,6 +19,9 @@ def moment() -> float:
 class Calls:
     """Posts several claims at a time. Its methods must be called from one thread, except :meth:`ring`.
 
+    A claim with a change of a request waits for the calls before it that have one of the same request: the changes of a request
+    arrive in the order in which they are begun, oldest first, although the calls of others overtake each other.
+
     The threads are daemons, so that a task can end without waiting for a dashboard that does not answer.
 
     :param post: posts one claim; must not raise.
@@ -27,6 +30,8 @@ class Calls:
     def __init__(self, post: Callable[[Claim], Answer]) -> None:
         self._post = post
         self._under_way: dict[int, Claim] = {}
+        self._requests: dict[int, frozenset[str]] = {}
+        self._waiting: set[int] = set()
         self._to_do: SimpleQueue[Claim | None] = SimpleQueue()
         self._done: SimpleQueue[tuple[Claim, Answer] | None] = SimpleQueue()
         self._ended: list[tuple[Claim, Answer]] = []
@@ -42,12 +47,14 @@ class Calls:
         return list(self._under_way.values())
 
     def begin(self, claim: Claim) -> None:
-        """Post a claim in a thread."""
+        """Post a claim in a thread, after those that it waits for."""
         self._under_way[claim.attempt_id] = claim
+        self._requests[claim.attempt_id] = frozenset(change.request_id for change in claim.changes)
+        self._waiting.add(claim.attempt_id)
         if self._threads < len(self._under_way):
             self._threads += 1
             threading.Thread(target=self._work, name=f"tablero-post-{self._threads}", daemon=True).start()
-        self._to_do.put(claim)
+        self._post_next()
 
     def wait(self, seconds: float) -> None:
         """Wait until a call ends, :meth:`ring` is called, or the timeout expires."""
@@ -64,7 +71,8 @@ class Calls:
         """Return the calls that have ended since the last time, with their answers."""
         ended, self._ended = self._ended, []
         for claim, _ in ended:
-            del self._under_way[claim.attempt_id]
+            del self._under_way[claim.attempt_id], self._requests[claim.attempt_id]
+        self._post_next()
         return ended
 
     def ring(self) -> None:
@@ -75,6 +83,15 @@ class Calls:
         """Let each thread end after its current call."""
         for _ in range(self._threads):
             self._to_do.put(None)
+
+    def _post_next(self) -> None:
+        """Post what need not wait any longer."""
+        before: list[frozenset[str]] = []
+        for attempt_id, requests in self._requests.items():
+            if attempt_id in self._waiting and all(map(requests.isdisjoint, before)):
+                self._waiting.remove(attempt_id)
+                self._to_do.put(self._under_way[attempt_id])
+            before.append(requests)
 
     def _work(self) -> None:
         while (claim := self._to_do.get()) is not None:

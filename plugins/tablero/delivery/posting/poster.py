@@ -82,6 +82,8 @@ class Poster:
     def post(self, claim: Claim) -> Answer:
         """Post a claimed batch; never raises."""
         assert self._client is not None  # nothing is claimed without it
+        if not self.deadlines.is_open:
+            return Answer.saying(Outcome.TRANSIENT, texts.STOPPED)
         if self.deadlines.is_over(claim.attempt_id):
             return Answer.saying(Outcome.TRANSIENT, texts.NOT_POSTED)
         try:

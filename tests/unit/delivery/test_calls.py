@@ -1,0 +1,86 @@
+"""Several calls at a time, and the changes of one request one after the other."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tablero.dashboard.answer import Answer, Outcome
+from tablero.delivery.posting.calls import Calls
+
+#: Seconds after which a test gives up.
+PATIENCE = 30.0
+
+
+class Dashboard:
+    """Answers a call when the test says so.
+
+    :ivar begun: attempts in the order in which they were posted.
+    """
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self._started: defaultdict[int, threading.Event] = defaultdict(threading.Event)
+        self._answers: defaultdict[int, threading.Event] = defaultdict(threading.Event)
+
+    def post(self, claim: Any) -> Answer:
+        self.begun.append(claim.attempt_id)
+        self._started[claim.attempt_id].set()
+        self._answers[claim.attempt_id].wait(PATIENCE)
+        return Answer(Outcome.DELIVERED, status=201)
+
+    def is_posted(self, attempt: int) -> None:
+        assert self._started[attempt].wait(PATIENCE)
+
+    def answer(self, calls: Calls, attempt: int) -> None:
+        """Answer a call; it is over when this returns."""
+        self._answers[attempt].set()
+        while attempt in {claim.attempt_id for claim in calls.claims}:
+            calls.wait(PATIENCE)
+            calls.take()
+
+
+@pytest.fixture
+def dashboard() -> Dashboard:
+    return Dashboard()
+
+
+def claim(attempt: int, *requests: str) -> Any:
+    return SimpleNamespace(attempt_id=attempt, changes=[SimpleNamespace(request_id=name) for name in requests])
+
+
+def test_others_do_not_wait(dashboard: Dashboard) -> None:
+    """Batches without a request in common are posted at once."""
+    calls = Calls(dashboard.post)
+    for attempt in range(4):
+        calls.begin(claim(attempt, f"R-{attempt}"))
+    for attempt in range(4):
+        dashboard.is_posted(attempt)
+    for attempt in reversed(range(4)):
+        dashboard.answer(calls, attempt)
+    assert len(calls) == 0
+    calls.close()
+
+
+def test_a_request_changes_in_order(dashboard: Dashboard) -> None:
+    """The last status is posted after the ones before it have been answered, whatever else is quicker."""
+    calls = Calls(dashboard.post)
+    calls.begin(claim(1, "R-1", "LONG"))
+    calls.begin(claim(2, "LONG", "R-2"))
+    calls.begin(claim(3, "R-3"))
+    calls.begin(claim(4, "R-2"))
+    dashboard.is_posted(1)
+    dashboard.is_posted(3)
+    assert len(calls) == 4  # all of them are held under a lease
+    dashboard.answer(calls, 3)
+    assert sorted(dashboard.begun) == [1, 3]
+    dashboard.answer(calls, 1)
+    dashboard.is_posted(2)
+    assert 4 not in dashboard.begun  # what waits lets nothing pass it that shares a request with it
+    dashboard.answer(calls, 2)
+    dashboard.is_posted(4)
+    dashboard.answer(calls, 4)
+    calls.close()

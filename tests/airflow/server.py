@@ -189,6 +189,11 @@ class Airflow:
         with self._metadata.connect() as connection:
             return [tuple(row) for row in connection.execute(sa.text(query), values)]
 
+    def change(self, statement: str) -> None:
+        """Change the metadata database, as no user can."""
+        with self._metadata.begin() as connection:
+            connection.execute(sa.text(statement))
+
     def decided_delays(self, run_id: str, task_id: str, map_index: int) -> list[float]:
         """Seconds that the retry policy chose to wait after each failed try."""
         query = (

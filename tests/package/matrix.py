@@ -1,7 +1,7 @@
 """Other Airflows and other Pythons: ``python -m tests.package.matrix airflows|pythons [VERSION ...]``.
 
 Each in an environment of its own, with what package and tests need, in the newest versions that go with it. For Airflow: unit
-tests, the page, and the DAG runs that no Airflow may break, in a real one of that version. For Python: lint, types, unit tests.
+tests, the page, and an institution's first evening in a real one of that version. For Python: lint, types, unit tests.
 Prints a table; for Airflow its lines go into the READMEs with ``--publish``, where those of other versions stay, so that it
 may be run in stretches. The exit status is 1 if anything failed.
 """
@@ -28,13 +28,7 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 #: For each column of the table, what is run.
 UNITS = ("tests/unit", "tests/airflow_units")
 PAGE = ("tests/web",)
-RUNS = (
-    "tests/airflow/test_historical_load.py::test_load",
-    "tests/airflow/test_historical_load.py::test_cleared_twice",
-    "tests/airflow/test_daily_send.py::test_backfill_by_rest",
-    "tests/airflow/test_daily_send.py::test_first_night",
-    "tests/airflow/test_errors.py::test_no_right",
-)
+RUNS = ("tests/airflow/test_first_evening.py",)
 
 #: On all cores; but DAG runs in one Airflow, which is started once.
 PARALLEL = ("--numprocesses", "logical")

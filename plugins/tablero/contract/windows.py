@@ -6,9 +6,10 @@ Rows that are in no month since the first one have a window as well, so that win
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from operator import attrgetter
 from typing import Literal
 
 from tablero.errors import ParameterError
@@ -63,6 +64,17 @@ class Window:
     def from_json(cls, data: dict[str, str]) -> Window:
         """The reverse of :meth:`to_json`."""
         return cls(_KINDS[data["kind"]], data["label"], *(datetime.fromisoformat(data[edge]) for edge in ("start", "end")))
+
+
+def joined(windows: Iterable[Window]) -> list[Window]:
+    """The same instants in as few windows as possible: those that follow one another become one, under the first label."""
+    found: list[Window] = []
+    for window in sorted(windows, key=attrgetter("start")):
+        if found and window.start <= found[-1].end:
+            found[-1] = replace(found[-1], end=max(found[-1].end, window.end))
+        else:
+            found.append(window)
+    return found
 
 
 def first_instant(day: date, zone: tzinfo) -> datetime:

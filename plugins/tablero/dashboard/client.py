@@ -30,6 +30,7 @@ from tablero.dashboard.judging import Received, http_date, judge, judge_cut_shor
 from tablero.dashboard.no_answer import innermost, lost
 from tablero.dashboard.redaction import Redactor, basic_credentials, header_secrets, proxy_secrets
 from tablero.dashboard.transport import Transport
+from tablero.dashboard.watchdog import Watchdog
 from tablero.dashboard.xroad import request_headers
 from tablero.errors import SetupError
 from tablero.settings import Settings
@@ -72,6 +73,7 @@ class Dashboard(HttpHook):
         self._settings = settings
         self._clock = clock
         self._local = threading.local()
+        self._watchdog = Watchdog()
         # Read once, here: Airflow serves connections only to the main thread of a task.
         self._connection = super().get_connection(conn_id)
         if not self._connection.host:
@@ -100,7 +102,7 @@ class Dashboard(HttpHook):
 
     def _configure_session_from_mount_adapters(self, session: requests.Session) -> requests.Session:
         for scheme in ("https://", "http://"):
-            session.mount(scheme, Transport(self._certificate_name))
+            session.mount(scheme, Transport(self._certificate_name, self._watchdog))
         if isinstance(session.cert, list):  # JSON has no tuples, and requests accepts nothing else
             session.cert = tuple(session.cert)
         return session

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from requests.adapters import HTTPAdapter
+from tablero.dashboard.watchdog import Watchdog
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -20,10 +19,12 @@ class Transport(HTTPAdapter):
     """The transport adapter of one thread.
 
     :param certificate_name: the name expected in the server's certificate, if it differs from the host.
+    :param watchdog: of all threads.
     """
 
-    def __init__(self, certificate_name: str | None) -> None:
+    def __init__(self, certificate_name: str | None, watchdog: Watchdog) -> None:
         self._certificate_name = certificate_name
+        self._watchdog = watchdog
         self._socket: socket.socket | None = None
         super().__init__()
 
@@ -37,19 +38,12 @@ class Transport(HTTPAdapter):
         https = type("Https", (HTTPSConnectionPool,), {"ConnectionCls": self._remembered(HTTPSConnection)})
         self.poolmanager.pool_classes_by_scheme = {"http": http, "https": https}
 
-    @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
+    def within(self, seconds: float) -> AbstractContextManager[None]:
         """Close the connection if the block takes longer.
 
-        Socket timeouts only limit each single wait: an answer that arrives byte by byte could take forever.
+        A socket time-out bounds only each silence: an answer that trickles in would hold the call for ever.
         """
-        timer = threading.Timer(seconds, self._hang_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
+        return self._watchdog.within(seconds, self._hang_up)
 
     def _remembered(self, base: type[HTTPConnection]) -> type[HTTPConnection]:
         transport = self

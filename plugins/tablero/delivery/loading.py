@@ -9,7 +9,7 @@ from tablero.contract.windows import Window
 from tablero.dashboard.answer import Attempt, log_line
 from tablero.delivery.posting.job import Client
 from tablero.delivery.sending import Delivery, send
-from tablero.delivery.staging import Clock, Tally, frozen_heap, stage_in_steps
+from tablero.delivery.staging import Clock, Tally, rare_collections, stage_in_steps
 from tablero.outbox.batches import Fresh, Lease
 from tablero.settings import Settings
 from tablero.source.reader import Source
@@ -47,7 +47,7 @@ def load(
                 engine, source, settings, tally, run_id=run_id, clock=clock, lease=lease, accept_changes=accept_changes
             )
 
-    with frozen_heap():
+    with rare_collections():
         delivery = send(
             engine,
             connect,

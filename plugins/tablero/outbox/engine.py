@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -84,17 +86,37 @@ def connect(url: str | URL) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if backend == "postgresql":
-        return sa.create_engine(
+        engine = sa.create_engine(
             address.set(drivername="postgresql+psycopg"),
             connect_args={"prepare_threshold": None, **_PSYCOPG, **address.query},
-            pool_pre_ping=True,
+            isolation_level="AUTOCOMMIT",  # a transaction begins where writing() says so, at the cost of no round trip
             hide_parameters=True,  # parameters are rows, which must not appear in logs
         )
+        event.listen(engine, "checkin", _note_rest)
+        event.listen(engine, "checkout", _ping_after_rest)
+        return engine
     raise SetupError(texts.OTHER_DATABASE(kind=repr(backend)))
 
 
 #: Defaults that the connection may override. Without the encoding, a SQL_ASCII database returns bytes instead of text.
 _PSYCOPG = {"application_name": "tablero", "client_encoding": "utf8"}
+
+
+#: Seconds out of use after which a connection is asked whether the server still knows it.
+_REST = 1.0
+
+
+def _note_rest(_connection: Any, record: Any) -> None:
+    record.info["in use until"] = time.monotonic()
+
+
+def _ping_after_rest(connection: Any, record: Any, _proxy: Any) -> None:
+    if time.monotonic() - record.info.get("in use until", math.inf) < _REST:
+        return
+    try:
+        connection.execute("SELECT 1")
+    except Exception as error:  # whatever it says: another connection is made
+        raise exc.InvalidatePoolError from error
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -123,7 +145,10 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection for reading one consistent state; does not block writers."""
+    """A connection for reading; does not block writers.
+
+    On SQLite all of it is one state; on PostgreSQL each statement reads what is committed when it begins.
+    """
     with translated(engine), engine.connect().execution_options(reads=True) as connection:
         yield connection
 
@@ -133,14 +158,15 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction, committed to disk at the end whatever the server's default, or rolled back on an exception."""
     with translated(engine), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            connection.execute(_DURABLE)
+            connection.exec_driver_sql(_BEGIN_DURABLE)
         yield connection
 
 
-#: Stricter settings of the server, such as waiting for a replica, are kept.
-_DURABLE = sa.text("""
+#: In one round trip. Stricter settings of the server, such as waiting for a replica, are kept.
+_BEGIN_DURABLE = """
+    BEGIN;
     SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') IN ('off', 'local')
-""")
+"""
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from tablero.errors import SetupError
-from tablero.outbox.engine import lock, reading, translated, writing
+from tablero.outbox.engine import lock, reading, writing
 from tablero.texts import outbox as texts
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -98,6 +98,7 @@ def check_writable(engine: Engine) -> None:
     :raises SetupError: if the user lacks the privilege, or the encoding is not UTF-8.
     """
     check_encoding(engine)
-    with translated(engine), engine.connect() as connection:
-        connection.execute(sa.schema.CreateTable(sa.Table("tablero_probe", sa.MetaData(), sa.Column("x", sa.Integer))))
-        connection.rollback()
+    probe = sa.Table("tablero_probe", sa.MetaData(), sa.Column("x", sa.Integer))
+    with writing(engine) as connection:
+        connection.execute(sa.schema.CreateTable(probe))
+        connection.execute(sa.schema.DropTable(probe))

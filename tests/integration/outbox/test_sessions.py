@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timezone
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import tablero.outbox.engine
 from sqlalchemy.engine import URL, Engine
 from tablero.errors import OutboxUnavailable, SetupError
 from tablero.outbox import ledger
@@ -64,6 +66,28 @@ def test_nothing_is_asked_of_the_session(there: Engine) -> None:
         for _ in range(10):
             stage(there, changes(3))
         assert connection.scalar(sa.text("SELECT count(*) FROM pg_prepared_statements")) == 0
+
+
+def test_a_transaction_is_all_or_nothing(there: Engine) -> None:
+    """And what only reads begins none, so that no session is left idle in one."""
+    with suppress(KeyError), writing(there) as connection:
+        connection.execute(sa.text("CREATE TABLE half_way (x int)"))
+        raise KeyError
+    assert asked(there, "SELECT to_regclass('half_way')") is None
+    with reading(there) as connection:
+        connection.execute(sa.text("SELECT 1"))
+        driver: Any = connection.connection.dbapi_connection
+        assert driver.info.transaction_status.name == "IDLE"
+
+
+def test_a_connection_that_died_out_of_use_is_replaced(there: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a server that was restarted, or a firewall that forgets: the next transaction does not hear of it."""
+    monkeypatch.setattr(tablero.outbox.engine, "_REST", 0.0)
+    pid = asked(there, "SELECT pg_backend_pid()")
+    other = connect(there.url)
+    assert asked(other, f"SELECT pg_terminate_backend({pid}, 10000)")
+    other.dispose()
+    assert asked(there, "SELECT pg_backend_pid()") != pid
 
 
 @pytest.mark.parametrize("zone", ["America/Santo_Domingo", "Asia/Kolkata", "UTC"])

@@ -20,6 +20,7 @@ from tablero.contract.windows import (
     dateless_window,
     day_window,
     first_instant,
+    joined,
     local_day,
     month_windows,
     parse_month,
@@ -170,3 +171,16 @@ def test_both_windows_of_what_is_undated_are_one_to_an_operator() -> None:
     """Whichever of them was read, its rows are counted under one name, and as of one kind."""
     for window in (undated_window(date(2020, 1, 15), HERE), dateless_window()):
         assert (window.kind, window.label) == ("undated", "undated")
+
+
+def test_windows_that_follow_one_another_are_joined() -> None:
+    """In whatever order they are given, and however they overlap; a gap between two of them stays."""
+    zone, now = ZoneInfo("America/Santo_Domingo"), datetime(2026, 11, 26, tzinfo=timezone.utc)
+    january, february, march, april = month_windows(date(2024, 1, 1), date(2024, 4, 1), zone, now)
+    day = day_window(date(2024, 1, 31), zone)
+    assert [(one.start, one.end) for one in joined([april, february, day, january])] == [
+        (january.start, february.end),
+        (april.start, april.end),
+    ]
+    assert joined([march]) == [march]
+    assert joined([]) == []

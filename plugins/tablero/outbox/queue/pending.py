@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from tablero.contract.windows import Window
+from tablero.contract.windows import Window, joined
 from tablero.outbox import batches
 from tablero.outbox.engine import now_of, reading
 from tablero.outbox.schema import batch
@@ -53,7 +53,7 @@ def ever_delivered(engine: Engine) -> bool:
 def pending_in(windows: Collection[Window]) -> sa.ColumnElement[bool]:
     """A condition: the batch is pending and touches one of ``windows``."""
     # A literal instead of a bound value: SQLite uses the partial index of pending batches only for a literal.
-    return sa.and_(sa.text("batch.state = 'pending'"), sa.or_(sa.false(), *map(batches.touching, windows)))
+    return sa.and_(sa.text("batch.state = 'pending'"), sa.or_(sa.false(), *map(batches.touching, joined(windows))))
 
 
 def first_in_line() -> sa.ColumnElement[bool]:

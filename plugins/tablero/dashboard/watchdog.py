@@ -1,0 +1,50 @@
+"""What ends a call that takes too long: one thread for all calls."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Watchdog:
+    """Ends blocks whose time is over.
+
+    Its thread begins with a block and looks again when the earliest one is due, so that a later one need not wake it: a call
+    costs an entry in a table, not a thread. It ends when it finds no block.
+    """
+
+    def __init__(self) -> None:
+        self._due: dict[object, tuple[float, Callable[[], None]]] = {}
+        self._changed = threading.Condition()
+        self._looks_at: float | None = None
+
+    @contextmanager
+    def within(self, seconds: float, end: Callable[[], None]) -> Iterator[None]:
+        """Call ``end``, from the watchdog's thread, if the block takes longer."""
+        block, until = object(), time.monotonic() + seconds
+        with self._changed:
+            self._due[block] = until, end
+            if self._looks_at is None:
+                self._looks_at = until
+                threading.Thread(target=self._watch, name="tablero-watchdog", daemon=True).start()
+            elif until < self._looks_at:
+                self._changed.notify()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._due.pop(block, None)
+
+    def _watch(self) -> None:
+        with self._changed:
+            while self._due:
+                now = time.monotonic()
+                for block, (until, end) in list(self._due.items()):
+                    if until <= now:
+                        del self._due[block]
+                        end()
+                self._looks_at = min((until for until, _ in self._due.values()), default=now)
+                self._changed.wait(self._looks_at - now)
+            self._looks_at = None

@@ -1,0 +1,55 @@
+"""One thread ends whatever takes too long."""
+
+from __future__ import annotations
+
+import threading
+
+from tablero.dashboard.watchdog import Watchdog
+
+LONG = 60.0
+
+
+def watchdog_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "tablero-watchdog"]
+
+
+def test_a_block_that_takes_too_long_is_ended() -> None:
+    """From another thread, while it goes on."""
+    ended = threading.Event()
+    with Watchdog().within(0.01, ended.set):
+        assert ended.wait(LONG)
+
+
+def test_a_block_in_time_is_left_alone() -> None:
+    """What ends it is not called once it is over, though the watchdog looks later."""
+    watchdog, ended, later = Watchdog(), threading.Event(), threading.Event()
+    with watchdog.within(0.05, ended.set):
+        pass
+    with watchdog.within(0.2, later.set):
+        assert later.wait(LONG)
+    assert not ended.is_set()
+
+
+def test_a_block_that_is_due_before_others_wakes_the_watchdog() -> None:
+    """It does not wait for the time of those begun earlier."""
+    watchdog, ended = Watchdog(), threading.Event()
+    with watchdog.within(LONG * 60, lambda: None), watchdog.within(0.01, ended.set):
+        assert ended.wait(LONG)
+
+
+def test_many_blocks_share_one_thread_which_ends_with_them() -> None:
+    """A hundred calls at a time are watched by one thread; it is gone when it finds nothing to watch."""
+    before = len(watchdog_threads())
+    watchdog, ended = Watchdog(), threading.Event()
+    blocks = [watchdog.within(0.1, lambda: None) for _ in range(100)]
+    for block in blocks:
+        block.__enter__()
+    with watchdog.within(0.2, ended.set):
+        started = watchdog_threads()
+        assert len(started) == before + 1
+        assert ended.wait(LONG)
+    for block in blocks:
+        block.__exit__(None, None, None)
+    for thread in started[before:]:
+        thread.join(LONG)
+        assert not thread.is_alive()

@@ -1,4 +1,4 @@
-"""What was pending before: claimed batch by batch, whole ones and parts of refused ones apart."""
+"""Batches that were pending before the pass: whole ones, and parts of refused ones."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from tablero.outbox.queue.claims import Claim
 
 
 class Backlog:
-    """Claims batches that were pending before the pass. Remembers where there was nothing left to claim."""
+    """Claims batches that were pending before the pass, and remembers when there was nothing left to claim.
+
+    :param job: the parameters of the pass.
+    """
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._may_have_more = {"whole": True, "parts": True}
 
     def is_empty(self) -> bool:
-        """Whether nothing is pending, not even with another worker."""
+        """Whether nothing is pending, including batches that another worker holds."""
         return not pending.backlog(self._job.engine, self._job.windows).batches
 
-    def look_again(self) -> None:
-        """What waited for something else may be claimed by now."""
+    def reset(self) -> None:
+        """Query again: batches that waited for others may be claimed now."""
         self._may_have_more = dict.fromkeys(self._may_have_more, True)
 
     def whole(self, most: int) -> list[Claim]:

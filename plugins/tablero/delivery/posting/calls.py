@@ -17,7 +17,7 @@ def moment() -> float:
 
 
 class Calls:
-    """Posts several claims at a time. Its methods must be called from one thread, except :meth:`ring`.
+    """Posts several claims at a time. Its methods must be called from one thread, except :meth:`wake`.
 
     A claim with a change of a request waits for the calls before it that have one of the same request: the changes of a request
     arrive in the order in which they are begun, oldest first, although the calls of others overtake each other.
@@ -57,7 +57,7 @@ class Calls:
         self._post_next()
 
     def wait(self, seconds: float) -> None:
-        """Wait until a call ends, :meth:`ring` is called, or the timeout expires."""
+        """Wait until a call ends, :meth:`wake` is called, or the timeout expires."""
         try:
             found = self._done.get(timeout=seconds)
             while True:
@@ -75,7 +75,7 @@ class Calls:
         self._post_next()
         return ended
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake up :meth:`wait`; thread-safe."""
         self._done.put(None)
 

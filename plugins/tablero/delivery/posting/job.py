@@ -1,4 +1,4 @@
-"""What a pass is about: fixed before it begins, and shared by its parts."""
+"""The parameters of a pass, shared by its components."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tablero.settings import Settings
 
 
 class Client(Protocol):
-    """Posts a batch; :class:`tablero.dashboard.client.Dashboard`, or a stand-in in tests."""
+    """Posts a batch; implemented by :class:`tablero.dashboard.client.Dashboard`, and by fakes in tests."""
 
     def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
         """Post the wire form of a batch once."""
@@ -25,13 +25,14 @@ class Client(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """What a pass is about.
+    """The parameters of a pass.
 
-    :ivar engine: the outbox.
-    :ivar connect: makes the client; called at most once, when there is something to post.
-    :ivar windows: batches with rows in one of them are posted.
-    :ivar hold: the lease under which they are claimed.
-    :ivar clock: this machine's, for ``send_hours`` alone.
+    :ivar engine: of the outbox.
+    :ivar connect: creates the client; called at most once, when there is something to post.
+    :ivar settings: the settings.
+    :ivar windows: batches that touch one of them are posted.
+    :ivar hold: the worker and the length of its leases.
+    :ivar clock: this machine's clock in UTC, for ``send_hours`` only.
     :ivar observe: called with every attempt, once it is recorded.
     """
 
@@ -50,5 +51,5 @@ class Job:
         return hours is None or SendHours(*hours, self.settings.timezone).open_at(self.clock())
 
     def window_of(self, moment: datetime) -> str | None:
-        """The label of the window in which a status changed; ``None`` if it is none of this pass."""
+        """The label of the window of this pass that contains an instant; ``None`` if there is none."""
         return next((window.label for window in self.windows if moment in window), None)

@@ -1,4 +1,4 @@
-"""The pump: keeps calls in flight, and decides what is posted next and what follows from each answer."""
+"""The loop of a pass: keeps calls in flight, decides what is posted next, and processes the answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tablero.delivery.posting.backlog import Backlog
 from tablero.delivery.posting.calls import Calls, moment
 from tablero.delivery.posting.cases import Cases
 from tablero.delivery.posting.job import Job
-from tablero.delivery.posting.poster import Poster
+from tablero.delivery.posting.leased_client import LeasedClient
 from tablero.delivery.posting.recorder import Recorder
 from tablero.delivery.posting.rules import Pass, interpret
 from tablero.delivery.posting.supply import Supply
@@ -22,67 +22,68 @@ from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.queue import leasing
 from tablero.outbox.queue.claims import Claim
 
-#: Fresh batches in stock beyond those in flight, so that no call waits for the next step of staging.
+#: Staged batches in stock beyond those in flight, so that no call waits for the next step of staging.
 _STOCK = 10
 
-#: Seconds that calls under way are given when the task must end.
+#: Seconds that calls in flight get when the task must end.
 GRACE = 20.0
 
-#: Stages windows in steps, each of which returns its batches. The argument returns the lease that these are to have.
+#: Stages windows in steps that yield their batches; called with a function that returns the lease for them.
 Staging = Callable[[Callable[[], Lease | None]], Iterator[Sequence[Fresh]]]
 
 
 class Pump:
-    """One pass over what is pending: fresh batches first, then what was pending before, then the search.
+    """One pass over what is pending: freshly staged batches first, then what was pending before, then the search.
 
-    :param so_far: what the pass has seen, and whether it may go on.
-    :param staging: runs meanwhile, in a thread of its own.
-    :param cancel: ends a statement that ``staging`` waits for.
+    :param job: the parameters.
+    :param so_far: state of the pass.
+    :param staging: stages batches meanwhile, in a separate thread.
+    :param cancel: cancels the statement that ``staging`` waits for.
     """
 
     def __init__(self, job: Job, so_far: Pass, staging: Staging | None, cancel: Callable[[], None]) -> None:
         self._job = job
         self._pass = so_far
-        self._poster = Poster(job.connect, job.hold.seconds)
-        self._calls = Calls(self._poster.post)
+        self._client = LeasedClient(job.connect, job.hold.seconds)
+        self._calls = Calls(self._client.post)
         self._throttle = Throttle(job.settings.concurrency)
         self._recorder = Recorder(job.engine, job.hold)
         self._backlog = Backlog(job)
         steps = staging(self._lease_of_fresh) if staging else None
-        self._supply = Supply(steps, job.settings.concurrency + _STOCK, self._calls.ring, cancel)
+        self._supply = Supply(steps, job.settings.concurrency + _STOCK, self._calls.wake, cancel)
         self.cases = Cases(job.engine, job.hold, job.settings.timezone, so_far)
 
     def run(self) -> None:
         """Post all that may be posted, and record every outcome.
 
-        :raises OutboxUnavailable: it did not take the answers in hand for as long as the leases last.
+        :raises OutboxUnavailable: if the answers could not be recorded before the leases ended.
         """
         try:
             self._keep_posting()
-            self._poster.deadlines.close()
+            self._client.deadlines.close()
             self._supply.finish()
         except BaseException:
-            self._end_soon()
+            self._shut_down()
             raise
         finally:
             self._calls.close()
-            with suppress(OutboxUnavailable):  # whoever comes next waits for the leases to end
+            with suppress(OutboxUnavailable):  # otherwise the next worker waits for the leases to end
                 leasing.hand_back(self._job.engine, list(self._supply), self._job.hold.worker)
 
     def _keep_posting(self) -> None:
-        is_last_look = False
+        is_final_check = False
         while True:
             self._supply.replenish()
             since = moment()
             self._begin(self._next(self._throttle.limit - len(self._calls)), since)
             if not len(self._calls) and not self._supply.is_under_way:
-                if is_last_look and not self._is_more_to_come():
+                if is_final_check and not self._is_more_to_come():
                     return
-                self._backlog.look_again()
-                is_last_look = True
+                self._backlog.reset()
+                is_final_check = True
                 continue
-            is_last_look = False
-            self._calls.wait(self._poster.deadlines.until_renewal)
+            is_final_check = False
+            self._calls.wait(self._client.deadlines.until_renewal)
             since = moment()
             self._begin(self._take_answers(), since)
             self._renew()
@@ -91,11 +92,11 @@ class Pump:
     # -- what is posted next ---------------------------------------------------------------------------------------------------
 
     def _next(self, free: int) -> list[Claim]:
-        """Claim up to ``free`` batches: what was just staged, what was pending before, and then the search."""
+        """Claim up to ``free`` batches: staged ones, then what was pending before, then the search."""
         if free <= 0 or not self._may_post() or not self._is_connected():
             return []
         claims = self._exchange([], self._supply.first(free)) if len(self._supply) else []
-        # What was pending before is posted once all was read: only then is it known what the source no longer says.
+        # What was pending before is posted after everything was read: only then are rows known that the source has lost.
         if self._supply.is_exhausted:
             for claim_more in (self._backlog.whole, self._suspects_again, self.cases.next, self._parts):
                 if len(claims) < free:
@@ -111,7 +112,7 @@ class Pump:
         return self._backlog.parts(most) if self._pass.may_search else []
 
     def _is_more_to_come(self) -> bool:
-        """Whether something is in stock, or a step of staging is still to be made, of what may be posted."""
+        """Whether batches are in stock, or a step of staging is left, that may be posted."""
         return self._may_post() and (len(self._supply) > 0 or not self._supply.is_exhausted)
 
     def _may_post(self) -> bool:
@@ -120,13 +121,13 @@ class Pump:
         return self._pass.stop is None
 
     def _is_connected(self) -> bool:
-        """Whether there is, or was, anything to post; connects the first time."""
-        if not self._poster.is_connected and (len(self._supply) or not self._backlog.is_empty()):
-            self._poster.connect()
-        return self._poster.is_connected
+        """Whether there is anything to post; creates the client the first time."""
+        if not self._client.is_connected and (len(self._supply) or not self._backlog.is_empty()):
+            self._client.connect()
+        return self._client.is_connected
 
     def _begin(self, claims: Sequence[Claim], since: float) -> None:
-        self._poster.deadlines.hold([claim.attempt_id for claim in claims], since)
+        self._client.deadlines.hold([claim.attempt_id for claim in claims], since)
         for claim in claims:
             self._calls.begin(claim)
         self._recorder.all_begun()
@@ -134,14 +135,14 @@ class Pump:
     # -- what came back --------------------------------------------------------------------------------------------------------
 
     def _take_answers(self) -> list[Claim]:
-        """Record the calls that have ended, then draw the consequences; returns the claims to be posted at once."""
+        """Record the calls that have ended and process them; returns the claims to post next."""
         answers = [(claim, interpret(answer, claim.history)) for claim, answer in self._calls.take()]
         if not answers:
             return []
         claims = self._exchange(answers, self._following(answers))
         for claim, answer in answers:
             redacted = without_values(answer, claim)
-            self._poster.deadlines.forget(claim.attempt_id)
+            self._client.deadlines.forget(claim.attempt_id)
             self._throttle.learn(answer, len(self._calls))
             self._pass.learn(redacted, claim.history, in_search=claim.history.cuts > 0)
             self._observe(claim, redacted)
@@ -150,7 +151,7 @@ class Pump:
         return claims
 
     def _following(self, answers: Sequence[tuple[Claim, Answer]]) -> list[Fresh]:
-        """Fresh batches that may be posted whatever follows from these answers: only if all of them were accepted."""
+        """Staged batches that may follow immediately: none unless all calls were accepted, so that no decision is needed."""
         if any(answer.outcome is not Outcome.DELIVERED for _, answer in answers):
             return []
         free = min(len(answers), self._throttle.limit - len(self._calls))
@@ -169,27 +170,27 @@ class Pump:
     # -- leases ----------------------------------------------------------------------------------------------------------------
 
     def _renew(self) -> None:
-        deadlines = self._poster.deadlines
+        deadlines = self._client.deadlines
         if deadlines.until_renewal > 0:
             return
         since = moment()
         held = [*(claim.batch_id for claim in self._calls.claims), *self._supply, *self.cases.held]
-        with suppress(OutboxUnavailable):  # recording the answers will show it; until then nothing is lost
+        with suppress(OutboxUnavailable):  # recording the answers reports it, if there are any
             still = leasing.renew(self._job.engine, held, self._job.hold)
             deadlines.hold([claim.attempt_id for claim in self._calls.claims if claim.batch_id in still], since)
         deadlines.renewed(since)
 
     def _lease_of_fresh(self) -> Lease | None:
-        """The lease of what is staged now, asked for in the other thread. None once nothing more is posted here: another worker
-        may post it at once.
+        """The lease for batches staged now; called from the staging thread. ``None`` once this pass posts nothing more, so that
+        another worker may post them at once.
         """
-        return leasing.lease(self._job.engine, self._job.hold) if self._poster.deadlines.is_open else None
+        return leasing.lease(self._job.engine, self._job.hold) if self._client.deadlines.is_open else None
 
     # -- the end ---------------------------------------------------------------------------------------------------------------
 
-    def _end_soon(self) -> None:
-        """The task must end: calls under way are given a moment, and their answers are recorded, or they would be repeated."""
-        self._poster.deadlines.close()
+    def _shut_down(self) -> None:
+        """Before the task ends: calls in flight get a moment, and their answers are recorded, or they would be repeated."""
+        self._client.deadlines.close()
         end = moment() + GRACE
         self._supply.cancel()
         with suppress(OutboxUnavailable):
@@ -204,7 +205,7 @@ class Pump:
 
 
 def without_values(answer: Answer, claim: Claim) -> Answer:
-    """An answer as it may be shown outside of the outbox: without values of the rows that were posted."""
+    """An answer for use outside the outbox: without values of the rows that were posted."""
     if not answer.message or answer.outcome is Outcome.DELIVERED:
         return answer
     values = {value for change in claim.changes for value in (change.service_id, change.request_id)}

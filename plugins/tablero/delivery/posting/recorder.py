@@ -1,4 +1,4 @@
-"""Answers on their way into the outbox: written until it takes them, for as long as the leases last."""
+"""Recording answers in the outbox; retried as long as the leases last."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from tablero.texts import delivery as texts
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two tries of an outbox that does not answer.
+#: Seconds between two attempts to reach an outbox that does not answer.
 _TRY_AGAIN_AFTER = 0.5
 
 
 class Recorder:
     """Records answers, together with the attempts that begin next.
 
-    :param engine: the outbox.
+    :param engine: of the outbox.
+    :param hold: the worker and the length of its leases.
     """
 
     def __init__(self, engine: Engine, hold: Hold) -> None:
@@ -37,14 +38,14 @@ class Recorder:
     def exchange(
         self, answers: Sequence[tuple[Claim, Answer]], fresh: Sequence[Fresh], keep: Collection[int] = ()
     ) -> tuple[list[Claim], int]:
-        """Record ``answers`` and the attempts of ``fresh`` batches, which are to be posted next.
+        """Record ``answers`` and the attempts of ``fresh`` batches, which are posted next.
 
-        While the outbox does not take the answers nothing is posted; in the end they may be recorded without new attempts.
+        Nothing is posted until the answers are recorded; after an outage they may be recorded without new attempts.
 
-        :param keep: batches that stay with this worker although they are pending.
-        :returns: the claims that may be posted now, and how many of ``fresh`` are dealt with; of these, what another worker has
-            taken meanwhile is no claim.
-        :raises OutboxUnavailable: it did not take the answers until the leases ended.
+        :param keep: pending batches that stay with this worker.
+        :returns: the claims to post now, and the number of ``fresh`` batches used; a batch that another worker has claimed in
+            the meantime is used without a claim.
+        :raises OutboxUnavailable: if the answers could not be recorded before the leases ended.
         """
         self._in_hand = answers
         end = moment() + self._hold.seconds
@@ -58,18 +59,18 @@ class Recorder:
                 if not answers or moment() >= end:
                     raise
                 log.warning("%s", texts.OUTBOX_STILL_UNAVAILABLE(answers=len(answers), cause=error.text))
-                fresh, self._after_outage = [], True  # their attempts may be recorded, and were not made
+                fresh, self._after_outage = [], True  # their attempts may be on record, but were not made
                 threading.Event().wait(_TRY_AGAIN_AFTER)
         self._in_hand, self._not_begun = [], claims
         self._after_outage = self._after_outage and not fresh
         return claims, len(fresh)
 
     def all_begun(self) -> None:
-        """The claims of the last exchange are under way."""
+        """Note that the claims of the last exchange are being posted."""
         self._not_begun = []
 
     def give_up(self, under_way: Collection[int]) -> None:
-        """The task must end: record the answers in hand, and that attempts which were about to begin were not made.
+        """Before the task ends: record the answers in hand, and that attempts about to begin were not made.
 
         :param under_way: attempts that did begin.
         """

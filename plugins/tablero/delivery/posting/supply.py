@@ -16,7 +16,7 @@ class Supply:
 
     :param steps: an iterator of steps, each of which commits and yields more batches; ``None`` if nothing is staged.
     :param enough: number of batches in stock at which no further step is begun; one step may still add to it.
-    :param ring: called from the staging thread when a step has ended.
+    :param wake: called from the staging thread when a step has ended.
     :param cancel: ends a statement that a step waits for.
     """
 
@@ -24,12 +24,12 @@ class Supply:
         self,
         steps: Iterator[Sequence[Fresh]] | None = None,
         enough: int = 0,
-        ring: Callable[[], None] = lambda: None,
+        wake: Callable[[], None] = lambda: None,
         cancel: Callable[[], None] = lambda: None,
     ) -> None:
         self._steps: Iterator[Sequence[Fresh]] = steps if steps is not None else iter(())
         self._enough = enough
-        self._ring = ring
+        self._wake = wake
         self._cancel = cancel
         self._step: threading.Thread | None = None
         self._made: Sequence[Fresh] | BaseException | None = None
@@ -113,4 +113,4 @@ class Supply:
         except BaseException as error:
             self._made = error
         self._is_made.set()
-        self._ring()
+        self._wake()

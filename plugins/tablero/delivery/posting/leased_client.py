@@ -1,4 +1,4 @@
-"""One call, from a thread of its own: posted only while the lease of its batch is known to last."""
+"""Posting one batch, only while its lease is known to last."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ log = logging.getLogger(__name__)
 
 
 class Deadlines:
-    """Until when this worker may post what it has claimed, in seconds that this machine counts.
+    """How long this worker may post what it has claimed, by a local monotonic clock.
 
-    A worker that was frozen finds here, without asking anybody, that another may hold its batches by now.
+    A worker that was suspended notices here, without a query, that another worker may hold its batches by now.
 
-    :param seconds: how long a lease lasts.
+    :param seconds: length of a lease.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -30,14 +30,14 @@ class Deadlines:
         self.is_open = True
 
     def hold(self, attempts: Collection[int], since: float) -> None:
-        """The leases of these attempts begin, or begin again.
+        """Start, or restart, the leases of these attempts.
 
-        :param since: a moment before the outbox was asked for them.
+        :param since: a time before the outbox was asked for them.
         """
         self._until.update((attempt, since + self._seconds) for attempt in attempts)
 
     def forget(self, attempt: int) -> None:
-        """The attempt has ended."""
+        """Remove an attempt that has ended."""
         self._until.pop(attempt, None)
 
     def is_over(self, attempt: int) -> bool:
@@ -46,23 +46,23 @@ class Deadlines:
 
     @property
     def until_renewal(self) -> float:
-        """Seconds until leases have to be renewed: every third of what they last."""
+        """Seconds until the leases must be renewed: after a third of their length."""
         return max(0.0, self._renewed + self._seconds / 3 - moment())
 
     def renewed(self, since: float) -> None:
-        """Leases were renewed."""
+        """Note that the leases were renewed."""
         self._renewed = since
 
     def close(self) -> None:
-        """Nothing new is posted from now on, so no lease is needed for it."""
+        """Post nothing new, so that no further leases are taken."""
         self.is_open = False
 
 
-class Poster:
-    """The client, and the deadlines that are looked at before each call.
+class LeasedClient:
+    """The client, with a check of the lease before each call.
 
-    :param connect: makes the client.
-    :param seconds: how long a lease lasts.
+    :param connect: creates the client.
+    :param seconds: length of a lease.
     """
 
     def __init__(self, connect: Callable[[], Client], seconds: float) -> None:
@@ -76,7 +76,7 @@ class Poster:
         return self._client is not None
 
     def connect(self) -> None:
-        """Make the client."""
+        """Create the client."""
         self._client = self._connect()
 
     def post(self, claim: Claim) -> Answer:
@@ -88,6 +88,6 @@ class Poster:
             return Answer.saying(Outcome.TRANSIENT, texts.NOT_POSTED)
         try:
             return self._client.post(encode(claim.changes), message_id=claim.message_id, issue=str(claim.batch_id))
-        except Exception as error:  # whatever it is, the other calls in flight must not be forgotten
+        except Exception as error:  # must not affect the other calls in flight
             log.exception("%s", texts.CALL_BROKE(batch=str(claim.batch_id)))
             return Answer.saying(Outcome.UNKNOWN, texts.OUR_OWN_FAULT(kind=type(error).__name__))

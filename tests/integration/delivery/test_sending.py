@@ -19,7 +19,7 @@ from tablero.contract.packing import pack
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer, Attempt, Outcome
 from tablero.delivery import sending
-from tablero.delivery.posting import poster, pump, recorder
+from tablero.delivery.posting import leased_client, pump, recorder
 from tablero.delivery.sending import GIVE_UP_AFTER, Delivery, send
 from tablero.errors import (
     DashboardBusy,
@@ -618,7 +618,7 @@ def test_a_worker_that_stood_still_posts_nothing(outbox: Engine, mocker: MockerF
     """Frozen between the claim and the call, for longer than its lease: another worker may have the batch by now."""
     stage(outbox, changes(2), size=1)
     now = [1000.0]
-    for module in (pump, poster):
+    for module in (pump, leased_client):
         mocker.patch.object(module, "moment", side_effect=lambda: now[0])
     begin_call = pump.Calls.begin
 

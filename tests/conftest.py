@@ -51,6 +51,10 @@ SHARING = (
 )
 
 
+#: Of those that stay together, the ones that take minutes.
+LONGEST = ("tests/airflow/", "tests/browser/", "tests/web/")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """For `make test`, on several cores: what shares stays together, and all else goes file by file, in the order below."""
@@ -67,7 +71,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first, so that no core is left alone with it at the end."""
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/airflow/"))
+
+    def place(item: pytest.Item) -> int:
+        return next((place for place, group in enumerate(LONGEST) if item.nodeid.startswith(group)), len(LONGEST))
+
+    items.sort(key=place)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,0 +1,321 @@
+"""An Airflow in which incidents are played: each with an institution, an outbox and days of its own, one after the other.
+
+Nights become due when a test says so (``tests.airflow.due``); mail, webhook and monitor are real servers.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+import orjson
+from sqlalchemy.engine import URL
+from tablero.contract.windows import Window, day_window
+from tablero.delivery import nightly
+from tablero.delivery.reconciling import reconcile
+from tablero.delivery.sending import send
+from tablero.outbox.engine import connect
+from tablero.outbox.upgrade import migrate
+from tablero.settings import Settings
+from tablero.source.reader import Source
+
+from sandbox.dashboard import Row
+from sandbox.testing import Handle
+from tests.airflow.client import Client, Json, wait_for
+from tests.airflow.conftest import SETTINGS
+from tests.airflow.institution import Change, Institution
+from tests.airflow.server import ROOT, Airflow
+from tests.airflow.sinks import Mail, Mailbox, monitor_server, smtp_server, webhook_server
+from tests.integration import fake_dashboard
+
+DAILY, HISTORY = "daily_send", "historical_load"
+
+#: Where the alerts are to be written as they were sent, for the guide; no file unless this names one.
+REPORT = "TABLERO_INCIDENTS"
+
+
+@dataclass
+class World:
+    """The Airflow, and whoever hears of it.
+
+    :ivar zone: one in which it is noon, so that the day is over for no test while it runs.
+    :ivar beats: addresses that the heartbeat called.
+    """
+
+    server: Airflow
+    airflow: Client
+    sandbox: Handle
+    zone: ZoneInfo
+    folder: Path
+    mailbox: Mailbox
+    smtp_port: int
+    webhook: list[Json]
+    beats: list[str]
+    scheduler: subprocess.Popen[str]
+
+    @classmethod
+    @contextmanager
+    def running(cls, folder: Path, metadata: URL, sandbox: Handle) -> Iterator[World]:
+        """Everything is up, nothing is switched on; the night of yesterday is due."""
+        now = datetime.now(timezone.utc)
+        zone = ZoneInfo(f"Etc/GMT{now.hour - 12:+d}")  # POSIX: +4 is west of Greenwich
+        with ExitStack() as stack:
+            mailbox, smtp_port = stack.enter_context(smtp_server())
+            webhook, hook_port = stack.enter_context(webhook_server())
+            beats, monitor_port = stack.enter_context(monitor_server())
+            settings = {
+                **SETTINGS,
+                "timezone": zone.key,
+                "earliest": "2019-12-31",
+                "retries": 0,
+                "daily_at": "02:00",
+                "deadline": "23:59",
+                "alert_emails": "operaciones@example.org",
+                "alert_webhook_conn_id": "alert_hook",
+                "heartbeat_conn_id": "monitor",
+                "digest": "monthly",
+            }
+            server = Airflow(folder / "airflow", metadata, settings)
+            stack.callback(server.stop)
+            airflow = server.start()
+            airflow.connect("smtp_default", **_mail_server(smtp_port))
+            airflow.connect("alert_hook", conn_type="http", host=f"http://127.0.0.1:{hook_port}/hook")
+            airflow.connect("monitor", conn_type="http", host=f"http://127.0.0.1:{monitor_port}/ping/tablero")
+            airflow.connect("tablero_api", conn_type="http", host=sandbox.url)
+            for name in ("tablero_source", "tablero_outbox"):
+                airflow.connect(name, conn_type="sqlite", host="/nowhere")
+            due = subprocess.Popen(
+                [sys.executable, "-m", "tests.airflow.due"],
+                cwd=ROOT,
+                env=server.environment | {"PYTHONPATH": f"{ROOT}:{ROOT / 'plugins'}"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            stack.callback(due.wait)
+            stack.callback(due.kill)
+            yield cls(server, airflow, sandbox, zone, folder, mailbox, smtp_port, webhook, beats, due)
+
+    def begin(self, name: str, *, remembers: bool = False) -> Incident:
+        """A new institution with an empty outbox; Airflow has forgotten the one before, unless it ``remembers``."""
+        if not remembers:
+            self.server.change("delete from asset_event")
+        self.sandbox.reset()
+        for heard in (self.mailbox.mails, self.webhook, self.beats):
+            heard.clear()
+        home = self.folder / name.replace(" ", "-")
+        home.mkdir()
+        incident = Incident(self, name, Institution(home / "source.db", self.zone), home / "outbox.db")
+        self.airflow.reconnect("tablero_source", conn_type="sqlite", host=str(incident.institution.path))
+        incident.use(incident.outbox)
+        return incident
+
+    def mail_goes_to(self, port: int) -> None:
+        """Let the connection for mail lead to another port."""
+        self.airflow.reconnect("smtp_default", **_mail_server(port))
+
+    def due(self, day: date) -> str:
+        """A scheduled run of a day; returns its id."""
+        assert self.scheduler.stdin is not None
+        assert self.scheduler.stdout is not None
+        self.scheduler.stdin.write(f"{day}\n")
+        self.scheduler.stdin.flush()
+        for line in self.scheduler.stdout:
+            word, _, run_id = line.strip().partition(" ")
+            if word == "due":
+                return run_id
+        raise AssertionError("the program that makes nights has ended")
+
+
+@dataclass
+class Incident:
+    """What is played.
+
+    :ivar rows: that the dashboard is to have in the end, each once.
+    """
+
+    world: World
+    name: str
+    institution: Institution
+    outbox: Path
+    rows: list[Change] = field(default_factory=list)
+
+    # -- the institution, and what has gone well so far ----------------------------------------------------------------------
+
+    def day(self, day: date, rows: int = 5) -> list[Change]:
+        """What the institution does in a day; to be delivered."""
+        made = self.institution.day("", day, rows)
+        self.rows += made
+        return made
+
+    def enter(self, *changes: Change) -> None:
+        """Rows of any kind, to be delivered."""
+        self.rows += self.institution.commit(changes)
+
+    def at(self, day: date, hour: int = 10) -> datetime:
+        """An hour of a day, in the institution's zone."""
+        return datetime(day.year, day.month, day.day, hour, tzinfo=self.world.zone)
+
+    def use(self, outbox: Path) -> None:
+        """Let ``tablero_outbox`` lead there."""
+        self.outbox = outbox
+        self.world.airflow.reconnect("tablero_outbox", conn_type="sqlite", host=str(outbox))
+
+    def settled(self, *windows: Window | date) -> None:
+        """These windows were read, delivered and proved, long ago: without Airflow, and not by this dashboard."""
+        zone, chosen = (
+            self.world.zone,
+            [one if isinstance(one, Window) else day_window(one, self.world.zone) for one in windows],
+        )
+        settings = Settings.read({"timezone": zone.key, "earliest": "2019-12-31", "api_path": "/api/load"})
+        engine = connect(f"sqlite:///{self.outbox}")
+        source_engine = connect(f"sqlite:///{self.institution.path}")
+        try:
+            migrate(engine)
+            source = Source(source_engine, table=settings.source_table, sql=None, zone=zone, day_zone=zone)
+            named: dict[str, Any] = {"run_id": "before", "clock": lambda: datetime.now(timezone.utc)}
+            nightly.read(engine, source, settings, chosen, **named)
+            send(engine, fake_dashboard.Dashboard, settings, chosen, **named)
+            proof = reconcile(engine, source, settings, chosen, send=lambda _: None, **named)
+            assert all(account.settled for account in proof.accounts)
+        finally:
+            engine.dispose()
+            source_engine.dispose()
+        self.rows.clear()
+
+    # -- what Airflow does ---------------------------------------------------------------------------------------------------
+
+    def night(self, day: date, expected: str) -> str:
+        """The scheduled run of a day, from its beginning to its end, which is as expected; returns its id."""
+        run_id = self.world.due(day)
+        self.ends(DAILY, run_id, expected)
+        return run_id
+
+    def ends(self, dag_id: str, run_id: str, expected: str) -> None:
+        """Wait for the end of a run, which is as expected."""
+        airflow = self.world.airflow
+        state = airflow.wait(dag_id, run_id)
+        assert state == expected, {task: airflow.log(dag_id, run_id, *task)[-1500:] for task in airflow.tasks(dag_id, run_id)}
+
+    def load(self, conf: Json, expected: str, dag_id: str = HISTORY) -> str:
+        """A run that someone triggers, and its end; returns its id."""
+        run_id = self.world.airflow.trigger(dag_id, conf)
+        self.ends(dag_id, run_id, expected)
+        return run_id
+
+    def clear(self, alert: Json) -> None:
+        """What the alert says: clear the failed task, which its link leads to, with those after it. It ends well."""
+        words = urlsplit(alert["links"]["log"]).path.split("/")
+        index = int(words[words.index("mapped") + 1]) if "mapped" in words else -1
+        self.world.airflow.clear(alert["dag_id"], alert["run_id"], words[words.index("tasks") + 1], index)
+        self.ends(alert["dag_id"], alert["run_id"], "success")
+
+    @property
+    def received(self) -> Counter[Row]:
+        """What the dashboard has."""
+        return self.world.sandbox.counts()
+
+    # -- what is told --------------------------------------------------------------------------------------------------------
+
+    def told(self, kind: str) -> list[Json]:
+        """Everything of a kind that the webhook heard in this incident."""
+        return [call for call in self.world.webhook if call["kind"] == kind]
+
+    def mailed(self, subject: str) -> list[Mail]:
+        """The mails with this subject."""
+        return [mail for mail in self.world.mailbox.mails if mail.subject == subject]
+
+    def alert(self, kind: str, run_id: str) -> Json:
+        """What is told of a run: once, by mail and by webhook, in the same words, with links that lead to what it names."""
+        wait_for(f"{kind} of {run_id} is told", lambda: self.told(kind) or None, patience=90)
+        time.sleep(3)  # in case of another one
+        (alert,) = self.told(kind)
+        assert alert["run_id"] == run_id
+        (mail,) = wait_for("it comes by mail too", lambda: self.mailed(alert["subject"]), patience=30)
+        assert alert["text"] == f"{alert['subject']}\n\n{mail.plain.strip()}"
+        for link in filter(None, alert["links"].values()):
+            assert link in mail.plain
+            assert link.replace("&", "&amp;") in mail.text
+        self._follow(alert)
+        self._report(alert, mail)
+        return alert
+
+    def shows(self, url: str, *words: str, status: int = 200) -> None:
+        """A page has these words; Tablero's looks for another outbox only now and then."""
+
+        def seen() -> bool:
+            answer = self.world.airflow.page(url)
+            return answer.status_code == status and all(word in answer.text for word in words)
+
+        wait_for(f"{url} shows {words}", seen, patience=60, every=2)
+
+    def digests(self, period: str) -> list[Mail]:
+        """The digests of a month that came by mail."""
+        return [mail for mail in self.world.mailbox.mails if f"Resumen {period}" in mail.subject]
+
+    def quiet(self, *kinds: str) -> None:
+        """Nothing of these kinds was told in this incident."""
+        time.sleep(3)
+        assert [call["subject"] for call in self.world.webhook if call["kind"] in kinds] == []
+
+    def over(self, run_id: str, kind: str = "recovery") -> None:
+        """The end is told once, and the dashboard has every row of the incident, once."""
+        self.alert(kind, run_id)
+        self.delivered()
+
+    def delivered(self) -> None:
+        """The dashboard has every row of the incident, once."""
+        assert self.received == Counter({row.wire: 1 for row in self.rows})
+
+    def _follow(self, alert: Json) -> None:
+        airflow, links = self.world.airflow, alert["links"]
+        self.shows(links["run"])
+        dag_id, run_id = (unquote(urlsplit(links["run"]).path.split("/")[position]) for position in (2, 4))
+        assert airflow.run(dag_id, run_id)["dag_run_id"] == alert["run_id"]
+        if links["log"]:
+            self.shows(links["log"])
+            task, index, tried = _task_of(links["log"])
+            assert alert["cause"].splitlines()[0] in airflow.log(dag_id, run_id, task, index, tried)
+        if alert["kind"] == "failure" and not links["log"]:  # the outbox itself is the trouble, and the page says so
+            self.shows(links["page"], "tablero_outbox", status=503)
+            return
+        first = alert["windows"][0] if alert["windows"] else {"window": "", "pending": 0}
+        assert first["window"][:7] in links["page"]
+        self.shows(links["page"], *([f">{first['pending']:,}<"] if first["pending"] else []))
+
+    def _report(self, alert: Json, mail: Mail) -> None:
+        if path := os.environ.get(REPORT):
+            fields = orjson.dumps({**alert, "text": "…"}, option=orjson.OPT_INDENT_2).decode()
+            with Path(path).open("a") as report:
+                report.write(f"## {self.name}: {alert['kind']}\n\n    {mail.subject}\n\n```\n{mail.plain.strip()}\n```\n\n")
+                report.write(f"```json\n{fields}\n```\n\n")
+
+
+def _mail_server(port: int) -> Json:
+    extra = {"disable_ssl": True, "disable_tls": True, "from_email": "tablero@example.org"}
+    return {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": orjson.dumps(extra).decode()}
+
+
+def _task_of(link: str) -> tuple[str, int, int | None]:
+    """Task, map index and try of a link to a log."""
+    parts = urlsplit(link)
+    words = parts.path.split("/")
+    index = int(words[words.index("mapped") + 1]) if "mapped" in words else -1
+    tried: Sequence[str] = parse_qs(parts.query).get("try_number", ())
+    return words[words.index("tasks") + 1], index, int(tried[0]) if tried else None
+
+
+def days(first: date, count: int) -> list[date]:
+    """That many days, from the first on."""
+    return [first + timedelta(days=number) for number in range(count)]

@@ -206,15 +206,21 @@ def replace(connection: Connection, whole: Any, parts: Sequence[Part], zone: tzi
     :returns: the ids of the parts, in order.
     """
     inherited = {name: getattr(whole, name) for name in _INHERITED} | {"parent_id": whole.id}
-    before, ids = whole.after_id, []
+    # Read now: the batch before this one may have been replaced since the caller read this row.
+    before = connection.scalar(sa.select(batch.c.after_id).where(batch.c.id == whole.id))
+    last_of_all = before if whole.first_request == whole.last_request else None
+    ids: list[int] = []
     last: StatusChange | None = None
     for part in parts:
         follows = last is None or last.request_id == part.changes[0].request_id
         values = inherited | {"after_id": before if follows else None} | dict(part.values)
         origin = Origin(*(values.pop(name) for name in Origin._fields))
+        is_pending = values["state"] == "pending"
         ids += make(connection, origin, [part.changes], zone, **values)
-        before, last = ids[-1], part.changes[-1]
-    connection.execute(sa.update(batch).where(batch.c.after_id == whole.id).values(after_id=ids[-1]))
+        if is_pending:  # nothing waits for what will not be posted, but for what that waited for
+            before, last = ids[-1], part.changes[-1]
+            last_of_all = before if last.request_id == whole.last_request else last_of_all
+    connection.execute(sa.update(batch).where(batch.c.after_id == whole.id).values(after_id=last_of_all))
     empty(connection, whole.id)
     return ids
 

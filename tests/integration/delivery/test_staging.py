@@ -215,6 +215,17 @@ def test_one_row_of_a_batch_is_taken_back(outbox: Engine, institution: Instituti
     assert (states(outbox), staged(outbox)) == ({"pending": 10}, set(changes(10)))
 
 
+def test_what_is_taken_back_ends_no_waiting(outbox: Engine, institution: Institution) -> None:
+    """A request of more changes than a call holds loses the rows at the edge of two batches: the later one waits on."""
+    rows = [change(1, at=FEBRUARY.start + timedelta(minutes=minute)) for minute in range(8)]
+    institution.add(rows)
+    read(outbox, institution, batch_size=4)
+    institution.remove(rows[3:5])
+    read(outbox, institution, batch_size=4)
+    hold = Hold("one", "run", 60.0)
+    assert [list(taken.changes) for taken in claiming.claim(outbox, [FEBRUARY], hold, limit=5)] == [rows[:3]]
+
+
 def test_a_later_earliest_takes_back(outbox: Engine, institution: Institution) -> None:
     """What the setting excludes now is not posted, though it is staged."""
     institution.add([change(1)._replace(opening_date=change(1).opening_date - timedelta(days=10)), change(2)])

@@ -220,7 +220,8 @@ def test_what_is_taken_back_ends_no_waiting(outbox: Engine, institution: Institu
     rows = [change(1, at=FEBRUARY.start + timedelta(minutes=minute)) for minute in range(8)]
     institution.add(rows)
     read(outbox, institution, batch_size=4)
-    institution.remove(rows[3:5])
+    institution.remove(rows)  # all changes of the request
+    institution.add([*rows[:3], *rows[5:]])
     read(outbox, institution, batch_size=4)
     hold = Hold("one", "run", 60.0)
     assert [list(taken.changes) for taken in claiming.claim(outbox, [FEBRUARY], hold, limit=5)] == [rows[:3]]

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 import pytest
-from tablero.airflow.alerts.alerting import Alert, failure
+from tablero.airflow.alerts.content import Alert, failure
 from tablero.airflow.alerts.notifiers import Message, send
 from tablero.outbox.incidents import OpenWindow, Situation, Trouble
 from tablero.settings import Settings

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from airflow.configuration import conf
 from airflow.sdk import DAG, Asset, Connection
-from tablero.airflow.alerts.alerting import failure
+from tablero.airflow.alerts.content import failure
 from tablero.airflow.metrics import RECONCILIATIONS
 from tablero.delivery.health.degraded import Cause
 from tablero.outbox.findings import Degradation
@@ -79,7 +79,7 @@ def test_every_cause_and_kind_of_an_alert_is_explained(document: str) -> None:
     """In the order of the code."""
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / document).read_text(encoding="utf-8"), re.MULTILINE)
     assert rows[-len(Cause) :] == [cause.value for cause in Cause]
-    code = (ROOT / "plugins/tablero/airflow/alerts/alerting.py").read_text(encoding="utf-8")
+    code = (ROOT / "plugins/tablero/airflow/alerts/content.py").read_text(encoding="utf-8")
     kinds = re.findall(r'Alert\(\s*"(\w+)"', code)
     assert rows[-len(Cause) - len(kinds) : -len(Cause)] == kinds
 

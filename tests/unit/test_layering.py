@@ -35,7 +35,7 @@ FOLDERS: dict[str, set[str]] = {
     }
     | GROUND,
     "airflow.alerts": {"delivery.health", "outbox"} | GROUND,
-    "web": {"web.routes", "outbox", "outbox.reports", "contract"} | GROUND,
+    "web": {"web.routes", "delivery.health", "outbox", "outbox.reports", "contract"} | GROUND,
     "web.routes": {"web", "outbox", "outbox.reports", "contract"} | GROUND,
     "delivery": {"delivery.posting", "outbox", "outbox.queue", "outbox.reports", "dashboard", "source", "contract"} | GROUND,
     "delivery.posting": {"outbox", "outbox.queue", "dashboard", "contract"} | GROUND,

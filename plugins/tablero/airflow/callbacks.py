@@ -91,7 +91,7 @@ def _log_last(error: BaseException | None, *, retried: bool) -> None:
 def run_failed(context: Context) -> None:
     """Alert about a failed run, each cause once per incident; ``on_failure_callback`` of the DAG."""
     from tablero.airflow import configuration
-    from tablero.airflow.alerts import alerting, unrecorded
+    from tablero.airflow.alerts import content, unrecorded
     from tablero.airflow.alerts.notifiers import Message
     from tablero.outbox import incidents
     from tablero.outbox.incidents import Opened
@@ -122,7 +122,7 @@ def run_failed(context: Context) -> None:
         is_new = unrecorded.remember(configuration.airflow_home(), run.dag_id)
         opened = Opened([""] if is_new else [], None)
     if opened.causes:
-        alert = alerting.failure(
+        alert = content.failure(
             run.dag_id,
             run.run_id,
             found,
@@ -133,7 +133,7 @@ def run_failed(context: Context) -> None:
         )
         _send(settings, Message.of(alert))
     elif degraded:
-        alert = alerting.degraded(run.dag_id, run.run_id, degraded, base_url=configuration.base_url())
+        alert = content.degraded(run.dag_id, run.run_id, degraded, base_url=configuration.base_url())
         _send(settings, Message.of(alert))
     _send_digest(settings, run)
 
@@ -142,7 +142,7 @@ def run_succeeded(context: Context) -> None:
     """Alert about incidents that are over and about degraded windows, and send the heartbeat; ``on_success_callback`` of the
     DAG."""
     from tablero.airflow import configuration
-    from tablero.airflow.alerts import alerting, notifiers, unrecorded
+    from tablero.airflow.alerts import content, notifiers, unrecorded
     from tablero.airflow.alerts.notifiers import Message
     from tablero.outbox import incidents
 
@@ -158,16 +158,16 @@ def run_succeeded(context: Context) -> None:
         with configuration.outbox() as engine:
             is_over = incidents.run_succeeded(engine, ended, now=configuration.clock())
             if unrecorded.forget(configuration.airflow_home(), run.dag_id) or is_over:
-                alerts.append(alerting.recovery(run.dag_id, run.run_id, base_url=base_url))
+                alerts.append(content.recovery(run.dag_id, run.run_id, base_url=base_url))
             new, over = _new_degradations(engine, ended)
     except TableroError as trouble:
         # Whether an incident is open is not known now; the next run that ends will notice that it is over.
         log.warning("%s", texts.END_NOT_RECORDED(words=trouble.text))
         return
     if new:
-        alerts.append(alerting.degraded(run.dag_id, run.run_id, new, base_url=base_url))
+        alerts.append(content.degraded(run.dag_id, run.run_id, new, base_url=base_url))
     if over:
-        alerts.append(alerting.normal(run.dag_id, run.run_id, over, base_url=base_url))
+        alerts.append(content.normal(run.dag_id, run.run_id, over, base_url=base_url))
     for alert in alerts:
         _send(settings, Message.of(alert))
     _send_digest(settings, run)
@@ -218,7 +218,7 @@ def _send_digest(settings: Settings, run: Any) -> None:
     if settings.digest is None or not settings.alert_emails or run.run_type != "scheduled" or run.data_interval_end is None:
         return
     from tablero.airflow import configuration
-    from tablero.airflow.alerts import alerting, notifiers
+    from tablero.airflow.alerts import content, notifiers
     from tablero.airflow.alerts.notifiers import Message
     from tablero.delivery.health import digest
     from tablero.outbox import incidents
@@ -236,7 +236,7 @@ def _send_digest(settings: Settings, run: Any) -> None:
             if notifiers.send_digest(settings, found, configuration.page_url(), files):
                 incidents.mark_sent(engine, kind, period.label, now=configuration.clock())
             elif not incidents.was_sent(engine, f"no {kind}", period.label):
-                alert = alerting.undelivered(run.dag_id, run.run_id, period.label, base_url=configuration.base_url())
+                alert = content.undelivered(run.dag_id, run.run_id, period.label, base_url=configuration.base_url())
                 _send(settings, Message.of(alert))
                 incidents.mark_sent(engine, f"no {kind}", period.label, now=configuration.clock())
     except TableroError as trouble:
@@ -280,7 +280,7 @@ class LateNotifier(BaseNotifier):
 
     def _compose(self, context: Any) -> tuple[Settings, Message]:
         from tablero.airflow import configuration
-        from tablero.airflow.alerts import alerting
+        from tablero.airflow.alerts import content
         from tablero.airflow.alerts.notifiers import Message
         from tablero.outbox import incidents
 
@@ -294,7 +294,7 @@ class LateNotifier(BaseNotifier):
         except TableroError as trouble:
             log.warning("%s", trouble)
         deadline = f"{settings.deadline:%H:%M}"
-        return settings, Message.of(alerting.late(dag_id, run_id, deadline, found, base_url=configuration.base_url()))
+        return settings, Message.of(content.late(dag_id, run_id, deadline, found, base_url=configuration.base_url()))
 
 
 def _instant(value: str | datetime | None) -> datetime | None:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from tablero.web.spreadsheet import safe
+
 
 def say(line: object) -> None:
     """Print a line of text."""
@@ -31,7 +33,7 @@ def each(rows: Iterable[Mapping[str, Any]], *, as_csv: bool) -> None:
         if writer is None:
             writer = csv.DictWriter(sys.stdout, list(row), lineterminator="\n")
             writer.writeheader()
-        writer.writerow({name: _cell(value) for name, value in row.items()})
+        writer.writerow({name: None if value is None else safe(_plain(value)) for name, value in row.items()})
 
 
 def instant(value: datetime) -> str:
@@ -41,9 +43,3 @@ def instant(value: datetime) -> str:
 
 def _plain(value: object) -> Any:
     return instant(value) if isinstance(value, datetime) else str(value)
-
-
-def _cell(value: object) -> object:
-    """A CSV cell that a spreadsheet does not take for a formula."""
-    text = "" if value is None else _plain(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text

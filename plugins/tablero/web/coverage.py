@@ -20,6 +20,7 @@ from typing import NamedTuple, TypeVar
 import pendulum
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import UNDATED, Window, day_window, first_instant, local_day, undated_window
+from tablero.delivery.health.degraded import is_low_volume
 from tablero.outbox.findings import Degradation
 from tablero.outbox.reports import coverage as coverage_report
 from tablero.outbox.reports import findings as findings_report
@@ -297,7 +298,7 @@ def _still_degraded(found: Iterable[Degradation], rows: int, settings: Settings)
     for one in found:
         if one.cause not in findings_report.LOW_VOLUME:
             yield one
-        elif rows * 100 < max(1, one.of_rows * settings.alert_low_volume_percent):
+        elif is_low_volume(rows, one.of_rows, settings.alert_low_volume_percent):
             yield one._replace(rows=rows)
 
 

@@ -19,7 +19,7 @@ from tablero.texts import airflow as texts
 
 if TYPE_CHECKING:
     from airflow.providers.smtp.hooks.smtp import SmtpHook
-    from tablero.airflow.alerts.alerting import Alert
+    from tablero.airflow.alerts.content import Alert
     from tablero.delivery.health.digest import Digest
     from tablero.settings import Settings
 

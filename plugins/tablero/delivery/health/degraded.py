@@ -74,14 +74,21 @@ def judge(counts: Counts, *, rejected_percent: float, low_volume_percent: float)
         yield Degradation.of(Cause.ALL_REJECTED.value, window, counts.rejected, eligible)
     elif rejected_percent and counts.rejected * 100 > eligible * rejected_percent:
         yield Degradation.of(Cause.REJECTED.value, window, counts.rejected, eligible)
-    if counts.usual is not None and low_volume_percent:
+    if counts.usual is not None:
         yield from _volume(counts, counts.usual, low_volume_percent)
 
 
 def _volume(counts: Counts, usual: Sequence[int], percent: float) -> Iterator[Degradation]:
     # An empty day counts even without days to compare with, so that an empty view is noticed from the first night on.
     expected = int(median(usual)) if usual else 1
-    if not counts.read and expected:
-        yield Degradation.of(Cause.NO_ROWS.value, counts.window, 0, expected)
-    elif usual and counts.read * 100 < expected * percent:
-        yield Degradation.of(Cause.FEW_ROWS.value, counts.window, counts.read, expected)
+    if is_low_volume(counts.read, expected, percent):
+        cause = Cause.FEW_ROWS if counts.read else Cause.NO_ROWS
+        yield Degradation.of(cause.value, counts.window, counts.read, expected)
+
+
+def is_low_volume(rows: int, expected: int, percent: float) -> bool:
+    """Whether a day has no rows, or far fewer than usual.
+
+    :param percent: share of the expected rows below which a day counts; 0: never, not even for an empty day.
+    """
+    return percent > 0 and expected > 0 and (rows == 0 or rows * 100 < expected * percent)

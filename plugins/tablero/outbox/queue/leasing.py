@@ -1,4 +1,4 @@
-"""Leases: how long a worker alone may post a batch, by the outbox's clock."""
+"""Leases, by the outbox's clock: taken, renewed, handed back. How long they last is decided in ``delivery.sending``."""
 
 from __future__ import annotations
 

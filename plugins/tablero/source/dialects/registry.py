@@ -1,4 +1,8 @@
-"""The dialect of an engine."""
+"""The dialect of an engine.
+
+A new database also needs its error codes (``source.codes``), the parameters of its connection (``source.parameters``), and its
+scheme (``airflow.lineage``).
+"""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from tablero.airflow.alerts.alerting import Alert, degraded, failure, late, normal, recovery, undelivered
+from tablero.airflow.alerts.content import Alert, degraded, failure, late, normal, recovery, undelivered
 from tablero.outbox.findings import Degradation
 from tablero.outbox.incidents import OpenWindow, Situation, Trouble
 from tablero.texts.text import Text

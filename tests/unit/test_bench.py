@@ -1,4 +1,4 @@
-"""What the benchmark measures, and how it is told."""
+"""What the benchmark measures, and how its results are presented."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def result(contender: str, latency: float = 0.0, *, rows: int = 1_000, seconds: 
 
 
 def test_every_contender_has_its_turn_at_every_latency() -> None:
-    """SQLite alone only where nobody waits: it is about the outbox."""
+    """Every contender runs at every latency, except SQLite, which runs only without latency because it is about the outbox."""
     turns = plan(1_000_000, [0.0, 0.05, 0.3], [3, 2, 1], ALL)
     for latency in (0.0, 0.05, 0.3):
         wanted = {*ALL} if latency == 0.0 else {*ALL} - {SQLITE}
@@ -26,14 +26,14 @@ def test_every_contender_has_its_turn_at_every_latency() -> None:
 
 
 def test_ours_sends_all_rows_always() -> None:
-    """Who is compared with others on fewer rows has it no easier."""
+    """Our package always sends all rows; contenders measured on fewer rows gain no advantage from it."""
     turns = plan(1_000_000, [0.0, 0.05, 0.3], [3, 2, 1], ALL)
     assert {each.rows for each in turns if each.contender == "tablero"} == {1_000_000}
     assert {each.rows for each in turns if each.contender == "guide" and not each.latency} == {1_000_000}
 
 
 def test_the_table_says_how_many_rows_each_has_sent() -> None:
-    """And how many times as fast as each the package is."""
+    """The table shows how many rows each contender sent, and the factor by which the package is faster."""
     found = table([result("tablero"), result("guide", rows=500)], "en").splitlines()
     assert "| 1,000 | 1 |" in found[2]
     assert "| × 2.00 |" in found[3]
@@ -42,7 +42,7 @@ def test_the_table_says_how_many_rows_each_has_sent() -> None:
 
 
 def test_what_was_not_measured_is_not_said() -> None:
-    """Without SQLite nothing of SQLite, without a latency nothing of a ceiling."""
+    """Results that were not measured are not mentioned: neither SQLite nor a ceiling."""
     assert "SQLite" not in sentences([result("tablero", size=20_000)], "en")
     assert "ceiling" not in sentences([result("tablero", size=20_000)], "en")
     found = sentences(
@@ -55,7 +55,7 @@ def test_what_was_not_measured_is_not_said() -> None:
 
 @pytest.mark.parametrize(("language", "name"), [("en", "README.md"), ("es", "README.es.md")])
 def test_publishing_replaces_what_stands_between_the_marks(tmp_path: Path, language: str, name: str) -> None:
-    """And nothing else."""
+    """Publishing replaces only the text between the marks."""
     for readme in ("README.md", "README.es.md"):
         (tmp_path / readme).write_text(
             "before\n<!-- bench -->\nof an earlier version\n<!-- /bench -->\nafter\n", encoding="utf-8"
@@ -70,7 +70,7 @@ def test_publishing_replaces_what_stands_between_the_marks(tmp_path: Path, langu
 
 
 def test_the_chart_has_a_bar_for_each() -> None:
-    """With its name, under its latency."""
+    """The chart has a bar with a name for each contender, below each latency."""
     drawn = chart([result(contender) for contender in ALL] + [result("tablero", 0.05)])
     assert drawn.count("<rect") == 1 + len(ALL) + 1
     assert "50 ms" in drawn

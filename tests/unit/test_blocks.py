@@ -1,4 +1,4 @@
-"""Every block of code in the documents is run by a test as it stands, and this table says by which."""
+"""Every code block in the documents is run unchanged by a test, and this table says by which one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ INSTALL = "tests/package/test_install.py"
 COMPOSE = "tests/compose/test_demo.py"
 DBA = "tests/sources/test_dba_page.py"
 
-#: They are those of docs/compose.md, whose tests run them.
+#: The blocks of docs/compose.md, which the tests of that page run.
 SAME_AS_COMPOSE = "tests/unit/test_readme.py::test_the_commands_for_docker_compose_are_those_of_their_page"
 
-#: For each heading the test that runs its blocks, or one for each of them, in their order.
+#: For each heading, the test that runs its blocks, or one test for each block in order.
 RUN_BY: dict[tuple[str, str], str | list[str]] = {
     ("README.md", "Try it"): [".ci/run::make demo", ".ci/run::make test"],
     ("README.md", "Install"): [f"{INSTALL}::installed", SAME_AS_COMPOSE],
@@ -101,7 +101,7 @@ def name_of(block: Block) -> str:
 
 
 def test_every_block_is_in_the_table() -> None:
-    """By its heading; and as many as there are."""
+    """The table lists every heading with code blocks, and the right number of blocks."""
     found: dict[tuple[str, str], int] = {}
     for block in EVERY:
         found[block.document, block.heading] = block.number + 1
@@ -112,7 +112,7 @@ def test_every_block_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("block", EVERY, ids=name_of)
 def test_the_test_that_it_names_exists_and_reads_the_document(block: Block) -> None:
-    """A function of that name, in a file which names the document, or the folder of all of them."""
+    """Each named test exists, in a file that names the document or the documents' folder."""
     tests = RUN_BY[block.document, block.heading]
     file, _, name = (tests if isinstance(tests, str) else tests[block.number]).partition("::")
     source = (ROOT / file).read_text(encoding="utf-8")
@@ -134,7 +134,7 @@ def functions(file: str) -> set[str]:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_both_languages_have_the_same_blocks(document: str) -> None:
-    """To the letter, but for SQL's comments; under as many headings."""
+    """The blocks are identical in both languages, except for SQL comments, and the headings correspond."""
 
     def bare(name: str) -> list[tuple[str, str]]:
         return [(one.language, re.sub(r"\s*--.*", "", one.text)) for one in blocks(name)]

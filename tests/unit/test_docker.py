@@ -1,4 +1,4 @@
-"""The files for Docker fit one another and the rest; tests/compose/ starts them."""
+"""The files for Docker are consistent with one another and with the package; tests/compose/ starts them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def made(tmp_path: Path) -> Path:
 
 
 def test_each_secret_is_made(made: Path) -> None:
-    """What docker-compose.yaml demands is what docker/make_env.py makes, each of them different and long."""
+    """docker/make_env.py creates every secret that docker-compose.yaml requires, each one different and long."""
     secrets = variables(made / ".env")
     assert secrets.keys() == set(re.findall(r"\$\{(\w+):\?run python3 docker/make_env\.py\}", COMPOSE))
     assert len(set(secrets.values())) == len(secrets)
@@ -44,32 +44,32 @@ def test_each_secret_is_made(made: Path) -> None:
 
 
 def test_a_secret_means_the_same_everywhere(made: Path) -> None:
-    """In an address, in a line of an environment file, and where one that began with a dash would be taken for an option."""
+    """A secret is safe in a URL, in an environment file, and as an argument, where a leading dash would make it an option."""
     secrets = variables(made / ".env")
-    del secrets["FERNET_KEY"]  # its form is Airflow's
+    del secrets["FERNET_KEY"]  # its form is given by Airflow
     assert {name for name, value in secrets.items() if not re.fullmatch(r"[0-9a-f]+", value)} == set()
 
 
 def test_the_fernet_key_is_on_no_command_line() -> None:
-    """It alone may begin with a dash."""
+    """The Fernet key, which may begin with a dash, is never passed as an argument."""
     assert re.findall(r".*FERNET_KEY.*", COMPOSE) == [
         "    AIRFLOW__CORE__FERNET_KEY: ${FERNET_KEY:?run python3 docker/make_env.py}"
     ]
 
 
 def test_a_password_that_begins_with_a_dash_is_no_option() -> None:
-    """Older files hold such ones: what a shell puts in stands in one word with its option."""
+    """A password from an older file that begins with a dash is passed in one word with its option."""
     assert '--password="$${ADMIN_PASSWORD}"' in COMPOSE
     assert not re.findall(r"""--[\w-]+ ["']?\$+\{?\w*PASSWORD""", COMPOSE)
 
 
 def test_no_secret_has_a_default() -> None:
-    """Whatever is asked of the environment is demanded, but for the demo's size and the port."""
+    """Every environment variable is required, except the demo's size and the port."""
     assert set(re.findall(r"\$\{(\w+):-", COMPOSE)) == {"AIRFLOW_PORT", "DEMO_ROWS", "KEEP_DAYS", "TABLERO_EXTRAS"}
 
 
 def test_one_version_of_airflow() -> None:
-    """Of image, tag and requirements.txt."""
+    """The version of Airflow is the same in image, tag and requirements.txt."""
     requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     (version,) = re.findall(r"^apache-airflow==(\S+)$", requirements, re.MULTILINE)
     named = re.findall(r"apache/airflow:([\d.]+)|apache-airflow==([\d.]+)", DOCKERFILE)
@@ -80,7 +80,7 @@ def test_one_version_of_airflow() -> None:
 
 
 def test_the_sources_are_in_the_image() -> None:
-    """.dockerignore leaves in what the Dockerfile copies."""
+    """``.dockerignore`` lets through everything that the Dockerfile copies."""
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")}
     copied = re.findall(r"^COPY (?:--chown=\S+ )?(.+) \S+$", DOCKERFILE, re.MULTILINE)
     assert kept == {name for names in copied for name in names.split()}
@@ -91,7 +91,7 @@ OURS = {name: service for name, service in SERVICES.items() if service["image"].
 
 
 def schema(name: str) -> Any:
-    """One of the published schemas, which lie beside the repository."""
+    """One of the published schemas, which are stored beside the repository."""
     for folder in (ROOT.parent / "shared", Path("/work/shared")):
         if (found := folder / "schemas" / name).is_file():
             return json.loads(found.read_text(encoding="utf-8"))
@@ -99,12 +99,12 @@ def schema(name: str) -> Any:
 
 
 def test_compose_is_to_its_specification() -> None:
-    """What newer releases of Compose take, which refuse what they do not know."""
+    """The compose file follows the specification, since newer releases of Compose refuse unknown keys."""
     jsonschema.validate(yaml.safe_load(COMPOSE), schema("compose-spec.json"))
 
 
 def test_one_service_builds_the_image() -> None:
-    """The others name it, fetch it from nowhere, and wait for the one: several that build one tag at a time clash."""
+    """One service builds the image; the others use it, never pull it, and wait for that service."""
     assert [name for name, service in OURS.items() if "build" in service] == ["airflow-init"]
     assert {service["image"] for service in OURS.values()} == {"tablero-airflow:3.3.2"}
     assert {name for name, service in OURS.items() if service["pull_policy"] != "never"} == {"airflow-init"}
@@ -112,14 +112,14 @@ def test_one_service_builds_the_image() -> None:
 
 
 def test_no_output_grows_for_ever() -> None:
-    """Of whatever runs for years."""
+    """Every long-running service limits its logs."""
     lasting = {name: service for name, service in SERVICES.items() if "profiles" not in service}
     assert len(lasting) > 8
     assert {name for name, service in lasting.items() if "max-size" not in service["logging"]["options"]} == set()
 
 
 def test_old_metadata_and_logs_are_deleted_once_a_day() -> None:
-    """By a service that lasts, whose health says whether it still does so; a failure is no success."""
+    """A permanent service deletes old metadata and logs; its health check fails if the deletion fails."""
     service = SERVICES["airflow-maintenance"]
     script = service["command"][-1]
     assert "airflow db clean --yes --skip-archive --error-on-cleanup-failure" in script
@@ -129,7 +129,7 @@ def test_old_metadata_and_logs_are_deleted_once_a_day() -> None:
 
 
 def test_everything_that_lasts_says_whether_it_is_well() -> None:
-    """The outbox too, which is a database of the same server."""
+    """Every permanent service has a health check, including the database server, which also holds the outbox."""
     lasting = {name for name, service in SERVICES.items() if service.get("restart") == "unless-stopped"}
     assert {name for name in lasting if "healthcheck" not in SERVICES[name]} == set()
     (command,) = [word for word in SERVICES["postgres"]["healthcheck"]["test"] if "psql" in word]
@@ -137,7 +137,7 @@ def test_everything_that_lasts_says_whether_it_is_well() -> None:
 
 
 def test_drivers_come_by_one_build_argument() -> None:
-    """Its values are the wheel's extras."""
+    """The build argument takes the names of the wheel's extras."""
     assert SERVICES["airflow-init"]["build"]["args"] == {"EXTRAS": "${TABLERO_EXTRAS:-}"}
     assert "ARG EXTRAS=\n" in DOCKERFILE
     assert '".[postgres${EXTRAS:+,$EXTRAS}]"' in DOCKERFILE
@@ -146,14 +146,14 @@ def test_drivers_come_by_one_build_argument() -> None:
 
 
 def test_the_base_image_is_named_by_its_tag() -> None:
-    """Which can be replaced by a digest; the file says how to learn it."""
+    """The base image is named by its tag, and the file says how to find the digest."""
     assert re.search(r"^ARG BASE=apache/airflow:[\d.]+-python3\.\d+$", DOCKERFILE, re.MULTILINE)
     assert "RepoDigests" in DOCKERFILE
     assert "--build-arg BASE=apache/airflow@sha256:" in DOCKERFILE
 
 
 def test_the_values_for_helm_are_to_the_charts_schema() -> None:
-    """Each key is one that the chart has, and none is deprecated but the one that older charts need."""
+    """Every Helm value exists in the chart, and none is deprecated except the one that older charts need."""
     chart = schema("airflow-chart-1.22.0.values.schema.json")
     values = yaml.safe_load((ROOT / "docs" / "helm-values.yaml").read_text(encoding="utf-8"))
     jsonschema.validate(values, chart)
@@ -162,7 +162,7 @@ def test_the_values_for_helm_are_to_the_charts_schema() -> None:
 
 
 def deprecated(values: dict[str, Any], known: dict[str, Any], above: str = "") -> Iterator[str]:
-    """The keys whose description says so; one that is unknown is an error."""
+    """The keys whose description says that they are deprecated; an unknown key is an error."""
     for key, value in values.items():
         about = known["properties"][key]
         if "deprecated" in about.get("description", ""):
@@ -172,7 +172,7 @@ def deprecated(values: dict[str, Any], known: dict[str, Any], above: str = "") -
 
 
 def test_every_value_of_the_template_is_quoted() -> None:
-    """Compose 2 reads `pa$word1` as `pa`, unless it stands in single quotes."""
+    """Every value of the template is in single quotes, without which Compose 2 reads `pa$word1` as `pa`."""
     for name in ("tablero.env", "demo.env"):
         lines = re.findall(r"^#?AIRFLOW\w+=(.*)$", (ROOT / "docker" / name).read_text(encoding="utf-8"), re.MULTILINE)
         assert len(lines) > 2

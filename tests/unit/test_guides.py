@@ -1,4 +1,4 @@
-"""The documents know every state that can be red, and say what the code does, in both languages."""
+"""The documents cover every failing state, and match the code, in both languages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DOCS = ROOT / "docs"
 ENGLISH, SPANISH = ".md", ".es.md"
 BOTH = pytest.mark.parametrize("language", [ENGLISH, SPANISH])
 
-#: Each page, English and Spanish.
+#: The pages, English and Spanish.
 PAGES = [(path.name, f"{path.stem}{SPANISH}") for path in sorted(DOCS.glob("*.md")) if not path.name.endswith(SPANISH)]
 
 NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
@@ -49,7 +49,7 @@ def everything(language: str) -> str:
 
 
 def table(language: str, headings: tuple[str, ...]) -> list[list[str]]:
-    """The rows of a table, on whatever page, without its heading; cells without the signs of code."""
+    """The rows of a table on any page, without its heading and without backticks."""
     for found in re.findall(r"(?:^\|.*\|\n)+", everything(language), re.MULTILINE):
         rows = [[cell.strip().strip("`") for cell in line.strip("|\n").split("|")] for line in found.splitlines()]
         if rows[0][0] in headings:
@@ -63,7 +63,7 @@ def source(module: str) -> ast.Module:
 
 @BOTH
 def test_every_error_has_a_remedy(language: str) -> None:
-    """Those that are raised: the roots of the tree are none."""
+    """Every error that can be raised has a remedy; the base classes cannot be raised."""
     raised = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.TableroError)}
     raised -= {"TableroError", "PermanentError", "TransientError"}
     rows = table(language, ERRORS)
@@ -83,14 +83,14 @@ def checks() -> set[str]:
 
 @BOTH
 def test_every_check_has_a_remedy(language: str) -> None:
-    """Each name that stands at the beginning of a line of the check."""
+    """Every name at the beginning of a line of the check has a remedy."""
     assert {row[0] for row in table(language, CHECKS)} == checks()
     assert "X-Road access" in checks(), "the names are found in the code"
 
 
 @BOTH
 def test_every_judgement_of_x_road_is_there(language: str) -> None:
-    """In the very words of the log, which is what a person searches for, with its verdict."""
+    """Every X-Road error is listed with the exact words of the log, which people search for, and with its verdict."""
     judgements = {rule.judgement for rule in xroad._RULES} | {xroad._UNKNOWN_ERROR}
     words = {(one.verdict.value, one.advice.en if language == ENGLISH else one.advice.es) for one in judgements}
     rows = table(language, VERDICTS)
@@ -100,7 +100,7 @@ def test_every_judgement_of_x_road_is_there(language: str) -> None:
 
 
 def answer(code: int, sort: str) -> Received:
-    """An answer as its line of the table describes it."""
+    """An answer as described by a line of the table."""
     if "SOAP" in sort:
         return Received(code, {"Content-Type": "text/xml"}, "<SOAP-ENV:Envelope/>")
     if "HTML" in sort:
@@ -111,7 +111,7 @@ def answer(code: int, sort: str) -> Received:
 
 @BOTH
 def test_every_answer_is_judged_as_the_table_says(language: str) -> None:
-    """Each status of each line."""
+    """Every status in every line is judged as the table says."""
     judged = set()
     for sort, outcome, *_ in table(language, ANSWERS):
         for code in map(int, re.findall(r"\b\d{3}\b", sort)):
@@ -122,7 +122,7 @@ def test_every_answer_is_judged_as_the_table_says(language: str) -> None:
 
 @BOTH
 def test_every_reason_of_a_rejection_has_a_remedy(language: str) -> None:
-    """In the order of the code; the limit of an id is the code's."""
+    """Every rejection reason has a remedy, in the order of the code; the limit of an id matches the code."""
     rows = table(language, REASONS)
     assert [row[0] for row in rows] == [reason.value for reason in Reason]
     assert str(MAX_ID_LENGTH) in dict(rows)[Reason.TOO_LONG.value]
@@ -130,7 +130,7 @@ def test_every_reason_of_a_rejection_has_a_remedy(language: str) -> None:
 
 @BOTH
 def test_every_metric_is_named(language: str) -> None:
-    """As airflow/metrics.py sends them."""
+    """Every metric that airflow/metrics.py sends is listed."""
     sent = {
         node.args[0].value
         for node in ast.walk(source("airflow/metrics"))
@@ -142,14 +142,14 @@ def test_every_metric_is_named(language: str) -> None:
 
 
 def block(language: str, kind: str) -> str:
-    """The only block of code of a kind in docs/metrics.md."""
+    """The only code block of a language in docs/metrics.md."""
     (found,) = re.findall(rf"^  ```{kind}\n(.*?)^  ```", text(f"metrics{language}"), re.DOTALL | re.MULTILINE)
     return dedent(found)
 
 
 @BOTH
 def test_the_line_of_an_attempt_is_as_it_is_written(language: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Its sentence, and each of its fields."""
+    """The documented log line of an attempt matches the code: its sentence and each of its fields."""
     line = json.loads(block(language, "json"))
     answer = Answer(
         Outcome(line["outcome"]),
@@ -168,7 +168,7 @@ def test_the_line_of_an_attempt_is_as_it_is_written(language: str, caplog: pytes
 
 @BOTH
 def test_the_dag_of_the_page_is_scheduled_on_the_asset(language: str) -> None:
-    """The one of the code: its name and its address."""
+    """The asset in the example DAG has the name and the address used in the code."""
     (asset,) = [line for line in block(language, "python").splitlines() if line.startswith("RECONCILIATIONS = ")]
     assert ast.dump(ast.parse(asset)) in [ast.dump(ast.Module([node], [])) for node in source("airflow/metrics").body]
 
@@ -183,13 +183,13 @@ def outline(page: str) -> list[str]:
 
 @pytest.mark.parametrize(("english", "spanish"), PAGES)
 def test_both_languages_have_the_same_outline(english: str, spanish: str) -> None:
-    """Whatever is added in one is missed in the other."""
+    """Both languages have the same outline, so that nothing is added to only one of them."""
     assert outline(english) == outline(spanish)
 
 
 @BOTH
 def test_the_index_names_every_page(language: str) -> None:
-    """By a question."""
+    """The index links to every page with a question."""
     rows = "".join(line for line in text(f"README{language}").splitlines() if line.startswith("|"))
     links = re.findall(r"\]\(([^)/]+)\)", rows)
     assert sorted(links) == sorted(pair[language == SPANISH] for pair in PAGES if pair[0] != "README.md")
@@ -197,7 +197,7 @@ def test_the_index_names_every_page(language: str) -> None:
 
 @pytest.mark.parametrize("page", [page for pair in PAGES for page in pair])
 def test_links_lead_somewhere(page: str) -> None:
-    """To files, and to their headings."""
+    """Links lead to existing files and headings."""
     links = re.findall(r"\]\(([^)]+)\)", text(page))
     assert links
     for link in links:
@@ -207,6 +207,6 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 def headings(page: str) -> set[str]:
-    """As a link names them."""
+    """The anchors of a page's headings."""
     titles = re.findall(r"^#+ (.*)$", text(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}

@@ -1,4 +1,4 @@
-"""A folder imports only from the folders that the table allows, nothing goes in circles, and the core knows no Airflow."""
+"""A folder imports only from the folders that the table allows, without cycles, and the core does not import Airflow."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ FOLDERS: dict[str, set[str]] = {
 #: The only places that may import Airflow, at whatever point: a folder, or one module.
 AIRFLOW = {"package", "airflow", "airflow.alerts", "web", "web.routes", "dashboard.client"}
 
-#: Everything that must run in a plain Python process, without Airflow, also through what it imports.
+#: Everything that must run in a plain Python process, without Airflow, also indirectly.
 PLAIN = {
     "delivery",
     "delivery.posting",
@@ -68,14 +68,14 @@ PLAIN = {
     "contract",
 } | GROUND
 
-#: What a DAG file may import of ours when it is parsed.
+#: Our modules that a DAG file may import when it is parsed.
 AT_THE_TOP_OF_A_DAG = {
     *(f"airflow.{name}" for name in ("callbacks", "configuration", "metrics", "operators", "timetable")),
     "package.supported",
     "texts.forms",
 }
 
-#: What a newcomer can take in at one look.
+#: The number of modules that a newcomer can survey.
 MOST_MODULES = 13
 
 
@@ -93,9 +93,9 @@ MODULES = modules()
 
 
 def imported(tree: ast.Module | ast.FunctionDef, *, deep: bool = True) -> Iterator[str]:
-    """Full names of what a module imports, also inside functions unless told otherwise.
+    """Full names of the modules that a module imports, also inside functions unless excluded.
 
-    Imports for type checkers alone count too: a reader follows them all the same.
+    Imports for type checkers alone count too: a reader follows them as well.
     """
     nodes = ast.walk(tree) if deep else iter(tree.body)
     for node in nodes:
@@ -119,20 +119,20 @@ def folder_of(name: str) -> str:
 
 
 def test_the_table_lists_every_folder() -> None:
-    """Each once, and none that does not exist."""
+    """The table lists every folder exactly once, and no others."""
     assert {folder_of(name) for name in MODULES} == set(FOLDERS)
 
 
 @pytest.mark.parametrize("name", list(MODULES))
 def test_a_folder_imports_only_what_the_table_allows(name: str) -> None:
-    """Its own modules, and those of the folders that the table names."""
+    """A folder imports only its own modules and those of the folders in the table."""
     folder = folder_of(name)
     for other in ours(MODULES[name]) - {"tablero"}:
         assert folder_of(other) in FOLDERS[folder] | {folder}, f"{name} imports {other}"
 
 
 def test_the_table_goes_in_no_circles() -> None:
-    """Whoever changes a folder knows which others can be hit: those above it. A folder and one inside of it are one place."""
+    """A change of a folder affects only the folders above it. A folder and its subfolders count as one."""
     graph = {
         folder: {other for other in allowed if not other.startswith(f"{folder}.") and not folder.startswith(f"{other}.")}
         for folder, allowed in FOLDERS.items()
@@ -141,7 +141,7 @@ def test_the_table_goes_in_no_circles() -> None:
 
 
 def test_the_table_allows_nothing_that_is_not_used() -> None:
-    """A door that nobody uses is an invitation."""
+    """Every permission in the table is used."""
     used = {folder: set[str]() for folder in FOLDERS}
     for name, tree in MODULES.items():
         used[folder_of(name)] |= {folder_of(other) for other in ours(tree) - {"tablero"}}
@@ -150,13 +150,13 @@ def test_the_table_allows_nothing_that_is_not_used() -> None:
 
 
 def test_folders_can_be_taken_in_at_one_look() -> None:
-    """No folder is a drawer."""
+    """No folder has too many modules."""
     counts = Counter(folder_of(name) for name in MODULES)
     assert {folder: count for folder, count in counts.items() if count > MOST_MODULES} == {}
 
 
 def test_the_front_door_imports_nothing() -> None:
-    """Each folder's ``__init__`` says what lives there, and is nothing else; the first one has the version as well."""
+    """Each ``__init__`` contains only a docstring that describes the folder; the top one also has the version."""
     for path in (PLUGINS / "tablero").rglob("__init__.py"):
         tree = ast.parse(path.read_text())
         assert ast.get_docstring(tree), path
@@ -165,7 +165,7 @@ def test_the_front_door_imports_nothing() -> None:
 
 
 def test_the_front_door_shows_the_house_as_it_stands() -> None:
-    """The picture in the package's docstring has every folder, and the way of a row leads through modules that exist."""
+    """The diagram in the package's docstring shows every folder, and the path of a row names existing modules."""
     picture = ast.get_docstring(ast.parse((PLUGINS / "tablero" / "__init__.py").read_text())) or ""
     folders = {path.parent.relative_to(PLUGINS / "tablero") for path in (PLUGINS / "tablero").rglob("__init__.py")} - {Path()}
     assert [str(folder) for folder in folders if f"{folder.name}/" not in picture] == []
@@ -173,7 +173,7 @@ def test_the_front_door_shows_the_house_as_it_stands() -> None:
 
 
 def test_no_circles() -> None:
-    """Anywhere, the page included."""
+    """There are no import cycles anywhere, not even in the web page."""
     graph = {name: {other for other in ours(tree) if other in MODULES} for name, tree in MODULES.items()}
     assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)
 
@@ -184,14 +184,14 @@ def imports_airflow(name: str) -> bool:
 
 @pytest.mark.parametrize("name", list(MODULES))
 def test_who_imports_airflow(name: str) -> None:
-    """Only the places listed: everything else runs in a plain Python process."""
+    """Airflow is imported only in the listed places; everything else runs in a plain Python process."""
     if imports_airflow(name):
         assert folder_of(name) in AIRFLOW or name in AIRFLOW
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if folder_of(name) in PLAIN])
 def test_the_core_stands_on_no_airflow(name: str) -> None:
-    """Not even through others: the benchmark and the tests run it without."""
+    """The core imports Airflow not even indirectly: the benchmark and the tests run without it."""
     seen: set[str] = set()
     left = {name}
     while left:
@@ -203,7 +203,7 @@ def test_the_core_stands_on_no_airflow(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["historical_load", "daily_send"])
 def test_dag_files_import_little_when_parsed(name: str) -> None:
-    """At the top only what shapes the DAG; inside of tasks only ``tasks``."""
+    """At the top a DAG file imports only what defines the DAG, and inside its tasks only ``tasks``."""
     tree = ast.parse((ROOT / "dags" / f"{name}.py").read_text())
     at_the_top = ours(tree, deep=False)
     assert at_the_top <= AT_THE_TOP_OF_A_DAG
@@ -213,7 +213,7 @@ def test_dag_files_import_little_when_parsed(name: str) -> None:
 
 @pytest.mark.parametrize("path", [*(ROOT / "dags").glob("*.py"), *PLUGINS.glob("*.py")], ids=lambda path: path.name)
 def test_wiring_does_not_know_other_wiring(path: Path) -> None:
-    """DAG files and the plugin import the package, never one another."""
+    """DAG files and the plugin import the package, but never each other."""
     wiring = {other.stem for other in [*(ROOT / "dags").glob("*.py"), *PLUGINS.glob("*.py")]}
     assert not {name.partition(".")[0] for name in imported(ast.parse(path.read_text()))} & wiring
 
@@ -223,7 +223,7 @@ FORBIDDEN = ("tenacity", "stamina", "backoff")
 
 @pytest.mark.parametrize("name", list(MODULES))
 def test_retries_belong_to_the_task(name: str) -> None:
-    """No retry library and no sleep inside: they would hold a worker and hide tries from Airflow."""
+    """There is no retry library and no sleep, which would occupy a worker and hide retries from Airflow."""
     tree = MODULES[name]
     assert not {one.partition(".")[0] for one in imported(tree)} & set(FORBIDDEN)
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "sleep"]
@@ -231,7 +231,7 @@ def test_retries_belong_to_the_task(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(MODULES))
 def test_errors_are_ours(name: str) -> None:
-    """No bare ``Exception``, and none of Airflow's that would pass the retry policy by."""
+    """Neither a bare ``Exception`` nor one of Airflow's that would bypass the retry policy is raised."""
     raised = {
         ast.unparse(node.exc.func if isinstance(node.exc, ast.Call) else node.exc)
         for node in ast.walk(MODULES[name])

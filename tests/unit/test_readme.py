@@ -1,4 +1,4 @@
-"""Both READMEs say the same, and what they say is so."""
+"""Both READMEs have the same content, and it is correct."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _text(name: str) -> str:
 
 
 def _outline(name: str) -> list[str]:
-    """What both must have alike, in order: headings by their level, lists by their items, tables by their columns."""
+    """What both must have in common, in order: headings by level, lists by items, tables by columns."""
     prose = re.sub(r"```.*?```", "", _text(name), flags=re.DOTALL)
     kinds = re.compile(r"^(#+ |\d+\. |\||!\[)")
     found = [(kinds.match(line), line) for line in prose.splitlines()]
@@ -45,7 +45,7 @@ def _settings(name: str) -> dict[str, str]:
 
 
 def _told(value: object) -> str:
-    """A default as a person would write it into the environment; nothing for none."""
+    """A default as written in the environment; empty for none."""
     if value is None or value == ():
         return ""
     if isinstance(value, bool):
@@ -58,32 +58,32 @@ def _told(value: object) -> str:
 
 
 def test_both_have_the_same_outline() -> None:
-    """Whatever is added in one language is missed in the other."""
+    """Both have the same outline, so that nothing is added to only one of them."""
     assert _outline(ENGLISH) == _outline(SPANISH)
     assert _outline(ENGLISH).count("## ") > 5
 
 
 def test_both_have_the_same_commands_and_code() -> None:
-    """Only SQL's comments are translated."""
+    """Commands and code are identical; only SQL comments are translated."""
     assert _blocks(ENGLISH) == _blocks(SPANISH)
     assert ["sh", "make demo"] in _blocks(ENGLISH)
 
 
 @BOTH
 def test_every_setting_is_there_with_its_default(name: str) -> None:
-    """In the order of the code, none more and none less."""
+    """Every setting is listed, in the order of the code, and no others."""
     expected = {key: _told(field.default) for key, field in Settings.model_fields.items()}
     assert list(_settings(name).items()) == list(expected.items())
 
 
 def test_the_defaults_in_the_table_are_values_that_the_settings_take() -> None:
-    """Whoever copies a default into the environment changes nothing."""
+    """Copying a default from the table into the environment changes nothing."""
     assert Settings.read(_settings(ENGLISH)) == Settings()
 
 
 @BOTH
 def test_what_goes_into_the_environment_has_the_right_names(name: str) -> None:
-    """Settings and connections, in the code blocks."""
+    """The names of settings and connections in the code blocks are correct."""
     names = re.findall(r"^ *(?:export )?(AIRFLOW_(?:CONN|_TABLERO)_\w+)=", _text(name), re.MULTILINE)
     connections = {
         f"AIRFLOW_CONN_{conn_id.upper()}" for conn_id in (configuration.SOURCE, configuration.API, configuration.OUTBOX)
@@ -94,14 +94,14 @@ def test_what_goes_into_the_environment_has_the_right_names(name: str) -> None:
 
 @BOTH
 def test_production_differs_from_the_default_in_the_service_only(name: str) -> None:
-    """A wrong letter here is an afternoon with the X-Road administrator."""
+    """Production differs from the default address only in the service; a typo would cost time with the X-Road administrator."""
     (path,) = re.findall(r"AIRFLOW__TABLERO__API_PATH='(.+)'", _text(name))
     assert Settings.read({"api_path": path}).api_path == Settings().api_path.replace("INTEGRACION-DEV", "INTEGRACION")
 
 
 @BOTH
 def test_the_commands_for_docker_compose_are_those_of_their_page(name: str) -> None:
-    """Where tests/compose/ runs them."""
+    """The commands for Docker Compose are those of their page, which tests/compose/ runs."""
     commands = re.findall(r"^ *(docker compose .*)$", _text(name), re.MULTILINE)
     assert len(commands) > 1
     assert set(commands) <= set(_text("docs/compose.md").splitlines())
@@ -109,7 +109,7 @@ def test_the_commands_for_docker_compose_are_those_of_their_page(name: str) -> N
 
 @BOTH
 def test_the_make_targets_exist(name: str) -> None:
-    """As they are called, in blocks and in the text."""
+    """Every make target mentioned in blocks or in the text exists."""
     targets = set(re.findall(r"(?:^ *|`)make ([a-z-]+)", _text(name), re.MULTILINE))
     assert {"demo", "test"} <= targets
     for target in targets:
@@ -118,14 +118,14 @@ def test_the_make_targets_exist(name: str) -> None:
 
 @BOTH
 def test_the_wheel_that_it_installs_is_the_one_that_is_built(name: str) -> None:
-    """By its name, which has the version in it, and with an extra that it has."""
+    """The wheel is named with the current version and with an extra that exists."""
     wheels = set(re.findall(r"dist/(\S+?\.whl)(?:\[(\w+)\])?", _text(name)))
     assert wheels == {(f"tablero-{tablero.__version__}-py3-none-any.whl", "postgres")}
 
 
 @BOTH
 def test_links_lead_somewhere(name: str) -> None:
-    """Pictures too."""
+    """Links and pictures lead to existing files."""
     links = re.findall(r"\]\(([^)#:]+)\)", _text(name))
     assert "docs/grid.png" in links
     for link in links:

@@ -1,4 +1,4 @@
-"""Section ``[tablero]``: defaults, what each key accepts, and what is said of a wrong value."""
+"""Section ``[tablero]``: defaults, what each key accepts, and the errors for wrong values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tablero.errors import SettingsError
 from tablero.settings import GONE, Settings, meaning_of
 
-#: Key, default, a text that is accepted, what it means.
+#: Key, default, a valid text, its value.
 KEYS: list[tuple[str, Any, str, Any]] = [
     (
         "api_path",
@@ -48,7 +48,7 @@ KEYS: list[tuple[str, Any, str, Any]] = [
     ("heartbeat_conn_id", None, "monitor", "monitor"),
 ]
 
-#: Key, a wrong text, part of what is said to be allowed.
+#: Key, a wrong text, part of the error's text on what is allowed.
 WRONG = [
     ("api_path", "api/load", "absolute path"),
     ("api_path", "/api//load", "absolute path"),
@@ -96,18 +96,18 @@ WRONG = [
 
 
 def plain(value: Any) -> Any:
-    """Zones by their name."""
+    """The value with zones replaced by their names."""
     return getattr(value, "name", value)
 
 
 def test_every_key_is_tested_here() -> None:
-    """A setting that is added must be added to these tables."""
+    """Every setting is in these tables."""
     assert [key for key, *_ in KEYS] == list(Settings.model_fields)
 
 
 @pytest.mark.parametrize(("key", "default", "text", "meaning"), KEYS, ids=[key for key, *_ in KEYS])
 def test_a_key(key: str, default: Any, text: str, meaning: Any) -> None:
-    """Its default, also for blanks, and a text as it stands in the environment."""
+    """A key has its default, also if it is blank, and accepts a text as in the environment."""
     assert plain(getattr(Settings.read({}), key)) == default
     assert plain(getattr(Settings.read({key: "  "}), key)) == default
     assert plain(getattr(Settings.read({key: text}), key)) == meaning
@@ -116,7 +116,7 @@ def test_a_key(key: str, default: Any, text: str, meaning: Any) -> None:
 
 @pytest.mark.parametrize(("key", "text", "allowed"), WRONG)
 def test_a_wrong_value(key: str, text: str, allowed: str) -> None:
-    """The error names the key, the value, the variable, what is allowed and what it means, in both languages."""
+    """The error names the key, the value, the variable, what is allowed and what the key means, in both languages."""
     with pytest.raises(SettingsError) as caught:
         Settings.read({key: text})
     said = caught.value.text
@@ -129,7 +129,7 @@ def test_a_wrong_value(key: str, text: str, allowed: str) -> None:
 
 
 def test_all_wrong_values_are_told_at_once() -> None:
-    """One line each, so that nobody mends them one deployment at a time."""
+    """All wrong values are reported at once, one line each, so that they can be corrected in one deployment."""
     with pytest.raises(SettingsError) as caught:
         Settings.read({"batch_size": "0", "timezone": "x", "bach_size": "10"})
     lines = str(caught.value).splitlines()
@@ -138,20 +138,20 @@ def test_all_wrong_values_are_told_at_once() -> None:
 
 
 def test_an_unknown_key() -> None:
-    """A slip of the pen does not pass in silence; the error lists the keys that there are."""
+    """An unknown key is an error that lists the known ones."""
     with pytest.raises(SettingsError, match=r"bach_size is not a setting \(AIRFLOW__TABLERO__BACH_SIZE\).*batch_size"):
         Settings.read({"bach_size": "10"})
 
 
 def test_delays_must_fit_together() -> None:
-    """The cap may not lie below the first delay."""
+    """The maximum delay must not be less than the first delay."""
     with pytest.raises(SettingsError, match="max_retry_delay = 99 must be at least retry_delay = 100"):
         Settings.read({"retry_delay": "100", "max_retry_delay": "99"})
 
 
 @pytest.mark.parametrize("key", GONE)
 def test_a_key_of_an_older_version(key: str) -> None:
-    """It is named, with what to do instead, rather than called unknown."""
+    """A key of an older version is reported with its replacement, not as unknown."""
     with pytest.raises(SettingsError, match=rf"{key} no longer exists \(AIRFLOW__TABLERO__{key.upper()}\): .+\."):
         Settings.read({key: "31"})
 
@@ -163,7 +163,7 @@ NIGHTS = [
     ("02:00", "", "02:00", False),
     ("07:30", "", "06:00", False),
     ("07:30", "", "09:00", True),
-    ("02:00", "20:00-06:00", "06:00", True),  # open when it begins
+    ("02:00", "20:00-06:00", "06:00", True),  # open at the start
     ("02:00", "03:00-05:00", "06:00", True),
     ("02:00", "07:00-18:00", "06:00", False),
     ("02:00", "07:00-18:00", "08:00", True),
@@ -175,7 +175,7 @@ NIGHTS = [
 
 @pytest.mark.parametrize(("daily_at", "send_hours", "deadline", "possible"), NIGHTS)
 def test_the_deadline_lies_after_the_earliest_sending(daily_at: str, send_hours: str, deadline: str, possible: bool) -> None:
-    """Else each night would be called late, and a real one would not be noticed."""
+    """A deadline before the end of the first sending is refused, since every night would be reported as late."""
     values = {"daily_at": daily_at, "send_hours": send_hours, "deadline": deadline}
     if possible:
         Settings.read(values)
@@ -185,30 +185,30 @@ def test_the_deadline_lies_after_the_earliest_sending(daily_at: str, send_hours:
 
 
 def test_hours_that_open_only_on_the_next_day() -> None:
-    """No deadline could be met; what has to change is something else."""
+    """If sending opens only on the next day, the error is about the hours, since no deadline could be met."""
     with pytest.raises(SettingsError, match=r"send_hours = 01:00-05:00 does not open on the same day after daily_at = 23:00"):
         Settings.read({"daily_at": "23:00", "send_hours": "01:00-05:00", "deadline": "23:59"})
 
 
 def test_frozen() -> None:
-    """Nobody changes a setting on the way."""
+    """Settings are immutable."""
     with pytest.raises(ValidationError):
         Settings.read({}).batch_size = 5
 
 
 def test_the_zone_of_the_source() -> None:
-    """The institution's own unless said otherwise."""
+    """The zone of the source is the institution's unless it is set."""
     assert Settings.read({"timezone": "America/New_York"}).source_zone.name == "America/New_York"
     assert Settings.read({"timezone": "America/New_York", "source_timezone": "UTC"}).source_zone.name == "UTC"
 
 
 def test_the_earliest_instant() -> None:
-    """Midnight in the institution's zone."""
+    """The earliest instant is midnight in the institution's zone."""
     assert Settings.read({}).earliest_instant == datetime(2020, 1, 1, 4, tzinfo=timezone.utc)
 
 
 def test_the_client_is_required_only_by_xroad() -> None:
-    """And only when it is needed: the DAGs are seen in a fresh installation, before anything is set."""
+    """The client is required only when it is needed, so that the DAGs load in a fresh installation."""
     with pytest.raises(SettingsError, match="AIRFLOW__TABLERO__XROAD_CLIENT"):
         Settings.read({}).require_client()
     Settings.read({"xroad_client": "DO/GOB/INST/SOLICITUDES"}).require_client()

@@ -1,4 +1,4 @@
-"""The wheel that `make dist` builds: all of the package, and what Airflow, pip and a shell find it by."""
+"""The wheel that `make dist` builds: the whole package, and the metadata for Airflow, pip and the shell."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """Built from the tree as it is."""
+    """A wheel built from the current tree."""
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
@@ -32,14 +32,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 
 def information(wheel: zipfile.ZipFile, name: str) -> str:
-    """A file of its ``.dist-info``."""
+    """A file of its ``.dist-info`` folder."""
     (found,) = [one for one in wheel.namelist() if one.endswith(f".dist-info/{name}")]
     return wheel.read(found).decode()
 
 
 @pytest.fixture
 def metadata(wheel: zipfile.ZipFile) -> Message:
-    """What pip reads."""
+    """The metadata that pip reads."""
     return Parser().parsestr(information(wheel, "METADATA"))
 
 
@@ -49,7 +49,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_it_holds_what_is_copied_by_hand(wheel: zipfile.ZipFile) -> None:
-    """Package, plugin and both DAG files, byte by byte; besides these only what describes it."""
+    """The wheel contains package, plugin and both DAG files, byte for byte, and otherwise only metadata."""
     expected = {f"tablero/{name}": content for name, content in files(ROOT / "plugins" / "tablero").items()}
     expected |= {f"tablero/dags/{path.name}": path.read_bytes() for path in (ROOT / "dags").glob("*.py")}
     expected["tablero_plugin.py"] = (ROOT / "plugins" / "tablero_plugin.py").read_bytes()
@@ -59,7 +59,7 @@ def test_it_holds_what_is_copied_by_hand(wheel: zipfile.ZipFile) -> None:
 
 
 def test_one_place_says_the_version(metadata: Message) -> None:
-    """It is a version of semantic versioning, and that of the changelog's newest entry."""
+    """The version is a semantic version and equals that of the changelog's latest entry."""
     assert metadata["Version"] == tablero.__version__ == str(Version(tablero.__version__))
     assert re.match(r"\d+\.\d+\.\d+", tablero.__version__)
     assert get_provider_info()["versions"] == [tablero.__version__]
@@ -69,7 +69,7 @@ def test_one_place_says_the_version(metadata: Message) -> None:
 
 
 def test_what_finds_it(wheel: zipfile.ZipFile) -> None:
-    """Airflow's plugins, Airflow's providers, and a shell."""
+    """The entry points for Airflow's plugins, Airflow's providers and the shell exist."""
     points = ConfigParser()
     points.read_string(information(wheel, "entry_points.txt"))
     assert {section: dict(points[section]) for section in points.sections()} == {
@@ -84,19 +84,19 @@ def requirements(metadata: Message) -> list[Requirement]:
 
 
 def test_it_moves_no_airflow(metadata: Message) -> None:
-    """It asks for ranges that are open above, and of Airflow for no more than 3.3."""
+    """The requirements are open ranges, and for Airflow it is just 3.3 or later, so that installing never changes Airflow."""
     for requirement in requirements(metadata):
         assert [one.operator for one in requirement.specifier] == [">="], requirement
     assert {str(one) for one in requirements(metadata) if one.name == "apache-airflow"} == {"apache-airflow>=3.3"}
 
 
 def test_the_drivers_are_extras(metadata: Message) -> None:
-    """Nobody who has PostgreSQL needs Oracle's."""
+    """Database drivers are extras, so that PostgreSQL users do not need Oracle's."""
     assert set(metadata.get_all("Provides-Extra", [])) == {"postgres", "mysql", "mssql", "oracle", "openlineage"}
 
 
 def test_what_the_tests_run_with_is_in_the_ranges(metadata: Message) -> None:
-    """Each of the package's own requirements is pinned in requirements.txt, to a version that it takes."""
+    """Each requirement of the package is pinned in requirements.txt to a version within its range."""
     pins = dict(re.findall(r"^([\w.-]+)(?:\[.*\])?==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
     for requirement in requirements(metadata):
         if requirement.marker is None:
@@ -104,7 +104,7 @@ def test_what_the_tests_run_with_is_in_the_ranges(metadata: Message) -> None:
 
 
 def test_every_setting_is_an_option_of_airflow() -> None:
-    """With its default, as the environment would have it, and what it means."""
+    """Every setting is declared as an Airflow option with its default and a description."""
     section = get_provider_info()["config"]["tablero"]
     assert list(section["options"]) == list(Settings.model_fields)
     defaults = {key: option["default"] for key, option in section["options"].items() if option["default"] is not None}
@@ -114,12 +114,12 @@ def test_every_setting_is_an_option_of_airflow() -> None:
 
 @pytest.mark.parametrize(("value", "text"), [(None, None), ((), None), (True, "true"), (1000, "1000"), ("x", "x")])
 def test_how_a_default_is_written(value: object, text: str | None) -> None:
-    """As a person would write it into airflow.cfg."""
+    """A default is written as a person would write it in airflow.cfg."""
     assert written(value) == text
 
 
 def test_airflow_imports_nothing_before_it_asks() -> None:
-    """The entry point is loaded by every process of Airflow; a broken import there would end all of them."""
+    """Loading the entry point imports nothing else, since a broken import would end every process of Airflow."""
     code = "import tablero.package.provider, sys; print(*sorted(name.partition('.')[0] for name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "plugins", capture_output=True, text=True, check=True)
     heavy = {"airflow", "pydantic", "pendulum", "sqlalchemy", "requests", "orjson", "fastapi"}
@@ -127,7 +127,7 @@ def test_airflow_imports_nothing_before_it_asks() -> None:
 
 
 def test_what_airflow_is_told_needs_no_airflow() -> None:
-    """While it starts, Airflow may be half imported."""
+    """The provider information needs no Airflow, which may be only half imported at startup."""
     code = "from tablero.package.provider import get_provider_info as ask; import sys; ask(); print('airflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "plugins", capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

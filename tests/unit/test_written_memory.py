@@ -1,4 +1,4 @@
-"""What is written for whoever works on this agrees with what is there."""
+"""The documents for contributors match the repository."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOR_CONTRIBUTORS = [ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ADR / "READM
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_decision_fits_on_a_page(page: Path) -> None:
-    """What was asked, what was decided, what follows; so short that it is read before it is undone."""
+    """A decision record has context, decision and consequences, and is short enough to be read before it is reversed."""
     lines = page.read_text().splitlines()
     assert len(lines) <= 40
     assert lines[0].startswith(f"# {page.stem[:4]}: ")
@@ -23,20 +23,20 @@ def test_a_decision_fits_on_a_page(page: Path) -> None:
 
 
 def test_every_decision_is_in_the_list() -> None:
-    """In their order, none twice."""
+    """Every decision is listed once, in order."""
     assert re.findall(r"^\| \[\d+\]\((.+)\)", (ADR / "README.md").read_text(), re.MULTILINE) == [page.name for page in PAGES]
 
 
 @pytest.mark.parametrize("page", FOR_CONTRIBUTORS, ids=lambda page: page.name)
 def test_what_is_named_is_there(page: Path) -> None:
-    """Files and folders, from the root of the repository or of the package."""
+    """Every file and folder that is named exists, relative to the repository or the package."""
     named = re.findall(r"`([\w.-]*(?:[\w-]+/)+[\w.-]*)`", page.read_text()) + re.findall(r"\]\(([^):]+)\)", page.read_text())
     roots = (ROOT, ROOT / "plugins" / "tablero", page.parent)
     assert [name for name in named if not any((root / name).exists() for root in roots)] == []
 
 
 def test_the_hooks_are_those_of_make_lint() -> None:
-    """A commit that passes them passes the gate."""
+    """A commit that passes the hooks passes `make lint`."""
     makefile = (ROOT / "Makefile").read_text().partition("\nlint: $(MADE)\n")[2].partition("\n\n")[0]
     checks = [line.strip().removeprefix("$(VENV)/bin/") for line in makefile.splitlines()]
     hooks = re.findall(r"entry: \.venv/bin/(.+)", (ROOT / ".pre-commit-config.yaml").read_text())

@@ -1,4 +1,4 @@
-"""What an alert says: what happened, which windows, since when, the first cause, what to do, and where to look."""
+"""The content of an alert: what happened, which windows, since when, the first cause, what to do, and links."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNSETTLED = Trouble("reconcile", True, "not settled", "NotSettledError", "reconc
 
 
 def opened(label: str, pending: int) -> OpenWindow:
-    """A month or a day which a run left open, by its label."""
+    """A month or a day that a run left open, by its label."""
     year, number, *day = map(int, label.split("-"))
     start = datetime(year, number, *(day or [1]), tzinfo=timezone.utc)
     return OpenWindow(label, pending, start, start + timedelta(days=1 if day else 31))
@@ -31,7 +31,7 @@ REJECTED = Degradation("rejected", "2026-11-23", SINCE, SINCE, 60, 400)
 
 
 def test_a_failure() -> None:
-    """The sum in the subject; the windows, since when, the cause and not its consequence, what to do; in both languages."""
+    """An alert has the total in its subject, and the windows, the start, the root cause and the remedy, in both languages."""
     alert = failure(*RUN, FOUND, base_url=BASE, since=SINCE)
     text = alert.to_text()
     assert alert.title == "[Tablero] daily_send FALLÓ / FAILED: 1,042 filas pendientes / rows pending"
@@ -48,7 +48,7 @@ def test_a_failure() -> None:
 
 
 def test_links() -> None:
-    """To the run, to the log of the task that failed first, and to the page of the first open day, by Airflow's own address."""
+    """The links lead to the run, the log of the first failed task and the page of the first open day, at Airflow's address."""
     links = failure(*RUN, FOUND, base_url=f"{BASE}/").to_json()["links"]
     assert links == {"run": RUN_LINK, "log": f"{RUN_LINK}/tasks/post?try_number=3", "page": f"{BASE}/tablero/window/2026-11-22"}
 
@@ -65,27 +65,27 @@ def test_links() -> None:
     ],
 )
 def test_the_page_of_a_degradation(cause: str, label: str, page: str) -> None:
-    """What the alert asks to open."""
+    """A degradation links to the page that shows it."""
     alert = degraded(*RUN, [Degradation(cause, label, SINCE, SINCE, 1, 2)], base_url=BASE)
     assert alert.links.page == f"{BASE}/tablero/{page}"
 
 
 def test_nothing_is_pending() -> None:
-    """Of a day that could not be read nothing is known to be pending; the subject says how many days that are."""
+    """If a day could not be read, no pending rows are known; the subject says how many days are affected instead."""
     alert = failure(*RUN, Situation([DENIED], [opened("2026-11", 0), opened("2026-11-23", 0)]), base_url=BASE)
     assert alert.title == "[Tablero] daily_send FALLÓ / FAILED: 2 ventanas sin completar / windows not settled"
-    assert alert.links.page.endswith("/window/2026-11-23")  # the day, and not the month that it lies in
+    assert alert.links.page.endswith("/window/2026-11-23")  # the day, not the month that contains it
 
 
 def test_the_log_of_a_month() -> None:
-    """A mapped task has a log for each index."""
+    """The link to a mapped task's log includes its map index."""
     month = Trouble("load_month 2021-01", False, "down", "DashboardUnavailable", "load_month", 12, 2)
     alert = failure(*BY_HAND, Situation([month], []), base_url=BASE)
     assert alert.links.log == f"{BASE}/dags/historical_load/runs/manual__1/tasks/load_month/mapped/12?try_number=2"
 
 
 def test_for_machines() -> None:
-    """The webhook gets fields, and the text for those that only show a text."""
+    """A webhook receives fields, and the text for services that show only a text."""
     json = failure(*RUN, FOUND, base_url=BASE, since=SINCE, degraded=[REJECTED]).to_json()
     assert {key: json[key] for key in ("kind", "dag_id", "run_id", "pending", "rejected", "cause", "since")} == {
         "kind": "failure",
@@ -102,7 +102,7 @@ def test_for_machines() -> None:
 
 
 def test_as_a_mail() -> None:
-    """Links can be clicked, and what a server said is no markup."""
+    """In the mail, links can be clicked, and a server's words are escaped."""
     trouble = DENIED._replace(words="<script>alert(1)</script>")
     mail = failure(*RUN, Situation([trouble], []), base_url=BASE).to_html()
     assert f'<a href="{RUN_LINK}">Ejecución / Run</a>' in mail
@@ -111,15 +111,15 @@ def test_as_a_mail() -> None:
 
 
 def test_a_failure_of_many_windows() -> None:
-    """A dozen is named, the rest counted: a historical load has 83."""
+    """Twelve windows are listed and the rest are counted: a historical load has 83."""
     months = [opened(f"2020-{number:02}", 1) for number in range(1, 13)] * 2
     text = failure(*BY_HAND, Situation([], months[:20]), base_url=BASE).to_text()
-    assert text.count("2020-") == 12 * 2 + 1  # once in each language, and the first one in the link
+    assert text.count("2020-") == 12 * 2 + 1  # once in each language, and the first one also in the link
     assert "and 8 more" in text
 
 
 def test_what_is_pending_is_counted_once() -> None:
-    """A night proves days, and the months in which they lie; both are named, and their rows are the same."""
+    """A nightly run proves days and the months that contain them; both are named, but their rows are counted once."""
     both = Situation([], [opened("2026-11-01", 1010), opened("2026-11-22", 10), opened("2026-10-05", 5)])
     month = both.windows[0]._replace(label="2026-11", end=datetime(2026, 12, 1, tzinfo=timezone.utc))
     assert Situation([], [month, *both.windows[1:]]).pending == 1015
@@ -127,7 +127,7 @@ def test_what_is_pending_is_counted_once() -> None:
 
 @pytest.mark.parametrize("found", [None, FOUND], ids=["cannot be read", "cannot be written"])
 def test_a_failure_of_the_outbox(found: Situation | None) -> None:
-    """The alert is sent all the same: with what the outbox answered for its cause, and to look there."""
+    """If the outbox is down, the alert is still sent: it gives the outbox's error as the cause and says to check it."""
     words = Text("el disco está lleno", "the disk is full")
     alert = failure(*RUN, found, base_url=BASE, silent=words)
     assert alert.title == "[Tablero] daily_send FALLÓ / FAILED: el outbox no responde / the outbox does not answer"
@@ -137,7 +137,7 @@ def test_a_failure_of_the_outbox(found: Situation | None) -> None:
 
 
 def test_a_long_cause() -> None:
-    """The webhook's text is no longer than Telegram takes; the links are all there, and the mail has all of the cause."""
+    """The webhook's text fits into a Telegram message and keeps all links; the mail has the whole cause."""
     endless = Trouble("post", True, "words " * 600, "DashboardError:1", "post", -1, 1)
     windows = [opened(f"2026-{month:02}-{day:02}", 123_456) for month in (9, 10) for day in range(1, 31)]
     alert = failure(*RUN, Situation([endless], windows), base_url=BASE * 3)
@@ -149,7 +149,7 @@ def test_a_long_cause() -> None:
 
 
 def test_a_digest_that_was_not_sent() -> None:
-    """Whoever gets the webhook learns that the mail does not go."""
+    """The webhook reports that the mail could not be sent."""
     alert = undelivered(*RUN, "2026-10", base_url=BASE)
     assert alert.kind == "undelivered"
     assert "the digest 2026-10 could not be sent by mail" in alert.title
@@ -157,12 +157,12 @@ def test_a_digest_that_was_not_sent() -> None:
 
 
 def test_only_a_consequence_is_known() -> None:
-    """Then it is what is said."""
+    """If only a consequence is known, the alert reports that."""
     assert failure(*RUN, Situation([UNSETTLED], []), base_url=BASE).cause == ("reconcile", "not settled")
 
 
 def test_nothing_known() -> None:
-    """A run that failed before anything was read: no list of nothing."""
+    """An alert of a run that failed before anything was read has no empty list."""
     text = failure(*RUN, Situation([], []), base_url=BASE).to_text()
     assert "Ventanas" not in text
     assert "First cause" not in text
@@ -170,7 +170,7 @@ def test_nothing_known() -> None:
 
 
 def test_lateness() -> None:
-    """By when it should have been done, and what is known of it; the outbox may be silent."""
+    """A late day is reported with its deadline and what is known of it, even if the outbox does not answer."""
     alert = late(*RUN, "06:00", FOUND, base_url=BASE)
     assert alert.title == "[Tablero] daily_send ATRASADO / LATE (06:00)"
     assert "no quedó completo a las 06:00" in alert.to_text()
@@ -179,7 +179,7 @@ def test_lateness() -> None:
 
 
 def test_not_as_usual() -> None:
-    """What, how much of how much, and what to do about each cause."""
+    """A degraded run is reported with the cause, the numbers, and a remedy for each cause."""
     empty = Degradation("no_rows", "2026-11-23", SINCE, SINCE, 0, 415)
     alert = degraded(*RUN, [REJECTED, empty], base_url=BASE)
     assert alert.kind == "degraded"
@@ -200,7 +200,7 @@ def test_not_as_usual() -> None:
     ids=lambda alert: alert.kind,
 )
 def test_it_says_what_to_do(alert: Alert) -> None:
-    """In both languages, on whatever happened; the subject is one line."""
+    """Every alert says what to do, in both languages, and has a subject of one line."""
     assert "Qué hacer:" in alert.to_text()
     assert "What to do:" in alert.to_text()
     assert "\n" not in alert.title
@@ -208,6 +208,6 @@ def test_it_says_what_to_do(alert: Alert) -> None:
 
 @pytest.mark.parametrize("alert", [recovery(*RUN, base_url=BASE), normal(*RUN, ["no_rows"], base_url=BASE)])
 def test_the_end(alert: Alert) -> None:
-    """Short, and nothing to do."""
+    """A recovery notice is short and asks for nothing."""
     assert "Qué hacer" not in alert.to_text()
     assert RUN[1] in alert.to_text()

@@ -1,4 +1,4 @@
-"""A failure of the outbox itself is told once, and its end too, although it cannot be recorded there."""
+"""An outage of the outbox is alerted once, and so is its end, although the outbox cannot record it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tablero.airflow.alerts.unrecorded import forget, remember
 
 
 def test_told_once(tmp_path: Path) -> None:
-    """Each DAG for itself, until it is over; and again after that."""
+    """Each DAG alerts once until the outage is over, and again at the next one."""
     assert [remember(tmp_path, "daily_send") for _ in range(3)] == [True, False, False]
     assert remember(tmp_path, "historical_load")
     assert [forget(tmp_path, "daily_send") for _ in range(2)] == [True, False]
@@ -16,13 +16,13 @@ def test_told_once(tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_but_a_name(tmp_path: Path) -> None:
-    """A full disk has no room for more."""
+    """The note is an empty file, since a full disk has no room for more."""
     remember(tmp_path, "daily_send")
     assert [path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()] == [0]
 
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
-    """Better told twice than not at all."""
+    """If the note cannot be written, alerting twice is better than not alerting."""
     home = tmp_path / "home"
     home.write_text("not a folder")
     assert [remember(home, "daily_send") for _ in range(2)] == [True, True]

@@ -17,7 +17,7 @@ def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
 
 
 def test_the_commands() -> None:
-    """Those that operators and monitors rely on."""
+    """The commands that operators and monitors rely on exist."""
     assert {name for name, _ in commands()} == {
         "check",
         "status",
@@ -33,7 +33,7 @@ def test_the_commands() -> None:
 
 @pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else "")
 def test_help_in_both_languages(name: str, command: argparse.ArgumentParser) -> None:
-    """What a command does, and each of its options."""
+    """The help describes each command and each of its options."""
     assert " / " in str(command.description)
     for action in command._actions:
         if not isinstance(action, argparse._HelpAction):

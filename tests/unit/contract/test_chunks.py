@@ -1,6 +1,6 @@
-"""Rows by chunk: the same verdicts as row by row, whatever the rows."""
+"""Judging rows in chunks gives the same verdicts as judging them one by one."""
 
-# ruff: noqa: DTZ001 naive datetimes are among what sources give
+# ruff: noqa: DTZ001 naive datetimes are among the values that sources return
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RULES: dict[str, Any] = {
 
 
 def row_by_row(rows: Sequence[Row]) -> Judged:
-    """The reference."""
+    """The reference: each row judged by itself."""
     judged = Judged([], [])
     for verdict in map(validator(**RULES), rows):
         if isinstance(verdict, StatusChange):
@@ -41,7 +41,7 @@ def row_by_row(rows: Sequence[Row]) -> Judged:
     return judged
 
 
-#: Columns as drivers give them: all of a kind and right, or with values among them that are not.
+#: Columns as drivers return them: all values of one valid type, or with other values among them.
 DATES = st.datetimes(datetime(2019, 12, 31), datetime(2026, 11, 25))
 INSTANTS = DATES.map(lambda moment: moment.replace(tzinfo=UTC))
 SOME_DATE = [
@@ -61,7 +61,7 @@ SOME_STATUS = [
 
 
 def column(kinds: list[st.SearchStrategy[Any]], length: int) -> st.SearchStrategy[list[Any]]:
-    """Values of one kind, with a few of another."""
+    """Values of one type, with a few of another."""
 
     def mixed(pure: list[Any], strange: list[tuple[int, Any]]) -> list[Any]:
         for place, value in strange:
@@ -78,24 +78,24 @@ def rows(draw: st.DrawFn) -> list[Row]:
     length = draw(st.integers(1, 8))
     service, request, status = (draw(column(kinds, length)) for kinds in (SOME_ID, SOME_ID, SOME_STATUS))
     opened, changed = (draw(column(SOME_DATE, length)) for _ in range(2))
-    if draw(st.booleans()):  # or hardly a row would be right
+    if draw(st.booleans()):  # otherwise hardly any row would be valid
         opened = changed
     return list(zip(service, request, opened, status, changed, strict=True))
 
 
 @given(st.lists(rows(), min_size=1, max_size=3), st.integers(1, 5))
 def test_by_chunk_as_row_by_row(found: list[list[Row]], piece: int) -> None:
-    """The same status changes of the same types, the same reasons, in the same order; whatever the chunks before."""
+    """Chunks give the same changes, the same types and the same reasons in the same order, whatever came before."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunks, "_PIECE", piece)
         judge = chunk_validator(**RULES)
         for chunk in [*found, *found]:
-            # By type and words: NaN is not equal to itself.
+            # By type and representation: NaN is not equal to itself.
             assert repr(judge(chunk)) == repr(row_by_row(chunk))
 
 
 def plain(number: int = 0, **values: Any) -> Row:
-    """A row that is plainly right."""
+    """A row that is clearly valid."""
     good = {
         "service_id": "1041",
         "request_id": f"R-{number}",
@@ -121,7 +121,7 @@ def plain(number: int = 0, **values: Any) -> Row:
     ids=repr,
 )
 def test_common_columns_never_go_row_by_row(row: Row, mocker: MockerFixture) -> None:
-    """What the types of common databases give is accepted at once."""
+    """Columns of the types that common databases return are accepted as a whole."""
     asked: list[Row] = []
     expected = validator(**RULES)(row)
     mocker.patch.object(chunks, "validator", return_value=asked.append)
@@ -130,7 +130,7 @@ def test_common_columns_never_go_row_by_row(row: Row, mocker: MockerFixture) -> 
 
 
 def test_a_bad_row_sends_only_its_neighbours_the_long_way(mocker: MockerFixture) -> None:
-    """A piece of the chunk, not the chunk."""
+    """A bad row slows down only its part of the chunk."""
     asked: list[Row] = []
 
     def counting_validator(**rules: Any) -> Callable[[Row], Any]:
@@ -151,19 +151,19 @@ def test_a_bad_row_sends_only_its_neighbours_the_long_way(mocker: MockerFixture)
 
 
 def test_an_empty_chunk() -> None:
-    """Holds nothing."""
+    """An empty chunk gives no rows."""
     assert chunk_validator(**RULES)([]) == Judged([], [])
 
 
 def test_values_that_repeat_are_kept_once() -> None:
-    """A column of few services takes the memory of few, although a driver makes a text for each row."""
+    """A column with few distinct services takes little memory, although the driver creates a string for each row."""
     changes = chunk_validator(**RULES)([plain(number, service_id="10" + str(41 + number % 2)) for number in range(10)]).changes
     assert len({id(change.service_id) for change in changes}) == 2
 
 
 @given(st.lists(st.integers(0, 9), max_size=10))
 def test_inside_a_window(minutes: list[int]) -> None:
-    """Its start belongs to it, its end to the next."""
+    """A window contains its start but not its end."""
     begin = datetime(2021, 3, 20, tzinfo=UTC)
     window = Window("day", "a day", begin + timedelta(minutes=3), begin + timedelta(minutes=6))
     changes = [StatusChange("1", "R", begin, 2, begin + timedelta(minutes=minute)) for minute in minutes]

@@ -1,4 +1,4 @@
-"""Reading dates as instants: the quick ways give what the careful way gives, and that is what the zone's rules say."""
+"""Reading dates as instants: the fast paths give the same result as the careful path, which follows the zone's rules."""
 
 # ruff: noqa: DTZ001, DTZ901 naive datetimes are what these tests are about
 
@@ -21,7 +21,7 @@ ZONES = [
     *("America/Santo_Domingo", "America/New_York", "America/Havana", "Australia/Lord_Howe", "Pacific/Apia"),
     *("Asia/Kathmandu", "Africa/Monrovia", "UTC"),
 ]
-#: Around changes of clocks of those zones, more often than chance would.
+#: Around the clock changes of those zones, more often than by chance.
 MOMENTS = st.one_of(
     st.datetimes(datetime(1990, 1, 1), datetime(2037, 1, 1)),
     *(
@@ -42,7 +42,7 @@ FORMS = [
 
 
 def warmed(zone: str, text: str) -> InstantReader:
-    """A reader that has read this day before, and so may go the quick way."""
+    """A reader that has seen this day before, so that it may take the fast path."""
     reader = InstantReader(pendulum.timezone(zone))
     for warm in (f"{text[:10]} 12:00:00.0", f"{text[:10]} 23:00:00.0"):
         reader(warm)
@@ -51,7 +51,7 @@ def warmed(zone: str, text: str) -> InstantReader:
 
 @given(st.sampled_from(ZONES), MOMENTS, st.sampled_from(FORMS))
 def test_the_quick_way_is_the_careful_way(zone: str, moment: datetime, form: Callable[[datetime], str]) -> None:
-    """What was read before changes nothing, neither the instant nor whether it was skipped."""
+    """Values read before change neither the instant nor whether it was skipped."""
     text = form(moment)
     quick, careful = warmed(zone, text)(text), InstantReader(pendulum.timezone(zone))(text)
     assert careful is not None
@@ -63,7 +63,7 @@ def test_the_quick_way_is_the_careful_way(zone: str, moment: datetime, form: Cal
 @example(datetime(2021, 3, 4, 10, 15), FORMS[0], 16, "-")
 @example(datetime(2021, 3, 4, 10, 15), FORMS[5], 10, "x")
 def test_a_wrong_character_is_seen_by_both(moment: datetime, form: object, position: int, character: str) -> None:
-    """Text that is nearly a date: the quick way is no more lenient than the careful one."""
+    """The fast path is no more lenient than the careful one with text that is almost a date."""
     text = form(moment)
     text = text[:position] + character + text[position + 1 :]
     found = warmed("America/New_York", moment.isoformat())(text)
@@ -75,13 +75,13 @@ def test_a_wrong_character_is_seen_by_both(moment: datetime, form: object, posit
     "text", ["2021-03-04+00", "20210304T101500+00", "20210304+00", "2021-W10-4T10:00+00", "2021-03-04x10:15:00+00"]
 )
 def test_an_offset_does_not_make_a_date_of_anything(text: str) -> None:
-    """Other forms of ISO 8601 do not sort among the days as text, so no window would report them: they are no dates."""
+    """Other forms of ISO 8601 do not sort by day as text, so no window would contain them: they are not accepted as dates."""
     assert InstantReader(pendulum.timezone("America/Santo_Domingo"))(text) is None
 
 
 @given(st.sampled_from(ZONES), MOMENTS)
 def test_naive_times_by_the_rules_of_the_zone(zone: str, moment: datetime) -> None:
-    """The oracle is Python's own ``zoneinfo``: the first of two, and the offset before a skip."""
+    """A naive time follows ``zoneinfo``: the first of two repeated instants, and the offset before a skipped hour."""
     rules = ZoneInfo(zone)
     local = moment.replace(tzinfo=rules)
     expected = (moment - local.utcoffset()).replace(tzinfo=UTC)
@@ -94,7 +94,7 @@ def test_naive_times_by_the_rules_of_the_zone(zone: str, moment: datetime) -> No
 @example("America/Havana", date(2021, 3, 14))
 @example("America/Havana", date(2021, 11, 7))
 def test_a_date_is_its_first_instant(zone: str, day: date) -> None:
-    """Also where midnight was skipped, and where it came twice; text and date alike."""
+    """A date means its first instant, also where midnight was skipped or repeated, for text and date values alike."""
     reader = InstantReader(pendulum.timezone(zone))
     found = reader(day)
     assert found is not None
@@ -110,13 +110,13 @@ def test_a_date_is_its_first_instant(zone: str, day: date) -> None:
 )
 @pytest.mark.parametrize("zone", ["America/Santo_Domingo", "Asia/Tokyo"])
 def test_the_ends_of_the_calendar(value: object, zone: str) -> None:
-    """Either an instant or no date, never an error."""
+    """At the ends of the calendar a value gives an instant or no date, but never an error."""
     found = InstantReader(pendulum.timezone(zone))(value)
     assert found is None or found.utcoffset() == timedelta()
 
 
 def test_a_century_of_days_is_remembered_and_no_more() -> None:
-    """Memory stays flat however wild the dates, and forgetting changes no answer."""
+    """Memory stays constant whatever dates come, and forgetting days changes no result."""
     reader = InstantReader(pendulum.timezone("America/New_York"))
     days = [date(1900, 1, 1) + timedelta(days=number) for number in range(40_100)]
     first = [reader(day) for day in days[:50]]

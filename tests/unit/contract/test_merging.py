@@ -1,4 +1,4 @@
-"""Comparing two streams in order: exactly what differs, in little memory."""
+"""Comparing two ordered streams: the exact difference, in constant memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STREAMS = st.lists(
 
 @given(STREAMS, STREAMS, st.integers(1, 9))
 def test_exactly_what_differs(found: list[StatusChange], known: list[StatusChange], chunk: int) -> None:
-    """New is what only the one has, gone what only the other has, both in order, whatever is compared at a time."""
+    """Rows in only one stream are reported as new or gone, in order, whatever the chunk sizes."""
     pieces = list(differences(sorted(found, key=row_order), sorted(known, key=row_order), chunk))
     new = [row for piece in pieces for row in piece.new]
     gone = [row for piece in pieces for row in piece.gone]
@@ -35,7 +35,7 @@ def test_exactly_what_differs(found: list[StatusChange], known: list[StatusChang
 
 
 def test_both_are_streamed() -> None:
-    """No further than a chunk is read ahead of what was given out, on either side."""
+    """Neither stream is read further ahead than one chunk."""
     read = {"found": 0, "known": 0}
 
     def stream(name: str, numbers: Iterable[int]) -> Iterator[StatusChange]:
@@ -51,7 +51,7 @@ def test_both_are_streamed() -> None:
 
 
 def test_one_row_more_does_not_upset_the_rest() -> None:
-    """After a difference the two go side by side again."""
+    """After a difference the streams are aligned again."""
     rows = [change(number) for number in range(100)]
     pieces = list(differences([*rows[:3], change(3, 1), *rows[3:]], rows, chunk=10))
     assert [(piece.new, piece.gone) for piece in pieces] == [([change(3, 1)], [])]

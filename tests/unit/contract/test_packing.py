@@ -1,4 +1,4 @@
-"""Packing a stream into batches: nothing is lost or moved, and a request stays in one piece."""
+"""Packing a stream into batches: nothing is lost or reordered, and the changes of a request stay together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def change(request: int, minute: int, service: str = "1") -> StatusChange:
     return StatusChange(service, f"R{request}", START, 1 + minute % 21, START + timedelta(minutes=minute))
 
 
-#: Few requests and services with many changes, so that all the edges are met.
+#: Few requests and services with many changes, so that all edge cases occur.
 STREAMS = st.lists(
     st.builds(change, st.integers(0, 6), st.integers(0, 12), st.sampled_from(["1", "2", "10"])), unique=True, max_size=60
 )
@@ -28,7 +28,7 @@ STREAMS = st.lists(
 
 @given(STREAMS, st.integers(1, 8), st.booleans())
 def test_packing(changes: list[StatusChange], size: int, by_service: bool) -> None:
-    """All rows in their order, at most ``size`` a batch, and no request in two batches unless it alone exceeds one."""
+    """All rows keep their order, no batch exceeds ``size``, and only a request larger than a batch is split."""
     changes.sort(key=row_order)
     batches = list(pack(changes, size, by_service=by_service))
     packed = list(chain.from_iterable(batch.changes for batch in batches))
@@ -53,18 +53,18 @@ def test_packing(changes: list[StatusChange], size: int, by_service: bool) -> No
 
 @given(STREAMS, st.integers(1, 8))
 def test_no_batch_is_smaller_than_it_must_be(changes: list[StatusChange], size: int) -> None:
-    """Two neighbours would not fit into one, so a load makes no more calls than the requests' sizes ask for."""
+    """Two neighbouring batches never fit into one, so a load makes no unnecessary calls."""
     changes.sort(key=row_order)
     batches = list(pack(changes, size, by_service=False))
     for one, other in pairwise(batches):
-        # A chain of batches stands alone, its last one too.
+        # Chained batches contain nothing else, not even the last one.
         if not one.continues and not other.continues:
             _, first_request = next(groupby(other.changes, lambda row: row.request_id))
             assert len(one.changes) + len(list(first_request)) > size
 
 
 def test_a_long_request_is_chained() -> None:
-    """Seven changes in batches of three: each batch but the first goes on where the one before ended."""
+    """Seven changes in batches of three become a chain: each batch but the first continues the previous one."""
     rows = [change(1, minute) for minute in range(7)]
     assert list(pack([*rows, change(2, 0)], 3, by_service=False)) == [
         Packed(rows[:3], False, goes_on=True),
@@ -75,7 +75,7 @@ def test_a_long_request_is_chained() -> None:
 
 
 def test_packing_holds_no_more_than_a_batch() -> None:
-    """It reads on only when the batch before was taken: memory is flat however long the month."""
+    """Packing reads on only after the previous batch was taken, so memory is constant however long the month is."""
     read = 0
 
     def stream() -> Iterator[StatusChange]:
@@ -90,7 +90,7 @@ def test_packing_holds_no_more_than_a_batch() -> None:
 
 
 def test_of_many_services_only_so_much_waits(mocker: MockerFixture) -> None:
-    """The fullest goes first, and no request is cut for it: memory is flat however many services there are."""
+    """With many services the fullest batch goes first and no request is split, so memory is constant."""
     mocker.patch.object(packing, "_MOST_WAITING", 2)
     rows = [change(number // 2, number, service=str(number // 2 % 7)) for number in range(140)]
     rows.sort(key=row_order)
@@ -111,6 +111,6 @@ def test_of_many_services_only_so_much_waits(mocker: MockerFixture) -> None:
 
 
 def test_the_order() -> None:
-    """By request, then by date; and as Python orders text, not as a language does."""
+    """Rows are sorted by request and then by date, in the order of Python's text comparison, not of a collation."""
     rows = [change(1, 5, "2"), change(1, 3, "1"), change(2, 0, "1"), change(1, 3, "10")]
     assert sorted(rows, key=row_order) == [rows[1], rows[3], rows[0], rows[2]]

@@ -1,4 +1,4 @@
-"""Why a row is not sent: codes that stay, and sentences in both languages."""
+"""Reasons for not sending a row: stable codes, and sentences in both languages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tablero.contract.status_change import MAX_ID_LENGTH
 
 
 def test_every_reason_is_said_in_both_languages() -> None:
-    """What is wrong, and what to do: a sentence each, and no two reasons say the same."""
+    """Each reason says what is wrong and what to do, and no two reasons say the same."""
     sentences = [sentence for one in Reason for text in (one.text, one.fix) for sentence in text]
     assert all(sentence.endswith(".") and len(sentence) > 10 for sentence in sentences)
     wrong = [sentence for one in Reason for sentence in one.text]
@@ -15,12 +15,12 @@ def test_every_reason_is_said_in_both_languages() -> None:
 
 
 def test_the_length_of_an_id_is_the_limit() -> None:
-    """In both languages."""
+    """The limit of an id is stated correctly in both languages."""
     assert all(str(MAX_ID_LENGTH) in sentence for sentence in Reason.TOO_LONG.text)
 
 
 def test_the_codes_stay() -> None:
-    """They are stored in outboxes, and people filter by them."""
+    """The codes never change: outboxes store them, and people filter by them."""
     assert [one.value for one in Reason] == [
         *("missing_service_id", "missing_request_id", "id_not_text", "too_long", "control_characters", "unknown_status"),
         *("opening_not_a_date", "change_missing", "change_no_such_date", "change_in_another_form", "change_is_a_number"),

@@ -1,4 +1,4 @@
-"""What the dashboard accepts: every rule with its reason and its edges."""
+"""What the dashboard accepts: every rule with its reason and its edge cases."""
 
 # ruff: noqa: DTZ001 naive datetimes are what these tests are about
 
@@ -32,7 +32,7 @@ GOOD: dict[str, Any] = {
 
 
 def judge(zone: str = "America/Santo_Domingo", **values: Any) -> StatusChange | Rejected | Excluded:
-    """What becomes of a good row in which some values were replaced."""
+    """The verdict on a valid row in which some values were replaced."""
     validate = validator(zone=pendulum.timezone(zone), earliest=EARLIEST, now=NOW)
     return validate(tuple((GOOD | values)[name] for name in FIELDS))
 
@@ -50,7 +50,7 @@ def valid(zone: str = "America/Santo_Domingo", **values: Any) -> StatusChange:
 
 
 def test_a_valid_row() -> None:
-    """Ids as text, status as a whole number, both dates in UTC."""
+    """A valid row has ids as text, its status as an integer, and both dates in UTC."""
     assert valid() == StatusChange(
         "1041", "R-1", datetime(2021, 3, 1, 14, tzinfo=UTC), 2, datetime(2021, 3, 20, 15, tzinfo=UTC)
     )
@@ -64,7 +64,7 @@ IDS = ("service_id", "request_id")
 @pytest.mark.parametrize("name", IDS)
 @pytest.mark.parametrize("value", [None, "", "   ", "\t\r\n", "\u00a0"])
 def test_a_missing_id(name: str, value: Any) -> None:
-    """NULL and blanks of any kind are no id; the code says which of the two is missing."""
+    """NULL and blank values are missing ids; the code says which of the two ids is missing."""
     assert reason(**{name: value}) is Reason(f"missing_{name}")
 
 
@@ -88,7 +88,7 @@ def test_a_missing_id(name: str, value: Any) -> None:
     ids=repr,
 )
 def test_ids_as_databases_have_them(name: str, value: Any, sent: str) -> None:
-    """Text is stripped; whole numbers of any type become text."""
+    """Text is stripped; integers of any type become text."""
     assert getattr(valid(**{name: value}), name) == sent
 
 
@@ -99,7 +99,7 @@ def test_ids_as_databases_have_them(name: str, value: Any, sent: str) -> None:
     ids=repr,
 )
 def test_an_id_of_another_type(name: str, value: Any) -> None:
-    """What is neither text nor a whole number was not meant as an id."""
+    """A value that is neither text nor an integer is not an id."""
     assert reason(**{name: value}) is Reason.ID_NOT_TEXT
 
 
@@ -110,7 +110,7 @@ def test_an_id_of_another_type(name: str, value: Any) -> None:
     ids=["text", "number", "sign", "huge", "exponent"],
 )
 def test_an_id_that_is_too_long(name: str, value: Any) -> None:
-    """Also numbers whose digits alone would take megabytes: they are never written out."""
+    """An id that is too long is rejected, and a number with megabytes of digits is never written out."""
     assert reason(**{name: value}) is Reason.TOO_LONG
 
 
@@ -119,7 +119,7 @@ def test_an_id_that_is_too_long(name: str, value: Any) -> None:
     "character", ["\x00", "\x07", "\t", "\n", "\x1b", "\x7f", "\x85", "\x9f", chr(0xD800), chr(0xDFFF)], ids=repr
 )
 def test_an_id_with_characters_that_cannot_be_sent(name: str, character: str) -> None:
-    """Controls (C0, DEL, C1), and lone surrogates, which UTF-8 has no form for."""
+    """Control characters (C0, DEL, C1) and lone surrogates, which UTF-8 cannot encode, are rejected."""
     assert reason(**{name: f"R{character}1"}) is Reason.CONTROL_CHARACTERS
 
 
@@ -128,13 +128,13 @@ def test_an_id_with_characters_that_cannot_be_sent(name: str, character: str) ->
 
 @pytest.mark.parametrize("value", [2, "2", " 2 ", "0000000002", 2.0, Decimal("2"), Decimal("2.00"), "2\n"], ids=repr)
 def test_a_status_in_any_form(value: Any) -> None:
-    """Whole numbers of any type, and digits in text, leading zeros included."""
+    """A status may be an integer of any type, or digits as text, also with leading zeros."""
     status = valid(status_id=value).status_id
     assert (status, type(status)) == (2, int)
 
 
 def test_a_padded_status() -> None:
-    """A CHAR(10) column filled with zeros."""
+    """A status from a CHAR(10) column padded with zeros is accepted."""
     assert valid(status_id="0000000021").status_id == 21
 
 
@@ -148,18 +148,18 @@ def test_a_padded_status() -> None:
     ids=lambda value: repr(value)[:20],
 )
 def test_an_unknown_status(value: Any) -> None:
-    """Not one of the 21: true is not 1, and neither are digits of other scripts."""
+    """Anything but the 21 statuses is rejected: true is not 1, nor are digits of other scripts."""
     assert reason(status_id=value) is Reason.UNKNOWN_STATUS
 
 
 @pytest.mark.parametrize("status", range(1, 22))
 def test_every_status_of_the_table(status: int) -> None:
-    """All 21 are accepted."""
+    """All 21 statuses are accepted."""
     assert valid(status_id=status).status_id == status
 
 
 def test_statuses_that_the_dashboard_has_added() -> None:
-    """Those that the setting names are accepted beside the guide's, in any form; others are not."""
+    """Statuses listed in the setting are accepted in any form, in addition to the guide's."""
     validate = validator(zone=UTC, earliest=EARLIEST, now=NOW, extra_statuses=(22, 23))
     found = [validate(tuple((GOOD | {"status_id": status})[name] for name in FIELDS)) for status in (21, 22, "0023", 24)]
     assert [one.status_id for one in found if isinstance(one, StatusChange)] == [21, 22, 23]
@@ -210,24 +210,24 @@ NO_DATES: list[tuple[Reason, list[Any]]] = [
         ],
     ),
 ]
-#: Without addresses in memory: every process of `make test` must know a test by the same name.
+#: Without addresses in memory: every process of `make test` must use the same name for a test.
 EACH = [pytest.param(why, value, id=repr(value).partition(" at 0x")[0]) for why, values in NO_DATES for value in values]
 
 
 @pytest.mark.parametrize(("why", "value"), EACH)
 def test_an_opening_that_is_no_date(why: Reason, value: Any) -> None:
-    """Missing, or not ISO 8601: one reason for all of it."""
+    """A missing opening date and one that is not ISO 8601 have the same reason."""
     assert reason(opening_date=value) is Reason.OPENING_NOT_A_DATE, why
 
 
 @pytest.mark.parametrize(("why", "value"), EACH)
 def test_a_change_that_is_no_date(why: Reason, value: Any) -> None:
-    """The date that decides the window says why it lies in none: what is to be done about it differs."""
+    """The reason says why the date that selects the window is unusable, since the remedies differ."""
     assert reason(last_modified_date=value) is why
 
 
 def test_a_change_before_the_first_date_that_the_dashboard_takes() -> None:
-    """Its request was opened later, so it is not one of those that are left out on purpose."""
+    """A change before the first accepted date is rejected, not excluded, if its request was opened later."""
     assert reason(last_modified_date="2019-12-31 23:59:59") is Reason.CHANGE_BEFORE_EARLIEST
     assert isinstance(judge(opening_date="2019-06-01", last_modified_date="2019-12-31"), Excluded)
 
@@ -255,7 +255,7 @@ def test_a_change_before_the_first_date_that_the_dashboard_takes() -> None:
     ids=repr,
 )
 def test_a_date_in_any_form(value: Any, instant: datetime) -> None:
-    """Date, naive or aware datetime, and text in ISO 8601, all end as an instant in UTC."""
+    """A date, a naive or aware datetime, and ISO 8601 text all become an instant in UTC."""
     opened = valid(opening_date=value).opening_date
     assert opened == instant.replace(tzinfo=UTC)
     assert opened.utcoffset() == timedelta()
@@ -268,7 +268,7 @@ SKIPPED = [("America/New_York", "2021-03-14 02:30:00"), ("America/Havana", "2021
 @pytest.mark.parametrize("read", [str, datetime.fromisoformat], ids=["text", "datetime"])
 @pytest.mark.parametrize("name", ["opening_date", "last_modified_date"])
 def test_a_local_time_that_never_was(zone: str, text: str, read: Any, name: str) -> None:
-    """Daylight saving skipped it: nobody can say which instant was meant."""
+    """A local time skipped by daylight saving is rejected, since it names no instant."""
     assert reason(zone, **{name: read(text)}) is Reason.NO_SUCH_LOCAL_TIME
 
 
@@ -280,31 +280,31 @@ def test_a_local_time_that_never_was(zone: str, text: str, read: Any, name: str)
     ],
 )
 def test_a_local_time_that_was_twice(zone: str, text: str, first: datetime) -> None:
-    """The first of the two is meant, whichever way the date comes."""
+    """A repeated local time means the first of the two instants, in any form of the date."""
     for value in (text, datetime.fromisoformat(text), datetime.fromisoformat(text).replace(fold=1)):
         assert valid(zone, last_modified_date=value).last_modified_date == first
 
 
 @pytest.mark.parametrize("value", ["2021-03-14", date(2021, 3, 14)], ids=repr)
 def test_a_day_whose_midnight_never_was(value: Any) -> None:
-    """In Havana that day began at 01:00; a date without time is valid all the same."""
+    """In Havana that day began at 01:00; a date without a time is still valid."""
     assert valid("America/Havana", opening_date=value).opening_date == datetime(2021, 3, 14, 5, tzinfo=UTC)
 
 
 def test_an_offset_names_an_instant_even_in_a_skipped_hour() -> None:
-    """Where the offset is given there is nothing to guess."""
+    """A time with an offset is unambiguous and valid, even in a skipped hour."""
     assert valid("America/New_York", opening_date="2021-03-14T02:30:00-05:00")
 
 
 def test_opened_after_it_changed() -> None:
-    """By a microsecond is too late; at the same instant is right."""
+    """A change one microsecond before the opening is rejected; one at the same instant is valid."""
     changed = datetime(2021, 3, 20, 15, tzinfo=UTC)
     assert reason(opening_date=changed + timedelta(microseconds=1), last_modified_date=changed) is Reason.OPENING_AFTER_CHANGE
     assert valid(opening_date=changed, last_modified_date=changed)
 
 
 def test_in_the_future() -> None:
-    """Now is not the future yet; a microsecond later is."""
+    """A date of exactly now is valid; one microsecond later is in the future."""
     later = NOW + timedelta(microseconds=1)
     assert valid(last_modified_date=NOW)
     assert reason(last_modified_date=later) is Reason.IN_THE_FUTURE
@@ -315,7 +315,7 @@ def test_in_the_future() -> None:
 
 
 def test_opened_before_the_earliest_day() -> None:
-    """By the institution's clock: the last second of 2019 is excluded, the first of 2020 is sent, whenever it changed."""
+    """By the institution's clock, a request opened in the last second of 2019 is excluded, whenever it changed."""
     assert isinstance(judge(opening_date="2019-12-31 23:59:59"), Excluded)
     assert isinstance(judge(opening_date="2020-01-01T03:59:59.999999Z"), Excluded)
     assert valid(opening_date="2020-01-01 00:00:00").opening_date == EARLIEST
@@ -323,14 +323,14 @@ def test_opened_before_the_earliest_day() -> None:
 
 
 def test_excluded_comes_before_all_else() -> None:
-    """Such a row would not be sent however right it were, so nothing else of it is looked at."""
+    """An excluded row is not checked any further, since it would never be sent."""
     wrong = {"service_id": None, "request_id": "\x00", "status_id": 99, "last_modified_date": "never"}
     assert isinstance(judge(opening_date="2019-06-01", **wrong), Excluded)
 
 
 @pytest.mark.parametrize("values", [{"opening_date": "2019-06-01"}, {"status_id": 99}])
 def test_the_row_is_kept_as_it_came(values: dict[str, Any]) -> None:
-    """What was set aside is shown as the source gave it."""
+    """A rejected row is kept exactly as the source returned it."""
     found = judge(**values)
     assert isinstance(found, (Excluded, Rejected))
     assert found.row == tuple((GOOD | values)[name] for name in FIELDS)
@@ -354,12 +354,12 @@ ANYTHING = st.one_of(
 
 @given(st.lists(st.tuples(ANYTHING, ANYTHING, ANYTHING, ANYTHING, ANYTHING), max_size=5))
 def test_a_row_is_judged_alike_whatever_came_before(rows: list[tuple[Any, ...]]) -> None:
-    """What is remembered between rows changes no verdict, and whatever passes can be sent."""
+    """Values cached from earlier rows change no verdict, and every valid row can be serialized."""
 
     def fresh() -> Any:
         return validator(zone=pendulum.timezone("America/New_York"), earliest=EARLIEST, now=NOW)
 
     warm = fresh()
-    # By type and words: NaN is not equal to itself.
+    # By type and representation: NaN is not equal to itself.
     assert [repr(warm(row)) for row in rows * 2] == [repr(fresh()(row)) for row in rows * 2]
     json.loads(encode(found for row in rows if isinstance(found := warm(row), StatusChange)))

@@ -1,4 +1,4 @@
-"""Sorting a stream of any length as ``sorted`` would."""
+"""Sorting a stream of any length gives what ``sorted`` gives."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHANGES = st.lists(st.builds(change, st.integers(0, 9), st.integers(0, 3), st.sa
 
 @given(CHANGES, st.integers(1, 20), st.integers(1, 5))
 def test_like_sorted(changes: list[StatusChange], run: int, piece: int) -> None:
-    """For any length of a run and of the pieces of its file; nothing is lost, repeats included."""
+    """The order is that of ``sorted`` for any run length and block size; nothing is lost, duplicates included."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sorting, "_PIECE", piece)
         assert list(in_order(iter(changes), row_order, run)) == sorted(changes, key=row_order)
@@ -40,7 +40,7 @@ INSTANTS = st.datetimes(timezones=st.just(timezone.utc))
 
 @given(st.lists(st.builds(StatusChange, st.text(), st.text(), INSTANTS, st.integers(1, 99), INSTANTS), max_size=9))
 def test_every_value_comes_back_as_it_was(changes: list[StatusChange]) -> None:
-    """Any text and any instant, through a file."""
+    """Any text and any instant survive being written to a file."""
     found = list(in_order(iter(changes), row_order, 1))
     assert found == sorted(changes, key=row_order)
     assert all(type(one) is StatusChange and one.opening_date.tzinfo is timezone.utc for one in found)
@@ -48,14 +48,14 @@ def test_every_value_comes_back_as_it_was(changes: list[StatusChange]) -> None:
 
 @pytest.mark.parametrize("length", [9, 10, 11, 20, 21, 5001])
 def test_around_the_length_of_a_run(length: int) -> None:
-    """One less, exactly, and one more; also when a run exceeds the pieces in which it is written."""
+    """Sorting works with one row less than a run, exactly a run, and one more, also across blocks of the file."""
     run = 2_000 if length > 5000 else 10
     found = list(in_order(map(change, range(length, 0, -1)), row_order, run))
     assert found == list(map(change, range(1, length + 1)))
 
 
 def test_merging_holds_a_piece_of_each_file(mocker: MockerFixture) -> None:
-    """However long the files are."""
+    """Merging keeps only one block of each file in memory, however long the files are."""
     mocker.patch.object(sorting, "_PIECE", 5)
     pieces = 0
     read = sorting._read
@@ -73,7 +73,7 @@ def test_merging_holds_a_piece_of_each_file(mocker: MockerFixture) -> None:
 
 
 def test_files_are_gone_when_the_reader_stops(tmp_path: Path, mocker: MockerFixture) -> None:
-    """Nothing is left on the disk, nor open, when a task is told to stop in the middle."""
+    """No file is left on disk or open when a task is stopped in the middle."""
     mocker.patch.object(tempfile, "tempdir", str(tmp_path))
     opened = []
     make = tempfile.TemporaryFile

@@ -20,7 +20,7 @@ GUIDE = """
 
 
 def test_the_21_statuses() -> None:
-    """Typed from the guide's table: id, name, category."""
+    """The statuses are those of the guide's table: id, name, category."""
     cells = [cell for line in GUIDE.strip().splitlines() for cell in line.strip().split("    ") if cell.strip()]
     table = {}
     for cell in cells:
@@ -31,7 +31,7 @@ def test_the_21_statuses() -> None:
 
 
 def test_a_status_that_the_dashboard_has_added() -> None:
-    """It is taken once it is named in ``extra_statuses``, and shown by its number until the guide names it."""
+    """A status listed in ``extra_statuses`` is accepted, and shown by its number."""
     assert 22 not in known_statuses()
     assert known_statuses((22, 23)) == set(STATUSES) | {22, 23}
     assert status_name(2) == "En revisión"

@@ -1,4 +1,4 @@
-"""Months and civil days: half open, without gap or overlap, also where the clocks change."""
+"""Months and civil days: half-open, without gaps or overlaps, also where the clocks change."""
 
 # ruff: noqa: DTZ001 naive datetimes are what these tests are about
 
@@ -39,7 +39,7 @@ def hours(window: Window) -> float:
 
 
 def test_the_whole_history() -> None:
-    """83 months from 2020-01 to 2026-11, each beginning where the one before ends."""
+    """The history has 83 months from 2020-01 to 2026-11, each beginning where the previous one ends."""
     windows = month_windows(date(2020, 1, 1), date(2026, 11, 24), HERE, NOW)
     assert len(windows) == 83
     assert (windows[0].label, windows[-1].label) == ("2020-01", "2026-11")
@@ -48,7 +48,7 @@ def test_the_whole_history() -> None:
 
 
 def test_the_last_month_ends_at_the_planning_instant() -> None:
-    """To the microsecond: what changes later is the daily send's."""
+    """The last month ends exactly at the planning instant; later changes belong to the daily send."""
     last = month_windows(date(2026, 1, 1), date(2026, 12, 31), HERE, NOW)[-1]
     assert (last.label, last.end) == ("2026-11", NOW)
     assert NOW not in last
@@ -56,7 +56,7 @@ def test_the_last_month_ends_at_the_planning_instant() -> None:
 
 
 def test_a_month_that_has_not_begun_is_none() -> None:
-    """At the first instant of a month there is nothing in it yet; the one before it is whole."""
+    """At the first instant of a month that month is still empty, and the previous one is complete."""
     midnight = datetime(2026, 12, 1, 4, tzinfo=UTC)
     assert [one.label for one in month_windows(date(2026, 11, 1), date(2026, 12, 1), HERE, midnight)] == ["2026-11"]
     assert month_windows(date(2026, 11, 1), date(2026, 12, 1), HERE, midnight)[0].end == midnight
@@ -64,13 +64,13 @@ def test_a_month_that_has_not_begun_is_none() -> None:
 
 @pytest.mark.parametrize(("first", "last"), [("2021-02", "2021-01"), ("2027-01", "2027-02"), ("2026-12", "2026-12")])
 def test_no_month(first: str, last: str) -> None:
-    """The wrong way round, or in the future: the error names both parameters."""
+    """A reversed or future range is an error that names both parameters."""
     with pytest.raises(ParameterError, match=r"from .* to .*Check start_month and end_month"):
         month_windows(parse_month(first, "a"), parse_month(last, "b"), HERE, NOW)
 
 
 def test_the_edge_of_a_month() -> None:
-    """The last microsecond of January is January, the first instant of February is February."""
+    """The last microsecond of January belongs to January, the first instant of February to February."""
     january, february = month_windows(date(2020, 1, 31), date(2020, 2, 1), HERE, NOW)
     last = datetime.fromisoformat("2020-01-31T23:59:59.999999-04:00")
     first = datetime.fromisoformat("2020-02-01T00:00:00-04:00")
@@ -86,19 +86,19 @@ def test_the_edge_of_a_month() -> None:
         ("America/Santo_Domingo", date(2021, 3, 14), 24),  # no daylight saving
         ("America/New_York", date(2021, 3, 14), 23),
         ("America/New_York", date(2021, 11, 7), 25),
-        ("America/Havana", date(2021, 3, 14), 23),  # midnight is skipped: the day begins at 01:00
-        ("America/Havana", date(2021, 11, 7), 25),  # midnight comes twice: it begins at the first
-        ("America/Havana", date(2021, 11, 6), 24),  # and the day before ends there
+        ("America/Havana", date(2021, 3, 14), 23),  # midnight is skipped, so the day begins at 01:00
+        ("America/Havana", date(2021, 11, 7), 25),  # midnight is repeated: the day begins at the first one
+        ("America/Havana", date(2021, 11, 6), 24),  # where the day before ends
         ("Australia/Lord_Howe", date(2021, 10, 3), 23.5),
     ],
 )
 def test_how_long_a_day_lasts(zone: str, day: date, length: float) -> None:
-    """23, 24 or 25 hours, by the zone's rules."""
+    """A day lasts 23, 24 or 25 hours, by the zone's rules."""
     assert hours(day_window(day, pendulum.timezone(zone))) == length
 
 
 def test_where_a_skipped_midnight_begins() -> None:
-    """At the instant of the skip, 05:00 UTC in Havana."""
+    """A day whose midnight is skipped begins at the instant of the skip, 05:00 UTC in Havana."""
     havana = pendulum.timezone("America/Havana")
     assert first_instant(date(2021, 3, 14), havana) == datetime(2021, 3, 14, 5, tzinfo=UTC)
     assert first_instant(date(2021, 11, 7), havana) == datetime(2021, 11, 7, 4, tzinfo=UTC)
@@ -117,7 +117,7 @@ INSTANTS = st.one_of(
 @example(datetime(2021, 3, 14, 5, tzinfo=UTC), "America/Havana")
 @example(datetime(2021, 11, 7, 4, tzinfo=UTC), "America/Havana")
 def test_any_instant_is_in_exactly_one_month_and_one_day(instant: datetime, name: str) -> None:
-    """And both are those of the zone's calendar."""
+    """Any instant lies in exactly one month and one day, those of the zone's calendar."""
     zone = pendulum.timezone(name)
     today = instant.astimezone(ZoneInfo(name)).date()
     assert local_day(instant, zone) == today
@@ -129,7 +129,7 @@ def test_any_instant_is_in_exactly_one_month_and_one_day(instant: datetime, name
 
 @pytest.mark.parametrize("name", ZONES)
 def test_days_tile_the_months(name: str) -> None:
-    """Seven years of days: each begins where the one before ends, and months begin with days."""
+    """Over seven years each day begins where the previous one ends, and months begin with days."""
     zone = pendulum.timezone(name)
     days = [day_window(date(2020, 1, 1) + timedelta(days=number), zone) for number in range(7 * 365)]
     assert all(one.end == other.start for one, other in pairwise(days))
@@ -138,26 +138,26 @@ def test_days_tile_the_months(name: str) -> None:
 
 
 def test_travels_as_json() -> None:
-    """Between tasks, and comes back the same."""
+    """A window survives the JSON that tasks exchange."""
     for window in (day_window(date(2021, 11, 7), HERE), month_windows(date(2026, 11, 1), date(2026, 11, 1), HERE, NOW)[0]):
         assert Window.from_json(window.to_json()) == window
 
 
 def test_naive_edges_are_refused() -> None:
-    """They would mean another instant on every machine."""
+    """Naive bounds are refused, since they would depend on the machine."""
     with pytest.raises(ValueError, match="must be aware"):
         Window("day", "x", datetime(2021, 1, 1), datetime(2021, 1, 2, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("text", ["", "2020", "2020-13", "2020-1", "enero", "2020-01-01"])
 def test_no_month_name(text: str) -> None:
-    """The error names the parameter, what it is, and the form."""
+    """An invalid month is an error that names the parameter, its value, and the expected form."""
     with pytest.raises(ParameterError, match=rf"start_month is {re.escape(repr(text))}.*YYYY-MM"):
         parse_month(text, "start_month")
 
 
 def test_what_lies_in_no_month_has_a_window_too() -> None:
-    """It ends where the first month begins, and holds the place of rows without a date, which a night reads alone."""
+    """The window of undated rows ends where the first month begins; a nightly run reads it separately."""
     undated, january = undated_window(date(2020, 1, 15), HERE), month_windows(date(2020, 1, 1), date(2020, 1, 1), HERE, NOW)[0]
     assert undated.end == january.start
     assert NO_DATE in undated
@@ -168,13 +168,13 @@ def test_what_lies_in_no_month_has_a_window_too() -> None:
 
 
 def test_both_windows_of_what_is_undated_are_one_to_an_operator() -> None:
-    """Whichever of them was read, its rows are counted under one name, and as of one kind."""
+    """Both windows of undated rows are shown to an operator under one name and as one kind."""
     for window in (undated_window(date(2020, 1, 15), HERE), dateless_window()):
         assert (window.kind, window.label) == ("undated", "undated")
 
 
 def test_windows_that_follow_one_another_are_joined() -> None:
-    """In whatever order they are given, and however they overlap; a gap between two of them stays."""
+    """Windows given in any order, overlapping or not, are merged; gaps between them remain."""
     zone, now = ZoneInfo("America/Santo_Domingo"), datetime(2026, 11, 26, tzinfo=timezone.utc)
     january, february, march, april = month_windows(date(2024, 1, 1), date(2024, 4, 1), zone, now)
     day = day_window(date(2024, 1, 31), zone)

@@ -1,4 +1,4 @@
-"""The wire form: byte for byte, and back."""
+"""The wire form, byte for byte, and back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DATES = ("opening_date", "last_modified_date")
 
 
 def test_the_wire_form_byte_for_byte() -> None:
-    """Key order of the contract, UTC with Z, UTF-8 unescaped, a fraction with six digits and only where there is one."""
+    """Keys in the contract's order, UTC with Z, unescaped UTF-8, and a six-digit fraction only if there is one."""
     local = timezone(timedelta(hours=-4))
     number = 'Nº 4/ñ "é" \\ 申請'
     opened = datetime(2020, 1, 1, 0, tzinfo=local)
@@ -33,7 +33,7 @@ def test_the_wire_form_byte_for_byte() -> None:
 
 
 def test_the_wire_form_takes_a_stream() -> None:
-    """Whatever can be iterated, also nothing."""
+    """Any iterable can be written, even an empty one."""
     assert encode(iter(())) == b'{"requests":[]}'
 
 
@@ -43,7 +43,7 @@ CHANGES = st.builds(StatusChange, st.text(), st.text(), INSTANTS, st.integers(1,
 
 @given(st.lists(CHANGES, max_size=20))
 def test_any_reader_of_json_reads_what_was_written(changes: list[StatusChange]) -> None:
-    """To the microsecond and the last character, in the same order, with the keys of the contract in its order."""
+    """A JSON reader gets back every value, to the microsecond, in the same order and with the contract's keys."""
     entries = json.loads(encode(changes))["requests"]
     assert [tuple(entry) for entry in entries] == [FIELDS] * len(changes)
     read = [

@@ -1,4 +1,4 @@
-"""What is kept of the other side's words, and the line that the log has of an attempt."""
+"""What is kept of an answer's text, and the log line of an attempt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tablero.dashboard.answer import MAX_KEPT, Answer, Attempt, Outcome, clean, 
     [
         ("Bad Request", "Bad Request"),
         ("  two\r\nlines\tand \x00 more\x1b[31m ", "two lines and more [31m"),  # no forged log line, no colours
-        ("a\u202eb\u2066c\u2028d", "a b c d"),  # no text that runs backwards
+        ("a\u202eb\u2066c\u2028d", "a b c d"),  # no right-to-left overrides
         ("lone \ud800 surrogate", "lone surrogate"),
         ("ñ 申請 🏛", "ñ 申請 🏛"),
         ("x" * 600, "x" * (MAX_KEPT - 1) + "…"),
@@ -25,13 +25,13 @@ from tablero.dashboard.answer import MAX_KEPT, Answer, Attempt, Outcome, clean, 
     ],
 )
 def test_clean(text: object, kept: str) -> None:
-    """One line, printable, cut to a length."""
+    """Text is cleaned to one printable line of limited length."""
     assert clean(text) == kept
 
 
 @given(st.text(st.characters(), max_size=500), st.integers(1, 100))
 def test_clean_for_any_text(text: str, most: int) -> None:
-    """It can be stored in any database, and cleaning it again changes nothing."""
+    """Cleaned text can be stored in any database, and cleaning it again changes nothing."""
     kept = clean(text, most)
     assert len(kept) <= most
     assert len(kept.splitlines()) <= 1
@@ -40,7 +40,7 @@ def test_clean_for_any_text(text: str, most: int) -> None:
 
 
 def test_a_huge_text_is_cut_first() -> None:
-    """10 MB of an answer cost no time."""
+    """Cleaning an answer of 10 MB takes no noticeable time."""
     assert clean("\x00" * 10_000_000 + "x") == ""
 
 
@@ -76,7 +76,7 @@ NO_ACCESS = Attempt(
     ],
 )
 def test_log_line(caplog: pytest.LogCaptureFixture, attempt: Attempt, level: str, sentence: str) -> None:
-    """One sentence for people, and for programs its fields as attributes of the record."""
+    """The log record has one sentence for people, and its fields as attributes for programs."""
     with caplog.at_level(logging.INFO):
         log_line(attempt)
     (record,) = caplog.records
@@ -85,7 +85,7 @@ def test_log_line(caplog: pytest.LogCaptureFixture, attempt: Attempt, level: str
 
 
 def test_fields() -> None:
-    """By name; what is not known is not there."""
+    """Fields are given by name; unknown ones are left out."""
     common = {"batch": 17, "xroad_id": "5f0c3c0e"}
     assert DELIVERED.fields() == common | {
         "window": "2020-01",

@@ -1,4 +1,4 @@
-"""What an answer of the other side means: a table of statuses and bodies, and every way in which there is none."""
+"""How an answer is judged: a table of statuses and bodies, and every way in which no answer arrives."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def answer(status: int, body: Any = "", sent: bytes = b"", **headers: str) -> An
 
 
 def call(count: int) -> bytes:
-    """The body of a call with this many rows; the second value of each names its position."""
+    """The body of a call with this many rows; the second value of each row is its position."""
     rows = [
         {"service_id": "1", "request_id": f"R-{n}", "opening_date": "x", "status_id": 2, "last_modified_date": "y"}
         for n in range(count)
@@ -41,35 +41,35 @@ def call(count: int) -> bytes:
 
 
 TABLE = [
-    # success is all of: 2xx, a JSON object, success true or absent, no code from 400 on, no error
+    # success requires all of: 2xx, a JSON object, success true or absent, no code from 400 on, no error
     (201, CREATED, DELIVERED),
     (201, {"success": True, "status": "success", "error": None, "errors": []}, DELIVERED),
-    (201, {"success": True, "code": 400}, REFUSED),  # what says both yes and no is no acknowledgement
+    (201, {"success": True, "code": 400}, REFUSED),  # a contradiction is no acknowledgement
     (201, {"code": 400, "message": ["requests.3.status_id must be an integer"]}, REFUSED),
     (201, {"statusCode": "422"}, REFUSED),
-    (201, {"status": 500}, UNKNOWN),  # it failed on the way
+    (201, {"status": 500}, UNKNOWN),  # it failed while processing
     (201, {"success": "false"}, REFUSED),
     (201, {"success": 0}, REFUSED),
     (201, {"success": True, "error": "Bad Request"}, REFUSED),
-    (201, {"success": True, "errors": ["one was wrong"]}, REFUSED),  # nothing is named
+    (201, {"success": True, "errors": ["one was wrong"]}, REFUSED),  # names no row
     (201, {"success": True, "errors": {"count": 1}}, REFUSED),
     (200, CREATED, DELIVERED),
-    (202, {}, DELIVERED),  # says nothing against it
+    (202, {}, DELIVERED),  # nothing contradicts it
     (200, {"success": None}, DELIVERED),
-    (200, {"success": False, "message": "no"}, REFUSED),  # says no in a 200
+    (200, {"success": False, "message": "no"}, REFUSED),  # a refusal inside a 200
     (201, {"success": False}, REFUSED),
     (204, "", UNKNOWN),  # no body is no acknowledgement
     (200, "", UNKNOWN),
-    (201, '{"code": 201, "succ', UNKNOWN),  # cut on the way: it may well have been taken
-    (200, HTML, UNKNOWN),  # a login page, a portal: nobody knows what became of the call
-    (200, [CREATED], UNKNOWN),  # JSON, but not the dashboard's
+    (201, '{"code": 201, "succ', UNKNOWN),  # truncated in transit: it may have been accepted
+    (200, HTML, UNKNOWN),  # a login page or a portal: the outcome is unknown
+    (200, [CREATED], UNKNOWN),  # JSON, but not from the dashboard
     (200, "null", UNKNOWN),
     (200, "true", UNKNOWN),
     # redirects are not followed, since a POST would become a GET
     (301, "", PERMANENT),
     (302, HTML, PERMANENT),
     (307, "", PERMANENT),
-    # the content is refused: the batch is taken apart
+    # the content is refused: the batch is split
     (400, NESTJS, REFUSED),
     (409, NESTJS, REFUSED),
     (413, HTML, REFUSED),  # from a proxy in between: too large all the same
@@ -85,18 +85,18 @@ TABLE = [
     (418, "", PERMANENT),
     (501, "", PERMANENT),
     (505, "", PERMANENT),
-    # surely not taken, and may pass
+    # certainly not accepted, and may pass by itself
     (408, "", TRANSIENT),
     (425, "", TRANSIENT),
     (429, "", TRANSIENT),
     (503, HTML, TRANSIENT),
     (507, "", TRANSIENT),
     (520, HTML, TRANSIENT),
-    # it, or a gateway before it, failed on the way: the rows may be in
+    # it, or a gateway, failed while processing: the rows may have arrived
     (500, {"statusCode": 500, "message": "Internal server error"}, UNKNOWN),
     (502, HTML, UNKNOWN),
     (504, HTML, UNKNOWN),
-    # no answer of HTTP at all
+    # no HTTP answer at all
     (199, "", PERMANENT),
     (600, "", TRANSIENT),
 ]
@@ -104,7 +104,7 @@ TABLE = [
 
 @pytest.mark.parametrize(("status", "body", "outcome"), TABLE)
 def test_an_answer(status: int, body: Any, outcome: Outcome) -> None:
-    """By status and body; whatever is not a success says what to do, or what will be done."""
+    """An answer is judged by status and body; anything but success says what to do, or what happens next."""
     found = answer(status, body)
     assert found.outcome is outcome
     assert found.status == status
@@ -114,7 +114,7 @@ def test_an_answer(status: int, body: Any, outcome: Outcome) -> None:
 @pytest.mark.parametrize("status", [200, 400, 500])
 @pytest.mark.parametrize("body", [SOAP, SOAP.replace("SOAP-ENV", "soap"), SOAP.replace("SOAP-ENV:", "")])
 def test_the_soap_face_of_xroad(status: int, body: str) -> None:
-    """Never a success: api_path lacks /r1/, which only a person can mend. Java's own prefix is ``SOAP-ENV``."""
+    """A SOAP fault is never a success: ``api_path`` lacks /r1/, which a person must add. Java's prefix is ``SOAP-ENV``."""
     found = answer(status, body, Content_Type="text/xml;charset=UTF-8")
     assert found.outcome is PERMANENT
     assert "/r1/" in found.error
@@ -134,7 +134,7 @@ def test_the_soap_face_of_xroad(status: int, body: str) -> None:
     ],
 )
 def test_an_error_of_xroad(status: int, kind: str, message: str | None, outcome: Outcome) -> None:
-    """By its type alone: mixed server versions turn 500 into 400. Type and the key of the server's log are kept."""
+    """An X-Road error is judged by its type alone, since mixed server versions turn 500 into 400; type and log id are kept."""
     found = answer(status, {"type": kind, "message": message, "detail": "d41e"}, X_Road_Error=kind)
     assert found.outcome is outcome
     assert (found.xroad_error, found.xroad_detail) == (kind, "d41e")
@@ -144,7 +144,7 @@ def test_an_error_of_xroad(status: int, kind: str, message: str | None, outcome:
 
 
 def test_an_error_that_the_dashboard_only_calls_so() -> None:
-    """Relayed by X-Road, which sets a hash on every answer of the provider: the header is the provider's own."""
+    """An answer that X-Road relayed has a hash header, so an error header in it is the provider's own."""
     found = answer(400, NESTJS, X_Road_Error="x", X_Road_Request_Hash="aGFzaA==", X_Road_Request_Id="r-1")
     assert found.outcome is REFUSED
     assert found.xroad_error is None
@@ -152,7 +152,7 @@ def test_an_error_that_the_dashboard_only_calls_so() -> None:
 
 
 def test_too_large() -> None:
-    """A 413 is of the size, not of any row; a 400 is not."""
+    """A 413 is about the size of the call; a 400 is not."""
     assert answer(413).too_large
     assert not answer(400, NESTJS).too_large
 
@@ -163,7 +163,7 @@ def test_too_large() -> None:
         (["requests.3.status_id must be an integer", "requests.0.opening_date must be a date"], (0, 3)),
         (["requests.3.status_id must be an integer", "requests.3.service_id should not be empty"], (3,)),
         ("requests[12].request_id is too long", (12,)),
-        (["requests.12345.status_id"], ()),  # no batch is so large
+        (["requests.12345.status_id"], ()),  # larger than any batch
         (["requests must be an array"], ()),
         (["status_id of 3 requests is wrong"], ()),
         ("Bad Request", ()),
@@ -174,7 +174,7 @@ def test_too_large() -> None:
 )
 @pytest.mark.parametrize("status", [400, 422, 200])
 def test_rows_that_a_refusal_names(status: int, message: Any, named: tuple[int, ...]) -> None:
-    """By the path that NestJS puts before its words; in whatever form, and never an error of ours."""
+    """Refused rows are found by the path in NestJS's messages, in any form, without raising an error."""
     found = answer(status, {"success": False, "message": message})
     assert found.outcome is REFUSED
     assert found.named == named
@@ -200,12 +200,12 @@ def test_rows_that_a_refusal_names(status: int, message: Any, named: tuple[int, 
 )
 @pytest.mark.parametrize("status", [429, 503, 500])
 def test_retry_after(status: int, value: str, seconds: float | None) -> None:
-    """In both forms; what is neither is as if it were not there."""
+    """``Retry-After`` is read in both forms; anything else is ignored."""
     assert answer(status, Retry_After=value).retry_after == seconds
 
 
 def test_words_are_kept_clean() -> None:
-    """The other side's own words: one line, cut, several joined; without a message the body's beginning."""
+    """The other side's words become one line of limited length, messages joined; without one, the start of the body."""
     assert answer(400, {"message": ["a\nb", "c"]}).message == "a b; c"
     assert answer(500, HTML).message == HTML
     assert len(answer(500, "x" * 10_000).message) == 500
@@ -213,7 +213,7 @@ def test_words_are_kept_clean() -> None:
 
 
 def test_only_the_message_of_an_answer_is_quoted() -> None:
-    """A service may echo all that it saved, whole or cut; rows belong into no record."""
+    """Rows that a service echoes, whole or cut, never get into a record."""
     echo = {"success": True, "message": "Datos cargados", "data": [{"request_id": "402-1234567-8"}]}
     assert answer(201, echo).message == "Datos cargados"
     assert answer(201, orjson.dumps(echo).decode()[:-3]).message == ""
@@ -222,7 +222,7 @@ def test_only_the_message_of_an_answer_is_quoted() -> None:
 
 
 def test_an_answer_as_long_as_the_call_is_judged() -> None:
-    """Several megabytes: what it means stands at its beginning or at its end."""
+    """An answer of several megabytes is judged by its beginning and its end."""
     rows = [{"request_id": f"R-{n}", "note": "x" * 1000} for n in range(3000)]
     assert answer(201, {"data": rows, "success": True}).outcome is DELIVERED
     assert answer(201, {"data": rows, "success": False}).outcome is REFUSED
@@ -239,7 +239,7 @@ def test_an_answer_as_long_as_the_call_is_judged() -> None:
     ],
 )
 def test_errors_that_name_entries_acknowledge_the_others(errors: list[Any]) -> None:
-    """By position or by content: the named ones are refused, the others are taken."""
+    """If errors name entries by position or by content, those are refused and the others are accepted."""
     found = answer(201, {"success": True, "errors": errors}, call(5))
     assert (found.outcome, found.partial, found.named) == (REFUSED, True, (1, 3))
 
@@ -247,7 +247,7 @@ def test_errors_that_name_entries_acknowledge_the_others(errors: list[Any]) -> N
 @pytest.mark.parametrize(
     "errors",
     [
-        [{"index": 1}, {"message": "another"}],  # one of them is not named
+        [{"index": 1}, {"message": "another"}],  # one of them names no entry
         [{"index": 5}],  # not in the call
         [{"index": True}],
         [{"request_id": "R-9"}],
@@ -258,13 +258,13 @@ def test_errors_that_name_entries_acknowledge_the_others(errors: list[Any]) -> N
     ],
 )
 def test_errors_that_do_not_name_each_entry_refuse_the_call(errors: Any) -> None:
-    """Nothing is acknowledged on a guess."""
+    """Nothing is acknowledged on a guess: if an error names no entry of the call, the call is refused."""
     found = answer(201, {"success": True, "errors": errors}, call(5))
     assert (found.outcome, found.partial) == (REFUSED, False)
 
 
 def test_a_refusal_is_never_partial() -> None:
-    """``success: false``, or a status that says no, refuses the whole call; names tell only where to cut."""
+    """``success: false`` or a refusing status refuses the whole call; the names only tell where to split it."""
     errors = [{"index": 1}]
     for found in (
         answer(201, {"success": False, "errors": errors}, call(5)),
@@ -287,7 +287,7 @@ def test_a_refusal_is_never_partial() -> None:
     ],
 )
 def test_a_count_smaller_than_the_call(body: Any, outcome: Outcome) -> None:
-    """With nothing named nobody knows which rows were taken."""
+    """If the count is too small and no row is named, nobody knows which rows were accepted."""
     assert answer(201, body, call(5)).outcome is outcome
 
 
@@ -305,7 +305,7 @@ def test_a_count_smaller_than_the_call(body: Any, outcome: Outcome) -> None:
     ],
 )
 def test_a_repeat_that_the_dashboard_recognises(status: int, body: Any, is_repeat: bool) -> None:
-    """By its status or its words; what follows from it is not for this place to say."""
+    """A repeat is recognised by status or words; what follows from it is decided elsewhere."""
     assert answer(status, body).is_repeat is is_repeat
 
 
@@ -321,21 +321,21 @@ def test_a_repeat_that_the_dashboard_recognises(status: int, body: Any, is_repea
     ],
 )
 def test_not_found_may_be_about_content(status: int, body: Any, may_be_content: bool) -> None:
-    """Where the application itself says so; permanent all the same, until rows were taken on the same path."""
+    """A 404 by the application itself may be about content; it is permanent until something was accepted on the same path."""
     found = answer(status, body)
     assert found.outcome is PERMANENT
     assert found.may_be_content is may_be_content
 
 
 def test_a_redirect_says_where_to() -> None:
-    """So that the address can be mended; a secret in it is not shown."""
+    """The target of a redirect is shown so that the address can be corrected, without secrets."""
     assert "https://otro.gob.do/api/load" in answer(301, HTML, Location="https://otro.gob.do/api/load").error
     assert "una dirección que no indica" in answer(302).error
 
 
 @pytest.mark.parametrize(("status", "body"), [(204, ""), (200, HTML), (201, "[]")])
 def test_a_success_that_is_not_the_dashboards(status: int, body: str) -> None:
-    """It says what is expected; two of them with nothing ever acknowledged are one too many."""
+    """A 2xx answer that is not the dashboard's says what was expected; two, with nothing ever accepted, stop the pass."""
     found = answer(status, body)
     assert found.unexpected
     assert '"success": true' in found.error
@@ -343,7 +343,7 @@ def test_a_success_that_is_not_the_dashboards(status: int, body: str) -> None:
 
 # -- no answer -------------------------------------------------------------------------------------------------------------
 
-#: Every exception of requests. Only those that surely left no byte behind are not *unknown*.
+#: Every exception of requests. All are *unknown* except those that certainly sent nothing.
 REQUESTS = {
     "RequestException": UNKNOWN,
     "InvalidJSONError": UNKNOWN,
@@ -375,14 +375,14 @@ def exceptions(module: Any, root: type) -> dict[str, type]:
 
 
 def test_every_exception_of_requests_is_in_the_table() -> None:
-    """A version that brings a new one fails here, and not at night."""
+    """An exception added by a new version of requests fails this test instead of a nightly run."""
     kinds = exceptions(requests.exceptions, requests.RequestException)
     assert {kind.__name__ for kind in kinds.values()} == set(REQUESTS)
 
 
 @pytest.mark.parametrize(("name", "outcome"), REQUESTS.items())
 def test_an_exception_of_requests(name: str, outcome: Outcome) -> None:
-    """Said in words, with an outcome that loses nothing."""
+    """Every exception of requests is described in words and has an outcome that loses nothing."""
     kind = getattr(requests.exceptions, name)
     error = kind("cut off", "", 0) if name == "JSONDecodeError" else kind("cut off")
     found = lost(error, "https://ss/api/load", str)
@@ -395,7 +395,7 @@ URLLIB3 = exceptions(urllib3.exceptions, urllib3.exceptions.HTTPError)
 
 
 def made(name: str) -> Exception:
-    """One of them; constructors differ, and two look at their own fields when they are told."""
+    """An instance of the exception; constructors differ, and two read their own fields when converted to text."""
     if name == "IncompleteRead":
         return urllib3.exceptions.IncompleteRead(3, 10)
     if name == "InvalidChunkLength":
@@ -405,14 +405,14 @@ def made(name: str) -> Exception:
 
 @pytest.mark.parametrize("name", URLLIB3)
 def test_an_exception_of_urllib3(name: str) -> None:
-    """Those that requests lets through, while the answer is read: it may have been taken."""
+    """An exception of urllib3 that requests lets through occurs while reading the answer: the call may have been accepted."""
     found = lost(made(name), "https://ss/api/load", str)
     assert found.outcome in (UNKNOWN, TRANSIENT)
     assert found.error
 
 
 def wrapped(reason: Exception) -> Exception:
-    """As requests raises it: a ConnectionError around urllib3's MaxRetryError around the reason."""
+    """As requests raises it: a ConnectionError around urllib3's MaxRetryError around the cause."""
     return requests.ConnectionError(urllib3.exceptions.MaxRetryError(None, "/api/load", reason))
 
 
@@ -431,7 +431,7 @@ def wrapped(reason: Exception) -> Exception:
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
 def test_as_they_come(error: Exception, outcome: Outcome, words: str) -> None:
-    """Nested as in life: the innermost reason is told, and decides."""
+    """In nested exceptions the innermost cause is reported and decides the outcome."""
     found = lost(error, "https://ss/api/load", str)
     assert found.outcome is outcome
     assert words in found.error

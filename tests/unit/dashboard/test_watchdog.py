@@ -1,4 +1,4 @@
-"""One thread ends whatever takes too long."""
+"""One thread ends everything that takes too long."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def watchdog_threads() -> list[threading.Thread]:
 
 
 def test_a_block_that_takes_too_long_is_ended() -> None:
-    """From another thread, while it goes on."""
+    """A block that takes too long is ended from another thread while it runs."""
     ended = threading.Event()
     with Watchdog().within(0.01, ended.set):
         assert ended.wait(LONG)
 
 
 def test_a_block_in_time_is_left_alone() -> None:
-    """What ends it is not called once it is over, though the watchdog looks later."""
+    """A block that finishes in time is not ended, even if the watchdog checks later."""
     watchdog, ended, later = Watchdog(), threading.Event(), threading.Event()
     with watchdog.within(0.05, ended.set):
         pass
@@ -31,14 +31,14 @@ def test_a_block_in_time_is_left_alone() -> None:
 
 
 def test_a_block_that_is_due_before_others_wakes_the_watchdog() -> None:
-    """It does not wait for the time of those begun earlier."""
+    """A block that is due first does not wait for the deadlines of earlier ones."""
     watchdog, ended = Watchdog(), threading.Event()
     with watchdog.within(LONG * 60, lambda: None), watchdog.within(0.01, ended.set):
         assert ended.wait(LONG)
 
 
 def test_many_blocks_share_one_thread_which_ends_with_them() -> None:
-    """A hundred calls at a time are watched by one thread; it is gone when it finds nothing to watch."""
+    """One thread watches a hundred calls at a time, and ends once there is nothing to watch."""
     before = len(watchdog_threads())
     watchdog, ended = Watchdog(), threading.Event()
     blocks = [watchdog.within(0.1, lambda: None) for _ in range(100)]

@@ -1,4 +1,4 @@
-"""X-Road as its client sees it: each error's verdict in both spellings, what is an X-Road error at all, and the headers."""
+"""X-Road as its client sees it: the verdict on each error in both spellings, what counts as an X-Road error, the headers."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def since_7_8(code: str) -> str:
 
 
 def test_the_newer_spelling() -> None:
-    """As the servers' own tests have it."""
+    """The newer spelling is that of the servers' own tests."""
     assert since_7_8("Server.ServerProxy.ServiceFailed.UnknownMember") == "server.serverproxy.service_failed.unknown_member"
     assert since_7_8("Server.ClientProxy.IOError") == "server.clientproxy.io_error"
 
@@ -92,7 +92,7 @@ def test_the_newer_spelling() -> None:
 @pytest.mark.parametrize("spelling", [str, since_7_8], ids=["until 7.7", "since 7.8"])
 @pytest.mark.parametrize(("code", "message", "verdict"), ERRORS)
 def test_a_verdict(code: str, message: str, verdict: Verdict, spelling: Any) -> None:
-    """The same, however the server spells it, and whatever the case of its words."""
+    """The verdict does not depend on the server's spelling or on upper and lower case."""
     for words in (message, message.upper()):
         judgement = XRoadError(spelling(code), words, "").judge()
         assert judgement.verdict is verdict, judgement.advice.en
@@ -112,13 +112,13 @@ def test_a_verdict(code: str, message: str, verdict: Verdict, spelling: Any) -> 
     ],
 )
 def test_it_says_who_must_do_what(code: str, message: str, who: str) -> None:
-    """A tired engineer learns from the text whom to call."""
+    """The text says who must act and what to do."""
     assert who in str(XRoadError(code, message, "").judge().advice)
 
 
 @pytest.mark.parametrize(("code", "message", "verdict"), ERRORS)
 def test_advice_in_both_languages(code: str, message: str, verdict: Verdict) -> None:
-    """Always, and not the same text twice."""
+    """Every error has advice in both languages, and the two texts differ."""
     judgement = XRoadError(code, message, "").judge()
     assert judgement.advice.es.endswith(".")
     assert judgement.advice.en.endswith(".")
@@ -142,7 +142,7 @@ BODY = {"type": "Server.ServerProxy.AccessDenied", "message": "Request is not al
     ],
 )
 def test_what_is_an_error_of_xroad(headers: dict[str, str], body: Any, found: XRoadError | None) -> None:
-    """The header says so, and the hash that X-Road sets on every answer it relays is missing."""
+    """An answer is an X-Road error if its header says so and the hash that X-Road adds to relayed answers is missing."""
     assert find_error(headers, body) == found
 
 
@@ -159,7 +159,7 @@ def test_what_is_an_error_of_xroad(headers: dict[str, str], body: Any, found: XR
     ],
 )
 def test_the_soap_face(content_type: str, text: str, is_fault: bool) -> None:
-    """Reached by an address that lacks /r1/; it answers its faults with status 200."""
+    """At an address without /r1/ the server answers with SOAP faults, of status 200."""
     assert is_soap_fault(content_type, text) is is_fault
 
 
@@ -167,12 +167,12 @@ def test_the_soap_face(content_type: str, text: str, is_fault: bool) -> None:
     ("client", "sent"),
     [
         ("DO/GOB/INST/SOLICITUDES", "DO/GOB/INST/SOLICITUDES"),
-        ("DO/GOB/INST-1/A'()+,.=B", "DO/GOB/INST-1/A'()+,.=B"),  # allowed as they are
+        ("DO/GOB/INST-1/A'()+,.=B", "DO/GOB/INST-1/A'()+,.=B"),  # allowed unescaped
         ("DO/GOB/Ñ/A B", "DO/GOB/%C3%91/A%20B"),
         ("DO/GOB/INST/A?B%", "DO/GOB/INST/A%3FB%25"),
     ],
 )
 def test_the_client_is_percent_encoded(client: str, sent: str) -> None:
-    """Part by part, in UTF-8; the slashes between them stay. The ids of attempt and batch go along."""
+    """The client id is percent-encoded part by part in UTF-8, without its slashes; attempt and batch ids are sent along."""
     headers = request_headers(client, "0b1c", "17")
     assert headers == {"X-Road-Client": sent, "X-Road-Id": "0b1c", "X-Road-Issue": "17"}

@@ -1,4 +1,4 @@
-"""The brake: rows are corrected, added and deleted every day; all of them at once are not."""
+"""The brake: some rows are corrected, added and deleted every day, but never all of them at once."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tablero.errors import ImplausibleReading, PermanentError
     ],
 )
 def test_what_is_plausible(found: Change, plausible: bool) -> None:
-    """Not that most of what was delivered is gone, with about as much anew. An empty view, a purge, a new service are."""
+    """A run is stopped if most delivered rows are gone and about as many are new; an empty view or a purge is plausible."""
     assert is_plausible(found) is plausible
 
 
 def test_the_error_says_what_was_seen_and_how_to_go_on() -> None:
-    """In both languages, with the three ways out, and without a value of a row."""
+    """The error names the three ways to continue, in both languages, and contains no value of a row."""
     window = Window.from_json(
         {"kind": "month", "label": "2020-02", "start": "2020-02-01T04:00:00+00:00", "end": "2020-03-01T04:00:00+00:00"}
     )

@@ -1,4 +1,4 @@
-"""What the source counts at once is compared with what was read of it, while it lives on."""
+"""The total that the source counts is compared with what was read, while the source keeps changing."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ JANUARY, FEBRUARY, MARCH = MONTHS = month_windows(date(2020, 1, 1), date(2020, 3
 
 
 class Source:
-    """Has so many rows in each window; ``outside``, no window holds, and so many lie in the future.
+    """A source with this many rows in each window; ``outside`` lie in no window, and the others lie in the future.
 
-    :ivar rows: by window, as it counts them.
-    :ivar then: called before each count, by its number: what the institution does meanwhile.
+    :ivar rows: the counted rows of each window.
+    :ivar then: called before each count with its number, to change the source meanwhile.
     """
 
     can_count = True
@@ -79,7 +79,7 @@ READ: dict[Window, int | None] = dict(ROWS)
 
 
 def test_windows_that_follow_one_another_are_one_stretch() -> None:
-    """In order of time, whatever their kind; a month that is read beside its own days is a stretch of its own."""
+    """Consecutive windows form one stretch, in order of time and whatever their kind; a month beside its days is separate."""
     days = [day_window(date(2020, 4, number), ZONE) for number in (1, 2, 4)]
     assert stretches([MARCH, BEFORE, *days, JANUARY, FEBRUARY]) == [[BEFORE, *MONTHS, *days[:2]], [days[2]]]
     assert stretches([day_window(date(2020, 1, 30), ZONE), JANUARY]) == [[JANUARY], [day_window(date(2020, 1, 30), ZONE)]]
@@ -87,12 +87,12 @@ def test_windows_that_follow_one_another_are_one_stretch() -> None:
 
 
 def test_rows_without_a_date_alone_are_not_counted() -> None:
-    """A night reads them; to count them would be to read them once more."""
+    """Undated rows alone are not counted, since that would read them a second time."""
     assert stretches([dateless_window()]) == []
 
 
 def test_a_full_load_closes_over_the_whole_view() -> None:
-    """One look at the view, and no window is counted by itself."""
+    """A full load is checked with one count over the whole view."""
     source = Source(dict(ROWS))
     counted = run(source, READ)
     require_whole(counted)
@@ -101,7 +101,7 @@ def test_a_full_load_closes_over_the_whole_view() -> None:
 
 
 def test_a_night_counts_its_stretches_alone() -> None:
-    """As many as there are gaps between its windows: never the view."""
+    """A nightly run counts its stretches, one for each gap between its windows, and never the whole view."""
     source = Source({JANUARY: 1, FEBRUARY: 2, day_window(date(2020, 4, 1), ZONE): 3})
     require_whole(run(source, {**source.rows, dateless_window(): 4}))
     assert [(one.start, one.end) for one in source.asked] == [
@@ -111,7 +111,7 @@ def test_a_night_counts_its_stretches_alone() -> None:
 
 
 def test_a_reading_that_skips_a_row_is_red() -> None:
-    """However often it is read; the month is named, with both figures."""
+    """A row that every read skips is reported with the month and both figures."""
     source = Source(dict(ROWS))
     counted = run(source, {**READ, FEBRUARY: 199}, lambda windows: reconciled(dict.fromkeys(windows, 199)))
     with pytest.raises(NotSettledError) as caught:
@@ -125,14 +125,14 @@ def test_a_reading_that_skips_a_row_is_red() -> None:
 
 
 def test_rows_in_no_window_are_red() -> None:
-    """Each window holds what was read of it, and the view has more."""
+    """Rows outside all windows are reported: each window is complete, but the view has more."""
     with pytest.raises(NotSettledError) as caught:
         require_whole(run(Source(dict(ROWS), outside=3), READ))
     assert "undated … 2020-03: the source counts 608 rows, and window by window 605" in str(caught.value)
 
 
 def test_rows_that_arrived_meanwhile_are_read() -> None:
-    """The window that differs is read again, no other, and the sum closes."""
+    """Only the window that differs is read again, and the sums match."""
     source = Source({**ROWS, FEBRUARY: 204})
     read: list[Window] = []
 
@@ -149,7 +149,7 @@ def test_rows_that_arrived_meanwhile_are_read() -> None:
 
 @pytest.mark.parametrize("step", [-1, 1, 5])
 def test_a_source_that_goes_on_changing_is_not_red(step: int) -> None:
-    """Rows leave a month of a view that shows current statuses, or arrive late, between any two questions."""
+    """Rows that leave or arrive between any two queries do not fail the run."""
 
     def live(_: int) -> None:
         source.rows[FEBRUARY] += step
@@ -159,7 +159,7 @@ def test_a_source_that_goes_on_changing_is_not_red(step: int) -> None:
 
 
 def test_a_source_that_changes_hides_no_loss_beyond_its_changes() -> None:
-    """Ten rows are skipped while one arrives: red."""
+    """Ten skipped rows fail the run although one row arrives meanwhile."""
 
     def live(_: int) -> None:
         source.rows[FEBRUARY] += 1
@@ -171,7 +171,7 @@ def test_a_source_that_changes_hides_no_loss_beyond_its_changes() -> None:
 
 @pytest.mark.parametrize("error", [WindowUnreadable("57014"), SourceUnavailable("conflict"), SetupError("no")])
 def test_a_view_that_cannot_be_counted_is_a_warning(error: TableroError, caplog: pytest.LogCaptureFixture) -> None:
-    """And never a failure: each window was read twice."""
+    """A view that cannot be counted causes a warning, since each window was read twice."""
     source = Source(dict(ROWS))
     source.error = error
     with caplog.at_level(logging.WARNING):
@@ -184,7 +184,7 @@ def test_a_view_that_cannot_be_counted_is_a_warning(error: TableroError, caplog:
 
 
 def test_a_source_that_is_down_is_asked_once() -> None:
-    """Each of a night's stretches would wait for a time-out."""
+    """After one failed count no further stretch waits for a timeout."""
     source = Source(dict(ROWS))
     source.error = SourceUnavailable("down")
     run(source, {JANUARY: 100, MARCH: 300})
@@ -192,7 +192,7 @@ def test_a_source_that_is_down_is_asked_once() -> None:
 
 
 def test_what_cannot_be_read_again_is_its_own_failure() -> None:
-    """The run is red for that, and not for a sum."""
+    """If a window cannot be read again, the run fails for that reason, not because of a sum."""
     failure = SourceUnavailable("down")
     counted = run(Source({**ROWS, FEBRUARY: 204}), READ, lambda windows: reconciled(dict.fromkeys(windows), failure))
     assert counted.complaints == []
@@ -200,7 +200,7 @@ def test_what_cannot_be_read_again_is_its_own_failure() -> None:
 
 
 def test_windows_that_were_not_read_are_left_out() -> None:
-    """Theirs is another complaint; those around them are counted by themselves."""
+    """Windows that were not read are left out, and the stretches around them are counted separately."""
     source = Source(dict(ROWS))
     assert run(source, {**READ, FEBRUARY: None}).complaints == []
     assert FEBRUARY not in source.asked
@@ -208,7 +208,7 @@ def test_windows_that_were_not_read_are_left_out() -> None:
 
 
 def test_the_institutions_own_sql_is_not_counted() -> None:
-    """What it gives for some bounds is all that is known of it."""
+    """The institution's own SQL is not counted, since only its results for given bounds are known."""
     source = Source(dict(ROWS))
     source.can_count = False
     require_whole(run(source, {**READ, FEBRUARY: 1}))
@@ -216,7 +216,7 @@ def test_the_institutions_own_sql_is_not_counted() -> None:
 
 
 def test_an_account_is_not_changed_by_counting() -> None:
-    """Only windows that were read again have another one."""
+    """Counting changes only the accounts of windows that were read again."""
     before = reconciled(READ)
     odd = before._replace(accounts=[replace(one, gone=1) for one in before.accounts])
     any_source: Any = Source(dict(ROWS))

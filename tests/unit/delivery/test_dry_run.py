@@ -1,4 +1,4 @@
-"""What a dry run says of the time that a load would take, and of what it shows."""
+"""A dry run's estimate of the duration of a load, and what it shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tablero.delivery.dry_run import forecast, nights
     [(0, 2.0, 4, 0), (1, 2.0, 4, 2), (8, 2.0, 4, 4), (9, 2.0, 4, 6), (9, None, 4, None)],
 )
 def test_how_long(calls: int, pace: float | None, concurrency: int, seconds: float | None) -> None:
-    """By the latencies of late, with as many calls at once as the settings say; not known before anything was posted."""
+    """The estimate uses recent latencies and the configured concurrency; before the first call there is none."""
     assert forecast(calls, pace, concurrency) == seconds
 
 
@@ -29,5 +29,5 @@ def test_how_long(calls: int, pace: float | None, concurrency: int, seconds: flo
     ],
 )
 def test_how_many_nights(seconds: float | None, hours: tuple[time, time] | None, count: int | None) -> None:
-    """Of the hours in which sending is allowed."""
+    """The number of nights follows from the hours in which sending is allowed."""
     assert nights(seconds, hours) == count

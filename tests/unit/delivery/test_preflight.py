@@ -1,4 +1,4 @@
-"""Preflight against stand-ins: every check runs, none has an effect, and each that fails says what to do."""
+"""Preflight against fakes: every check runs, none has side effects, and each failure says what to do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DIRECT = Settings.read({"api_path": "/api/load"})
 GOOD_ROW = ("1041", "R-1", "2021-03-01", 2, "2021-03-02")
 BAD_ROW = ("1041", "R-1", "2021-03-01", 99, "2021-03-02")
 
-#: listClients and allowedMethods as a security server answers them.
+#: listClients and allowedMethods as a security server answers.
 OURS = {
     "member": [{"id": {"xroad_instance": "DO", "member_class": "GOB", "member_code": "INST", "subsystem_code": "SOLICITUDES"}}]
 }
@@ -35,7 +35,7 @@ def right(*endpoints: dict[str, str], service: str = "INTEGRACION-DEV") -> dict[
 
 
 class FakeSource:
-    """A source that answers what it is told to; an error is raised."""
+    """A source with predefined answers; an error among them is raised."""
 
     def __init__(self, **answers: Any) -> None:
         defaults = {"check": ["service_id"], "clock": NOW, "sample": [GOOD_ROW], "census": Census(10, 0, 2, 0)}
@@ -52,7 +52,7 @@ class FakeSource:
 
 
 class FakeDashboard:
-    """A security server that answers GETs by path, and can do nothing else."""
+    """A security server that answers GET requests by path, and supports nothing else."""
 
     url = "https://ss/r1/DO/GOB/CNC/MONITOREO/INTEGRACION-DEV/api/load"
     warnings: ClassVar[list[Text]] = []
@@ -76,7 +76,7 @@ def open_source() -> Iterator[Any]:
 
 
 def found(settings: Settings = OVER_XROAD, *, source: Any = None, dashboard: Any = None) -> dict[str, Finding]:
-    """What the checks of source and dashboard found, by name."""
+    """The results of the checks of source and dashboard, by name."""
 
     @contextmanager
     def open_source() -> Iterator[Any]:
@@ -94,7 +94,7 @@ def found(settings: Settings = OVER_XROAD, *, source: Any = None, dashboard: Any
 
 
 def test_all_is_well() -> None:
-    """Each check is there and content."""
+    """Every check runs and passes."""
     findings = found()
     assert {one.level for one in findings.values()} == {Level.OK}
     assert list(findings) == [
@@ -104,27 +104,27 @@ def test_all_is_well() -> None:
 
 
 def test_only_metadata_is_asked_for() -> None:
-    """No side effect on the other side: two GETs."""
+    """Preflight has no side effects on the other side: it sends two GET requests."""
     dashboard = FakeDashboard()
     found(dashboard=dashboard)
     assert dashboard.requested == ["/listClients", "/r1/DO/GOB/CNC/MONITOREO/allowedMethods"]
 
 
 def test_a_dashboard_without_xroad() -> None:
-    """Nothing of X-Road is looked at."""
+    """Without X-Road none of its checks runs."""
     dashboard = FakeDashboard()
     assert {"dashboard", "dashboard clock"} == {name for name in found(DIRECT, dashboard=dashboard) if "source" not in name}
     assert dashboard.requested == ["/"]
 
 
 def test_a_dry_run_looks_at_the_source_alone() -> None:
-    """It makes no outbox, and needs no dashboard."""
+    """A dry run checks only the source: it creates no outbox and needs no dashboard."""
     findings = inspect(OVER_XROAD, source=open_source, outbox=None, dashboard=None, clock=lambda: NOW)
     assert {finding.check.split()[0] for finding in findings} == {"source"}
 
 
 def test_it_does_not_stop_at_the_first() -> None:
-    """Source, outbox and dashboard are all down: three findings, each with its own remedy, and whether it may pass."""
+    """With source, outbox and dashboard all down there are three findings, each with a remedy and whether a retry may help."""
 
     def broken(error: TableroError) -> Any:
         def opener() -> Any:
@@ -151,7 +151,7 @@ def test_it_does_not_stop_at_the_first() -> None:
 
 @pytest.mark.parametrize(("check", "level"), [("sample", Level.FAILED), ("clock", Level.WARNING), ("census", Level.WARNING)])
 def test_one_check_of_the_source_fails(check: str, level: Level) -> None:
-    """The others of the source are made all the same; what a load does not need, and may not be looked at, is a warning."""
+    """If one check of the source fails, the others still run; what a load does not need is only a warning."""
     findings = found(source=FakeSource(**{check: WindowUnreadable("cut off")}))
     (bad,) = [one for one in findings.values() if one.level is not Level.OK]
     assert bad.level is level
@@ -170,14 +170,14 @@ def test_one_check_of_the_source_fails(check: str, level: Level) -> None:
     ],
 )
 def test_the_clocks(theirs: datetime, level: Level) -> None:
-    """They may differ by two minutes, and by a zone where none is given; more is a warning, for NTP to mend."""
+    """Clocks may differ by two minutes, and by a zone if none is given; more is a warning that suggests NTP."""
     finding = found(source=FakeSource(clock=theirs))["source clock"]
     assert finding.level is level
     assert (level is Level.OK) == ("NTP" not in str(finding.text))
 
 
 def test_a_database_without_a_clock() -> None:
-    """SQLite's is ours."""
+    """The clock of an SQLite file is this machine's."""
     assert "source clock" not in found(source=FakeSource(clock=None))
 
 
@@ -191,7 +191,7 @@ def test_a_database_without_a_clock() -> None:
     ],
 )
 def test_the_sample(rows: list[Any], level: Level, words: str) -> None:
-    """Some wrong rows are normal; if all are, the view is wrong."""
+    """Some invalid rows are normal; if all are invalid, the view is wrong."""
     finding = found(source=FakeSource(sample=rows))["source sample"]
     assert finding.level is level
     assert words in str(finding.text)
@@ -210,7 +210,7 @@ def test_the_sample(rows: list[Any], level: Level, words: str) -> None:
     ],
 )
 def test_rows_that_no_window_sees(counts: Any, level: Level, words: str) -> None:
-    """They are told, so that nobody misses them."""
+    """Rows that no window contains are reported."""
     finding = found(source=FakeSource(census=counts))["source coverage"]
     assert finding.level is level
     assert words in str(finding.text)
@@ -218,21 +218,21 @@ def test_rows_that_no_window_sees(counts: Any, level: Level, words: str) -> None
 
 @pytest.mark.parametrize(("outcome", "transient"), [(Outcome.TRANSIENT, True), (Outcome.PERMANENT, False)])
 def test_a_dashboard_that_cannot_be_reached(outcome: Outcome, transient: bool) -> None:
-    """No connection may pass; a certificate that is not trusted will not. Nothing more is asked then."""
+    """A failed connection may recover, an untrusted certificate will not; neither is followed by further requests."""
     findings = found(dashboard=FakeDashboard({"/listClients": Answer(outcome, error="what to do")}))
     assert findings["dashboard"] == Finding("dashboard", Level.FAILED, verbatim("what to do"), transient)
     assert "X-Road client" not in findings
 
 
 def test_a_get_that_is_not_answered() -> None:
-    """The other side was reached, and lets no GET through: nothing is known of POST, so a load may be tried."""
+    """If the other side is reached but answers no GET, nothing is known about POST, so a load may be tried."""
     finding = found(DIRECT, dashboard=FakeDashboard({"/": Answer(Outcome.UNKNOWN, error="it may have arrived")}))["dashboard"]
     assert finding.level is Level.WARNING
     assert "does not answer a GET" in str(finding.text)
 
 
 def test_a_call_without_encryption() -> None:
-    """To another machine: a warning in the client's words, once; before a night too."""
+    """An unencrypted connection to another machine causes one warning, also before a nightly run."""
 
     class Plain(FakeDashboard):
         warnings: ClassVar[list[Text]] = [PLAIN_HTTP(connection="tablero_api", host="ss.inst.gob.do")]
@@ -246,7 +246,7 @@ def test_a_call_without_encryption() -> None:
 
 
 def test_a_client_that_cannot_be_made_is_left_to_the_task_before_a_night() -> None:
-    """What is pending, and what is read, do not wait for it."""
+    """Pending batches and reading do not depend on the client, so its failure is left to the task."""
 
     def dashboard() -> Any:
         raise SetupError("no connection")
@@ -256,7 +256,7 @@ def test_a_client_that_cannot_be_made_is_left_to_the_task_before_a_night() -> No
 
 
 def test_before_a_night() -> None:
-    """Only what takes a moment: neither rows nor the dashboard are looked at."""
+    """Before a nightly run only quick checks are made: neither rows nor the dashboard are read."""
     findings = inspect(OVER_XROAD, source=open_source, outbox=None, dashboard=FakeDashboard, clock=lambda: NOW, nightly=True)
     assert [finding.check for finding in findings] == ["source", "source clock"]
 
@@ -273,7 +273,7 @@ def test_before_a_night() -> None:
     ],
 )
 def test_the_own_subsystem(body: Any, level: Level, words: str) -> None:
-    """Among the clients of the security server, or not; an answer that cannot be read is only a warning."""
+    """The own subsystem must be a client of the security server; an unreadable answer is only a warning."""
     finding = found(dashboard=FakeDashboard({"/listClients": body}))["X-Road client"]
     assert finding.level is level
     assert words in str(finding.text)
@@ -299,7 +299,7 @@ POST_LOAD = {"method": "POST", "path": "/api/load"}
     ],
 )
 def test_the_right_to_the_service(body: Any, level: Level, words: str) -> None:
-    """As allowedMethods tells; what cannot be decided is a warning."""
+    """Access to the service follows from allowedMethods; if undecidable, there is a warning."""
     finding = found(dashboard=FakeDashboard({"/r1/DO/GOB/CNC/MONITOREO/allowedMethods": body}))["X-Road access"]
     assert finding.level is level
     assert words in str(finding.text)

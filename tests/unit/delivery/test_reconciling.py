@@ -1,4 +1,4 @@
-"""The proof as a table, and what is said of a window that is not settled."""
+"""The proof as a table, and the error for windows that are not settled."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEVER_READ = Account(FEBRUARY, read=None)
 
 
 def test_the_table() -> None:
-    """A row for each window, a sum, and the reasons of rejections below; every row is in a named column."""
+    """The table has a row for each window, a sum and the rejection reasons; every row of the source is in a named column."""
     pending = replace(SETTLED, window=FEBRUARY, delivered=900, pending=80)
     assert table([SETTLED, pending]) == [
         " window  read  delivered  rejected  excluded  duplicate  pending  source  gone",
@@ -44,12 +44,12 @@ def test_the_table() -> None:
 
 
 def test_a_single_window_needs_no_sum() -> None:
-    """A day's table is two lines, and the reasons."""
+    """The table of a single window has two lines and the reasons."""
     assert len(table([replace(SETTLED, rejected=Counter(), delivered=990)])) == 2
 
 
 def test_what_is_not_known_is_a_dash() -> None:
-    """A window that was never read whole, or not counted, is no zero."""
+    """Values of a window that was never read completely, or not counted, are a dash and not zero."""
     assert table([NEVER_READ])[1].split() == ["2020-02", "-", "0", "0", "0", "0", "0", "-", "0", "OPEN"]
 
 
@@ -58,30 +58,30 @@ def test_what_is_not_known_is_a_dash() -> None:
     [
         (SETTLED, True),
         (replace(SETTLED, recount=1001), False),  # the source grew
-        (replace(SETTLED, recount=999), False),  # it shrank, unseen
+        (replace(SETTLED, recount=999), False),  # it shrank without being noticed
         (replace(SETTLED, recount=None), False),  # nobody counted
         (replace(SETTLED, delivered=979), False),  # a row is in no state
         (replace(SETTLED, read=1005, delivered=985, gone=5), True),  # five that the source no longer has
-        (replace(SETTLED, gone=5), False),  # that many less than were read
+        (replace(SETTLED, gone=5), False),  # five fewer than were read
         (NEVER_READ, False),
         (Account(JANUARY, read=0, recount=0), True),  # an empty month
     ],
 )
 def test_when_the_sum_closes(account: Account, closes: bool) -> None:
-    """Rows read = delivered + rejected + excluded + duplicate + pending, and the source holds what was read."""
+    """A window is settled if all rows read are accounted for and the source still has as many."""
     assert account.closes is closes
     assert account.settled is closes
 
 
 def test_pending_rows_are_not_settled() -> None:
-    """The sum closes, and yet the run may not be green."""
+    """A window with pending rows is not settled, even if its sum closes."""
     account = replace(SETTLED, delivered=979, pending=1)
     assert account.closes
     assert not account.settled
 
 
 def test_settled_windows_pass() -> None:
-    """No error; neither for none at all."""
+    """Settled windows raise no error, and neither does an empty list."""
     require_settled([SETTLED, Account(FEBRUARY, read=0, recount=0)])
     require_settled([])
 
@@ -99,7 +99,7 @@ def test_settled_windows_pass() -> None:
     ],
 )
 def test_the_run_fails_and_says_why(account: Account, words: str) -> None:
-    """How many windows, which, why, and what to do; in both languages."""
+    """The error says how many windows, which, why, and what to do, in both languages."""
     with pytest.raises(NotSettledError) as caught:
         require_settled([account, SETTLED])
     said = str(caught.value)

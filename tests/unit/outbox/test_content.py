@@ -1,4 +1,4 @@
-"""How the rows of a batch are kept: as they were, small, and found by their request."""
+"""Storage of a batch's rows: lossless, compact, and searchable by request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROWS = st.lists(st.builds(StatusChange, IDS, IDS, INSTANTS, st.integers(1, 32_00
 
 @given(ROWS)
 def test_rows_come_back_as_they_were(rows: list[StatusChange]) -> None:
-    """All five values, to the microsecond, in UTC, in their order."""
+    """All five values come back to the microsecond, in UTC and in order."""
     found = unpack_rows(pack_rows(rows))
     assert found == rows
     assert all(type(one) is StatusChange for one in found)
@@ -26,19 +26,19 @@ def test_rows_come_back_as_they_were(rows: list[StatusChange]) -> None:
 
 @given(ROWS)
 def test_a_request_is_found_by_its_hash(rows: list[StatusChange]) -> None:
-    """Each request of the batch once, four bytes each, in ascending order."""
+    """Each request of a batch is indexed once, by a hash of four bytes, in ascending order."""
     hashes = request_hashes(rows)
     pieces = [hashes[start : start + 4] for start in range(0, len(hashes), 4)]
     assert pieces == sorted({request_hash(row.request_id) for row in rows})
 
 
 def test_a_hash_is_the_same_everywhere() -> None:
-    """On every machine and in every version: it is kept for years."""
+    """A hash is the same on every machine and in every version, since it is stored for years."""
     assert request_hash("REQ-001").hex() == "8b6bfefe"
 
 
 def test_a_batch_of_one_service() -> None:
-    """Is told from one of several."""
+    """A batch of one service is distinguished from one of several."""
     at = datetime(2020, 2, 1, tzinfo=timezone.utc)
     one, other = (StatusChange(service, "R", at, 2, at) for service in ("1041", "1042"))
     assert service_of([one, one]) == "1041"
@@ -46,7 +46,7 @@ def test_a_batch_of_one_service() -> None:
 
 
 def test_a_row_takes_little_room() -> None:
-    """Twenty bytes, with numbered requests of three changes each."""
+    """With numbered requests of three changes each, a row takes about twenty bytes."""
     at = datetime(2023, 2, 1, tzinfo=timezone.utc)
     rows = [
         StatusChange(

@@ -1,4 +1,4 @@
-"""What the errors of databases mean: what will not pass by itself is told from what may, by codes, in any language."""
+"""Database errors: permanent ones are distinguished from transient ones by code, whatever the language."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MISSING, REFUSED, WRONG, LIMIT, PASSING = Meaning
 
 
 class PsycopgError(Exception):
-    """The face of psycopg's errors that is looked at."""
+    """The attributes of psycopg's errors that are read."""
 
     def __init__(self, sqlstate: str | None, words: str = "en cualquier idioma") -> None:
         super().__init__(words)
@@ -20,7 +20,7 @@ class PsycopgError(Exception):
 
 
 class PyodbcError(Exception):
-    """ODBC's state, and words that end in the server's number."""
+    """ODBC's SQLSTATE, and a message that ends in the server's number."""
 
     def __init__(self, state: str, words: str, number: int) -> None:
         said = f"[{state}] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]{words} ({number}) (SQLExecDirectW)"
@@ -105,19 +105,19 @@ ORACLE = {
 
 @pytest.mark.parametrize(("state", "meaning"), SQLSTATES.items())
 def test_postgresql(state: str, meaning: Meaning) -> None:
-    """By SQLSTATE, whatever the server's language."""
+    """PostgreSQL errors are judged by SQLSTATE, whatever the server's language."""
     assert meaning_of(PsycopgError(state), "postgresql") is meaning
 
 
 @pytest.mark.parametrize(("number", "meaning"), ERRNOS.items())
 def test_mariadb_and_mysql(number: int, meaning: Meaning) -> None:
-    """By errno."""
+    """MariaDB and MySQL errors are judged by errno."""
     assert meaning_of(Exception(number, "en cualquier idioma"), "mysql") is meaning
 
 
 @pytest.mark.parametrize(("number", "meaning"), NUMBERS.items())
 def test_sql_server(number: int, meaning: Meaning) -> None:
-    """By the server's number: pymssql gives it first, pyodbc last."""
+    """SQL Server errors are judged by the server's number, which pymssql puts first and pyodbc last."""
     assert meaning_of(Exception(number, b"en cualquier idioma"), "mssql") is meaning
     assert meaning_of(PyodbcError("42000", "en cualquier idioma", number), "mssql") is meaning
 
@@ -128,7 +128,7 @@ DB_LIB = "DB-Lib error message {0}, severity 9:\\nUnable to connect: TDS server 
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        # As pymssql 2.4 raised them: a login is refused, and a server is not there, after another that had refused one.
+        # As pymssql 2.4 raised them: a refused login, and an unreachable server after a refused login elsewhere.
         (((18456, f"Error de inicio de sesión.{DB_LIB.format(20018)}{DB_LIB.format(20002)}".encode()),), "error 18456"),
         (((18456, f"{DB_LIB.format(20018)}{DB_LIB.format(20002)}".encode()),), "error 18456"),
         (((18456, f"{DB_LIB.format(20009)}{DB_LIB.format(20009)}".encode()),), "error 20009"),
@@ -136,14 +136,14 @@ DB_LIB = "DB-Lib error message {0}, severity 9:\\nUnable to connect: TDS server 
     ],
 )
 def test_pymssql_wraps_the_servers_number(arguments: tuple[Any, ...], code: str) -> None:
-    """And goes on telling the number of an earlier connection where the server says nothing."""
+    """pymssql keeps the number of an earlier connection if the server itself said nothing."""
     found = code_of(Exception(*arguments), "mssql")
     assert found is not None
     assert found.shown == code
 
 
 def test_what_pymssqls_library_says_is_not_told() -> None:
-    """Where the server itself has said something."""
+    """A message of pymssql's own library is not quoted; one of the server is."""
     assert words_of(Exception((18456, f"Error de inicio de sesión.{DB_LIB.format(20018)}".encode()))) == (
         "Error de inicio de sesión."
     )
@@ -151,11 +151,11 @@ def test_what_pymssqls_library_says_is_not_told() -> None:
 
 @pytest.mark.parametrize(("code", "meaning"), ORACLE.items())
 def test_oracle(code: str, meaning: Meaning) -> None:
-    """By the number that its words begin with."""
+    """Oracle errors are judged by the number at the start of the message."""
     assert meaning_of(Exception(f"{code}: en cualquier idioma\nHelp: https://docs.oracle.com/"), "oracle") is meaning
 
 
-#: libpq hands on no SQLSTATE of a login that is refused. As Debian's PostgreSQL 15 says it, in both languages.
+#: libpq gives no SQLSTATE for a refused login. The messages are from Debian's PostgreSQL 15, in both languages.
 REFUSED_LOGINS = [
     'FATAL:  password authentication failed for user "tablero"',
     "FATAL:  la autentificación password falló para el usuario «tablero»",
@@ -194,13 +194,13 @@ PASSING_LOGINS = [
 
 @pytest.mark.parametrize("words", REFUSED_LOGINS)
 def test_a_login_that_is_refused_by_words(words: str) -> None:
-    """Where there is no code."""
+    """A refused login is recognised by its words where there is no code."""
     assert meaning_of(PsycopgError(None, words), "postgresql") is REFUSED
 
 
 @pytest.mark.parametrize("words", PASSING_LOGINS)
 def test_a_login_that_may_pass(words: str) -> None:
-    """Is not mistaken for one."""
+    """A login that failed temporarily is not mistaken for a refused one."""
     assert meaning_of(PsycopgError(None, words), "postgresql") is None
 
 
@@ -218,7 +218,7 @@ def test_a_login_that_may_pass(words: str) -> None:
     ],
 )
 def test_what_may_quote_a_value(error: Exception, dialect: str) -> None:
-    """All that speaks of data, and all that is not known here."""
+    """Messages about data, and all unknown ones, are not quoted."""
     code = code_of(error, dialect)
     assert code is not None
     assert code.quotes_values
@@ -229,7 +229,7 @@ def test_what_may_quote_a_value(error: Exception, dialect: str) -> None:
     [(PsycopgError("42P01"), "postgresql"), (PsycopgError("57P01"), "postgresql"), (Exception(1146, "x"), "mysql")],
 )
 def test_what_names_objects(error: Exception, dialect: str) -> None:
-    """Is said in full: the DBA needs the name."""
+    """A message that names objects is quoted in full, since the DBA needs the name."""
     code = code_of(error, dialect)
     assert code is not None
     assert not code.quotes_values
@@ -248,7 +248,7 @@ def test_what_names_objects(error: Exception, dialect: str) -> None:
     ],
 )
 def test_words_without_values(said: str, kept: str) -> None:
-    """Up to where one may begin."""
+    """A message is quoted up to where a value may begin."""
     assert without_values(said) == kept
 
 
@@ -261,5 +261,5 @@ def test_words_without_values(said: str, kept: str) -> None:
     ],
 )
 def test_words_are_those_of_the_database(error: Any, words: str) -> None:
-    """Without the form in which its driver gives them."""
+    """A message is quoted without the driver's formatting."""
     assert words_of(error) == words

@@ -1,4 +1,4 @@
-"""The institution's own SQL: only its parameters are parameters, and they are the two that there are."""
+"""The institution's own SQL: only the two known parameters are treated as parameters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BOUNDS = "d >= :start AND d < :end"
 
 
 def compiled(sql: str) -> str:
-    """As it goes to psycopg."""
+    """The SQL as psycopg receives it."""
     return str(sa.text(prepared(sql)).compile(dialect=postgresql.psycopg.dialect()))  # type: ignore[no-untyped-call]
 
 
@@ -34,25 +34,25 @@ def compiled(sql: str) -> str:
     ],
 )
 def test_what_only_looks_like_a_parameter(part: str) -> None:
-    """Casts, literals, comments, quoted names and slices go as they are written."""
+    """Casts, literals, comments, quoted names and slices are left unchanged."""
     sql = f"SELECT * FROM v WHERE {part} AND {BOUNDS}"
     assert compiled(sql) == sql.replace(":start", "%(start)s").replace(":end", "%(end)s")
 
 
 @pytest.mark.parametrize("cast", [":start::timestamp", "CAST(:start AS timestamp)", "(:start)::timestamp", ":start  ::date"])
 def test_a_parameter_with_a_cast(cast: str) -> None:
-    """Is bound, and cast."""
+    """A parameter followed by a cast is bound."""
     sql = f"SELECT * FROM v WHERE d >= {cast} AND d < :end::timestamptz"
     assert compiled(sql) == sql.replace(":start", "%(start)s").replace(":end", "%(end)s")
 
 
 def test_percent_signs() -> None:
-    """Are the institution's own."""
+    """Percent signs belong to the institution's SQL and are left unchanged."""
     assert compiled(f"SELECT * FROM v WHERE x LIKE '10%' AND {BOUNDS}").count("'10%%'") == 1
 
 
 def test_a_bound_may_be_used_twice() -> None:
-    """In a union, say."""
+    """A parameter may be used several times, for example in a union."""
     prepared(f"SELECT * FROM a WHERE {BOUNDS} UNION ALL SELECT * FROM b WHERE {BOUNDS}")
 
 
@@ -67,6 +67,6 @@ def test_a_bound_may_be_used_twice() -> None:
     ],
 )
 def test_wrong_parameters(sql: str, words: str) -> None:
-    """Are a permanent error that names them."""
+    """Wrong parameters are a permanent error that names them."""
     with pytest.raises(SetupError, match=words):
         prepared(sql)

@@ -1,4 +1,4 @@
-"""What a connection of Airflow says is done, or refused by name; nothing is dropped."""
+"""Every parameter of an Airflow connection is applied, or refused by name; none is dropped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POSTGRES = make_url("postgresql+psycopg2://tablero:clave@db.inst.gob.do:5432/sol
 
 
 def saved(**extra: Any) -> Any:
-    """A connection as Airflow keeps it."""
+    """A connection as Airflow stores it."""
     return SimpleNamespace(
         conn_id="tablero_source",
         login="tablero",
@@ -28,7 +28,7 @@ def saved(**extra: Any) -> Any:
 
 
 def test_every_parameter_of_libpq() -> None:
-    """Is in the address, as text; what is Airflow's own is not."""
+    """Every parameter of libpq is passed in the address as text; Airflow's own parameters are not."""
     address = parameters.postgresql(
         POSTGRES,
         saved(
@@ -54,7 +54,7 @@ def test_every_parameter_of_libpq() -> None:
 
 
 def test_what_the_hook_put_into_the_address_stays() -> None:
-    """``sqlalchemy_query`` of the connection."""
+    """What the hook put into the address, from the connection's ``sqlalchemy_query``, is kept."""
     assert parameters.postgresql(POSTGRES.set(query={"sslmode": "require"}), saved()).query["sslmode"] == "require"
 
 
@@ -68,7 +68,7 @@ def test_what_the_hook_put_into_the_address_stays() -> None:
     ],
 )
 def test_what_libpq_does_not_know_is_refused(extra: dict[str, Any], words: str) -> None:
-    """By its name."""
+    """A parameter unknown to libpq is refused by name."""
     with pytest.raises(SetupError, match=words):
         parameters.postgresql(POSTGRES, saved(**extra))
 
@@ -78,14 +78,14 @@ def test_what_libpq_does_not_know_is_refused(extra: dict[str, Any], words: str) 
     [(None, "mysql+mysqldb"), ("mysqlclient", "mysql+mysqldb"), ("pymysql", "mysql+pymysql")],
 )
 def test_the_address_of_mysql(client: str | None, driver: str) -> None:
-    """By the driver that the connection names; a password may hold any character."""
+    """The address of MySQL uses the connection's driver, and a password may contain any character."""
     address, arguments = parameters.mysql(saved(client=client, read_timeout=30, charset="utf8"))
     assert address == URL.create(driver, "tablero", "clave / 100% ñ", "db.inst.gob.do", 3306, "solicitudes")
     assert arguments == {"read_timeout": 30}
 
 
 def test_tls_of_mysqlclient() -> None:
-    """In its own terms: files and a mode."""
+    """TLS of mysqlclient is given in its own terms: files and a mode."""
     _, arguments = parameters.mysql(saved(ssl_mode="verify_identity", ssl_ca="/ca.pem", ssl_cert="/c.pem", ssl_key="/k.pem"))
     assert arguments == {"ssl": {"ca": "/ca.pem", "cert": "/c.pem", "key": "/k.pem"}, "ssl_mode": "VERIFY_IDENTITY"}
 
@@ -95,7 +95,7 @@ def test_tls_of_mysqlclient() -> None:
     [("REQUIRED", False, False), ("VERIFY_CA", True, False), ("VERIFY_IDENTITY", True, True)],
 )
 def test_tls_of_pymysql(mode: str, verifies: bool, checks_name: bool) -> None:
-    """It knows no modes, and would verify nothing where no CA is named."""
+    """PyMySQL has no TLS modes, and verifies nothing if no CA is named."""
     _, arguments = parameters.mysql(saved(client="pymysql", ssl_mode=mode))
     context = arguments["ssl"]
     assert isinstance(context, ssl.SSLContext)
@@ -104,20 +104,20 @@ def test_tls_of_pymysql(mode: str, verifies: bool, checks_name: bool) -> None:
 
 
 def test_no_tls_unless_it_is_asked_for() -> None:
-    """Or it is switched off in so many words."""
+    """TLS is off unless it is requested, or if it is switched off explicitly."""
     assert parameters.mysql(saved(client="pymysql"))[1] == {}
     assert parameters.mysql(saved(client="pymysql", ssl_mode="DISABLED"))[1] == {"ssl_disabled": True}
 
 
 @pytest.mark.parametrize("given", ["no json", "[1]", 7])
 def test_ssl_that_is_no_table(given: Any) -> None:
-    """Is refused."""
+    """An ``ssl`` value that is not an object is refused."""
     with pytest.raises(SetupError, match="has ssl in its Extra"):
         parameters.mysql(saved(ssl=given))
 
 
 def test_the_address_of_oracle() -> None:
-    """By service, SID, or a whole descriptor; what the driver is told besides is handed on."""
+    """Oracle is addressed by service, SID or descriptor; other parameters are passed to the driver."""
     by_service, arguments = parameters.oracle(saved(service_name="ORCLPDB1", tcp_connect_timeout=5))
     assert by_service.query == {"service_name": "ORCLPDB1"}
     assert by_service.database is None

@@ -1,4 +1,4 @@
-"""Every value has one place in time, whatever it is."""
+"""Every value of a date column has exactly one position in time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def at(*parts: int) -> datetime:
     ],
 )
 def test_what_has_a_day(value: Any, where: datetime) -> None:
-    """A date stands at its instant; text that begins as a day does stands at its beginning."""
+    """A date is placed at its instant; text that begins like a date is placed at the start of that day."""
     assert place(value) == where
 
 
@@ -50,7 +50,7 @@ def test_what_has_a_day(value: Any, where: datetime) -> None:
     ],
 )
 def test_what_has_none(value: Any) -> None:
-    """Stands where all of that kind stands."""
+    """Values without a day are all placed together."""
     assert place(value) == NO_DATE
 
 
@@ -58,7 +58,7 @@ def test_what_has_none(value: Any) -> None:
     st.text(alphabet="0123456789-/: TZ+xñ\t ", max_size=24) | st.from_regex(r"20(19|20|24)-[01]\d-[0-3]\d.?", fullmatch=True)
 )
 def test_each_text_lies_in_one_day(text: str) -> None:
-    """Of the day of its place, and of no day beside it."""
+    """Each text lies in the day of its position and in no other."""
     where = place(text)
     assert where >= NO_DATE
     if where > OLDEST_DATE:

@@ -1,4 +1,4 @@
-"""The catalogue as tests look at it: every text by its room and name."""
+"""The catalogue as the tests see it: every text by its room and name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOMS = sorted(path.stem for path in (HOUSE / "texts").glob("*.py") if path.stem
 
 
 def catalogue() -> dict[tuple[str, str], Text]:
-    """All texts by room and name: those of a table as ``NAME[key]``, those that count as ``NAME[form]``."""
+    """All texts by room and name: entries of a table as ``NAME[key]``, plural forms as ``NAME[form]``."""
     found: dict[tuple[str, str], Text] = {}
     for room in ROOMS:
         for name, value in vars(importlib.import_module(f"tablero.texts.{room}")).items():

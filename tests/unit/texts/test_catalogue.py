@@ -1,4 +1,4 @@
-"""Every sentence that an operator reads stands in the catalogue, in both languages, and nowhere else."""
+"""Every sentence that an operator reads is in the catalogue, in both languages, and nowhere else."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ NAMES = {(room, name.partition("[")[0]) for room, name in CATALOGUE}
 
 
 def sources() -> dict[str, ast.Module]:
-    """All modules that may speak to an operator, by path: the package and the DAG files."""
+    """All modules with sentences for an operator, by path: the package and the DAG files."""
     paths = [*HOUSE.rglob("*.py"), *(ROOT / "dags").glob("*.py")]
     return {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in sorted(paths)}
 
 
 SOURCES = sources()
-#: The dashboard's own names, which it has in Spanish only.
+#: The dashboard's own names, which exist in Spanish only.
 QUOTED = {"plugins/tablero/contract/statuses.py"}
 
 SPEAKERS = {
@@ -35,7 +35,7 @@ SPEAKERS = {
 
 
 def rooms_in(tree: ast.Module) -> dict[str, str]:
-    """What a module calls the rooms of the catalogue that it imports."""
+    """The local names under which a module imports rooms of the catalogue."""
     return {
         alias.asname or alias.name: alias.name
         for node in ast.walk(tree)
@@ -55,7 +55,7 @@ def uses(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def used() -> set[tuple[str, str]]:
-    """All that is mentioned anywhere: by modules, by other texts of the same room, or by a template of the page."""
+    """All texts mentioned anywhere: in modules, in other texts of the same room, or in a template of the page."""
     found = {use for tree in SOURCES.values() for use in uses(tree)}
     for room in ROOMS:
         tree = SOURCES[f"plugins/tablero/texts/{room}.py"]
@@ -67,7 +67,7 @@ def used() -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("key", CATALOGUE, ids=".".join)
 def test_a_text_says_the_same_in_both_languages(key: tuple[str, str]) -> None:
-    """Neither is missing, both mention the same values, by name, and a sentence is not left untranslated."""
+    """Each text has both languages, with the same placeholders, and is translated."""
     text = CATALOGUE[key]
     assert isinstance(text, Text)
     assert text.es.strip()
@@ -79,18 +79,18 @@ def test_a_text_says_the_same_in_both_languages(key: tuple[str, str]) -> None:
 
 
 def test_no_text_is_left_over() -> None:
-    """Whoever changes a sentence changes one that somebody reads."""
+    """Every text in the catalogue is used somewhere."""
     assert NAMES - used() == set()
 
 
 def test_no_text_is_missing() -> None:
-    """What is asked for by name is there."""
+    """Every text that is used exists."""
     there = NAMES | {(room, name) for room in ROOMS for name in vars(importlib.import_module(f"tablero.texts.{room}"))}
     assert {use for tree in SPEAKERS.values() for use in uses(tree) if use[0] in ROOMS} - there == set()
 
 
 def test_a_text_is_given_the_values_that_it_mentions() -> None:
-    """None missing, which would hide the error that was to be told, and none that no language shows."""
+    """Each use passes exactly the values that the text mentions: a missing one would hide the error to be reported."""
     wrong = []
     for path, tree in SPEAKERS.items():
         rooms = rooms_in(tree)
@@ -108,12 +108,12 @@ def test_a_text_is_given_the_values_that_it_mentions() -> None:
 
 OUR_ERRORS = {name for name, value in vars(tablero.errors).items() if isinstance(value, type) and issubclass(value, Exception)}
 
-#: From here on a line of the log asks for something, and speaks both languages; below, it is for those who maintain this.
+#: From this level on a log line asks for action, in both languages; lines below are for maintainers.
 ASKING = {"warning", "error", "exception", "critical"}
 
 
 def is_written_here(node: ast.expr) -> bool:
-    """Whether an expression puts words together itself: a literal with letters, an f-string, a sum of them."""
+    """Whether an expression builds a sentence itself: a literal with letters, an f-string, or a concatenation."""
     if isinstance(node, ast.Constant):
         return isinstance(node.value, str) and bool(re.search(r"[a-zA-Z]", re.sub(r"%[a-z]", "", node.value)))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("verbatim", "str"):
@@ -122,7 +122,7 @@ def is_written_here(node: ast.expr) -> bool:
 
 
 def docstrings(tree: ast.Module) -> set[int]:
-    """The nodes which are docstrings."""
+    """The nodes that are docstrings."""
     places = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     return {
         id(node.body[0].value)
@@ -132,7 +132,7 @@ def docstrings(tree: ast.Module) -> set[int]:
 
 
 def sentences_by_hand(tree: ast.Module) -> Iterator[int]:
-    """Lines with a sentence for an operator that is no text of the catalogue."""
+    """Lines with a sentence for an operator that is not from the catalogue."""
     skipped = docstrings(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args:
@@ -145,12 +145,12 @@ def sentences_by_hand(tree: ast.Module) -> Iterator[int]:
             if kind.islower() and is_written_here(node.exc.args[0]):  # an error chosen by a variable
                 yield node.lineno
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
-            if re.search(r"[a-z.)] / [A-Za-z¿¡]|[áéíóúñ¿¡]", node.value):  # both languages in one, or Spanish
+            if re.search(r"[a-z.)] / [A-Za-z¿¡]|[áéíóúñ¿¡]", node.value):  # both languages in one literal, or Spanish
                 yield node.lineno
 
 
 @pytest.mark.parametrize("path", SPEAKERS)
 def test_sentences_come_from_the_catalogue(path: str) -> None:
-    """Errors, lines of the log that ask for something, alerts, the form and the command line."""
+    """Errors, log lines that ask for action, alerts, the form and the command line use the catalogue."""
     lines = sorted(set(sentences_by_hand(SPEAKERS[path])))
     assert lines == []

@@ -1,4 +1,4 @@
-"""A button of Airflow's is called what Airflow's own page calls it, in the language of the sentence that names it."""
+"""Airflow's buttons are named as in Airflow's own page, in the language of the sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.texts.catalogue import CATALOGUE
 
 ROOT = Path(__file__).resolve().parents[3]
 
-#: Where Airflow's translations have the parts of a label: file, key, and what the key's placeholder stands for.
+#: The parts of a label in Airflow's translations: file, key, and the value of the key's placeholder.
 LABELS: dict[str, list[tuple[str, str, str]]] = {
     "clear": [("dags", "runAndTaskActions.clear.title", "common:taskInstance_one")],
     "connections": [("common", "nav.admin", ""), ("common", "admin.Connections", "")],
@@ -43,7 +43,7 @@ def translation(language: str, file: str, key: str) -> str:
 
 
 def label(name: str, language: str) -> str:
-    """A label as Airflow's page has it; an entry of a menu names the menu first."""
+    """A label as in Airflow's page; a menu entry is preceded by its menu."""
     parts = []
     for file, key, kind in LABELS[name]:
         part = translation(language, file, key)
@@ -55,14 +55,14 @@ SPOKEN = {name: Text(label(name, "es"), label(name, "en")) for name in LABELS}
 
 
 def test_the_labels_are_those_that_people_see() -> None:
-    """Typed from the screen, once."""
+    """The labels are those seen on the screen, typed by hand."""
     assert SPOKEN["clear"] == Text("Limpiar Instancia de Tarea", "Clear Task Instance")
     assert SPOKEN["connections"] == Text("Administración > Conexiones", "Admin > Connections")
 
 
 @pytest.mark.parametrize("key", CATALOGUE, ids=".".join)
 def test_a_sentence_names_the_button_that_its_reader_sees(key: tuple[str, str]) -> None:
-    """Never the English one in a Spanish sentence; and both or neither."""
+    """A Spanish sentence never uses the English label, and both languages name the button or neither does."""
     text = CATALOGUE[key]
     for spoken in SPOKEN.values():
         assert (spoken.es in text.es) == (spoken.en in text.en)
@@ -74,7 +74,7 @@ def test_a_sentence_names_the_button_that_its_reader_sees(key: tuple[str, str]) 
     "page", ["README", *(f"docs/{path.stem}" for path in sorted((ROOT / "docs").glob("*.md")) if not path.stem.endswith(".es"))]
 )
 def test_the_guides_name_the_buttons_that_their_readers_see(page: str) -> None:
-    """As often in one language as in the other."""
+    """Each button is named equally often in both languages."""
     spanish, english = ((ROOT / f"{page}{ending}").read_text(encoding="utf-8") for ending in (".es.md", ".md"))
     for spoken in SPOKEN.values():
         assert spanish.count(spoken.es) == english.count(spoken.en)

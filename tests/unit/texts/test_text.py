@@ -9,28 +9,28 @@ ROWS = Text("{rows} filas en {window}", "{rows} rows in {window}")
 
 
 def test_a_text_is_filled_in_both_languages() -> None:
-    """Whole numbers are amounts; what is a text itself is filled in language by language."""
+    """Integers are formatted as amounts; a value that is a text itself is inserted in each language."""
     month = Text("enero", "January")
     assert ROWS(rows=12345, window=month) == Text("12,345 filas en enero", "12,345 rows in January")
 
 
 def test_where_the_language_is_unknown_spanish_comes_first() -> None:
-    """Both are there; words that are the same in both stand once."""
+    """Spanish comes before English, and text identical in both languages appears once."""
     assert str(ROWS(rows=1, window="2020-01")) == "1 filas en 2020-01 / 1 rows in 2020-01"
     assert str(verbatim("FATAL: no")) == "FATAL: no"
 
 
 def test_a_missing_value_is_a_mistake_of_ours() -> None:
-    """And is told at once."""
+    """A missing value raises an error at once."""
     with pytest.raises(KeyError):
         ROWS(rows=1)
 
 
 def test_sentences_are_joined_language_by_language() -> None:
-    """Never Spanish after English."""
+    """Joined sentences are all Spanish first, then all English."""
     assert joined([Text("Uno.", "One."), Text("Dos.", "Two.")]) == Text("Uno. Dos.", "One. Two.")
 
 
 def test_a_list_is_read_line_by_line() -> None:
-    """Each complaint in both languages, before the next one."""
+    """Each item of a list is in both languages before the next one."""
     assert str(joined([Text("Uno.", "One."), Text("Dos.", "Two.")], "\n")) == "Uno. / One.\nDos. / Two."

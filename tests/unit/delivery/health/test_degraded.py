@@ -1,4 +1,4 @@
-"""Which windows are settled, and still not as usual."""
+"""Which settled windows are reported as degraded."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def causes(window: Window = DAY, *, rejected_percent: float = 5, low_volume_perc
     ("counts", "found"),
     [
         ({"read": 400}, []),
-        ({"read": 400, "rejected": 20}, []),  # five in a hundred, and no more
+        ({"read": 400, "rejected": 20}, []),  # exactly five percent
         ({"read": 400, "rejected": 21}, ["rejected"]),
         ({"read": 400, "rejected": 400}, ["all_rejected"]),
-        ({"read": 400, "rejected": 100, "excluded": 300}, ["all_rejected"]),  # none of those that could be sent
+        ({"read": 400, "rejected": 100, "excluded": 300}, ["all_rejected"]),  # none of the rows that could be sent
         ({"read": 400, "excluded": 400}, []),
         ({"read": 0}, []),
         ({"read": 400, "found": 3}, ["audit"]),
     ],
 )
 def test_rejections_and_audits(counts: dict[str, int], found: list[str]) -> None:
-    """More than the share of the rows that could be sent; an audit that found anything."""
+    """A window is degraded if too large a share of its rows is rejected, or if an audit found anything."""
     assert causes(**counts) == found
 
 
@@ -47,19 +47,19 @@ def test_rejections_and_audits(counts: dict[str, int], found: list[str]) -> None
         (79, [400] * 8, ["few_rows"]),
         (0, [400] * 8, ["no_rows"]),
         (0, [0] * 8, []),  # a Sunday
-        (0, [400, 0, 0, 0, 0, 0, 0, 0], []),  # one busy Sunday makes no custom
-        (0, [], ["no_rows"]),  # an empty view, from the first night on
+        (0, [400, 0, 0, 0, 0, 0, 0, 0], []),  # one busy Sunday is not a pattern
+        (0, [], ["no_rows"]),  # an empty view, already in the first night
         (3, [], []),
         (0, None, []),  # not compared
     ],
 )
 def test_volume(read: int, usual: list[int] | None, found: list[str]) -> None:
-    """Compared with the median of the same weekday."""
+    """The volume is compared with the median of the same weekday."""
     assert causes(read=read, usual=usual) == found
 
 
 def test_switched_off() -> None:
-    """Zero: the share is not looked at, nor is the volume; that nothing at all was sent is told still."""
+    """Zero switches off the checks of share and volume, but not the report that nothing was sent."""
     off: dict[str, Any] = {"rejected_percent": 0, "low_volume_percent": 0}
     assert causes(read=400, rejected=399, usual=[400] * 8, **off) == []
     assert causes(read=0, usual=[400] * 8, **off) == []
@@ -67,13 +67,13 @@ def test_switched_off() -> None:
 
 
 def test_undated_rows() -> None:
-    """All of them are rejected, of course; they are told as what they are."""
+    """Undated rows are all rejected by nature, so they are reported as undated."""
     assert causes(dateless_window(), read=12, rejected=12) == ["undated"]
     assert causes(dateless_window(), read=12, excluded=12) == []
 
 
 def test_numbers_go_with_it() -> None:
-    """How many rows of how many; how many where how many are usual."""
+    """A degradation gives its numbers: rows of how many, or rows where how many are usual."""
     (found,) = judge(Counts(DAY, 400, rejected=60), rejected_percent=5, low_volume_percent=20)
     assert (found.rows, found.of_rows, found.label) == (60, 400, "2026-11-23")
     (found,) = judge(Counts(DAY, 7, usual=[100, 300, 200]), rejected_percent=5, low_volume_percent=20)
@@ -82,7 +82,7 @@ def test_numbers_go_with_it() -> None:
 
 @given(st.integers(0, 1000), st.data())
 def test_a_window_is_rejected_once(read: int, data: st.DataObject) -> None:
-    """Never told as all and as a share; and always told if nothing could be sent."""
+    """A window is reported as all rejected or by share, never both, and always if nothing could be sent."""
     rejected = data.draw(st.integers(0, read))
     found = causes(read=read, rejected=rejected, excluded=data.draw(st.integers(0, read - rejected)))
     assert len(found) <= 1
@@ -90,7 +90,7 @@ def test_a_window_is_rejected_once(read: int, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("cause", Cause)
 def test_each_cause_can_be_told(cause: Cause) -> None:
-    """A sentence and a remedy; conditions end, events do not."""
+    """Each cause has a sentence and a remedy; conditions end, events do not."""
     assert cause.value in alerts.DEGRADED
     assert cause.value in alerts.REMEDIES
     assert (cause in CONDITIONS) == (cause.value not in ("audit", "unknown", "recognised", "few_refusals"))

@@ -1,4 +1,4 @@
-"""The digest: its periods, and what it says."""
+"""The digest: its periods and its content."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ NOVEMBER = Period("2026-11", date(2026, 11, 1), date(2026, 11, 30))
     ],
 )
 def test_periods(kind: str, day: str, label: str, first: str, last: str) -> None:
-    """The last one that is over with a run's own day."""
+    """The period of a digest is the last complete one at the day of the run."""
     end = datetime.fromisoformat(f"{day}T04:00:00+00:00") + timedelta(days=1)
     assert period_of(kind, end, SETTINGS) == (label, date.fromisoformat(first), date.fromisoformat(last))
 
 
 def test_what_it_says() -> None:
-    """A small table in both languages, and whether all is well."""
+    """The digest has a small table in both languages, and says whether all is well."""
     digest = Digest(NOVEMBER, 12_345, {"unknown_status": 3, "too_long": 2}, 0, 0, 84, 1)
     text = digest.to_text("https://airflow/tablero/")
     assert "12,345" in str(digest.subject())
@@ -42,13 +42,13 @@ def test_what_it_says() -> None:
 
 
 def test_something_is_pending() -> None:
-    """Said in the first line."""
+    """Pending rows are mentioned in the first line."""
     assert "something is pending" in Digest(NOVEMBER, 0, {}, 5, 0, 0, 0).to_text("")
     assert "something is pending" in Digest(NOVEMBER, 0, {}, 0, 1, 0, 0).to_text("")
 
 
 def test_the_month_of_the_evidence() -> None:
-    """In the institution's zone."""
+    """The month of the evidence is the one in the institution's zone."""
     window = month_window(NOVEMBER, SETTINGS)
     assert (window.start, window.end) == (
         datetime(2026, 11, 1, 4, tzinfo=timezone.utc),

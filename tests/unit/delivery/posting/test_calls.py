@@ -1,4 +1,4 @@
-"""Several calls at a time, and the changes of one request one after the other."""
+"""Several calls at a time, but the changes of one request one after the other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE = 30.0
 
 
 class Dashboard:
-    """Answers a call when the test says so.
+    """Answers a call when the test releases it.
 
     :ivar begun: attempts in the order in which they were posted.
     """
@@ -36,7 +36,7 @@ class Dashboard:
         assert self._started[attempt].wait(PATIENCE)
 
     def answer(self, calls: Calls, attempt: int) -> None:
-        """Answer a call; it is over when this returns."""
+        """Answer a call; returns once the call has ended."""
         self._answers[attempt].set()
         while attempt in {claim.attempt_id for claim in calls.claims}:
             calls.wait(PATIENCE)
@@ -53,7 +53,7 @@ def claim(attempt: int, *requests: str) -> Any:
 
 
 def test_others_do_not_wait(dashboard: Dashboard) -> None:
-    """Batches without a request in common are posted at once."""
+    """Batches without a common request are posted at the same time."""
     calls = Calls(dashboard.post)
     for attempt in range(4):
         calls.begin(claim(attempt, f"R-{attempt}"))
@@ -66,7 +66,7 @@ def test_others_do_not_wait(dashboard: Dashboard) -> None:
 
 
 def test_a_request_changes_in_order(dashboard: Dashboard) -> None:
-    """The last status is posted after the ones before it have been answered, whatever else is quicker."""
+    """The last status of a request is posted only after the answers to the earlier ones."""
     calls = Calls(dashboard.post)
     calls.begin(claim(1, "R-1", "LONG"))
     calls.begin(claim(2, "LONG", "R-2"))
@@ -74,12 +74,12 @@ def test_a_request_changes_in_order(dashboard: Dashboard) -> None:
     calls.begin(claim(4, "R-2"))
     dashboard.is_posted(1)
     dashboard.is_posted(3)
-    assert len(calls) == 4  # all of them are held under a lease
+    assert len(calls) == 4  # all of them are leased
     dashboard.answer(calls, 3)
     assert sorted(dashboard.begun) == [1, 3]
     dashboard.answer(calls, 1)
     dashboard.is_posted(2)
-    assert 4 not in dashboard.begun  # what waits lets nothing pass it that shares a request with it
+    assert 4 not in dashboard.begun  # a waiting batch is not overtaken by one that shares a request with it
     dashboard.answer(calls, 2)
     dashboard.is_posted(4)
     dashboard.answer(calls, 4)

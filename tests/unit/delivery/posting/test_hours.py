@@ -1,4 +1,4 @@
-"""When sending is allowed: half open, over midnight, in local time."""
+"""Send hours: half-open, across midnight, in local time."""
 
 # ruff: noqa: DTZ001 naive datetimes are what these tests are about
 
@@ -40,7 +40,7 @@ def local(text: str) -> datetime:
     ],
 )
 def test_opens_and_closes(hours: SendHours, text: str, is_open: bool) -> None:
-    """From the opening on, until just before the closing."""
+    """Sending is allowed from the opening until just before the closing."""
     assert hours.open_at(local(text)) is is_open
     assert hours.open_at(local(text).astimezone(UTC)) is is_open
 
@@ -55,12 +55,12 @@ def test_opens_and_closes(hours: SendHours, text: str, is_open: bool) -> None:
     ],
 )
 def test_the_next_opening(hours: SendHours, now: str, opens: datetime) -> None:
-    """Today's if it is still to come, else tomorrow's; in UTC."""
+    """The next opening is today's if it is still to come, otherwise tomorrow's, in UTC."""
     assert hours.next_opening(local(now)) == opens
 
 
 def test_an_opening_that_the_clocks_skip() -> None:
-    """New York, 2021-03-14: there is no 02:30; it opens all the same, at the end of the skip or by the offset before it."""
+    """An opening at 02:30 that New York skips on 2021-03-14 happens at the end of the skip, or by the offset before it."""
     hours = SendHours(time(2, 30), time(6), pendulum.timezone("America/New_York"))
     opening = hours.next_opening(datetime(2021, 3, 14, 5, tzinfo=UTC))
     assert datetime(2021, 3, 14, 7, tzinfo=UTC) <= opening <= datetime(2021, 3, 14, 7, 30, tzinfo=UTC)
@@ -76,7 +76,7 @@ TIMES = st.times().map(lambda moment: moment.replace(microsecond=0))
     st.sampled_from(["America/Santo_Domingo", "Asia/Kathmandu", "UTC"]),
 )
 def test_at_the_next_opening_it_is_open(pair: tuple[time, time], moment: datetime, zone: str) -> None:
-    """It lies within a day, is open then, and was closed just before."""
+    """The next opening is at most a day away; sending is allowed then, but not just before."""
     hours = SendHours(*pair, pendulum.timezone(zone))
     now = moment.replace(tzinfo=UTC)
     opening = hours.next_opening(now)

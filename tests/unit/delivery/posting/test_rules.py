@@ -37,7 +37,7 @@ NEW, FAILED_ONCE, MAYBE_THERE = History(), History(unknown_in_a_row=1, ever_unkn
     [
         (EXISTS, MAYBE_THERE, Outcome.DELIVERED),
         (EXISTS, NEW, Outcome.REFUSED),
-        (Answer(Outcome.REFUSED, is_repeat=True, named=(3,)), MAYBE_THERE, Outcome.REFUSED),  # only that one is there
+        (Answer(Outcome.REFUSED, is_repeat=True, named=(3,)), MAYBE_THERE, Outcome.REFUSED),  # only that row had arrived
         (Answer(Outcome.REFUSED, is_repeat=True, partial=True, named=(3,)), MAYBE_THERE, Outcome.REFUSED),
         (REFUSED, MAYBE_THERE, Outcome.REFUSED),
         (NOT_FOUND, NEW, Outcome.REFUSED),
@@ -46,7 +46,7 @@ NEW, FAILED_ONCE, MAYBE_THERE = History(), History(unknown_in_a_row=1, ever_unkn
     ],
 )
 def test_an_answer_in_the_light_of_what_is_on_record(answer: Answer, history: History, outcome: Outcome) -> None:
-    """A recognised repeat is the acknowledgement that was missed, of rows that may have arrived and of no others."""
+    """A recognised repeat is the missing acknowledgement of rows that may have arrived, and of no others."""
     assert interpret(answer, history).outcome is outcome
 
 
@@ -64,7 +64,7 @@ def test_an_answer_in_the_light_of_what_is_on_record(answer: Answer, history: Hi
     ],
 )
 def test_what_a_batch_is_searched_for(answer: Answer, history: History, trouble: Trouble | None) -> None:
-    """Refused, or the second time in a row without a known outcome."""
+    """A batch is searched if it was refused, or twice in a row had no known outcome."""
     assert trouble_of(answer, history) is trouble
 
 
@@ -80,7 +80,7 @@ def a_pass(*answers: Answer, ever_delivered: bool = False) -> Pass:
 
 @given(st.lists(ANSWERS, max_size=40), st.booleans())
 def test_what_stops_a_pass(answers: list[Answer], ever: bool) -> None:
-    """It stops for a reason, and only for one; refusals of content alone never stop it."""
+    """A pass stops only for one of these reasons; refused content alone never stops it."""
     found = a_pass(*answers, ever_delivered=ever)
     if FORBIDDEN in answers:
         assert found.stop is Stop.PERMANENT
@@ -94,13 +94,13 @@ def test_what_stops_a_pass(answers: list[Answer], ever: bool) -> None:
 
 
 def test_failures_in_a_row() -> None:
-    """An answer of any other kind shows that the dashboard is there."""
+    """An answer of any other kind interrupts the row of failures, since the dashboard is up."""
     assert a_pass(*[DOWN] * 4, REFUSED, *[CRASHED] * 4).stop is None
     assert a_pass(*[DOWN] * 4, CRASHED).stop is Stop.DOWN
 
 
 def test_the_path_itself() -> None:
-    """Not found, again and again, and nothing was ever delivered there; one acceptance, and it is about content."""
+    """Repeated 404 answers with nothing ever delivered mean a wrong path; after one acceptance they mean the content."""
     assert a_pass(*[NOT_FOUND] * (WRONG_PATH_AFTER - 1)).stop is None
     assert a_pass(*[NOT_FOUND] * WRONG_PATH_AFTER).stop is Stop.PERMANENT
     assert a_pass(DELIVERED, *[NOT_FOUND] * 50).stop is None
@@ -108,7 +108,7 @@ def test_the_path_itself() -> None:
 
 
 def test_another_server() -> None:
-    """Two answers of something else, of one batch or of two; never once the dashboard has acknowledged anything."""
+    """Two answers from another server stop the pass, unless the dashboard has ever accepted anything."""
     assert a_pass(STRANGE).stop is None
     assert a_pass(STRANGE, STRANGE).stop is Stop.PERMANENT
     assert a_pass(STRANGE, STRANGE, ever_delivered=True).stop is None
@@ -118,7 +118,7 @@ def test_another_server() -> None:
 
 
 def test_a_search_in_vain() -> None:
-    """Nothing accepted in the pass: after some calls it is no use to look for single rows; one acceptance, and it is."""
+    """If nothing was accepted in the pass, the search stops after some calls; one acceptance lets it continue."""
     found = Pass(ever_delivered=True)
     for _ in range(GIVE_UP_SEARCH_AFTER):
         assert found.may_search
@@ -129,7 +129,7 @@ def test_a_search_in_vain() -> None:
 
 
 def test_the_longest_wait() -> None:
-    """Of all that was asked for."""
+    """The pass waits for the longest ``Retry-After`` received."""
     longer = Answer(Outcome.TRANSIENT, status=503, retry_after=90.0)
     assert a_pass(WAIT, longer, WAIT).asked_to_wait == 90.0
     assert a_pass(DOWN).asked_to_wait is None

@@ -17,7 +17,7 @@ REFUSED = Answer(Outcome.REFUSED, status=400, seconds=0.1)
 
 
 def throttle_after(*answers: Answer, ceiling: int = 8) -> Throttle:
-    """After these answers, each of which came when nothing else was in flight."""
+    """The throttle after these answers, each of which arrived when nothing else was in flight."""
     throttle = Throttle(ceiling)
     for answer in answers:
         throttle.learn(answer, 0)
@@ -25,23 +25,23 @@ def throttle_after(*answers: Answer, ceiling: int = 8) -> Throttle:
 
 
 def test_starts_with_one() -> None:
-    """A dashboard that is ill is not met with everything at once."""
+    """It starts with one call, so that a failing dashboard is not hit by all at once."""
     assert Throttle(8).limit == 1
 
 
 def test_grows_while_answers_are_prompt() -> None:
-    """One more for each, up to ``concurrency`` and never beyond."""
+    """It grows by one for each prompt answer, up to ``concurrency``."""
     assert [throttle_after(*[PROMPT] * number).limit for number in (1, 2, 3, 7, 100)] == [2, 3, 4, 8, 8]
 
 
 @pytest.mark.parametrize("trouble", [BUSY, TOO_MANY, LOST], ids=["503", "429", "time-out"])
 def test_halved_by_trouble(trouble: Answer) -> None:
-    """And again by the next, but never below one."""
+    """Each problem halves it, but never below one."""
     assert [throttle_after(*[PROMPT] * 7, *[trouble] * number).limit for number in (1, 2, 3, 4)] == [4, 2, 1, 1]
 
 
 def test_calls_of_one_moment_halve_it_once() -> None:
-    """Those that were in flight when the first trouble came tell of the same moment."""
+    """Calls that were in flight at the first problem belong to the same moment and halve it once."""
     throttle = throttle_after(*[PROMPT] * 7)
     for in_flight in range(7, -1, -1):
         throttle.learn(BUSY, in_flight)
@@ -51,7 +51,7 @@ def test_calls_of_one_moment_halve_it_once() -> None:
 
 
 def test_grows_slowly_after_trouble() -> None:
-    """One more for a whole round of prompt answers, not for each."""
+    """After a problem it grows by one for a whole round of prompt answers."""
     throttle = throttle_after(*[PROMPT] * 7, BUSY)
     limits = []
     for _ in range(10):
@@ -62,7 +62,7 @@ def test_grows_slowly_after_trouble() -> None:
 
 
 def test_does_not_grow_while_answers_get_slower() -> None:
-    """Four times the usual time is a sign of a dashboard at its limit."""
+    """Four times the usual response time means that the dashboard is saturated."""
     throttle = throttle_after(*[Answer(Outcome.DELIVERED, seconds=1.0)] * 3)
     before = throttle.limit
     throttle.learn(SLOW, 0)
@@ -70,12 +70,12 @@ def test_does_not_grow_while_answers_get_slower() -> None:
 
 
 def test_quick_answers_are_steady_whatever_they_vary_by() -> None:
-    """From 1 to 200 milliseconds is no sign of anything."""
+    """Response times between 1 and 200 milliseconds are noise."""
     assert throttle_after(*[Answer(Outcome.DELIVERED, seconds=0.001)] * 3, Answer(Outcome.DELIVERED, seconds=0.2)).limit == 5
 
 
 def test_a_refusal_says_nothing_about_load() -> None:
-    """Neither more nor fewer calls for it."""
+    """A refusal changes the limit neither up nor down."""
     assert throttle_after(PROMPT, REFUSED, REFUSED).limit == 2
 
 
@@ -83,7 +83,7 @@ def test_a_refusal_says_nothing_about_load() -> None:
     st.lists(st.tuples(st.sampled_from([PROMPT, SLOW, BUSY, TOO_MANY, LOST, REFUSED]), st.integers(0, 8))), st.integers(1, 8)
 )
 def test_always_between_one_and_the_ceiling(answers: list[tuple[Answer, int]], ceiling: int) -> None:
-    """Whatever comes."""
+    """The limit stays between one and the ceiling, whatever the answers."""
     throttle = Throttle(ceiling)
     for answer, in_flight in answers:
         throttle.learn(answer, in_flight)

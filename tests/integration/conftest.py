@@ -1,4 +1,4 @@
-"""Real databases: a file of SQLite, and a PostgreSQL which is started from a wheel."""
+"""Real databases: an SQLite file, and a PostgreSQL server started from a wheel."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Postgres(PostgresServer):
-    """A PostgreSQL server of these tests' own, in which an empty database is quickly had."""
+    """A PostgreSQL server for these tests alone, on which an empty database is quickly created."""
 
     def __init__(self) -> None:
         super().__init__(settings={"synchronous_commit": "off", "full_page_writes": "off"})
 
     def outbox(self) -> Engine:
-        """An empty outbox, always the same: to empty it takes a tenth of the time of making and migrating another."""
+        """An empty outbox, always the same one: emptying it takes a tenth of the time of creating and migrating another."""
         engine = connect(self._outbox)
         with engine.begin() as connection:
             connection.exec_driver_sql("SET LOCAL lock_timeout = '20s'")  # a test that left a transaction open
@@ -52,7 +52,7 @@ class Postgres(PostgresServer):
         return address
 
     def source(self) -> URL:
-        """An empty database of an institution, always the same."""
+        """An empty database of an institution, always the same one."""
         engine = sa.create_engine(self._source, poolclass=sa.NullPool)
         with engine.begin() as connection:
             connection.exec_driver_sql("SET LOCAL lock_timeout = '20s'")
@@ -67,7 +67,7 @@ class Postgres(PostgresServer):
 
 @cache
 def empty_sqlite_outbox() -> bytes:
-    """A file of SQLite that holds an outbox with nothing in it."""
+    """An SQLite file that holds an empty outbox."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "outbox.db"
         engine = connect(f"sqlite:///{path}")
@@ -91,7 +91,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def new_database(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> Iterator[Callable[..., URL]]:
-    """Makes an empty database of the backend; gone after the test."""
+    """Creates an empty database of the backend, which is dropped after the test."""
     made: list[URL] = []
 
     def make(**options: Any) -> URL:
@@ -107,13 +107,13 @@ def new_database(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -
 
 @pytest.fixture
 def empty_outbox_url(new_database: Callable[..., URL]) -> URL:
-    """Where an outbox can be made."""
+    """The URL of an empty database for an outbox."""
     return new_database()
 
 
 @pytest.fixture
 def outbox(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> Iterator[Engine]:
-    """An outbox with nothing in it."""
+    """An empty outbox."""
     if backend == "postgresql":
         engine = request.getfixturevalue("postgres").outbox()
     else:
@@ -128,7 +128,7 @@ def outbox(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> Iter
 
 @pytest.fixture
 def source_engine(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> Iterator[Engine]:
-    """An empty database of an institution, opened as Airflow's own hook does: without any option."""
+    """An empty database of an institution, opened without any option, as Airflow's own hook does."""
     address = (
         request.getfixturevalue("postgres").source() if backend == "postgresql" else f"sqlite:///{tmp_path}/institution.db"
     )
@@ -147,6 +147,6 @@ def _shared_sandbox() -> Iterator[Handle]:
 
 @pytest.fixture
 def sandbox(_shared_sandbox: Handle) -> Handle:
-    """A dashboard that has received nothing and does nothing unusual."""
+    """A dashboard that has received nothing and has no faults configured."""
     _shared_sandbox.reset()
     return _shared_sandbox

@@ -1,4 +1,4 @@
-"""Dashboards that are a function: what they are given, and what they answer."""
+"""Dashboards that are functions of the calls they get."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def refused(*named: int, **fields: Any) -> Answer:
 
 
 class Dashboard:
-    """Answers what ``decide`` says about the entries of a call, and remembers what it took.
+    """Answers with what ``decide`` returns for the entries of a call, and remembers what it accepted.
 
     :ivar calls: the request ids of each call, in order.
     :ivar accepted: how often each request id was acknowledged.
@@ -50,7 +50,7 @@ class Dashboard:
 
 
 def in_turn(*answers: Answer | BaseException) -> Callable[[list[Entry]], Answer]:
-    """The first call gets the first answer, and so on; after the last all are delivered. An exception is raised."""
+    """The first call gets the first answer, and so on; afterwards all are accepted. An exception is raised."""
     left: Iterator[Answer | BaseException] = iter(answers)
 
     def decide(_: list[Entry]) -> Answer:
@@ -63,13 +63,13 @@ def in_turn(*answers: Answer | BaseException) -> Callable[[list[Entry]], Answer]
 
 
 def crashing(bad: Iterable[str]) -> Callable[[list[Entry]], Answer]:
-    """Fails on every call in which one of these requests is, with its own HTTP 500."""
+    """Fails with its own HTTP 500 on every call that contains one of these requests."""
     wrong = frozenset(bad)
     return lambda entries: CRASHED if any(entry["request_id"] in wrong for entry in entries) else DELIVERED
 
 
 def refusing(bad: Iterable[str], *, names: bool = False) -> Callable[[list[Entry]], Answer]:
-    """Refuses every call in which one of these requests is; ``names`` its positions if told to."""
+    """Refuses every call that contains one of these requests; optionally ``names`` their positions."""
     wrong = frozenset(bad)
 
     def decide(entries: list[Entry]) -> Answer:

@@ -1,4 +1,4 @@
-"""A source in SQLite whose rows the tests say, and the steps that every end to end test takes."""
+"""A source in SQLite whose rows the tests define, and the steps shared by all end-to-end tests."""
 
 from __future__ import annotations
 

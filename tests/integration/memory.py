@@ -1,4 +1,4 @@
-"""What a month of any length costs in memory: run as a process of its own by ``test_memory.py``.
+"""The memory that a month of any length takes; run in a separate process by ``test_memory.py``.
 
 ``python -m tests.integration.memory make|load FOLDER ROWS``. ``load`` prints JSON: resident MiB when idle, at its highest, and
 what was staged and sent.
@@ -39,7 +39,7 @@ class Nowhere:
 
 
 def make(folder: Path, rows: int) -> None:
-    """A source with so many changes in February 2020, not in the order in which they are posted."""
+    """A source with this many changes in February 2020, not in posting order."""
     with closing(sqlite3.connect(folder / "source.db")) as connection:
         connection.execute("pragma journal_mode = off")
         connection.execute(
@@ -86,7 +86,7 @@ def load(folder: Path, window: Window) -> dict[str, float]:
 
 
 def status(name: str) -> float:
-    """MiB, from Linux's own books: the highest of this program alone, whoever started it."""
+    """MiB, from ``/proc``: the peak of this program alone, whatever process started it."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
     return int(line.split()[1]) / 1024
 

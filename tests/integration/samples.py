@@ -1,4 +1,4 @@
-"""Status changes, windows and settings that the integration tests are about."""
+"""Status changes, windows and settings used by the integration tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tablero.settings import Settings
 
 ZONE = pendulum.timezone("America/Santo_Domingo")
 
-#: The instant at which these tests take place.
+#: The current time in these tests.
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=timezone.utc)
 
 
@@ -46,12 +46,12 @@ def clock() -> datetime:
 
 
 def settings(**changes: Any) -> Settings:
-    """Settings for a dashboard without X-Road, unless told otherwise."""
+    """Settings for a dashboard without X-Road, unless overridden."""
     return Settings.read({"api_path": "/api/load", **changes})
 
 
 def change(number: int, *, service: str = "1041", status: int = 2, at: datetime | None = None) -> StatusChange:
-    """A status change of request ``R-<number>``, a minute times its number into February unless ``at`` says otherwise."""
+    """A status change of request ``R-<number>``, that many minutes into February unless ``at`` is given."""
     return StatusChange(
         service,
         f"R-{number:07d}",
@@ -62,12 +62,12 @@ def change(number: int, *, service: str = "1041", status: int = 2, at: datetime 
 
 
 def changes(count: int, first: int = 0) -> list[StatusChange]:
-    """``count`` status changes of as many requests, all in February."""
+    """``count`` status changes, each of another request, all in February."""
     return [change(number) for number in range(first, first + count)]
 
 
 def begin(engine: Engine, window: Window = FEBRUARY, run_id: str = "run") -> intake.Extraction:
-    """A reading under way."""
+    """A reading in progress."""
     return intake.begin(engine, window, run_id=run_id, zone=ZONE, now=NOW)
 
 
@@ -80,7 +80,7 @@ def stage(
     by_service: bool = False,
     run_id: str = "run",
 ) -> int:
-    """Stage rows as a reading of ``window`` that found these and no others; returns how many were new."""
+    """Stage rows as a complete reading of ``window``; returns the number of new rows."""
     rows = sorted(rows, key=row_order)
     extraction = begin(engine, window, run_id)
     pieces = list(differences(rows, extraction.record))
@@ -94,7 +94,7 @@ def stage(
 
 
 def finish(extraction: intake.Extraction, *, valid: int, new: int, **counts: Any) -> None:
-    """End a reading that found only valid rows, unless ``counts`` says otherwise."""
+    """Finish a reading that found only valid rows, unless ``counts`` is given."""
     extraction.finish(
         **{
             "read": valid,
@@ -110,7 +110,7 @@ def finish(extraction: intake.Extraction, *, valid: int, new: int, **counts: Any
 
 
 def contents(engine: Engine) -> list[tuple[Any, list[StatusChange]]]:
-    """Every batch that was not cut, with its rows."""
+    """Every batch that was not split, with its rows."""
     with engine.connect() as connection:
         found = list(connection.execute(sa.select(batch).where(batch.c.state != "split").order_by(batch.c.id)))
         rows = batches.rows_of(connection, [row.id for row in found])
@@ -148,7 +148,7 @@ def all_batches(engine: Engine) -> list[Any]:
 
 
 def check_books(engine: Engine) -> None:
-    """Everything that must hold in an outbox at any moment between two transactions."""
+    """Check the invariants that hold in an outbox between any two transactions."""
     found = contents(engine)
     with engine.connect() as connection:
         days: dict[int, dict[date, int]] = {}

@@ -1,4 +1,4 @@
-"""What other processes do in these tests: functions that a spawned interpreter finds by name."""
+"""Work that other processes do in these tests: functions that a spawned interpreter finds by name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.integration.samples import NOW, ZONE, change
 
 
 def migrate_outbox(address: str, barrier: Any, results: Any) -> None:
-    """Make the database, if it is a file, and the schema at the same moment as others do; tells its version."""
+    """Create the SQLite file, if it is one, and the schema at the same moment as others do; returns its version."""
     barrier.wait(60)
     engine = connect(address)
     migrate(engine)
@@ -30,7 +30,7 @@ def migrate_outbox(address: str, barrier: Any, results: Any) -> None:
 
 
 def stage_rows(address: str, barrier: Any, window: dict[str, str], numbers: list[int], size: int, results: Any) -> None:
-    """Stage changes of these requests step by step, as ``staging`` does; tells how many were new."""
+    """Stage changes of these requests step by step, as ``staging`` does; returns the number of new rows."""
     engine = connect(address)
     chosen = Window.from_json(window)
     rows: list[StatusChange] = sorted((change(number) for number in numbers), key=lambda row: row.request_id)
@@ -47,7 +47,7 @@ def stage_rows(address: str, barrier: Any, window: dict[str, str], numbers: list
 
 
 def send_all(address: str, barrier: Any, window: dict[str, str], results: Any) -> None:
-    """Claim and deliver until nothing is left; tells which requests were posted."""
+    """Claim and deliver until nothing is left; returns the requests posted."""
     engine = connect(address)
     dashboard = Dashboard()
     hold = Hold(str(uuid4()), "run", 300.0)

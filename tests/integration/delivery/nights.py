@@ -1,4 +1,4 @@
-"""Nights of ``daily_send`` in one process: the use cases in the order in which the tasks call them, on a clock of our own."""
+"""Nights of ``daily_send`` in one process: the use cases in the order in which the tasks call them, on a simulated clock."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ SETTINGS = settings(batch_size=10)
 
 @dataclass
 class Night:
-    """What became of a night.
+    """The result of a night.
 
-    :ivar failed: what its tasks ended with; empty if it is green.
-    :ivar alerted: causes of failure, and of what was not as usual, that are told in the morning.
-    :ivar over: what is told to be over.
+    :ivar failed: the errors of its tasks; empty if it is green.
+    :ivar alerted: causes of failures and degradations that are alerted in the morning.
+    :ivar over: what is reported as over.
     """
 
     day: date
@@ -52,7 +52,7 @@ class Night:
 
 
 class Nights:
-    """An institution, its outbox, the dashboard, and night after night.
+    """An institution, its outbox and the dashboard, over many nights.
 
     :ivar owed: every status change that the institution wants delivered.
     """
@@ -71,16 +71,16 @@ class Nights:
         return StatusChange("1041", request or f"R-{self._number:06}", at - timedelta(hours=2), status, at)
 
     def enter(self, *changes: StatusChange) -> None:
-        """Into the source, to be delivered once."""
+        """Enter a change into the source, to be delivered once."""
         self.institution.add(changes)
         self.owed.update(change.request_id for change in changes)
 
     def work(self, day: date, rows: int = 5) -> None:
-        """What the institution does in a day."""
+        """The changes that the institution makes in a day."""
         self.enter(*(self.change(day, hour=8 + number % 10) for number in range(rows)))
 
     def night(self, day: date) -> Night:
-        """The scheduled run after a day: preflight aside, what its tasks do."""
+        """The scheduled run after a day: what its tasks do, except the preflight."""
         now = datetime.combine(day + timedelta(days=1), time(2), ZONE).astimezone(timezone.utc)
         run = Run("daily_send", f"scheduled__{now:%Y-%m-%dT%H:%M:%S+00:00}", scheduled=True)
         found, own = Night(day), day_window(day, ZONE)
@@ -135,7 +135,7 @@ class Nights:
             found.over.append("failure")
 
     def all(self, first: int, count: int, *, rows: int = 5) -> list[Night]:
-        """Days of work, each with its night.
+        """Days of work, each followed by its night.
 
         :param first: number of the first day, from 0.
         """
@@ -152,10 +152,10 @@ class Nights:
 
     @property
     def repeated(self) -> set[str]:
-        """Requests of which the dashboard took more than there are changes."""
+        """Requests of which the dashboard accepted more entries than there are changes."""
         return {request for request, times in self.dashboard.accepted.items() if times > self.owed[request]}
 
 
 def days(first: int, count: int) -> list[date]:
-    """That many days, from number ``first`` on."""
+    """That many days, starting with number ``first``."""
     return [FIRST + timedelta(days=first + number) for number in range(count)]

@@ -1,4 +1,4 @@
-"""A lost outbox is built anew: what a person says was delivered is not sent again, everything else is."""
+"""A lost outbox is rebuilt: rows that a person declares delivered are not sent again, all others are."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from tests.integration.samples import (
 
 SETTINGS = settings()
 
-#: The last day of which everything was delivered.
+#: The last day that was delivered completely.
 UNTIL = date(2020, 2, 14)
 THEN = first_instant(UNTIL + timedelta(days=1), ZONE)
 
@@ -58,7 +58,7 @@ def adopted(engine: Engine, institution: Institution, until: date = UNTIL, first
 
 @pytest.fixture
 def institution(tmp_path: Path) -> Institution:
-    """Whose rows the dashboard has until a day, by an outbox that is gone."""
+    """An institution whose rows the dashboard has up to a day, delivered by an outbox that was lost."""
     made = Institution(tmp_path / "source.db")
     made.add(ROWS)
     return made
@@ -71,7 +71,7 @@ def load(engine: Engine, institution: Institution, dashboard: Dashboard) -> None
 
 
 def test_the_load_after_it_sends_only_the_rest(outbox: Engine, institution: Institution) -> None:
-    """And its reconciliation settles the month: nothing is missing, nothing is sent twice."""
+    """The next load sends only the remaining rows, and its reconciliation settles the month."""
     dashboard = Dashboard()
     assert adopted(outbox, institution) == len(BEFORE) == 56
     load(outbox, institution, dashboard)
@@ -92,7 +92,7 @@ def test_the_load_after_it_sends_only_the_rest(outbox: Engine, institution: Inst
 
 
 def test_rows_that_come_late_are_sent(outbox: Engine, institution: Institution) -> None:
-    """A row entered after the adoption, for a day before it, is new."""
+    """A row entered after the adoption, for a day before it, is new and is sent."""
     adopted(outbox, institution)
     late = change(500, at=FEBRUARY.start + timedelta(hours=1))
     institution.add([late])
@@ -102,7 +102,7 @@ def test_rows_that_come_late_are_sent(outbox: Engine, institution: Institution) 
 
 
 def test_the_record_says_what_was_done(outbox: Engine, institution: Institution) -> None:
-    """Each batch has an attempt which tells who held it for delivered, and that there was no call."""
+    """Each adopted batch has an attempt that says who declared it delivered, and that no call was made."""
     adopted(outbox, institution)
     for found in attempts(outbox):
         assert (found.outcome, found.run_id, found.http_status, found.seconds) == ("delivered", "adopt__1", None, None)
@@ -111,7 +111,7 @@ def test_the_record_says_what_was_done(outbox: Engine, institution: Institution)
 
 
 def test_again_it_changes_nothing(outbox: Engine, institution: Institution) -> None:
-    """It may be interrupted and repeated."""
+    """An adoption can be interrupted and repeated."""
     adopted(outbox, institution)
     before = attempts(outbox)
     assert adopted(outbox, institution) == 0
@@ -119,7 +119,7 @@ def test_again_it_changes_nothing(outbox: Engine, institution: Institution) -> N
 
 
 def test_bad_rows_stay_rejected(outbox: Engine, institution: Institution) -> None:
-    """They were never delivered."""
+    """Invalid rows stay rejected, since they were never delivered."""
     bad = ROWS[0]._replace(status_id=99, request_id="bad")
     institution.add([bad])
     adopted(outbox, institution)
@@ -128,7 +128,7 @@ def test_bad_rows_stay_rejected(outbox: Engine, institution: Institution) -> Non
 
 
 def test_from_a_day_of_a_restored_backup_on(outbox: Engine, institution: Institution) -> None:
-    """What it holds for pending, and was delivered since, is counted as delivered; the rest stays as the backup knows it."""
+    """Rows pending in a restored backup that were delivered since count as delivered; the others stay as in the backup."""
     stage(outbox, ROWS)
     first = date(2020, 2, 10)
     assert adopted(outbox, institution, first=first) == 20
@@ -138,7 +138,7 @@ def test_from_a_day_of_a_restored_backup_on(outbox: Engine, institution: Institu
 
 
 def test_a_batch_across_the_edge_is_cut(outbox: Engine) -> None:
-    """Rows that a run staged before, some of them later than the day, in one batch: only the earlier ones are delivered."""
+    """In a pending batch that extends beyond the adopted day, only the rows up to that day count as delivered."""
     stage(outbox, ROWS)
     window = Window("month", "2020-02", FEBRUARY.start, THEN)
     assert adopt(outbox, window, run_id="adopt__1", words="said so", zone=ZONE, now=NOW) == len(BEFORE)
@@ -148,7 +148,7 @@ def test_a_batch_across_the_edge_is_cut(outbox: Engine) -> None:
 
 
 def test_a_batch_around_the_window_without_a_row_in_it(outbox: Engine) -> None:
-    """Stays as it is."""
+    """A batch that spans the window but has no row in it is left unchanged."""
     stage(outbox, [ROWS[0], ROWS[-1]])
     window = day_window(date(2020, 2, 10), ZONE)
     assert adopt(outbox, window, run_id="adopt__1", words="said so", zone=ZONE, now=NOW) == 0
@@ -157,7 +157,7 @@ def test_a_batch_around_the_window_without_a_row_in_it(outbox: Engine) -> None:
 
 
 def test_what_was_under_way_when_the_copy_was_made(outbox: Engine, institution: Institution) -> None:
-    """An attempt without an outcome, in a backup that was restored, becomes an unknown one, as a run would make it."""
+    """An attempt without an outcome in a restored backup becomes unknown, as in a normal run."""
     stage(outbox, BEFORE)
     claiming.claim(outbox, [FEBRUARY], Hold("lost", "run", 180), limit=1, zone=ZONE, now=NOW - timedelta(days=1))
     assert adopted(outbox, institution) == len(BEFORE)
@@ -165,7 +165,7 @@ def test_what_was_under_way_when_the_copy_was_made(outbox: Engine, institution: 
 
 
 def test_who_held_a_batch_that_was_cut_does_not_take_it_apart(outbox: Engine) -> None:
-    """A worker that was stopped, and goes on after the adoption with a refusal of the batch as it was: nothing is pending
+    """A worker that was suspended cannot split a batch that was adopted meanwhile, when its refusal arrives: nothing is pending
     again."""
     stage(outbox, ROWS)
     (held,) = claiming.claim(outbox, [FEBRUARY], Hold("slow", "run", 180), limit=1, zone=ZONE, now=NOW - timedelta(days=1))
@@ -178,7 +178,7 @@ def test_who_held_a_batch_that_was_cut_does_not_take_it_apart(outbox: Engine) ->
 
 
 def test_not_while_a_run_is_sending(outbox: Engine) -> None:
-    """It may be posting that very row; nothing is changed."""
+    """Adoption is refused while a run is sending, since it may be posting these rows; nothing is changed."""
     stage(outbox, changes(3))
     (held,) = claiming.claim(outbox, [FEBRUARY], Hold("w", "load", 300), limit=1, zone=ZONE)
     with pytest.raises(WindowBusy, match="Pause both DAGs"):
@@ -191,7 +191,7 @@ def test_not_while_a_run_is_sending(outbox: Engine) -> None:
 
 
 def test_one_batch_that_the_dashboard_has(outbox: Engine) -> None:
-    """Though it answers each repeat with an error, so that the search has cut it: its parts are meant, and nothing else."""
+    """A single batch can be adopted if the dashboard has it but answers each repeat with an error; only its parts are meant."""
     stage(outbox, changes(20), size=10)
     held, _ = claiming.claim(outbox, [FEBRUARY], Hold("w", "load", 300), limit=2, zone=ZONE, now=NOW)
     cutting.cut(outbox, Fresh(held.batch_id, held.changes), [4], worker="w", zone=ZONE)
@@ -206,7 +206,7 @@ def test_one_batch_that_the_dashboard_has(outbox: Engine) -> None:
 
 
 def test_the_windows_are_months_cut_at_both_days() -> None:
-    """Both days included, in the institution's zone."""
+    """The windows are months, cut at both days; both days are included, in the institution's zone."""
     windows = plan_adoption(SETTINGS, first=date(2020, 1, 31), until=date(2020, 3, 1), now=NOW)
     assert [window.label for window in windows] == ["2020-01", "2020-02", "2020-03"]
     assert windows[0].start == first_instant(date(2020, 1, 31), ZONE)
@@ -224,13 +224,13 @@ def test_the_windows_are_months_cut_at_both_days() -> None:
     ],
 )
 def test_days_that_make_no_sense(first: date | None, until: date, words: str) -> None:
-    """A day that has not ended cannot have been delivered whole."""
+    """Days that have not ended, or are reversed, are refused."""
     with pytest.raises(ParameterError, match=words):
         plan_adoption(SETTINGS, first=first, until=until, now=NOW)
 
 
 def test_the_evidence_tells_it_from_an_acknowledgement(outbox: Engine, institution: Institution) -> None:
-    """Adopted batches are counted apart, and the times are those of real acknowledgements."""
+    """Adopted batches are counted separately from acknowledged ones, and only real acknowledgements give times."""
     adopted(outbox, institution)
     with outbox.connect() as connection:
         found = evidence_report.acknowledged(connection, FEBRUARY)

@@ -1,6 +1,6 @@
-"""Whatever workers do, in whatever order, and whenever they die: no row is lost, and no acknowledged one is posted again.
+"""Whatever workers do, in any order, and whenever they die: no row is lost, and no acknowledged row is posted again.
 
-Each seed is another walk; a failing one can be run alone.
+Each seed is another random walk; a failing one can be run alone.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ ROWS = [
 
 
 class Walk:
-    """Workers that read, claim, post, come late, die and ask to send again; what the dashboard has is kept beside."""
+    """Workers that read, claim, post, answer late, die and resend, beside a record of what the dashboard has."""
 
     def __init__(self, engine: Engine, random: Random) -> None:
         self._engine = engine
@@ -65,18 +65,18 @@ class Walk:
         self._claims: list[Claim] = []
         self._refusals: list[Claim] = []
         self._names = 0
-        #: Acknowledgements that each row may have: one, and one more for each time that it was asked for again.
+        #: Acknowledgements that each row may have: one, and one more for each resend.
         self._allowed: Counter[StatusChange] = Counter()
         self._acknowledged: Counter[StatusChange] = Counter()
 
     def step(self) -> None:
-        """Something happens."""
+        """Perform a random action."""
         steps = [self._read, self._claim, self._end, self._take_apart, self._wait, self._send_again]
         (chosen,) = self._random.choices(steps, [2, 6, 6, 4, 3, 1])
         chosen()
 
     def check(self) -> None:
-        """What must hold at any moment."""
+        """Check the invariants."""
         check_books(self._engine)
         assert staged(self._engine) == set(self._allowed), "a row is lost, or came from nowhere"
         counts = states(self._engine)
@@ -89,7 +89,7 @@ class Walk:
         assert all(self._acknowledged[row] for row in delivered), "delivered, and the dashboard never took it"
 
     def end(self) -> None:
-        """Everybody has died; one more worker finishes the work."""
+        """All workers have died; one more worker finishes the work."""
         self._now += 2 * LEASE
         self._claims.clear()
         while self._claim(limit=100):
@@ -100,7 +100,7 @@ class Walk:
         assert set(states(self._engine)) <= {"delivered", "refused", "withdrawn"}, "something waits for ever"
 
     def _read(self) -> None:
-        """Rows appear in the source and vanish from it, and a window is read, now and then not to its end."""
+        """Rows appear in the source and vanish from it, and a window is read, sometimes only in part."""
         window = self._random.choice(WINDOWS)
         self._source.update(self._random.sample(ROWS, 6))
         self._source.difference_update(self._random.sample(ROWS, 2))
@@ -128,7 +128,7 @@ class Walk:
         return {row for row in ROWS if row.last_modified_date in window}
 
     def _claim(self, limit: int = 2) -> bool:
-        """A new worker takes batches, whatever became of the others."""
+        """A new worker claims batches, whatever happened to the others."""
         hold = Hold(self._name(), "run", LEASE.total_seconds())
         windows = WINDOWS if limit > 2 else [self._random.choice(WINDOWS)]
         most = self._random.choice([1000, 3])
@@ -144,7 +144,7 @@ class Walk:
         return bool(taken)
 
     def _end(self) -> None:
-        """A call ends, in time or long after its lease: acknowledged, failed, refused, or without a word."""
+        """A call ends, in time or long after its lease: acknowledged, failed, refused, or with an unknown outcome."""
         if not self._claims:
             return
         taken = self._claims.pop(self._random.randrange(len(self._claims)))
@@ -160,7 +160,7 @@ class Walk:
             self._refusals.append(taken)
 
     def _take_apart(self) -> None:
-        """The worker of a refused batch goes on, perhaps when another one holds the batch or has settled it."""
+        """The worker of a refused batch splits it, perhaps after another worker has claimed or settled the batch."""
         if not self._refusals:
             return
         taken = self._refusals.pop(self._random.randrange(len(self._refusals)))
@@ -172,7 +172,7 @@ class Walk:
             self._search(taken)
 
     def _search(self, taken: Claim) -> None:
-        """The batch is cut; of two parts the head may be posted and refused, too, and give rows back to the tail."""
+        """The batch is split; the head may be posted and refused as well, and return rows to the tail."""
         pieces = [Fresh(taken.batch_id, taken.changes)]
         held = {"worker": taken.worker, "zone": ZONE}
         cuts = self._random.sample(range(1, len(taken.changes)), self._random.randint(1, min(2, len(taken.changes) - 1)))
@@ -188,14 +188,14 @@ class Walk:
         leasing.hand_back(self._engine, {piece.batch_id for piece in pieces}, taken.worker)
 
     def _wait(self) -> None:
-        """Time passes; some leases end, and some workers that are alive prolong theirs."""
+        """Time passes: some leases end, and some living workers renew theirs."""
         if self._claims and self._random.random() < 0.3:
             hold = Hold(self._claims[-1].worker, "run", LEASE.total_seconds())
             leasing.renew(self._engine, [self._claims[-1].batch_id], hold, now=self._now)
         self._now += LEASE * self._random.choice([0.1, 0.6, 1.1])
 
     def _send_again(self) -> None:
-        """A run asks for what was delivered."""
+        """A run resends delivered rows."""
         before = rows_in(self._engine, "delivered")
         requeue.resend(self._engine, self._random.choice(WINDOWS), run_id=self._name(), zone=ZONE)
         for row in before - rows_in(self._engine, "delivered"):
@@ -211,7 +211,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     path = tmp_path / "outbox.db"
     path.write_bytes(empty_sqlite_outbox())
     engine = connect(f"sqlite:///{path}")
-    # Thousands of commits, none of which has to outlive a power cut.
+    # Thousands of commits, none of which has to survive a power cut.
     event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
     yield engine
     engine.dispose()
@@ -219,7 +219,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.mark.parametrize("seed", range(15))
 def test_nothing_is_lost_or_sent_twice(engine: Engine, seed: int) -> None:
-    """After every step the books are right, and in the end every row is settled."""
+    """The invariants hold after every step, and in the end every row is settled."""
     walk = Walk(engine, Random(seed))
     for _ in range(STEPS):
         walk.step()

@@ -1,4 +1,4 @@
-"""A day costs the same, however much is on record of other days."""
+"""A day costs the same, however much is on record for other days."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MANY = 2_000
 
 
 def load(engine: Engine) -> None:
-    """Put batches of all days since 2020 on record, small ones, since it is their number that counts."""
+    """Record many small batches of all days since 2020: the number of batches is what counts."""
     first = day("2020-01-01").start
     settled = {"state": "delivered", "settled_at": NOW, "settled_how": "acknowledged"}
     with writing(engine) as connection:
@@ -41,7 +41,7 @@ def load(engine: Engine) -> None:
 
 
 def run(engine: Engine, institution: Institution) -> None:
-    """A day's reading, its calls, and its account."""
+    """A day's reading, its calls, and its reconciliation."""
     stage(engine, institution.source, settings(batch_size=100), OWN, run_id="run", clock=clock)
     taken = claiming.claim(engine, [OWN], Hold("w", "run", 100), limit=9, zone=ZONE)
     recording.record(engine, [(one, DELIVERED) for one in taken])
@@ -49,7 +49,7 @@ def run(engine: Engine, institution: Institution) -> None:
 
 
 def pages_of(engine: Engine, work: Callable[[], None]) -> int:
-    """Pages of PostgreSQL that some work looks at; a session reports them at its end."""
+    """Pages that PostgreSQL reads for some work; a session reports them when it ends."""
 
     def seen() -> int:
         engine.dispose()
@@ -67,7 +67,7 @@ def pages_of(engine: Engine, work: Callable[[], None]) -> int:
 
 
 def test_a_day_of_400_rows(backend: str, new_database: Callable[..., URL], tmp_path: Path) -> None:
-    """With an outbox full of other days it looks at hardly more pages than with an empty one."""
+    """With an outbox full of other days, a day reads hardly more pages than with an empty one."""
     if backend == "sqlite":
         pytest.skip("counts no pages")
     institution = Institution(tmp_path / "institution.db")

@@ -1,4 +1,4 @@
-"""The sum over the whole view, on SQLite and PostgreSQL: undated, future and late rows, and a reading that loses one."""
+"""The sum over the whole view, on SQLite and PostgreSQL: undated, future and late rows, and a read that loses one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.integration.samples import NOW, ZONE, clock, settings
 VIEW = "tablero_status_changes"
 FIRST = date(2020, 1, 1)
 
-#: A load of all months, planned on the first of May 2020, and one of two months.
+#: A load of all months, planned on 1 May 2020, and a load of two months.
 MONTHS = month_windows(FIRST, date(2020, 4, 1), ZONE, NOW)
 FULL = [*MONTHS, undated_window(FIRST, ZONE)]
 SOME = [*MONTHS[1:3], undated_window(FIRST, ZONE)]
@@ -45,7 +45,7 @@ UNDATED_TEXT = ["", "pendiente", "15/01/2020 09:00:00", "2020-02-30", "infinity"
 
 @pytest.fixture(params=["text", "timestamp"])
 def source(request: pytest.FixtureRequest, backend: str, source_engine: Engine) -> Source:
-    """A view over a table whose dates are text, or timestamps where there are such."""
+    """A view over a table whose dates are text, or timestamps where the database has them."""
     if backend == "sqlite" and request.param == "timestamp":
         pytest.skip("SQLite keeps dates as text")
     with source_engine.begin() as connection:
@@ -67,7 +67,7 @@ def enter(source: Source, dates: Sequence[str | None], name: str = "R") -> None:
 
 
 class Run:
-    """A load of some windows, as the tasks of a run do it."""
+    """A load of some windows, with the steps of a run's tasks."""
 
     def __init__(self, outbox: Engine, source: Source, windows: Sequence[Window]) -> None:
         self.outbox, self.source, self.windows, self.dashboard = outbox, source, windows, Dashboard()
@@ -92,7 +92,7 @@ class Run:
 
 
 def test_the_sum_over_the_view_closes(outbox: Engine, source: Source, caplog: pytest.LogCaptureFixture) -> None:
-    """Rows in the view = windows + undated + still in the future; the log says each figure."""
+    """Rows in the view = windows + undated + future; the log states each figure."""
     load = Run(outbox, source, FULL)
     load.load()
     with caplog.at_level("INFO"):
@@ -110,7 +110,7 @@ def test_the_sum_over_the_view_closes(outbox: Engine, source: Source, caplog: py
 
 
 def test_a_load_of_some_months_closes_over_them(outbox: Engine, source: Source, caplog: pytest.LogCaptureFixture) -> None:
-    """They are counted by themselves, and so is what lies before the first month."""
+    """A load of some months counts them separately, and likewise the rows before the first month."""
     load = Run(outbox, source, SOME)
     load.load()
     with caplog.at_level("INFO"):
@@ -121,7 +121,7 @@ def test_a_load_of_some_months_closes_over_them(outbox: Engine, source: Source, 
 
 
 def test_rows_that_arrive_while_it_runs_are_sent_and_the_sum_closes(outbox: Engine, source: Source) -> None:
-    """Late ones of two months, undated ones and future ones, committed after the windows were read again."""
+    """Rows committed after the windows were read again (late, undated or future ones) are sent, and the sum matches."""
     load = Run(outbox, source, FULL)
     load.load()
     late = ["2020-02-10 11:00:00", "2020-03-10 11:00:00", "2020-03-11 11:00:00", "2055-01-01 00:00:00", None, "infinity"]
@@ -132,7 +132,7 @@ def test_rows_that_arrive_while_it_runs_are_sent_and_the_sum_closes(outbox: Engi
 
 
 def test_rows_that_leave_while_it_runs_are_no_loss(outbox: Engine, source: Source) -> None:
-    """A view of current statuses: a request moves on, and its row goes from February to the future."""
+    """In a view of current statuses a request may move on, so that its row leaves February: this is no loss."""
     load = Run(outbox, source, FULL)
     load.load()
 
@@ -145,7 +145,7 @@ def test_rows_that_leave_while_it_runs_are_no_loss(outbox: Engine, source: Sourc
 
 @pytest.mark.parametrize("lost", ["R-30", f"R-{len(DATES) - 1}"], ids=["of a month", "undated"])
 def test_a_row_that_is_skipped_is_red(outbox: Engine, source: Source, mocker: MockerFixture, lost: str) -> None:
-    """The reading loses it each time, so that every window is settled; the count does not."""
+    """A row that every read skips leaves each window settled, but the count reveals it and the run fails."""
     read = Source.chunks
 
     def skipping(self: Source, window: Window) -> Chunks:
@@ -162,7 +162,7 @@ def test_a_row_that_is_skipped_is_red(outbox: Engine, source: Source, mocker: Mo
 
 
 def test_rows_that_no_window_asks_for_are_red(outbox: Engine, source: Source, mocker: MockerFixture) -> None:
-    """A window is asked for less than it stands for: no reading and no count of a window sees the rows of March."""
+    """If a window's query covers too little, no read or count of a window sees the missing rows of March, but the sum does."""
     holes = [window for window in FULL if window.label != "2020-03"]
     bridged = [
         Window("month", window.label, window.start, FULL[2].end) if window.label == "2020-02" else window for window in holes
@@ -186,7 +186,7 @@ def test_rows_that_no_window_asks_for_are_red(outbox: Engine, source: Source, mo
 
 
 def test_a_night_counts_its_own_days(outbox: Engine, source: Source) -> None:
-    """Its day, the days before it, and the rows without a date, of which it knows the number."""
+    """A night counts its day, the days before it, and the undated rows whose number it knows."""
     days = [day_window(date(2020, 4, 20) + timedelta(days=number), ZONE) for number in range(5)]
     night = Run(outbox, source, [days[-1], *days[:-1], dateless_window()])
     night.load()
@@ -200,7 +200,7 @@ def test_a_night_counts_its_own_days(outbox: Engine, source: Source) -> None:
 
 
 def test_counting_costs_a_night_the_same_whatever_lies_before(outbox: Engine, source: Source, mocker: MockerFixture) -> None:
-    """One count between the bounds of its days; none of the view as a whole."""
+    """A night makes one count between the bounds of its days, and never one of the whole view."""
     days = [day_window(date(2020, 4, 20) + timedelta(days=number), ZONE) for number in range(5)]
     night = Run(outbox, source, [*days, dateless_window()])
     night.load()

@@ -1,4 +1,4 @@
-"""A dry run beside an outbox: what is new, known and gone; its result is kept, and nothing else is."""
+"""A dry run with an outbox reports what is new, known and gone, and stores only its result."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def load(engine: Engine, institution: Institution) -> None:
 
 
 def test_compared_with_what_is_on_record(outbox: Engine, institution: Institution) -> None:
-    """After a load nothing would be sent but what is new, and corrected rows are told as what they are."""
+    """After a load only new rows would be sent, and corrected rows are reported as corrections."""
     load(outbox, institution)
     institution.add(changes(2, first=40))
     institution.remove([change(7)])
@@ -57,8 +57,8 @@ def test_compared_with_what_is_on_record(outbox: Engine, institution: Institutio
 
 
 def test_what_is_pending(outbox: Engine, institution: Institution) -> None:
-    """What was never sent and is gone would be withdrawn; what was sent without an answer would be sent again, gone or not; and
-    each batch that waits is a call."""
+    """Unsent rows that are gone would be withdrawn; rows sent without an answer would be sent again, gone or not; and
+    each waiting batch counts as a call."""
     stage(outbox, institution.source, settings(batch_size=10), FEBRUARY, run_id="load", clock=clock)
     lose_the_first = Dashboard(in_turn(LOST, *[UNAVAILABLE] * 9))
     with pytest.raises(TransientError):
@@ -72,7 +72,7 @@ def test_what_is_pending(outbox: Engine, institution: Institution) -> None:
 
 
 def test_nothing_is_staged(outbox: Engine, institution: Institution) -> None:
-    """Only the result is kept, of the last try."""
+    """Nothing is staged: only the result is stored, that of the last try."""
     for _ in range(2):
         dry_run(outbox, institution)
     with reading(outbox) as connection:
@@ -83,7 +83,7 @@ def test_nothing_is_staged(outbox: Engine, institution: Institution) -> None:
 
 
 def test_samples_are_masked(outbox: Engine, institution: Institution) -> None:
-    """They are kept for the page, and are not in what goes through Airflow."""
+    """Samples are masked; they are stored for the page, and are not part of what Airflow stores."""
     institution.add([("402-1234567-8", "JUAN PEREZ", "2020-02-01", 99, "2020-02-02 10:00:00")])
     found = dry_run(outbox, institution)
     assert "samples" not in found
@@ -95,7 +95,7 @@ def test_samples_are_masked(outbox: Engine, institution: Institution) -> None:
 
 
 def test_the_brake_is_told(outbox: Engine, institution: Institution) -> None:
-    """Most rows have another service: a load would stop, and the dry run says so instead of failing."""
+    """If most rows changed service, the dry run reports that a load would stop, without failing itself."""
     load(outbox, institution)
     institution.remove(changes(40))
     institution.add([change(number, service="2082") for number in range(40)])
@@ -104,6 +104,6 @@ def test_the_brake_is_told(outbox: Engine, institution: Institution) -> None:
 
 
 def test_without_an_outbox(institution: Institution) -> None:
-    """The first evening: all of it would be sent, and how long that takes nobody knows yet."""
+    """Without an outbox all rows would be sent, and the duration is unknown."""
     found = dry_run(None, institution)
     assert (found["new"], found["seconds"], found["nights"]) == (40, None, None)

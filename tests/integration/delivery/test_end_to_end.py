@@ -34,7 +34,7 @@ MONTHS = plan_history(SETTINGS, start_month="2020-01", end_month=None, now=NOW)
 
 
 class Load:
-    """A historical load by its use cases, as the tasks call them."""
+    """A historical load made of its use cases, as the tasks call them."""
 
     def __init__(self, engine: Engine, database: Path, dashboard: Dashboard) -> None:
         self._engine = engine
@@ -42,18 +42,18 @@ class Load:
         self._dashboard = dashboard
 
     def month(self, window: Window) -> int:
-        """Load it; returns the rows delivered."""
+        """Load a month; returns the rows delivered."""
         _, delivery = loading.load(
             self._engine, self._source, lambda: self._dashboard, SETTINGS, [window], run_id="run", clock=lambda: NOW
         )
         return delivery.rows
 
     def run(self) -> int:
-        """All months."""
+        """Load all months."""
         return sum(map(self.month, MONTHS))
 
     def prove(self) -> list[Account]:
-        """Reconcile; the sum must close."""
+        """Reconcile; the sum must match."""
         accounts, _, failure = reconcile(
             self._engine, self._source, SETTINGS, MONTHS, run_id="run", clock=lambda: NOW, send=self.month
         )
@@ -85,7 +85,7 @@ def sums(accounts: list[Account]) -> Counter[str]:
 
 
 def test_every_row_is_accounted_for(load: Load, sandbox: Handle, history: tuple[Path, Summary]) -> None:
-    """Read = delivered + rejected + excluded + duplicate, as many of each as were made; each valid row arrived once."""
+    """Read = delivered + rejected + excluded + duplicate, with the expected numbers; each valid row arrived once."""
     summary = history[1]
     assert load.run() == summary.valid
     accounts = load.prove()
@@ -107,7 +107,7 @@ def test_every_row_is_accounted_for(load: Load, sandbox: Handle, history: tuple[
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_the_changes_of_a_request_arrive_in_order(load: Load, sandbox: Handle) -> None:
-    """Within each call by date, and one request's changes of a month in one call."""
+    """The changes of a request in a month arrive in one call, ordered by date."""
     load.run()
     calls: dict[tuple[Any, ...], list[Any]] = {}
     for entry in sandbox.entries():
@@ -121,7 +121,7 @@ def test_the_changes_of_a_request_arrive_in_order(load: Load, sandbox: Handle) -
 
 
 def test_again_sends_only_what_is_new(load: Load, sandbox: Handle, history: tuple[Path, Summary]) -> None:
-    """A second load finds nothing to send; one after some requests changed sends these changes, back-dated ones too."""
+    """A second load sends nothing; after some requests changed, it sends these changes, including back-dated ones."""
     load.run()
     assert load.run() == 0
     database = Path(str(load._source._engine.url.database))
@@ -142,7 +142,7 @@ FAULTS = [
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault['kind']} {fault.get('status', '')}")
 def test_through_trouble(load: Load, sandbox: Handle, history: tuple[Path, Summary], fault: dict[str, Any]) -> None:
-    """Tried again as Airflow would: in the end each valid row is there, once, since nothing was taken before it failed."""
+    """With retries as Airflow makes them, each valid row arrives once, since failed calls accepted nothing."""
     sandbox.add_fault(**fault)
     for _ in range(8):
         try:
@@ -158,7 +158,7 @@ def test_through_trouble(load: Load, sandbox: Handle, history: tuple[Path, Summa
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_an_answer_that_was_lost(load: Load, sandbox: Handle, history: tuple[Path, Summary]) -> None:
-    """Taken, and the acknowledgement lost: posted again. Each repeated row stands in a call recorded as unknown."""
+    """Rows whose acknowledgement was lost are posted again, and each repeated row belongs to a call recorded as unknown."""
     sandbox.add_fault(kind="drop_after", times=2)
     for _ in range(5):
         try:
@@ -174,7 +174,7 @@ def test_an_answer_that_was_lost(load: Load, sandbox: Handle, history: tuple[Pat
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_a_wrong_address(outbox: Engine, history: tuple[Path, Summary], sandbox: Handle, monkeypatch: Any) -> None:
-    """A subsystem that the security server does not know: a permanent error at the first call, that says whom to ask."""
+    """A subsystem unknown to the security server is a permanent error at the first call, which says whom to contact."""
     connection = {"conn_type": "http", "host": "127.0.0.1", "port": sandbox.port}
     monkeypatch.setenv("AIRFLOW_CONN_TABLERO_API", json.dumps(connection))
     stranger = SETTINGS.model_copy(update={"xroad_client": "DO/GOB/INST/OTRO"})

@@ -1,4 +1,4 @@
-"""Forty nights each of what went wrong in the field: every row is sent, or told of."""
+"""Forty nights of each fault seen in production: every row is sent or reported."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from tests.integration.samples import ZONE
 
 @pytest.fixture
 def nights(tmp_path: Path) -> Iterator[Nights]:
-    """Everything is empty; the rules do not depend on the database, so SQLite will do."""
+    """Everything is empty; SQLite is enough, since the rules do not depend on the database."""
     path = tmp_path / "outbox.db"
     path.write_bytes(empty_sqlite_outbox())
     engine = connect(f"sqlite:///{path}")
-    # Nothing here has to outlive a power cut.
+    # Nothing here has to survive a power cut.
     event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
     yield Nights(engine, Institution(tmp_path / "institution.db"))
     engine.dispose()
 
 
 def test_forty_quiet_nights(nights: Nights) -> None:
-    """All green, nothing told, everything there once."""
+    """Forty quiet nights are all green, without alerts, and every row arrives once."""
     found = nights.all(0, 40)
     assert all(night.is_green for night in found)
     assert [night.alerted for night in found if night.alerted] == []
@@ -47,7 +47,7 @@ def test_forty_quiet_nights(nights: Nights) -> None:
 
 
 def test_a_pause_of_forty_nights(nights: Nights) -> None:
-    """The first night after it closes the gap, in a few wide readings."""
+    """The first night after a pause closes the gap in a few wide reads."""
     nights.all(0, 10)
     for day in days(10, 40):
         nights.work(day)
@@ -59,7 +59,7 @@ def test_a_pause_of_forty_nights(nights: Nights) -> None:
 
 
 def test_rows_that_are_entered_late(nights: Nights) -> None:
-    """Each week one for a day long ago: an audit finds it, and says so."""
+    """A row entered each week for a day long ago is found and reported by an audit."""
     nights.all(0, 60)
     late = []
     for week in range(5):
@@ -71,7 +71,7 @@ def test_rows_that_are_entered_late(nights: Nights) -> None:
 
 
 def test_an_audit_that_finds_rows_is_told(nights: Nights) -> None:
-    """Within the nights that it takes to look at every month."""
+    """An audit reports late rows within the nights it takes to cover every month."""
     nights.all(0, 40)
     nights.enter(nights.change(days(3, 1)[0], hour=15))
     found = nights.all(40, 3)
@@ -81,7 +81,7 @@ def test_an_audit_that_finds_rows_is_told(nights: Nights) -> None:
 
 @pytest.mark.parametrize("changed", [None, "15/09/2026 10:00", "infinity", "1789500000"])
 def test_rows_without_a_date_written_after_go_live(nights: Nights, changed: str | None) -> None:
-    """Known the first morning, told once while they are there, over when they are corrected; then they are sent."""
+    """Undated rows are alerted once on the first morning, reported as over once corrected, and then sent."""
     nights.all(0, 5)
     row = nights.change(days(5, 1)[0], request="R-SIN-FECHA")
     nights.institution.add([(*row[:4], changed)])
@@ -97,7 +97,7 @@ def test_rows_without_a_date_written_after_go_live(nights: Nights, changed: str 
 
 
 def test_a_row_that_the_reading_skips(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each night that counts its day is red, and says so once."""
+    """A row that the read skips makes each night that counts its day fail, with one alert."""
     nights.all(0, 5)
     read = Source.chunks
 
@@ -117,7 +117,7 @@ def test_a_row_that_the_reading_skips(nights: Nights, monkeypatch: pytest.Monkey
 
 
 def test_a_dashboard_that_is_down_for_forty_nights(nights: Nights) -> None:
-    """Told once; red until all of it is there; and then the oldest has come first."""
+    """An outage of the dashboard is alerted once, nights fail until everything is delivered, and the oldest rows go first."""
     nights.all(0, 5)
     up, nights.dashboard = nights.dashboard, Dashboard(lambda _: UNAVAILABLE)
     down = nights.all(5, 40)
@@ -133,7 +133,7 @@ def test_a_dashboard_that_is_down_for_forty_nights(nights: Nights) -> None:
 
 @pytest.mark.parametrize("scheduler_is_down", [False, True])
 def test_the_last_status_arrives_last(nights: Nights, scheduler_is_down: bool) -> None:
-    """After five days' outage, of the dashboard or of Airflow, in which a request changed each day."""
+    """After five days' outage of the dashboard or of Airflow, the last status of a request that changed daily arrives last."""
     nights.all(0, 3)
     up = nights.dashboard
     order: list[tuple[str, int]] = []
@@ -158,7 +158,7 @@ def test_the_last_status_arrives_last(nights: Nights, scheduler_is_down: bool) -
 
 
 def test_a_mapping_that_breaks(nights: Nights) -> None:
-    """``service_id`` is NULL for all rows: told the first morning, once; mended rows are sent, all of them."""
+    """If ``service_id`` is NULL in all rows, there is one alert on the first morning; corrected rows are all sent."""
     nights.all(0, 10)
     broken: list[date] = days(10, 40)
     rows = []
@@ -178,7 +178,7 @@ def test_a_mapping_that_breaks(nights: Nights) -> None:
 
 
 def test_an_empty_view(nights: Nights) -> None:
-    """Green, since nothing is missing; told the first morning, once, and when it is over."""
+    """An empty view is green, since nothing is missing, but is alerted once on the first morning, and once when it is over."""
     nights.all(0, 20)
     empty = [nights.night(day) for day in days(20, 40)]
     assert all(night.is_green for night in empty)
@@ -189,7 +189,7 @@ def test_an_empty_view(nights: Nights) -> None:
 
 
 def test_an_empty_view_from_the_first_night_on(nights: Nights) -> None:
-    """There is no usual yet, and still nothing at all is worth a word."""
+    """A view that is empty from the first night on is alerted, although nothing is usual yet."""
     assert nights.night(days(0, 1)[0]).alerted == ["no_rows"]
 
 
@@ -203,8 +203,8 @@ class Down:
 
 
 def test_a_source_that_is_down(nights: Nights) -> None:
-    """What earlier nights left pending is sent in the first of them; they are red, told of once, and nothing is missing in the
-    end."""
+    """An outage of the source fails each night with one alert; pending rows of earlier nights are sent, and nothing is missing
+    afterwards."""
     nights.all(0, 3)
     up, nights.dashboard = nights.dashboard, Dashboard(lambda _: UNAVAILABLE)
     nights.all(3, 1)
@@ -214,7 +214,7 @@ def test_a_source_that_is_down(nights: Nights) -> None:
     for number, day in enumerate(days(4, 5)):
         nights.work(day)
         assert not nights.night(day).is_green
-        assert len(nights.missing) == 5 * (number + 1)  # those of the days that nobody could read
+        assert len(nights.missing) == 5 * (number + 1)  # the rows of the days that could not be read
     nights.institution.source = source
     (after,) = nights.all(9, 1)
     assert after.is_green
@@ -222,9 +222,9 @@ def test_a_source_that_is_down(nights: Nights) -> None:
 
 
 def test_a_day_that_cannot_be_read(nights: Nights, mocker: MockerFixture) -> None:
-    """Its statement is cut off each night: every other row is sent, each night is red for it, and told of it once."""
+    """If reading one day always times out, all other rows are sent, and the nights fail with a single alert."""
     nights.all(0, 3)
-    nights.work(days(3, 1)[0])  # nobody reads it: Airflow was off
+    nights.work(days(3, 1)[0])  # not read, because Airflow was off
     bad = day_window(days(3, 1)[0], ZONE)
 
     def read(engine: Engine, source: object, settings: object, window: Window, **named: object) -> Tally:
@@ -237,7 +237,7 @@ def test_a_day_that_cannot_be_read(nights: Nights, mocker: MockerFixture) -> Non
     red = nights.all(4, 14)
     assert not any(night.is_green for night in red)
     still_open = {account.window.label for night in red for account in night.accounts if not account.settled}
-    assert still_open == {bad.label, "2026-09"}  # and the month around it, when its audit comes
+    assert still_open == {bad.label, "2026-09"}  # and the month that contains it, once it is audited
     assert len([cause for night in red for cause in night.alerted]) == 1
     assert len(nights.missing) == 5
     mocker.stopall()

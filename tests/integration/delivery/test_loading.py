@@ -1,4 +1,4 @@
-"""Loading: a window is posted while it is still being read; whatever happens to either half, the other is safe."""
+"""Loading: a window is posted while it is still being read, and neither half is harmed by a failure of the other."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def load(
 
 
 class HookedSource(Source):
-    """A source that tells of every row it gives."""
+    """A source that reports every row it returns."""
 
     def __init__(self, engine: Engine, before: Callable[[int], None]) -> None:
         plain = reading(engine)
@@ -70,21 +70,21 @@ class HookedSource(Source):
         self._before = before
 
     def chunks(self, window: Window) -> Generator[list[tuple[Any, ...]], None, None]:
-        """Read as ever, but a row at a time."""
+        """Read as usual, but one row at a time."""
         for number, row in enumerate(chain.from_iterable(super().chunks(window))):
             self._before(number)
             yield [row]
 
 
 def leases(engine: Engine) -> int:
-    """Pending batches that somebody holds, or has held."""
+    """Pending batches that are, or were, leased."""
     with engine.connect() as connection:
         held = sa.and_(batch.c.state == "pending", batch.c.claimed_by.is_not(None))
         return connection.scalar(sa.select(sa.func.count()).select_from(batch).where(held)) or 0
 
 
 def test_everything_is_delivered_once(outbox: Engine, institution: Institution) -> None:
-    """Every row once, one attempt for each batch, all books closed."""
+    """Every row is delivered once, with one attempt for each batch, and all accounts match."""
     institution.add(changes(57))
     dashboard = Dashboard()
     assert load(outbox, institution.source, dashboard).rows == 57
@@ -96,7 +96,7 @@ def test_everything_is_delivered_once(outbox: Engine, institution: Institution) 
 
 
 def test_it_posts_before_all_is_read(outbox: Engine, institution: Institution) -> None:
-    """The second window waits to be read until a batch of the first one has been posted."""
+    """The second window is not read until a batch of the first one has been posted."""
     posted = threading.Event()
     march = month("2020-03")
     institution.add(changes(1))
@@ -115,7 +115,7 @@ def test_it_posts_before_all_is_read(outbox: Engine, institution: Institution) -
 
 
 def test_what_was_pending_before_is_posted_too(outbox: Engine, institution: Institution) -> None:
-    """A second load finds nothing new to stage, and posts what the first one could not."""
+    """A second load finds nothing new to stage, and posts what the first one left pending."""
     institution.add(changes(3))
     with pytest.raises(DashboardUnavailable):
         load(outbox, institution.source, Dashboard(lambda _: UNAVAILABLE))
@@ -125,7 +125,7 @@ def test_what_was_pending_before_is_posted_too(outbox: Engine, institution: Inst
 
 
 def test_go_live_with_wrong_service_ids(outbox: Engine, institution: Institution) -> None:
-    """The dashboard refuses all of them; the view is corrected and the load is run again: the right rows are delivered, the
+    """The dashboard refuses all rows; after the view is corrected, another load delivers the right rows, and the
     wrong ones are withdrawn and never posted again.
     """
     wrong = [change(number, service="own") for number in range(60)]
@@ -152,7 +152,7 @@ def test_go_live_with_wrong_service_ids(outbox: Engine, institution: Institution
 def test_a_dashboard_that_takes_nothing(
     outbox: Engine, institution: Institution, answer: Answer, error: type[Exception]
 ) -> None:
-    """All is staged all the same, few calls are made, and what was not posted is left to anyone."""
+    """If the dashboard accepts nothing, everything is still staged, few calls are made, and unposted batches are released."""
     institution.add(changes(60))
     dashboard = Dashboard(lambda _: answer)
     with pytest.raises(error):
@@ -165,7 +165,7 @@ def test_a_dashboard_that_takes_nothing(
 
 
 def test_out_of_hours_all_is_read_and_nothing_posted(outbox: Engine, institution: Institution) -> None:
-    """The wait for the opening begins with everything staged."""
+    """Outside the send hours everything is staged and nothing is posted."""
     institution.add(changes(30))
     dashboard = Dashboard()
     with pytest.raises(OutsideHours):
@@ -174,7 +174,7 @@ def test_out_of_hours_all_is_read_and_nothing_posted(outbox: Engine, institution
 
 
 def test_a_source_that_fails_midway(outbox: Engine, institution: Institution) -> None:
-    """What was posted is on record, what was staged and not posted is left to anyone; a retry sends the rest, once."""
+    """If the source fails midway, posted rows are recorded, unposted batches are released, and a retry sends the rest once."""
     march = month("2020-03")
     institution.add(changes(40))
     institution.add([change(99, at=march.start)])
@@ -194,7 +194,7 @@ def test_a_source_that_fails_midway(outbox: Engine, institution: Institution) ->
 
 
 def test_a_refused_row_is_found_while_the_rest_is_read(outbox: Engine, institution: Institution) -> None:
-    """Parts of a refused batch go before what is fresh, and all others are delivered."""
+    """Parts of a refused batch are posted before fresh batches, and all other rows are delivered."""
     institution.add(changes(200))
     dashboard = Dashboard(refusing(["R-0000017"]))
     delivery = load(outbox, institution.source, dashboard, settings(batch_size="20"))
@@ -203,7 +203,7 @@ def test_a_refused_row_is_found_while_the_rest_is_read(outbox: Engine, instituti
 
 
 def test_a_request_of_many_changes_stays_in_order(outbox: Engine, institution: Institution) -> None:
-    """Batches that wait for each other are not handed over, and come one after the other."""
+    """Batches that wait for each other are not posted at once, but one after the other."""
     rows = [change(7, at=FEBRUARY.start + timedelta(minutes=minute)) for minute in range(25)]
     institution.add(rows)
     seen: list[str] = []
@@ -217,7 +217,7 @@ def test_a_request_of_many_changes_stays_in_order(outbox: Engine, institution: I
 
 
 def test_a_lease_that_ended_before_posting(outbox: Engine) -> None:
-    """Another worker has claimed the batch meanwhile: it is its own to post, and not given back from under it."""
+    """If another worker claimed the batch after its lease ended, the batch is left to that worker."""
     extraction = begin(outbox)
     _, fresh = extraction.stage(list(pack(changes(2), 1, by_service=False)), Lease("slow", NOW))
     other: list[Claim] = claiming.claim(outbox, [FEBRUARY], Hold("quick", "run", 60.0), limit=1)
@@ -228,7 +228,7 @@ def test_a_lease_that_ended_before_posting(outbox: Engine) -> None:
 
 
 def test_what_another_worker_staged_meanwhile_is_not_handed_over(outbox: Engine) -> None:
-    """What it staged is its own to post; the rest is staged, leased and handed over here."""
+    """Batches that another worker staged stay with it; the remaining rows are staged, leased and posted here."""
     one, two = begin(outbox), begin(outbox)
     lease = Lease("two", NOW + timedelta(minutes=1))
     one.stage(list(pack(changes(5), 1, by_service=False)))
@@ -237,7 +237,7 @@ def test_what_another_worker_staged_meanwhile_is_not_handed_over(outbox: Engine)
 
 
 def test_several_days(outbox: Engine, institution: Institution) -> None:
-    """Windows are read one after the other; each gets its own tally."""
+    """Windows are read one after the other, and each gets its own tally."""
     institution.add(changes(10))
     institution.add([change(50, at=day("2020-02-20").start)])
     tallies, delivery = loading.load(
@@ -253,7 +253,7 @@ def test_several_days(outbox: Engine, institution: Institution) -> None:
 
 
 def test_told_to_stop_while_the_source_hangs(outbox: Engine, institution: Institution) -> None:
-    """The statement is cancelled, what was under way is recorded, and the task ends."""
+    """If the task is stopped while the source hangs, the statement is cancelled, calls in flight are recorded, and it ends."""
     march = month("2020-03")
     institution.add([*changes(5), change(9, at=march.start)])
     told_to_end = threading.Event()

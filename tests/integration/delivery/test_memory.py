@@ -1,4 +1,4 @@
-"""Memory is flat: a month of two million rows needs no more than one of a few thousand."""
+"""Memory is constant: a month of two million rows needs no more than one of a few thousand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moving an outbox to another database: everything, row for row, at whatever point it was interrupted."""
+"""Moving an outbox to another database is complete, row for row, even if it is interrupted at any point."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from tests.integration.samples import (
 
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[Engine]:
-    """An outbox in SQLite with something in every large table: delivered, refused and pending rows, rejections, attempts."""
+    """An SQLite outbox with data in every large table: delivered, refused and pending rows, rejections, attempts."""
     path = tmp_path / "former.db"
     path.write_bytes(empty_sqlite_outbox())
     engine = connect(f"sqlite:///{path}")
@@ -74,7 +74,7 @@ def content(engine: Engine) -> dict[str, list[Any]]:
 
 
 def test_everything_is_there(file: Engine, target: Engine) -> None:
-    """Each row of each table, and it goes on from there: new batches have ids of their own."""
+    """Each row of each table is copied, and the target is usable: new batches get unused ids."""
     moved = {one.table: one.rows for one in move(file, target)}
     assert content(target) == content(file)
     assert moved == {name: len(rows) for name, rows in content(file).items()}
@@ -88,13 +88,13 @@ def test_everything_is_there(file: Engine, target: Engine) -> None:
 
 
 def test_again_it_only_compares(file: Engine, target: Engine) -> None:
-    """Once finished, the answer is the same, and nothing is written."""
+    """Repeating a finished move gives the same answer and writes nothing."""
     first = list(move(file, target))
     assert list(move(file, target)) == first
 
 
 def test_killed_at_any_point(file: Engine, target: Engine, mocker: MockerFixture) -> None:
-    """No task can use it until it is finished; it goes on where it was, also if the former one was used meanwhile."""
+    """An unfinished target cannot be used by tasks, and a repeated move resumes, even if the source was used meanwhile."""
     mocker.patch.object(moving, "_STEP", 2)
     mocker.patch.object(moving, "_STEP_BATCHES", 2)
     steps = 0
@@ -124,7 +124,7 @@ def test_killed_at_any_point(file: Engine, target: Engine, mocker: MockerFixture
 
 
 def test_another_outbox_in_use_is_left_alone(file: Engine, target: Engine) -> None:
-    """Whose batches have the same numbers, and other rows."""
+    """An outbox in use, with the same batch numbers but other rows, is not overwritten."""
     migrate(target)
     stage(target, changes(3))
     before = content(target)
@@ -134,7 +134,7 @@ def test_another_outbox_in_use_is_left_alone(file: Engine, target: Engine) -> No
 
 
 def test_written_to_meanwhile(file: Engine, target: Engine, mocker: MockerFixture) -> None:
-    """By a run that was not paused: refused, and mended when the command is given again."""
+    """If a running task writes to the source meanwhile, the move is refused; running the command again succeeds."""
     differences = moving._differences
 
     def busy(*arguments: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a scheduled run is about: its own day, whatever earlier nights left, however long ago, and some audits."""
+"""What a scheduled run covers: its own day, everything that earlier nights left open, and some audits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def night(engine: Engine, own: str = "2020-06-20", **options: object) -> Night:
 
 def labels(engine: Engine, own: str = "2020-06-20", **options: object) -> list[str]:
     *windows, undated = night(engine, own, **options).windows
-    assert undated.kind == "undated"  # each night has to know of rows without a date
+    assert undated.kind == "undated"  # each night looks for undated rows
     return [window.label for window in windows]
 
 
@@ -40,14 +40,14 @@ def _deliver(engine: Engine) -> None:
 
 
 def test_the_first_night(outbox: Engine) -> None:
-    """Nothing was ever read, so nothing is missing before it; the last days are read for late rows."""
+    """Nothing was ever read, so there is no gap before the first night; the last days are read for late rows."""
     assert labels(outbox) == ["2020-06-20", "2020-06-17", "2020-06-18", "2020-06-19"]
     assert labels(outbox, lookback_days=0) == ["2020-06-20"]
     assert labels(outbox, "2020-01-02") == ["2020-01-02", "2020-01-01"]
 
 
 def test_a_gap_is_closed_however_old(outbox: Engine) -> None:
-    """Oldest first, after the run's own day."""
+    """Gaps are closed oldest first, after the run's own day."""
     read(outbox, "2020-01", "2020-03", "2020-04", "2020-05")
     for number in range(1, 20):
         if number != 5:
@@ -56,7 +56,7 @@ def test_a_gap_is_closed_however_old(outbox: Engine) -> None:
 
 
 def test_a_long_outage_is_a_few_wide_readings(outbox: Engine) -> None:
-    """Sixty days are three readings, which begin and end with the gap."""
+    """An outage of sixty days is closed in three reads that begin and end with the gap."""
     read_day(outbox, "2020-04-20")
     *windows, _ = night(outbox, lookback_days=1).windows
     assert [window.label for window in windows] == ["2020-06-20", "2020-04", "2020-05", "2020-06", "2020-06-19"]
@@ -65,7 +65,7 @@ def test_a_long_outage_is_a_few_wide_readings(outbox: Engine) -> None:
 
 
 def test_a_day_that_was_read_in_part_is_a_gap(outbox: Engine) -> None:
-    """As the day on which a historical load ended."""
+    """A day that was read only in part, as at the end of a historical load, is a gap."""
     half = month("2020-05")
     finish(begin(outbox, half.__class__(half.kind, half.label, half.start, half.end - timedelta(hours=1))), valid=0, new=0)
     for number in range(1, 20):
@@ -74,7 +74,7 @@ def test_a_day_that_was_read_in_part_is_a_gap(outbox: Engine) -> None:
 
 
 def test_what_is_pending_is_read_again(outbox: Engine) -> None:
-    """However old; what the source no longer says is not to be posted."""
+    """Windows with pending rows are read again, however old, since rows that the source no longer has must not be posted."""
     read(outbox, "2020-01", "2020-02", "2020-03", "2020-04", "2020-05")
     for number in range(1, 20):
         read_day(outbox, f"2020-06-{number:02}")
@@ -85,7 +85,7 @@ def test_what_is_pending_is_read_again(outbox: Engine) -> None:
 
 
 def test_what_was_found_unsettled_is_read_again(outbox: Engine) -> None:
-    """Until some window around it is settled: red until then."""
+    """A window that was not settled is read again until some window around it is settled, and fails the run until then."""
     read(outbox, "2020-01", "2020-02", "2020-03", "2020-04", "2020-05")
     for number in range(1, 20):
         read_day(outbox, f"2020-06-{number:02}")
@@ -96,7 +96,7 @@ def test_what_was_found_unsettled_is_read_again(outbox: Engine) -> None:
 
 
 def test_nothing_before_the_earliest_day(outbox: Engine) -> None:
-    """Nor anything twice: what is read as one of the last days is no gap besides."""
+    """Nothing is read before the earliest day, and no recent day is read a second time as a gap."""
     read_day(outbox, "2020-06-10")
     assert labels(outbox, earliest="2020-06-15", lookback_days=2) == [
         "2020-06-20",
@@ -105,7 +105,7 @@ def test_nothing_before_the_earliest_day(outbox: Engine) -> None:
 
 
 def test_audits(outbox: Engine) -> None:
-    """The months whose proof is oldest, from the first that was read to that of the run's day, cut at its end."""
+    """The months with the oldest proofs are audited, from the first one read to that of the run's day, cut at its end."""
     read(outbox, "2020-02", "2020-03", "2020-04", "2020-05")
     for ago, label in ((9, "2020-04"), (5, "2020-02"), (1, "2020-06")):
         ledger.keep(outbox, Account(month(label), read=0, recount=0), "run", NOW - timedelta(days=ago))
@@ -117,7 +117,7 @@ def test_audits(outbox: Engine) -> None:
 
 
 def test_no_audit_of_what_is_read_anyway(outbox: Engine) -> None:
-    """A month that is a gap as a whole."""
+    """A month that is read anyway, as a gap, is not audited."""
     read(outbox, "2020-02", "2020-04", "2020-05")
     plan = night(outbox, audit_months=9)
     assert "2020-03" in [window.label for window in plan.windows]

@@ -1,4 +1,4 @@
-"""Reconciling against a source that lives on: each window is read again, and what that finds is sent."""
+"""Reconciling against a changing source: each window is read again, and what that finds is sent."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def prove(
 
 
 def test_all_is_settled(outbox: Engine, institution: Institution) -> None:
-    """Nothing is sent, and the proof is kept."""
+    """If all is settled, nothing is sent and the proof is stored."""
     load(outbox, institution, Dashboard())
     (account,), found, failure = prove(outbox, institution)
     assert failure is None
@@ -65,7 +65,7 @@ def test_all_is_settled(outbox: Engine, institution: Institution) -> None:
 
 
 def test_rows_that_came_meanwhile_are_sent(outbox: Engine, institution: Institution) -> None:
-    """Committed between the two readings: picked up, not reported as loss, and sent once."""
+    """Rows committed between the two reads are staged and sent once, and not reported as loss."""
     dashboard = Dashboard()
     load(outbox, institution, dashboard)
     institution.add(changes(3, first=10))
@@ -78,7 +78,7 @@ def test_rows_that_came_meanwhile_are_sent(outbox: Engine, institution: Institut
 
 
 def test_a_row_that_was_changed_in_place_is_sent(outbox: Engine, institution: Institution) -> None:
-    """The number of rows is the same, which proves nothing."""
+    """A row changed in place is sent, although the number of rows is the same."""
     dashboard = Dashboard()
     load(outbox, institution, dashboard)
     institution.remove([change(4)])
@@ -91,7 +91,7 @@ def test_a_row_that_was_changed_in_place_is_sent(outbox: Engine, institution: In
 
 
 def test_a_source_that_grows_without_end(outbox: Engine, institution: Institution, mocker: MockerFixture) -> None:
-    """Followed a few times, then told as it is."""
+    """A source that keeps growing is followed a few times, and then reported as not settled."""
     readings = 0
 
     def growing(*arguments: object, **named: object) -> Tally:
@@ -109,7 +109,7 @@ def test_a_source_that_grows_without_end(outbox: Engine, institution: Institutio
 
 
 def test_what_is_pending_is_not_tried_again(outbox: Engine, institution: Institution) -> None:
-    """It has had its tries; the run fails for it."""
+    """Pending rows are not retried here, and fail the run."""
     with pytest.raises(DashboardUnavailable):
         load(outbox, institution, Dashboard(lambda _: UNAVAILABLE))
     (account,), _, failure = prove(outbox, institution)
@@ -119,7 +119,7 @@ def test_what_is_pending_is_not_tried_again(outbox: Engine, institution: Institu
 
 
 def test_sending_fails(outbox: Engine, institution: Institution) -> None:
-    """The table is made all the same, for all windows, and the failure is told."""
+    """If sending fails, the table still covers all windows, and the failure is reported."""
     load(outbox, institution, Dashboard())
     load(outbox, institution, Dashboard(), MARCH)
     institution.add(changes(3, first=10))
@@ -131,7 +131,7 @@ def test_sending_fails(outbox: Engine, institution: Institution) -> None:
 
 
 def failing(mocker: MockerFixture, errors: dict[str, TableroError]) -> list[str]:
-    """Some windows cannot be read; returns the labels of those that were tried."""
+    """Windows that cannot be read; returns the labels of those that were tried."""
     tried: list[str] = []
 
     def read(engine: Engine, source: Source, settings: object, window: Window, **named: object) -> Tally:
@@ -145,7 +145,7 @@ def failing(mocker: MockerFixture, errors: dict[str, TableroError]) -> list[str]
 
 
 def test_a_source_that_is_down_is_asked_once(outbox: Engine, institution: Institution, mocker: MockerFixture) -> None:
-    """83 months would each wait for a time-out; the table shows what the outbox knows."""
+    """If the source is down it is queried once, or 83 months would each time out; the table shows what the outbox knows."""
     load(outbox, institution, Dashboard())
 
     def down(_: Source) -> list[str]:
@@ -160,7 +160,7 @@ def test_a_source_that_is_down_is_asked_once(outbox: Engine, institution: Instit
 
 
 def test_a_window_that_cannot_be_read_is_red_alone(outbox: Engine, institution: Institution, mocker: MockerFixture) -> None:
-    """A statement was cut off by a limit, and the source answers: the windows after it are proved."""
+    """If one window's statement hits a limit but the source answers, the other windows are still proved."""
     for window in (FEBRUARY, MARCH, APRIL):
         load(outbox, institution, Dashboard(), window)
     tried = failing(mocker, {"2020-03": SourceUnavailable("statement timeout")})
@@ -171,7 +171,7 @@ def test_a_window_that_cannot_be_read_is_red_alone(outbox: Engine, institution: 
 
 
 def test_what_may_pass_is_raised_first(outbox: Engine, institution: Institution, mocker: MockerFixture) -> None:
-    """A window that will never be read must not keep the others from being tried again."""
+    """Transient errors are raised first, so that a window that can never be read does not prevent retries of the others."""
     closed = OutsideHours("closed", opens_at=NOW)
     failing(mocker, {"2020-02": SetupError("no"), "2020-03": SourceUnavailable("cut off"), "2020-04": closed})
     assert isinstance(prove(outbox, institution, FEBRUARY, MARCH).failure, SourceUnavailable)
@@ -179,7 +179,7 @@ def test_what_may_pass_is_raised_first(outbox: Engine, institution: Institution,
 
 
 def test_rows_that_were_deleted_at_the_source(outbox: Engine, institution: Institution) -> None:
-    """Delivered, and gone there since: settled, and counted as gone."""
+    """Delivered rows that were deleted at the source are counted as gone, and the window is settled."""
     load(outbox, institution, Dashboard())
     institution.remove(changes(4))
     (account,), _, failure = prove(outbox, institution)

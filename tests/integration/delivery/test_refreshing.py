@@ -1,4 +1,4 @@
-"""What is pending is posted only while the source still says it, however long it had to wait."""
+"""Pending rows are posted only if the source still has them, however long they waited."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LATER = NOW + FRESH + timedelta(seconds=1)
 
 @pytest.fixture
 def institution(tmp_path: Path, outbox: Engine) -> Institution:
-    """Ten rows of it are pending; one of them is wrong."""
+    """Ten rows of the institution are pending, one of them wrong."""
     made = Institution(tmp_path / "institution.db")
     made.add(changes(10))
     stage(outbox, made.source, settings(), FEBRUARY, run_id="run", clock=clock)
@@ -42,7 +42,7 @@ def ask(engine: Engine, institution: Institution, *, later: bool = True, window:
 
 
 def test_a_row_that_was_corrected_before_the_retry(outbox: Engine, institution: Institution) -> None:
-    """Its old self is taken back, its new one pending; the other rows of its batch stay."""
+    """A row corrected before the retry is withdrawn and its new version is pending; the other rows of its batch stay."""
     institution.remove([change(3)])
     institution.add([change(3, status=7)])
     ask(outbox, institution)
@@ -51,14 +51,14 @@ def test_a_row_that_was_corrected_before_the_retry(outbox: Engine, institution: 
 
 
 def test_not_asked_twice_within_minutes(outbox: Engine, institution: Institution) -> None:
-    """The task before has just read it."""
+    """The source is not queried again within minutes after the previous task."""
     institution.remove([change(3)])
     ask(outbox, institution, later=False)
     assert states(outbox) == {"pending": 10}
 
 
 def test_not_asked_where_nothing_is_pending(outbox: Engine, institution: Institution) -> None:
-    """A month that is settled costs a look into the outbox."""
+    """A settled month costs one query of the outbox and none of the source."""
 
     def no_source() -> AbstractContextManager[Source]:
         raise AssertionError("nothing is pending there")
@@ -69,7 +69,7 @@ def test_not_asked_where_nothing_is_pending(outbox: Engine, institution: Institu
 def test_a_source_that_is_down_holds_up_nothing(
     outbox: Engine, institution: Institution, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is pending is posted as it is; the log says so."""
+    """If the source is down, pending rows are posted as they are, and the log says so."""
 
     def down() -> AbstractContextManager[Source]:
         raise SourceUnavailable("the source is switched off")

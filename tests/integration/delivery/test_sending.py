@@ -1,4 +1,4 @@
-"""Sending what is pending: order, refusals, trouble, and what a worker leaves behind."""
+"""Sending what is pending: order, refusals, failures, and what a worker leaves behind."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_sends_nothing_twice(outbox: Engine) -> None:
 
 
 def test_connects_only_where_there_is_something_to_send(outbox: Engine) -> None:
-    """Once, and before the first batch is taken: a connection that cannot be made leaves no attempt behind."""
+    """It connects once, and before claiming the first batch, so that a failed connection leaves no attempt behind."""
     made = 0
 
     def connect() -> Dashboard:
@@ -138,7 +138,7 @@ def test_sends_only_what_touches_its_windows(outbox: Engine) -> None:
 
 
 def test_every_attempt_has_its_own_message_id(outbox: Engine) -> None:
-    """X-Road evidence looks messages up by id, so no two attempts share one, of one batch or of several."""
+    """X-Road evidence is looked up by message id, so no two attempts share one, whether of one batch or of several."""
     stage(outbox, changes(4), size=1)
     for _ in range(3):
         with pytest.raises(DashboardUnavailable):
@@ -152,7 +152,7 @@ def test_every_attempt_has_its_own_message_id(outbox: Engine) -> None:
 
 @pytest.mark.parametrize("bad_rows", [1, 5, 12])
 def test_bad_rows_are_found_by_halving(outbox: Engine, bad_rows: int) -> None:
-    """Of 1000 rows k bad ones are found in k(log2(1000/k)+3) calls and a few; the others are delivered."""
+    """k bad rows of 1000 are found in k(log2(1000/k)+3) calls and a few more; the others are delivered."""
     stage(outbox, changes(1000))
     bad = names(Random(bad_rows).sample(range(1000), bad_rows))
     dashboard = Dashboard(refusing(bad))
@@ -164,17 +164,17 @@ def test_bad_rows_are_found_by_halving(outbox: Engine, bad_rows: int) -> None:
 
 
 def test_named_rows_are_cut_out_at_once(outbox: Engine) -> None:
-    """Where the answer names the bad entries they are cut out, without halving."""
+    """Entries that the answer names are split off at once, without a search."""
     stage(outbox, changes(1000))
     bad = names([0, 7, 8, 500, 999])
     dashboard = Dashboard(refusing(bad, names=True))
     assert deliver(outbox, dashboard).refused == 5
     assert dashboard.accepted == Counter(names(range(1000))) - Counter(bad)
-    assert len(dashboard.calls) == 1 + 5 + 3  # the whole, the five, the three pieces between them
+    assert len(dashboard.calls) == 1 + 5 + 3  # the whole batch, the five, the three parts between them
 
 
 def test_more_than_five_named_rows_are_not_everything(outbox: Engine) -> None:
-    """Many bad rows, each named, before anything was accepted: still bad rows, and the rest is delivered."""
+    """Many named rows refused before any acceptance are still bad rows, and the rest is delivered."""
     stage(outbox, changes(100))
     bad = names(range(20))
     dashboard = Dashboard(refusing(bad, names=True))
@@ -183,7 +183,7 @@ def test_more_than_five_named_rows_are_not_everything(outbox: Engine) -> None:
 
 
 def test_refused_rows_keep_the_dashboards_words(outbox: Engine) -> None:
-    """The operator can read why a row was refused."""
+    """The dashboard's explanation of a refusal is kept for the operator."""
     stage(outbox, changes(8))
     deliver(outbox, Dashboard(refusing(names([3]))))
     (refusal,) = [row for row in all_batches(outbox) if row.state == "refused"]
@@ -204,7 +204,7 @@ def test_positions_beyond_the_batch_are_ignored(outbox: Engine) -> None:
 @pytest.mark.parametrize("answer", [refused(), refused(0), refused(*range(1000))], ids=["unnamed", "first", "all"])
 @pytest.mark.parametrize("rows", [1000, 40_000])
 def test_a_dashboard_that_refuses_everything_is_recognised_soon(outbox: Engine, answer: Answer, rows: int) -> None:
-    """Wrong service_id, changed contract: each batch has its turn, and then a permanent error; not one row is set aside."""
+    """If every batch is refused, there is a permanent error after one call for each, and no row is refused for good."""
     stage(outbox, changes(rows))
     calls = 0
 
@@ -220,7 +220,7 @@ def test_a_dashboard_that_refuses_everything_is_recognised_soon(outbox: Engine, 
 
 
 def test_nothing_is_set_aside_while_it_is_open_whether_everything_is_refused(outbox: Engine) -> None:
-    """Some rows refused, none ever accepted, and then the dashboard goes down: nothing proves those rows bad."""
+    """Rows refused before anything was accepted are not proved bad if the dashboard then goes down."""
     stage(outbox, changes(20), size=1)
     dashboard = Dashboard(in_turn(refused(), refused(), *[UNAVAILABLE] * 30))
     with pytest.raises(DashboardUnavailable):
@@ -230,7 +230,7 @@ def test_nothing_is_set_aside_while_it_is_open_whether_everything_is_refused(out
 
 @pytest.mark.parametrize("rows", [1, 2, 4])
 def test_a_small_window_of_which_every_row_is_refused(outbox: Engine, rows: int) -> None:
-    """While the dashboard has never accepted anything it is a permanent error, however few the rows."""
+    """Until the dashboard has accepted anything, a refusal of every row is a permanent error, however few rows there are."""
     stage(outbox, changes(rows))
     dashboard = Dashboard(lambda _: refused())
     with pytest.raises(DashboardError, match=f"rechazó todo lo que se le envió.* {rows} filas quedan pendientes"):
@@ -242,7 +242,7 @@ def test_a_small_window_of_which_every_row_is_refused(outbox: Engine, rows: int)
 
 @pytest.mark.parametrize("rows", [1, 4])
 def test_bad_rows_alone_once_the_dashboard_is_known_to_accept(outbox: Engine, rows: int) -> None:
-    """A day with nothing but bad rows, others delivered before: in the second pass they are set aside, on faith."""
+    """If others were delivered before, a day of nothing but bad rows is refused for good in the second pass, without proof."""
     march = month("2020-03")
     stage(outbox, [change(99, at=march.start)], march)
     deliver(outbox, Dashboard(), march)
@@ -255,7 +255,7 @@ def test_bad_rows_alone_once_the_dashboard_is_known_to_accept(outbox: Engine, ro
 
 
 def test_many_bad_rows_alone_stay_pending(outbox: Engine) -> None:
-    """More than four: that may well be the dashboard. They are settled by what a later night has accepted."""
+    """More than four refused rows may be due to the dashboard, so they stay pending until a later acceptance."""
     march = month("2020-03")
     stage(outbox, [change(99, at=march.start)], march)
     deliver(outbox, Dashboard(), march)
@@ -271,7 +271,7 @@ def test_many_bad_rows_alone_stay_pending(outbox: Engine) -> None:
 
 
 def test_a_later_acceptance_proves_rows_bad(outbox: Engine) -> None:
-    """Rows refused alone before anything was accepted are set aside as soon as something is."""
+    """Rows refused alone before any acceptance are refused for good as soon as something is accepted."""
     stage(outbox, changes(10), size=1)
     bad = names([0, 1, 2])
     assert deliver(outbox, Dashboard(refusing(bad)), concurrency=1).refused == 3
@@ -279,7 +279,7 @@ def test_a_later_acceptance_proves_rows_bad(outbox: Engine) -> None:
 
 
 def test_too_large_is_split_down_to_what_passes(outbox: Engine) -> None:
-    """A 413 says nothing about any row: all are delivered, in smaller calls."""
+    """A 413 says nothing about rows: all are delivered in smaller calls."""
     stage(outbox, changes(1000))
     dashboard = Dashboard(lambda entries: refused(too_large=True) if len(entries) > 100 else DELIVERED)
     assert deliver(outbox, dashboard).rows == 1000
@@ -288,7 +288,7 @@ def test_too_large_is_split_down_to_what_passes(outbox: Engine) -> None:
 
 
 def test_halving_keeps_requests_whole_where_it_can(outbox: Engine) -> None:
-    """All changes of a request stay in one call unless it alone is refused."""
+    """All changes of a request stay in one call unless the request alone is refused."""
     rows = [
         change(number, status=status, at=FEBRUARY.start + timedelta(hours=status))
         for number in range(50)
@@ -303,7 +303,7 @@ def test_halving_keeps_requests_whole_where_it_can(outbox: Engine) -> None:
 
 
 def test_changes_of_a_torn_request_arrive_in_order(outbox: Engine) -> None:
-    """A request that is cut between two calls is posted in date order, also when the first part is refused."""
+    """A request split between two calls is posted in date order, also if the first part is refused."""
     rows = [change(1, status=1 + n % 21, at=FEBRUARY.start + timedelta(minutes=n)) for n in range(64)]
     stage(outbox, rows)
     order: list[str] = []
@@ -320,11 +320,11 @@ def test_changes_of_a_torn_request_arrive_in_order(outbox: Engine) -> None:
     assert len(order) == 63
 
 
-# -- trouble ---------------------------------------------------------------------------------------------------------------
+# -- failures --------------------------------------------------------------------------------------------------------------
 
 
 def test_stops_after_five_failures_in_a_row(outbox: Engine) -> None:
-    """A dashboard that is down is not asked about every batch."""
+    """If the dashboard is down, the pass stops after five failures in a row."""
     stage(outbox, changes(50), size=1)
     dashboard = Dashboard(lambda _: UNAVAILABLE)
     with pytest.raises(DashboardUnavailable, match="50 rows in 50 batches are still pending"):
@@ -333,7 +333,7 @@ def test_stops_after_five_failures_in_a_row(outbox: Engine) -> None:
 
 
 def test_one_failing_batch_holds_up_no_other(outbox: Engine) -> None:
-    """The others are delivered in the same pass; the failing one stays pending, tried once."""
+    """Other batches are delivered in the same pass; the failing one was tried once and stays pending."""
     stage(outbox, changes(30), size=1)
     (unlucky,) = names([3])
     dashboard = Dashboard(lambda entries: UNAVAILABLE if entries[0]["request_id"] == unlucky else DELIVERED)
@@ -344,7 +344,7 @@ def test_one_failing_batch_holds_up_no_other(outbox: Engine) -> None:
 
 
 def test_a_failed_batch_is_tried_again_by_the_next_pass(outbox: Engine) -> None:
-    """Retries belong to the task: its next try finds the batch free at once."""
+    """Retries belong to the task, and its next try can claim the batch at once."""
     stage(outbox, changes(1))
     with pytest.raises(DashboardUnavailable):
         deliver(outbox, Dashboard(lambda _: UNAVAILABLE))
@@ -352,7 +352,7 @@ def test_a_failed_batch_is_tried_again_by_the_next_pass(outbox: Engine) -> None:
 
 
 def test_a_permanent_error_ends_it_at_once(outbox: Engine) -> None:
-    """No more calls than were in flight, and the words say why."""
+    """A permanent error stops further calls, and the error says why."""
     stage(outbox, changes(50), size=1)
     dashboard = Dashboard(lambda _: FORBIDDEN)
     with pytest.raises(DashboardError, match="HTTP 403 «no access»"):
@@ -362,7 +362,7 @@ def test_a_permanent_error_ends_it_at_once(outbox: Engine) -> None:
 
 
 def test_an_unknown_outcome_is_recorded_and_posted_again(outbox: Engine) -> None:
-    """The attempt stays on record as unknown; the batch is posted once more by the next pass, and only it."""
+    """The attempt stays recorded as unknown, and the next pass posts only that batch again."""
     stage(outbox, changes(2), size=1)
     with pytest.raises(DashboardUnavailable):
         deliver(outbox, Dashboard(in_turn(LOST)))
@@ -376,7 +376,7 @@ def test_an_unknown_outcome_is_recorded_and_posted_again(outbox: Engine) -> None
 
 
 def passes_until_all_is_settled(outbox: Engine, dashboard: Dashboard, most: int) -> int:
-    """How many passes, tries of a task, it takes; each ends in DashboardUnavailable but the last."""
+    """The number of passes, tries of a task, until all is settled; each but the last ends in DashboardUnavailable."""
     for number in range(1, most + 1):
         with contextlib.suppress(DashboardUnavailable):
             deliver(outbox, dashboard)
@@ -386,8 +386,8 @@ def passes_until_all_is_settled(outbox: Engine, dashboard: Dashboard, most: int)
 
 @pytest.mark.parametrize("bad_rows", [1, 3])
 def test_rows_that_the_dashboard_fails_on_hold_up_no_other(outbox: Engine, bad_rows: int) -> None:
-    """HTTP 500 for each call with a certain row in it: tried again twice, then halved down to the row, which is set aside with
-    words that say so. The others are delivered, though no other batch is left to show that the dashboard works."""
+    """HTTP 500 for each call with a certain row: the batch is tried twice more, then searched for the row, which is refused
+    with an explanation. The others are delivered, though no other batch is left to show that the dashboard works."""
     stage(outbox, changes(1000))
     bad = names(Random(bad_rows).sample(range(1000), bad_rows))
     dashboard = Dashboard(crashing(bad))
@@ -400,7 +400,7 @@ def test_rows_that_the_dashboard_fails_on_hold_up_no_other(outbox: Engine, bad_r
 
 
 def test_one_failure_of_the_dashboard_is_the_moments(outbox: Engine) -> None:
-    """A batch is posted whole again; only the second failure in a row has it halved, and nothing is set aside for either."""
+    """After one failure a batch is posted whole again; it is split after the second in a row, and no row is refused."""
     stage(outbox, changes(100))
     dashboard = Dashboard(in_turn(CRASHED, CRASHED))
     assert passes_until_all_is_settled(outbox, dashboard, most=3) == 2
@@ -409,7 +409,7 @@ def test_one_failure_of_the_dashboard_is_the_moments(outbox: Engine) -> None:
 
 
 def test_no_row_is_set_aside_while_the_dashboard_fails_on_everything(outbox: Engine) -> None:
-    """An outage with HTTP 500, however long: batches become smaller, and all is delivered when it is over."""
+    """In an outage with HTTP 500 batches become smaller, and all rows are delivered when it is over."""
     stage(outbox, changes(8))
     down = Dashboard(lambda _: CRASHED)
     for _ in range(20):
@@ -430,7 +430,7 @@ def test_no_row_is_set_aside_while_the_dashboard_fails_on_everything(outbox: Eng
     ],
 )
 def test_what_takes_too_long_on_the_way_is_halved(outbox: Engine, answer: Answer) -> None:
-    """A gateway or X-Road that gives up on large calls: from the second time on they are halved, and all is delivered."""
+    """If large calls time out in a gateway or X-Road, they are split from the second time on, and all rows are delivered."""
     stage(outbox, changes(1000))
     dashboard = Dashboard(lambda entries: answer if len(entries) > 250 else DELIVERED)
     assert passes_until_all_is_settled(outbox, dashboard, most=3) == 2
@@ -439,7 +439,7 @@ def test_what_takes_too_long_on_the_way_is_halved(outbox: Engine, answer: Answer
 
 
 def test_the_longest_wait_asked_for_is_passed_on(outbox: Engine) -> None:
-    """Retry-After reaches the error, for the retry policy to obey; nothing more is posted before it."""
+    """The error carries Retry-After for the retry policy, and nothing more is posted before that time."""
     stage(outbox, changes(10), size=1)
     dashboard = Dashboard(lambda _: Answer(Outcome.TRANSIENT, status=429, retry_after=77.0))
     with pytest.raises(DashboardUnavailable) as caught:
@@ -449,7 +449,7 @@ def test_the_longest_wait_asked_for_is_passed_on(outbox: Engine) -> None:
 
 
 def test_a_window_held_by_another_worker_is_busy(outbox: Engine) -> None:
-    """What another worker holds is not posted; the error says until when it holds it."""
+    """A batch held by another worker is not posted, and the error says when its lease ends."""
     stage(outbox, changes(1))
     lease = timedelta(seconds=90)
     claiming.claim(outbox, [FEBRUARY], Hold("other", "run", lease.total_seconds()), limit=1)
@@ -461,8 +461,8 @@ def test_a_window_held_by_another_worker_is_busy(outbox: Engine) -> None:
 
 
 def test_a_client_that_breaks_does_not_lose_what_others_brought(outbox: Engine) -> None:
-    """If posting one batch raises, its outcome is unknown, and acknowledgements beside it are recorded all the same. What it
-    said goes to the log alone: it could be anything."""
+    """If posting one batch raises, its outcome is unknown, and the acknowledgements of others are still recorded. The text of
+    the exception is only logged, since it may contain anything."""
     stage(outbox, changes(30), size=1)
     (broken,) = names([20])
 
@@ -478,7 +478,7 @@ def test_a_client_that_breaks_does_not_lose_what_others_brought(outbox: Engine) 
 
 
 def test_no_more_calls_in_flight_than_allowed(outbox: Engine) -> None:
-    """``concurrency`` is the most, however prompt the answers."""
+    """Calls in flight never exceed ``concurrency``, however fast the answers."""
     stage(outbox, changes(20), size=1)
     lock = threading.Lock()
     now = most = 0
@@ -500,7 +500,7 @@ def test_no_more_calls_in_flight_than_allowed(outbox: Engine) -> None:
 
 
 def test_changes_of_a_request_wait_for_those_of_another_window(outbox: Engine) -> None:
-    """A part that waits for an earlier one outside of the windows asked for is not said to be another worker's."""
+    """A part that waits for an earlier one outside the given windows is not reported as held by another worker."""
     rows = [change(1, status=1 + n % 21, at=FEBRUARY.start + timedelta(hours=n)) for n in range(40)]
     stage(outbox, rows, size=20)
     dashboard = Dashboard()
@@ -511,7 +511,7 @@ def test_changes_of_a_request_wait_for_those_of_another_window(outbox: Engine) -
 
 
 def test_an_outbox_that_fails_says_so(outbox: Engine, mocker: MockerFixture) -> None:
-    """Nothing in flight, and the outbox does not answer: its own words are what the operator sees."""
+    """If the outbox fails while nothing is in flight, its own error is reported."""
     stage(outbox, changes(1))
 
     def fail(*_: object, **__: object) -> None:
@@ -523,7 +523,7 @@ def test_an_outbox_that_fails_says_so(outbox: Engine, mocker: MockerFixture) -> 
 
 
 def test_told_to_stop_while_calls_are_under_way(outbox: Engine) -> None:
-    """A task that is killed by its time limit records what the calls in flight brought, and ends."""
+    """A task stopped by its time limit records the answers of the calls in flight, and ends."""
     stage(outbox, changes(8), size=1)
 
     class Stopped(BaseException):
@@ -546,7 +546,7 @@ def test_told_to_stop_while_calls_are_under_way(outbox: Engine) -> None:
 
 
 def test_whoever_watches_is_told_of_each_attempt(outbox: Engine) -> None:
-    """Once it is on record: which batch it was, of which window, and how it ended."""
+    """The observer receives each attempt once it is recorded, with its batch, window and outcome."""
     stage(outbox, changes(3), size=2)
     march = month("2020-03")
     stage(outbox, [change(9, at=march.start)], march)
@@ -558,7 +558,7 @@ def test_whoever_watches_is_told_of_each_attempt(outbox: Engine) -> None:
     assert {one.batch for one in seen} == {row.batch_id for row in attempts(outbox)}
 
 
-# -- office hours ----------------------------------------------------------------------------------------------------------
+# -- send hours ------------------------------------------------------------------------------------------------------------
 
 OPEN, CLOSED = NOW.replace(hour=6), NOW.replace(hour=16)  # 02:00 and 12:00 in Santo Domingo
 OPENS = NOW.replace(day=25, hour=0)  # 20:00
@@ -570,7 +570,7 @@ def at_night(engine: Engine, dashboard: Dashboard, now: Callable[[], datetime]) 
 
 
 def test_closed_hours(outbox: Engine) -> None:
-    """Not one call; the error carries the next opening, for the task to wait for, and says it in local time."""
+    """Outside the send hours no call is made; the error has the next opening for deferring the task, shown in local time."""
     stage(outbox, changes(3))
     dashboard = Dashboard()
     with pytest.raises(OutsideHours, match="3 rows in 1 batches wait until 2026-11-24 20:00") as caught:
@@ -580,7 +580,7 @@ def test_closed_hours(outbox: Engine) -> None:
 
 
 def test_hours_that_close_on_the_way(outbox: Engine) -> None:
-    """Between two batches: what was sent stays sent, and the next opening sends the rest."""
+    """If the hours close between two batches, sent rows stay sent, and the rest is sent at the next opening."""
     stage(outbox, changes(10), size=1)
     dashboard = Dashboard()
     with pytest.raises(OutsideHours):
@@ -591,14 +591,14 @@ def test_hours_that_close_on_the_way(outbox: Engine) -> None:
 
 
 def test_hours_that_close_when_all_is_sent(outbox: Engine) -> None:
-    """Nothing is left to wait for."""
+    """If the hours close when everything is sent, there is nothing to wait for."""
     stage(outbox, changes(3), size=1)
     dashboard = Dashboard()
     assert at_night(outbox, dashboard, lambda: OPEN if len(dashboard.calls) < 3 else CLOSED).rows == 3
 
 
 def test_a_lease_is_prolonged_while_a_call_lasts(outbox: Engine, mocker: MockerFixture) -> None:
-    """A call that takes longer than a lease lasts: its batch is still this worker's."""
+    """The lease is renewed during a call that takes longer than a lease."""
     mocker.patch.object(sending, "_LEASE_MARGIN", 1)
     stage(outbox, changes(1))
     stolen: list[Claim] = []
@@ -615,7 +615,7 @@ def test_a_lease_is_prolonged_while_a_call_lasts(outbox: Engine, mocker: MockerF
 
 
 def test_a_worker_that_stood_still_posts_nothing(outbox: Engine, mocker: MockerFixture) -> None:
-    """Frozen between the claim and the call, for longer than its lease: another worker may have the batch by now."""
+    """A worker suspended between claim and call for longer than its lease posts nothing, since another may hold the batch."""
     stage(outbox, changes(2), size=1)
     now = [1000.0]
     for module in (pump, leased_client):
@@ -635,7 +635,7 @@ def test_a_worker_that_stood_still_posts_nothing(outbox: Engine, mocker: MockerF
 
 
 def test_answers_in_hand_are_written_until_the_outbox_takes_them(outbox: Engine, mocker: MockerFixture) -> None:
-    """It is away for a while, with answers on their way: nothing else is posted meanwhile, and nothing is posted again."""
+    """During an outage of the outbox answers are retained, nothing else is posted, and nothing is posted again."""
     stage(outbox, changes(20), size=1)
     exchange, away = recording.exchange, [6]
     calls_then: list[int] = []
@@ -656,7 +656,7 @@ def test_answers_in_hand_are_written_until_the_outbox_takes_them(outbox: Engine,
 
 
 def test_an_attempt_that_the_outbox_took_and_never_said_so(outbox: Engine, mocker: MockerFixture) -> None:
-    """The connection broke after the commit: what was begun is begun again, and the first record of it says that it was not
+    """If the connection breaks after the commit, the attempt is begun again, and the first record of it says that it was not
     made."""
     exchange, broken = recording.exchange, [True]
 
@@ -683,7 +683,7 @@ def test_an_attempt_that_the_outbox_took_and_never_said_so(outbox: Engine, mocke
     assert Counter(row.outcome for row in attempts(outbox)) == {"delivered": 5, "transient": 1}
 
 
-# -- what the other side says of repeats, of the path, and of itself -----------------------------------------------------------
+# -- repeats, wrong paths, other servers -----------------------------------------------------------------------------------
 
 EXISTS = Answer(Outcome.REFUSED, status=409, is_repeat=True, error="refused", message="already exists")
 NOT_FOUND = Answer(Outcome.PERMANENT, status=404, may_be_content=True, error="404", message="Servicio no encontrado")
@@ -691,7 +691,7 @@ STRANGE = Answer(Outcome.UNKNOWN, status=204, unexpected=True, error="HTTP 204 i
 
 
 def unique(*, lost: int, repeat: Answer, whole: bool = True) -> Callable[[list[Entry]], Answer]:
-    """Stores each row once; the first answers are lost, and a repeat is answered so."""
+    """A dashboard with a unique key: the first answers are lost, and repeats get this answer."""
     stored: set[str] = set()
     left = [lost]
 
@@ -709,7 +709,7 @@ def unique(*, lost: int, repeat: Answer, whole: bool = True) -> Callable[[list[E
 
 
 def test_a_recognised_repeat_is_the_missing_acknowledgement(outbox: Engine) -> None:
-    """After an attempt with an unknown outcome, and on record as what it is."""
+    """After an attempt with an unknown outcome, a recognised repeat counts as the acknowledgement, and is recorded as such."""
     stage(outbox, changes(10))
     dashboard = Dashboard(unique(lost=1, repeat=EXISTS))
     with pytest.raises(DashboardUnavailable):
@@ -720,7 +720,7 @@ def test_a_recognised_repeat_is_the_missing_acknowledgement(outbox: Engine) -> N
 
 
 def test_a_repeat_without_an_unknown_attempt_is_a_refusal(outbox: Engine) -> None:
-    """Nobody posted these rows: a dashboard that says it has them is not believed."""
+    """Without an earlier attempt, a dashboard that claims to have the rows is not believed."""
     stage(outbox, changes(4))
     with pytest.raises(DashboardError):
         deliver(outbox, Dashboard(lambda _: EXISTS))
@@ -728,7 +728,7 @@ def test_a_repeat_without_an_unknown_attempt_is_a_refusal(outbox: Engine) -> Non
 
 
 def test_a_dashboard_that_fails_on_every_repeat(outbox: Engine) -> None:
-    """A bare 500 for rows that it has: the search stops, nothing is called bad, and the message names both ways out."""
+    """If every repeat gets a bare 500, the search ends, no row is called bad, and the message names both ways out."""
     stage(outbox, changes(100))
     dashboard = Dashboard(unique(lost=1, repeat=CRASHED))
     with pytest.raises(DashboardUnavailable):
@@ -743,7 +743,7 @@ def test_a_dashboard_that_fails_on_every_repeat(outbox: Engine) -> None:
 
 
 def test_not_found_for_some_rows_is_about_these_rows(outbox: Engine) -> None:
-    """The application's own 404, while others are delivered on the same path."""
+    """The application's own 404 for some rows is about these rows if others are delivered on the same path."""
     stage(outbox, changes(1506))
     bad = names([3, 700, 701, 900, 1200, 1505])
     dashboard = Dashboard(lambda entries: NOT_FOUND if any(entry["request_id"] in bad for entry in entries) else DELIVERED)
@@ -752,7 +752,7 @@ def test_not_found_for_some_rows_is_about_these_rows(outbox: Engine) -> None:
 
 
 def test_not_found_for_everything_is_about_the_path(outbox: Engine) -> None:
-    """Nothing was ever delivered there: permanent, soon, and everything stays pending."""
+    """If nothing was ever delivered on the path, 404 soon becomes a permanent error, and everything stays pending."""
     stage(outbox, changes(100), size=1)
     dashboard = Dashboard(lambda _: NOT_FOUND)
     with pytest.raises(DashboardError, match="404"):
@@ -762,7 +762,7 @@ def test_not_found_for_everything_is_about_the_path(outbox: Engine) -> None:
 
 
 def test_another_server_is_recognised(outbox: Engine) -> None:
-    """Two answers that are not the dashboard's, and nothing was ever acknowledged: stop, and say what is expected."""
+    """Two answers from something other than the dashboard, before any acknowledgement, stop the pass with an explanation."""
     stage(outbox, changes(1))
     dashboard = Dashboard(lambda _: STRANGE)
     with pytest.raises(DashboardUnavailable):
@@ -773,7 +773,7 @@ def test_another_server_is_recognised(outbox: Engine) -> None:
 
 
 def test_partial_acceptance(outbox: Engine) -> None:
-    """The named rows are refused, and all others acknowledged; the named ones are set aside after a call of their own."""
+    """Named rows are refused and all others acknowledged; the named ones are refused for good after a call of their own."""
     stage(outbox, changes(100))
     bad = names([3, 50])
 
@@ -795,7 +795,7 @@ def test_partial_acceptance(outbox: Engine) -> None:
 
 
 def test_a_row_that_failed_before_the_dashboard_came_back_is_tried_again(outbox: Engine) -> None:
-    """500 for three tries; in the fourth the dashboard comes back a second after a batch of one row has failed."""
+    """A batch of one row that fails just before the dashboard recovers, after three failed tries, is tried again."""
     stage(outbox, changes(3), size=1)
     dashboard = Dashboard(in_turn(*[CRASHED] * 3, *[CRASHED] * 3, CRASHED))
     for _ in range(4):
@@ -805,7 +805,7 @@ def test_a_row_that_failed_before_the_dashboard_came_back_is_tried_again(outbox:
 
 
 def test_two_rows_that_are_failed_on_while_other_months_are_fine(outbox: Engine) -> None:
-    """Set aside with evidence of the same run: what another worker has delivered meanwhile."""
+    """Rows that fail are refused for good on evidence of the same run: what another worker delivered meanwhile."""
     stage(outbox, changes(2))
     march = month("2020-03")
     bad = Dashboard(crashing(names([0, 1])))
@@ -819,7 +819,7 @@ def test_two_rows_that_are_failed_on_while_other_months_are_fine(outbox: Engine)
 
 
 def test_the_oldest_change_goes_first(outbox: Engine) -> None:
-    """After an outage the last status to arrive is the last one, in whatever order the days were staged."""
+    """After an outage the latest status arrives last, in whatever order the days were staged."""
     days = [day(f"2020-02-{number:02}") for number in (5, 3, 1, 4, 2)]
     for one in days:
         stage(outbox, [change(one.start.day, at=one.start + timedelta(hours=1))], one)
@@ -829,7 +829,7 @@ def test_the_oldest_change_goes_first(outbox: Engine) -> None:
 
 
 def test_what_is_new_goes_before_what_was_refused(outbox: Engine) -> None:
-    """A night on which everything was refused holds up no other."""
+    """Batches refused earlier do not delay new ones."""
     stage(outbox, changes(20))
     with pytest.raises(DashboardError):
         deliver(outbox, Dashboard(lambda _: refused()))
@@ -841,7 +841,7 @@ def test_what_is_new_goes_before_what_was_refused(outbox: Engine) -> None:
 
 
 def test_a_smaller_batch_size_cuts_what_is_pending(outbox: Engine) -> None:
-    """Also what was posted before; and a batch for each service, where that is asked for."""
+    """Pending batches, also those already posted, are split to a smaller batch size, and by service if required."""
     stage(outbox, [*changes(10), *(change(n, service="2") for n in range(10, 20))])
     with pytest.raises(DashboardUnavailable):
         deliver(outbox, Dashboard(lambda _: LOST))
@@ -854,7 +854,7 @@ def test_a_smaller_batch_size_cuts_what_is_pending(outbox: Engine) -> None:
 
 
 def test_a_busy_dashboard_that_takes_rows_defers_the_task(outbox: Engine) -> None:
-    """It asks to wait after it has taken some: the error says until when, and no try is spent."""
+    """A dashboard that asks to wait after accepting some rows defers the task until then, without using up a try."""
     stage(outbox, changes(10), size=1)
     wait = Answer(Outcome.TRANSIENT, status=429, retry_after=60.0, error="slow down")
     with pytest.raises(DashboardBusy, match="asks to wait") as caught:
@@ -863,7 +863,7 @@ def test_a_busy_dashboard_that_takes_rows_defers_the_task(outbox: Engine) -> Non
 
 
 def test_rows_that_the_dashboard_quotes_are_not_told(outbox: Engine) -> None:
-    """Neither in the error nor to whoever watches; the outbox keeps the words as they are."""
+    """Rows quoted by the dashboard are in neither the error nor the observer's records; the outbox keeps the text unchanged."""
     stage(outbox, changes(1))
     seen: list[Attempt] = []
     quoting = Answer(Outcome.REFUSED, status=400, error="refused", message="R-0000000 of 1041 is unknown")

@@ -1,4 +1,4 @@
-"""Staging a window: each row once, bad ones aside, batches that keep requests whole; interrupted and repeated at any point."""
+"""Staging a window: each row once, bad rows set apart, requests kept whole; interrupted and repeated at any point."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def rejections(engine: Engine) -> list[Any]:
 
 
 def test_every_kind_of_row_is_counted(outbox: Engine, institution: Institution) -> None:
-    """Valid, duplicate, excluded, rejected: together what was read."""
+    """Valid, duplicate, excluded and rejected rows add up to the rows read."""
     institution.add(changes(10))
     institution.add(changes(2))
     excluded = ("1", "old", "2019-12-31", 2, "2020-02-10")
@@ -74,7 +74,7 @@ def test_every_kind_of_row_is_counted(outbox: Engine, institution: Institution) 
 
 
 def test_reading_again_stages_nothing(outbox: Engine, institution: Institution) -> None:
-    """Identity is the content: only what is not there yet is new."""
+    """A row is identified by its content, so reading again stages nothing."""
     institution.add(changes(10))
     read(outbox, institution)
     assert read(outbox, institution).new == 0
@@ -85,7 +85,7 @@ def test_reading_again_stages_nothing(outbox: Engine, institution: Institution) 
 
 @pytest.mark.parametrize("field", ["service_id", "opening_date", "status_id", "last_modified_date"])
 def test_a_corrected_row_is_a_new_row(outbox: Engine, institution: Institution, field: str) -> None:
-    """Whichever of the five values was corrected; what was not sent yet never is."""
+    """A correction of any of the five values gives a new row, and an unsent old version is never sent."""
     before = change(1)
     values = {
         "service_id": "1042",
@@ -105,7 +105,7 @@ def test_a_corrected_row_is_a_new_row(outbox: Engine, institution: Institution, 
 
 
 def test_a_day_finds_what_the_month_staged(outbox: Engine, institution: Institution) -> None:
-    """Days and months share one outbox: whoever read a row first, it is known."""
+    """Days and months share one outbox: a row staged by one is known to the other."""
     institution.add([change(number, at=FEBRUARY.start + timedelta(hours=number)) for number in range(48)])
     assert read(outbox, institution, day("2020-02-02")).new == 24
     assert read(outbox, institution).new == 24
@@ -113,7 +113,7 @@ def test_a_day_finds_what_the_month_staged(outbox: Engine, institution: Institut
 
 
 def test_the_edges_of_a_window(outbox: Engine, institution: Institution) -> None:
-    """The last microsecond of January goes with January, the first instant of February with February."""
+    """The last microsecond of January belongs to January, the first instant of February to February."""
     last = ("1041", "last", "2020-01-15", 2, "2020-01-31 23:59:59.999999-04:00")
     first = ("1041", "first", "2020-01-15", 2, "2020-02-01 00:00:00-04:00")
     institution.add([first, last])
@@ -124,7 +124,7 @@ def test_the_edges_of_a_window(outbox: Engine, institution: Institution) -> None
 
 
 def test_requests_stay_whole(outbox: Engine, institution: Institution) -> None:
-    """All changes of a request in one batch, in date order, however the source orders them; too many are chained."""
+    """All changes of a request are in one batch, in date order, whatever the source's order; too many are chained."""
     many = [change(5, status=1 + number % 21, at=FEBRUARY.start + timedelta(hours=number)) for number in range(7)]
     institution.add(reversed([*changes(4), *many]))
     read(outbox, institution, batch_size=3)
@@ -135,7 +135,7 @@ def test_requests_stay_whole(outbox: Engine, institution: Institution) -> None:
 
 
 def test_one_service_a_batch(outbox: Engine, institution: Institution) -> None:
-    """Asked for by a setting; reading again without it stages nothing new."""
+    """If the setting requires it, each batch has one service; reading again without it stages nothing new."""
     institution.add(change(number, service=str(number % 3)) for number in range(9))
     read(outbox, institution, group_by_service=True)
     assert [row.rows for row in all_batches(outbox)] == [3, 3, 3]
@@ -144,7 +144,7 @@ def test_one_service_a_batch(outbox: Engine, institution: Institution) -> None:
 
 
 def test_interrupted_and_repeated(outbox: Engine, institution: Institution) -> None:
-    """A reading that died half-way stays unfinished, says nothing about the window, and costs nothing but time."""
+    """An interrupted reading stays unfinished and proves nothing about the window; repeating it is safe."""
     rows = changes(30)
     institution.add(rows)
     half = begin(outbox)
@@ -161,7 +161,7 @@ def _packed(rows: list[Any]) -> Any:
 
 
 def test_staged_by_another_worker_meanwhile(outbox: Engine) -> None:
-    """Both read the same rows before either staged them: each row is there once, and both know how many were theirs."""
+    """Two workers read the same rows before either staged them: each row is staged once, and both count their own correctly."""
     one, two = begin(outbox), begin(outbox)
     assert one.stage([_packed(changes(10))]).new == 10
     assert two.stage([_packed(changes(5)), _packed(changes(10, first=5))]).new == 5
@@ -171,8 +171,8 @@ def test_staged_by_another_worker_meanwhile(outbox: Engine) -> None:
 
 
 def test_known_rows_come_in_the_order_of_packing(outbox: Engine) -> None:
-    """By bytes, as Python orders text: accents, case and length as well; and only those of the window; whatever batches of
-    whatever readings they are in."""
+    """Known rows come back in byte order, as Python sorts text, and only those of the window, in whatever batches and
+    readings they are stored."""
     from tablero.contract.packing import row_order
 
     ids = ["a", "A", "Z", "é", "e", "10", "9", "ñ", "n", "🏛", "￿", "a b", "a-b", "á"]
@@ -183,7 +183,7 @@ def test_known_rows_come_in_the_order_of_packing(outbox: Engine) -> None:
     assert list(begin(outbox).record) == sorted(rows, key=row_order)
 
 
-# -- what the source no longer says ----------------------------------------------------------------------------------------
+# -- rows that the source no longer has ------------------------------------------------------------------------------------
 
 
 def deliver(engine: Engine, limit: int = 100) -> None:
@@ -192,7 +192,7 @@ def deliver(engine: Engine, limit: int = 100) -> None:
 
 
 def test_rows_of_wrong_services_are_taken_back(outbox: Engine, institution: Institution) -> None:
-    """Go-live with the institution's own service ids; the view is corrected: nothing of it is ever posted again."""
+    """After the view is corrected, rows with the institution's own service ids are withdrawn and never posted again."""
     wrong = [change(number, service="own") for number in range(25)]
     institution.add(wrong)
     read(outbox, institution, batch_size=10)
@@ -204,7 +204,7 @@ def test_rows_of_wrong_services_are_taken_back(outbox: Engine, institution: Inst
 
 
 def test_one_row_of_a_batch_is_taken_back(outbox: Engine, institution: Institution) -> None:
-    """The others stay pending; found again it is pending again, and no row is there twice."""
+    """One withdrawn row leaves the others of its batch pending; if it reappears it is pending again, without duplicates."""
     institution.add(changes(10))
     read(outbox, institution)
     institution.remove([change(4)])
@@ -216,7 +216,7 @@ def test_one_row_of_a_batch_is_taken_back(outbox: Engine, institution: Instituti
 
 
 def test_what_is_taken_back_ends_no_waiting(outbox: Engine, institution: Institution) -> None:
-    """A request of more changes than a call holds loses the rows at the edge of two batches: the later one waits on."""
+    """If rows at the edge of two batches of one request are withdrawn, the later batch still waits."""
     rows = [change(1, at=FEBRUARY.start + timedelta(minutes=minute)) for minute in range(8)]
     institution.add(rows)
     read(outbox, institution, batch_size=4)
@@ -228,7 +228,7 @@ def test_what_is_taken_back_ends_no_waiting(outbox: Engine, institution: Institu
 
 
 def test_a_later_earliest_takes_back(outbox: Engine, institution: Institution) -> None:
-    """What the setting excludes now is not posted, though it is staged."""
+    """Staged rows that a changed setting excludes are not posted."""
     institution.add([change(1)._replace(opening_date=change(1).opening_date - timedelta(days=10)), change(2)])
     read(outbox, institution)
     tally = read(outbox, institution, earliest="2020-01-10")
@@ -237,7 +237,7 @@ def test_a_later_earliest_takes_back(outbox: Engine, institution: Institution) -
 
 
 def test_what_may_have_been_sent_stays(outbox: Engine, institution: Institution) -> None:
-    """Under a lease, under way, or once posted with an unknown outcome: the dashboard may have it. It is counted as gone."""
+    """Rows leased, in flight, or posted with an unknown outcome are not withdrawn, but counted as gone."""
     institution.add(changes(3))
     read(outbox, institution, batch_size=1)
     doubtful, under_way = claiming.claim(outbox, [FEBRUARY], Hold("w", "run", 100), limit=2, zone=ZONE, now=NOW)
@@ -249,7 +249,7 @@ def test_what_may_have_been_sent_stays(outbox: Engine, institution: Institution)
 
 
 def test_a_reading_that_is_not_plausible_stops(outbox: Engine, institution: Institution) -> None:
-    """Another zone: every delivered row is gone, and comes again four hours later. Nothing is staged until a person says so."""
+    """With a wrong zone every delivered row seems gone and shifted by four hours: nothing is staged until a person confirms."""
     rows = [change(number, at=FEBRUARY.start + timedelta(hours=number)) for number in range(100)]
     institution.add(rows)
     read(outbox, institution)
@@ -268,7 +268,7 @@ def test_a_reading_that_is_not_plausible_stops(outbox: Engine, institution: Inst
 
 
 def test_corrections_of_a_day_are_plausible(outbox: Engine, institution: Institution) -> None:
-    """A tenth of what was delivered was corrected, and it is found, though the count is the same: only content proves."""
+    """Corrections of a tenth of the delivered rows are plausible, and are found although the count is the same."""
     institution.add(changes(100))
     read(outbox, institution)
     deliver(outbox)
@@ -279,7 +279,7 @@ def test_corrections_of_a_day_are_plausible(outbox: Engine, institution: Institu
 
 
 def test_a_preview_knows_what_is_on_record(outbox: Engine, institution: Institution) -> None:
-    """On a loaded outbox it tells what is new, what is gone, and shows some of what would be rejected."""
+    """On a loaded outbox a preview shows what is new, what is gone, and samples of rows that would be rejected."""
     institution.add(changes(20))
     read(outbox, institution)
     deliver(outbox)
@@ -292,7 +292,7 @@ def test_a_preview_knows_what_is_on_record(outbox: Engine, institution: Institut
 
 
 def test_rows_that_have_no_date(outbox: Engine, institution: Institution) -> None:
-    """Their own window holds nothing but rejected and excluded rows; corrected ones are resolved there."""
+    """The undated window has only rejected and excluded rows; corrected ones are resolved there."""
     institution.add([("1041", "R-1", "2020-01-15", 2, None), ("1041", "R-2", "2020-01-15", 2, "15/02/2020 09:00")])
     window = undated_window(settings().earliest, ZONE)
     tally = read(outbox, institution, window)
@@ -305,11 +305,11 @@ def test_rows_that_have_no_date(outbox: Engine, institution: Institution) -> Non
     assert sorted(row.resolved for row in rejections(outbox)) == [False, True]
 
 
-# -- rows that are set aside -----------------------------------------------------------------------------------------------
+# -- rejected rows ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_rejected_row_is_kept_as_it_came(outbox: Engine, institution: Institution) -> None:
-    """Each value as text, cut, and readable whatever is in it; where it stands in time."""
+    """A rejected row is stored with each value as readable text of limited length, and with its position in time."""
     institution.add([("1041", "x\x00\n" + "9" * 400, "2020-01-15", 2, "2020-02-10 10:00:00")])
     read(outbox, institution)
     (kept,) = rejections(outbox)
@@ -321,7 +321,7 @@ def test_a_rejected_row_is_kept_as_it_came(outbox: Engine, institution: Institut
 
 
 def test_a_rejected_row_is_kept_once(outbox: Engine, institution: Institution) -> None:
-    """Read every night, shown once; twice in one reading counts twice and is shown once."""
+    """A rejected row read every night is stored once; twice in one reading counts twice but is stored once."""
     institution.add([(*GOOD[:3], 99, GOOD[4])] * 2)
     assert read(outbox, institution).rejected == {"unknown_status": 2}
     read(outbox, institution, day("2020-02-10"))
@@ -329,7 +329,7 @@ def test_a_rejected_row_is_kept_once(outbox: Engine, institution: Institution) -
 
 
 def test_a_mended_row_is_resolved(outbox: Engine, institution: Institution) -> None:
-    """Once the source no longer gives it; if it comes back it is open again."""
+    """A rejected row is resolved once the source no longer returns it, and is open again if it comes back."""
     bad = (*GOOD[:3], 99, GOOD[4])
     institution.add([bad])
     read(outbox, institution)
@@ -343,7 +343,7 @@ def test_a_mended_row_is_resolved(outbox: Engine, institution: Institution) -> N
 
 
 def test_a_reading_of_another_window_resolves_nothing(outbox: Engine, institution: Institution) -> None:
-    """March says nothing about rows of February."""
+    """A reading of March resolves nothing in February."""
     institution.add([(*GOOD[:3], 99, GOOD[4])])
     read(outbox, institution)
     read(outbox, institution, month("2020-03"))
@@ -351,17 +351,17 @@ def test_a_reading_of_another_window_resolves_nothing(outbox: Engine, institutio
 
 
 def test_thousands_of_rejected_rows(outbox: Engine, institution: Institution) -> None:
-    """Kept step by step; none is forgotten at the end of a step."""
+    """Thousands of rejected rows are stored step by step, and none is lost between steps."""
     institution.add(("1041", f"R-{number}", "2020-01-15", 99, "2020-02-10") for number in range(2001))
     assert read(outbox, institution).rejected == {"unknown_status": 2001}
     assert len(rejections(outbox)) == 2001
 
 
-# -- rehearsal -------------------------------------------------------------------------------------------------------------
+# -- dry runs --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_rehearsal_tells_and_writes_nothing(outbox: Engine, institution: Institution) -> None:
-    """Rows, rejects, batches and bytes as they would be; the outbox stays empty."""
+    """A dry run reports rows, rejections, batches and bytes, and leaves the outbox empty."""
     institution.add([*changes(25), *changes(3), (*GOOD[:3], 99, GOOD[4])])
     chosen = settings(batch_size=10)
     tally = preview(None, institution.source, chosen, FEBRUARY, clock=clock)
@@ -376,13 +376,13 @@ def test_a_rehearsal_tells_and_writes_nothing(outbox: Engine, institution: Insti
 
 
 def test_an_empty_window(outbox: Engine, institution: Institution) -> None:
-    """Read whole, with nothing in it: settled."""
+    """An empty window that was read completely is settled."""
     assert read(outbox, institution).read == 0
     assert ledger.account(outbox, FEBRUARY).read == 0
 
 
 def test_finishing_needs_no_rows(outbox: Engine) -> None:
-    """The newest finished reading counts, whatever older ones said."""
+    """The latest finished reading counts, whatever older ones found."""
     stage_rows(outbox, changes(3))
     finish(begin(outbox), valid=3, new=0, duplicates=1, read=4)
     account = ledger.account(outbox, FEBRUARY)

@@ -1,4 +1,4 @@
-"""An outbox of version 0.1, with a row for each status change, becomes one of batches: every row, in steps, though it dies."""
+"""An outbox of version 0.1, with a row for each status change, is converted to batches in steps that survive interruption."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def before(engine: Engine) -> None:
 
 
 def fill(engine: Engine, batches: list[tuple[str, list[StatusChange]]]) -> None:
-    """Put batches in, by their state, as version 0.1 did; one whose state is ``parts`` was refused and cut into two."""
+    """Insert batches by state as version 0.1 did; one in state ``parts`` was refused and split in two."""
 
     def instant(value: datetime) -> Any:
         return value if engine.dialect.name == "postgresql" else to_microseconds(value)
@@ -126,7 +126,7 @@ def rows_of(number: int, size: int = SIZE) -> list[StatusChange]:
     ]
 
 
-#: Every state that there was, and as many batches as it takes to go in several steps.
+#: Every former state, and enough batches for several steps.
 BATCHES = [
     *(("delivered", rows_of(number)) for number in range(60)),
     *(("pending", rows_of(number)) for number in range(60, 110)),
@@ -165,7 +165,7 @@ def check(engine: Engine) -> None:
 
 
 def test_every_row_is_carried_over(former: Engine) -> None:
-    """With its state, its counts and its instants; and reading the source again stages nothing but what was withdrawn."""
+    """Every row keeps its state, counts and instants; reading the source again stages only withdrawn rows."""
     migrate(former)
     check(former)
     current = [row for state, rows in BATCHES if state != "withdrawn" for row in rows]
@@ -174,7 +174,7 @@ def test_every_row_is_carried_over(former: Engine) -> None:
 
 
 def test_killed_at_any_step(former: Engine) -> None:
-    """It goes on where it was; until then the page says that the outbox is of an older version, and no task uses it."""
+    """An interrupted migration resumes; until it ends, the page reports an older version, and no task uses the outbox."""
     commits = deaths = 0
 
     def dying(_: Any) -> None:
@@ -201,7 +201,7 @@ def test_killed_at_any_step(former: Engine) -> None:
 @pytest.mark.system
 @pytest.mark.slow
 def test_a_million_rows(new_database: Callable[..., URL]) -> None:
-    """In steps of fifty batches."""
+    """A million rows are migrated in steps of fifty batches."""
     engine = connect(new_database())
     before(engine)
     every = [change(number, at=FEBRUARY.start + number * timedelta(seconds=2)) for number in range(1_000_000)]

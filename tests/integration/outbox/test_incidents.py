@@ -1,4 +1,4 @@
-"""An incident is told once, when it is time, and its end too."""
+"""An incident is alerted once, when it is due, and so is its end."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def night(number: int) -> Run:
 
 
 def by_hand(name: str, dag: str = DAG) -> Run:
-    """A run that someone started."""
+    """A run triggered by hand."""
     return Run(dag, f"manual__{name}", scheduled=False)
 
 
 def fail(engine: Engine, run: Run, *, threshold: int = 1, permanent: bool = False, cause: str = "down") -> bool:
-    """Whether it is told."""
+    """Record a failure; returns whether it is alerted."""
     return bool(incidents.run_failed(engine, run, causes={cause: permanent}, threshold=threshold, now=NOW).causes)
 
 
@@ -37,48 +37,48 @@ def succeed(engine: Engine, run: Run) -> bool:
 
 
 def prove(engine: Engine, run: Run, window: Window = FEBRUARY, *, settled: bool = True) -> None:
-    """What ``reconcile`` of a run found of a window, later than every failure."""
+    """What ``reconcile`` of a run found in a window, later than every failure."""
     found = Account(window, read=1, delivered=int(settled), pending=int(not settled), recount=1)
     ledger.keep(engine, found, run.run_id, NOW + timedelta(minutes=1))
 
 
 def test_told_once(outbox: Engine) -> None:
-    """Not once a run, and not once a try of it."""
+    """An incident is alerted once, not for every run or every try."""
     assert [fail(outbox, night(number)) for number in (1, 1, 2, 3)] == [True, False, False, False]
 
 
 def test_told_from_the_threshold_on(outbox: Engine) -> None:
-    """Three failed days in a row, as in the guide's example."""
+    """It is alerted from the threshold on: three failed days in a row, as in the guide's example."""
     assert [fail(outbox, night(number), threshold=3) for number in (1, 2, 3, 4)] == [False, False, True, False]
 
 
 def test_a_cleared_run_is_no_second_failure(outbox: Engine) -> None:
-    """It may fail as often as it likes: it is one night. So may one before it, which failed already."""
+    """Failures of a cleared run count as one night, even if an earlier night was cleared and failed as well."""
     assert [fail(outbox, night(1), threshold=3) for _ in range(5)] == [False] * 5
     assert [fail(outbox, night(number), threshold=3) for number in (2, 1, 2)] == [False] * 3
     assert fail(outbox, night(3), threshold=3)
 
 
 def test_a_permanent_error_is_told_at_once(outbox: Engine) -> None:
-    """It will fail tomorrow too; nobody has to wait for that."""
+    """A permanent error is alerted at once, since waiting will not help."""
     assert not fail(outbox, night(1), threshold=3)
     assert fail(outbox, night(2), threshold=3, permanent=True)
 
 
 def test_its_end_is_told(outbox: Engine) -> None:
-    """If it was told itself; once."""
+    """The end of an incident is reported once, if the incident was."""
     fail(outbox, night(1))
     assert [succeed(outbox, night(2)), succeed(outbox, night(3))] == [True, False]
 
 
 def test_a_night_that_is_cleared_and_mended(outbox: Engine) -> None:
-    """The failed run itself ends its incident."""
+    """A failed run that is cleared and succeeds ends its own incident."""
     fail(outbox, night(1))
     assert succeed(outbox, night(1))
 
 
 def test_a_night_before_the_failed_one_ends_nothing(outbox: Engine) -> None:
-    """It was cleared and is mended; the last night is not."""
+    """Clearing and repairing an earlier night does not end the incident of the last night."""
     fail(outbox, night(1))
     fail(outbox, night(2))
     assert not succeed(outbox, night(1))
@@ -87,21 +87,21 @@ def test_a_night_before_the_failed_one_ends_nothing(outbox: Engine) -> None:
 
 
 def test_an_incident_that_nobody_heard_of_ends_in_silence(outbox: Engine) -> None:
-    """And the count begins anew."""
+    """An incident that was never alerted ends silently, and the count restarts."""
     fail(outbox, night(1), threshold=2)
     assert not succeed(outbox, night(2))
     assert not fail(outbox, night(3), threshold=2)
 
 
 def test_the_next_incident_is_told_again(outbox: Engine) -> None:
-    """After a recovery."""
+    """After a recovery the next incident is alerted again."""
     fail(outbox, night(1))
     succeed(outbox, night(2))
     assert fail(outbox, night(3))
 
 
 def test_a_run_by_hand_between_failed_nights(outbox: Engine) -> None:
-    """Whatever becomes of it, it is none of the failures in a row, nor does it end them."""
+    """A manual run neither counts among failures in a row nor interrupts them."""
     assert not fail(outbox, night(1), threshold=3)
     assert not succeed(outbox, by_hand("other day"))
     assert not fail(outbox, night(2), threshold=3)
@@ -110,18 +110,18 @@ def test_a_run_by_hand_between_failed_nights(outbox: Engine) -> None:
 
 
 def test_a_failed_run_by_hand_keeps_no_night_from_being_told(outbox: Engine) -> None:
-    """They are incidents of their own."""
+    """A failed manual run is an incident of its own and does not suppress the alert of a night."""
     assert fail(outbox, by_hand("1"))
     assert fail(outbox, night(1))
 
 
 def test_a_backfill_is_told_once(outbox: Engine) -> None:
-    """A hundred days of it may fail for one reason."""
+    """A backfill is alerted once, since a hundred of its days may fail for one reason."""
     assert [fail(outbox, by_hand(str(number))) for number in range(3)] == [True, False, False]
 
 
 def test_a_load_is_mended_by_another_one(outbox: Engine) -> None:
-    """It settles what the first one left open; a month of today goes on until a later now."""
+    """Another load that settles what the first left open ends its incident; the current month may end at a later instant."""
     failed, half, whole = (by_hand(name, "historical_load") for name in ("failed", "half", "whole"))
     november = month("2026-11")
     later = Window("month", november.label, november.start, november.end + timedelta(hours=1))
@@ -137,13 +137,13 @@ def test_a_load_is_mended_by_another_one(outbox: Engine) -> None:
 
 
 def test_a_load_that_read_nothing_is_mended_by_any_other_one(outbox: Engine) -> None:
-    """Its preflight failed; that of the next one did not."""
+    """A load whose preflight failed is resolved by any later load whose preflight passes."""
     assert fail(outbox, by_hand("1", "historical_load"))
     assert succeed(outbox, by_hand("2", "historical_load"))
 
 
 def test_a_day_by_hand_is_mended_by_the_next_night(outbox: Engine) -> None:
-    """If that one healed the day; a run of some other day does not."""
+    """A manual day is resolved by the next night if that one repaired the day, not by a run of another day."""
     failed, other = by_hand("failed"), by_hand("other")
     prove(outbox, failed, day("2026-11-20"), settled=False)
     fail(outbox, failed)
@@ -154,7 +154,7 @@ def test_a_day_by_hand_is_mended_by_the_next_night(outbox: Engine) -> None:
 
 
 def test_a_recovery_that_could_not_be_recorded(outbox: Engine) -> None:
-    """The outbox was away when the run ended: its proof shows that it was a success, so the next failure is a new incident."""
+    """If the outbox was down when a run succeeded, its proof shows the success, so the next failure is a new incident."""
     assert fail(outbox, night(1))
     prove(outbox, night(2), day("2026-11-01"))
     assert fail(outbox, night(3))
@@ -164,7 +164,7 @@ def test_a_recovery_that_could_not_be_recorded(outbox: Engine) -> None:
 
 
 def test_no_recovery_is_made_up(outbox: Engine) -> None:
-    """Not from runs by hand between two nights, not from half a success, and not from what was well before it failed."""
+    """A recovery is not inferred from manual runs between nights, partial successes, or proofs older than the failure."""
     ledger.keep(outbox, Account(FEBRUARY, read=0, recount=0), night(1).run_id, NOW - timedelta(hours=1))
     assert not fail(outbox, night(1), threshold=3)
     prove(outbox, by_hand("1"))
@@ -175,7 +175,7 @@ def test_no_recovery_is_made_up(outbox: Engine) -> None:
 
 
 def test_dags_are_apart(outbox: Engine) -> None:
-    """A load that fails says nothing about the daily send."""
+    """DAGs are independent: a failed load says nothing about the daily send."""
     load = by_hand("1", "historical_load")
     assert fail(outbox, night(1))
     assert fail(outbox, load)
@@ -185,7 +185,7 @@ def test_dags_are_apart(outbox: Engine) -> None:
 
 
 def test_what_is_known_of_a_run(outbox: Engine) -> None:
-    """Its failed tasks in order, and the windows that its last reconciliation left open; of no other run."""
+    """A run's failed tasks are known in order, with the windows that its last reconciliation left open, of no other run."""
     for task, words in (("post", "no access"), ("reconcile", "w" * 5000)):
         incidents.record_trouble(outbox, DAG, "1", Trouble(task, True, words, "cause", task, -1, 2), now=NOW)
     incidents.record_trouble(outbox, DAG, "2", Trouble("post", False, "other"), now=NOW)
@@ -206,7 +206,7 @@ def test_what_is_known_of_a_run(outbox: Engine) -> None:
 
 
 def test_nothing_is_known(outbox: Engine) -> None:
-    """A run that failed before it did anything."""
+    """Nothing is known of a run that failed before it did anything."""
     assert incidents.situation(outbox, DAG, "1", since=None) == ([], [])
 
 
@@ -214,7 +214,7 @@ def test_nothing_is_known(outbox: Engine) -> None:
 
 
 def test_another_cause_is_told_though_the_first_one_is_open(outbox: Engine) -> None:
-    """Access was revoked while everybody was waiting for the server; and the recovery is one."""
+    """A new cause, such as revoked access, is alerted during another incident; both end with one recovery."""
     assert fail(outbox, night(1), cause="down")
     assert fail(outbox, night(2), cause="revoked", permanent=True)
     assert not fail(outbox, night(3), cause="down")
@@ -223,14 +223,14 @@ def test_another_cause_is_told_though_the_first_one_is_open(outbox: Engine) -> N
 
 
 def test_failures_in_a_row_may_have_different_causes(outbox: Engine) -> None:
-    """The third failed night is the third, and the causes that nobody knows are told then."""
+    """Failures in a row may have different causes; at the third night those not yet reported are alerted."""
     assert not fail(outbox, night(1), threshold=3, cause="source")
     assert not fail(outbox, night(2), threshold=3, cause="dashboard")
     assert fail(outbox, night(3), threshold=3, cause="dashboard")
 
 
 def test_since_when(outbox: Engine) -> None:
-    """Since the first night of the row."""
+    """An incident began with the first night of its failures in a row."""
     first = incidents.run_failed(outbox, night(1), causes={"down": False}, threshold=2, now=NOW)
     second = incidents.run_failed(outbox, night(2), causes={"down": False}, threshold=2, now=NOW + timedelta(days=1))
     assert (first.causes, second.causes, second.since) == ([], ["down"], NOW)
@@ -239,7 +239,7 @@ def test_since_when(outbox: Engine) -> None:
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
-        (DashboardUnavailable("HTTP 503"), DashboardUnavailable("time-out"), True),  # it is down, however it shows
+        (DashboardUnavailable("HTTP 503"), DashboardUnavailable("time-out"), True),  # it is down, whatever the symptom
         (DashboardUnavailable("HTTP 503"), SourceUnavailable("HTTP 503"), False),
         (SetupError("there is no view"), SetupError("no right to the view"), False),
         (SetupError("2026-11-23: no column 'x'"), SetupError("2026-11-24: no column 'y'"), True),
@@ -247,11 +247,11 @@ def test_since_when(outbox: Engine) -> None:
     ],
 )
 def test_what_one_cause_is(one: Exception, other: Exception, same: bool) -> None:
-    """Not the window, nor the number of rows, nor the way in which a server is away."""
+    """A cause does not depend on the window, the number of rows, or how a server is unavailable."""
     assert (incidents.cause_of(one) == incidents.cause_of(other)) is same
 
 
-# -- not as usual ----------------------------------------------------------------------------------------------------------
+# -- degradations ----------------------------------------------------------------------------------------------------------
 
 
 def degrade(engine: Engine, run: Run, *causes: str) -> tuple[list[str], list[str]]:
@@ -259,7 +259,7 @@ def degrade(engine: Engine, run: Run, *causes: str) -> tuple[list[str], list[str
 
 
 def test_not_as_usual_is_told_once_and_its_end_too(outbox: Engine) -> None:
-    """Forty nights of an empty view are one alert, and one when it is over; another cause is another alert."""
+    """Forty nights of an empty view give one alert, and a notice when it is over; another cause gives another alert."""
     assert degrade(outbox, night(1), "no_rows") == (["no_rows"], [])
     assert degrade(outbox, night(2), "no_rows") == ([], [])
     assert degrade(outbox, night(3), "no_rows", "undated") == (["undated"], [])
@@ -269,13 +269,13 @@ def test_not_as_usual_is_told_once_and_its_end_too(outbox: Engine) -> None:
 
 
 def test_an_earlier_night_that_is_cleared_ends_nothing(outbox: Engine) -> None:
-    """What the last night found is still so."""
+    """Clearing an earlier night does not end what the last night found."""
     degrade(outbox, night(2), "no_rows")
     assert degrade(outbox, night(1)) == ([], [])
 
 
 def test_a_run_by_hand_is_told_of_itself(outbox: Engine) -> None:
-    """Once, though it is cleared; it has no end to wait for, and neither ends nor keeps back what nights tell."""
+    """A manual run reports its own degradation once, even if cleared; it neither ends nor suppresses those of nights."""
     assert degrade(outbox, by_hand("1"), "rejected") == (["rejected"], [])
     assert degrade(outbox, by_hand("1"), "rejected") == ([], [])
     assert degrade(outbox, by_hand("2"), "rejected") == (["rejected"], [])
@@ -283,7 +283,7 @@ def test_a_run_by_hand_is_told_of_itself(outbox: Engine) -> None:
 
 
 def test_failures_and_what_is_not_as_usual_are_apart(outbox: Engine) -> None:
-    """A success ends the failure, and says nothing about an empty view."""
+    """A success ends a failure but not a degradation such as an empty view."""
     degrade(outbox, night(1), "no_rows")
     assert fail(outbox, night(1))
     assert succeed(outbox, night(2))
@@ -291,7 +291,7 @@ def test_failures_and_what_is_not_as_usual_are_apart(outbox: Engine) -> None:
 
 
 def test_a_mail_of_a_period_goes_out_once(outbox: Engine) -> None:
-    """Whichever run comes to send it."""
+    """The digest of a period is sent once, by whichever run comes first."""
     assert not incidents.was_sent(outbox, "digest:daily", "2026-11-23")
     for _ in range(2):
         incidents.mark_sent(outbox, "digest:daily", "2026-11-23", now=NOW)

@@ -1,4 +1,4 @@
-"""The counts that prove that nothing was lost; which days are covered; what is pending since when."""
+"""The counts that prove that nothing was lost, the days covered, and the age of what is pending."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def deliver(engine: Engine, window: Window = FEBRUARY, worker: str = "one", limi
 
 
 def hourly(count: int) -> list[object]:
-    """A row an hour from the beginning of February."""
+    """One row an hour from the beginning of February."""
     return [change(number, at=FEBRUARY.start + timedelta(hours=number)) for number in range(count)]
 
 
 def test_a_window_that_was_never_read(outbox: Engine) -> None:
-    """Not zero rows, but not known."""
+    """The counts of a window that was never read are unknown, not zero."""
     account = ledger.account(outbox, FEBRUARY)
     assert account.read is None
     assert not account.settled
 
 
 def test_an_unfinished_reading_says_nothing(outbox: Engine) -> None:
-    """Only one that came to its end does."""
+    """Only a reading that finished counts."""
     begin(outbox)
     assert ledger.account(outbox, FEBRUARY).read is None
 
 
 def test_pending_then_delivered(outbox: Engine) -> None:
-    """Each row is in one column, and moves."""
+    """Each row is counted in exactly one column, and moves to another."""
     stage(outbox, changes(10), size=4)
     deliver(outbox, limit=1)
     account = ledger.account(outbox, FEBRUARY)
@@ -55,7 +55,7 @@ def test_pending_then_delivered(outbox: Engine) -> None:
 
 
 def test_rows_that_the_dashboard_refused(outbox: Engine) -> None:
-    """They count as rejected, with a reason of their own beside those of the reading."""
+    """Rows refused by the dashboard count as rejected, with a reason of their own."""
     stage(outbox, changes(3), size=1)
     first, *rest = take(outbox, FEBRUARY, "one")
     recording.record(outbox, [(first, refused()), *((taken, DELIVERED) for taken in rest)], keep=[first.batch_id], now=NOW)
@@ -67,7 +67,7 @@ def test_rows_that_the_dashboard_refused(outbox: Engine) -> None:
 
 
 def test_days_of_a_batch_that_spans_several(outbox: Engine) -> None:
-    """A batch of a month lies across its days: each day counts its own rows of it."""
+    """If a batch spans several days, each day counts its own rows."""
     stage(outbox, hourly(60))
     deliver(outbox, day("2020-02-02"))
     counts = {label: ledger.account(outbox, day(label)).delivered for label in ("2020-02-01", "2020-02-02", "2020-02-03")}
@@ -77,7 +77,7 @@ def test_days_of_a_batch_that_spans_several(outbox: Engine) -> None:
 
 
 def test_rows_that_are_gone_from_the_source(outbox: Engine) -> None:
-    """Delivered once and deleted there since: still accounted for, and told apart."""
+    """Delivered rows deleted at the source are still counted, separately."""
     stage(outbox, changes(5))
     deliver(outbox)
     stage(outbox, changes(3))
@@ -87,8 +87,8 @@ def test_rows_that_are_gone_from_the_source(outbox: Engine) -> None:
 
 
 def test_rows_that_the_outbox_has_lost(outbox: Engine) -> None:
-    """By a hand that reached in, or a copy restored: the sum does not close, though the source holds what was read, and though
-    other rows are gone from there.
+    """If rows vanish from the outbox, by manual changes or a restored copy, the sum does not match, even if the source has what
+    was read of it and other rows are gone from there.
     """
     stage(outbox, changes(150), size=50)
     deliver(outbox)
@@ -107,7 +107,7 @@ def test_rows_that_the_outbox_has_lost(outbox: Engine) -> None:
 
 
 def refuse_one(outbox: Engine) -> None:
-    """Four rows are staged; the first is refused, the others are delivered."""
+    """Stage four rows; the first is refused and the others are delivered."""
     stage(outbox, changes(4), size=1)
     bad, *good = take(outbox, FEBRUARY, "one")
     recording.record(outbox, [(bad, refused()), *((taken, DELIVERED) for taken in good)], keep=[bad.batch_id], now=NOW)
@@ -115,7 +115,7 @@ def refuse_one(outbox: Engine) -> None:
 
 
 def test_a_refused_row_that_is_corrected_at_the_source(outbox: Engine) -> None:
-    """It is no longer counted as refused, nor gone: its new self stands for it."""
+    """A refused row that is corrected counts as neither refused nor gone: the corrected row replaces it."""
     refuse_one(outbox)
     corrected = [change(0, service="1042"), *changes(3, first=1)]
     stage(outbox, corrected)
@@ -127,7 +127,7 @@ def test_a_refused_row_that_is_corrected_at_the_source(outbox: Engine) -> None:
 
 
 def test_a_refused_row_that_comes_back(outbox: Engine) -> None:
-    """A correction that was taken back: refused as before, and not posted by itself."""
+    """If a correction is reverted, the row is refused as before and not posted."""
     refuse_one(outbox)
     stage(outbox, changes(3, first=1))
     assert stage(outbox, changes(4)) == 0
@@ -136,7 +136,7 @@ def test_a_refused_row_that_comes_back(outbox: Engine) -> None:
 
 
 def test_another_window_does_not_withdraw(outbox: Engine) -> None:
-    """Only a reading of the window that a refused row lies in says anything about it."""
+    """Only a reading of the window that contains a refused row can withdraw it."""
     refuse_one(outbox)
     stage(outbox, [], month("2020-03"))
     stage(outbox, [], day("2020-02-02"))
@@ -147,7 +147,7 @@ def test_another_window_does_not_withdraw(outbox: Engine) -> None:
 
 
 def test_since_when_something_is_pending(outbox: Engine) -> None:
-    """Seconds since its reading began; nothing pending is zero."""
+    """Pending rows have the age of their reading in seconds; if nothing is pending it is zero."""
     assert ledger.oldest_pending(outbox, NOW) == 0.0
     stage(outbox, changes(2), size=1)
     assert ledger.oldest_pending(outbox, NOW + timedelta(minutes=5)) == 300.0
@@ -159,7 +159,7 @@ def test_since_when_something_is_pending(outbox: Engine) -> None:
 
 
 def test_a_proof_is_kept(outbox: Engine) -> None:
-    """As it was found, when, and by which run."""
+    """A proof is stored with its result, its time and its run."""
     import sqlalchemy as sa
     from tablero.outbox.schema import reconciliation
 

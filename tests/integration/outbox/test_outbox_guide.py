@@ -1,4 +1,4 @@
-"""The guide to the outbox's tables names every one of them, and its questions are answered by either database."""
+"""The guide to the outbox's tables lists all of them, and its example queries run on both databases."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ QUESTIONS = re.findall(r"^```sql\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
 
 
 def test_every_table_is_there() -> None:
-    """And none that is not."""
+    """The guide lists every table and no others."""
     assert set(TABLES) == set(metadata.tables)
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_the_columns_that_it_names_exist(table: str) -> None:
-    """Whoever reads them finds them."""
+    """Every column named in the guide exists."""
     assert set(re.findall(r"`(\w+)`", TABLES[table])) <= set(metadata.tables[table].columns.keys())
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: str(QUESTIONS.index(question)))
 def test_a_question(outbox: Engine, question: str) -> None:
-    """As it stands, on SQLite and PostgreSQL."""
+    """Each example query runs unchanged on SQLite and PostgreSQL."""
     with outbox.connect() as connection:
         assert connection.exec_driver_sql(question).fetchall() == []

@@ -20,7 +20,7 @@ SPAWN = multiprocessing.get_context("spawn")
 
 
 def at_once(number: int, work: Callable[..., None], *arguments: Any) -> list[Any]:
-    """Run ``work`` in so many processes that start together; what they put into the results."""
+    """Run ``work`` in this many processes that start together; returns their results."""
     barrier = SPAWN.Barrier(number)
     results = SPAWN.Queue()
     processes = []
@@ -41,7 +41,7 @@ def text(address: URL) -> str:
 
 
 def test_the_schema_is_made_by_two_processes_at_once(new_database: Callable[..., URL]) -> None:
-    """All succeed, whoever comes first."""
+    """Two processes creating the schema at once both succeed."""
     address = new_database()
     found = at_once(2, workers.migrate_outbox, text(address))
     engine = connect(address)
@@ -51,7 +51,7 @@ def test_the_schema_is_made_by_two_processes_at_once(new_database: Callable[...,
 
 @pytest.mark.parametrize("overlap", [1.0, 0.5])
 def test_the_same_window_is_staged_twice_at_once(outbox: Engine, overlap: float) -> None:
-    """Each row is there once, every batch and day counts true, and together they tell of as many new rows as there are."""
+    """Each row is staged once, the counts of batches and days are right, and the reported numbers of new rows add up."""
     shift = int(3000 * (1 - overlap))
     numbers = [list(range(3000)), list(range(shift, 3000 + shift))]
     found = at_once(2, workers.stage_rows, text(outbox.url), FEBRUARY.to_json(), numbers, 100)
@@ -61,7 +61,7 @@ def test_the_same_window_is_staged_twice_at_once(outbox: Engine, overlap: float)
     check_books(outbox)
     account = ledger.account(outbox, FEBRUARY)
     assert account.pending == len(rows)
-    # Neither has seen what the other alone has found: the next reading does.
+    # Neither has seen the rows that only the other found; the next reading does.
     assert (account.read == account.accounted) == (overlap == 1.0)
     assert stage(outbox, rows) == 0
     account = ledger.account(outbox, FEBRUARY)
@@ -69,7 +69,7 @@ def test_the_same_window_is_staged_twice_at_once(outbox: Engine, overlap: float)
 
 
 def test_two_workers_deliver_each_batch_once(outbox: Engine) -> None:
-    """Whatever the timing, no row is posted by both and none is forgotten."""
+    """Whatever the timing, no row is posted by both workers and none is left out."""
     stage(outbox, changes(400), size=5)
     found = at_once(2, workers.send_all, text(outbox.url), FEBRUARY.to_json())
     posted = sorted(chain.from_iterable(found))

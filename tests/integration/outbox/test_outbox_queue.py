@@ -1,4 +1,4 @@
-"""Batches on their way: claimed under a lease, recorded, split, set aside, sent again."""
+"""Batches on their way: claimed under a lease, recorded, split, refused, resent."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def claim(
 
 
 def record(engine: Engine, *answers: tuple[Claim, Answer]) -> None:
-    """As the pump does: what is refused stays with its worker."""
+    """Record answers as the pump does: a refused batch stays with its worker."""
     keep = [taken.batch_id for taken, answer in answers if answer.outcome is Outcome.REFUSED]
     recording.record(engine, answers, keep=keep, now=NOW)
     check_books(engine)
@@ -70,7 +70,7 @@ def split(engine: Engine, taken: Claim, cuts: list[int]) -> list[int]:
 
 
 def test_a_claim_has_the_rows_in_the_order_of_posting(outbox: Engine) -> None:
-    """By request, then by date: what was packed is what is posted."""
+    """A claim has its rows in the order in which they were packed, by request and then by date."""
     rows = [
         change(2, at=FEBRUARY.start + timedelta(hours=1)),
         change(1, at=FEBRUARY.start + timedelta(hours=3), status=2),
@@ -82,7 +82,7 @@ def test_a_claim_has_the_rows_in_the_order_of_posting(outbox: Engine) -> None:
 
 
 def test_two_workers_never_hold_the_same_batch(outbox: Engine) -> None:
-    """What one holds the other does not get."""
+    """A batch held by one worker is not given to another."""
     stage(outbox, changes(6), size=1)
     first = claim(outbox, "one", limit=4)
     second = claim(outbox, "two", limit=4)
@@ -93,7 +93,7 @@ def test_two_workers_never_hold_the_same_batch(outbox: Engine) -> None:
 
 
 def test_a_worker_does_not_take_a_batch_twice(outbox: Engine) -> None:
-    """Its failures are for the task's next try, which is another worker."""
+    """A worker does not claim a batch twice: a failed one is left to the task's next try, which is another worker."""
     stage(outbox, changes(1))
     (taken,) = claim(outbox, "one")
     record(outbox, (taken, UNAVAILABLE))
@@ -102,7 +102,7 @@ def test_a_worker_does_not_take_a_batch_twice(outbox: Engine) -> None:
 
 
 def test_an_expired_lease_comes_back(outbox: Engine) -> None:
-    """A dead worker's batch is taken over when its lease has ended, not a microsecond earlier."""
+    """A dead worker's batch can be claimed when its lease has ended, and not a microsecond earlier."""
     stage(outbox, changes(1))
     (lost,) = claim(outbox, "dead")
     assert claim(outbox, "two", at=LEASE - timedelta(microseconds=1)) == []
@@ -117,7 +117,7 @@ def test_an_expired_lease_comes_back(outbox: Engine) -> None:
 
 @pytest.mark.parametrize("minutes", [-5, 5])
 def test_a_worker_whose_clock_is_wrong(outbox: Engine, minutes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a server its machine's clock is not asked: it takes nothing that another holds, and holds what it takes."""
+    """On a server the machine's clock is irrelevant: a worker with a wrong clock takes no leased batch and keeps its own."""
     if outbox.dialect.name != "postgresql":
         pytest.skip("the outbox is a file of one machine, which has one clock")
     stage(outbox, changes(2), size=1)
@@ -139,7 +139,7 @@ def test_a_worker_whose_clock_is_wrong(outbox: Engine, minutes: int, monkeypatch
 
 
 def test_a_renewed_lease_lasts(outbox: Engine) -> None:
-    """A worker that is alive keeps what it posts."""
+    """A worker that renews its lease keeps its batch."""
     stage(outbox, changes(1))
     taken = claim(outbox, "one")
     held = leasing.renew(outbox, [taken[0].batch_id], hold_of(taken[0]), now=NOW + LEASE)
@@ -149,7 +149,7 @@ def test_a_renewed_lease_lasts(outbox: Engine) -> None:
 
 
 def test_a_lost_lease_is_not_renewed(outbox: Engine) -> None:
-    """A worker that was too slow cannot take back what another one holds by now."""
+    """A worker that renews too late does not get back a batch that another worker holds."""
     stage(outbox, changes(1))
     taken = claim(outbox, "slow")
     claim(outbox, "two", at=LEASE)
@@ -158,7 +158,7 @@ def test_a_lost_lease_is_not_renewed(outbox: Engine) -> None:
 
 
 def test_an_acknowledgement_counts_whoever_holds_the_lease(outbox: Engine) -> None:
-    """The dashboard has the rows, so nobody posts them again."""
+    """An acknowledgement counts even after the lease has ended: the dashboard has the rows."""
     stage(outbox, changes(1))
     (late,) = claim(outbox, "slow")
     (other,) = claim(outbox, "two", at=LEASE)
@@ -169,7 +169,7 @@ def test_an_acknowledgement_counts_whoever_holds_the_lease(outbox: Engine) -> No
 
 
 def test_what_came_late_does_not_hide_why_the_batch_was_posted_again(outbox: Engine) -> None:
-    """The first worker was stopped for longer than its lease: its attempt stays unknown, and the answer stands beside it."""
+    """An attempt recorded as unknown stays unknown; an answer that arrives later is recorded beside it."""
     stage(outbox, changes(1))
     (late,) = claim(outbox, "stopped")
     (other,) = claim(outbox, "two", at=LEASE)
@@ -183,7 +183,7 @@ def test_what_came_late_does_not_hide_why_the_batch_was_posted_again(outbox: Eng
 
 
 def test_a_late_failure_does_not_free_what_another_worker_holds(outbox: Engine) -> None:
-    """The slow worker's failure is recorded; the batch stays with the worker that is posting it now."""
+    """A slow worker's failure is recorded, but the batch stays with the worker that now holds it."""
     stage(outbox, changes(1))
     (late,) = claim(outbox, "slow")
     claim(outbox, "two", at=LEASE)
@@ -192,7 +192,7 @@ def test_a_late_failure_does_not_free_what_another_worker_holds(outbox: Engine) 
 
 
 def test_a_part_waits_for_the_one_before_it(outbox: Engine) -> None:
-    """A request that fills several batches: the second is free once the first is delivered, or refused for good."""
+    """The second batch of a request can be claimed once the first is delivered or refused for good."""
     rows = [change(1, status=1 + n % 21, at=FEBRUARY.start + timedelta(minutes=n)) for n in range(5)]
     stage(outbox, rows, size=2)
     (first,) = claim(outbox)
@@ -206,7 +206,7 @@ def test_a_part_waits_for_the_one_before_it(outbox: Engine) -> None:
 
 
 def test_only_batches_that_touch_a_window(outbox: Engine) -> None:
-    """The edges are half open: a batch ending where the window begins, or beginning where it ends, is not its own."""
+    """Windows are half-open: a batch that ends where the window begins, or begins where it ends, is not included."""
     march = month("2020-03")
     stage(outbox, [change(1, at=FEBRUARY.start), change(2, at=FEBRUARY.end - timedelta(microseconds=1))], size=1)
     stage(outbox, [change(3, at=march.start)], march)
@@ -215,12 +215,12 @@ def test_only_batches_that_touch_a_window(outbox: Engine) -> None:
 
 
 def test_no_windows_nothing_to_do(outbox: Engine) -> None:
-    """An empty list of windows is no list of all."""
+    """An empty list of windows selects nothing."""
     stage(outbox, changes(1))
     assert claiming.claim(outbox, [], Hold("w", "r", 9.0), limit=5) == []
 
 
-# -- what an attempt came to -----------------------------------------------------------------------------------------------
+# -- outcomes of attempts --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_no_windows_nothing_to_do(outbox: Engine) -> None:
     ids=lambda value: value.outcome.value if isinstance(value, Answer) else value,
 )
 def test_the_outcome_is_on_record(outbox: Engine, answer: Answer, state: str) -> None:
-    """Only an acknowledgement settles a batch; every attempt keeps its outcome."""
+    """Only an acknowledgement settles a batch, and every attempt keeps its outcome."""
     stage(outbox, changes(2))
     (taken,) = claim(outbox)
     record(outbox, (taken, answer))
@@ -238,7 +238,7 @@ def test_the_outcome_is_on_record(outbox: Engine, answer: Answer, state: str) ->
 
 
 def test_all_of_the_answer_is_kept(outbox: Engine) -> None:
-    """What the operator needs to ask the other side: status, words, and X-Road's ids; long words are cut, not refused."""
+    """Status, text and X-Road's ids of an answer are kept; long text is cut, not refused."""
     stage(outbox, changes(1))
     (taken,) = claim(outbox)
     answer = Answer(
@@ -262,7 +262,7 @@ def test_all_of_the_answer_is_kept(outbox: Engine) -> None:
 
 
 def test_parts_hold_all_rows_in_order(outbox: Engine) -> None:
-    """Nothing is lost, added or moved; the counts by day follow."""
+    """Splitting keeps all rows in order and updates the counts by day."""
     stage(outbox, [change(number, at=FEBRUARY.start + timedelta(hours=5 * number)) for number in range(10)])
     before = staged(outbox)
     (taken,) = claim(outbox)
@@ -276,7 +276,7 @@ def test_parts_hold_all_rows_in_order(outbox: Engine) -> None:
 
 
 def test_a_torn_request_is_kept_in_order(outbox: Engine) -> None:
-    """Where the cut falls within a request the later part waits for the earlier one; else it does not."""
+    """If a split divides a request, the later part waits for the earlier one; otherwise it does not."""
     rows = [
         change(1, at=FEBRUARY.start),
         change(1, at=FEBRUARY.start + timedelta(hours=1), status=3),
@@ -292,7 +292,7 @@ def test_a_torn_request_is_kept_in_order(outbox: Engine) -> None:
 
 
 def test_what_waited_for_the_whole_waits_for_its_last_part(outbox: Engine) -> None:
-    """The chain of a long request stays whole when its first batch is split, and its first part waits as the whole did."""
+    """When the first batch of a chain is split, its first part and the next batch wait as before."""
     rows = [change(1, status=1 + n % 21, at=FEBRUARY.start + timedelta(minutes=n)) for n in range(12)]
     stage(outbox, rows, size=4)
     order = []
@@ -310,7 +310,7 @@ def test_what_waited_for_the_whole_waits_for_its_last_part(outbox: Engine) -> No
 
 
 def test_a_batch_that_is_settled_is_not_split(outbox: Engine) -> None:
-    """Another worker was faster; what it settled stays."""
+    """A batch that another worker has settled is not split."""
     stage(outbox, changes(4))
     (taken,) = claim(outbox)
     record(outbox, (taken, DELIVERED))
@@ -319,7 +319,7 @@ def test_a_batch_that_is_settled_is_not_split(outbox: Engine) -> None:
 
 
 def test_a_batch_that_another_worker_holds_by_now_is_not_split(outbox: Engine) -> None:
-    """It may just be acknowledged; then its parts would be posted again."""
+    """A batch that another worker has claimed is not split, since its parts could be posted twice."""
     stage(outbox, changes(4))
     (late,) = claim(outbox, "slow")
     (other,) = claim(outbox, "two", at=LEASE)
@@ -330,7 +330,7 @@ def test_a_batch_that_another_worker_holds_by_now_is_not_split(outbox: Engine) -
 
 
 def test_a_refused_batch_stays_with_its_worker_until_it_is_split(outbox: Engine) -> None:
-    """Another one could have it acknowledged in between, and its parts would be posted again all the same."""
+    """A refused batch stays with its worker until it is split, since another worker could post it in between."""
     stage(outbox, changes(4))
     (taken,) = claim(outbox, "one")
     record(outbox, (taken, refused()))
@@ -340,7 +340,7 @@ def test_a_refused_batch_stays_with_its_worker_until_it_is_split(outbox: Engine)
 
 
 def test_a_refused_batch_of_a_dead_worker_comes_back(outbox: Engine) -> None:
-    """The lease that protects it ends like any other."""
+    """The lease of a refused batch ends like any other if its worker has died."""
     stage(outbox, changes(4))
     (taken,) = claim(outbox, "dead")
     record(outbox, (taken, refused()))
@@ -348,7 +348,7 @@ def test_a_refused_batch_of_a_dead_worker_comes_back(outbox: Engine) -> None:
 
 
 def test_a_released_batch_is_free_at_once(outbox: Engine) -> None:
-    """Given up by the worker that holds it, and by no other."""
+    """A batch released by its worker, and by no other, can be claimed at once."""
     stage(outbox, changes(1))
     (taken,) = claim(outbox, "one")
     leasing.release(outbox, [taken.batch_id], "other")
@@ -358,7 +358,7 @@ def test_a_released_batch_is_free_at_once(outbox: Engine) -> None:
 
 
 def test_whole_batches_come_before_what_was_refused(outbox: Engine) -> None:
-    """Oldest first; what was refused as a whole after what is new, and its parts only when they are asked for."""
+    """Whole batches are claimed oldest first, new ones before refused ones, and parts only on request."""
     stage(outbox, changes(30), size=10)
     (first,) = claim(outbox, "one", limit=1)
     record(outbox, (first, refused()))
@@ -375,7 +375,7 @@ def test_whole_batches_come_before_what_was_refused(outbox: Engine) -> None:
 
 
 def test_a_batch_that_fails_keeps_its_place(outbox: Engine) -> None:
-    """A failure says nothing about it: after an outage the oldest change still goes first."""
+    """A failed batch keeps its position, so that after an outage the oldest change still goes first."""
     stage(outbox, changes(3), size=1)
     (first,) = claim(outbox, "one", limit=1)
     record(outbox, (first, LOST))
@@ -386,7 +386,7 @@ def test_a_batch_that_fails_keeps_its_place(outbox: Engine) -> None:
 
 
 def test_a_refused_head_gives_rows_back_to_the_tail(outbox: Engine) -> None:
-    """What was never posted grows in its place; no row is lost or moved, and the books close."""
+    """Rows of a refused head return to the tail; none is lost or moved, and the accounts match."""
     stage(outbox, [change(number, at=FEBRUARY.start + timedelta(hours=5 * number)) for number in range(12)])
     before = staged(outbox)
     (taken,) = claim(outbox, "one")
@@ -407,7 +407,7 @@ def test_a_refused_head_gives_rows_back_to_the_tail(outbox: Engine) -> None:
 
 
 def test_rows_that_may_have_arrived_are_not_mixed_with_others(outbox: Engine) -> None:
-    """What a call brought must be known for ever."""
+    """Rows that may have arrived are not mixed with others, since the content of that call must stay known."""
     stage(outbox, changes(12))
     (taken,) = claim(outbox, "one")
     record(outbox, (taken, refused()))
@@ -418,11 +418,11 @@ def test_rows_that_may_have_arrived_are_not_mixed_with_others(outbox: Engine) ->
     assert cutting.give_back(outbox, head, tail, 3, worker="other", zone=ZONE) is None
 
 
-# -- what proves a row bad -------------------------------------------------------------------------------------------------
+# -- evidence against a row ------------------------------------------------------------------------------------------------
 
 
 def test_only_what_is_accepted_in_between_proves_a_row_bad(outbox: Engine) -> None:
-    """Refused, then something accepted, then refused alone: in this order, by whichever worker."""
+    """Only an acceptance between two refusals of a row, by any worker, proves the row bad."""
     stage(outbox, changes(3), size=1)
     first, second, _ = claim(outbox, "one")
     minute = timedelta(minutes=1)
@@ -440,7 +440,7 @@ def test_only_what_is_accepted_in_between_proves_a_row_bad(outbox: Engine) -> No
 
 
 def test_a_pass_counts_once_against_a_row(outbox: Engine) -> None:
-    """However often it strikes; and what this pass has counted is no proof for itself."""
+    """A pass counts once against a row, and not as evidence for itself."""
     stage(outbox, changes(1))
     (taken,) = claim(outbox, "one")
     for _ in range(2):
@@ -452,7 +452,7 @@ def test_a_pass_counts_once_against_a_row(outbox: Engine) -> None:
 
 
 def test_kin_is_the_whole_batch_as_it_was_staged(outbox: Engine) -> None:
-    """All parts of it, however often it was cut."""
+    """The totals of a batch include all of its parts, however often it was split."""
     stage(outbox, changes(10))
     (taken,) = claim(outbox, "one")
     recording.record(outbox, [(taken, LOST)], keep=[taken.batch_id], now=NOW)
@@ -466,7 +466,7 @@ def test_kin_is_the_whole_batch_as_it_was_staged(outbox: Engine) -> None:
 
 
 def test_a_refused_row_is_settled_with_words(outbox: Engine) -> None:
-    """It holds up nothing, and nobody posts it again."""
+    """A row refused for good is settled with an explanation, delays nothing, and is not posted again."""
     stage(outbox, changes(1))
     (taken,) = claim(outbox)
     record(outbox, (taken, refused()))
@@ -478,7 +478,7 @@ def test_a_refused_row_is_settled_with_words(outbox: Engine) -> None:
 
 
 def test_a_delivered_row_is_not_set_aside(outbox: Engine) -> None:
-    """An acknowledgement that another worker brought meanwhile stands."""
+    """A row that another worker delivered meanwhile is not refused."""
     stage(outbox, changes(1))
     (taken,) = claim(outbox)
     record(outbox, (taken, DELIVERED))
@@ -490,7 +490,7 @@ def test_a_delivered_row_is_not_set_aside(outbox: Engine) -> None:
 
 
 def test_backlog_counts_what_is_pending(outbox: Engine) -> None:
-    """Batches, rows, and until when others hold some of them."""
+    """The backlog has the batches, the rows, and the end of the last lease."""
     stage(outbox, changes(5), size=2)
     assert pending.backlog(outbox, [FEBRUARY], now=NOW)[:2] == (3, 5)
     claim(outbox, "two", limit=1)
@@ -500,12 +500,12 @@ def test_backlog_counts_what_is_pending(outbox: Engine) -> None:
 
 
 def test_backlog_tells_what_waits(outbox: Engine) -> None:
-    """Batches that wait for earlier changes of the same request are no other worker's."""
+    """Batches that wait for earlier changes of the same request do not count as held by another worker."""
     stage(outbox, [change(1, status=1 + n % 21, at=FEBRUARY.start + timedelta(hours=n)) for n in range(6)], size=2)
     assert pending.backlog(outbox, [FEBRUARY], now=NOW) == (3, 6, None, 2)
 
 
-# -- sending again ---------------------------------------------------------------------------------------------------------
+# -- resending -------------------------------------------------------------------------------------------------------------
 
 
 def deliver_all(engine: Engine, worker: str, *windows: Window) -> list[Any]:
@@ -515,7 +515,7 @@ def deliver_all(engine: Engine, worker: str, *windows: Window) -> list[Any]:
 
 
 def test_resend_once_for_each_run(outbox: Engine) -> None:
-    """The task may be retried or cleared: what it has posted again is not posted a third time; another run does."""
+    """A retried or cleared task resends a batch once, and another run resends it again."""
     stage(outbox, changes(4), size=2)
     deliver_all(outbox, "one")
     assert requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE) == 4
@@ -526,7 +526,7 @@ def test_resend_once_for_each_run(outbox: Engine) -> None:
 
 
 def test_resend_interrupted(outbox: Engine) -> None:
-    """A try that posted half of it: the next one posts the other half, and only it."""
+    """If a try resent only half, the next one resends only the other half."""
     stage(outbox, changes(2), size=1)
     deliver_all(outbox, "one")
     requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE)
@@ -537,7 +537,7 @@ def test_resend_interrupted(outbox: Engine) -> None:
 
 
 def test_resend_leaves_what_the_run_itself_delivered(outbox: Engine) -> None:
-    """Rows that are new in a run which sends again are posted once by it, however often it is tried."""
+    """Rows that a resending run delivered for the first time are not resent by it."""
     stage(outbox, changes(4), size=2)
     (half,) = claim(outbox, "one", limit=1, run_id="again")
     record(outbox, (half, DELIVERED))
@@ -546,7 +546,7 @@ def test_resend_leaves_what_the_run_itself_delivered(outbox: Engine) -> None:
 
 
 def test_an_answer_that_is_recorded_twice_keeps_its_words(outbox: Engine) -> None:
-    """A task told to stop between a commit and what follows it records once more what it has recorded."""
+    """An answer recorded twice, by a task stopped after the commit, keeps its text."""
     stage(outbox, changes(2), size=1)
     one, other = claim(outbox, "one", limit=2)
     for _ in range(2):
@@ -555,7 +555,7 @@ def test_an_answer_that_is_recorded_twice_keeps_its_words(outbox: Engine) -> Non
 
 
 def test_resend_only_rows_of_the_window(outbox: Engine) -> None:
-    """Of a batch that straddles the window only the rows inside are posted again, whichever windows are asked for in turn."""
+    """Only the rows of a batch that lie in the window are resent, whichever windows are requested in turn."""
     rows = [change(number, at=FEBRUARY.start + timedelta(hours=6 * number)) for number in range(12)]
     stage(outbox, rows)
     deliver_all(outbox, "one")
@@ -572,7 +572,7 @@ def test_resend_only_rows_of_the_window(outbox: Engine) -> None:
 
 
 def test_resend_leaves_what_was_refused(outbox: Engine) -> None:
-    """Only acknowledged rows; a refused one has its own way back into the queue."""
+    """Only acknowledged rows are resent, not refused ones."""
     stage(outbox, changes(2), size=1)
     first, second = claim(outbox)
     record(outbox, (first, DELIVERED), (second, refused()))
@@ -582,7 +582,7 @@ def test_resend_leaves_what_was_refused(outbox: Engine) -> None:
 
 
 def test_parts_of_a_resent_batch_belong_to_its_run(outbox: Engine) -> None:
-    """A resent batch that is refused and split is not sent a third time by the same run."""
+    """Parts of a resent batch that was refused and split are not resent again by the same run."""
     stage(outbox, changes(4))
     deliver_all(outbox, "one")
     requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE)

@@ -1,4 +1,4 @@
-"""What became of the rows that a run posted, where an acknowledgement alone does not say it."""
+"""The fate of a run's rows where an acknowledgement alone does not tell it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tablero.outbox.schema import attempt
 from tests.integration.fake_dashboard import DELIVERED, LOST, refused
 from tests.integration.samples import FEBRUARY, NOW, ZONE, changes, stage
 
-#: The dashboard calls it a repeat: what an earlier call brought was taken.
+#: The dashboard recognises a repeat: an earlier call was accepted.
 REPEAT = replace(DELIVERED, is_repeat=True)
 
 
 def claim(engine: Engine, run_id: str) -> list[Claim]:
-    """Take all that is pending."""
+    """Claim everything pending."""
     return claiming.claim(engine, [FEBRUARY], Hold(f"worker of {run_id}", run_id, 3600.0), limit=100, zone=ZONE, now=NOW)
 
 
@@ -42,14 +42,14 @@ def of_run(engine: Engine, run_id: str) -> Outcomes:
 
 
 def test_what_is_acknowledged_at_once_is_beyond_doubt(outbox: Engine) -> None:
-    """No call is left in the dark."""
+    """Rows acknowledged at the first attempt have arrived exactly once."""
     stage(outbox, changes(3))
     post(outbox, "run", DELIVERED)
     assert of_run(outbox, "run") == Outcomes(delivered=3)
 
 
 def test_what_was_posted_without_an_outcome_may_be_there_twice(outbox: Engine) -> None:
-    """It counts for the run that delivered it, whichever run lost the answer."""
+    """Rows posted earlier with an unknown outcome may have arrived twice; they count for the run that delivered them."""
     stage(outbox, changes(3))
     post(outbox, "lost", LOST)
     post(outbox, "run", DELIVERED)
@@ -58,7 +58,7 @@ def test_what_was_posted_without_an_outcome_may_be_there_twice(outbox: Engine) -
 
 
 def test_what_is_called_a_repeat_is_there_once(outbox: Engine) -> None:
-    """The dashboard's own word ends the doubt."""
+    """Rows that the dashboard recognises as a repeat have arrived once."""
     stage(outbox, changes(3))
     post(outbox, "lost", LOST)
     post(outbox, "run", REPEAT)
@@ -66,7 +66,7 @@ def test_what_is_called_a_repeat_is_there_once(outbox: Engine) -> None:
 
 
 def test_parts_inherit_the_doubt(outbox: Engine) -> None:
-    """The rows of a batch that was posted without an outcome are in its parts, which have no such attempt of their own."""
+    """The parts of a batch with an unknown attempt may have arrived as well, although they have no such attempt themselves."""
     stage(outbox, changes(4))
     post(outbox, "lost", LOST)
     (taken,) = claim(outbox, "cut")
@@ -78,7 +78,7 @@ def test_parts_inherit_the_doubt(outbox: Engine) -> None:
 
 
 def test_only_attempts_of_the_run_itself_are_read(outbox: Engine) -> None:
-    """A batch may have been tried for weeks; what a night costs does not grow with that."""
+    """Only the run's own attempts are read, so that the cost does not grow with the age of a batch."""
     stage(outbox, changes(3))
     for night in range(5):
         post(outbox, f"lost-{night}", LOST)

@@ -1,4 +1,4 @@
-"""PostgreSQL as institutions have it: other defaults, other zones, other encodings; nothing is asked of the session."""
+"""PostgreSQL with other defaults, zones and encodings: the outbox relies on no session settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.integration.samples import FEBRUARY, NOW, all_batches, changes, stage
 
 @pytest.fixture
 def address(backend: str, new_database: Callable[..., URL]) -> URL:
-    """An empty database of PostgreSQL."""
+    """The URL of an empty PostgreSQL database."""
     if backend == "sqlite":
         pytest.skip("a file has no server")
     return new_database()
@@ -29,7 +29,7 @@ def address(backend: str, new_database: Callable[..., URL]) -> URL:
 
 @pytest.fixture
 def there(address: URL) -> Iterator[Engine]:
-    """An outbox in it."""
+    """An outbox in that database."""
     engine = connect(address)
     migrate(engine)
     yield engine
@@ -42,7 +42,7 @@ def asked(engine: Engine, question: str) -> Any:
 
 
 def alter(engine: Engine, address: URL, setting: str) -> None:
-    """Change a default of the database; sessions begun from now on have it."""
+    """Change a default of the database, which applies to new sessions."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql(f"ALTER DATABASE {address.database} SET {setting}")
     engine.dispose()
@@ -50,7 +50,7 @@ def alter(engine: Engine, address: URL, setting: str) -> None:
 
 @pytest.mark.parametrize(("default", "while_writing"), [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")])
 def test_what_is_committed_is_on_disk(there: Engine, address: URL, default: str, while_writing: str) -> None:
-    """Whatever the server's default, for the transaction alone: a power cut forgets no acknowledgement."""
+    """Commits are durable whatever the server's default, by a setting of the transaction alone."""
     alter(there, address, f"synchronous_commit = {default}")
     with writing(there) as connection:
         assert connection.scalar(sa.text("SHOW synchronous_commit")) == while_writing
@@ -58,7 +58,7 @@ def test_what_is_committed_is_on_disk(there: Engine, address: URL, default: str,
 
 
 def test_nothing_is_asked_of_the_session(there: Engine) -> None:
-    """So that a pooler which gives each transaction another session will do."""
+    """No session state is used, so that a pooler may give each transaction another session."""
     with there.connect() as connection:
         driver: Any = connection.connection.dbapi_connection
         assert driver.prepare_threshold is None
@@ -69,7 +69,7 @@ def test_nothing_is_asked_of_the_session(there: Engine) -> None:
 
 
 def test_a_transaction_is_all_or_nothing(there: Engine) -> None:
-    """And what only reads begins none, so that no session is left idle in one."""
+    """A transaction is atomic, and reading begins none, so that no session stays idle in a transaction."""
     with suppress(KeyError), writing(there) as connection:
         connection.execute(sa.text("CREATE TABLE half_way (x int)"))
         raise KeyError
@@ -81,7 +81,7 @@ def test_a_transaction_is_all_or_nothing(there: Engine) -> None:
 
 
 def test_a_connection_that_died_out_of_use_is_replaced(there: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a server that was restarted, or a firewall that forgets: the next transaction does not hear of it."""
+    """A pooled connection that died, by a restart or a firewall, is replaced without an error."""
     monkeypatch.setattr(tablero.outbox.engine, "_REST", 0.0)
     pid = asked(there, "SELECT pg_backend_pid()")
     other = connect(there.url)
@@ -92,7 +92,7 @@ def test_a_connection_that_died_out_of_use_is_replaced(there: Engine, monkeypatc
 
 @pytest.mark.parametrize("zone", ["America/Santo_Domingo", "Asia/Kolkata", "UTC"])
 def test_instants_in_any_zone(there: Engine, address: URL, zone: str) -> None:
-    """The session's zone changes neither what is kept nor what is read, nor how it is written out."""
+    """The session's zone changes neither stored nor returned instants, nor how they are formatted."""
     alter(there, address, f"timezone = '{zone}'")
     stage(there, changes(5))
     assert staged(there) == set(changes(5))
@@ -106,7 +106,7 @@ def test_instants_in_any_zone(there: Engine, address: URL, zone: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
 def test_text_that_is_not_utf8(backend: str, new_database: Callable[..., URL], encoding: str) -> None:
-    """Refused by the check, and before the first table is made: some id would not fit into it."""
+    """A database that is not UTF-8 is refused before the first table is created."""
     if backend == "sqlite":
         pytest.skip("always UTF-8")
     engine = connect(new_database(options=f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"))
@@ -118,7 +118,7 @@ def test_text_that_is_not_utf8(backend: str, new_database: Callable[..., URL], e
 
 
 def test_a_table_that_is_gone(there: Engine) -> None:
-    """By a hand that reached in: a person must act."""
+    """A missing table is a permanent error."""
     with there.begin() as connection:
         connection.exec_driver_sql("DROP TABLE extraction")
     with pytest.raises(SetupError, match='returned an error: relation "extraction" does not exist'):
@@ -126,14 +126,14 @@ def test_a_table_that_is_gone(there: Engine) -> None:
 
 
 def test_a_server_that_takes_no_writes(there: Engine, address: URL) -> None:
-    """A standby until it is promoted, or a disk that is full: it may pass."""
+    """A read-only standby or a full disk is a transient error."""
     alter(there, address, "default_transaction_read_only = on")
     with pytest.raises(OutboxUnavailable, match="read-only"):
         stage(there, changes(1))
 
 
 def test_an_option_that_nobody_knows(address: URL) -> None:
-    """What a connection says is done or refused, never dropped."""
+    """An unknown connection option is refused, never dropped."""
     engine = connect(address.update_query_dict({"no_such_option": "1"}))
     with pytest.raises(SetupError, match="no_such_option"):
         schema_version(engine)
@@ -141,7 +141,7 @@ def test_an_option_that_nobody_knows(address: URL) -> None:
 
 
 def test_an_error_quotes_no_row(there: Engine) -> None:
-    """What a server adds in detail may quote values; only its message is passed on."""
+    """Only a server's message is passed on, not its details, which may quote values."""
     stage(there, changes(1))
     with pytest.raises(SetupError) as caught, writing(there) as connection:
         connection.execute(

@@ -1,4 +1,4 @@
-"""An outbox delivers to one dashboard, and says so before anything is taken to be where it is not."""
+"""An outbox delivers to one dashboard, and refuses another before its rows are assumed to be there."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ PRODUCTION = "/r1/DO/GOB/CNC/MONITOREO/INTEGRACION/api/load"
 
 
 def deliver(outbox: Engine, *answers: Answer) -> None:
-    """Send what is pending, and get these answers."""
+    """Send what is pending, with these answers."""
     send(outbox, lambda: Dashboard(in_turn(*answers)), settings(), [FEBRUARY], run_id="run", clock=clock)
 
 
 def test_a_new_outbox_takes_any_dashboard(outbox: Engine) -> None:
-    """Asking does not bind it, and being asked again for the same one is no matter."""
+    """Checking the dashboard does not bind the outbox to it, and checking the same one again is allowed."""
     target.require(outbox, PRODUCTION)
     target.require(outbox, DEVELOPMENT)
     target.remember(outbox, DEVELOPMENT, NOW)
@@ -39,7 +39,7 @@ def test_a_new_outbox_takes_any_dashboard(outbox: Engine) -> None:
 
 
 def test_delivered_here_is_not_delivered_there(outbox: Engine) -> None:
-    """After the first acknowledgement the other dashboard is refused; the error names both, and what can be done."""
+    """After the first acknowledgement another dashboard is refused; the error names both and the options."""
     stage(outbox, changes(3))
     target.remember(outbox, DEVELOPMENT, NOW)
     deliver(outbox, DELIVERED)
@@ -55,7 +55,7 @@ def test_delivered_here_is_not_delivered_there(outbox: Engine) -> None:
     ("answer", "error"), [(FORBIDDEN, DashboardError), (LOST, DashboardUnavailable)], ids=["refused", "answer lost"]
 )
 def test_a_mistyped_path_is_corrected(outbox: Engine, answer: Answer, error: type[Exception]) -> None:
-    """As long as nothing was acknowledged all rows are pending, and go to whatever the path is next."""
+    """Until something is acknowledged all rows are pending, and the path may be changed."""
     stage(outbox, changes(3))
     target.remember(outbox, "/r1/DO/GOB/CNC/MONITOREO/INTEGRACON/api/load", NOW)
     with pytest.raises(error):
@@ -67,7 +67,7 @@ def test_a_mistyped_path_is_corrected(outbox: Engine, answer: Answer, error: typ
 
 
 def test_one_dashboard_under_a_new_name(outbox: Engine) -> None:
-    """What the error says to do about it does it, and what was delivered stays delivered."""
+    """Following the error's instructions renames the dashboard, and delivered rows stay delivered."""
     stage(outbox, changes(3))
     target.remember(outbox, DEVELOPMENT, NOW)
     deliver(outbox, DELIVERED)
@@ -90,12 +90,12 @@ def test_one_dashboard_under_a_new_name(outbox: Engine) -> None:
     ],
 )
 def test_what_a_dashboard_is(given: dict[str, str], url: str, name: str) -> None:
-    """Over X-Road the service, by whatever security server; without it the path is always the same, so the host counts."""
+    """A dashboard is identified by the service over X-Road, whatever the security server; without X-Road, by the host."""
     assert target.name_of(Settings.read(given), url) == name
 
 
 def preflight(outbox: Engine, api_path: str, *, dashboard: bool = True) -> dict[str, Finding]:
-    """What it finds, where the source is down."""
+    """The findings of the preflight while the source is down."""
 
     @contextmanager
     def open_outbox() -> Iterator[Engine]:
@@ -116,7 +116,7 @@ def preflight(outbox: Engine, api_path: str, *, dashboard: bool = True) -> dict[
 
 
 def test_the_preflight_tells(outbox: Engine) -> None:
-    """Before anything is read or sent, and for good: trying again does not change a setting."""
+    """The preflight reports another dashboard before anything is read or sent, as a permanent error."""
     assert str(preflight(outbox, PRODUCTION)["target"]).startswith("[ok] target: ")
     stage(outbox, changes(3))
     target.remember(outbox, DEVELOPMENT, NOW)
@@ -127,7 +127,7 @@ def test_the_preflight_tells(outbox: Engine) -> None:
 
 
 def test_the_preflight_tells_of_a_missing_connection_once(outbox: Engine) -> None:
-    """Where it is about the dashboard, not where it is about the outbox."""
+    """A missing connection is reported once, by the check of the dashboard and not by that of the outbox."""
     failed = preflight(outbox, PRODUCTION, dashboard=False)
     assert failed["dashboard"].text.en == "no connection"
     assert "target" not in failed

@@ -1,4 +1,4 @@
-"""The institution's database: every row lies in exactly one window, whatever the type of the column and the zone."""
+"""Reading the institution's database: every row lies in exactly one window, for any column type and zone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VIEW = "tablero_status_changes"
 UTC = timezone.utc
 MONTHS = [month(label) for label in ("2019-12", "2020-01", "2020-02", "2020-03")]
 
-#: All that lies before the first month.
+#: Everything before the first month.
 BEFORE = undated_window(date(2020, 1, 1), ZONE)
 
 #: The types of the column last_modified_date that an institution may have.
@@ -56,7 +56,7 @@ def source(engine: Engine, *, table: str = VIEW, sql: str | None = None, zone: s
 
 
 def inside(found: Source, window: Window) -> set[str]:
-    """The rows of a window, by request id, as staging sees them; and their number as reconciling counts it."""
+    """The request ids that staging sees in a window, and the number of rows that reconciling counts there."""
     rows = [row for row in found.read(window) if found.holds(window, row[-1])]
     assert found.count(window) == len(rows), f"count and read differ for {window.label}"
     ids = {row[1] for row in rows}
@@ -73,7 +73,7 @@ def by_window(found: Source, windows: Sequence[Window]) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("kind", [AWARE, NAIVE, TEXT])
 def test_the_edge_of_a_month(source_engine: Engine, backend: str, kind: str) -> None:
-    """The last microsecond of January is January, the first instant of February is February."""
+    """The last microsecond of January belongs to January, the first instant of February to February."""
     values = ["2020-01-31 23:59:59.999999", "2020-02-01 00:00:00"]
     if kind != NAIVE:
         values = [f"{value}-04:00" for value in values]
@@ -82,13 +82,13 @@ def test_the_edge_of_a_month(source_engine: Engine, backend: str, kind: str) -> 
 
 
 def test_a_date_is_its_first_instant(source_engine: Engine, backend: str) -> None:
-    """A column of dates without time lies at the beginning of the institution's day."""
+    """A date without a time lies at the beginning of the institution's day."""
     fill(source_engine, ["2020-01-31", "2020-02-01"], DATE if backend == "postgresql" else TEXT)
     assert by_window(source(source_engine), MONTHS) == {"2020-01": {"0"}, "2020-02": {"1"}}
 
 
 def test_text_with_and_without_offset_in_one_column(source_engine: Engine) -> None:
-    """Text forms may be mixed; each is read as what it says."""
+    """Text forms may be mixed in one column, and each is read by its own offset."""
     values = [
         "2020-02-01T03:59:59Z",  # 23:59:59 of January 31st here
         "2020-02-01T04:00:00Z",
@@ -106,7 +106,7 @@ NO_DATES = ["2020-02-1", "2020-02-15 25:00", "2020-02-15T10:00:00+99", "2020-02-
 
 @pytest.mark.parametrize("text", NO_DATES)
 def test_text_that_is_no_date_lies_in_one_window(source_engine: Engine, text: str) -> None:
-    """It begins as a day does: its month, and one day of it, reports such a row, the night after it was written."""
+    """Text that starts like a date but is none is reported by its month and by one day, the night after it was written."""
     fill(source_engine, [text])
     found = source(source_engine)
     assert by_window(found, MONTHS) == {"2020-02": {"0"}}
@@ -114,7 +114,7 @@ def test_text_that_is_no_date_lies_in_one_window(source_engine: Engine, text: st
     assert len(by_window(found, days)) == 1
 
 
-#: What is no date, and begins as no day of a month does.
+#: Text that is no date and does not start like one.
 UNDATED = [
     *("", "   ", "pendiente", "15/01/2020", "31/12/2020 10:00:00", "2020/02/15", "2020.02.15", "2020_02", "2020a", "20200230"),
     *("2020-2-15", "2020-02-30", "2020-02-30 10:00:00", "2020-02-00", "2020-02-0", "2020-00-15", "2020-13-01", "2021-02-29"),
@@ -124,7 +124,7 @@ UNDATED = [
 
 @pytest.mark.parametrize("text", UNDATED)
 def test_text_in_another_form_is_undated(source_engine: Engine, text: str) -> None:
-    """No month and no day has it; the window of what has no date reports it, so that nobody misses it."""
+    """Text in any other form lies in the undated window, which reports it."""
     fill(source_engine, [text])
     found = source(source_engine)
     months = [month(f"{year}-{number:02}") for year in (2019, 2020, 2021) for number in range(1, 13)]
@@ -135,7 +135,7 @@ def test_text_in_another_form_is_undated(source_engine: Engine, text: str) -> No
 
 @pytest.mark.parametrize("text", ["2020-02-15 ", " 2020-02-15 10:00:00", "2020-02-15T10:00:00Z\t", "\n2020-02-15"])
 def test_blanks_around_a_date(source_engine: Engine, text: str) -> None:
-    """They are cut, as around an id."""
+    """Blanks around a date are stripped, as around an id."""
     fill(source_engine, [text])
     found = source(source_engine)
     assert by_window(found, [*MONTHS, BEFORE]) == {"2020-02": {"0"}}
@@ -145,7 +145,7 @@ def test_blanks_around_a_date(source_engine: Engine, text: str) -> None:
 
 @pytest.mark.parametrize("kind", [AWARE, NAIVE, DATE, TEXT])
 def test_windows_tile_the_view(source_engine: Engine, backend: str, kind: str) -> None:
-    """Every row lies in a month, before the first one, at no date, or in the future, and the census says how many where."""
+    """Every row lies in a month, before the first one, in the undated window, or in the future, and the census counts each."""
     dates = ["2020-01-01", "2020-01-02", "2020-02-29", "2026-11-22", "2026-11-23"]
     older, future = ["2019-12-31", "1999-05-05", "1850-01-01"], ["2026-11-26", "2030-01-01"]
     dates, older, future = ([f"{day} 12:00:00" for day in days] for days in (dates, older, future))
@@ -166,7 +166,7 @@ def test_windows_tile_the_view(source_engine: Engine, backend: str, kind: str) -
 @pytest.mark.parametrize("kind", [NAIVE, TEXT])
 @pytest.mark.parametrize("zone", ["America/New_York", "America/Havana", "Asia/Beirut", "Pacific/Apia", "America/Santo_Domingo"])
 def test_no_row_is_lost_where_the_clocks_change(source_engine: Engine, backend: str, kind: str, zone: str) -> None:
-    """Naive local times of a zone with daylight saving: every half hour around a change lies in one day, and only one."""
+    """Around clock changes, every half hour of naive local time lies in exactly one day."""
     start = datetime(2020, 3, 7, tzinfo=UTC)
     naive = [start.replace(tzinfo=None) + timedelta(minutes=30 * step) for step in range(48 * 24)]
     fill(source_engine, [moment.isoformat(" ") for moment in naive], kind if backend == "postgresql" else TEXT)
@@ -177,14 +177,14 @@ def test_no_row_is_lost_where_the_clocks_change(source_engine: Engine, backend: 
 
 
 def test_a_source_zone_of_its_own(source_engine: Engine, backend: str) -> None:
-    """Naive timestamps in UTC, days in Santo Domingo."""
+    """A separate source zone applies to naive timestamps: here UTC, with days in Santo Domingo."""
     values = ["2020-02-01 03:59:59", "2020-02-01 04:00:00"]
     fill(source_engine, values, NAIVE if backend == "postgresql" else TEXT)
     assert by_window(source(source_engine, zone="UTC"), MONTHS) == {"2020-01": {"0"}, "2020-02": {"1"}}
 
 
 def test_the_last_month_ends_at_the_planning_instant(source_engine: Engine, backend: str) -> None:
-    """A row at that very instant is the daily send's; the one a microsecond before is the load's."""
+    """A row at the planning instant belongs to the daily send; one a microsecond earlier belongs to the load."""
     now = datetime(2026, 11, 24, 6, 0, 0, 500, tzinfo=UTC)
     values = [(now - timedelta(microseconds=1)).isoformat(), now.isoformat()]
     fill(source_engine, values, AWARE if backend == "postgresql" else TEXT)
@@ -193,7 +193,7 @@ def test_the_last_month_ends_at_the_planning_instant(source_engine: Engine, back
 
 
 def test_a_row_without_a_date_is_undated(source_engine: Engine) -> None:
-    """NULL lies in no month, and is not lost; also where there is nothing else."""
+    """NULL lies in the undated window and in no month, even if there are no other rows."""
     fill(source_engine, [None])
     found = source(source_engine)
     assert by_window(found, [*MONTHS, BEFORE]) == {"undated": {"0"}}
@@ -202,7 +202,7 @@ def test_a_row_without_a_date_is_undated(source_engine: Engine) -> None:
 
 @pytest.mark.parametrize("kind", [AWARE, NAIVE, DATE, TEXT])
 def test_an_empty_view(source_engine: Engine, backend: str, kind: str) -> None:
-    """A new institution has no rows yet, which is no error; and when some come, they are found."""
+    """An empty view is no error, and rows that appear later are found."""
     fill(source_engine, [], kind if backend == "postgresql" else TEXT)
     found = source(source_engine)
     assert inside(found, MONTHS[2]) == set()
@@ -213,7 +213,7 @@ def test_an_empty_view(source_engine: Engine, backend: str, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", [AWARE, NAIVE])
 def test_dates_that_python_cannot_hold_spoil_nothing(postgres: Any, kind: str) -> None:
-    """PostgreSQL knows infinity, BC and the year 20020; such an opening date is a rejected row, the others are read."""
+    """Dates that Python cannot represent, such as infinity, BC or year 20020, reject their own row only."""
     engine = sa.create_engine(postgres.source())
     try:
         with engine.begin() as connection:
@@ -227,7 +227,7 @@ def test_dates_that_python_cannot_hold_spoil_nothing(postgres: Any, kind: str) -
                     f"insert into {VIEW} values ('1', 'bad {value}', '{value}', 2, '2020-02-03'),"
                     f" ('1', 'nowhere', '2020-01-01', 2, '{value}')"
                 )
-        engine.dispose()  # the source is given an engine that has not connected yet
+        engine.dispose()  # the source gets an engine that has not connected yet
         found = source(engine)
         rows = {row[1]: row for row in found.read(MONTHS[2]) if found.holds(MONTHS[2], row[-1])}
         validate = validator(zone=ZONE, earliest=datetime(1, 1, 2, tzinfo=UTC), now=NOW)
@@ -244,7 +244,7 @@ DAY_OF_NO_TEXT = "cast(x'323032302d30322d3130f1' as text)"  # 2020-02-10ñ
 
 
 def test_text_in_another_encoding_spoils_nothing(outbox: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A value of SQLite that is no UTF-8 rejects its own row, for what is wrong with it; the others are read."""
+    """A value in SQLite that is not UTF-8 rejects its own row, for the right reason; the others are read."""
     engine = sa.create_engine(f"sqlite:///{tmp_path}/latin.db")
     fill(engine, ["2020-02-02"])
     rows = [
@@ -258,7 +258,7 @@ def test_text_in_another_encoding_spoils_nothing(outbox: Engine, tmp_path: Path,
     with engine.begin() as connection:
         for row in rows:
             connection.exec_driver_sql(f"insert into {VIEW} values ({', '.join(row)})")
-    engine.dispose()  # the source is given an engine that has not connected yet
+    engine.dispose()  # the source gets an engine that has not connected yet
 
     found = source(engine)
     assert by_window(found, MONTHS) == {"2020-02": {"0", "A\udcf1", "B", "C", "D", "E"}}
@@ -279,7 +279,7 @@ def test_text_in_another_encoding_spoils_nothing(outbox: Engine, tmp_path: Path,
 
 
 def test_columns_of_uncommon_types_are_text(postgres: Any) -> None:
-    """An enum and a domain of PostgreSQL come as what they say, not as bytes."""
+    """Enums and domains of PostgreSQL are read as text, not as bytes."""
     engine = sa.create_engine(postgres.source())
     try:
         with engine.begin() as connection:
@@ -309,7 +309,7 @@ OWN_SQL = f"""
 
 @pytest.mark.parametrize("kind", [AWARE, NAIVE, TEXT])
 def test_own_sql_gives_columns_in_any_order(source_engine: Engine, backend: str, kind: str) -> None:
-    """Columns are taken by name, in any case and order; wide bounds lose nothing and holds() decides."""
+    """Columns are found by name, in any case and order; with wide bounds nothing is lost, since holds() decides."""
     if backend == "postgresql" and kind == TEXT:
         pytest.skip("its author casts text, since bounds are timestamps there")
     suffix = "" if kind == NAIVE else "-04:00"
@@ -321,13 +321,13 @@ def test_own_sql_gives_columns_in_any_order(source_engine: Engine, backend: str,
 
 
 def test_own_sql_must_bind_both_bounds(source_engine: Engine) -> None:
-    """A query without :end would read everything for each month."""
+    """A query without :end, which would read everything for each month, is refused."""
     with pytest.raises(SetupError, match="source_sql does not bind :end"):
         source(source_engine, sql=f"select * from {VIEW} where last_modified_date >= :start")
 
 
 def test_own_sql_lacks_a_column(source_engine: Engine, backend: str) -> None:
-    """The error tells what is missing and what is there."""
+    """The error names the missing column and the existing ones."""
     fill(source_engine, [], NAIVE if backend == "postgresql" else TEXT)
     sql = f"select service_id, request_id, status_id from {VIEW} where last_modified_date between :start and :end"
     found = source(source_engine, sql=sql)
@@ -338,7 +338,7 @@ def test_own_sql_lacks_a_column(source_engine: Engine, backend: str) -> None:
 
 
 def test_a_sql_file_as_editors_write_it(tmp_path: Path, source_engine: Engine) -> None:
-    """Notepad's byte order mark, a semicolon and blank lines at the end do no harm."""
+    """A byte order mark, a trailing semicolon and blank lines are accepted."""
     fill(source_engine, ["2020-02-01 00:00:00"])
     path = tmp_path / "own.sql"
     condition = "last_modified_date >= cast(:start as text) and last_modified_date < cast(:end as text)"
@@ -348,7 +348,7 @@ def test_a_sql_file_as_editors_write_it(tmp_path: Path, source_engine: Engine) -
 
 @pytest.mark.parametrize("content", [None, b"select '\xff'"], ids=["missing", "not UTF-8"])
 def test_a_sql_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
-    """The error names the setting and the file."""
+    """The error for an unreadable file names the setting and the file."""
     path = tmp_path / "own.sql"
     if content is not None:
         path.write_bytes(content)
@@ -357,7 +357,7 @@ def test_a_sql_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -
 
 
 def test_no_file_no_sql() -> None:
-    """Without the setting the view is read."""
+    """Without the setting for own SQL the view is read."""
     assert load_sql(None) is None
 
 
@@ -373,13 +373,13 @@ def test_a_view_in_a_schema(source_engine: Engine, backend: str) -> None:
 
 
 def test_check_sees_the_columns(source_engine: Engine) -> None:
-    """All is well, and more columns than the five do no harm."""
+    """The check passes with the five columns, and further columns are allowed."""
     fill(source_engine, [])
     assert source(source_engine).check() == list(FIELDS)
 
 
 def test_a_missing_view(source_engine: Engine) -> None:
-    """The error tells what to ask the DBA for."""
+    """The error for a missing view says what to ask the DBA for."""
     found = source(source_engine)
     for use in (found.check, lambda: list(found.read(MONTHS[0])), lambda: found.count(MONTHS[0])):
         with pytest.raises(SetupError, match=f"Ask your DBA for the view {VIEW} with the columns service_id"):
@@ -387,7 +387,7 @@ def test_a_missing_view(source_engine: Engine) -> None:
 
 
 def test_a_missing_column(source_engine: Engine) -> None:
-    """The error tells which one, and which there are."""
+    """The error names the missing column and the existing ones."""
     with source_engine.begin() as connection:
         connection.exec_driver_sql(f"create table {VIEW} (service_id text, request_id text, opened text, status_id integer)")
     found = source(source_engine)
@@ -398,21 +398,21 @@ def test_a_missing_column(source_engine: Engine) -> None:
 
 
 def test_numbers_for_dates(source_engine: Engine) -> None:
-    """Seconds since 1970 are no timestamp; the error names their type."""
+    """Epoch seconds are not timestamps, and the error names their type."""
     fill(source_engine, [1580515200], "integer")
     with pytest.raises(SetupError, match=r"is of a type that holds no date and time \(integer\)"):
         list(source(source_engine).read(MONTHS[0]))
 
 
 def test_a_server_that_is_not_there() -> None:
-    """May pass: try again."""
+    """An unreachable server is a transient error."""
     engine = sa.create_engine("postgresql+psycopg://user@127.0.0.1:1/nothing")
     with pytest.raises(SourceUnavailable, match="It will be tried again"):
         source(engine).check()
 
 
 def test_no_right_to_read(postgres: Any) -> None:
-    """Will not pass by itself: the DBA must grant it."""
+    """A missing privilege is a permanent error: the DBA must grant it."""
     address = postgres.database()
     engine = sa.create_engine(address)
     try:
@@ -427,7 +427,7 @@ def test_no_right_to_read(postgres: Any) -> None:
 
 
 def test_a_view_that_cannot_convert_a_value(source_engine: Engine, backend: str) -> None:
-    """A cast inside the view that fails will fail again; the error says so by the server's code, without the value."""
+    """A failing cast in the view is permanent, and the error is identified by the server's code, without the value."""
     if backend == "sqlite":
         pytest.skip("casts never fail there")
     with source_engine.begin() as connection:
@@ -443,7 +443,7 @@ def test_a_view_that_cannot_convert_a_value(source_engine: Engine, backend: str)
 
 
 def test_breaking_off_frees_the_connection(source_engine: Engine) -> None:
-    """A reader that stops in the middle leaves no connection, cursor or transaction behind."""
+    """A reader that stops midway leaves no connection, cursor or transaction behind."""
     fill(source_engine, ["2020-02-01"] * 3)
     rows = source(source_engine).read(month("2020-02"))
     next(rows)
@@ -452,7 +452,7 @@ def test_breaking_off_frees_the_connection(source_engine: Engine) -> None:
 
 
 def test_sampling_days(source_engine: Engine) -> None:
-    """Days tile the month: what one month holds, its days hold."""
+    """A month has exactly the rows of its days."""
     values = [(month("2020-02").start + timedelta(hours=7 * number)).isoformat() for number in range(100)]
     fill(source_engine, values)
     found = source(source_engine)

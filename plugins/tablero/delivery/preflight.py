@@ -149,7 +149,9 @@ def _clocks(name: str, difference: float) -> Finding:
 
 
 def _sample(settings: Settings, source: Source, now: datetime) -> Iterator[Finding]:
-    validate = validator(zone=settings.source_zone, earliest=settings.earliest_instant, now=now)
+    validate = validator(
+        zone=settings.source_zone, earliest=settings.earliest_instant, now=now, extra_statuses=settings.extra_statuses
+    )
     rows = source.sample(SAMPLE)
     reasons = Counter(found.reason.value for found in map(validate, rows) if isinstance(found, Rejected))
     wrong = reasons.total()

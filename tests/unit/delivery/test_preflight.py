@@ -197,6 +197,12 @@ def test_the_sample(rows: list[Any], level: Level, words: str) -> None:
     assert words in str(finding.text)
 
 
+def test_the_sample_is_judged_as_a_load_judges_it() -> None:
+    """A status that the settings allow in addition is valid in the sample too, so that it does not block the load."""
+    settings = Settings.read({"api_path": "/api/load", "extra_statuses": "99"})
+    assert found(settings, source=FakeSource(sample=[BAD_ROW] * 3))["source sample"].level is Level.OK
+
+
 @pytest.mark.parametrize(
     ("counts", "level", "words"),
     [

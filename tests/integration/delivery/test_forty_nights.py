@@ -87,12 +87,12 @@ def test_rows_without_a_date_written_after_go_live(nights: Nights, changed: str 
     nights.institution.add([(*row[:4], changed)])
     found = nights.all(5, 10)
     assert all(night.is_green for night in found)
-    assert [night.told for night in found] == [["undated"], *[[]] * 9]
+    assert [night.alerted for night in found] == [["undated"], *[[]] * 9]
     assert all(one.recount == 1 for night in found for one in night.accounts if one.window.kind == "undated")
     nights.institution.remove([row])
     nights.enter(nights.change(days(15, 1)[0], request="R-SIN-FECHA"))
     (after,) = nights.all(15, 1)
-    assert (after.told, after.over) == ([], ["undated"])
+    assert (after.alerted, after.over) == ([], ["undated"])
     assert (nights.missing, nights.repeated) == (set(), set())
 
 

@@ -77,9 +77,9 @@ class HookedSource(Source):
 
 
 def leases(engine: Engine) -> int:
-    """Pending batches that are, or were, leased."""
+    """Pending batches under a lease, which other workers must leave alone until it ends."""
     with engine.connect() as connection:
-        held = sa.and_(batch.c.state == "pending", batch.c.claimed_by.is_not(None))
+        held = sa.and_(batch.c.state == "pending", batch.c.claimed_until.is_not(None))
         return connection.scalar(sa.select(sa.func.count()).select_from(batch).where(held)) or 0
 
 

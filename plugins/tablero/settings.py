@@ -20,6 +20,11 @@ from tablero.texts.text import Text, joined, verbatim
 GONE = {"heal_days": texts.HEAL_DAYS}
 
 
+#: Airflow's suffixes for a value that comes from a command or a secrets backend. It resolves them only for options that are
+#: secrets, which are in connections here, and ignores them for all others.
+_INDIRECT = ("_cmd", "_secret")
+
+
 class NotAllowed(ValueError):
     """Raised by a validator.
 
@@ -182,6 +187,17 @@ class Settings(BaseModel):
         return settings
 
 
+def is_indirect(key: str) -> bool:
+    """Whether a key would name where the value of a setting comes from, such as ``alert_emails_cmd``."""
+    return _plain(key) != key
+
+
+def _plain(key: str) -> str:
+    """The setting that an indirect key stands for; any other key unchanged."""
+    plain = next((key.removesuffix(suffix) for suffix in _INDIRECT if key.endswith(suffix)), key)
+    return plain if plain in Settings.model_fields else key
+
+
 def meaning_of(key: str) -> Text:
     """The description of a key, in both languages."""
     meaning: Text = getattr(texts, key.upper())
@@ -217,6 +233,8 @@ def _complaint(given: Mapping[str, Any], problem: Any) -> Text:
     variable = f"AIRFLOW__TABLERO__{key.upper()}"
     if key in GONE:
         return texts.GONE(key=key, variable=variable, instead=GONE[key])
+    if is_indirect(key):
+        return texts.INDIRECT(key=key, variable=variable, plain=f"AIRFLOW__TABLERO__{_plain(key).upper()}")
     if problem["type"] == "extra_forbidden":
         return texts.UNKNOWN(key=key, variable=variable, known=", ".join(Settings.model_fields))
     return texts.WRONG(

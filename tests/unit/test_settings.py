@@ -137,6 +137,16 @@ def test_all_wrong_values_are_told_at_once() -> None:
     assert all(line.count(" / [tablero] ") == 1 for line in lines)
 
 
+@pytest.mark.parametrize("suffix", ["cmd", "secret"])
+def test_a_value_from_a_command_or_a_secret(suffix: str) -> None:
+    """A key that Airflow would ignore is refused, and the error names the variable that works."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.read({f"alert_emails_{suffix}": "echo guardia@inst.gob.do"})
+    assert f"(AIRFLOW__TABLERO__ALERT_EMAILS_{suffix.upper()}): Airflow runs _CMD" in caught.value.text.en
+    assert "Put the value into AIRFLOW__TABLERO__ALERT_EMAILS." in caught.value.text.en
+    assert "guardia" not in str(caught.value)
+
+
 def test_an_unknown_key() -> None:
     """An unknown key is an error that lists the known ones."""
     with pytest.raises(SettingsError, match=r"bach_size is not a setting \(AIRFLOW__TABLERO__BACH_SIZE\).*batch_size"):

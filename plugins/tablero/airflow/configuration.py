@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
 from tablero.errors import SetupError, TransientError
-from tablero.settings import Settings
+from tablero.settings import Settings, is_indirect
 from tablero.texts import airflow as texts
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ def read_settings() -> Settings:
 
     :raises SettingsError: names each wrong or unknown key.
     """
-    keys = {*Settings.model_fields, *_keys_in_environment(), *(conf.getsection(_SECTION) or {})}
+    keys = {*Settings.model_fields, *_keys_in_environment()}
+    if not any(map(is_indirect, keys)):  # for which Airflow itself fails, with an error that names no variable
+        keys.update(conf.getsection(_SECTION) or {})
     given = {key: conf.get(_SECTION, key, fallback=None) for key in sorted(keys)}
     return Settings.read({key: value for key, value in given.items() if value is not None})
 
@@ -45,16 +47,14 @@ def read_settings() -> Settings:
 def _keys_in_environment() -> Iterator[str]:
     for name in os.environ:
         if name.startswith(_PREFIX):
-            # Airflow's suffixes for values that come from a command or a secrets backend.
-            yield name.removeprefix(_PREFIX).lower().removesuffix("_cmd").removesuffix("_secret")
+            yield name.removeprefix(_PREFIX).lower()
 
 
 def origin_of(key: str) -> str:
     """Where the value of a setting comes from: an environment variable or ``airflow.cfg``; empty for its default."""
     name = f"{_PREFIX}{key.upper()}"
-    for suffix in ("", "_CMD", "_SECRET"):
-        if f"{name}{suffix}" in os.environ:
-            return f"{name}{suffix}"
+    if name in os.environ:
+        return name
     section = conf.getsection(_SECTION) or {}
     return "airflow.cfg" if key in section else ""
 

@@ -139,6 +139,12 @@ UNKNOWN = Text(
     "[tablero] {key} no es una clave ({variable}). Las claves son: {known}.",
     "[tablero] {key} is not a setting ({variable}). The settings are: {known}.",
 )
+INDIRECT = Text(
+    "[tablero] {key} no tiene efecto ({variable}): Airflow ejecuta _CMD y consulta _SECRET solo para sus propios secretos."
+    " Escriba el valor en {plain}. Ninguna clave es un secreto; las contraseñas van en las conexiones.",
+    "[tablero] {key} has no effect ({variable}): Airflow runs _CMD and looks up _SECRET only for its own secrets. Put the"
+    " value into {plain}. No setting is a secret; passwords belong in the connections.",
+)
 GONE = Text(
     "[tablero] {key} ya no existe ({variable}): {instead}.",
     "[tablero] {key} no longer exists ({variable}): {instead}.",

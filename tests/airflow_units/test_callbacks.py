@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from datetime import time
+from datetime import date, datetime, time, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +17,13 @@ from pytest_mock import MockerFixture
 from tablero.airflow import callbacks, configuration
 from tablero.airflow.alerts import notifiers
 from tablero.airflow.timetable import CivilDayTimetable
+from tablero.contract.windows import undated_window
 from tablero.errors import OutboxUnavailable, SetupError
-from tablero.outbox import incidents
+from tablero.outbox import findings, incidents
+from tablero.outbox.engine import connect, reading
 from tablero.outbox.incidents import Run
+from tablero.outbox.reports import health
+from tablero.outbox.upgrade import migrate
 
 CALLBACKS = [callbacks.task_failed, callbacks.run_failed, callbacks.run_succeeded]
 
@@ -40,8 +44,9 @@ def refusing_outbox(mocker: MockerFixture, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def sent_subjects(mocker: MockerFixture) -> list[str]:
+def sent_subjects(mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The subjects of what is told."""
+    monkeypatch.setenv("AIRFLOW__TABLERO__ALERT_EMAILS", "operations@example.org")
     subjects: list[str] = []
     mocker.patch.object(callbacks, "_send", lambda settings, message: subjects.append(message.subject))
     mocker.patch.object(callbacks, "_new_degradations", return_value=([], []))
@@ -146,6 +151,59 @@ def test_only_the_schedule_makes_a_row_of_runs(
     scheduled = run_type is DagRunType.SCHEDULED
     assert heard == [(Run("daily_send", "run", scheduled), 3 if scheduled else 1), (Run("daily_send", "run", scheduled), None)]
     assert len(sent_subjects) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "alerts"),
+    [(None, "", False), ("HEARTBEAT_CONN_ID", "monitor", False), ("ALERT_EMAILS", "a@example.org", True)],
+)
+def test_runs_are_recorded_though_nobody_is_alerted(
+    key: str | None, value: str, alerts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``status`` reports failed runs, so both DAGs have their callbacks; only the deadline needs somebody to alert."""
+    if key is not None:
+        monkeypatch.setenv(f"AIRFLOW__TABLERO__{key}", value)
+    arguments = callbacks.dag_arguments(configuration.read_settings(), deadline=True)
+    assert arguments["on_failure_callback"] is callbacks.run_failed
+    assert arguments["on_success_callback"] is callbacks.run_succeeded
+    assert ("deadline" in arguments) is alerts
+
+
+def test_a_failed_run_nobody_is_alerted_of(mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It opens an incident that is marked as alerted only once there is somebody to alert, who then hears of it."""
+    engine = connect(f"sqlite:///{tmp_path}/outbox.db")
+    migrate(engine)
+    mocker.patch.object(configuration, "outbox", return_value=nullcontext(engine))
+    subjects: list[str] = []
+    mocker.patch.object(notifiers, "send", lambda settings, message: subjects.append(message.subject))
+    callbacks.run_failed(context({}, "scheduled"))
+    with reading(engine) as connection:
+        assert health.is_failing(connection)
+    assert subjects == []
+    monkeypatch.setenv("AIRFLOW__TABLERO__ALERT_EMAILS", "operations@example.org")
+    callbacks.run_failed(context({}, "scheduled"))
+    assert ["FAILED" in subject for subject in subjects] == [True]
+    engine.dispose()
+
+
+def test_a_failed_night_does_not_end_what_is_not_as_usual(
+    mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run that failed before it judged anything leaves open what the night before found, and the next success ends it."""
+    monkeypatch.setenv("AIRFLOW__TABLERO__ALERT_EMAILS", "operations@example.org")
+    engine = connect(f"sqlite:///{tmp_path}/outbox.db")
+    migrate(engine)
+    mocker.patch.object(configuration, "outbox", return_value=nullcontext(engine))
+    kinds: list[str] = []
+    mocker.patch.object(notifiers, "send", lambda settings, message: kinds.append(message.json["kind"]))
+    found = findings.Degradation.of("undated", undated_window(date(2020, 1, 1), timezone.utc), 3, 3)
+    findings.keep_degradations(engine, "daily_send", "run", [found], now=datetime.now(timezone.utc))
+    callbacks.run_succeeded(context({}, "scheduled"))
+    findings.keep_degradations(engine, "daily_send", "run", [], now=datetime.now(timezone.utc))
+    callbacks.run_failed(context({}, "scheduled"))
+    callbacks.run_succeeded(context({}, "scheduled"))
+    assert kinds == ["degraded", "failure", "recovery", "normal"]
+    engine.dispose()
 
 
 @pytest.mark.parametrize("zone", ["America/Santo_Domingo", "America/New_York"])

@@ -112,14 +112,14 @@ def run_failed(context: Context) -> None:
                 ended,
                 causes=_causes(found),
                 # A manual run has no next run to wait for: its first failure is reported.
-                threshold=settings.alert_after_failures if ended.scheduled else 1,
+                threshold=(settings.alert_after_failures if ended.scheduled else 1) if _is_anyone_alerted(settings) else None,
                 now=configuration.clock(),
             )
-            degraded = _new_degradations(engine, ended)[0]
+            degraded = _new_degradations(engine, settings, ended, is_complete=False)[0]
     except TableroError as trouble:
         log.warning("%s", trouble)
         silent = trouble
-        is_new = unrecorded.remember(configuration.airflow_home(), run.dag_id)
+        is_new = _is_anyone_alerted(settings) and unrecorded.remember(configuration.airflow_home(), run.dag_id)
         opened = Opened([""] if is_new else [], None)
     if opened.causes:
         alert = content.failure(
@@ -159,7 +159,7 @@ def run_succeeded(context: Context) -> None:
             is_over = incidents.run_succeeded(engine, ended, now=configuration.clock())
             if unrecorded.forget(configuration.airflow_home(), run.dag_id) or is_over:
                 alerts.append(content.recovery(run.dag_id, run.run_id, base_url=base_url))
-            new, over = _new_degradations(engine, ended)
+            new, over = _new_degradations(engine, settings, ended, is_complete=True)
     except TableroError as trouble:
         # Whether an incident is open is not known now; the next run that ends will notice that it is over.
         log.warning("%s", texts.END_NOT_RECORDED(words=trouble.text))
@@ -173,18 +173,29 @@ def run_succeeded(context: Context) -> None:
     _send_digest(settings, run)
 
 
-def _new_degradations(engine: Any, run: Run) -> tuple[list[Degradation], list[str]]:
-    """The degradations of a run that were not reported yet, and the causes that are over."""
+def _new_degradations(engine: Any, settings: Settings, run: Run, *, is_complete: bool) -> tuple[list[Degradation], list[str]]:
+    """The degradations of a run that were not reported yet, and the causes that are over.
+
+    :param is_complete: whether the run judged all its windows.
+    """
     from tablero.airflow import configuration
     from tablero.delivery.health.degraded import CONDITIONS
     from tablero.outbox import findings, incidents
     from tablero.outbox.engine import reading
 
+    if not _is_anyone_alerted(settings):
+        return [], []
     with reading(engine) as connection:
         found = findings.degradations_of(connection, run.dag_id, run.run_id)
     causes = list(dict.fromkeys(one.cause for one in found))
-    new, over = incidents.run_degraded(engine, run, causes, now=configuration.clock())
+    new, over = incidents.run_degraded(engine, run, causes, is_complete=is_complete, now=configuration.clock())
     return [one for one in found if one.cause in new], [one for one in over if one in {kind.value for kind in CONDITIONS}]
+
+
+def _is_anyone_alerted(settings: Settings) -> bool:
+    """Whether alerts go anywhere. If not, incidents are stored but not marked as alerted: ``status`` reads them, and whoever is
+    named later is alerted of those that are still open."""
+    return bool(settings.alert_emails or settings.alert_webhook_conn_id)
 
 
 def _is_dry_run(run: Any) -> bool:
@@ -308,14 +319,12 @@ def task_arguments() -> dict[str, Any]:
 
 
 def dag_arguments(settings: Settings, *, deadline: bool = False) -> dict[str, Any]:
-    """Callbacks and deadline of a DAG; nothing if nobody is to be alerted.
+    """Callbacks and deadline of a DAG. Failures are recorded even if nobody is to be alerted, since ``status`` reports them.
 
     :param deadline: also alert when a scheduled day is not settled in time.
     """
-    if not (settings.alert_emails or settings.alert_webhook_conn_id or settings.heartbeat_conn_id):
-        return {}
     arguments: dict[str, Any] = {"on_failure_callback": run_failed, "on_success_callback": run_succeeded}
-    if deadline:
+    if deadline and _is_anyone_alerted(settings):
         arguments["deadline"] = _deadline(settings)
     return arguments
 

@@ -156,11 +156,12 @@ def situation(engine: Engine, dag_id: str, run_id: str, *, since: datetime | Non
     return Situation([Trouble(*row) for row in troubles], [OpenWindow(*row) for row in windows])
 
 
-def run_failed(engine: Engine, run: Run, *, causes: Mapping[str, bool], threshold: int, now: datetime) -> Opened:
+def run_failed(engine: Engine, run: Run, *, causes: Mapping[str, bool], threshold: int | None, now: datetime) -> Opened:
     """Count a failed run.
 
     :param causes: the causes of its failure, each with whether it is permanent and therefore alerted at once.
-    :param threshold: number of failed runs in a row after which other causes are alerted.
+    :param threshold: number of failed runs in a row after which other causes are alerted; ``None`` if nobody is to be alerted,
+        so that the incident is only stored.
     :returns: the causes to alert now; each is alerted once per incident.
     """
     with writing(engine) as connection:
@@ -176,7 +177,7 @@ def run_failed(engine: Engine, run: Run, *, causes: Mapping[str, bool], threshol
         failures = (0 if last is None else last.failures) + follows
         counted = {"failures": failures, "last_run_id": run.run_id if last is None or follows else last.last_run_id}
         untold = [cause for cause in causes if cause not in found or found[cause].alerted_at is None]
-        tell = [cause for cause in untold if causes[cause] or failures >= threshold]
+        tell = [] if threshold is None else [cause for cause in untold if causes[cause] or failures >= threshold]
         for cause in found.keys() | causes.keys():
             values = counted | ({"alerted_at": now} if cause in tell else {})
             _put(connection, run.series, cause, found.get(cause), values, now)
@@ -196,10 +197,14 @@ def run_succeeded(engine: Engine, run: Run, *, now: datetime) -> bool:
     return any(one.alerted_at is not None for one in over)
 
 
-def run_degraded(engine: Engine, run: Run, causes: Collection[str], *, now: datetime) -> tuple[list[str], list[str]]:
+def run_degraded(
+    engine: Engine, run: Run, causes: Collection[str], *, is_complete: bool, now: datetime
+) -> tuple[list[str], list[str]]:
     """Compare the degradations of a run that ended with those that were alerted before.
 
     :param causes: the causes of the degradations; may be empty.
+    :param is_complete: whether the run judged all its windows. If not, as in a run that failed before it read them, that a
+        cause is missing does not mean that it is over.
     :returns: the causes to alert now, and those that are over and had been alerted. Runs started by a person are alerted once
         per run, since no later run ends their incident.
     """
@@ -214,7 +219,8 @@ def run_degraded(engine: Engine, run: Run, causes: Collection[str], *, now: date
             return new, []
         found = {row.cause.removeprefix(_DEGRADED): row for row in connection.execute(_open((run.series,)).where(_is_degraded))}
         new = [cause for cause in causes if cause not in found]
-        over = [cause for cause, row in found.items() if cause not in causes and run.run_id >= row.last_run_id]
+        missing = [cause for cause, row in found.items() if cause not in causes and run.run_id >= row.last_run_id]
+        over = missing if is_complete else []
         for cause in over:
             _close(connection, found[cause], now)
         for cause in causes:
@@ -269,19 +275,25 @@ def _close(connection: Connection, found: Any, now: datetime) -> None:
 def _ended_unheard(connection: Connection, found: Any, run: Run) -> bool:
     """Whether the incident is over although it could not be closed: a run succeeded while the outbox was unavailable.
 
-    The proof of that run is stored, or it would not have succeeded. Without this check an incident that was alerted would
-    suppress the alert of the next one.
+    The proof of that run is stored, or it would not have succeeded. Settled windows alone do not mean success: a run may fail
+    after its proof, such as by the count over all windows. Without this check an incident that was alerted would suppress the
+    alert of the next one.
+
+    :param run: the run that failed now.
     """
     scheduled = reconciliation.c.run_id.startswith(_SCHEDULED, autoescape=True)
     if run.scheduled:
         among = sa.and_(scheduled, reconciliation.c.run_id >= found.last_run_id)
     else:
         among = ~scheduled
+    failed_later = sa.exists().where(
+        trouble.c.run_id == reconciliation.c.run_id, trouble.c.happened_at >= reconciliation.c.counted_at
+    )
     succeeded = (
         _last_proofs()
-        .where(among, reconciliation.c.counted_at >= found.opened_at)
+        .where(among, reconciliation.c.run_id != run.run_id, reconciliation.c.counted_at >= found.opened_at)
         .group_by(reconciliation.c.run_id)
-        .having(sa.func.min(sa.case((reconciliation.c.settled, 1), else_=0)) == 1)
+        .having(sa.func.min(sa.case((sa.and_(reconciliation.c.settled, ~failed_later), 1), else_=0)) == 1)
         .with_only_columns(reconciliation.c.run_id)
         .limit(1)
     )

@@ -9,8 +9,10 @@ from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.errors import DashboardUnavailable, NotSettledError, SetupError, SourceUnavailable
 from tablero.outbox import incidents, ledger
+from tablero.outbox.engine import reading
 from tablero.outbox.incidents import OpenWindow, Run, Trouble
 from tablero.outbox.ledger import Account
+from tablero.outbox.reports import health
 
 from tests.integration.samples import FEBRUARY, NOW, changes, day, month, stage
 
@@ -174,6 +176,43 @@ def test_no_recovery_is_made_up(outbox: Engine) -> None:
     assert fail(outbox, night(3), threshold=3)
 
 
+def fail_by_count(engine: Engine, run: Run, *, threshold: int) -> bool:
+    """A run whose windows are all settled, and whose ``reconcile`` fails since the sum over the view does not add up."""
+    prove(engine, run, day(run.run_id[len("scheduled__") :][:10]))
+    found = Trouble("reconcile", True, "the sum does not add up", NotSettledError.__name__)
+    incidents.record_trouble(engine, run.dag_id, run.run_id, found, now=NOW + timedelta(minutes=2))
+    return fail(engine, run, threshold=threshold, cause=found.cause)
+
+
+@pytest.mark.parametrize(("threshold", "alerted"), [(1, [True, False, False, False]), (3, [False, False, True, False])])
+def test_nights_that_only_the_count_turned_red_are_failures_in_a_row(
+    outbox: Engine, threshold: int, alerted: list[bool]
+) -> None:
+    """Settled windows of a run that failed after its proof are no success: neither of that run nor of one before it."""
+    assert [fail_by_count(outbox, night(number), threshold=threshold) for number in (1, 2, 3, 4)] == alerted
+    assert succeed(outbox, night(5))
+
+
+def test_a_cleared_run_that_succeeded_unheard(outbox: Engine) -> None:
+    """A failed run that was cleared and succeeded while the outbox could not record the end: its last proof is the newer."""
+    assert fail_by_count(outbox, night(1), threshold=1)
+    found = Account(day("2026-11-01"), read=1, delivered=1, recount=1)
+    ledger.keep(outbox, found, night(1).run_id, NOW + timedelta(minutes=3))
+    assert fail(outbox, night(2))
+
+
+def test_an_incident_is_open_though_nobody_is_alerted(outbox: Engine) -> None:
+    """Without anybody to alert, an incident is stored, for ``status``; whoever is named later is alerted of it."""
+    for number in (1, 2):
+        assert incidents.run_failed(outbox, night(number), causes={"down": True}, threshold=None, now=NOW).causes == []
+        with reading(outbox) as connection:
+            assert health.is_failing(connection)
+    assert fail(outbox, night(3))
+    succeed(outbox, night(4))
+    with reading(outbox) as connection:
+        assert not health.is_failing(connection)
+
+
 def test_dags_are_apart(outbox: Engine) -> None:
     """DAGs are independent: a failed load says nothing about the daily send."""
     load = by_hand("1", "historical_load")
@@ -254,8 +293,8 @@ def test_what_one_cause_is(one: Exception, other: Exception, same: bool) -> None
 # -- degradations ----------------------------------------------------------------------------------------------------------
 
 
-def degrade(engine: Engine, run: Run, *causes: str) -> tuple[list[str], list[str]]:
-    return incidents.run_degraded(engine, run, causes, now=NOW)
+def degrade(engine: Engine, run: Run, *causes: str, is_complete: bool = True) -> tuple[list[str], list[str]]:
+    return incidents.run_degraded(engine, run, causes, is_complete=is_complete, now=NOW)
 
 
 def test_not_as_usual_is_told_once_and_its_end_too(outbox: Engine) -> None:
@@ -288,6 +327,15 @@ def test_failures_and_what_is_not_as_usual_are_apart(outbox: Engine) -> None:
     assert fail(outbox, night(1))
     assert succeed(outbox, night(2))
     assert degrade(outbox, night(2), "no_rows") == ([], [])
+
+
+def test_a_failed_night_ends_no_degradation(outbox: Engine) -> None:
+    """A run that failed did not judge all its windows: what it did not find is not over, and what it found is alerted."""
+    degrade(outbox, night(1), "undated")
+    assert degrade(outbox, night(2), is_complete=False) == ([], [])
+    assert degrade(outbox, night(3), "no_rows", is_complete=False) == (["no_rows"], [])
+    assert degrade(outbox, night(4), "undated", "no_rows") == ([], [])
+    assert degrade(outbox, night(5), "no_rows") == ([], ["undated"])
 
 
 def test_a_mail_of_a_period_goes_out_once(outbox: Engine) -> None:

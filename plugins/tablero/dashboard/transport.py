@@ -8,8 +8,7 @@ from typing import Any
 
 from requests.adapters import HTTPAdapter
 from tablero.dashboard.watchdog import Watchdog
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection
 
 #: As in HttpHook's own adapter: seconds until the first probe, seconds between probes, and number of lost probes.
 _KEEP_ALIVE = (("TCP_KEEPIDLE", 120), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 20))
@@ -25,7 +24,7 @@ class Transport(HTTPAdapter):
     def __init__(self, certificate_name: str | None, watchdog: Watchdog) -> None:
         self._certificate_name = certificate_name
         self._watchdog = watchdog
-        self._socket: socket.socket | None = None
+        self._connection: HTTPConnection | None = None
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -33,10 +32,17 @@ class Transport(HTTPAdapter):
         if self._certificate_name:
             kwargs["assert_hostname"] = self._certificate_name
         super().init_poolmanager(*args, socket_options=_socket_options(), **kwargs)
-        # urllib3's way to use another connection class: a pool class with a different ConnectionCls.
-        http = type("Http", (HTTPConnectionPool,), {"ConnectionCls": self._remembered(HTTPConnection)})
-        https = type("Https", (HTTPSConnectionPool,), {"ConnectionCls": self._remembered(HTTPSConnection)})
-        self.poolmanager.pool_classes_by_scheme = {"http": http, "https": https}
+        self._remember_connections(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Called by requests to create the connection pools of a proxy."""
+        if proxy in self.proxy_manager:
+            return self.proxy_manager[proxy]
+        if self._certificate_name:
+            kwargs["assert_hostname"] = self._certificate_name
+        manager = super().proxy_manager_for(proxy, socket_options=_socket_options(), **kwargs)
+        self._remember_connections(manager)
+        return manager
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Close the connection if the block takes longer.
@@ -45,20 +51,29 @@ class Transport(HTTPAdapter):
         """
         return self._watchdog.within(seconds, self._hang_up)
 
+    def _remember_connections(self, manager: Any) -> None:
+        # urllib3's way to use another connection class: a pool class with a different ConnectionCls.
+        manager.pool_classes_by_scheme = {
+            scheme: type(pool.__name__, (pool,), {"ConnectionCls": self._remembered(pool.ConnectionCls)})
+            for scheme, pool in manager.pool_classes_by_scheme.items()
+        }
+
     def _remembered(self, base: type[HTTPConnection]) -> type[HTTPConnection]:
         transport = self
 
-        class Remembered(base):  # type: ignore[misc, valid-type]  # made of either class
+        class Remembered(base):  # type: ignore[misc, valid-type]  # made of any of urllib3's classes
             def connect(self) -> None:
+                transport._connection = self  # before, since the proxy's answer to CONNECT may trickle in as well
                 super().connect()
-                transport._socket = self.sock
 
         return Remembered
 
     def _hang_up(self) -> None:
-        if self._socket is not None:
+        connected: Any = self._connection and self._connection.sock
+        if connected is not None:
             with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+                # TLS within TLS has no shutdown, but knows the socket under it.
+                getattr(connected, "socket", connected).shutdown(socket.SHUT_RDWR)
 
 
 def _socket_options() -> list[tuple[int, int, int]]:

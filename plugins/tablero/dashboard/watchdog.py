@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+log = logging.getLogger(__name__)
 
 
 class Watchdog:
@@ -44,7 +47,10 @@ class Watchdog:
                 for block, (until, end) in list(self._due.items()):
                     if until <= now:
                         del self._due[block]
-                        end()
+                        try:
+                            end()
+                        except Exception:  # the other calls still need this thread
+                            log.exception("A call that takes too long could not be ended.")
                 self._looks_at = min((until for until, _ in self._due.values()), default=now)
                 self._changed.wait(self._looks_at - now)
             self._looks_at = None

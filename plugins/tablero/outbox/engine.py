@@ -98,8 +98,17 @@ def connect(url: str | URL) -> Engine:
     raise SetupError(texts.OTHER_DATABASE(kind=repr(backend)))
 
 
-#: Defaults that the connection may override. Without the encoding, a SQL_ASCII database returns bytes instead of text.
-_PSYCOPG = {"application_name": "tablero", "client_encoding": "utf8"}
+#: Defaults that the connection may override. Without the encoding, a SQL_ASCII database returns bytes instead of text. The
+#: limits, in seconds and milliseconds, end the wait for a server that has vanished, since a task has 30 s to end.
+_PSYCOPG = {
+    "application_name": "tablero",
+    "client_encoding": "utf8",
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 
 
 #: Seconds out of use after which a connection is asked whether the server still knows it.
@@ -162,9 +171,10 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-#: In one round trip. Stricter settings of the server, such as waiting for a replica, are kept.
+#: In one round trip. A server whose default is a stricter isolation level would show a transaction that waited for a lock the
+#: state from before, and rows be staged twice. Stricter settings of durability, such as waiting for a replica, are kept.
 _BEGIN_DURABLE = """
-    BEGIN;
+    BEGIN ISOLATION LEVEL READ COMMITTED;
     SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') IN ('off', 'local')
 """
 

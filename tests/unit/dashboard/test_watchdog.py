@@ -53,3 +53,16 @@ def test_many_blocks_share_one_thread_which_ends_with_them() -> None:
     for thread in started[before:]:
         thread.join(LONG)
         assert not thread.is_alive()
+
+
+def test_what_cannot_be_ended_does_not_end_the_watchdog() -> None:
+    """Other calls, begun before and after, still have their limit."""
+    watchdog, ended, later = Watchdog(), threading.Event(), threading.Event()
+
+    def fails() -> None:
+        raise AttributeError("no shutdown")
+
+    with watchdog.within(0.01, fails), watchdog.within(0.02, ended.set):
+        assert ended.wait(LONG)
+    with watchdog.within(0.01, later.set):
+        assert later.wait(LONG)

@@ -1,4 +1,4 @@
-"""Airflow's public REST API, as far as the tests use it."""
+"""Airflow's public REST API, as far as the tests need it."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ class Client:
         return bool(self.get(f"/dags/{dag_id}/dagVersions")["dag_versions"])
 
     def get(self, path: str, **query: Any) -> Json:
-        """GET, and the JSON of the answer."""
+        """GET; returns the JSON of the answer."""
         return self.ask("GET", path, params=query).json()
 
     def ask(self, method: str, path: str, *, expected: Collection[int] = range(200, 300), **arguments: Any) -> httpx.Response:
-        """Any request.
+        """Send a request.
 
         :param path: below ``/api/v2``.
-        :param expected: statuses of the answer; any other one is an error.
+        :param expected: accepted status codes; any other one is an error.
         """
         answer = self._http.request(method, f"/api/v2{path}", **arguments)
         assert answer.status_code in expected, f"{method} {path}: {answer.status_code} {answer.text[:2000]}"
         return answer
 
     def grid(self, path: str, **query: Any) -> str:
-        """What Airflow's own pages ask of their grid, below ``/ui/grid``."""
+        """Data that Airflow's own pages request for their grid, below ``/ui/grid``."""
         answer = self._http.get(f"/ui/grid{path}", params=query)
         assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:2000]}"
         return answer.text
@@ -68,11 +68,11 @@ class Client:
         return self._http.get(url)
 
     def connect(self, conn_id: str, **fields: Any) -> None:
-        """Make a connection, as a user does in the UI."""
+        """Create a connection, as a user does in the UI."""
         self.ask("POST", "/connections", json={"connection_id": conn_id, **fields})
 
     def reconnect(self, conn_id: str, **fields: Any) -> None:
-        """Let a connection lead elsewhere."""
+        """Change where a connection leads."""
         self.ask("PATCH", f"/connections/{conn_id}", json={"connection_id": conn_id, **fields})
 
     def unpause(self, dag_id: str, *, paused: bool = False) -> None:
@@ -116,7 +116,7 @@ class Client:
         return {key: ti["state"] for key, ti in self.tasks(dag_id, run_id).items()}
 
     def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> list[Json]:
-        """All tries of a task instance, the first one first."""
+        """All tries of a task instance, oldest first."""
         path = f"{_run(dag_id, run_id)}/taskInstances/{task_id}"
         path += f"/{map_index}/tries" if map_index >= 0 else "/tries"
         return sorted(self.get(path)["task_instances"], key=lambda ti: ti["try_number"])
@@ -130,7 +130,7 @@ class Client:
         ]
 
     def log(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, try_number: int | None = None) -> str:
-        """The log of a try, without time stamps; of the last one by default."""
+        """The log of a try without timestamps; of the last one by default."""
         if try_number is None:
             try_number = self.tasks(dag_id, run_id)[task_id, map_index]["try_number"]
         path = f"{_run(dag_id, run_id)}/taskInstances/{task_id}/logs/{try_number}"
@@ -138,7 +138,7 @@ class Client:
         return "\n".join(_line(event) for event in content)
 
     def clear(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, **arguments: Any) -> set[tuple[str, int]]:
-        """Clear a task with everything after it; returns what is cleared, by task and map index."""
+        """Clear a task and everything after it; returns what was cleared, by task and map index."""
         answer = self.ask(
             "POST",
             f"/dags/{dag_id}/clearTaskInstances",
@@ -166,9 +166,9 @@ class Client:
 
 
 def wait_for(what: str, found: Callable[[], T | None], patience: float = PATIENCE, *, every: float = 0.5) -> T:
-    """Ask again and again until there is something; returns it.
+    """Poll until there is a value; returns it.
 
-    :param what: says in the error what did not come.
+    :param what: what to name in the error after a timeout.
     """
     deadline = time.monotonic() + patience
     while True:

@@ -1,8 +1,8 @@
-"""A real Airflow, with a sandbox as the dashboard and an institution's database of the tests' own.
+"""A real Airflow, with a sandbox as the dashboard and a separate database of an institution.
 
-``make test`` has the first evening of an institution; all else here takes minutes, and is marked ``system``. It shares one
-Airflow, in which tests must not disturb each other: each has months, days and a prefix of request ids of its own, and its
-faults match only that prefix.
+``make test`` runs only the first evening of an institution; other tests take minutes and are marked ``system``. They share an
+Airflow without disturbing each other: each has its own months, days and prefix of request ids, and its
+faults match that prefix only.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from tests.postgres import PostgresServer
 #: Tries after the first one.
 RETRIES = 2
 
-#: Minutes from the start of Airflow to the first run of daily_send that becomes due while it runs; for a machine on which
-#: Airflow is not up so soon, the next.
+#: Minutes from the start of Airflow to the first run of daily_send that becomes due while it runs; the others are for
+#: slower machines.
 DAILY_IN = (3, 10, 30)
 
-#: Modules of which ``make test`` has all.
+#: Modules that ``make test`` runs completely.
 QUICK = ("test_integrity", "test_first_evening")
 
-#: In the order of files: those that have an Airflow of their own, before the other starts; then the two nights, since a night
-#: sends whatever is pending, of any test, and reads whatever was never read.
+#: In file order: first those with an Airflow of their own, before the shared one starts; then the two nights, since a night
+#: sends whatever is pending, of any test, and reads every day never read.
 ORDER = {"test_first_evening": -2, "test_alerts_and_hours": -1, "test_daily_send": 0, "test_late_rows": 1}
 
 SETTINGS = {
@@ -48,8 +48,8 @@ SETTINGS = {
     "batch_size": 20,
     "retries": RETRIES,
     "retry_delay": 2,
-    # A busy machine does not answer at once. The lease of a worker that died is a minute longer than a call; the longest delay
-    # is longer than that, so that the try after it can take its batches over.
+    # Long, for busy machines. The lease of a dead worker is a minute longer than a call, and the longest delay
+    # is longer than that, so that the next try can take over its batches.
     "connect_timeout": 10,
     "read_timeout": 20,
     "max_retry_delay": 120,
@@ -75,13 +75,13 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Handle]:
 
 @pytest.fixture(scope="session")
 def institution(tmp_path_factory: pytest.TempPathFactory) -> Institution:
-    """The database behind connection ``tablero_source``."""
+    """The database of the connection ``tablero_source``."""
     return Institution(tmp_path_factory.mktemp("institution") / "source.db", ZoneInfo("America/Santo_Domingo"))
 
 
 @pytest.fixture(scope="session")
 def new_metadata() -> Iterator[Callable[[], URL]]:
-    """Makes an empty PostgreSQL database for an Airflow, by the driver that it uses."""
+    """Creates an empty PostgreSQL database for an Airflow, with the driver in its URL."""
     with PostgresServer("psycopg2") as postgres:
         yield postgres.database
 
@@ -89,7 +89,7 @@ def new_metadata() -> Iterator[Callable[[], URL]]:
 class Started(NamedTuple):
     """A running Airflow.
 
-    :ivar daily_at: when the next daily_send becomes due, local time, to the minute; so the last one that was due is of the day
+    :ivar daily_at: when the next daily_send becomes due, local time, to the minute; so the last one due was for the day
         before yesterday.
     """
 
@@ -102,7 +102,7 @@ class Started(NamedTuple):
 def started(
     tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[], URL], institution: Institution
 ) -> Iterator[Started]:
-    """Airflow, up well before a night."""
+    """Airflow, started well before a night."""
     metadata = new_metadata()
     with ExitStack() as stack:
         for minutes in DAILY_IN:
@@ -111,7 +111,7 @@ def started(
             server = Airflow(tmp_path_factory.mktemp("airflow"), metadata, settings)
             stack.callback(server.stop)
             client = server.start()
-            # The first night takes less than a start of Airflow does, on any machine.
+            # On any machine the first night takes less time than a start of Airflow.
             if datetime.now(institution.zone) < daily_at - server.starting:
                 break
             server.stop()
@@ -119,7 +119,7 @@ def started(
 
 
 def _today_in(minutes: int, zone: tzinfo) -> datetime:
-    """So many minutes from now, and still today: what is yesterday must not change between two tests."""
+    """That many minutes from now, but still today: what yesterday means must not change between two tests."""
     while (due := datetime.now(zone) + timedelta(minutes=minutes)).date() != datetime.now(zone).date():
         time.sleep(5)
     return due.replace(second=0, microsecond=0)
@@ -133,7 +133,7 @@ def server(started: Started) -> Airflow:
 
 @pytest.fixture(scope="session")
 def airflow(started: Started, sandbox: Handle, institution: Institution) -> Client:
-    """Airflow, ready: connections made, ``historical_load`` switched on."""
+    """Airflow, ready to use: connections exist, and ``historical_load`` is switched on."""
     client = started.client
     client.connect("tablero_source", **institution.connection)
     client.connect("tablero_api", conn_type="http", host=sandbox.url, **SECRETS.connection)
@@ -143,13 +143,13 @@ def airflow(started: Started, sandbox: Handle, institution: Institution) -> Clie
 
 @pytest.fixture(scope="session")
 def nights(airflow: Client, institution: Institution, sandbox: Handle, started: Started) -> Nights:
-    """``daily_send`` switched on, the first of its two nights over and the second one prepared."""
+    """``daily_send`` is switched on, the first of its two nights is over, and the second one is prepared."""
     return Nights.prepare(airflow, institution, Dashboard(sandbox, "nights/"), started.daily_at)
 
 
 @pytest.fixture
 def dashboard(request: pytest.FixtureRequest, sandbox: Handle) -> Iterator[Dashboard]:
-    """The sandbox, with the test's own prefix: its name."""
+    """The sandbox, with a request id prefix of the test's own: its name."""
     dashboard = Dashboard(sandbox, re.sub(r"\W+", "-", request.node.name.removeprefix("test_")) + "/")
     yield dashboard
     dashboard.heal()

@@ -1,4 +1,4 @@
-"""What connection ``tablero_api`` of the tests keeps secret."""
+"""The secrets of connection ``tablero_api`` in the tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 
 
 class Secrets(NamedTuple):
-    """Credentials that the sandbox does not ask for, and that must be seen nowhere."""
+    """Credentials that the sandbox does not require, and that must appear nowhere."""
 
     login: str
     password: str
@@ -23,7 +23,7 @@ class Secrets(NamedTuple):
 
     @property
     def forms(self) -> list[str]:
-        """All texts that give one of them away."""
+        """All texts that would reveal one of them."""
         return [self.password, self.api_key, b64encode(f"{self.login}:{self.password}".encode()).decode()]
 
 

@@ -1,4 +1,4 @@
-"""The sandbox, seen by one test: only the rows that are its own."""
+"""The sandbox from the point of view of one test: only its own rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.airflow.institution import Change
 
 
 class Dashboard:
-    """The sandbox, as far as rows are concerned whose request id begins with ``prefix``."""
+    """The sandbox, limited to rows whose request id begins with ``prefix``."""
 
     def __init__(self, sandbox: Handle, prefix: str) -> None:
         self.prefix = prefix
@@ -23,7 +23,7 @@ class Dashboard:
         return Counter({row: count for row, count in self._sandbox.counts().items() if row[1].startswith(self.prefix)})
 
     def add_fault(self, beginning: str = "", **fields: object) -> int:
-        """A fault for calls with rows whose request id begins with the prefix and ``beginning``."""
+        """Add a fault for calls with rows whose request id begins with the prefix and ``beginning``."""
         number = self._sandbox.add_fault(match={"request_id": f"^{self.prefix}{beginning}"}, **fields)
         self._faults.add(number)
         return number
@@ -40,5 +40,5 @@ class Dashboard:
 
 
 def once(*groups: Iterable[Change]) -> Counter[Row]:
-    """What the dashboard holds if each of these rows was accepted exactly once."""
+    """What the dashboard has if each of these rows was accepted exactly once."""
     return Counter({change.wire: 1 for group in groups for change in group})

@@ -1,6 +1,6 @@
-"""Makes scheduled runs of ``daily_send`` for any day, as the scheduler does for the day that is due.
+"""Creates scheduled runs of ``daily_send`` for any day, as the scheduler does for the day that is due.
 
-A program: a line with a day on standard input, the id of its run on standard output. So one test plays nights of many days.
+Reads a day per line from standard input and prints the id of its run, so that one test can play many nights.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> None:
                 session=session,
             )
             session.flush()
-            # It is long past, and told of in tests of its own.
+            # The deadline of that day is long past, and has tests of its own.
             session.execute(delete(Deadline).where(Deadline.dagrun_id == run.id))
             run_id = run.run_id
         sys.stdout.write(f"due {run_id}\n")

@@ -1,4 +1,4 @@
-"""An Airflow in which incidents are played: each with an institution, an outbox and days of its own, one after the other.
+"""An Airflow in which incidents are played one after the other, each with its own institution, outbox and days.
 
 Nights become due when a test says so (``tests.airflow.due``); mail, webhook and monitor are real servers.
 """
@@ -41,16 +41,16 @@ from tests.integration import fake_dashboard
 
 DAILY, HISTORY = "daily_send", "historical_load"
 
-#: Where the alerts are to be written as they were sent, for the guide; no file unless this names one.
+#: The file to which sent alerts are written for the guide; none if it is not set.
 REPORT = "TABLERO_INCIDENTS"
 
 
 @dataclass
 class World:
-    """The Airflow, and whoever hears of it.
+    """The Airflow, and the servers that receive its messages.
 
-    :ivar zone: one in which it is noon, so that the day is over for no test while it runs.
-    :ivar beats: addresses that the heartbeat called.
+    :ivar zone: one in which it is noon, so that the date does not change during a test.
+    :ivar beats: addresses called by the heartbeat.
     """
 
     server: Airflow
@@ -67,7 +67,7 @@ class World:
     @classmethod
     @contextmanager
     def running(cls, folder: Path, metadata: URL, sandbox: Handle) -> Iterator[World]:
-        """Everything is up, nothing is switched on; the night of yesterday is due."""
+        """Everything is running, no DAG is switched on, and the night of yesterday is due."""
         now = datetime.now(timezone.utc)
         zone = ZoneInfo(f"Etc/GMT{now.hour - 12:+d}")  # POSIX: +4 is west of Greenwich
         with ExitStack() as stack:
@@ -108,7 +108,7 @@ class World:
             yield cls(server, airflow, sandbox, zone, folder, mailbox, smtp_port, webhook, beats, due)
 
     def begin(self, name: str, *, remembers: bool = False) -> Incident:
-        """A new institution with an empty outbox; Airflow has forgotten the one before, unless it ``remembers``."""
+        """A new institution with an empty outbox; the previous one is forgotten, unless Airflow ``remembers``."""
         if not remembers:
             self.server.change("delete from asset_event")
         self.sandbox.reset()
@@ -122,11 +122,11 @@ class World:
         return incident
 
     def mail_goes_to(self, port: int) -> None:
-        """Let the connection for mail lead to another port."""
+        """Direct the mail connection to another port."""
         self.airflow.reconnect("smtp_default", **_mail_server(port))
 
     def due(self, day: date) -> str:
-        """A scheduled run of a day; returns its id."""
+        """Create a scheduled run of a day; returns its id."""
         assert self.scheduler.stdin is not None
         assert self.scheduler.stdout is not None
         self.scheduler.stdin.write(f"{day}\n")
@@ -140,9 +140,9 @@ class World:
 
 @dataclass
 class Incident:
-    """What is played.
+    """An incident in progress.
 
-    :ivar rows: that the dashboard is to have in the end, each once.
+    :ivar rows: those that the dashboard must have in the end, each once.
     """
 
     world: World
@@ -151,16 +151,16 @@ class Incident:
     outbox: Path
     rows: list[Change] = field(default_factory=list)
 
-    # -- the institution, and what has gone well so far ----------------------------------------------------------------------
+    # -- the institution, and its past without incidents --------------------------------------------------------------------
 
     def day(self, day: date, rows: int = 5) -> list[Change]:
-        """What the institution does in a day; to be delivered."""
+        """Enter a day's changes, which are to be delivered."""
         made = self.institution.day("", day, rows)
         self.rows += made
         return made
 
     def enter(self, *changes: Change) -> None:
-        """Rows of any kind, to be delivered."""
+        """Enter rows of any kind, which are to be delivered."""
         self.rows += self.institution.commit(changes)
 
     def at(self, day: date, hour: int = 10) -> datetime:
@@ -168,12 +168,12 @@ class Incident:
         return datetime(day.year, day.month, day.day, hour, tzinfo=self.world.zone)
 
     def use(self, outbox: Path) -> None:
-        """Let ``tablero_outbox`` lead there."""
+        """Direct ``tablero_outbox`` to that database."""
         self.outbox = outbox
         self.world.airflow.reconnect("tablero_outbox", conn_type="sqlite", host=str(outbox))
 
     def settled(self, *windows: Window | date) -> None:
-        """These windows were read, delivered and proved, long ago: without Airflow, and not by this dashboard."""
+        """Record these windows as read, delivered and proved long ago, without Airflow and by another dashboard."""
         zone, chosen = (
             self.world.zone,
             [one if isinstance(one, Window) else day_window(one, self.world.zone) for one in windows],
@@ -197,25 +197,25 @@ class Incident:
     # -- what Airflow does ---------------------------------------------------------------------------------------------------
 
     def night(self, day: date, expected: str) -> str:
-        """The scheduled run of a day, from its beginning to its end, which is as expected; returns its id."""
+        """Run the scheduled run of a day to its expected end; returns its id."""
         run_id = self.world.due(day)
         self.ends(DAILY, run_id, expected)
         return run_id
 
     def ends(self, dag_id: str, run_id: str, expected: str) -> None:
-        """Wait for the end of a run, which is as expected."""
+        """Wait until a run ends as expected."""
         airflow = self.world.airflow
         state = airflow.wait(dag_id, run_id)
         assert state == expected, {task: airflow.log(dag_id, run_id, *task)[-1500:] for task in airflow.tasks(dag_id, run_id)}
 
     def load(self, conf: Json, expected: str, dag_id: str = HISTORY) -> str:
-        """A run that someone triggers, and its end; returns its id."""
+        """Trigger a run and wait for its end; returns its id."""
         run_id = self.world.airflow.trigger(dag_id, conf)
         self.ends(dag_id, run_id, expected)
         return run_id
 
     def clear(self, alert: Json) -> None:
-        """What the alert says: clear the failed task, which its link leads to, with those after it. It ends well."""
+        """Follow the alert: clear the failed task that it links to, and those after it; the run then succeeds."""
         words = urlsplit(alert["links"]["log"]).path.split("/")
         index = int(words[words.index("mapped") + 1]) if "mapped" in words else -1
         self.world.airflow.clear(alert["dag_id"], alert["run_id"], words[words.index("tasks") + 1], index)
@@ -226,10 +226,10 @@ class Incident:
         """What the dashboard has."""
         return self.world.sandbox.counts()
 
-    # -- what is told --------------------------------------------------------------------------------------------------------
+    # -- what is alerted -----------------------------------------------------------------------------------------------------
 
     def told(self, kind: str) -> list[Json]:
-        """Everything of a kind that the webhook heard in this incident."""
+        """All messages of a kind that the webhook received in this incident."""
         return [call for call in self.world.webhook if call["kind"] == kind]
 
     def mailed(self, subject: str) -> list[Mail]:
@@ -237,7 +237,7 @@ class Incident:
         return [mail for mail in self.world.mailbox.mails if mail.subject == subject]
 
     def alert(self, kind: str, run_id: str) -> Json:
-        """What is told of a run: once, by mail and by webhook, in the same words, with links that lead to what it names."""
+        """The one alert of a run, identical by mail and webhook, with links that lead to what it names."""
         wait_for(f"{kind} of {run_id} is told", lambda: self.told(kind) or None, patience=90)
         time.sleep(3)  # in case of another one
         (alert,) = self.told(kind)
@@ -252,7 +252,7 @@ class Incident:
         return alert
 
     def shows(self, url: str, *words: str, status: int = 200) -> None:
-        """A page has these words; Tablero's looks for another outbox only now and then."""
+        """Wait until a page has these words; Tablero's page notices another outbox with a delay."""
 
         def seen() -> bool:
             answer = self.world.airflow.page(url)
@@ -261,16 +261,16 @@ class Incident:
         wait_for(f"{url} shows {words}", seen, patience=60, every=2)
 
     def digests(self, period: str) -> list[Mail]:
-        """The digests of a month that came by mail."""
+        """The digests of a month that arrived by mail."""
         return [mail for mail in self.world.mailbox.mails if f"Resumen {period}" in mail.subject]
 
     def quiet(self, *kinds: str) -> None:
-        """Nothing of these kinds was told in this incident."""
+        """No message of these kinds was sent in this incident."""
         time.sleep(3)
         assert [call["subject"] for call in self.world.webhook if call["kind"] in kinds] == []
 
     def over(self, run_id: str, kind: str = "recovery") -> None:
-        """The end is told once, and the dashboard has every row of the incident, once."""
+        """The end is reported once, and the dashboard has every row of the incident once."""
         self.alert(kind, run_id)
         self.delivered()
 
@@ -287,7 +287,7 @@ class Incident:
             self.shows(links["log"])
             task, index, tried = _task_of(links["log"])
             assert alert["cause"].splitlines()[0] in airflow.log(dag_id, run_id, task, index, tried)
-        if alert["kind"] == "failure" and not links["log"]:  # the outbox itself is the trouble, and the page says so
+        if alert["kind"] == "failure" and not links["log"]:  # the outbox itself has failed, and the page says so
             self.shows(links["page"], "tablero_outbox", status=503)
             return
         first = alert["windows"][0] if alert["windows"] else {"window": "", "pending": 0}
@@ -308,7 +308,7 @@ def _mail_server(port: int) -> Json:
 
 
 def _task_of(link: str) -> tuple[str, int, int | None]:
-    """Task, map index and try of a link to a log."""
+    """Task, map index and try from a link to a log."""
     parts = urlsplit(link)
     words = parts.path.split("/")
     index = int(words[words.index("mapped") + 1]) if "mapped" in words else -1
@@ -317,5 +317,5 @@ def _task_of(link: str) -> tuple[str, int, int | None]:
 
 
 def days(first: date, count: int) -> list[date]:
-    """That many days, from the first on."""
+    """That many days, starting with the first one given."""
     return [first + timedelta(days=number) for number in range(count)]

@@ -1,4 +1,4 @@
-"""The institution's database of the tests: one table, and the one view that Tablero asks for; in SQLite or PostgreSQL."""
+"""The database of the tests' institution: one table, and the view that Tablero reads; in SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Change(NamedTuple):
 
     @property
     def wire(self) -> Row:
-        """The row as the dashboard must get it."""
+        """The row as the dashboard must receive it."""
         return (str(self.service), self.request, _utc(self.opened), self.status, _utc(self.changed))
 
 
@@ -52,7 +52,7 @@ class Institution:
             connection.executescript(_SCHEMA)
 
     def commit(self, changes: Iterable[Change]) -> list[Change]:
-        """Commit rows, now; returns them."""
+        """Commit rows; returns them."""
         rows = list(changes)
         with sqlite3.connect(self.path, timeout=60) as connection:
             connection.executemany(
@@ -62,7 +62,7 @@ class Institution:
         return rows
 
     def mend(self, statement: str, *values: object) -> None:
-        """Whatever a DBA does to table ``history``: (service, request, opened, status, changed)."""
+        """Let a DBA change the table ``history``: (service, request, opened, status, changed)."""
         with sqlite3.connect(self.path, timeout=60) as connection:
             connection.execute(statement, values)
 
@@ -87,9 +87,9 @@ class Institution:
 
 
 class PostgresInstitution(Institution):
-    """The same in PostgreSQL; and reading the rows of a month can be made to take as long as one likes.
+    """The same in PostgreSQL, where reading the rows of a month can be delayed for any time.
 
-    :param address: of an empty database, which is entered by a socket.
+    :param address: of an empty database, connected to by socket.
     """
 
     _VIEW = """
@@ -122,21 +122,21 @@ class PostgresInstitution(Institution):
         return {"conn_type": "postgres", "login": self._address.username, "schema": self._address.database, "extra": extra}
 
     def close(self, month: str) -> None:
-        """Whoever reads a row of this month has to wait."""
+        """Block everyone who reads a row of this month."""
         self._gates.execute(sa.text("select pg_advisory_lock(:month)"), {"month": _number(month)})
 
     def open(self, month: str) -> None:
-        """Nobody has to wait any longer."""
+        """Unblock them."""
         self._gates.execute(sa.text("select pg_advisory_unlock(:month)"), {"month": _number(month)})
 
     def waiting(self, month: str) -> int:
-        """How many statements wait for the rows of a month."""
+        """The number of statements that wait for the rows of a month."""
         query = sa.text("select count(*) from pg_locks where locktype = 'advisory' and not granted and objid = :month")
         with self._engine.connect() as connection:
             return int(connection.scalar(query, {"month": _number(month)}) or 0)
 
     def dispose(self) -> None:
-        """Leave the database."""
+        """Close the connection."""
         self._gates.close()
         self._engine.dispose()
 

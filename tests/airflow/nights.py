@@ -1,4 +1,4 @@
-"""Two nights of ``daily_send``: one that is due at once when it is switched on, and one that becomes due a little later."""
+"""Two nights of ``daily_send``: one due at once when it is switched on, and one due a little later."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ DAG = "daily_send"
 
 @dataclass(frozen=True)
 class Nights:
-    """What the source and the dashboard held.
+    """The contents of source and dashboard at several times.
 
-    :ivar dashboard: which sees the rows of both nights.
-    :ivar first_day: the day that the first run is of: the day before yesterday.
+    :ivar dashboard: with the rows of both nights.
+    :ivar first_day: the day of the first run: the day before yesterday.
     :ivar first_run: its id.
-    :ivar first_owed: rows that it owes the dashboard: of its day, and of the days before it that it reads for late rows.
-    :ivar first_received: what the dashboard had at its end.
-    :ivar second_day: yesterday, which a run by hand has sent already.
-    :ivar second_owed: rows committed into the days after they were read, and rows of days which nobody has read, which the
-        second run owes the dashboard.
+    :ivar first_owed: rows that it must deliver: of its day, and of the days before it that it reads for late rows.
+    :ivar first_received: what the dashboard had at the end of it.
+    :ivar second_day: yesterday, which a manual run has already sent.
+    :ivar second_owed: rows committed after their days were read, and rows of days never read, which the
+        second run must deliver.
     :ivar second_received: what the dashboard had before it.
     """
 
@@ -40,7 +40,7 @@ class Nights:
 
     @classmethod
     def prepare(cls, airflow: Client, institution: Institution, dashboard: Dashboard, daily_at: datetime) -> Nights:
-        """Switch ``daily_send`` on, see the first night through, and prepare the second one.
+        """Switch ``daily_send`` on, wait for the first night, and prepare the second one.
 
         :param daily_at: when that one begins, local time.
         """
@@ -51,7 +51,7 @@ class Nights:
             return institution.day(dashboard.prefix, day - timedelta(days=back), note=note)
 
         owed = [row for back in (0, 1, 2, 3) for row in commit(first_day, back)]
-        unread = [row for back in (20, 31, 32) for row in commit(first_day, back)]  # before anything was ever read
+        unread = [row for back in (20, 31, 32) for row in commit(first_day, back)]  # before the first reading
         commit(second_day, 0)
         airflow.unpause(DAG)
         (run,) = wait_for("daily_send has begun", lambda: airflow.runs(DAG, run_type="scheduled"))
@@ -59,8 +59,8 @@ class Nights:
         received = dashboard.counts()
 
         airflow.load(DAG, {"day": str(second_day)})
-        airflow.load(DAG, {"day": str(first_day - timedelta(days=40))})  # all between it and the first night is a gap now
-        # On a slow machine the second night may become due while it is prepared: it begins when this is switched on again.
+        airflow.load(DAG, {"day": str(first_day - timedelta(days=40))})  # all between it and the first night is now a gap
+        # On a slow machine the second night may become due while it is prepared: it begins when the DAG is switched on again.
         airflow.unpause(DAG, paused=True)
         by_hand = dashboard.counts()
         late = unread + [row for back in (0, 1, 3, 10) for row in commit(second_day, back, "-late")]

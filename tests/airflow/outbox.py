@@ -1,4 +1,4 @@
-"""A look into the outbox from outside, with nothing but SQL."""
+"""Reads the outbox from outside, with plain SQL."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def ask(outbox: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
 
 
 def everything(outbox: Path) -> list[str]:
-    """All that is in the outbox, as SQL; but for what dry runs found, which is kept for the page."""
+    """The whole outbox as SQL, except the results of dry runs, which are kept for the page."""
     with closing(sqlite3.connect(f"file:{outbox}?mode=ro", uri=True, timeout=60)) as connection:
         return [line for line in connection.iterdump() if not line.startswith('INSERT INTO "dry_run"')]
 
 
 def attempts_by_request(outbox: Path, prefix: str) -> dict[str, list[str]]:
-    """How the attempts ended, in order, of the batch in which each request with that prefix lies, and of those that it was cut
-    out of.
+    """How the attempts ended, in order, of the batch that contains each request with that prefix, and of those it was split
+    off.
     """
     line = (
         "with recursive line (id) as (select ? union all"
@@ -44,7 +44,7 @@ def attempts_by_request(outbox: Path, prefix: str) -> dict[str, list[str]]:
 
 
 def unexplained(outbox: Path, prefix: str, received: Counter[Row]) -> list[str]:
-    """Rows that were posted again although they were acknowledged, or more often than attempts of unknown outcome explain.
+    """Rows posted again although acknowledged, or more often than their attempts of unknown outcome explain.
 
     :param received: how often the dashboard accepted each row with that prefix.
     """

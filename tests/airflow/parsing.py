@@ -1,8 +1,8 @@
-"""Parses the DAG files as the dag-processor does, in a process where nothing may be asked of anyone, and prints what it saw.
+"""Parses the DAG files as the dag-processor does, in a process without any services, and prints what it observed.
 
 Run as ``python -m tests.airflow.parsing``; the facts come as one line of JSON. ``python -m tests.airflow.parsing FILE`` prints
-instead the seconds of processor time that importing one DAG file costs beyond ``airflow.sdk``'s ``dag`` and ``task``. Programs
-and not fixtures: only in a fresh process is seen what an import costs and does.
+instead the seconds of processor time that importing one DAG file costs beyond ``airflow.sdk``'s ``dag`` and ``task``. A program
+and not a fixture, because only a fresh process shows what an import costs and does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.airflow.server import ROOT
 
 
 def cost(path: str) -> float:
-    """What importing a DAG file costs, in seconds of processor time."""
+    """The cost of importing a DAG file, in seconds of processor time."""
     from airflow.sdk import dag, task  # noqa: F401 what no DAG file can avoid
 
     before = time.process_time()
@@ -28,7 +28,7 @@ def cost(path: str) -> float:
 
 
 def facts() -> dict[str, Any]:
-    """What the dag-processor gets to know, and what was asked of the network and of Airflow meanwhile."""
+    """What the dag-processor learns, and what was requested from the network and from Airflow meanwhile."""
     from airflow.dag_processing.dagbag import DagBag
     from airflow.sdk import BaseHook, Connection, Variable
 

@@ -1,4 +1,4 @@
-"""A real Airflow, all of it: scheduler, dag-processor, api-server and triggerer, in a process group and a home of its own."""
+"""A complete, real Airflow (scheduler, dag-processor, api-server and triggerer) in its own process group and home."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from tests.airflow.client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: The program that belongs to the Python that runs the tests.
+#: The program installed with the Python that runs the tests.
 AIRFLOW = Path(sys.executable).with_name("airflow")
 
-#: On a quiet machine it is up after half a minute.
+#: On an idle machine it is up after half a minute.
 _START_SECONDS = 900.0
-#: What does not end by itself within that time is killed: no test needs it to.
+#: Whatever does not end by itself within that time is killed; no test relies on that.
 _STOP_SECONDS = 5.0
 _KILL_SECONDS = 60.0
 _USER, _PASSWORD = "admin", "admin"
 
 
 class Airflow:
-    """``airflow standalone`` over the project's own ``dags/`` and ``plugins/``.
+    """``airflow standalone`` with the project's own ``dags/`` and ``plugins/``.
 
     :param home: its ``AIRFLOW_HOME``; made if need be.
     :param metadata: its metadata database, PostgreSQL; on SQLite, Airflow refuses backfills whenever the scheduler is busy.
     :param settings: of section ``[tablero]``, by key.
-    :ivar starting: how long its start took: by that one can tell what else this machine needs time for.
+    :ivar starting: how long its start took, from which other waiting times on this machine are estimated.
     """
 
     def __init__(self, home: Path, metadata: URL, settings: Mapping[str, object]) -> None:
@@ -70,23 +70,23 @@ class Airflow:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
-            # The files do not change, and each look at them takes a second of a core.
+            # The files do not change, and each check of them takes a second of a core.
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
-            # The components' own chatter; the tasks' logs stay at INFO.
+            # For the components; the tasks' logs stay at INFO.
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
             "PATH": f"{AIRFLOW.parent}{os.pathsep}{os.environ['PATH']}",
             **{f"AIRFLOW__TABLERO__{key.upper()}": str(value) for key, value in settings.items()},
         }
-        #: What was started here, each of which leads a session of its own; none is reaped before its session has ended, so that
-        #: its number is no one else's meanwhile.
+        #: The processes started here, each leading a session of its own; none is reaped before its session has ended, so that
+        #: its number is not reused meanwhile.
         self._leaders: list[subprocess.Popen[bytes]] = []
         self.starting = timedelta()
 
     @property
     def outbox(self) -> Path:
-        """The outbox's file, where it is when no connection says otherwise."""
+        """The default file of the outbox, used if there is no connection."""
         return self.home / "tablero" / "outbox.db"
 
     def start(self) -> Client:
@@ -102,13 +102,13 @@ class Airflow:
         return client
 
     def kill(self, component: str) -> None:
-        """SIGKILL to a component (``scheduler``); the processes that it started go on, as in real life."""
+        """Send SIGKILL to a component (``scheduler``); the processes that it started continue, as in production."""
         for process in self._component(component):
             process.kill()
         self._wait_for(f"{component} is dead", lambda: not self._component(component))
 
     def revive(self, component: str) -> bool:
-        """Start a component again if it has died, as systemd or Docker would; whether it had."""
+        """Restart a component if it has died, as systemd or Docker would; returns whether it had."""
         if self._component(component):
             return False
         self._begin(component)
@@ -122,12 +122,12 @@ class Airflow:
                     env=self.environment,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    start_new_session=True,  # only so can all of it be stopped
+                    start_new_session=True,  # so that all of it can be stopped
                 )
             )
 
     def _component(self, name: str) -> list[psutil.Process]:
-        """Its main process, if it lives: the one whose parent is none of its own."""
+        """Its main process, if it is alive: the one whose parent is not one of its own."""
         title = f"airflow {name.replace('-', '_')} --"  # what the api-server calls itself
 
         def is_it(process: psutil.Process | None) -> bool:
@@ -140,7 +140,7 @@ class Airflow:
         return [process for process in self.processes() if is_it(process) and not is_it(process.parent())]
 
     def stop(self) -> None:
-        """Stop everything, and see that nothing is left.
+        """Stop everything, and check that nothing is left.
 
         :raises RuntimeError: if something survives even SIGKILL.
         """
@@ -157,7 +157,7 @@ class Airflow:
         self._leaders.clear()
 
     def _have_ended(self, patience: float) -> bool:
-        """Wait for all processes to end; then the sessions' numbers may be used again."""
+        """Wait for all processes to end; afterwards the session numbers may be reused."""
         deadline = time.monotonic() + patience
         while self.processes():
             if time.monotonic() > deadline:
@@ -170,7 +170,7 @@ class Airflow:
     def processes(self) -> list[psutil.Process]:
         """Every process of this Airflow: all that are in a session started here, or have its home in their environment.
 
-        Processes that change their title (tasks, executors) lose the one, and those that make a session the other.
+        Processes that change their title (tasks, executors) lose the latter, and those that start a session the former.
         """
         return [process for process in psutil.process_iter() if self._owns(process)]
 
@@ -185,12 +185,12 @@ class Airflow:
             return False
 
     def ask(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
-        """Ask the metadata database what the API does not tell."""
+        """Query the metadata database for what the API does not provide."""
         with self._metadata.connect() as connection:
             return [tuple(row) for row in connection.execute(sa.text(query), values)]
 
     def change(self, statement: str) -> None:
-        """Change the metadata database, as no user can."""
+        """Change the metadata database in ways no user can."""
         with self._metadata.begin() as connection:
             connection.execute(sa.text(statement))
 
@@ -203,7 +203,7 @@ class Airflow:
         return [seconds for (seconds,) in self.ask(query, run=run_id, task=task_id, index=map_index)]
 
     def run(self, *arguments: str) -> str:
-        """Run ``airflow`` with these arguments and return what it printed.
+        """Run ``airflow`` with these arguments; returns its output.
 
         :raises subprocess.CalledProcessError: if it fails.
         """

@@ -1,4 +1,4 @@
-"""Where alerts arrive: a real SMTP server and a real HTTP server, which keep what they are given."""
+"""Receivers of alerts: a real SMTP server and real HTTP servers, which keep what they receive."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Mailbox:
 
 @contextmanager
 def smtp_server() -> Iterator[tuple[Mailbox, int]]:
-    """A mailbox, and the port of the SMTP server which fills it."""
+    """A mailbox, and the port of the SMTP server that fills it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -73,7 +73,7 @@ def smtp_server() -> Iterator[tuple[Mailbox, int]]:
 
 @contextmanager
 def webhook_server() -> Iterator[tuple[list[dict[str, Any]], int]]:
-    """The JSON bodies that were posted to ``/hook``, in order, and the port of the server which takes them."""
+    """The JSON bodies posted to ``/hook``, in order, and the port of the server that receives them."""
     received: list[dict[str, Any]] = []
 
     class Hook(BaseHTTPRequestHandler):
@@ -85,7 +85,7 @@ def webhook_server() -> Iterator[tuple[list[dict[str, Any]], int]]:
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with _serving(Hook) as port:
         yield received, port
@@ -93,7 +93,7 @@ def webhook_server() -> Iterator[tuple[list[dict[str, Any]], int]]:
 
 @contextmanager
 def monitor_server() -> Iterator[tuple[list[str], int]]:
-    """The addresses that were called by GET, in order, as a monitor for heartbeats keeps them, and its port."""
+    """The addresses called by GET, in order, as a heartbeat monitor keeps them, and its port."""
     called: list[str] = []
 
     class Monitor(BaseHTTPRequestHandler):
@@ -106,7 +106,7 @@ def monitor_server() -> Iterator[tuple[list[str], int]]:
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with _serving(Monitor) as port:
         yield called, port

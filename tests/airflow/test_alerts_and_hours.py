@@ -1,6 +1,6 @@
-"""Office hours and alerts: an Airflow of their own, in which it is closed at first, and the dashboard is down when it opens.
+"""Send hours and alerts: an Airflow of its own, started outside the hours, with the dashboard down at the opening.
 
-First by its name, so that it is gone before the other tests start theirs.
+Its name sorts first, so that it has ended before the other tests start theirs.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from tests.airflow.sinks import Mail, Mailbox, smtp_server, webhook_server
 
 HISTORY, DAILY = "historical_load", "daily_send"
 
-#: Seconds from the start of Airflow to the opening; for a machine too slow for the first one, the next.
+#: Seconds from the start of Airflow to the opening; the next value is for machines too slow for the first.
 OPENS_IN = (100, 300, 900)
 
 
-#: After the opening, whatever the hour of this test; the day that the first night sends is late since yesterday.
+#: After the opening, whatever the time of this test; the day that the first night sends is late since yesterday.
 DEADLINE = "23:59"
 
 
 @dataclass
 class Evening:
-    """An Airflow in which office hours are about to open.
+    """An Airflow in which the send hours are about to begin.
 
     :ivar zone: one in which it is noon, so that the deadline of 06:00 has passed.
     :ivar opens: the opening.
-    :ivar days: those that the two scheduled runs are of; the second one begins a minute after the opening.
-    :ivar rows: of these days.
-    :ivar webhook: what the webhook was told.
+    :ivar days: those of the two scheduled runs; the second one begins a minute after the opening.
+    :ivar rows: the rows of these days.
+    :ivar webhook: what the webhook received.
     """
 
     server: Airflow
@@ -57,14 +57,14 @@ class Evening:
     rows: list[Change] = field(default_factory=list)
 
     def scheduled(self, day: date) -> Json | None:
-        """The scheduled run of a day, if it has begun."""
+        """The scheduled run of a day, if it has started."""
         for run in self.airflow.runs(DAILY, run_type="scheduled"):
             if datetime.fromisoformat(run["data_interval_start"]).astimezone(self.zone).date() == day:
                 return run
         return None
 
     def see_through(self, day: date) -> str:
-        """Wait for the scheduled run of a day to begin and to end; returns its id."""
+        """Wait for the scheduled run of a day to start and to end; returns its id."""
         run = wait_for(f"the run of {day} has begun", lambda: self.scheduled(day))
         self.airflow.wait(DAILY, run["dag_run_id"])
         return str(run["dag_run_id"])
@@ -74,7 +74,7 @@ class Evening:
         return [mail for mail in self.mailbox.about(run_id) if word in mail.subject]
 
     def alerted(self, run_id: str, word: str) -> Mail:
-        """Wait for the one mail about a run whose subject has this word, and for the same on the webhook."""
+        """Wait for the one mail about a run whose subject has this word, and for the same message on the webhook."""
         wait_for(f"{word} is told of {run_id}", lambda: self.mails(run_id, word), patience=60)
         wait_for("the webhook hears of it too", lambda: self.hooked(run_id, word), patience=60)
         time.sleep(3)  # in case of another one
@@ -82,13 +82,13 @@ class Evening:
         return self.mails(run_id, word)[0]
 
     def hooked(self, run_id: str, word: str) -> list[Json]:
-        """What the webhook was told about a run, if the subject has this word."""
+        """What the webhook received about a run, if the subject has this word."""
         return [call for call in self.webhook if run_id in call["text"] and word in call["subject"]]
 
 
 @pytest.fixture(scope="module")
 def evening(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[], URL], sandbox: Handle) -> Iterator[Evening]:
-    """Everything is ready and it is still closed; ``daily_send`` is not switched on yet."""
+    """Everything is ready, outside the send hours; ``daily_send`` is not switched on yet."""
     now = datetime.now(timezone.utc)
     zone = ZoneInfo(f"Etc/GMT{now.hour - 12:+d}")  # POSIX: +4 is west of Greenwich
     institution = Institution(tmp_path_factory.mktemp("institution") / "source.db", zone)
@@ -116,7 +116,7 @@ def evening(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[],
             server = Airflow(tmp_path_factory.mktemp("airflow"), metadata, settings)
             stack.callback(server.stop)
             airflow = server.start()
-            # Two tasks come to wait in less time than a start of Airflow takes, on any machine.
+            # On any machine two tasks are deferred in less time than a start of Airflow takes.
             if datetime.now(zone) < opens - server.starting:
                 break
             server.stop()
@@ -136,7 +136,7 @@ def evening(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[],
 
 @dataclass(frozen=True)
 class Closed:
-    """What was seen while it was closed.
+    """What was observed outside the send hours.
 
     :ivar month: the run of ``historical_load`` that waits.
     :ivar day: that of ``daily_send``.
@@ -152,7 +152,7 @@ class Closed:
 
 @pytest.fixture(scope="module")
 def closed(evening: Evening) -> Closed:
-    """A month and a day that are due before the opening. The dashboard is down for the day, and for the next one."""
+    """A month and a day that are due before the opening. The dashboard is down for the day and for the next one."""
     airflow, dashboard = evening.airflow, evening.dashboard
     month_rows = evening.institution.month(f"{dashboard.prefix}month/", "2022-03", rows=50)
     for day in evening.days:
@@ -181,7 +181,7 @@ def test_closed(closed: Closed) -> None:
 
 
 def test_opening(evening: Evening, closed: Closed) -> None:
-    """At the opening, in the institution's zone, the month goes on by itself and is delivered, without the loss of a try."""
+    """At the opening, in the institution's zone, the month continues by itself and is delivered without using up a try."""
     assert evening.airflow.wait(HISTORY, closed.month) == "success"
     assert evening.dashboard.counts() >= once(closed.month_rows)
     only, *others = evening.airflow.tries(HISTORY, closed.month, "load_month", 0)
@@ -191,13 +191,13 @@ def test_opening(evening: Evening, closed: Closed) -> None:
 
 @pytest.fixture(scope="module")
 def first_failure(evening: Evening, closed: Closed) -> str:
-    """The first night has failed, after all its tries; its run."""
+    """The first night has failed after all its tries; returns its run."""
     assert evening.airflow.wait(DAILY, closed.day) == "failed"
     return closed.day
 
 
 def test_late(evening: Evening, first_failure: str) -> None:
-    """A scheduled day that is not settled by ``deadline`` is told of, with what is known of it."""
+    """A scheduled day that is not settled by ``deadline`` is alerted with its current state."""
     mail = evening.alerted(first_failure, "LATE")
     assert DEADLINE in mail.subject
     assert f"The day was not settled by {DEADLINE}" in mail.text
@@ -205,7 +205,7 @@ def test_late(evening: Evening, first_failure: str) -> None:
 
 @pytest.fixture(scope="module")
 def second_failure(evening: Evening, first_failure: str) -> str:
-    """The second night has failed too; its run."""
+    """The second night has failed as well; returns its run."""
     assert evening.mails(first_failure, "FAILED") == []
     run_id = evening.see_through(evening.days[1])
     assert evening.airflow.run(DAILY, run_id)["state"] == "failed"
@@ -213,7 +213,7 @@ def second_failure(evening: Evening, first_failure: str) -> str:
 
 
 def test_second_failure(evening: Evening, first_failure: str, second_failure: str) -> None:
-    """The second failed night in a row is told of, the first one was not: which windows, how many rows, why, what to do."""
+    """Only the second failed night in a row is alerted: which windows, how many rows, why, what to do."""
     mail = evening.alerted(second_failure, "FAILED")
     assert evening.mails(first_failure, "FAILED") == []
     assert sorted(mail.to) == ["noche@example.org", "operaciones@example.org"]
@@ -225,7 +225,7 @@ def test_second_failure(evening: Evening, first_failure: str, second_failure: st
 
 
 def test_the_webhook_gets_fields(evening: Evening, second_failure: str) -> None:
-    """With links to the run, to the log of the task that failed first, and to the page."""
+    """The webhook gets links to the run, to the log of the task that failed first, and to the page."""
     evening.alerted(second_failure, "FAILED")
     (sent,) = evening.hooked(second_failure, "FAILED")
     assert (sent["kind"], sent["dag_id"], sent["run_id"], sent["pending"]) == ("failure", DAILY, second_failure, 10)
@@ -238,7 +238,7 @@ def test_the_webhook_gets_fields(evening: Evening, second_failure: str) -> None:
 
 @pytest.fixture(scope="module")
 def recovered(evening: Evening, second_failure: str) -> str:
-    """The dashboard is back, and the second night was cleared and has ended well; its run."""
+    """The dashboard is back, and the second night was cleared and succeeded; returns its run."""
     evening.alerted(second_failure, "FAILED")
     evening.dashboard.heal()
     evening.airflow.clear(DAILY, second_failure, "post")
@@ -247,13 +247,13 @@ def recovered(evening: Evening, second_failure: str) -> str:
 
 
 def test_recovery(evening: Evening, closed: Closed, recovered: str) -> None:
-    """The end of the incident is told of, once, and everything has arrived once."""
+    """The end of the incident is reported once, and every row has arrived once."""
     evening.alerted(recovered, "recovered")
     assert evening.dashboard.counts() == once(closed.month_rows, evening.rows)
 
 
 def test_permanent(evening: Evening, first_failure: str, recovered: str) -> None:
-    """A permanent failure of a scheduled run is told of at once, although one failure would not be."""
+    """A permanent failure of a scheduled run is alerted at once, although a single failure otherwise is not."""
     evening.alerted(recovered, "recovered")
     late = evening.institution.day(f"{evening.dashboard.prefix}permanent/", evening.days[0])
     evening.rows += late
@@ -271,7 +271,7 @@ def test_permanent(evening: Evening, first_failure: str, recovered: str) -> None
 
 
 def test_months(evening: Evening, closed: Closed) -> None:
-    """A load of which two months fail is told of at once and once, not for each month; so is the next one that ends well."""
+    """A load with two failed months is alerted at once and only once; so is the recovery by the next successful load."""
     assert evening.airflow.wait(HISTORY, closed.month) == "success"
     prefix = f"{evening.dashboard.prefix}two/"
     months = ["2022-05", "2022-06"]
@@ -295,7 +295,7 @@ def test_months(evening: Evening, closed: Closed) -> None:
 
 
 def test_no_deadline_by_hand(evening: Evening, first_failure: str, recovered: str) -> None:
-    """Runs by hand, and backfills of old days, are never late."""
+    """Manual runs, and backfills of old days, are never late."""
     assert evening.mails(first_failure, "LATE")
     assert evening.mails(recovered, "LATE") == []  # the deadline of its day is still to come
     by_hand, state = evening.airflow.load(DAILY, {"day": "2022-07-15"})
@@ -304,6 +304,6 @@ def test_no_deadline_by_hand(evening: Evening, first_failure: str, recovered: st
     evening.airflow.ask("POST", "/backfills", json={"dag_id": DAILY, "from_date": old, "to_date": old})
     (backfill,) = wait_for("the backfill has begun", lambda: evening.airflow.runs(DAILY, run_type="backfill"))
     assert evening.airflow.wait(DAILY, backfill["dag_run_id"]) == "success"
-    time.sleep(5)  # the triggerer's time to send what it should not
+    time.sleep(5)  # time for the triggerer to send an alert by mistake
     assert evening.mailbox.about(by_hand) == []
     assert evening.mailbox.about(backfill["dag_run_id"]) == []

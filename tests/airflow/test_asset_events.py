@@ -1,4 +1,4 @@
-"""Settled windows are events of assets, on which an institution's own DAGs can be scheduled."""
+"""Settled windows create asset events, on which an institution's own DAGs can be scheduled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def events_of(airflow: Client, run_id: str) -> list[Json]:
 
 
 def test_events_of_settled_windows(airflow: Client, institution: Institution, dashboard: Dashboard) -> None:
-    """One for each month of the load, with its counts, and one for all of them; none for a dry run, which settles nothing."""
+    """A load creates an event for each month with its counts, and one for all of them; a dry run creates none."""
     months = ["2022-08", "2022-09"]
     rows = {month: len(institution.month(dashboard.prefix, month)) for month in months}
     span = {"start_month": months[0], "end_month": months[-1]}
@@ -30,7 +30,7 @@ def test_events_of_settled_windows(airflow: Client, institution: Institution, da
             ("tablero_reconciliations", "x-tablero://reconciliations"),
         )
     )
-    of_months = [counts for counts in windows if counts["window"] != "undated"]  # which may be as it was
+    of_months = [counts for counts in windows if counts["window"] != "undated"]  # which may be unchanged
     assert sorted(counts["window"] for counts in of_months) == months
     for counts in of_months:
         assert counts["read"] == counts["delivered"] == rows[counts["window"]]
@@ -40,5 +40,5 @@ def test_events_of_settled_windows(airflow: Client, institution: Institution, da
     again, state = airflow.load("historical_load", span)
     assert state == "success"
     changed = [event["extra"] for event in events_of(airflow, again) if event["name"] == "tablero_windows"]
-    assert changed == []  # an event only for windows that changed, and one for the run
+    assert changed == []  # only windows that changed have an event, besides the run
     assert [event["extra"] for event in events_of(airflow, again)] == [{"windows": []}]

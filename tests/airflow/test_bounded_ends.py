@@ -1,8 +1,8 @@
-"""Tasks that are killed, frozen, bereft of their supervisor, stopped, or out of time, on a machine under load.
+"""Tasks that are killed, frozen, stopped or timed out, or that lose their supervisor, on a machine under load.
 
-An Airflow of its own, over an institution in PostgreSQL. Each month of two loads comes to one of these ends, while its rows are
-posted or while a statement at the source is under way. Then all of it goes on by the task's own tries; what somebody stopped
-was cleared, too.
+An Airflow of its own, with an institution in PostgreSQL. Each month of two loads meets one of these ends while its rows are
+posted or while a statement runs at the source. Then everything continues by the task's own tries; what a user stopped
+is cleared.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.postgres import PostgresServer
 
 pytestmark = [pytest.mark.endurance, pytest.mark.system]
 
-#: Busy programs beside everything else, of the lowest priority.
+#: Busy programs in the background, with the lowest priority.
 LOAD = 8
 
 HISTORY, HASTY = "historical_load", "hasty_load"
@@ -40,13 +40,13 @@ HISTORY, HASTY = "historical_load", "hasty_load"
 #: What happens to each month of ``historical_load``.
 MONTHS = [KILLED, FROZEN, BEREFT, STOPPED, STOPPED_READING] = ["2021-01", "2021-02", "2021-03", "2021-04", "2021-05"]
 
-#: The same of ``hasty_load``, which has a short ``execution_timeout``.
+#: The same for ``hasty_load``, which has a short ``execution_timeout``.
 HASTY_MONTHS = [LATE, LATE_READING] = ["2021-07", "2021-08"]
 
-#: Months of which no statement gets through.
+#: Months whose statements never finish.
 READING = (STOPPED_READING, LATE_READING)
 
-#: Rows of a month that is being posted when its end comes, and of one that is only read.
+#: Rows of a month that is posted when its task ends, and of one that is only read.
 MANY, FEW = 3_000, 30
 
 #: Seconds that a call takes.
@@ -55,17 +55,17 @@ CALL = 1.5
 #: Seconds without a sign of life after which a task counts as dead.
 SILENCE = 12
 
-#: Seconds within which a task must end after it was told to; for what Airflow tells it, which looks now and then, as many more
-#: as it may take to look.
+#: Seconds within which a task must end after a signal; if Airflow stops it, which polls, as many more
+#: as a polling interval takes.
 LONGEST = 30.0
 
-#: The ``execution_timeout`` of ``hasty_load``, in seconds; and how much of a try's time in Airflow's record is not the task's.
+#: The ``execution_timeout`` of ``hasty_load``, in seconds; and how much of a try's recorded duration is Airflow's own.
 TIME_OUT, BEGINNING = 60.0, 60.0
 
 
 @dataclass
 class Scene:
-    """An Airflow, and what came of its tasks.
+    """An Airflow, and what happened to its tasks.
 
     :ivar runs: by DAG.
     :ivar rows: by month.
@@ -88,7 +88,7 @@ class Scene:
         return dag_id, self.runs[dag_id], "load_month", months.index(month)
 
     def now(self, month: str) -> Json:
-        """What Airflow says of it."""
+        """The task's state in Airflow."""
         dag_id, run_id, task_id, index = self.task(month)
         return self.airflow.tasks(dag_id, run_id)[task_id, index]
 
@@ -97,12 +97,12 @@ class Scene:
         return self.airflow.tries(*self.task(month))
 
     def received(self, month: str) -> int:
-        """How many of its rows arrived, repeated ones included."""
+        """How many of its rows arrived, repeats included."""
         beginning = f"{self.dashboard.prefix}{month}"
         return sum(count for row, count in self.dashboard.counts().items() if row[1].startswith(beginning))
 
     def outcomes(self, month: str) -> set[str]:
-        """How attempts of its rows ended, as the outbox has it."""
+        """Outcomes of the attempts of its rows, from the outbox."""
         found = outbox.attempts_by_request(self.server.outbox, f"{self.dashboard.prefix}{month}")
         return {outcome for outcomes in found.values() for outcome in outcomes}
 
@@ -115,14 +115,14 @@ class Scene:
         return task, supervisor
 
     def gone(self, month: str, process: psutil.Process, since: float) -> None:
-        """Wait for the end of a process and of its statement at the source, and remember how long it took."""
+        """Wait until a process and its statement at the source have ended, and record how long it took."""
         wait_for(
             f"the task of {month} has ended", lambda: not _lives(process) and not self.institution.waiting(month), every=0.1
         )
         self.seconds[month] = time.monotonic() - since
 
     def stop(self, month: str) -> None:
-        """Mark a task as failed, as somebody does in Airflow's UI, see its process end, and clear it."""
+        """Mark a task as failed, as a user does in the UI, wait for its process to end, and clear it."""
         process, _ = self.workers(month)
         dag_id, run_id, task_id, index = self.task(month)
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/{index}"
@@ -140,7 +140,7 @@ def _lives(process: psutil.Process) -> bool:
 
 @contextmanager
 def busy(count: int) -> Iterator[None]:
-    """Programs that take whatever time nobody else wants."""
+    """Programs that use all idle processor time."""
     with ExitStack() as stack:
         for _ in range(count):
             program = subprocess.Popen(["nice", "-n", "19", sys.executable, "-c", "while True: pass"])
@@ -150,7 +150,7 @@ def busy(count: int) -> Iterator[None]:
 
 
 def hasty(folder: Path) -> Path:
-    """A folder with our two DAGs, and a load that is the same but for its name and its time.
+    """A folder with our two DAGs, and a copy of the load that differs only in name and time limit.
 
     The loads have no preflight, which would count rows of the months that cannot be read.
     """
@@ -215,7 +215,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory, sandbox: Handle) -> Iterator
 
 @pytest.fixture(scope="module")
 def ended(scene: Scene) -> Scene:
-    """Every task has come to its end, and all has been delivered since."""
+    """Every task has ended as planned, and everything has been delivered since."""
     airflow, institution = scene.airflow, scene.institution
     for dag_id, months in ((HISTORY, MONTHS), (HASTY, HASTY_MONTHS)):
         scene.runs[dag_id] = airflow.trigger(dag_id, {"start_month": months[0], "end_month": months[-1]})
@@ -224,7 +224,7 @@ def ended(scene: Scene) -> Scene:
     scene.workers(KILLED)[0].kill()
     wait_for("rows are being posted", lambda: scene.received(FROZEN))
     sleepers = scene.workers(FROZEN)
-    for process in reversed(sleepers):  # the supervisor first, which would miss its task
+    for process in reversed(sleepers):  # the supervisor first, since it would notice that its task is missing
         process.suspend()
     wait_for("rows are being posted", lambda: scene.received(BEREFT))
     orphan, supervisor = scene.workers(BEREFT)
@@ -254,7 +254,7 @@ def ended(scene: Scene) -> Scene:
 
 
 def test_all_of_it_goes_on_until_both_loads_are_settled(ended: Scene) -> None:
-    """By the tasks' own tries; only what somebody stopped had to be cleared."""
+    """Both loads are settled by the tasks' own tries; only what a user stopped had to be cleared."""
     for dag_id, run_id in ended.runs.items():
         assert ended.airflow.run(dag_id, run_id)["state"] == "success"
     for month in (*MONTHS, *HASTY_MONTHS):
@@ -263,7 +263,7 @@ def test_all_of_it_goes_on_until_both_loads_are_settled(ended: Scene) -> None:
 
 
 def test_nothing_is_lost_and_nothing_is_posted_again_without_need(ended: Scene) -> None:
-    """A row comes twice only where the outcome of an attempt stayed unknown."""
+    """A row arrives twice only if the outcome of an attempt was unknown."""
     received = ended.dashboard.counts()
     assert set(received) == set(once(*ended.rows.values()))
     assert outbox.unexplained(ended.server.outbox, ended.dashboard.prefix, received) == []
@@ -271,13 +271,13 @@ def test_nothing_is_lost_and_nothing_is_posted_again_without_need(ended: Scene) 
 
 @pytest.mark.parametrize("month", [BEREFT, STOPPED, STOPPED_READING])
 def test_a_task_that_must_end_does_so_soon(ended: Scene, month: str) -> None:
-    """Whether somebody stops it, or its supervisor is gone; while it posts, and while it reads: then its statement ends too."""
+    """A task that a user stops, or whose supervisor is gone, ends soon, while posting or reading; so does its statement."""
     assert ended.seconds[month] < LONGEST + SILENCE
 
 
 @pytest.mark.parametrize("month", HASTY_MONTHS)
 def test_a_task_whose_time_is_up_ends_soon(ended: Scene, month: str) -> None:
-    """While it posts, and while it reads."""
+    """A timed-out task ends soon, while posting or reading."""
     first = ended.tries(month)[0]
     start, end = (datetime.fromisoformat(first[edge]) for edge in ("start_date", "end_date"))
     assert (end - start).total_seconds() < TIME_OUT + BEGINNING + LONGEST
@@ -286,13 +286,13 @@ def test_a_task_whose_time_is_up_ends_soon(ended: Scene, month: str) -> None:
 
 @pytest.mark.parametrize("month", [BEREFT, STOPPED, LATE])
 def test_calls_under_way_are_waited_for_and_recorded(ended: Scene, month: str) -> None:
-    """So none of their rows comes twice."""
+    """Calls in flight are awaited and recorded, so that none of their rows arrives twice."""
     assert ended.outcomes(month) == {"delivered"}
     assert ended.received(month) == len(ended.rows[month])
 
 
 def test_a_worker_that_wakes_up_when_its_lease_is_over_posts_nothing(ended: Scene) -> None:
-    """And ends: its month is delivered."""
+    """A worker that wakes up after its lease has ended posts nothing and ends; its month is delivered."""
     before, after = ended.awake
     assert before == after
     assert ended.seconds[FROZEN] < LONGEST + SILENCE

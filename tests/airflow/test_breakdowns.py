@@ -1,7 +1,7 @@
-"""Everything under a load breaks down, and office hours end in the middle of it: an Airflow of its own.
+"""Everything beneath a load breaks down, and the send hours end in the middle of it: an Airflow of its own.
 
-Four months are on their way. The supervisor of the first one is killed; the worker of the second one is stopped, for longer
-than its heartbeat may be missing and than its lease lasts; the scheduler is killed under all of them, and so is the server of
+Four months are being sent. The supervisor of the first one is killed; the worker of the second one is stopped for longer
+than the heartbeat timeout and its lease; the scheduler is killed under all of them, and so is the server of
 the metadata database. Then ``send_hours`` close for a minute, with rows still pending.
 """
 
@@ -28,17 +28,17 @@ from tests.airflow.server import Airflow
 from tests.airflow.sinks import webhook_server
 from tests.postgres import PostgresServer
 
-#: Minutes of its own, in which a busy machine may miss the minute without office hours: not among those of every change.
+#: Takes minutes, and a busy machine may miss the minute outside the send hours, so it is not run for every change.
 pytestmark = [pytest.mark.endurance, pytest.mark.system]
 
 T = TypeVar("T")
 
 DAG, DAILY = "historical_load", "daily_send"
 
-#: What systemd or Docker would start again.
+#: The components that systemd or Docker would restart.
 COMPONENTS = ("scheduler", "dag-processor", "api-server", "triggerer")
 
-#: Rows of each month, twenty to a call. Those of the last one are still on their way when office hours end.
+#: Rows of each month, twenty to a call. Those of the last one are still being sent when the send hours end.
 ROWS = {"2021-08": 200, "2021-09": 200, "2021-10": 300, "2021-11": 4000}
 BEREFT, STOPPED, BYSTANDER, LONG = range(4)
 
@@ -48,7 +48,7 @@ CALL = 1.5
 #: Seconds without a sign of life after which a task, or a scheduler, counts as dead.
 SILENCE = 12
 
-#: From the restart of the scheduler to the end of office hours, at least.
+#: The least time from the restart of the scheduler to the end of the send hours.
 TIME_FOR_BREAKDOWNS = timedelta(seconds=40)
 
 
@@ -57,11 +57,11 @@ class Station:
     """An Airflow whose parts break.
 
     :ivar zone: one in which it is past three in the morning: last night's run is due, and its deadline of 06:00 is not.
-    :ivar alerts: what the webhook for alerts was told.
+    :ivar alerts: what the webhook for alerts received.
     :ivar sleepers: the processes of the worker that was stopped.
-    :ivar closes: when office hours end, for a minute.
+    :ivar closes: when the send hours end, for a minute.
     :ivar tries_at_closing: of each month, by map index.
-    :ivar cleared: how often the load had to be cleared to get through.
+    :ivar cleared: how often the load had to be cleared to succeed.
     """
 
     server: Airflow
@@ -78,7 +78,7 @@ class Station:
     cleared: int = 0
 
     def see(self, what: str, found: Callable[[], T | None], patience: float = PATIENCE) -> T:
-        """Wait for something, while what dies is started again, and an API that does not answer is asked again."""
+        """Wait for something, restarting what dies meanwhile and retrying requests that the API does not answer."""
 
         def revived() -> T | None:
             for component in COMPONENTS:
@@ -100,7 +100,7 @@ class Station:
         return sum(count for row, count in self.dashboard.counts().items() if row[1].startswith(month))
 
     def sending(self, index: int) -> tuple[psutil.Process, psutil.Process]:
-        """Wait until a month is being sent; returns the process that does it, and its supervisor."""
+        """Wait until a month is being sent; returns the process that sends it, and its supervisor."""
         self.see(f"month {index} is sending", lambda: self.received(index))
         task = psutil.Process(self.months()[index]["pid"])
         supervisor = task.parent()
@@ -153,7 +153,7 @@ def station(tmp_path_factory: pytest.TempPathFactory, sandbox: Handle) -> Iterat
 
 @pytest.fixture(scope="module")
 def broken(station: Station) -> Station:
-    """Everything has broken down, and was started again; office hours are about to end."""
+    """Everything has broken down and was restarted; the send hours are about to end."""
     airflow, server = station.airflow, station.server
     station.run_id = airflow.trigger(DAG, {"start_month": min(ROWS), "end_month": max(ROWS)})
 
@@ -169,7 +169,7 @@ def broken(station: Station) -> Station:
     server.kill("scheduler")
     closes = datetime.now(station.zone) + TIME_FOR_BREAKDOWNS + timedelta(seconds=59)
     station.closes = closes.replace(second=0, microsecond=0)
-    # Read by all tasks that the new scheduler starts.
+    # All tasks started by the new scheduler read this.
     opens = station.closes + timedelta(minutes=1)
     server.environment["AIRFLOW__TABLERO__SEND_HOURS"] = f"{opens:%H:%M}-{station.closes:%H:%M}"
     long = station.months()[LONG]
@@ -186,7 +186,7 @@ def broken(station: Station) -> Station:
 
 @dataclass(frozen=True)
 class Closed:
-    """What was seen when office hours had ended in the middle of the load.
+    """What was observed when the send hours had ended in the middle of the load.
 
     :ivar received: rows of the last month that the dashboard had, a moment after, and just before the opening.
     """
@@ -198,7 +198,7 @@ class Closed:
 
 @pytest.fixture(scope="module")
 def closed(broken: Station) -> Closed:
-    """The minute without office hours."""
+    """The minute outside the send hours."""
     broken.see("the load waits for the opening", lambda: broken.months()[LONG]["state"] == "deferred")
     others = ("success", "deferred", "up_for_retry")
     broken.see("nothing is running", lambda: all(ti["state"] in others for ti in broken.months().values()))
@@ -211,7 +211,7 @@ def closed(broken: Station) -> Closed:
 
 @pytest.fixture(scope="module")
 def ended(broken: Station, closed: Closed) -> Station:
-    """The load has got through; then the worker that was stopped wakes up, and has ended too."""
+    """The load has succeeded; then the stopped worker has woken up and ended as well."""
     broken.dashboard.heal()
 
     def state() -> str | None:
@@ -229,28 +229,28 @@ def ended(broken: Station, closed: Closed) -> Station:
 
 
 def test_settled(ended: Station) -> None:
-    """In the end each month is settled, by the task's own tries."""
+    """In the end each month is settled by the task's own tries."""
     assert ended.airflow.states(DAG, ended.run_id)["reconcile", -1] == "success"
     assert {ti["state"] for ti in ended.months().values()} == {"success"}
     assert ended.cleared == 0
 
 
 def test_each_row_has_arrived_and_none_was_posted_again_without_need(ended: Station) -> None:
-    """Conservation, whatever broke: all rows are there, and repeated ones are of attempts recorded as unknown."""
+    """All rows arrive whatever broke, and repeated rows belong to attempts recorded as unknown."""
     received = ended.dashboard.counts()
     assert set(received) == set(once(ended.rows))
     assert outbox.unexplained(ended.server.outbox, ended.dashboard.prefix, received) == []
 
 
 def test_supervisor_killed(ended: Station) -> None:
-    """Its task was alone, and went on or not: after the heartbeat's time-out another one took over."""
+    """If the supervisor is killed, another try takes over after the heartbeat timeout, whether or not the task continued."""
     first, *others = ended.airflow.tries(DAG, ended.run_id, "load_month", BEREFT)
     assert first["state"] == "failed"
     assert others[-1]["state"] == "success"
 
 
 def test_worker_stopped(ended: Station) -> None:
-    """When it woke up, its call long over and its rows another's, it repeated nothing and ended."""
+    """A worker that wakes up after its call has ended and its batches were taken over repeats nothing and ends."""
     task, _ = ended.sleepers
     first, *others = ended.airflow.tries(DAG, ended.run_id, "load_month", STOPPED)
     assert first["state"] == "failed"
@@ -259,7 +259,7 @@ def test_worker_stopped(ended: Station) -> None:
 
 
 def test_closing_in_the_middle(ended: Station, closed: Closed) -> None:
-    """With rows pending the task was deferred, and held no slot; nothing was sent until the opening, and no try was lost."""
+    """If the hours end with rows pending, the task is deferred without a slot, sends nothing, and loses no try."""
     assert closed.long["state"] == "deferred"
     assert closed.pool["occupied_slots"] == 0
     assert closed.pool["deferred_slots"] >= 1
@@ -271,7 +271,7 @@ def test_closing_in_the_middle(ended: Station, closed: Closed) -> None:
 
 
 def test_a_deadline_that_was_met_is_dropped(ended: Station) -> None:
-    """A scheduled day has a deadline while it is on its way; once it is settled there is none, and no one is told of it."""
+    """The deadline of a scheduled day is removed once the day is settled, and no alert is sent."""
     day = datetime.now(ended.zone).date() - timedelta(days=1)
     rows = ended.institution.day(f"{ended.dashboard.prefix}night/", day)
     ended.dashboard.add_fault("night", kind="delay", seconds=2)

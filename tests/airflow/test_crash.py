@@ -1,4 +1,4 @@
-"""A task process that is killed while it sends."""
+"""A task process that is killed while sending."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DAG = "historical_load"
 
 
 def test_kill_9(server: Airflow, airflow: Client, institution: Institution, sandbox: Handle, dashboard: Dashboard) -> None:
-    """Airflow tries again; no acknowledged row is posted again, and every repeated one was of an attempt recorded unknown."""
+    """After SIGKILL Airflow retries; no acknowledged row is posted again, and repeated rows belong to unknown attempts."""
     rows = institution.month(dashboard.prefix, "2021-05", rows=150)
     slow = dashboard.add_fault(kind="delay", seconds=2.0)
     run_id = airflow.trigger(DAG, {"start_month": "2021-05", "end_month": "2021-05"})

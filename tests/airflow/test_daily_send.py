@@ -25,8 +25,8 @@ DAG = "daily_send"
 def test_backfill_by_cli(
     server: Airflow, airflow: Client, institution: Institution, dashboard: Dashboard, first: str, last: str
 ) -> None:
-    """A backfill of three past days covers these civil days of the institution, however the dates are written."""
-    assert "AIRFLOW__CORE__DEFAULT_TIMEZONE" not in server.environment  # that is UTC, four hours from the institution
+    """A backfill of three past days covers these civil days of the institution, in any notation of the dates."""
+    assert "AIRFLOW__CORE__DEFAULT_TIMEZONE" not in server.environment  # so it is UTC, four hours from the institution
     days = _days(first, 3)
     rows = _commit_around(institution, dashboard, days)
 
@@ -38,7 +38,7 @@ def test_backfill_by_cli(
 
 @pytest.mark.usefixtures("nights")
 def test_backfill_by_rest(airflow: Client, institution: Institution, dashboard: Dashboard) -> None:
-    """The same through the REST API, where the UI's form sends instants."""
+    """The same holds through the REST API, to which the UI's form sends instants."""
     days = _days("2024-08-14", 3)
     rows = _commit_around(institution, dashboard, days)
 
@@ -59,21 +59,21 @@ def _days(first: str, count: int) -> list[date]:
 
 
 def _commit_around(institution: Institution, dashboard: Dashboard, days: list[date]) -> list[Change]:
-    """Rows of these days, which are returned, and of their neighbours."""
+    """Commit rows of these days, which are returned, and of neighbouring days."""
     institution.day(dashboard.prefix, days[0] - timedelta(days=1))
     institution.day(dashboard.prefix, days[-1] + timedelta(days=1))
     return [row for day in days for row in institution.day(dashboard.prefix, day)]
 
 
 def _see_through(airflow: Client, institution: Institution, days: list[date]) -> None:
-    """Wait for the backfill, and see that the data intervals of its runs are exactly these days."""
+    """Wait for the backfill, and check that the data intervals of its runs are exactly these days."""
     (backfill,) = (found for found in airflow.get("/backfills", dag_id=DAG)["backfills"] if not found["completed_at"])
 
     def runs() -> list[Json]:
         return [run for run in airflow.runs(DAG, run_type="backfill") if f"{days[0]:%Y-%m}" in run["data_interval_start"]]
 
     wait_for("the backfill has ended", lambda: all(run["state"] in ("success", "failed") for run in runs()))
-    # Airflow notices it a while later, and allows no second one until then.
+    # Airflow notices the end with a delay, and allows no second backfill until then.
     airflow.ask("PUT", f"/backfills/{backfill['id']}/cancel")
     starts = sorted(datetime.fromisoformat(run["data_interval_start"]) for run in runs())
     assert [start.astimezone(institution.zone).isoformat() for start in starts] == [

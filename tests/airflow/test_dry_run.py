@@ -1,4 +1,4 @@
-"""Looking before sending, and sending again."""
+"""Dry runs and resending."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.airflow.server import Airflow
 def test_dry_run(
     server: Airflow, airflow: Client, institution: Institution, sandbox: Handle, dashboard: Dashboard, nights: Nights
 ) -> None:
-    """A dry run of either DAG reports what it would send, and neither calls the dashboard nor writes the outbox."""
+    """A dry run of either DAG reports what it would send, without calling the dashboard or writing to the outbox."""
     rows = institution.month(dashboard.prefix, "2021-07", rows=30)
     institution.commit([rows[0], Change(f"{dashboard.prefix}no-such-status", rows[0].changed, status=99)])
     institution.day(dashboard.prefix, date(2021, 8, 15), rows=5)

@@ -1,4 +1,4 @@
-"""What a run does that cannot succeed: it stops at once, and says what to do."""
+"""A run that cannot succeed stops at once and says what to do."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from tests.airflow.server import Airflow
     ],
 )
 def test_refused_at_trigger(airflow: Client, dag_id: str, conf: dict[str, Any]) -> None:
-    """A parameter of the wrong form is refused by the trigger itself."""
+    """A malformed parameter is refused when the run is triggered."""
     airflow.ask("POST", f"/dags/{dag_id}/dagRuns", expected=(400,), json={"logical_date": None, "conf": conf})
 
 
-#: Parameters that make no sense, and what is said of them.
+#: Invalid parameters, and their error messages.
 SENSELESS = [
     ("historical_load", {"star_month": "2021-02"}, "Unknown parameter star_month. This DAG has: start_month, end_month, "),
     ("historical_load", {"start_month": "2021-03", "end_month": "2021-02"}, "No month to load: from 2021-03 to 2021-02"),
@@ -45,7 +45,7 @@ SENSELESS = [
 
 @pytest.fixture(scope="module")
 def senseless(airflow: Client, institution: Institution, nights: Nights) -> list[str]:
-    """A run of each, all triggered at once; their ids."""
+    """The ids of runs with each of them, all triggered at once."""
     tomorrow = (datetime.now(institution.zone) + timedelta(days=1)).date()
     return [
         airflow.trigger(dag_id, {key: value.format(tomorrow=tomorrow) for key, value in conf.items()})
@@ -55,7 +55,7 @@ def senseless(airflow: Client, institution: Institution, nights: Nights) -> list
 
 @pytest.mark.parametrize("number", range(len(SENSELESS)), ids=[next(iter(conf)) for _, conf, _ in SENSELESS])
 def test_refused_by_the_run(server: Airflow, airflow: Client, senseless: list[str], number: int) -> None:
-    """A parameter that makes no sense fails the first task at its first try, in words; nothing is read or sent."""
+    """An invalid parameter fails the first task at its first try, with an explanation; nothing is read or sent."""
     (dag_id, _, expected), run_id = SENSELESS[number], senseless[number]
 
     assert airflow.wait(dag_id, run_id) == "failed"
@@ -63,7 +63,7 @@ def test_refused_by_the_run(server: Airflow, airflow: Client, senseless: list[st
     states = airflow.states(dag_id, run_id)
     assert states.pop((first, -1)) == "failed"
     assert states.pop(("reconcile", -1)) == "failed"
-    assert states.pop(("post", -1), "success") == "success"  # waits for nothing, and had nothing to post
+    assert states.pop(("post", -1), "success") == "success"  # does not wait for the failed task, and had nothing to post
     assert set(states.values()) == {"upstream_failed"}
     assert len(airflow.tries(dag_id, run_id, first)) == 1
     assert expected in airflow.log(dag_id, run_id, first)

@@ -1,7 +1,7 @@
-"""The first evening of an institution, in an Airflow of its own: last night's run, a load, and what is red in it.
+"""The first evening of an institution, in an Airflow of its own: last night's run, a load, and a failed month in it.
 
-Of three months, one holds rows that are not to be sent, one is not taken at the first try, and one may not be sent at all until
-the institution has the right to. So this is what every change is tried by; all else that needs an Airflow takes minutes.
+Of three months, one has rows that must not be sent, one is not accepted at the first try, and one may not be sent until
+the institution has access. Every change runs this module; all other tests that need an Airflow take minutes.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ MONTHS = [PLANTED, TRIED_AGAIN, CLEARED] = ["2020-01", "2020-02", "2020-03"]
 
 @dataclass(frozen=True)
 class Evening:
-    """Everything that takes part.
+    """The participants.
 
-    :ivar days: of each of the last civil days, the rows.
+    :ivar days: the rows of each of the last civil days.
     """
 
     server: Airflow
@@ -44,10 +44,10 @@ class Evening:
 
 @pytest.fixture(scope="module")
 def evening(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[], URL], sandbox: Handle) -> Iterator[Evening]:
-    """Airflow is up, and both DAGs are still switched off."""
+    """Airflow is running, and both DAGs are still switched off."""
     institution = Institution(tmp_path_factory.mktemp("institution") / "source.db", ZoneInfo("America/Santo_Domingo"))
     now = datetime.now(institution.zone)
-    # Hours from now, so that no other night becomes due meanwhile.
+    # Hours from now, so that no further night becomes due meanwhile.
     daily_at = "02:00" if now.hour >= 12 else "14:00"
     settings = {**SETTINGS, "daily_at": daily_at, "deadline": "23:59", "connect_timeout": 60, "read_timeout": 120}
     server = Airflow(tmp_path_factory.mktemp("airflow"), new_metadata(), settings)
@@ -66,7 +66,7 @@ def evening(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[],
 
 @pytest.fixture(scope="module")
 def night(evening: Evening) -> str:
-    """``daily_send`` was switched on, and the night that was due has ended; its run."""
+    """``daily_send`` was switched on, and the night that was due has ended; returns its run."""
     evening.airflow.unpause(DAILY)
     (run,) = wait_for("daily_send has begun", lambda: evening.airflow.runs(DAILY, run_type="scheduled"))
     evening.airflow.wait(DAILY, run["dag_run_id"])
@@ -74,7 +74,7 @@ def night(evening: Evening) -> str:
 
 
 def test_the_first_night_sends_its_day_and_the_days_before_it_and_nothing_else(evening: Evening, night: str) -> None:
-    """Its day is a civil one of the institution; ``lookback_days`` before it are read for rows that came late."""
+    """The first night sends its civil day, and reads ``lookback_days`` before it for late rows."""
     run = evening.airflow.run(DAILY, night)
     assert run["state"] == "success"
     start, end = (datetime.fromisoformat(run[f"data_interval_{edge}"]) for edge in ("start", "end"))
@@ -87,11 +87,11 @@ def test_the_first_night_sends_its_day_and_the_days_before_it_and_nothing_else(e
 
 @dataclass(frozen=True)
 class Load:
-    """A load of three months, which has failed.
+    """A load of three months that has failed.
 
-    :ivar months: the rows of each that are to be delivered.
+    :ivar months: the deliverable rows of each.
     :ivar labels: of the months while they were being sent.
-    :ivar before: what the dashboard had before it.
+    :ivar before: what the dashboard had before the load.
     """
 
     run_id: str
@@ -101,13 +101,13 @@ class Load:
     received: Counter
 
     def delivered(self, *months: str) -> Counter:
-        """What the dashboard has if the rows of these months arrived once."""
+        """What the dashboard has if the rows of these months arrived once each."""
         return self.before + once(*(self.months[month] for month in months))
 
 
 @pytest.fixture(scope="module")
 def load(evening: Evening, night: str) -> Load:
-    """One month is not taken at first, and one is refused throughout."""
+    """One month is not accepted at first, and one is refused throughout."""
     airflow, dashboard = evening.airflow, evening.dashboard
     before = dashboard.counts()
     rows = {month: evening.institution.month(dashboard.prefix, month) for month in MONTHS}
@@ -133,7 +133,7 @@ def load(evening: Evening, night: str) -> Load:
 
 
 def planted(prefix: str, zone: ZoneInfo) -> list[tuple[str, Change]]:
-    """Rows at the edges of months, each with the month that it belongs to."""
+    """Rows at the bounds of months, each with its month."""
     return [
         (PLANTED, Change(f"{prefix}last-of-january", datetime(2020, 1, 31, 23, 59, 59, 999999, zone))),
         (TRIED_AGAIN, Change(f"{prefix}first-of-february", datetime(2020, 2, 1, tzinfo=zone))),
@@ -142,7 +142,7 @@ def planted(prefix: str, zone: ZoneInfo) -> list[tuple[str, Change]]:
 
 
 def not_to_be_sent(prefix: str, zone: ZoneInfo) -> list[Change]:
-    """One that is excluded, two that are rejected, and two that lie outside the months of the load."""
+    """One excluded row, two rejected ones, and two outside the months of the load."""
     second, first_of_2020 = timedelta(seconds=1), datetime(2020, 1, 1, tzinfo=zone)
     march = datetime(2020, 3, 1, tzinfo=zone)
     return [
@@ -155,13 +155,13 @@ def not_to_be_sent(prefix: str, zone: ZoneInfo) -> list[Change]:
 
 
 def test_a_month_that_may_not_be_sent_holds_up_no_other(evening: Evening, load: Load) -> None:
-    """Rows of the others are delivered once; what may not be sent, or not yet, is not."""
+    """Rows of the other months are delivered once; rows that must not be sent, or not yet, are not."""
     assert evening.airflow.run(HISTORY, load.run_id)["state"] == "failed"
     assert load.received == load.delivered(PLANTED, TRIED_AGAIN)
 
 
 def test_a_month_that_was_not_taken_is_tried_again(evening: Evening, load: Load) -> None:
-    """By the task's own retries, and not before the wait that their policy chose."""
+    """A month that was not accepted is retried by the task, and not before the delay chosen by the retry policy."""
     index = MONTHS.index(TRIED_AGAIN)
     (waited,) = evening.airflow.waits(HISTORY, load.run_id, "load_month", index)
     (chosen,) = evening.server.decided_delays(load.run_id, "load_month", index)
@@ -169,7 +169,7 @@ def test_a_month_that_was_not_taken_is_tried_again(evening: Evening, load: Load)
 
 
 def test_a_permanent_error_ends_the_month_at_its_first_try_and_says_who_must_do_what(evening: Evening, load: Load) -> None:
-    """Whether it is tried again makes no difference: nobody has the right to send."""
+    """Missing access fails the month at its first try, since no retry would help, and the error says who must do what."""
     index = MONTHS.index(CLEARED)
     assert len(evening.airflow.tries(HISTORY, load.run_id, "load_month", index)) == 1
     log = evening.airflow.log(HISTORY, load.run_id, "load_month", index)
@@ -179,7 +179,7 @@ def test_a_permanent_error_ends_the_month_at_its_first_try_and_says_who_must_do_
 
 
 def test_each_month_is_labelled_while_it_is_sent_and_afterwards(evening: Evening, load: Load) -> None:
-    """The grid names months, not numbers."""
+    """The grid shows labels of months instead of map indexes, during the run and afterwards."""
     assert load.labels >= set(MONTHS)
     tasks = evening.airflow.tasks(HISTORY, load.run_id)
     assert [tasks["load_month", index]["rendered_map_index"] for index in range(3)] == MONTHS
@@ -187,7 +187,7 @@ def test_each_month_is_labelled_while_it_is_sent_and_afterwards(evening: Evening
 
 @pytest.fixture(scope="module")
 def cleared(evening: Evening, load: Load) -> set[tuple[str, int]]:
-    """The institution has the right now, and the red month was cleared; which tasks that were."""
+    """The institution now has access, and the failed month was cleared; returns the cleared tasks."""
     evening.dashboard.heal()
     tasks = evening.airflow.clear(HISTORY, load.run_id, "load_month", MONTHS.index(CLEARED))
     evening.airflow.wait(HISTORY, load.run_id)
@@ -197,7 +197,7 @@ def cleared(evening: Evening, load: Load) -> set[tuple[str, int]]:
 def test_a_red_month_that_is_cleared_is_sent_and_no_other_is_sent_again(
     evening: Evening, load: Load, cleared: set[tuple[str, int]]
 ) -> None:
-    """With it the reconciliation, and the run is green."""
+    """Clearing the failed month sends it alone and repeats the reconciliation, and the run succeeds."""
     assert cleared == {("load_month", MONTHS.index(CLEARED)), ("reconcile", -1)}
     assert evening.airflow.run(HISTORY, load.run_id)["state"] == "success"
     assert evening.dashboard.counts() == load.delivered(*MONTHS)
@@ -205,12 +205,12 @@ def test_a_red_month_that_is_cleared_is_sent_and_no_other_is_sent_again(
 
 @pytest.mark.usefixtures("cleared")
 def test_every_row_of_the_source_is_accounted_for(evening: Evening, load: Load) -> None:
-    """Delivered, rejected, excluded or a duplicate: the sums of the reconciliation's table close."""
+    """Each row of the source is delivered, rejected, excluded or a duplicate, and the sums of the table match."""
     table = [line.split() for line in evening.airflow.log(HISTORY, load.run_id, "reconcile").splitlines()]
     assert ["window", "read", "delivered", "rejected", "excluded", "duplicate", "pending", "source", "gone"] in table
     assert [PLANTED, "33", "31", "1", "0", "1", "0", "33", "0", "settled"] in table
     assert [TRIED_AGAIN, "32", "31", "1", "0", "0", "0", "32", "0", "settled"] in table
     assert [CLEARED, "32", "31", "0", "1", "0", "0", "32", "0", "settled"] in table
-    # What is older than all months is in a line of its own.
+    # Rows older than all months have a line of their own.
     assert ["undated", "1", "0", "0", "1", "0", "0", "1", "0", "settled"] in table
     assert ["total", "98", "93", "2", "2", "1", "0", "98", "0", "settled"] in table

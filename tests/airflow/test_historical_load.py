@@ -1,4 +1,4 @@
-"""The historical load in a real Airflow: months that fail, and months that are worked on twice at once."""
+"""The historical load in a real Airflow: months that fail, and months processed twice at the same time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DAG = "historical_load"
 
 
 def test_outage(server: Airflow, airflow: Client, institution: Institution, dashboard: Dashboard) -> None:
-    """Two months fail after all their tries, while a third gets through; each, cleared alone, sends only its own rows."""
+    """Two months fail after all their tries while a third succeeds; each one, cleared alone, sends only its own rows."""
     months = ["2020-05", "2020-06", "2020-07"]
     rows = {month: institution.month(dashboard.prefix, month) for month in months}
     faults = {month: dashboard.add_fault(month, kind="status", status=503) for month in months[:2]}
@@ -52,7 +52,7 @@ def test_outage(server: Airflow, airflow: Client, institution: Institution, dash
 
 
 def test_cleared_twice(airflow: Client, institution: Institution, dashboard: Dashboard) -> None:
-    """A month that is cleared twice at once, and again while it sends, sends nothing twice."""
+    """A month cleared twice at once, and again while it sends, sends nothing twice."""
     rows = institution.month(dashboard.prefix, "2020-09", rows=150)
     down = dashboard.add_fault(kind="xroad", type="Server.ServerProxy.AccessDenied")
     run_id, state = airflow.load(DAG, {"start_month": "2020-09", "end_month": "2020-09"})
@@ -61,7 +61,7 @@ def test_cleared_twice(airflow: Client, institution: Institution, dashboard: Das
     dashboard.add_fault(kind="delay", seconds=1.5)
 
     with ThreadPoolExecutor(2) as pool:
-        # Airflow may answer the slower one with a conflict.
+        # Airflow may answer the slower request with a conflict.
         clears = [pool.submit(airflow.clear, DAG, run_id, "load_month", 0, expected=(200, 409)) for _ in range(2)]
     assert any(("load_month", 0) in clear.result() for clear in clears)
     wait_for("the first batch has arrived", dashboard.counts, every=0.1)
@@ -75,7 +75,7 @@ def test_cleared_twice(airflow: Client, institution: Institution, dashboard: Das
 
 @pytest.mark.usefixtures("nights")
 def test_two_runs(airflow: Client, institution: Institution, dashboard: Dashboard) -> None:
-    """A month and a day of it, loaded by both DAGs at the same time, are sent once, and both runs end well."""
+    """A month and one of its days, loaded by both DAGs at once, are sent once, and both runs succeed."""
     rows = institution.month(dashboard.prefix, "2020-11", rows=150)
     rows += institution.day(f"{dashboard.prefix}day", date(2020, 11, 15), rows=90)
     dashboard.add_fault(kind="delay", seconds=1.0)

@@ -1,6 +1,6 @@
-"""Twelve incidents, and what comes of them: an alert that arrives once, says what to do, and is right about it.
+"""Twelve incidents, each with one alert that gives the right instructions.
 
-Each is played in a real Airflow, with a real mail server, webhook and monitor: see :class:`tests.airflow.incidents.Incident`.
+Each one happens in a real Airflow, with a real mail server, webhook and monitor: see :class:`tests.airflow.incidents.Incident`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[], URL], sandbox: Handle) -> Iterator[World]:
-    """The Airflow, both DAGs switched on; the night that was due then is over."""
+    """The Airflow with both DAGs switched on, after the night that was due then."""
     with World.running(tmp_path_factory.mktemp("incidents"), new_metadata(), sandbox) as world:
         before = world.begin("before")
         for dag_id in (DAILY, HISTORY):
@@ -44,7 +44,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[], U
 
 
 def test_a_good_night(world: World) -> None:
-    """One call to the monitor, the digest of last month with its evidence attached, and no alert."""
+    """A good night makes one call to the monitor, sends last month's digest with its evidence, and no alert."""
     story, night = world.begin("a good night"), date(2024, 3, 1)
     story.day(night)
     story.day(night - DAY)
@@ -63,7 +63,7 @@ def test_a_good_night(world: World) -> None:
 
 
 def test_the_dashboard_is_down(world: World) -> None:
-    """1: nothing is lost; once it is back, the failed task is cleared."""
+    """1: nothing is lost; once the dashboard is back, the failed task is cleared."""
     story, night = world.begin("dashboard down"), date(2024, 3, 12)
     story.day(night)
     world.sandbox.add_fault(kind="status", status=503)
@@ -78,7 +78,7 @@ def test_the_dashboard_is_down(world: World) -> None:
 
 
 def test_the_access_was_revoked(world: World) -> None:
-    """2: whom to ask; once the right is back, the failed task is cleared."""
+    """2: the alert says whom to contact; once access is restored, the failed task is cleared."""
     story, night = world.begin("access revoked"), date(2024, 3, 13)
     story.day(night)
     world.sandbox.add_fault(kind="xroad", type="Server.ServerProxy.AccessDenied")
@@ -91,7 +91,7 @@ def test_the_access_was_revoked(world: World) -> None:
 
 
 def test_one_poison_row(world: World) -> None:
-    """3: the others are delivered; the page shows which one it is, and why; corrected at the source, it is sent."""
+    """3: other rows are delivered; the page shows the bad row and the reason; corrected at the source, it is sent."""
     story, night = world.begin("one poison row"), date(2024, 3, 14)
     story.day(night)
     story.institution.commit([Change("POISON-1", story.at(night))])
@@ -107,7 +107,7 @@ def test_one_poison_row(world: World) -> None:
 
 
 def test_wrong_service_ids_at_go_live(world: World) -> None:
-    """4: nothing is set aside; the view is corrected, the load triggered again."""
+    """4: no row is refused for good; the view is corrected and the load triggered again."""
     story = world.begin("wrong service ids at go-live")
     wrong = [Change(f"GO-{number}", story.at(date(2024, 1, 1 + number)), service="999") for number in range(20)]
     story.institution.commit(wrong)
@@ -124,7 +124,7 @@ def test_wrong_service_ids_at_go_live(world: World) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a disk that is full needs root, who may mount a small one")
 def test_the_outbox_is_full(world: World, tmp_path: Path) -> None:
-    """5: told although nothing can be recorded; once there is room, the failed task is cleared."""
+    """5: the alert is sent although nothing can be recorded; once there is space, the failed task is cleared."""
     story, night = world.begin("outbox full"), date(2024, 3, 16)
     with small_disk(tmp_path / "disk") as disk:
         story.use(disk / "outbox.db")
@@ -144,7 +144,7 @@ def test_the_outbox_is_full(world: World, tmp_path: Path) -> None:
 
 
 def test_three_days_outage(world: World) -> None:
-    """6: told in the first night and not again; the first night after it sends everything, the oldest first."""
+    """6: alerted in the first night only; the first night after the outage sends everything, oldest first."""
     story, nights = world.begin("three days outage"), days(date(2024, 4, 2), 4)
     for night in nights:
         story.enter(Change("LONG", story.at(night), status=2 + nights.index(night)))
@@ -163,7 +163,7 @@ def test_three_days_outage(world: World) -> None:
 
 
 def test_sixty_nights_pause(world: World) -> None:
-    """7: no heartbeat, and ``tablero status`` says late and since when; the first night after it closes the gap."""
+    """7: no heartbeat, and ``tablero status`` reports the lateness and its start; the next night closes the gap."""
     story, nights = world.begin("sixty nights pause"), days(date(2024, 5, 1), 62)
     story.day(nights[0])
     story.settled(nights[0])
@@ -183,7 +183,7 @@ def test_sixty_nights_pause(world: World) -> None:
 
 
 def test_late_rows_of_last_month(world: World) -> None:
-    """8: the audit finds them and sends them; told once, with nothing to do."""
+    """8: the audit finds and sends the late rows, with one alert that asks for nothing."""
     story, night = world.begin("late rows of last month"), date(2024, 6, 20)
     may = date(2024, 5, 1)
     story.institution.month("", "2024-05")
@@ -201,7 +201,7 @@ def test_late_rows_of_last_month(world: World) -> None:
 
 
 def test_the_dashboard_changed_its_contract(world: World) -> None:
-    """9: it refuses everything, so nothing is set aside; once both agree again, the failed task is cleared."""
+    """9: everything is refused, so no row is refused for good; once both sides agree again, the failed task is cleared."""
     story, night = world.begin("dashboard contract changed"), date(2024, 7, 2)
     story.day(night - DAY)
     story.settled(night - DAY)
@@ -217,7 +217,7 @@ def test_the_dashboard_changed_its_contract(world: World) -> None:
 
 
 def test_an_empty_view(world: World) -> None:
-    """10: a green night of which someone should know; told to be over when rows come again."""
+    """10: the night is green but alerted; the end is reported when rows reappear."""
     story, night = world.begin("empty view"), date(2024, 8, 20)
     weeks = [night - 7 * back * DAY for back in (1, 2, 3)]
     for week in weeks:
@@ -231,7 +231,7 @@ def test_an_empty_view(world: World) -> None:
 
 
 def test_the_mapping_of_one_service_is_broken(world: World) -> None:
-    """11: the page shows what its rows lack; once the view is mended, they are sent the next night."""
+    """11: the page shows what the rows lack; once the view is corrected, they are sent the next night."""
     story, night = world.begin("mapping broken for one service"), date(2024, 9, 3)
     story.day(night)
     lost = [Change(f"LOST-{number}", story.at(night, 8 + number), service=None) for number in range(4)]
@@ -247,7 +247,7 @@ def test_the_mapping_of_one_service_is_broken(world: World) -> None:
 
 
 def test_a_dead_scheduler(world: World) -> None:
-    """12: nobody inside can tell, so the monitor misses the heartbeat; Airflow says which part is dead; started, it goes on."""
+    """12: only the monitor notices the missing heartbeat; Airflow shows the dead component; restarted, it continues."""
     story, night = world.begin("dead scheduler"), date(2024, 10, 1)
     story.day(night)
     world.server.kill("scheduler")
@@ -267,11 +267,11 @@ def test_a_dead_scheduler(world: World) -> None:
     story.delivered()
 
 
-# -- beside the twelve -------------------------------------------------------------------------------------------------------
+# -- besides the twelve ------------------------------------------------------------------------------------------------------
 
 
 def test_the_source_is_down(world: World) -> None:
-    """What an earlier night left pending is sent all the same; the night is red for what nobody could read."""
+    """Rows left pending by an earlier night are sent, and the night fails for the days that could not be read."""
     story, nights = world.begin("source down"), days(date(2024, 10, 8), 2)
     pending = story.day(nights[0])
     world.sandbox.add_fault(kind="status", status=503)
@@ -298,7 +298,7 @@ def test_the_source_is_down(world: World) -> None:
 
 
 def test_the_brake(world: World) -> None:
-    """Other padding in the view: nothing of that day is sent until someone accepts it."""
+    """If the padding in the view changes, nothing of that day is sent until a person accepts it."""
     story, night = world.begin("brake"), date(2024, 11, 5)
     story.day(night, 12)
     story.settled(night)
@@ -307,7 +307,7 @@ def test_the_brake(world: World) -> None:
     alert = story.alert("failure", story.night(night + DAY, "failed"))
     assert "of 12 delivered rows, 12 are no longer in the source, and 12 are new" in alert["cause"]
     assert "trigger the DAG with accept_changes" in alert["cause"]
-    story.delivered()  # the day after it, and nothing of the other one
+    story.delivered()  # the day after it, and nothing of the day before
 
     story.load({"day": str(night), "accept_changes": True}, "success", DAILY)
     assert len(story.received) == 12 + 5
@@ -318,7 +318,7 @@ def test_the_brake(world: World) -> None:
 
 
 def test_an_empty_outbox_where_rows_were_delivered(world: World) -> None:
-    """Nothing is sent into it; with the usual one again, the night goes on."""
+    """Nothing is sent with an empty outbox where rows were delivered before; with the usual outbox the night succeeds."""
     story, night = world.begin("empty outbox", remembers=True), date(2024, 11, 12)
     story.day(night)
     story.night(night, "success")
@@ -334,7 +334,7 @@ def test_an_empty_outbox_where_rows_were_delivered(world: World) -> None:
 
 
 def test_a_red_square_whose_month_is_settled(world: World) -> None:
-    """``reconcile`` names it, and says why there is nothing to do."""
+    """``reconcile`` names a failed task whose month is settled, and says why nothing needs to be done."""
     story = world.begin("red square")
     story.rows += story.institution.month("", "2024-02", rows=5)
     run_id = story.load({"start_month": "2024-02", "end_month": "2024-02"}, "success")
@@ -349,7 +349,7 @@ def test_a_red_square_whose_month_is_settled(world: World) -> None:
 
 
 def test_a_digest_that_cannot_be_sent(world: World) -> None:
-    """The night is green, the webhook hears of it once, and the next night sends it."""
+    """If the digest cannot be sent, the night is green, the webhook is notified once, and the next night sends it."""
     story, nights = world.begin("digest by a dead mail server"), days(date(2024, 12, 2), 3)
     for night in nights:
         story.day(night)
@@ -368,7 +368,7 @@ def test_a_digest_that_cannot_be_sent(world: World) -> None:
 
 @contextmanager
 def small_disk(path: Path, size: str = "2m") -> Iterator[Path]:
-    """A file system of its own, of a few megabytes."""
+    """A separate file system of a few megabytes."""
     path.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)], check=True)
     try:
@@ -388,7 +388,7 @@ def fill(path: Path) -> None:
 
 
 def lock_exclusively(path: Path) -> Callable[[], None]:
-    """Hold an SQLite file so that nobody can read it; returns what lets it go."""
+    """Lock an SQLite file so that nobody can read it; returns a function that releases it."""
     import sqlite3
 
     connection = sqlite3.connect(path, isolation_level=None)
@@ -397,7 +397,7 @@ def lock_exclusively(path: Path) -> Callable[[], None]:
 
 
 def status(world: World) -> tuple[int, dict[str, object]]:
-    """What ``tablero status --json`` says, and its exit status."""
+    """The output of ``tablero status --json``, and its exit status."""
     done = subprocess.run(
         [sys.executable, "-m", "tablero", "status", "--json"],
         env=world.server.environment | {"PYTHONPATH": str(ROOT / "plugins")},

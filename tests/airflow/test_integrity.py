@@ -1,4 +1,4 @@
-"""The DAG files as the dag-processor sees them: quick to parse, silent, and right in what they declare."""
+"""The DAG files as the dag-processor sees them: fast to parse, without side effects, and correct."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST = 0.5
 
 
 def run_parsing(home: Path, *arguments: str, **settings: str) -> Any:
-    """What ``tests.airflow.parsing`` prints, with these settings of section ``[tablero]``."""
+    """The output of ``tests.airflow.parsing`` with these settings of section ``[tablero]``."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.airflow.parsing", *arguments],
         cwd=ROOT,
@@ -45,7 +45,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_no_import_errors(parsed: dict[str, Any]) -> None:
-    """Both DAGs are there as soon as the project is installed, whatever is still to be set."""
+    """Both DAGs appear as soon as the project is installed, before anything is configured."""
     assert parsed["errors"] == {}
     assert set(parsed["dags"]) == {"historical_load", "daily_send"}
 
@@ -62,16 +62,16 @@ def test_costs_little(tmp_path: Path, file: str) -> None:
 
 
 def test_documented(parsed: dict[str, Any]) -> None:
-    """Each DAG tells in the UI, in both languages, what it does and what to do when it is red."""
+    """Each DAG is documented in the UI, in both languages: what it does and what to do when it fails."""
     for dag in parsed["dags"].values():
         assert "Qué hace." in dag["doc_md"]
         assert "What it does." in dag["doc_md"]
         assert "Clear" in dag["doc_md"]
-        assert "/tablero/" in dag["doc_md"]  # whoever does not see the page in the menu finds it here
+        assert "/tablero/" in dag["doc_md"]  # for users who do not see the page in the menu
 
 
 def test_tasks(parsed: dict[str, Any]) -> None:
-    """The tasks have the names and the order that are public, and each DAG runs once at a time."""
+    """Tasks have the documented names and order, and each DAG has one run at a time."""
     assert parsed["dags"]["historical_load"]["params"] == ["accept_changes", "dry_run", "end_month", "resend", "start_month"]
     assert parsed["dags"]["daily_send"]["params"] == ["accept_changes", "day", "dry_run", "resend"]
     assert {dag["max_active_runs"] for dag in parsed["dags"].values()} == {1}
@@ -91,7 +91,7 @@ def test_tasks(parsed: dict[str, Any]) -> None:
 
 
 def test_retries(parsed: dict[str, Any]) -> None:
-    """Every task has retries that back off, a cap, the policy, and a time after which it is stopped."""
+    """Every task has retries with capped backoff, the retry policy and a time limit."""
     for dag in parsed["dags"].values():
         for task in dag["tasks"].values():
             assert task["retries"] > 0
@@ -102,7 +102,7 @@ def test_retries(parsed: dict[str, Any]) -> None:
 
 
 def test_retries_outlast_a_night_of_trouble(parsed: dict[str, Any]) -> None:
-    """With the defaults, a task is still trying two hours after the dashboard went down."""
+    """With the defaults, a task still retries two hours after the dashboard went down."""
     for dag in parsed["dags"].values():
         for task in dag["tasks"].values():
             waits = (min(task["retry_delay"] * 2**n, task["max_retry_delay"]) for n in range(task["retries"]))
@@ -120,7 +120,7 @@ def test_retries_outlast_a_night_of_trouble(parsed: dict[str, Any]) -> None:
     ],
 )
 def test_wrong_setting(tmp_path: Path, key: str, value: str, allowed: str) -> None:
-    """A wrong setting is an import error of both DAGs which names the key, the value and what is allowed."""
+    """A wrong setting is an import error of both DAGs that names the key, the value and what is allowed."""
     errors = run_parsing(tmp_path, **{key: value})["errors"]
     assert {Path(path).name for path in errors} == {"historical_load.py", "daily_send.py"}
     for message in errors.values():

@@ -1,4 +1,4 @@
-"""Rows committed into a day after it was sent, and days that nobody read: what the next night makes of them."""
+"""Rows committed after their day was sent, and days that were never read, are handled by the next night."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.airflow.nights import DAG, Nights
 
 
 def test_late_rows(airflow: Client, institution: Institution, nights: Nights) -> None:
-    """Tonight's scheduled run sends the rows committed late into the last days, and closes the gap of forty days."""
+    """The scheduled run sends rows committed late into the last days, and closes the gap of forty days."""
 
     def tonight() -> Json | None:
         runs = airflow.runs(DAG, run_type="scheduled")

@@ -1,4 +1,4 @@
-"""Nothing secret is seen, whatever happened in the session so far."""
+"""No secret is visible anywhere, after all the tests that ran before."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DAG = "historical_load"
 
 
 def test_echo(server: Airflow, airflow: Client, institution: Institution, dashboard: Dashboard) -> None:
-    """A dashboard that throws our own credentials back at us does not get them into a log, an XCom or the outbox."""
+    """Credentials echoed by the dashboard do not get into a log, an XCom or the outbox."""
     institution.month(dashboard.prefix, "2022-01", rows=30)
     echo = f"unauthorized: {' '.join(SECRETS.forms)}"
     dashboard.add_fault(kind="status", status=503, message=echo, times=1)
@@ -28,7 +28,7 @@ def test_echo(server: Airflow, airflow: Client, institution: Institution, dashbo
     kept = {path: path.read_text(errors="replace") for path in server.home.glob("**/*.log")}
     assert len(kept) > 3
     kept |= {server.outbox: "\n".join(outbox.everything(server.outbox)), server.home / "xcom": repr(xcoms)}
-    # Not only what SQL shows: a value that was cut out later would still be in the file.
+    # The file itself, and not only query results: a value removed later would still be in the file.
     kept |= {path: path.read_bytes().decode(errors="replace") for path in server.outbox.parent.iterdir()}
     for path, text in kept.items():
         assert not [secret for secret in SECRETS.forms if secret in text], path

@@ -1,4 +1,4 @@
-"""The sum over the whole view in a real Airflow: with undated, future and late rows it closes; a row that is lost is seen."""
+"""The sum over the whole view in a real Airflow: it matches with undated, future and late rows, and reveals a lost row."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def ask(institution: Institution, query: str, *values: object) -> list[tuple[obj
 
 
 def test_the_sum_over_the_view_closes(airflow: Client, institution: Institution, dashboard: Dashboard) -> None:
-    """Rows of four months, without a date, before all months, in the future, and some that are entered while the load runs: all
-    that the view has is in the sum, and what can be sent is sent once.
+    """With undated rows, rows before all months, in the future, and some entered during the load: all rows
+    of the view are in the sum, and valid rows are sent once.
     """
     p = dashboard.prefix
     rows = institution.month(p, "2020-04", rows=150)
@@ -72,7 +72,7 @@ def test_the_sum_over_the_view_closes(airflow: Client, institution: Institution,
 
 
 def test_a_row_that_is_lost_while_it_is_read_is_seen(airflow: Client, institution: Institution, dashboard: Dashboard) -> None:
-    """The window is settled by all that was read of it, and the run is red: the last line says which month, and what to do."""
+    """A row lost by every read leaves the window settled, but fails the run: the last line names the month and what to do."""
     rows = institution.month(dashboard.prefix, "2020-10")
     lost = f"{dashboard.prefix}{LOST}"
     institution.commit([Change(lost, datetime(2020, 10, 12, 12, tzinfo=timezone.utc))])
@@ -85,7 +85,7 @@ def test_a_row_that_is_lost_while_it_is_read_is_seen(airflow: Client, institutio
         said = airflow.log(DAG, run_id, "reconcile")
         assert "2020-10: the source counts 31 rows, but returns 30 when they are read." in said
         assert "2020-10: la fuente cuenta 31 filas, pero al leerlas devuelve 30." in said
-        *_, last = (line for line in said.splitlines() if not line.startswith("::"))  # the marks of groups
+        *_, last = (line for line in said.splitlines() if not line.startswith("::"))  # the group markers
         assert "Ask your DBA whether the view always" in last
         assert dashboard.counts() == once(rows)
     finally:

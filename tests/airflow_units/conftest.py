@@ -1,4 +1,4 @@
-"""Tests that import Airflow and start nothing of it."""
+"""Tests that import Airflow without starting any of it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def plugins_loaded() -> None:
-    """Airflow finds the project's plugin, and nothing else of it."""
+    """Airflow finds the project's plugin, and no other."""
     from airflow import plugins_manager, settings
 
-    # Read when Airflow was first imported, which may have been by another test.
+    # The setting is read when Airflow is first imported, possibly by another test.
     settings.PLUGINS_FOLDER = str(ROOT / "plugins")
     for kept in (
         plugins_manager._get_plugins,

@@ -1,6 +1,6 @@
-"""A process as Airflow makes one for a task, as far as metrics and logs go, in which a batch is delivered and one is lost.
+"""A process with metrics and logs as in an Airflow task, in which one batch is delivered and one is lost.
 
-Run by the tests of what others can watch, since Airflow sets up metrics and logs once for each process.
+Run by the tests of metrics and logs, since Airflow sets these up once for each process.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ LOST = Attempt(18, 400, "a55a55a5", Answer(Outcome.UNKNOWN, seconds=2.5, error="
 
 
 def main(log: Path) -> None:
-    """Watch what there is to watch.
+    """Emit all metrics and log lines.
 
-    :param log: where Airflow is to write its lines of JSON.
+    :param log: where Airflow writes its lines of JSON.
     """
     with log.open("wb", buffering=0) as lines:
         configure_logging(json_output=True, output=lines)

@@ -1,4 +1,4 @@
-"""Asset events: one for each window whose counts have changed, and one for each run."""
+"""Asset events: one for each window with changed counts, and one for each run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def runs(events: Events) -> list[Any]:
 
 
 def test_windows_that_changed() -> None:
-    """A new one and one with another count; not the one that is as it was, and not the one that is open."""
+    """A new window and one with another count have events; an unchanged one and an unsettled one do not."""
     same, more, new = settled(JANUARY, 10), settled(FEBRUARY, 12), settled(MARCH, 5)
     opened = replace(new, pending=5, delivered=0)
     events = announced([same, more, new], [same, settled(FEBRUARY, 10), opened])
@@ -56,25 +56,25 @@ def test_windows_that_changed() -> None:
 
 
 def test_other_reasons_are_a_change() -> None:
-    """As many rows, and some of them rejected for something else."""
+    """The same number of rows with other rejection reasons is a change."""
     before = Account(JANUARY, read=10, delivered=9, rejected=Counter(no_date=1), recount=10)
     after = replace(before, rejected=Counter(unknown_status=1))
     assert windows(announced([after], [before])) == ["2020-01"]
 
 
 def test_nothing_changed() -> None:
-    """One event all the same: the run has taken place, and found everything as it was."""
+    """If nothing changed there is still the run's event."""
     account = settled(JANUARY, 10)
     assert announced([account], [account]).added == [(RECONCILIATIONS, {"windows": []})]
 
 
 def test_nothing_is_settled() -> None:
-    """No event: who waits for data has nothing to begin with."""
+    """If nothing is settled there is no event, since there is no data to process."""
     assert announced([Account(JANUARY, read=10, pending=10)], []).added == []
 
 
 def test_what_is_not_as_usual() -> None:
-    """Goes with the run's event."""
+    """Degradations are part of the run's event."""
     account = settled(JANUARY, 10)
     (run,) = runs(announced([account], [account], (Degradation.of("rejected", JANUARY, 3, 10),)))
     assert run["degraded"] == [{"cause": "rejected", "window": "2020-01", "rows": 3, "of": 10}]

@@ -1,4 +1,4 @@
-"""What Airflow calls when tasks and runs end."""
+"""The callbacks that Airflow calls when tasks and runs end."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ CALLBACKS = [callbacks.task_failed, callbacks.run_failed, callbacks.run_succeede
 
 
 class Opened(Exception):
-    """The outbox was asked for."""
+    """The outbox was opened."""
 
 
 @pytest.fixture(autouse=True)
 def refusing_outbox(mocker: MockerFixture, tmp_path: Path) -> None:
-    """An outbox that tells when it is opened, and a home of the test's own."""
+    """An outbox that raises when it is opened, and a home folder of the test's own."""
 
     def outbox() -> None:
         raise Opened
@@ -61,14 +61,14 @@ def context(conf: dict[str, Any] | None, run_type: str = "manual") -> Any:
 
 @pytest.mark.parametrize("callback", CALLBACKS)
 def test_a_dry_run_writes_nothing(callback: Callable[[Any], None]) -> None:
-    """Neither its failure is recorded, which would make an outbox, nor does its success end an incident."""
+    """A dry run records no failure, which would create an outbox, and its success ends no incident."""
     callback(context({"dry_run": True}))
 
 
 @pytest.mark.parametrize("conf", [None, {}, {"dry_run": False}])
 @pytest.mark.parametrize("callback", CALLBACKS)
 def test_any_other_run_is_remembered(callback: Callable[[Any], None], conf: dict[str, Any] | None) -> None:
-    """With parameters or without."""
+    """Any other run is recorded, with or without parameters."""
     with pytest.raises(Opened):
         callback(context(conf))
 
@@ -81,7 +81,7 @@ def test_the_outbox_is_away(
     mocker: MockerFixture,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A failure is told all the same; of a success it is not known whether it is the end of anything. No callback fails."""
+    """If the outbox is down a failure is still alerted, a success reports no recovery, and no callback fails."""
 
     def outbox() -> None:
         raise OutboxUnavailable("the disk is full")
@@ -94,7 +94,7 @@ def test_the_outbox_is_away(
 
 
 def test_the_outbox_is_full_for_three_nights(sent_subjects: list[str], mocker: MockerFixture) -> None:
-    """Told in the first of them, and its end once, although there was nowhere to record either."""
+    """An outage of the outbox is alerted in its first night, and its end once, although neither can be recorded."""
 
     def full() -> None:
         raise OutboxUnavailable("the disk is full")
@@ -111,7 +111,7 @@ def test_the_outbox_is_full_for_three_nights(sent_subjects: list[str], mocker: M
 
 
 def test_the_heartbeat_needs_no_outbox(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture) -> None:
-    """Where it is missed, someone is woken for a dead scheduler; runs by hand have none."""
+    """The heartbeat does not need the outbox, and manual runs do not call it."""
 
     def away() -> None:
         raise OutboxUnavailable("the server is away")
@@ -130,7 +130,7 @@ def test_the_heartbeat_needs_no_outbox(monkeypatch: pytest.MonkeyPatch, mocker: 
 def test_only_the_schedule_makes_a_row_of_runs(
     run_type: DagRunType, sent_subjects: list[str], monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
 ) -> None:
-    """Runs by hand and backfills are told apart from it, and their first failure is told."""
+    """Only scheduled runs count as failures in a row; manual runs and backfills are alerted at their first failure."""
     heard = []
 
     def failed(engine: object, run: Run, *, threshold: int, **_: Any) -> incidents.Opened:
@@ -208,7 +208,7 @@ def test_a_failed_night_does_not_end_what_is_not_as_usual(
 
 @pytest.mark.parametrize("zone", ["America/Santo_Domingo", "America/New_York"])
 def test_ids_of_scheduled_runs_sort(zone: str) -> None:
-    """As the runs follow one another, also where the clocks change: incidents go by that."""
+    """Ids of scheduled runs sort in the order of the runs, even where the clocks change; incidents rely on it."""
     timetable = CivilDayTimetable(time(2), zone)
     restriction = TimeRestriction(pendulum.datetime(2026, 1, 1, tz=zone), None, catchup=True)
     ids, last = [], None

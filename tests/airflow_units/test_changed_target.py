@@ -1,4 +1,4 @@
-"""After ``api_path`` was changed under an outbox, what the tasks do, in an Airflow that is not running."""
+"""The tasks after ``api_path`` was changed for an existing outbox, in an Airflow that is not running."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def add_row(tmp_path: Path) -> Callable[[], None]:
 
 @pytest.fixture
 def window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """A day that was staged and delivered to the development dashboard; after that the path is that of production."""
+    """A day that was staged and delivered to the development dashboard, before the path was changed to production."""
     source = tmp_path / "source.db"
     with closing(sqlite3.connect(source)) as connection, connection:
         names = "service_id, request_id, opening_date, status_id, last_modified_date"
@@ -65,7 +65,7 @@ REFUSED = f"delivers to .*INTEGRACION-DEV/api/load, and the settings say {PRODUC
 
 
 def test_what_is_new_is_not_sent(window: dict[str, str], add_row: Callable[[], None]) -> None:
-    """Loading fails for good, posting does, and nothing that was delivered becomes pending to be sent again."""
+    """Loading and posting fail permanently, and nothing that was delivered becomes pending again."""
     add_row()
     for work in (
         lambda: tasks.load(window, PARAMS, "run"),
@@ -81,7 +81,7 @@ def test_what_is_new_is_not_sent(window: dict[str, str], add_row: Callable[[], N
 
 
 def test_nothing_new_is_not_green_either(window: dict[str, str]) -> None:
-    """There is nothing to post, but what is settled there is not settled here: the proof fails."""
+    """If there is nothing to post, the proof fails, since the rows were delivered to the other dashboard."""
     assert tasks.load(window, PARAMS, "run")["delivered"] == 0
     with pytest.raises(SettingsError, match=REFUSED):
         tasks.prove_day({"windows": [window]}, None, PARAMS, RUN, {})

@@ -1,4 +1,4 @@
-"""``python -m tablero``: lines that a person reads, and an exit status that a script does."""
+"""``python -m tablero``: output for people, and an exit status for scripts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def run(source: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """As typed in a shell with Airflow's environment; no dashboard is there."""
+    """Run a command as in a shell with Airflow's environment; there is no dashboard."""
     return subprocess.run(
         [sys.executable, "-m", "tablero", *words],
         env={
@@ -55,7 +55,7 @@ def run(source: Path, *words: str, **environment: str) -> subprocess.CompletedPr
 
 
 def delivered(source: Path) -> list[tuple[str, str]]:
-    """What the outbox holds for delivered: of each batch, the message and the run of its attempt."""
+    """What the outbox counts as delivered: the message and the run of each batch's attempt."""
     with closing(sqlite3.connect(source.parent / "outbox.db")) as connection:
         return connection.execute(
             "select a.message, a.run_id from batch b join attempt a on a.batch_id = b.id where b.state = 'delivered'"
@@ -63,7 +63,7 @@ def delivered(source: Path) -> list[tuple[str, str]]:
 
 
 def test_the_checks_are_lines_for_people(source: Path) -> None:
-    """Each finding as it is, without the time, the level and the place in the code that Airflow's logs have."""
+    """The findings are printed without the time, level and location that Airflow's logs have."""
     done = run(source, "check")
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"[ok] version: tablero {tablero.__version__}, apache-airflow ")
@@ -76,7 +76,7 @@ def test_the_checks_are_lines_for_people(source: Path) -> None:
 
 
 def test_a_wrong_setting(source: Path) -> None:
-    """Named, without a traceback; to check is what it does when nothing is said."""
+    """A wrong setting is named without a traceback; the check is the default command."""
     done = run(source, AIRFLOW__TABLERO__BATCH_SIZE="many")
     assert done.stderr.startswith("[tablero] batch_size = 'many' (AIRFLOW__TABLERO__BATCH_SIZE)")
     assert "Traceback" not in done.stderr
@@ -84,7 +84,7 @@ def test_a_wrong_setting(source: Path) -> None:
 
 
 def test_adopt_only_shows_unless_told(source: Path) -> None:
-    """Nothing is written before someone says yes: not even the outbox is made."""
+    """Without confirmation ``adopt`` writes nothing, and does not even create the outbox."""
     done = run(source, "adopt", "--until", "2020-12-31")
     assert "2 rows would be counted as delivered; nothing was written" in done.stdout
     assert done.returncode == 0
@@ -92,7 +92,7 @@ def test_adopt_only_shows_unless_told(source: Path) -> None:
 
 
 def test_adopt(source: Path) -> None:
-    """Month by month; and the next check finds an outbox that knows where it delivers to."""
+    """``adopt`` proceeds month by month, and the next check finds the outbox bound to the dashboard."""
     done = run(source, "adopt", "--until", "2020-01-31", "--yes")
     assert "2020-01: 1 filas dadas por entregadas / 2020-01: 1 rows counted as delivered" in done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
@@ -104,7 +104,7 @@ def test_adopt(source: Path) -> None:
 
 
 def test_adopt_of_a_day_that_has_not_ended(source: Path) -> None:
-    """Says so, and does nothing."""
+    """``adopt`` refuses a day that has not ended."""
     done = run(source, "adopt", "--until", "2999-01-01", "--yes")
     assert "--until is 2999-01-01" in done.stderr
     assert done.returncode == 1
@@ -113,23 +113,23 @@ def test_adopt_of_a_day_that_has_not_ended(source: Path) -> None:
 
 @pytest.mark.parametrize("words", [["adopt"], ["adopt", "--until", "yesterday"], ["adpot"]])
 def test_commands_that_are_none(source: Path, words: list[str]) -> None:
-    """The usual exit status for it."""
+    """Unknown commands end with the usual exit status."""
     assert run(source, *words).returncode == 2
 
 
-# -- questions -------------------------------------------------------------------------------------------------------------
+# -- queries ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def adopted(source: Path) -> Path:
-    """An outbox that holds all of January and February 2020 for delivered."""
+    """An outbox in which all of January and February 2020 counts as delivered."""
     done = run(source, "adopt", "--until", "2020-02-29", "--yes")
     assert done.returncode == 0, done.stderr
     return source
 
 
 def test_status_before_anything_has_run(source: Path) -> None:
-    """It cannot be told, and asking makes no outbox."""
+    """Before the first run the status is unknown, and asking for it creates no outbox."""
     done = run(source, "status")
     assert done.returncode == 3
     assert "DESCONOCIDO" in done.stdout
@@ -137,7 +137,7 @@ def test_status_before_anything_has_run(source: Path) -> None:
 
 
 def test_status_for_machines(adopted: Path) -> None:
-    """The keys that monitors rely on; years that nobody has read are late."""
+    """The JSON has the keys that monitors rely on; years that were never read are late."""
     done = run(adopted, "status", "--json")
     found = orjson.loads(done.stdout)
     assert list(found) == ["state", "settled_until", "open_windows", "gaps", "totals", "last_delivery", "version"]
@@ -148,7 +148,7 @@ def test_status_for_machines(adopted: Path) -> None:
 
 
 def test_status_in_a_line(adopted: Path) -> None:
-    """For a person, in both languages."""
+    """For people the status is one line, in both languages."""
     done = run(adopted, "status")
     assert len(done.stdout.splitlines()) == 1
     assert "ATRASADO" in done.stdout
@@ -157,7 +157,7 @@ def test_status_in_a_line(adopted: Path) -> None:
 
 
 def test_status_without_settings_or_outbox(source: Path) -> None:
-    """Whatever is wrong, a monitor gets an answer, and no traceback."""
+    """A monitor gets an answer without a traceback, whatever is wrong."""
     for broken in (
         {"AIRFLOW__TABLERO__BATCH_SIZE": "many"},
         {"AIRFLOW_CONN_TABLERO_OUTBOX": "postgresql://nobody@127.0.0.1:1/x"},
@@ -168,7 +168,7 @@ def test_status_without_settings_or_outbox(source: Path) -> None:
 
 
 def test_rows_of_a_request(adopted: Path) -> None:
-    """In order of time, as the dashboard has them, with what became of each."""
+    """The rows of a request are listed in order of time, in the dashboard's form, with the state of each."""
     lines = [orjson.loads(line) for line in run(adopted, "rows", "--request", "LCM-1").stdout.splitlines()]
     assert [(line["status_id"], line["state"]) for line in lines] == [(1, "delivered"), (7, "delivered")]
     assert lines[0]["last_modified_date"] == "2020-01-10T12:00:00Z"
@@ -176,7 +176,7 @@ def test_rows_of_a_request(adopted: Path) -> None:
 
 
 def test_rows_of_a_month_and_of_a_batch(adopted: Path) -> None:
-    """As CSV, if asked; the batch is named in each row."""
+    """Rows can be printed as CSV, each with its batch."""
     heading, row = run(adopted, "rows", "--month", "2020-02", "--csv").stdout.splitlines()
     assert heading.startswith("service_id,request_id,opening_date,status_id,last_modified_date,state,batch,")
     assert row.startswith("1041,LCM-1,2020-01-10T12:00:00Z,7,2020-02-14T13:30:00Z,delivered,")
@@ -186,7 +186,7 @@ def test_rows_of_a_month_and_of_a_batch(adopted: Path) -> None:
 
 
 def test_rows_of_what_there_is_not(adopted: Path) -> None:
-    """In words, without a traceback."""
+    """Unknown requests, months and batches are reported in words, without a traceback."""
     for words, expected in ((("--batch", "999"), "999"), (("--month", "2020-2"), "2020-2")):
         done = run(adopted, "rows", *words)
         assert (done.returncode, done.stdout) == (1, "")
@@ -196,7 +196,7 @@ def test_rows_of_what_there_is_not(adopted: Path) -> None:
 
 @pytest.mark.parametrize("words", [("rows", "--request", "LCM-1"), ("rows", "--batch", "1"), ("rejections",)])
 def test_an_outbox_that_is_not_there_is_an_error_and_not_an_empty_answer(source: Path, words: tuple[str, ...]) -> None:
-    """No rows would say that nothing was sent. Where it was looked for is named, and none is created."""
+    """A missing outbox is an error that names its location, since no rows would mean that nothing was sent; none is created."""
     done = run(source, *words)
     assert (done.returncode, done.stdout) == (1, "")
     assert str(source.parent / "outbox.db") in done.stderr
@@ -204,14 +204,14 @@ def test_an_outbox_that_is_not_there_is_an_error_and_not_an_empty_answer(source:
 
 
 def test_a_reason_that_there_is_not(adopted: Path) -> None:
-    """A misspelt code would show no rows; the error names those that exist."""
+    """A misspelt reason is an error that names the existing ones."""
     done = run(adopted, "rejections", "--reason", "unknown_state")
     assert (done.returncode, done.stdout) == (1, "")
     assert "unknown_status" in done.stderr
 
 
 def test_rejections(source: Path) -> None:
-    """Each with its reason, as the source gave it; a value that a spreadsheet would take for a formula is quoted."""
+    """Rejections are listed with their reasons and original values; values that look like formulas are quoted."""
     with closing(sqlite3.connect(source)) as connection:
         connection.execute(
             "insert into tablero_status_changes values (?, ?, ?, ?, ?)",
@@ -248,7 +248,7 @@ def test_a_setting_from_a_command_or_a_secret_is_refused(source: Path, suffix: s
 
 
 def test_dags(source: Path, tmp_path: Path) -> None:
-    """The two files as they are, also into a folder that is not there yet; once more changes nothing."""
+    """The two DAG files are copied unchanged, also into a new folder; repeating it changes nothing."""
     folder = tmp_path / "home" / "dags"
     for _ in range(2):
         assert run(source, "dags", "--to", str(folder)).returncode == 0
@@ -257,7 +257,7 @@ def test_dags(source: Path, tmp_path: Path) -> None:
 
 
 def test_dags_of_an_older_version(source: Path, tmp_path: Path) -> None:
-    """They are replaced, as every upgrade needs it; what was there, perhaps changed by hand, stays beside them."""
+    """Older DAG files are replaced, and the previous ones, perhaps edited, are kept beside them."""
     (tmp_path / "daily_send.py").write_text("older")
     done = run(source, "dags", "--to", str(tmp_path))
     assert done.returncode == 0
@@ -267,7 +267,7 @@ def test_dags_of_an_older_version(source: Path, tmp_path: Path) -> None:
 
 
 def test_version_and_help(source: Path) -> None:
-    """Help in both languages for every command."""
+    """Every command has help in both languages."""
     assert run(source, "version").stdout.startswith("tablero ")
     help_text = run(source, "--help").stdout
     assert all(name in help_text for name in ("check", "status", "settings", "rows", "rejections", "adopt", "dags", "version"))
@@ -276,7 +276,7 @@ def test_version_and_help(source: Path) -> None:
 
 
 def test_move(source: Path, tmp_path: Path) -> None:
-    """To the database of another connection; what is there afterwards is the same outbox."""
+    """The outbox can be moved to the database of another connection, and stays the same."""
     run(source, "adopt", "--until", "2020-03-31", "--yes")
     target = f"sqlite:///{tmp_path / 'moved.db'}"
     moved = run(source, "move", "--to", "tablero_new_outbox", AIRFLOW_CONN_TABLERO_NEW_OUTBOX=target)

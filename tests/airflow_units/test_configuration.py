@@ -1,4 +1,4 @@
-"""Where the outbox may be: not in a file, if tasks run on several machines."""
+"""The location of the outbox: not a file, if tasks run on several machines."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ ELSEWHERE = (
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A home of Airflow without outbox."""
+    """A home folder of Airflow without an outbox."""
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
     return tmp_path
 
 
 @pytest.mark.parametrize("executor", LOCAL)
 def test_a_file_on_one_machine(executor: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a connection the outbox is a file, as long as all tasks run on the scheduler's machine."""
+    """Without a connection the outbox is a file, if all tasks run on the scheduler's machine."""
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
     assert configuration.outbox_url().database == str(home / "tablero" / "outbox.db")
 
@@ -46,7 +46,7 @@ def test_a_file_on_one_machine(executor: str, home: Path, monkeypatch: pytest.Mo
 def test_a_file_and_several_machines(
     executor: str, named: str, connection: str | None, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Refused before any file is made, whoever opens it: the error names what runs tasks elsewhere and what to do."""
+    """A file is refused before it is created; the error names what runs tasks elsewhere and what to do."""
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
     if connection:
         monkeypatch.setenv("AIRFLOW_CONN_TABLERO_OUTBOX", connection)
@@ -59,7 +59,7 @@ def test_a_file_and_several_machines(
 
 
 def test_a_file_in_a_pod(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a pod of KubernetesExecutor, where the Helm chart sets LocalExecutor, a file would go with the pod."""
+    """In a pod of KubernetesExecutor, where the Helm chart sets LocalExecutor, a file would be lost with the pod."""
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "LocalExecutor")
     monkeypatch.setenv("AIRFLOW_IS_K8S_EXECUTOR_POD", "True")
     with pytest.raises(SetupError, match="KubernetesExecutor"):
@@ -67,14 +67,14 @@ def test_a_file_in_a_pod(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_and_several_machines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL may be shared."""
+    """PostgreSQL can be shared by several machines."""
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
     monkeypatch.setenv("AIRFLOW_CONN_TABLERO_OUTBOX", "postgresql://outbox:secret@db/outbox")
     assert configuration.outbox_url().host == "db"
 
 
 def test_preflight_tells(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It fails before anything is read or sent, and no later try can help."""
+    """The preflight fails permanently before anything is read or sent."""
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
 
     def no_source() -> None:

@@ -1,4 +1,4 @@
-"""DAG files as they are read with some settings; what Airflow makes of them is in tests/airflow."""
+"""DAG files imported with various settings; their behaviour in Airflow is tested in tests/airflow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def params(dag: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("earliest", ["2020-01-01", "2021-06-15", "1998-12-31"])
 def test_a_load_begins_where_the_institution_does(earliest: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Triggered as it is, it starts with the month of ``earliest``: a plan takes it, the form takes it and says so."""
+    """By default a load starts with the month of ``earliest``, which plan and form accept and the form mentions."""
     monkeypatch.setenv("AIRFLOW__TABLERO__EARLIEST", earliest)
     start = params("historical_load")["start_month"]
     month = start.resolve()

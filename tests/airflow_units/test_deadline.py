@@ -1,4 +1,4 @@
-"""By when a scheduled day should be settled."""
+"""The deadline for settling a scheduled day."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UTC = timezone.utc
     ],
 )
 def test_six_in_the_morning(zone: str, end_of_day: datetime, deadline: datetime) -> None:
-    """On the clock on the wall, on the day after; in UTC."""
+    """The deadline is local time on the following day, converted to UTC."""
     found = due(end_of_day, zone, time(6))
     assert found == deadline
     assert found.utcoffset().total_seconds() == 0
@@ -34,7 +34,7 @@ def evaluate(run: Any) -> datetime | None:
 
 
 def test_only_scheduled_runs_have_one() -> None:
-    """A backfill of an old day, or a manual run, would be late at once."""
+    """Only scheduled runs have a deadline: a backfill of an old day, or a manual run, would be late at once."""
     end = datetime(2026, 11, 24, 4, tzinfo=UTC)
     found = {
         kind: evaluate(SimpleNamespace(run_type=kind, data_interval_end=end)) for kind in ("scheduled", "manual", "backfill")
@@ -44,12 +44,12 @@ def test_only_scheduled_runs_have_one() -> None:
 
 @pytest.mark.parametrize("run", [None, SimpleNamespace(run_type="scheduled", data_interval_end=None)])
 def test_a_run_without_a_day(run: Any) -> None:
-    """No run, no interval: no deadline."""
+    """Without a run or an interval there is no deadline."""
     assert evaluate(run) is None
 
 
 def test_there_and_back() -> None:
-    """What the database keeps makes the same reference."""
+    """A reference restored from the database equals the original."""
     kept = ScheduledDayDeadline("America/New_York", "07:30").serialize_reference()
     made = ScheduledDayDeadline.deserialize_reference(kept)
     assert (made.zone, made.at) == ("America/New_York", "07:30")
@@ -57,12 +57,12 @@ def test_there_and_back() -> None:
 
 
 def test_what_version_0_1_left() -> None:
-    """It had no setting for it."""
+    """A reference stored by version 0.1, which had no setting for it, can be restored."""
     assert ScheduledDayDeadline.deserialize_reference({"zone": "UTC"}).at == "06:00"
 
 
 def test_another_deadline() -> None:
-    """As the settings say."""
+    """The setting changes the deadline."""
     end = datetime(2026, 11, 24, 4, tzinfo=UTC)
     reference = ScheduledDayDeadline("America/Santo_Domingo", "09:15")
     run = SimpleNamespace(run_type="scheduled", data_interval_end=end)

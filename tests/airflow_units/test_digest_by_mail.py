@@ -1,4 +1,4 @@
-"""The digest, sent by the callback of a scheduled run to a real mail server: once for each day, week or month."""
+"""The digest, sent to a real mail server by the callback of a scheduled run, once for each day, week or month."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.integration.samples import FEBRUARY, ZONE, changes, clock, settings
 
 @pytest.fixture
 def mailbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
-    """Of ``alert_emails``; forty rows of February 2020 are delivered and proved, one is rejected."""
+    """The mailbox of ``alert_emails``; forty rows of February 2020 are delivered and proved, one is rejected."""
     institution = Institution(tmp_path / "institution.db")
     institution.add(changes(40))
     institution.add([("1041", "WRONG", "2020-02-01", 99, "2020-02-02 10:00:00")])
@@ -80,7 +80,7 @@ def numbers(mail: Mail) -> dict[str, str]:
 def test_once_for_each_period(
     kind: str, days: list[str], label: str, delivered: str, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the first run that ends after it, whatever comes later; the numbers of the period, and where the page is."""
+    """The first run after a period sends its digest, with the numbers of the period and a link to the page."""
     monkeypatch.setenv("AIRFLOW__TABLERO__DIGEST", kind)
     for day in days:
         end_of(day)
@@ -95,7 +95,7 @@ def test_once_for_each_period(
 
 
 def test_the_evidence_goes_with_the_month(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How many rows, their sum, and what is rejected by reason."""
+    """The monthly digest has the evidence attached: the number of rows, the sum, and rejections by reason."""
     monkeypatch.setenv("AIRFLOW__TABLERO__DIGEST", "monthly")
     end_of("2020-03-01")
     (mail,) = mailbox.mails
@@ -108,7 +108,7 @@ def test_the_evidence_goes_with_the_month(mailbox: Mailbox, monkeypatch: pytest.
 
 
 def test_a_mail_server_that_is_down(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The callback does not fail; the webhook hears of it once; as soon as mail goes again, the digest is sent, once."""
+    """If the mail server is down the callback does not fail, the webhook is notified once, and the digest is sent later."""
     monkeypatch.setenv("AIRFLOW__TABLERO__DIGEST", "monthly")
     monkeypatch.setenv("AIRFLOW__TABLERO__ALERT_WEBHOOK_CONN_ID", "alert_hook")
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))

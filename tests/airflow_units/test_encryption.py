@@ -1,4 +1,4 @@
-"""How the dashboard is called is what the connection says, and a call that others could read is told, once each time."""
+"""The connection decides how the dashboard is called, and an unencrypted call causes one warning each time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tablero.dashboard.client import Dashboard
 from tablero.errors import TableroError
 from tablero.settings import Settings
 
-#: Nobody answers there; no name has to be looked up.
+#: No server answers there, and no name has to be resolved.
 ELSEWHERE = "192.0.2.1"
 SETTINGS = Settings.read({"api_path": "/api/load", "connect_timeout": "0.2", "read_timeout": "0.2"})
 
@@ -41,7 +41,7 @@ def dashboard(monkeypatch: pytest.MonkeyPatch, saved: str) -> Dashboard:
     ],
 )
 def test_what_the_connection_says_is_done(monkeypatch: pytest.MonkeyPatch, saved: str, url: str) -> None:
-    """An ``https`` in its URI, its schema, its type or its host is https; only plain HTTP is plain HTTP."""
+    """``https`` in the URI, schema, type or host of the connection means https; only plain HTTP is unencrypted."""
     made = dashboard(monkeypatch, saved)
     assert made.url == url
     assert [bool(made.warnings)] == [url.startswith("http:")]
@@ -49,13 +49,13 @@ def test_what_the_connection_says_is_done(monkeypatch: pytest.MonkeyPatch, saved
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.8.8.8", "tablero.localhost"])
 def test_this_machine_may_be_called_plainly(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
-    """Nobody is in between."""
+    """Unencrypted calls to this machine are fine, since nobody can intercept them."""
     assert dashboard(monkeypatch, f"http://{host}:8080").warnings == []
 
 
 @pytest.fixture
 def institution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture) -> None:
-    """A source with one row, an outbox, and a dashboard on another machine that is called plainly."""
+    """A source with one row, an outbox, and a dashboard on another machine that is called without encryption."""
     with closing(sqlite3.connect(tmp_path / "source.db")) as connection, connection:
         names = "service_id, request_id, opening_date, status_id, last_modified_date"
         connection.execute(f"CREATE TABLE tablero_status_changes ({names})")
@@ -75,19 +75,19 @@ def warnings(caplog: pytest.LogCaptureFixture) -> int:
 @pytest.mark.usefixtures("institution")
 @pytest.mark.parametrize("nightly", [False, True])
 def test_the_check_and_the_preflights_tell_it_once(caplog: pytest.LogCaptureFixture, nightly: bool) -> None:
-    """As a finding among the others, with the host's name."""
+    """The check and the preflight report it once, as a finding with the host's name."""
     with caplog.at_level(logging.INFO):
         try:
             tasks.require_ready(tasks.inspect_all(SETTINGS, nightly=nightly))
         except TableroError:
-            assert not nightly  # nobody answers there, which a night leaves to the task that posts
+            assert not nightly  # no server answers there, which a night leaves to the posting task
     assert warnings(caplog) == 1
     assert ELSEWHERE in caplog.text
 
 
 @pytest.mark.usefixtures("institution")
 def test_a_task_tells_it_once(caplog: pytest.LogCaptureFixture) -> None:
-    """When it makes its client."""
+    """A task warns once, when it creates its client."""
     with configuration.outbox() as engine, caplog.at_level(logging.INFO):
         connect: Any = tasks._connector(engine, SETTINGS)
         assert connect() is connect()

@@ -1,4 +1,4 @@
-"""What a run asks Airflow about runs and tasks: which failed although all is well, and whether anything was ever delivered."""
+"""What a run asks Airflow about runs and tasks: which failed although all is settled, and whether anything was delivered."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENGINE = create_engine("sqlite://")
 
 
 class Events(list[Any]):
-    """Airflow's ``inlet_events`` of an asset, as far as they are asked."""
+    """Airflow's ``inlet_events`` of an asset, as far as they are used."""
 
     def ascending(self, _: bool) -> Events:
         return Events(reversed(self))
@@ -43,7 +43,7 @@ def with_states(mocker: MockerFixture, **states: str) -> None:
 
 @pytest.mark.parametrize("state", ["failed", "upstream_failed"])
 def test_a_red_square_in_a_green_run(state: str, mocker: MockerFixture, caplog: pytest.LogCaptureFixture) -> None:
-    """It is named with its month, why that is well, and what to do, should one mind; the green ones are not."""
+    """A failed task of a settled window is named with its month, the reason, and what can be done."""
     with_states(mocker, load_month_0="success", load_month_1=state, reconcile="running", preflight="success")
     history.name_failed_tasks(MONTHS)
     (record,) = caplog.records
@@ -54,14 +54,14 @@ def test_a_red_square_in_a_green_run(state: str, mocker: MockerFixture, caplog: 
 
 
 def test_nothing_red(mocker: MockerFixture, caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing is said; what is none of the windows' tasks is no matter of it."""
+    """Without failed tasks of windows nothing is reported."""
     with_states(mocker, load_month_0="success", load_month_1="success", something_else="failed")
     history.name_failed_tasks(MONTHS)
     assert not caplog.records
 
 
 def test_airflow_does_not_say(mocker: MockerFixture) -> None:
-    """It is a remark; the run does not fail for want of it."""
+    """If Airflow does not answer, there is only a remark, and the run does not fail."""
 
     def away(**_: Any) -> None:
         raise ConnectionError
@@ -71,7 +71,7 @@ def test_airflow_does_not_say(mocker: MockerFixture) -> None:
 
 
 def events(*delivered: int | None) -> dict[Any, Events]:
-    """Of runs that delivered so many rows; ``None``: nothing changed in one."""
+    """Events of runs that delivered this many rows; ``None``: nothing changed in that run."""
     found = [
         SimpleNamespace(source_run_id=f"run-{number}", extra={"windows": [{"delivered": rows}] if rows is not None else []})
         for number, rows in enumerate(delivered)
@@ -83,7 +83,7 @@ def events(*delivered: int | None) -> dict[Any, Events]:
 def test_an_empty_outbox_beside_runs_that_delivered(
     delivered: tuple[int | None, ...], named: str, mocker: MockerFixture
 ) -> None:
-    """Refused by the name of the last such run; unless an operator accepts it."""
+    """An empty outbox after runs that delivered is refused, naming the last such run, unless an operator accepts it."""
     mocker.patch.object(ledger, "is_empty", return_value=True)
     running(mocker, inlet_events=events(*delivered))
     with pytest.raises(SetupError, match=rf"the last one, {named}\)"):
@@ -93,7 +93,7 @@ def test_an_empty_outbox_beside_runs_that_delivered(
 
 @pytest.mark.parametrize(("empty", "delivered"), [(True, ()), (True, (0, None)), (False, (5,))])
 def test_an_outbox_that_may_be_as_it_is(empty: bool, delivered: tuple[int | None, ...], mocker: MockerFixture) -> None:
-    """A new one where nothing was ever delivered, and one that knows what was."""
+    """An outbox is accepted if it is new and nothing was ever delivered, or if it knows what was delivered."""
     mocker.patch.object(ledger, "is_empty", return_value=empty)
     running(mocker, inlet_events=events(*delivered))
     history.require_known_outbox(ENGINE, accept_changes=False)

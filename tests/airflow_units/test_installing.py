@@ -1,4 +1,4 @@
-"""The commands that copy the package, typed as the guide has them, in homes of Airflow that people have."""
+"""The guide's commands that copy the package, run in various homes of Airflow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow._shared.module_loading.file_discovery import find_path_from_directo
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Both languages have the same commands; tests/unit/test_blocks.py sees to that.
+#: Both languages have the same commands; tests/unit/test_blocks.py checks that.
 GUIDE = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
 
 
@@ -25,7 +25,7 @@ def commands() -> str:
 
 
 def install(home: Path) -> None:
-    """Type the commands."""
+    """Run the commands."""
     environment = os.environ | {"AIRFLOW_HOME": str(home)}
     done = subprocess.run(
         ["bash", "-eu", "-c", commands()], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
@@ -34,27 +34,27 @@ def install(home: Path) -> None:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """What is in a folder, but for what Python compiled."""
+    """The files in a folder, except Python's caches."""
     found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def seen(home: Path) -> set[str]:
-    """The plugins which Airflow finds."""
+    """The plugins that Airflow finds."""
     found = (Path(path) for path in find_path_from_directory(str(home / "plugins"), ".airflowignore", "glob"))
     return {str(path.relative_to(home / "plugins")) for path in found if path.suffix == ".py"}
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A home with a space in its path, which a command without quotes would fall over."""
+    """A home with a space in its path, on which unquoted commands would fail."""
     made = tmp_path / "airflow home"
     made.mkdir()
     return made
 
 
 def test_into_an_empty_home(home: Path) -> None:
-    """DAGs, package and plugin are there, and Airflow finds the plugin only."""
+    """In an empty home, DAGs, package and plugin are installed, and Airflow finds only the plugin."""
     install(home)
     assert files(home / "dags") == files(ROOT / "dags")
     assert files(home / "plugins" / "tablero") == files(ROOT / "plugins" / "tablero")
@@ -62,7 +62,7 @@ def test_into_an_empty_home(home: Path) -> None:
 
 
 def test_over_an_older_copy(home: Path) -> None:
-    """Nothing of it is left: a migration of another version would make its outbox look like that of this one."""
+    """No file of an older copy is left: an old migration would make the outbox look like one of that version."""
     install(home)
     once = files(home)
     for stale in ("plugins/tablero/outbox/migrations/versions/9999_of_another_version.py", "plugins/tablero/gone.py"):
@@ -73,7 +73,7 @@ def test_over_an_older_copy(home: Path) -> None:
 
 @pytest.mark.parametrize("own", ["# Ours.\nlibrary/\n", "library/", "library/\ntablero/\n", "library/\ntablero/"])
 def test_beside_plugins_of_the_institution(home: Path, own: str) -> None:
-    """Their DAGs, plugins and ignore lines stay, whether their last line is ended or not; ours is added once."""
+    """The institution's own DAGs, plugins and ignore lines stay, and our ignore line is added once."""
     own_files = {"dags/own.py": "", "plugins/own.py": "", "plugins/library/part.py": "", "plugins/.airflowignore": own}
     for name, text in own_files.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What OpenLineage is told: which view a task reads, to which service it sends, and no secret."""
+"""Lineage for OpenLineage: which view a task reads, to which service it sends, and no secret."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ SERVICE = "https://tablero:s3cret@ss.example.gob.do/api/load"
     ],
 )
 def test_dataset_of_source(url: str, table: str | None, schema: str | None, expected: Dataset) -> None:
-    """By OpenLineage's rules for names, the same as other tools use; the whole database for an own query."""
+    """The source is named by OpenLineage's rules, as by other tools; for an own query it is the whole database."""
     assert dataset_of_source(make_url(url), table, schema) == expected
 
 
 def test_dataset_behind_a_socket() -> None:
-    """A folder is no server: it is this machine's."""
+    """A source behind a socket is on this machine."""
     url = URL.create("postgresql", host="/var/run/postgresql", database="solicitudes")
     assert dataset_of_source(url, TABLE, "public") == Dataset("postgres://localhost:5432", f"solicitudes.public.{TABLE}")
 
@@ -94,13 +94,13 @@ def test_dataset_behind_a_socket() -> None:
     ],
 )
 def test_dataset_of_dashboard(url: str, expected: Dataset) -> None:
-    """The security server and the path of the service."""
+    """The dashboard is named by the security server and the path of the service."""
     assert dataset_of_dashboard(url) == expected
 
 
 @dataclass(frozen=True)
 class Told:
-    """In place of OpenLineage's own dataset."""
+    """A stand-in for OpenLineage's own dataset."""
 
     namespace: str
     name: str
@@ -108,7 +108,7 @@ class Told:
 
 @pytest.fixture
 def openlineage(mocker: MockerFixture) -> None:
-    """As much of OpenLineage's client as is used."""
+    """The parts of OpenLineage's client that are used."""
     module = ModuleType("openlineage.client.event_v2")
     vars(module)["Dataset"] = Told
     for name in ("openlineage", "openlineage.client"):
@@ -118,7 +118,7 @@ def openlineage(mocker: MockerFixture) -> None:
 
 @pytest.fixture
 def no_openlineage(mocker: MockerFixture) -> None:
-    """As where it was not installed."""
+    """OpenLineage is not installed."""
     for name in ("openlineage", "openlineage.client", "openlineage.client.event_v2"):
         mocker.patch.dict(sys.modules, {name: None})
 
@@ -135,7 +135,7 @@ def task() -> Iterator[SimpleNamespace]:
 
 @pytest.mark.usefixtures("openlineage")
 def test_told_of_the_running_task(task: SimpleNamespace) -> None:
-    """Added to what the task has; the lists, which the DAG may share, are not touched."""
+    """Datasets are added to those of the running task, without changing lists that the DAG may share."""
     inlets, outlets = task.inlets, task.outlets
     lineage.report_input(sa.create_engine("sqlite://"), TABLE)
     lineage.report_output(SERVICE)
@@ -146,7 +146,7 @@ def test_told_of_the_running_task(task: SimpleNamespace) -> None:
 
 @pytest.mark.usefixtures("no_openlineage")
 def test_without_openlineage(task: SimpleNamespace) -> None:
-    """Nothing is looked at, nothing is changed, nothing is said."""
+    """Without OpenLineage nothing is queried, changed or logged."""
     lineage.report_input(None, TABLE)  # type: ignore[arg-type]
     lineage.report_output("")
     assert vars(task) == {"inlets": ["an inlet"], "outlets": ["an outlet"]}
@@ -154,9 +154,9 @@ def test_without_openlineage(task: SimpleNamespace) -> None:
 
 @pytest.mark.usefixtures("openlineage", "task")
 def test_a_database_that_does_not_answer(caplog: pytest.LogCaptureFixture) -> None:
-    """The task goes on, to find out by itself; the warning gives nothing away."""
+    """If the database does not answer, the task continues with a warning that contains no secret."""
     with socket.socket() as bound, caplog.at_level(logging.WARNING):
-        bound.bind(("127.0.0.1", 0))  # and does not listen
+        bound.bind(("127.0.0.1", 0))  # bound but not listening
         port = bound.getsockname()[1]
         lineage.report_input(sa.create_engine(f"postgresql+psycopg://tablero:s3cret@127.0.0.1:{port}/solicitudes"), TABLE)
     assert caplog.messages == [str(texts.NOT_REPORTED(end="inlets", error="OperationalError"))]
@@ -164,7 +164,7 @@ def test_a_database_that_does_not_answer(caplog: pytest.LogCaptureFixture) -> No
 
 @pytest.mark.usefixtures("openlineage")
 def test_outside_of_a_task(caplog: pytest.LogCaptureFixture) -> None:
-    """Nobody is running whom it could be told of; that is no failure either."""
+    """Outside of a task there is nothing to report, which is no failure."""
     with caplog.at_level(logging.WARNING):
         lineage.report_output(SERVICE)
     assert caplog.messages == [str(texts.NOT_REPORTED(end="outlets", error="RuntimeError"))]

@@ -1,4 +1,4 @@
-"""What others can watch really arrives: metrics at StatsD's port and at an OpenTelemetry collector, fields in Airflow's log."""
+"""Metrics arrive at StatsD's port and at an OpenTelemetry collector, and fields in Airflow's log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.airflow_units.observed_process import DELIVERED, LOST
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: What a line has of each event.
+#: The fields of each event in a log line.
 OF_AIRFLOW = {"timestamp", "level", "event", "logger", "filename", "lineno"}
 
 #: Runs the program with these settings of section [metrics] and OpenTelemetry's own variables; returns the lines of its log.
@@ -30,7 +30,7 @@ Watch = Callable[..., list[dict[str, Any]]]
 
 @pytest.fixture
 def watch(tmp_path: Path) -> Watch:
-    """A process of its own, whose Airflow is new."""
+    """A separate process with a fresh Airflow."""
 
     def run(standard: dict[str, str] | None = None, **settings: object) -> list[dict[str, Any]]:
         log = tmp_path / "attempt=1.log"
@@ -49,7 +49,7 @@ def watch(tmp_path: Path) -> Watch:
 
 
 def test_the_log_has_sentence_and_fields(watch: Watch) -> None:
-    """One line an attempt: for people the event, for programs each field by its name; and the next line has none of them."""
+    """Each attempt has one log line, with a sentence for people and its fields for programs; the next line has none of them."""
     lines = [line for line in watch() if line["logger"] == "tablero.dashboard.answer"]
     assert [(line["level"], line["event"]) for line in lines] == [
         ("info", "batch 17, 1000 rows: delivered, HTTP 201, 312 ms, X-Road-Id 5f0c3c0e"),
@@ -64,7 +64,7 @@ def test_the_log_has_sentence_and_fields(watch: Watch) -> None:
 
 @pytest.fixture
 def statsd() -> Iterator[socket.socket]:
-    """A port to which StatsD's datagrams come."""
+    """A port that receives StatsD's datagrams."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(0.5)
@@ -72,7 +72,7 @@ def statsd() -> Iterator[socket.socket]:
 
 
 def arrived(receiver: socket.socket) -> set[str]:
-    """The metrics of ours that have come."""
+    """Our metrics that have arrived."""
     found: set[str] = set()
     with suppress(TimeoutError):
         while True:
@@ -102,7 +102,7 @@ PLAIN = {
                 "airflow.tablero.latency,outcome=unknown:2500.000000|ms",
             },
         ),
-        # StatsD itself has no tags.
+        # Plain StatsD has no tags.
         (
             False,
             {
@@ -114,7 +114,7 @@ PLAIN = {
     ],
 )
 def test_statsd(watch: Watch, statsd: socket.socket, *, tags: bool, counted: set[str]) -> None:
-    """By Airflow's own settings; the outcome comes with them where the receiver knows tags."""
+    """Metrics follow Airflow's own settings, and have the outcome as a tag where the receiver supports tags."""
     pytest.importorskip("statsd", reason="statsd is not installed; requirements.txt names it")
     watch(statsd_on=True, statsd_host="127.0.0.1", statsd_port=statsd.getsockname()[1], statsd_influxdb_enabled=tags)
     assert arrived(statsd) == PLAIN | counted
@@ -125,7 +125,7 @@ def test_statsd(watch: Watch, statsd: socket.socket, *, tags: bool, counted: set
 
 @pytest.fixture
 def collector() -> Iterator[tuple[str, list[ExportMetricsServiceRequest]]]:
-    """A collector of OTLP over HTTP: where it is, and what has come."""
+    """A collector of OTLP over HTTP: its address, and what has arrived."""
     received: list[ExportMetricsServiceRequest] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -167,7 +167,7 @@ def values_of(requests: list[ExportMetricsServiceRequest]) -> dict[tuple[str, st
 
 
 def test_opentelemetry(watch: Watch, collector: tuple[str, list[ExportMetricsServiceRequest]]) -> None:
-    """All of them have arrived when the process has ended, however short it was."""
+    """All metrics have arrived when the process has ended, however short it was."""
     address, received = collector
     watch({"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, otel_on=True)
     assert values_of(received) == {

@@ -1,4 +1,4 @@
-"""A connection that is missing, and one that only seems to be, since Airflow's own database does not answer."""
+"""A missing connection, and one that only seems to be missing because Airflow's own database does not answer."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SERVER = Connection(conn_id="tablero_outbox", conn_type="postgres", host="db.exa
 
 
 class Metadata:
-    """Airflow's own database, as a task sees it: what it does not answer looks missing.
+    """Airflow's own database from a task's point of view: what it does not answer looks missing.
 
-    :ivar away: whether it does not answer; the question whether it does waits until it ``comes_back``, or fails.
+    :ivar away: whether it is down; the check for that waits until it ``comes_back``, or fails.
     """
 
     def __init__(self, connection: Connection | None, *, away: bool = False, comes_back: bool = True) -> None:
@@ -57,13 +57,13 @@ def in_a_task(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture, tmp_path: 
 
 
 def test_no_connection_means_a_file(in_a_task: Callable[[Metadata], Metadata], tmp_path: Path) -> None:
-    """Where the database answers that there is none."""
+    """If the database answers that there is no connection, the outbox is a file."""
     in_a_task(Metadata(None))
     assert configuration.outbox_url().database == str(tmp_path / "tablero" / "outbox.db")
 
 
 def test_a_database_that_is_away_is_no_missing_outbox(in_a_task: Callable[[Metadata], Metadata], tmp_path: Path) -> None:
-    """Or all that was delivered would be sent again, out of an empty file."""
+    """If the database is down no outbox file is used: from an empty one, all delivered rows would be sent again."""
     in_a_task(Metadata(SERVER, away=True, comes_back=False))
     with pytest.raises(TransientError, match="tablero_outbox could not be looked up: Airflow's own database does not answer"):
         configuration.outbox_url()
@@ -71,13 +71,13 @@ def test_a_database_that_is_away_is_no_missing_outbox(in_a_task: Callable[[Metad
 
 
 def test_a_database_that_comes_back(in_a_task: Callable[[Metadata], Metadata]) -> None:
-    """While Airflow waits for its answer: then the connection is looked up again, and is there."""
+    """If the database comes back during the check, the connection is looked up again and found."""
     in_a_task(Metadata(SERVER, away=True))
     assert configuration.outbox_url().get_backend_name() == "postgresql"
 
 
 def test_no_source(in_a_task: Callable[[Metadata], Metadata]) -> None:
-    """For good where there is none, and not for good where nobody knows."""
+    """A missing source is permanent if the database says so, and transient if it is down."""
     in_a_task(Metadata(None))
     with pytest.raises(SetupError, match="There is no connection tablero_source"):
         configuration.source(configuration.read_settings()).__enter__()
@@ -88,7 +88,7 @@ def test_no_source(in_a_task: Callable[[Metadata], Metadata]) -> None:
 
 @pytest.mark.parametrize("answers", [True, False])
 def test_in_the_api_server(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture, tmp_path: Path, answers: bool) -> None:
-    """Where the page runs, the database itself is asked."""
+    """In the API server, where the page runs, the database itself is queried."""
     metadata = Metadata(None)
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
     mocker.patch.object(BaseHook, "get_connection", metadata.get_connection)
@@ -104,7 +104,7 @@ def test_in_the_api_server(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixtur
 
 
 def test_in_a_callback(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture, tmp_path: Path) -> None:
-    """Which may not ask the database: the failure of a task is recorded in the file all the same."""
+    """In a callback, which may not query the database, a failure is still recorded in the file."""
     from airflow.sdk.execution_time.supervisor import BlockedDBSession
 
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))

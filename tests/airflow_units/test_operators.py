@@ -1,4 +1,4 @@
-"""Tasks that wait without holding a worker, end in a sentence, and stop when they are told to."""
+"""Tasks that wait without occupying a worker, fail with a sentence, and stop on request."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def closed() -> None:
 
 
 def test_the_task_is_deferred_to_the_opening() -> None:
-    """To that instant, and back into the same function; a deferral costs no try."""
+    """The task is deferred until the opening and resumes in the same function, without using up a try."""
     with pytest.raises(TaskDeferred) as caught:
         operator(closed).execute({})
     assert isinstance(caught.value.trigger, DateTimeTrigger)
@@ -40,7 +40,7 @@ def test_the_task_is_deferred_to_the_opening() -> None:
 
 
 def test_resumed_at_the_opening() -> None:
-    """The function is called again and finds by itself what is left; its value is the task's."""
+    """After the opening the function is called again and finds what is left; its result is the task's."""
     results = iter([OutsideHours("closed", opens_at=OPENS), {"delivered": 7}])
 
     def work() -> Any:
@@ -56,7 +56,7 @@ def test_resumed_at_the_opening() -> None:
 
 
 def test_a_dictionary_is_one_value() -> None:
-    """Airflow would push each of its keys as an XCom of its own, too."""
+    """A dictionary is one XCom, although Airflow would push each key as well."""
 
     def work() -> dict[str, int]:
         return {"delivered": 7, "refused": 0}
@@ -65,13 +65,13 @@ def test_a_dictionary_is_one_value() -> None:
 
 
 def test_resumed_too_early() -> None:
-    """It is simply deferred again."""
+    """If it resumes too early, the task is deferred again."""
     with pytest.raises(TaskDeferred):
         operator(closed).resume({}, None)
 
 
 def test_an_error_of_ours_ends_the_task_in_its_words() -> None:
-    """Airflow prints no traceback of what it takes for an exit; the retry policy sees the error itself."""
+    """One of our errors is logged as its message, without a traceback; the retry policy sees the error itself."""
 
     def fail() -> None:
         raise DashboardUnavailable("down")
@@ -83,7 +83,7 @@ def test_an_error_of_ours_ends_the_task_in_its_words() -> None:
 
 
 def test_an_error_that_nobody_foresaw_passes() -> None:
-    """With its traceback: that is for whoever maintains this."""
+    """An unexpected error keeps its traceback, for maintainers."""
 
     def fail() -> None:
         raise ZeroDivisionError
@@ -93,7 +93,7 @@ def test_an_error_that_nobody_foresaw_passes() -> None:
 
 
 def test_whoever_is_asked_for_patience_waits() -> None:
-    """Any error that says when to go on."""
+    """Any error that has a time to resume at defers the task."""
 
     def busy() -> None:
         error = DashboardUnavailable("wait")
@@ -105,14 +105,14 @@ def test_whoever_is_asked_for_patience_waits() -> None:
 
 
 def test_told_to_stop() -> None:
-    """SIGTERM ends the function where it is, once; afterwards it means again what it did before."""
+    """SIGTERM interrupts the function once; afterwards the previous handler is restored."""
     before = signal.getsignal(signal.SIGTERM)
 
     def work() -> None:
         try:
             os.kill(os.getpid(), signal.SIGTERM)
         finally:
-            os.kill(os.getpid(), signal.SIGTERM)  # impatience does not interrupt the tidying up
+            os.kill(os.getpid(), signal.SIGTERM)  # a second signal does not interrupt the cleanup
 
     with pytest.raises(Stopped):
         operator(work).execute({})
@@ -120,7 +120,7 @@ def test_told_to_stop() -> None:
 
 
 def test_the_supervisor_has_died(mocker: MockerFixture) -> None:
-    """The task stops as if it had been told to: another try takes over, and nobody would hear of this one."""
+    """If the supervisor has died the task stops as on SIGTERM, since another try takes over."""
     mocker.patch("tablero.airflow.operators._CHECK_SUPERVISOR", 0.01)
     mocker.patch("os.getppid", side_effect=chain([4711], repeat(1)))
 
@@ -132,5 +132,5 @@ def test_the_supervisor_has_died(mocker: MockerFixture) -> None:
 
 
 def test_it_takes_what_a_task_takes() -> None:
-    """Retries, outlets and the like go through to Airflow."""
+    """Retries, outlets and other arguments are passed on to Airflow."""
     assert operator(closed, retries=3, max_active_tis_per_dagrun=2).retries == 3

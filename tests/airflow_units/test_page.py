@@ -1,4 +1,4 @@
-"""The outbox and the source as the page's process holds them: one engine, and few questions at a time, of bounded length."""
+"""Outbox and source in the page's process: one engine, and few queries at a time, of limited duration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tablero.outbox.reports.snapshot import Readiness
 
 
 class Connection:
-    """The connection ``tablero_outbox``, which a test changes.
+    """The connection ``tablero_outbox``, which tests can change.
 
     :ivar asked: how often it was looked up.
     """
@@ -51,14 +51,14 @@ def use(engine: Engine) -> None:
 
 
 def test_one_engine_for_all_requests(connection: Connection) -> None:
-    """The connection is not looked up for each."""
+    """All requests share one engine, and the connection is not looked up for each."""
     outbox = PageOutbox()
     assert outbox() is outbox()
     assert connection.asked == 1
 
 
 def test_a_changed_connection(connection: Connection, mocker: MockerFixture) -> None:
-    """After a while it is seen; what the old engine held open is closed. One that did not change is kept as it is."""
+    """A changed connection is noticed after a while and the old engine closed; an unchanged one is kept."""
     mocker.patch.object(page, "_REFRESH_SECONDS", -1.0)
     outbox = PageOutbox()
     before = outbox()
@@ -77,7 +77,7 @@ def test_a_changed_connection(connection: Connection, mocker: MockerFixture) -> 
 
 
 def test_no_file_yet(connection: Connection) -> None:
-    """Nothing has run; SQLite would make an empty file for whoever looks."""
+    """Before the first run no file is created, although SQLite would create an empty one."""
     # Not at the top: the tests of the retry policy go through all errors that there are when tests are collected.
     from tablero.web.page import NotReady
 
@@ -88,9 +88,9 @@ def test_no_file_yet(connection: Connection) -> None:
 
 
 class SlowSource:
-    """A source that answers when it is told to, or is cancelled.
+    """A source that answers when the test says so, or is cancelled.
 
-    :ivar at_once: the most questions that were asked of it at the same time.
+    :ivar at_once: the most queries that ran at the same time.
     """
 
     def __init__(self) -> None:
@@ -126,25 +126,25 @@ def slow(mocker: MockerFixture) -> SlowSource:
 
 
 def ask_source() -> PageSource:
-    """The function that the page is given."""
+    """The query function given to the page."""
     return PageSource(lambda: None)  # type: ignore[arg-type, return-value] # no setting is looked at
 
 
 def test_the_source_answers(slow: SlowSource) -> None:
-    """With its rows as they are."""
+    """The source's rows are returned unchanged."""
     slow.answers.set()
     assert ask_source()("REQ-77", 30) == [("1041", "REQ-77", None, 1, None)]
 
 
 def test_a_source_that_takes_too_long_is_cancelled(slow: SlowSource) -> None:
-    """The page goes on without it, and leaves nothing running at the institution's server."""
+    """A query that takes too long is cancelled, and leaves nothing running on the institution's server."""
     with pytest.raises(SourceUnavailable, match="did not answer within 0 seconds"):
         ask_source()("REQ-77", 0.05)
     assert slow.is_cancelled.wait(30)
 
 
 def test_the_source_is_asked_few_questions_at_a_time(slow: SlowSource) -> None:
-    """However many people look something up; who does not come to their turn is told so, and is not asked for later."""
+    """Only a few queries run at a time; a request that gets no turn is told so, and its query is dropped."""
     ask = ask_source()
     errors: list[str] = []
 
@@ -167,7 +167,7 @@ def test_the_source_is_asked_few_questions_at_a_time(slow: SlowSource) -> None:
 
 
 def test_a_source_that_is_not_set_up_says_so(mocker: MockerFixture) -> None:
-    """The error is the same that a task would see."""
+    """A source that is not configured raises the same error as in a task."""
 
     @contextmanager
     def source(_settings: object) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""What Airflow finds in the plugins folder, and by which names."""
+"""What Airflow finds in the plugins folder, and under which names."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_airflow_sees_one_file() -> None:
-    """It executes each .py that it sees under its bare name, which would load the library twice and shadow others."""
+    """Airflow sees one file, since it loads each visible .py under its bare name, which would load the library twice."""
     found = [Path(path) for path in find_path_from_directory(str(ROOT / "plugins"), ".airflowignore", "glob")]
     assert [path.name for path in found if path.suffix == ".py"] == ["tablero_plugin.py"]
 
 
 @pytest.mark.parametrize("name", ["timetables", "deadline_references"])
 def test_registered_as_imported(name: str) -> None:
-    """A DAG is stored with the module's name; a class registered under another is not found again."""
+    """The timetable is registered under its module's name, by which a stored DAG finds it."""
     from tablero_plugin import TableroPlugin
 
     registered: list[Any] = getattr(TableroPlugin, name)
@@ -31,7 +31,7 @@ def test_registered_as_imported(name: str) -> None:
 
 
 def test_the_page_in_the_navigation() -> None:
-    """Its address is relative, so that it is right under a path prefix."""
+    """The page's address in the navigation is relative, so that it works below a path prefix."""
     from tablero_plugin import TableroPlugin
 
     (view,) = TableroPlugin.external_views

@@ -1,4 +1,4 @@
-"""The connection of the source: what its type needs and is not installed is named, not shown as a traceback."""
+"""A missing provider or driver of the source's connection type is named, without a traceback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tablero.settings import Settings
 
 
 def test_a_type_without_its_provider(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after writing mysql:// in an Airflow without the provider for it."""
+    """A type without its provider is named, for example mysql:// in an Airflow without that provider."""
     monkeypatch.setenv("AIRFLOW_CONN_TABLERO_SOURCE", "nosuchdb://tablero@db.example.gob.do/solicitudes")
     with (
         pytest.raises(SetupError, match=r"of type 'nosuchdb', whose provider or driver is not installed .*docs/dba\.md"),
@@ -22,7 +22,7 @@ def test_a_type_without_its_provider(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_type_without_its_driver(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture) -> None:
-    """The provider is there, what it stands on is not."""
+    """A type whose provider is installed without its driver is named."""
     import sqlalchemy
 
     def broken(*_: object, **__: object) -> None:
@@ -36,7 +36,7 @@ def test_a_type_without_its_driver(monkeypatch: pytest.MonkeyPatch, mocker: Mock
 
 @pytest.mark.parametrize("conn_id", ["TABLERO_SOURCE", "TABLERO_OUTBOX"])
 def test_a_connection_that_asks_for_tls(monkeypatch: pytest.MonkeyPatch, conn_id: str) -> None:
-    """What stands behind the ``?`` is in the address by which SQLAlchemy connects."""
+    """Parameters after the ``?`` are part of the address that SQLAlchemy uses."""
     address = "postgresql://tablero@db.example.gob.do/solicitudes?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem"
     monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id}", address)
     if conn_id == "TABLERO_SOURCE":
@@ -48,14 +48,14 @@ def test_a_connection_that_asks_for_tls(monkeypatch: pytest.MonkeyPatch, conn_id
 
 
 def test_a_type_that_is_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error says which type it is."""
+    """The error names a type that is not a database."""
     monkeypatch.setenv("AIRFLOW_CONN_TABLERO_SOURCE", "http://db.example.gob.do")
     with pytest.raises(SetupError, match="of type 'http', which is not an SQL database"), configuration.source(Settings()):
         pass
 
 
 def test_a_file_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It is not made."""
+    """A missing file is not created."""
     monkeypatch.setenv("AIRFLOW_CONN_TABLERO_SOURCE", f"sqlite:///{tmp_path}/none.db")
     with pytest.raises(SetupError, match=r"there is no SQLite file .*none\.db"), configuration.source(Settings()):
         pass

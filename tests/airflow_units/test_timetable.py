@@ -1,4 +1,4 @@
-"""The civil-day timetable: when it fires, and for which day. The institution is in Santo Domingo unless said otherwise."""
+"""The civil-day timetable: when it fires, and for which day. The institution is in Santo Domingo unless specified."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _now(mocker: MockerFixture) -> None:
 
 
 def at(text: str, mocker: MockerFixture) -> None:
-    """It is now this local time."""
+    """Set the current local time."""
     now = pendulum.parse(text, tz=HERE)
     mocker.patch("tablero.airflow.timetable.pendulum.now", return_value=now)
 
@@ -46,7 +46,7 @@ def run_of(day: str, timetable: CivilDayTimetable = NIGHTLY) -> DagRunInfo:
 
 
 def local(run: DagRunInfo | None, zone: str = HERE) -> tuple[str, str, str]:
-    """Start and end of the interval, and when it fires, on the clock on the wall."""
+    """Start and end of the interval, and when it fires, in local time."""
     assert run is not None
     assert run.data_interval is not None
     moments = (run.data_interval.start, run.data_interval.end, run.run_after)
@@ -54,7 +54,7 @@ def local(run: DagRunInfo | None, zone: str = HERE) -> tuple[str, str, str]:
 
 
 def test_a_run_is_for_the_previous_civil_day() -> None:
-    """Fires at 02:00; the interval is the whole day before, and its instants are in UTC."""
+    """A run fires at 02:00 for the whole previous day, whose instants are in UTC."""
     run = following()
     assert local(run) == ("11-23 00:00", "11-24 00:00", "11-24 02:00")
     assert run is not None
@@ -66,75 +66,75 @@ def test_a_run_is_for_the_previous_civil_day() -> None:
 
 
 def test_the_first_run_without_catch_up() -> None:
-    """Yesterday's, though the DAG begins in 2020."""
+    """Without catch-up the first run is for yesterday, although the DAG begins in 2020."""
     assert following() == run_of("2026-11-23")
 
 
 def test_the_first_run_with_catch_up() -> None:
-    """The first day of all."""
+    """With catch-up the first run is for the first day."""
     assert following(catchup=True) == run_of("2020-01-01")
 
 
 def test_the_first_run_before_it_is_time(mocker: MockerFixture) -> None:
-    """At 01:59 the last run that was due is that of the day before yesterday."""
+    """At 01:59 the last due run is for the day before yesterday."""
     at("2026-11-24 01:59", mocker)
     assert following() == run_of("2026-11-22")
 
 
 def test_the_first_run_when_it_is_time(mocker: MockerFixture) -> None:
-    """At 02:00 sharp it is yesterday's."""
+    """At 02:00 sharp the last due run is for yesterday."""
     at("2026-11-24 02:00", mocker)
     assert following() == run_of("2026-11-23")
 
 
 def test_the_next_run() -> None:
-    """The day after the last one, which lies in the future."""
+    """The next run is for the day after the last one, in the future."""
     assert following(run_of("2026-11-23")) == run_of("2026-11-24")
 
 
 def test_the_next_run_after_days_off_without_catch_up() -> None:
-    """The scheduler was off for a week: one run, for yesterday; it heals the days before by itself."""
+    """After a week off there is one run, for yesterday, which also closes the gap."""
     assert following(run_of("2026-11-15")) == run_of("2026-11-23")
 
 
 def test_the_next_run_after_days_off_with_catch_up() -> None:
-    """One run for each of those days."""
+    """With catch-up there is one run for each missed day."""
     assert following(run_of("2026-11-15"), catchup=True) == run_of("2026-11-16")
 
 
 def test_no_start_without_catch_up() -> None:
-    """A DAG without start_date begins with yesterday."""
+    """Without start_date and catch-up, the first run is for yesterday."""
     assert following(earliest=None) == run_of("2026-11-23")
 
 
 def test_no_start_with_catch_up() -> None:
-    """There is no first day to catch up from."""
+    """Without start_date there is no first day to catch up from."""
     assert following(earliest=None, catchup=True) is None
 
 
 def test_starting_in_the_middle_of_a_day() -> None:
-    """The first whole day."""
+    """A start in the middle of a day means the next complete day."""
     assert following(earliest=pendulum.datetime(2026, 11, 10, 12, tz=HERE), catchup=True) == run_of("2026-11-11")
 
 
 def test_starting_at_midnight() -> None:
-    """That day is whole."""
+    """A start at midnight includes that day."""
     assert following(earliest=pendulum.datetime(2026, 11, 10, tz=HERE), catchup=True) == run_of("2026-11-10")
 
 
 def test_starting_in_the_future() -> None:
-    """Not before, catch-up or not."""
+    """Before a start in the future there is no run, with or without catch-up."""
     later = pendulum.datetime(2026, 12, 24, tz=HERE)
     assert following(earliest=later) == following(earliest=later, catchup=True) == run_of("2026-12-24")
 
 
 def test_the_last_day() -> None:
-    """An end at its first instant still includes it."""
+    """An end at the first instant of a day includes that day."""
     assert following(run_of("2026-11-23"), latest=pendulum.datetime(2026, 11, 24, tz=HERE)) == run_of("2026-11-24")
 
 
 def test_past_the_end() -> None:
-    """No run any more; Airflow's loop over days ends with that."""
+    """Past the end there are no runs, which ends Airflow's loop over days."""
     end = pendulum.datetime(2026, 11, 23, 23, 59, 59, tz=HERE)
     assert following(run_of("2026-11-23"), latest=end) is None
 
@@ -153,7 +153,7 @@ def test_past_the_end() -> None:
     ],
 )
 def test_in_a_zone_with_daylight_saving(day: str, interval_hours: int, fires: str) -> None:
-    """Days of 23 and 25 hours; it always fires, at that time of day or at the end of the skip."""
+    """Days have 23 or 25 hours, and the run fires at its time of day or at the end of a skipped hour."""
     run = run_of(day, NEW_YORK)
     assert run.data_interval is not None
     assert run.data_interval.end - run.data_interval.start == timedelta(hours=interval_hours)
@@ -161,7 +161,7 @@ def test_in_a_zone_with_daylight_saving(day: str, interval_hours: int, fires: st
 
 
 def test_a_year_of_runs_where_the_clocks_change() -> None:
-    """Each day once, without gap or overlap, and every run fires after its day has ended."""
+    """Over a year each day has one run, without gap or overlap, and every run fires after its day has ended."""
     run = following(earliest=pendulum.datetime(2021, 1, 1, tz="America/New_York"), catchup=True, timetable=NEW_YORK)
     for number in range(365):
         assert run is not None
@@ -177,7 +177,7 @@ def test_a_year_of_runs_where_the_clocks_change() -> None:
 
 @pytest.mark.parametrize("zone", ["America/Havana", "America/Santiago", "Asia/Beirut", "America/New_York", HERE])
 def test_a_run_is_for_the_day_that_is_sent(zone: str) -> None:
-    """Also where the clocks skip midnight: the interval is the very window that ``windows`` makes of that day."""
+    """The interval equals the window of the day, even where the clocks skip midnight."""
     timetable = CivilDayTimetable(time(0, 30), zone)
     for number in range(366):
         day = date(2021, 1, 1) + timedelta(days=number)
@@ -194,13 +194,13 @@ def test_a_run_is_for_the_day_that_is_sent(zone: str) -> None:
     [("2026-11-24 10:00", "2026-11-23"), ("2026-11-24 00:00", "2026-11-23"), ("2026-11-23 23:59:59", "2026-11-22")],
 )
 def test_a_manual_run(now: str, day: str) -> None:
-    """The last civil day that had ended."""
+    """A manual run is for the last civil day that has ended."""
     moment = pendulum.parse(now, tz=HERE)
     assert NIGHTLY.infer_manual_data_interval(run_after=moment) == run_of(day).data_interval
 
 
 def test_there_and_back() -> None:
-    """What the database keeps makes the same timetable."""
+    """A timetable restored from the database equals the original."""
     kept = NEW_YORK.serialize()
     assert kept == {"at": "02:30", "zone": "America/New_York"}
     again = CivilDayTimetable.deserialize(kept)
@@ -210,7 +210,7 @@ def test_there_and_back() -> None:
 
 
 def days_between(first: str, last: str) -> list[str]:
-    """The days of a backfill, as Airflow itself lists them from what is stored of the DAG."""
+    """The days of a backfill, as Airflow lists them from the stored DAG."""
     from airflow.sdk import DAG
     from airflow.serialization.serialized_objects import DagSerialization
 
@@ -223,12 +223,12 @@ def days_between(first: str, last: str) -> list[str]:
 
 @pytest.mark.usefixtures("plugins_loaded")
 def test_a_backfill_covers_exactly_the_days_asked_for() -> None:
-    """Three days, one day, and none before or after; the plugin registers the timetable under the name it is stored by."""
+    """A backfill covers exactly the requested days; the plugin registers the timetable under its stored name."""
     assert days_between("2026-11-16", "2026-11-18") == ["2026-11-16", "2026-11-17", "2026-11-18"]
     assert days_between("2026-11-16", "2026-11-16") == ["2026-11-16"]
     assert days_between("2026-11-16T00:00:01", "2026-11-17") == ["2026-11-17"]
 
 
 def test_intervals_are_what_airflow_takes() -> None:
-    """``DataInterval``, so that Airflow's own arithmetic works on them."""
+    """Intervals are ``DataInterval``, so that Airflow's own arithmetic works on them."""
     assert isinstance(run_of("2026-11-23").data_interval, DataInterval)

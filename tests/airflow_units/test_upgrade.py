@@ -1,4 +1,4 @@
-"""What Airflow's database holds of version 0.1 is still read: its DAGs, as they were serialized then."""
+"""DAGs that version 0.1 serialized into Airflow's database can still be read."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ KEPT: dict[str, Any] = json.loads((Path(__file__).parent / "serialized_0_1.json"
 
 @pytest.fixture(autouse=True)
 def registered(plugins_loaded: None) -> None:
-    """As in any process of Airflow."""
+    """Plugins are registered as in any process of Airflow."""
 
 
 @pytest.mark.parametrize("name", KEPT)
 def test_the_dag_of_then(name: str) -> None:
-    """The grid shows its runs, and the scheduler goes on with those under way."""
+    """A DAG of version 0.1 can be read: the grid shows its runs, and the scheduler continues those in progress."""
     dag = DagSerialization.from_dict(KEPT[name])
     assert dag.dag_id == name
     assert {"reconcile"} < set(dag.task_dict)
 
 
 def test_its_timetable() -> None:
-    """It is today's."""
+    """Its timetable is read as the current one."""
     found = DagSerialization.from_dict(KEPT["daily_send"]).timetable
     assert isinstance(found, CivilDayTimetable)
     assert found.serialize().items() >= {"at": "02:00", "zone": "America/Santo_Domingo"}.items()
 
 
 def test_its_deadline() -> None:
-    """It is today's, and so is what it calls: the triggerer imports that by name."""
+    """Its deadline is read as the current one, and so is its callback, which the triggerer imports by name."""
     (kept,) = KEPT["daily_send"]["dag"]["deadline"]
     found: Any = decode_deadline_alert(kept)
     assert isinstance(found.reference.inner_ref, ScheduledDayDeadline)
@@ -50,6 +50,6 @@ def test_its_deadline() -> None:
 
 
 def test_what_is_written_now_has_the_names_of_now() -> None:
-    """The old ones are read, and not written any more."""
+    """Old names are only read; current ones are written."""
     written = encode_timetable(CivilDayTimetable(time(2), "America/Santo_Domingo"))
     assert written["__type"] == "tablero.airflow.timetable.CivilDayTimetable"

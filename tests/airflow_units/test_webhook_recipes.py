@@ -1,4 +1,4 @@
-"""The recipes for Slack, Telegram and Teams: each stand-in takes what the vendor's documentation says, and nothing else."""
+"""The recipes for Slack, Telegram and Teams: each stand-in accepts only what the vendor documents."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ALERT: Alert = failure(
 
 
 def slack(address: str, content_type: str, body: dict[str, Any]) -> tuple[int, bytes]:
-    """An incoming webhook: JSON with a ``text``; answers in plain words."""
+    """An incoming webhook: JSON with a ``text``; answers in plain text."""
     if not address.startswith("/services/T000/B000/"):
         return 404, b"no_service"
     if content_type != "application/json":
@@ -42,7 +42,7 @@ def slack(address: str, content_type: str, body: dict[str, Any]) -> tuple[int, b
 
 
 def telegram(address: str, content_type: str, body: dict[str, Any]) -> tuple[int, bytes]:
-    """``sendMessage``: parameters from the address and from JSON, together; a text of 1 to 4096 characters; others pass."""
+    """``sendMessage``: parameters from both URL and JSON; a text of 1 to 4096 characters; unknown ones are ignored."""
     parts = urlsplit(address)
     if parts.path != "/bot42:TOKEN/sendMessage":
         return 404, b'{"ok": false, "error_code": 404}'
@@ -68,7 +68,7 @@ def teams(address: str, content_type: str, body: dict[str, Any]) -> tuple[int, b
 
 @contextmanager
 def answering(vendor: Vendor) -> Iterator[tuple[str, list[int], list[dict[str, Any]]]]:
-    """The vendor's server: its address, the statuses that it gave, and what it was sent."""
+    """The vendor's server: its address, the statuses it returned, and what it received."""
     statuses: list[int] = []
     bodies: list[dict[str, Any]] = []
 
@@ -83,7 +83,7 @@ def answering(vendor: Vendor) -> Iterator[tuple[str, list[int], list[dict[str, A
             self.wfile.write(answer)
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever, daemon=True)
@@ -105,7 +105,7 @@ def answering(vendor: Vendor) -> Iterator[tuple[str, list[int], list[dict[str, A
     ],
 )
 def test_an_alert_is_taken(vendor: Vendor, address: str, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the guide says: a connection of type HTTP whose host is the whole address, nothing else."""
+    """An alert is accepted with a connection configured as in the guide: type HTTP, and the whole address as host."""
     with answering(vendor) as (server, statuses, bodies):
         connection = orjson.dumps({"conn_type": "http", "host": f"{server}{address}"}).decode()
         monkeypatch.setenv("AIRFLOW_CONN_ALERT_HOOK", connection)

@@ -1,6 +1,6 @@
-"""On the Python path of the tests' Airflow: its source loses rows while they are read, and not when they are counted.
+"""On the Python path of the tests' Airflow: makes the source lose rows while they are read, but not while they are counted.
 
-A row is lost if its request says so; no other test has such a one. Python runs this file whenever it starts, so it imports
+A row is lost if its request id says so; no other test uses such ids. Python runs this file whenever it starts, so it imports
 nothing: the reader is changed when something imports it.
 """
 
@@ -17,7 +17,7 @@ READER, LOST = "tablero.source.reader", "lost-in-reading"
 
 
 class _Finder:
-    """Steps in once, for the reader alone."""
+    """Intervenes once, for the reader alone."""
 
     def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> ModuleSpec | None:
         if name != READER:

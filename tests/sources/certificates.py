@@ -1,4 +1,4 @@
-"""A CA of these tests' own, a certificate for a database server, and one for a client."""
+"""A CA for these tests, a certificate for a database server, and one for a client."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from tests.sources import pooler as bouncer
 from tests.sources import spanish as spanish_postgres
 from tests.sources.mariadb import MariaDb, programs, running
 
-#: SQLAlchemy's names of the drivers that read without holding everything, and their modules.
+#: SQLAlchemy's names of the drivers that stream results, and their modules.
 DRIVERS = {"pymysql": "pymysql", "mysqldb": "MySQLdb"}
 
 
@@ -39,14 +39,14 @@ def spanish() -> Iterator[spanish_postgres.Server]:
 
 @pytest.fixture(scope="session")
 def pooler(spanish: spanish_postgres.Server) -> Iterator[bouncer.Pooler]:
-    """PgBouncer in transaction mode in front of it."""
+    """PgBouncer in transaction mode in front of the Spanish server."""
     with bouncer.running(spanish) as running_pooler:
         yield running_pooler
 
 
 @pytest.fixture(params=DRIVERS)
 def driver(request: pytest.FixtureRequest) -> str:
-    """The test runs once by each driver."""
+    """The test runs once for each driver."""
     try:
         importlib.import_module(DRIVERS[request.param])
     except ImportError:
@@ -56,7 +56,7 @@ def driver(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def address(mariadb: MariaDb, driver: str) -> Iterator[URL]:
-    """An empty database, by a user who may read it."""
+    """An empty database, as a user who may read it."""
     made = mariadb.database(driver)
     yield made
     mariadb.drop(made)
@@ -64,7 +64,7 @@ def address(mariadb: MariaDb, driver: str) -> Iterator[URL]:
 
 @pytest.fixture
 def engine(address: URL) -> Iterator[Engine]:
-    """As Airflow's own hook opens it: without any option."""
+    """The engine as Airflow's own hook opens it, without any option."""
     made = sa.create_engine(address)
     try:
         yield made

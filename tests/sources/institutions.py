@@ -1,4 +1,4 @@
-"""The same institution in each kind of database: the tables behind the view, before Tablero asks for it."""
+"""The same institution in each kind of database: the tables behind the view, before Tablero is installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.sources.spanish import Server
 
 SERVICES = [(1, "1041"), (2, "1042")]
 
-#: Request, service, code, opened, changed; the last two have a service and a code that no one mapped.
+#: Request, service, code, opened, changed; the last two have an unmapped service and an unmapped code.
 HISTORY = [
     ("LCM-1", 1, "REC", "2020-02-01 08:00:00", "2020-02-01 08:00:00"),
     ("LCM-1", 1, "REV", "2020-02-01 08:00:00", "2020-02-03 10:15:00"),
@@ -28,16 +28,16 @@ HISTORY = [
     ("LCM-4", 1, "XXX", "2020-02-11 09:00:00", "2020-02-11 09:00:00"),
 ]
 
-#: What the contract takes of it: request and status.
+#: The rows that the contract accepts: request and status.
 VALID = {("LCM-1", 9), ("LCM-1", 2), ("LCM-1", 14), ("LCM-2", 9)}
 
 
 class Institution(Protocol):
-    """An empty database, in which its DBA types statements.
+    """An empty database in which its DBA runs statements.
 
-    :ivar kind: as the page calls it.
+    :ivar kind: its name on the page.
     :ivar timestamp: its type for dates.
-    :ivar plan: what to write before a query to see how it would be done.
+    :ivar plan: the prefix of a query that shows its plan.
     """
 
     kind: str
@@ -45,20 +45,20 @@ class Institution(Protocol):
     plan: str
 
     def run(self, script: str) -> None:
-        """Run statements as they stand in a document."""
+        """Run statements exactly as they are in a document."""
         ...
 
     def engine(self) -> Engine:
-        """As the DBA."""
+        """An engine as the DBA."""
         ...
 
     def as_reader(self, user: str, password: str) -> URL:
-        """Where another user enters."""
+        """The address for another user."""
         ...
 
 
 class Sqlite:
-    """A file."""
+    """An SQLite file."""
 
     kind, timestamp, plan = "sqlite", "text", "EXPLAIN QUERY PLAN"
 
@@ -66,21 +66,21 @@ class Sqlite:
         self._path = path
 
     def run(self, script: str) -> None:
-        """All at once."""
+        """Run all statements at once."""
         with closing(sqlite3.connect(self._path)) as connection:
             connection.executescript(script)
 
     def engine(self) -> Engine:
-        """Whoever may open the file."""
+        """An engine; anyone may open the file."""
         return sa.create_engine(f"sqlite:///{self._path}")
 
     def as_reader(self, user: str, password: str) -> URL:
-        """There are no users."""
+        """The file itself, since SQLite has no users."""
         raise NotImplementedError
 
 
 class Postgresql:
-    """A database of its own."""
+    """A separate PostgreSQL database."""
 
     kind, timestamp, plan = "postgresql", "timestamp", "EXPLAIN"
 
@@ -88,23 +88,23 @@ class Postgresql:
         self._address = address
 
     def run(self, script: str) -> None:
-        """All at once."""
+        """Run all statements at once."""
         engine = self.engine()
         with engine.begin() as connection:
             connection.exec_driver_sql(script.replace("%", "%%"))
         engine.dispose()
 
     def engine(self) -> Engine:
-        """As the superuser."""
+        """An engine as the superuser."""
         return sa.create_engine(self._address)
 
     def as_reader(self, user: str, password: str) -> URL:
-        """By the socket, as everyone does here."""
+        """The address by socket, as for everyone here."""
         return self._address.set(username=user, password=password)
 
 
 class Mariadb:
-    """The database ``solicitudes``, as the page calls it."""
+    """The MariaDB database ``solicitudes``, named as on the page."""
 
     kind, timestamp, plan = "mariadb", "datetime", "EXPLAIN"
     name = "solicitudes"
@@ -113,26 +113,26 @@ class Mariadb:
         self._server = server
 
     def run(self, script: str) -> None:
-        """One after another."""
+        """Run the statements one after another."""
         with self._server.admin(self.name) as connection:
             for statement in re.split(r";\s*\n", script.strip() + "\n"):
                 if statement.strip():
                     connection.exec_driver_sql(statement.replace("%", "%%"))
 
     def engine(self) -> Engine:
-        """As root."""
+        """An engine as root."""
         return sa.create_engine(self._server.admin_address(self.name))
 
     def as_reader(self, user: str, password: str) -> URL:
-        """Over TCP."""
+        """The address over TCP."""
         return self._server.address("pymysql", user, password, self.name)
 
 
 @contextmanager
 def institution(kind: str, folder: Path, fixture: Callable[[str], object]) -> Iterator[Institution]:
-    """An empty one, which leaves nothing behind.
+    """An empty institution, which is removed afterwards.
 
-    :param fixture: gives a server by its name, and starts it if need be.
+    :param fixture: returns a server by name, starting it if necessary.
     """
     if kind == "sqlite":
         yield Sqlite(folder / "solicitudes.db")

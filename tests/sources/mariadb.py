@@ -1,4 +1,4 @@
-"""A MariaDB server of these tests' own, from the system's package, in a folder and on a port of its own."""
+"""A MariaDB server for these tests, from the system's package, with its own folder and port."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-#: Where Debian puts them, whatever the user's PATH.
+#: Where Debian installs them, whatever the user's PATH.
 _PATH = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 
 _PASSWORD = "clave / 100%"
@@ -26,14 +26,14 @@ _PATIENCE = 60
 
 
 def programs() -> tuple[str, str] | None:
-    """The server and the program that makes its folder, or ``None`` if they are not installed."""
+    """The server and the program that creates its folder, or ``None`` if they are not installed."""
     server = shutil.which("mariadbd", path=_PATH) or shutil.which("mysqld", path=_PATH)
     install = shutil.which("mariadb-install-db", path=_PATH)
     return (server, install) if server and install else None
 
 
 class MariaDb:
-    """A running server; its clock is in UTC, so that whatever forgets the institution's zone shows."""
+    """A running server, whose clock is in UTC so that a forgotten time zone shows."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
@@ -62,7 +62,7 @@ class MariaDb:
                 *(f"--port={self._port}", "--skip-name-resolve", "--default-time-zone=+00:00"),
                 *("--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci"),
                 *self._options,
-                # Nothing here has to outlive a power cut.
+                # Nothing here has to survive a power cut.
                 *("--innodb-flush-log-at-trx-commit=0", "--skip-innodb-doublewrite", "--innodb-buffer-pool-size=256M"),
             ],
             stdout=subprocess.DEVNULL,
@@ -80,19 +80,19 @@ class MariaDb:
                 time.sleep(0.1)
 
     def stop(self) -> None:
-        """Stop it; whoever is connected is cut off."""
+        """Stop it, which disconnects all clients."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(_PATIENCE)
 
     def restart(self) -> None:
-        """As its administrator would for an update."""
+        """Restart it, as its administrator would for an update."""
         self.stop()
         self.start()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Its process is frozen."""
+        """Freeze its process."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         try:
@@ -102,21 +102,21 @@ class MariaDb:
 
     @contextmanager
     def admin(self, database: str = "") -> Iterator[sa.Connection]:
-        """As the server's root."""
+        """An engine as the server's root."""
         engine = sa.create_engine(self.admin_address(database), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             yield connection
 
     def admin_address(self, database: str) -> URL:
-        """Where the server's root enters."""
+        """The address for the server's root."""
         return URL.create("mysql+pymysql", "root", database=database, query={"unix_socket": f"{self._folder}/socket"})
 
     def address(self, driver: str, user: str, password: str, database: str) -> URL:
-        """Where others enter."""
+        """The address for other users."""
         return URL.create(f"mysql+{driver}", user, password, "127.0.0.1", self._port, database)
 
     def database(self, driver: str) -> URL:
-        """A new database, and a user who may read it, by this driver."""
+        """A new database, and a user who may read it, with this driver."""
         name = f"db{next(self._numbers)}"
         with self.admin() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
@@ -133,7 +133,7 @@ class MariaDb:
 
 @contextmanager
 def running(*options: str) -> Iterator[MariaDb]:
-    """A server that is gone afterwards, with all that it held."""
+    """A server that is removed afterwards, with all its data."""
     with TemporaryDirectory(prefix="tablero-maria-", ignore_cleanup_errors=True) as folder:
         server = MariaDb(Path(folder), *options)
         try:

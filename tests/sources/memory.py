@@ -1,4 +1,4 @@
-"""What reading a month costs in memory: run as a process of its own by ``test_memory.py``.
+"""The memory that reading a month takes; run in a separate process by ``test_memory.py``.
 
 ``python -m tests.sources.memory URL``. Prints JSON: the rows read, and resident MiB when idle and at its highest.
 """

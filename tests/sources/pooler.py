@@ -14,20 +14,20 @@ from tests.sources.spanish import Server, as_postgres, folder_for_servers, free_
 
 
 class Pooler:
-    """One connection to the server for all clients: what one leaves behind, the next one finds."""
+    """A pooler with one server connection for all clients, so that each client finds what the previous one left behind."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self.port = free_port()
 
     def address(self, database: str) -> URL:
-        """Where clients enter."""
+        """The address for clients."""
         return self._server.address(database).set(port=self.port)
 
 
 @contextmanager
 def running(server: Server) -> Iterator[Pooler]:
-    """A pooler that is gone afterwards."""
+    """A pooler that is removed afterwards."""
     pooler = Pooler(server)
     with folder_for_servers("tablero-bouncer-") as folder:
         (folder / "users").write_text('"postgres" ""\n')

@@ -1,4 +1,4 @@
-"""A database that is none: it writes down the SQL which it is asked, in the dialect of a real one, and gives one value."""
+"""A fake database that records the SQL it receives, in the dialect of a real one, and returns a single value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy.engine import Engine
 
 @dataclass
 class Asked:
-    """A statement as it would go to the server, on one line, and its values."""
+    """A statement as it would be sent to the server, on one line, with its values."""
 
     sql: str
     values: Any
@@ -22,9 +22,9 @@ class Asked:
 
 @dataclass
 class Recorder:
-    """What was asked, in order.
+    """The recorded statements, in order.
 
-    :ivar value: what every query for rows gives, once; one for counts gives 3.
+    :ivar value: the value returned once by every query for rows; queries for counts return 3.
     :ivar kind: its type, as a driver describes it.
     """
 
@@ -33,7 +33,7 @@ class Recorder:
     asked: list[Asked] = field(default_factory=list)
 
     def engine(self, url: str) -> Engine:
-        """An engine for a driver which need not be installed."""
+        """An engine for a driver that need not be installed."""
         style = {"mssql+pymssql": "pyformat", "oracle+oracledb": "named"}[sa.make_url(url).drivername]
         engine = sa.create_engine(url, module=_Driver(self, style))
         engine.dialect.initialize = lambda _connection: None  # type: ignore[method-assign]  # no server to ask
@@ -46,14 +46,14 @@ class _Error(Exception):
 
 
 class _Driver(SimpleNamespace):
-    """The face of a driver (PEP 249)."""
+    """The interface of a driver (PEP 249)."""
 
     def __init__(self, recorder: Recorder, paramstyle: str) -> None:
         errors = dict.fromkeys(("Error", "ProgrammingError", "DataError", "OperationalError", "DatabaseError"), _Error)
         super().__init__(recorder=recorder, paramstyle=paramstyle, version="26.1.0", __version__="2.3.13", **errors)
 
     def __getattr__(self, name: str) -> str:
-        return name  # constants: types that a dialect asks for
+        return name  # constants: types that a dialect uses
 
     def makedsn(self, host: str, port: int, **_names: str) -> str:
         return f"{host}:{port}"

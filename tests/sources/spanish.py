@@ -1,6 +1,6 @@
-"""PostgreSQL as an institution here installs it: Debian's package, ``initdb --locale=es_DO.UTF-8``, and what stands around it.
+"""PostgreSQL as institutions here install it: Debian's package, ``initdb --locale=es_DO.UTF-8``, and related programs.
 
-Its own folder and port, by the system user ``postgres`` where these tests run as root, since PostgreSQL refuses root.
+It has its own folder and port, and runs as the system user ``postgres`` if these tests run as root, which PostgreSQL refuses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-#: What ``apt-get install`` needs for all of it.
+#: All packages for ``apt-get install``.
 PACKAGES = ("postgresql-15", "postgresql-contrib", "locales", "pgbouncer", "openssl")
 
 _BIN = Path("/usr/lib/postgresql/15/bin")
@@ -34,7 +34,7 @@ PASSWORD = "clave / 100% 'ñ'"
 
 
 def missing() -> str | None:
-    """What to install, or ``None`` if all is there."""
+    """What to install, or ``None`` if nothing is missing."""
     programs = [shutil.which(name, path=f"/usr/sbin:{os.environ['PATH']}") for name in ("pgbouncer", "openssl", "localedef")]
     if _BIN.is_dir() and all(programs) and Path("/usr/share/i18n/locales/es_DO").exists():
         return None
@@ -42,13 +42,13 @@ def missing() -> str | None:
 
 
 def as_postgres(command: Sequence[str | Path]) -> list[str]:
-    """The command, by a user who is not root."""
+    """The command, run as a user who is not root."""
     words = [str(word) for word in command]
     return ["runuser", "-u", "postgres", "--", *words] if os.geteuid() == 0 else words
 
 
 def own(folder: Path) -> Path:
-    """A folder which the user of :func:`as_postgres` may write."""
+    """A folder that the user of :func:`as_postgres` may write to."""
     folder.mkdir(parents=True, exist_ok=True)
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
@@ -56,7 +56,7 @@ def own(folder: Path) -> Path:
 
 
 def free_port() -> int:
-    """One that no one listens on."""
+    """A port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -65,7 +65,7 @@ def free_port() -> int:
 class Server:
     """A running server.
 
-    :param folder: of its own, which everyone may enter.
+    :param folder: its own, accessible to everyone.
     :param initdb: arguments of ``initdb`` beyond the folder; the locale es_DO.UTF-8 unless they name another.
     :param settings: lines of ``postgresql.conf``.
     """
@@ -85,7 +85,7 @@ class Server:
             file.write("\n".join(["", *settings, ""]))
 
     def allow(self, *lines: str) -> None:
-        """Put lines before all others of ``pg_hba.conf``."""
+        """Insert lines at the beginning of ``pg_hba.conf``."""
         path = self.data / "pg_hba.conf"
         path.write_text("\n".join([*lines, path.read_text()]))
 
@@ -94,16 +94,16 @@ class Server:
         self._run(_BIN / "pg_ctl", "-D", self.data, "-l", self.folder / "log", "-w", "-t", str(_PATIENCE), "start")
 
     def reload(self) -> None:
-        """Have it read its files again."""
+        """Reload its configuration files."""
         self._run(_BIN / "pg_ctl", "-D", self.data, "reload")
         time.sleep(0.3)
 
     def stop(self) -> None:
-        """Stop it; whoever is connected is cut off."""
+        """Stop it, which disconnects all clients."""
         self._run(_BIN / "pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
 
     def standby(self, folder: Path, settings: Sequence[str] = ()) -> Server:
-        """A copy that follows this one and may be read."""
+        """A read-only standby of this server."""
         copy = Server.__new__(Server)
         copy.folder, copy.port, copy.data = folder, free_port(), own(folder / "data")
         copy._numbers, copy._environment = count(1), self._environment
@@ -117,12 +117,12 @@ class Server:
         return copy
 
     def address(self, database: str = "postgres", user: str = "postgres", password: str | None = None) -> URL:
-        """Where one enters, over TCP."""
+        """The address over TCP."""
         return URL.create("postgresql+psycopg", user, password, "127.0.0.1", self.port, database)
 
     @contextmanager
     def admin(self, database: str = "postgres") -> Iterator[sa.Connection]:
-        """As the DBA, in whatever zone and form the server has."""
+        """An engine as the DBA, with the server's own zone and DateStyle."""
         utf8 = {"client_encoding": "utf8"}
         engine = sa.create_engine(
             self.address(database), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT", connect_args=utf8
@@ -138,7 +138,7 @@ class Server:
         return name
 
     def psql(self, database: str, query: str, **environment: str) -> list[list[str]]:
-        """What the DBA sees: the rows that ``psql`` prints, NULL as ``∅``."""
+        """The rows that ``psql`` prints for the DBA, NULL as ``∅``."""
         command = [str(_BIN / "psql"), "-XAtq", "-F\x1f", "-P", "null=∅", "-h", "127.0.0.1", "-p", str(self.port)]
         found = subprocess.run(
             [*command, "-U", "postgres", "-d", database, "-c", query],
@@ -159,10 +159,10 @@ class Server:
 
 
 def _made_locales(folder: Path) -> Path:
-    """Locales of these tests' own, so that none has to be installed."""
+    """Locales for these tests, so that none has to be installed."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, (source, charset) in _LOCALES.items():
-        # It warns of what it does not like, and says so by its exit status; whether it made one is what counts.
+        # Its exit status also reports warnings; what counts is whether it created a locale.
         subprocess.run(["localedef", "-i", source, "-f", charset, str(folder / name)], capture_output=True, check=False)
         assert (folder / name).is_dir(), name
     return folder
@@ -170,7 +170,7 @@ def _made_locales(folder: Path) -> Path:
 
 @contextmanager
 def folder_for_servers(prefix: str) -> Iterator[Path]:
-    """A folder which everyone may enter, gone afterwards."""
+    """A folder accessible to everyone, which is removed afterwards."""
     with TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
         path = own(Path(folder))
         path.chmod(0o755)
@@ -179,7 +179,7 @@ def folder_for_servers(prefix: str) -> Iterator[Path]:
 
 @contextmanager
 def running(initdb: Sequence[str] = ("--locale=es_DO.UTF-8",), settings: Sequence[str] = ()) -> Iterator[Server]:
-    """A server that is gone afterwards, with all that it held."""
+    """A server that is removed afterwards, with all its data."""
     with folder_for_servers("tablero-es-") as folder:
         server = Server(folder, initdb, settings)
         server.start()

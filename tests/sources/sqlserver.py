@@ -1,8 +1,8 @@
-"""What speaks the protocol of SQL Server (TDS) without being one: pySQLbridge, from PyPI, serves a table and reads T-SQL.
+"""A stand-in that speaks the protocol of SQL Server (TDS): pySQLbridge, from PyPI, serves a table and understands T-SQL.
 
-It parses logins, batches and calls as SQL Server does, answers with its numbers of errors, and puts ``datetime`` on the wire in
-the steps of 1/300 s. It is no SQL Server: of collations, of what a VIEW may hold and of locks it tells nothing. Types that it
-has not itself (``datetime2``, ``datetimeoffset``, ``date``) are written here from the protocol's specification (MS-TDS).
+It parses logins, batches and calls as SQL Server does, answers with its error numbers, and sends ``datetime`` in
+the steps of 1/300 s. It is not SQL Server: it shows nothing about collations, the contents of views, or locks. Types that it
+lacks (``datetime2``, ``datetimeoffset``, ``date``) are implemented here from the protocol's specification (MS-TDS).
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ DATETIME = DateTime()
 
 @dataclass
 class Stand:
-    """A stand-in that listens.
+    """A running stand-in.
 
-    :ivar answer: what a query is answered with; the table of :meth:`fill` unless a test says otherwise.
+    :ivar answer: the answer to a query; by default the table of :meth:`fill`.
     :ivar asked: the SQL that arrived, and its parameters.
     """
 
@@ -94,7 +94,7 @@ class Stand:
     def handle(self, query: Any) -> QueryResult:
         sql = query if isinstance(query, str) else query.sql
         self.asked.append((sql, getattr(query, "parameters", None)))
-        plain = _COLLATED.sub(r"\1\2", sql)  # it knows no collations
+        plain = _COLLATED.sub(r"\1\2", sql)  # it does not support collations
         result: QueryResult = (self.answer or self.catalog.answer)(
             plain if isinstance(query, str) else replace(query, sql=plain)
         )
@@ -103,12 +103,12 @@ class Stand:
     def fill(
         self, kind: ColumnType, changed: Sequence[Any], *, opened: Any = None, name: str = "tablero_status_changes"
     ) -> None:
-        """A table of one row for each value of ``last_modified_date``; ``opening_date`` is of the same type."""
+        """Create a table of one row for each value of ``last_modified_date``; ``opening_date`` has the same type."""
         rows = [["1041", f"R-{number}", opened or value, 2, value] for number, value in enumerate(changed)]
         self.catalog.add(Table(name, _columns(kind), rows))
 
     def show(self, kind: ColumnType, changed: Sequence[Any], *, opened: Any) -> None:
-        """The same rows for whatever is asked of the view: types that the stand-in puts on the wire and cannot compare."""
+        """Return the same rows for any query of the view: types that the stand-in can send but not compare."""
         rows = [["1041", f"R-{number}", opened, 2, value] for number, value in enumerate(changed)]
 
         def answer(query: Any) -> QueryResult:
@@ -124,7 +124,7 @@ class Stand:
         self.answer = answer
 
     def fail(self, number: int, words: str) -> None:
-        """Whatever is asked of the view ends with this error."""
+        """Let any query of the view end with this error."""
 
         def answer(query: Any) -> QueryResult:
             if "tablero_status_changes" in (query if isinstance(query, str) else query.sql):
@@ -141,7 +141,7 @@ def _columns(kind: ColumnType) -> list[Column]:
 
 @contextmanager
 def running() -> Iterator[Stand]:
-    """A stand-in that is gone afterwards."""
+    """A stand-in that is stopped afterwards."""
     stand = Stand()
     logins = LoginStore([Login(USER, PASSWORD, hashed=False)])
     server, thread = start_background(query_handler=stand.handle, logins=logins)

@@ -1,4 +1,4 @@
-"""Every statement of the page for DBAs is run as it stands there, and the view it makes gives what it promises."""
+"""Every statement of the page for DBAs is run unchanged, and the resulting view gives what the page promises."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ ENGLISH, SPANISH = "dba.md", "dba.es.md"
 
 VIEW = "tablero_status_changes"
 
-#: PostgreSQL also as an institution here installs it, in Spanish.
+#: PostgreSQL also as institutions here install it, in Spanish.
 SERVERS = ["sqlite", "postgresql", *(pytest.param(kind, marks=pytest.mark.system) for kind in ("spanish", "mariadb"))]
 
-#: Said of blocks that no test runs.
+#: Marks blocks that no test runs.
 NOT_RUN = {"sqlserver", "oracle"}
 
 Block = tuple[str, str, str]
 
 
 def blocks(page: str = ENGLISH) -> list[Block]:
-    """Kind of database, name and text of each block of SQL."""
+    """Kind of database, name and text of each SQL block."""
     text = (DOCS / page).read_text(encoding="utf-8")
     return re.findall(r"^```sql (\w+) ?([\w-]*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def block(kind: str, name: str) -> str:
-    """The one for this kind of database, or for all."""
+    """The block for this kind of database, or for all of them."""
     (text,) = [text for of, called, text in blocks() if called == name and of in (kind, "all")]
     return text
 
@@ -62,12 +62,12 @@ def engine(place: Institution) -> Iterator[Engine]:
 
 
 def type_in(place: Institution, name: str) -> None:
-    """As the DBA copies it from the page."""
+    """Run the block as the DBA copies it from the page."""
     place.run(block(place.kind, name))
 
 
 def furnish(place: Institution, table: str = "historial_solicitudes") -> None:
-    """The institution's own tables: services, the mapping of the page, and one of requests."""
+    """Create the institution's own tables: services, the page's mapping, and requests."""
     services = "".join(f"INSERT INTO servicios VALUES ({number}, '{code}');\n" for number, code in SERVICES)
     place.run(f"CREATE TABLE servicios (id_servicio integer, codigo_tablero varchar(20));\n{services}")
     type_in(place, "mapping")
@@ -83,7 +83,7 @@ def enter(place: Institution, table: str = "historial_solicitudes", rows: list[t
 
 
 def read(engine: Engine, sql: str | None = None) -> tuple[set[tuple[str, int]], list[Reason]]:
-    """What Tablero makes of February 2020: request and status of each valid row, and why others are rejected."""
+    """February 2020 as Tablero reads it: request and status of each valid row, and the reasons for rejecting others."""
     source = Source(engine, table=VIEW, sql=sql, zone=ZONE, day_zone=ZONE)
     source.check()
     validate = validator(zone=ZONE, earliest=datetime(2020, 1, 1, tzinfo=timezone.utc), now=NOW)
@@ -100,7 +100,7 @@ BAD = [Reason.MISSING_SERVICE_ID, Reason.UNKNOWN_STATUS]
 
 
 def test_the_history_table(place: Institution, engine: Engine) -> None:
-    """Every change is there; one without a service or a status is reported, not lost."""
+    """The history table gives every change; one without a service or a status is reported, not lost."""
     furnish(place)
     enter(place)
     type_in(place, "history")
@@ -110,7 +110,7 @@ def test_the_history_table(place: Institution, engine: Engine) -> None:
 
 
 def test_the_current_status(place: Institution, engine: Engine) -> None:
-    """One row for each request: its last."""
+    """The current status gives one row for each request: its last."""
     furnish(place, "solicitudes")
     enter(place, "solicitudes", [HISTORY[2], HISTORY[3]])
     type_in(place, "current")
@@ -118,8 +118,8 @@ def test_the_current_status(place: Institution, engine: Engine) -> None:
 
 
 def test_the_trigger_that_keeps_a_history(place: Institution, engine: Engine) -> None:
-    """What was there, what is created and each change of status is kept; other changes of a request are none. A status that is
-    taken away and given again is two changes."""
+    """The trigger records existing rows, new rows and each change of status, and no other changes. A status that is
+    changed and changed back counts as two changes."""
     furnish(place, "solicitudes")
     enter(place, "solicitudes", [HISTORY[0]])
     type_in(place, "history-trigger")
@@ -137,7 +137,7 @@ def test_the_trigger_that_keeps_a_history(place: Institution, engine: Engine) ->
 
 
 def test_the_trigger_refuses_nothing(place: Institution, engine: Engine) -> None:
-    """The application may save whatever its own table takes: what is missing is reported as rejected."""
+    """The application may save whatever its own table accepts: missing values are reported as rejected rows."""
     furnish(place, "solicitudes")
     type_in(place, "history-trigger")
     type_in(place, "history")
@@ -147,7 +147,7 @@ def test_the_trigger_refuses_nothing(place: Institution, engine: Engine) -> None
 
 
 def test_codes_that_are_not_mapped(place: Institution, engine: Engine) -> None:
-    """The query names each with its number of rows."""
+    """The query lists each unmapped code with its number of rows."""
     furnish(place)
     enter(place)
     with engine.connect() as connection:
@@ -156,7 +156,7 @@ def test_codes_that_are_not_mapped(place: Institution, engine: Engine) -> None:
 
 
 def plan_of(place: Institution, engine: Engine, query: str) -> str:
-    engine.dispose()  # SQLite would explain the plan that it made before
+    engine.dispose()  # SQLite would show the plan it made before
     with engine.connect() as connection:
         return str(connection.exec_driver_sql(f"{place.plan} {query}").all())
 
@@ -165,7 +165,7 @@ MONTH = f"SELECT * FROM {VIEW} WHERE last_modified_date >= '2020-02-01' AND last
 
 
 def many(place: Institution, table: str = "historial_solicitudes") -> None:
-    """Enough rows, of other months, for an index to be worth it."""
+    """Enough rows in other months for an index to be used."""
     rows = [
         ("x", 1, "REC", "2020-01-01", f"{year}-{month:02}-{day:02}")
         for year in range(2005, 2020)
@@ -178,7 +178,7 @@ def many(place: Institution, table: str = "historial_solicitudes") -> None:
 
 
 def test_the_index(place: Institution, engine: Engine) -> None:
-    """A month is found by it, through the view."""
+    """Through the view, a month is read by the index."""
     furnish(place)
     type_in(place, "history")
     many(place)
@@ -189,7 +189,7 @@ def test_the_index(place: Institution, engine: Engine) -> None:
 
 
 def test_the_index_on_text(tmp_path: Path, postgres: object, request: pytest.FixtureRequest) -> None:
-    """In PostgreSQL it has the order of bytes, by which text is compared."""
+    """In PostgreSQL the index on text has byte order, in which text is compared."""
     with institution("postgresql", tmp_path, request.getfixturevalue) as place:
         furnish(place)
         place.run("CREATE TABLE historial_texto AS SELECT * FROM historial_solicitudes;\n")
@@ -205,7 +205,7 @@ def test_the_index_on_text(tmp_path: Path, postgres: object, request: pytest.Fix
 
 @pytest.mark.system
 def test_text_by_day_first(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """In PostgreSQL, converted in the view: local time of the server becomes the instant that it was here."""
+    """In PostgreSQL, text with the day first is converted in the view: the server's local time becomes the right instant."""
     with institution("spanish", tmp_path, request.getfixturevalue) as place:
         place.run("CREATE TABLE historial_texto (no_solicitud text, fecha_estado text);\n")
         place.run("INSERT INTO historial_texto VALUES ('LCM-1', '05/02/2020 21:30:00');\n")
@@ -219,7 +219,7 @@ def test_text_by_day_first(tmp_path: Path, request: pytest.FixtureRequest) -> No
 
 @pytest.mark.system
 def test_a_date_made_of_text(tmp_path: Path, mariadb: object, request: pytest.FixtureRequest) -> None:
-    """In MariaDB a column made of the text has an index, and the query of the page reads by it."""
+    """In MariaDB a generated column of the text has an index, and the page's query uses it."""
     with institution("mariadb", tmp_path, request.getfixturevalue) as place:
         place.run("CREATE TABLE historial_texto (no_solicitud varchar(40), fecha_estado varchar(40));\n")
         place.run("INSERT INTO historial_texto VALUES ('LCM-1', '07/02/2020 16:40:00');\n")
@@ -234,7 +234,7 @@ def test_a_date_made_of_text(tmp_path: Path, mariadb: object, request: pytest.Fi
 
 @pytest.mark.parametrize("kind", ["postgresql", pytest.param("mariadb", marks=pytest.mark.system)])
 def test_the_right_to_read(tmp_path: Path, request: pytest.FixtureRequest, kind: str) -> None:
-    """The user of the page reads the view, and nothing else."""
+    """The page's user can read the view, and nothing else."""
     with institution(kind, tmp_path, request.getfixturevalue) as place:
         furnish(place)
         enter(place)
@@ -251,14 +251,14 @@ def test_the_right_to_read(tmp_path: Path, request: pytest.FixtureRequest, kind:
 
 
 def test_the_own_query(place: Institution, engine: Engine) -> None:
-    """The same rows as by the view."""
+    """The own query gives the same rows as the view."""
     furnish(place)
     enter(place)
     assert read(engine, block(place.kind, "own-query"))[0] == VALID
 
 
 def test_no_block_is_left_out() -> None:
-    """Each one is run by a test of this file, or is marked as not run."""
+    """Each block is run by a test in this file, or is marked as not run."""
     tested = {"history", "current", "history-trigger", "mapping", "unmapped", "index", "text-index", "grant", "own-query"}
     run = {name for kind, name, _ in blocks() if kind not in NOT_RUN}
     assert run == tested | {"own-query-text", "text-dates"}
@@ -267,7 +267,7 @@ def test_no_block_is_left_out() -> None:
 
 @pytest.mark.parametrize(("page", "words"), [(ENGLISH, "not run"), (SPANISH, "no ejecutad")])
 def test_what_is_not_run_says_so(page: str, words: str) -> None:
-    """In the paragraph before it."""
+    """The paragraph before a block that is not run says so."""
     text = (DOCS / page).read_text(encoding="utf-8")
     for kind in NOT_RUN:
         for before in text.split(f"```sql {kind}\n")[:-1]:
@@ -275,7 +275,7 @@ def test_what_is_not_run_says_so(page: str, words: str) -> None:
 
 
 def test_both_languages_have_the_same_blocks() -> None:
-    """To the letter; other fences too."""
+    """Code blocks are identical in both languages."""
     fences = [
         re.findall(r"^```.*?^```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
         for page in (ENGLISH, SPANISH)

@@ -1,4 +1,4 @@
-"""The SQL that goes to SQL Server and to Oracle, statement by statement. No server: what they make of it was not seen."""
+"""The SQL generated for SQL Server and Oracle, statement by statement; neither server runs it in these tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VIEW = "reports.tablero_status_changes"
 CHANGED = f"{VIEW}.last_modified_date"
 COLUMNS = ", ".join(f"{VIEW}.{name}" for name in ("service_id", "request_id", "opening_date", "status_id")) + f", {CHANGED}"
 
-#: The edges of February 2020, and now, as local times of Santo Domingo.
+#: The bounds of February 2020, and now, as local times of Santo Domingo.
 START, END, LATER = datetime(2020, 2, 1), datetime(2020, 3, 1), datetime(2026, 11, 24, 2)  # noqa: DTZ001 naive is meant
 
 
@@ -32,7 +32,7 @@ def last(recorder: Recorder) -> Asked:
 
 
 def sql_of(recorder: Recorder) -> list[str]:
-    """What was asked of the view, but for the session."""
+    """The SQL that reads the view, without session settings."""
     return [asked.sql for asked in recorder.asked if not asked.sql.startswith("ALTER SESSION")]
 
 
@@ -43,7 +43,7 @@ def compared(values: Any) -> list[Any]:
 
 @pytest.mark.parametrize("url", [SQL_SERVER, ORACLE])
 def test_check(url: str) -> None:
-    """The five columns, and no others, are looked at; and one value of a date."""
+    """The check reads just the five columns, and one date value."""
     recorder = Recorder()
     assert source(recorder, url).check()[0] == "service_id"
     assert sql_of(recorder)[0] == f"SELECT {COLUMNS} FROM {VIEW} WHERE 1=0"
@@ -51,7 +51,7 @@ def test_check(url: str) -> None:
 
 
 def test_sample() -> None:
-    """Neither knows LIMIT."""
+    """A sample is limited without LIMIT, which neither database supports."""
     recorder = Recorder()
     source(recorder, SQL_SERVER).sample(7)
     assert last(recorder).sql == f"SELECT TOP 7 {COLUMNS} FROM {VIEW}"
@@ -60,7 +60,7 @@ def test_sample() -> None:
 
 
 def test_the_look_at_one_value() -> None:
-    """Which tells of what type the column is."""
+    """A single value shows the type of the column."""
     recorder = Recorder()
     list(source(recorder, SQL_SERVER).read(FEBRUARY))
     assert sql_of(recorder)[1] == f"SELECT TOP 1 {CHANGED} FROM {VIEW} WHERE {CHANGED} IS NOT NULL"
@@ -81,7 +81,7 @@ def test_the_look_at_one_value() -> None:
     ids=["datetime", "datetimeoffset", "date"],
 )
 def test_read_in_sql_server(value: Any, type_: str, bounds: list[Any]) -> None:
-    """Bounds are cast: as the text that its driver makes of them, a Spanish login would read day before month."""
+    """In SQL Server bounds are cast: as text from the driver, a Spanish login would read day before month."""
     recorder = Recorder(value)
     list(source(recorder, SQL_SERVER).read(FEBRUARY))
     casts = [f"CAST(%(param_{number})s AS {type_})" for number in (1, 2)]
@@ -90,7 +90,7 @@ def test_read_in_sql_server(value: Any, type_: str, bounds: list[Any]) -> None:
 
 
 def test_read_in_oracle() -> None:
-    """DATE and TIMESTAMP are both compared with datetimes; a DATE keeps its index so."""
+    """In Oracle DATE and TIMESTAMP are both compared with datetimes, so that an index on a DATE can be used."""
     recorder = Recorder()
     list(source(recorder, ORACLE).read(FEBRUARY))
     inside = f"{CHANGED} >= :last_modified_date_1 AND {CHANGED} < :last_modified_date_2"
@@ -99,7 +99,7 @@ def test_read_in_oracle() -> None:
 
 
 def test_text_is_compared_byte_by_byte() -> None:
-    """In SQL Server by a binary collation; Oracle's own comparison is binary unless its session is told otherwise."""
+    """Text is compared byte by byte: by a binary collation in SQL Server, and by default in Oracle."""
     recorder = Recorder("2020-02-01 00:00:00")
     list(source(recorder, SQL_SERVER).read(FEBRUARY))
     assert f"WHERE ({CHANGED} COLLATE Latin1_General_BIN2) >= %(" in last(recorder).sql
@@ -109,7 +109,7 @@ def test_text_is_compared_byte_by_byte() -> None:
 
 
 def test_count() -> None:
-    """The same condition, counted by the database."""
+    """The database counts with the same condition."""
     for url in (SQL_SERVER, ORACLE):
         recorder = Recorder()
         found = source(recorder, url)
@@ -121,7 +121,7 @@ def test_count() -> None:
 
 
 def test_what_has_no_date() -> None:
-    """NULL, and what no Python date can be; text that is none is found by the patterns that each has."""
+    """Undated rows are NULL or dates outside Python's range; text that is no date is found by each database's patterns."""
     recorder = Recorder()
     list(source(recorder, SQL_SERVER).read(dateless_window()))
     edges = [f"{CHANGED} {sign} CAST(%(param_{number})s AS DATETIME2)" for sign, number in (("<", 1), (">=", 2))]
@@ -138,7 +138,7 @@ def test_what_has_no_date() -> None:
 
 
 def test_the_census() -> None:
-    """One pass counts what is clear, by CASE, which both know; a second one looks at what is not."""
+    """The census counts clear cases in one pass, by CASE, which both support; a second pass handles the others."""
     for url, bound in ((SQL_SERVER, "CAST(%(param_{})s AS DATETIME2)"), (ORACLE, ":last_modified_date_{}")):
         recorder = Recorder()
         assert source(recorder, url).census(undated_window(date(2020, 1, 1), ZONE), NOW) == (3, 3, 3, 3)
@@ -150,7 +150,7 @@ def test_the_census() -> None:
 
 
 def test_one_request() -> None:
-    """Is asked for as it is written."""
+    """A request is looked up by its id as given."""
     for url, mark in ((SQL_SERVER, "%(param_2)s"), (ORACLE, ":param_1")):
         recorder = Recorder()
         source(recorder, url).of_request("REQ-77")
@@ -159,7 +159,7 @@ def test_one_request() -> None:
 
 
 def test_clock() -> None:
-    """Oracle wants a table even for that."""
+    """Reading the clock needs a table in Oracle."""
     recorder = Recorder()
     assert source(recorder, SQL_SERVER).clock() == START
     assert last(recorder).sql == "SELECT CURRENT_TIMESTAMP AS current_timestamp_1"
@@ -168,7 +168,7 @@ def test_clock() -> None:
 
 
 def test_names() -> None:
-    """Oracle's names in upper case are quoted as they are; in lower case they are left to it, which finds them."""
+    """Oracle names in upper case are quoted; those in lower case are left unquoted, so that Oracle finds them."""
     for url, table, quoted in (
         (ORACLE, "CITAS.TABLERO_STATUS_CHANGES", '"CITAS"."TABLERO_STATUS_CHANGES"'),
         (ORACLE, '"citas"."cambios"', '"citas"."cambios"'),
@@ -181,11 +181,11 @@ def test_names() -> None:
 
 
 def test_own_sql() -> None:
-    """Goes as it is written, with bounds a day too wide, as local times."""
+    """Own SQL is sent unchanged, with bounds as local times, widened by a day."""
     sql = "SELECT * FROM cambios WHERE fecha >= CAST(:start AS {0}) AND fecha < CAST(:end AS {0}) AND x LIKE '10%'"
     expected = {
         SQL_SERVER: sql.format("DATETIME2").replace(":start", "%(start)s").replace(":end", "%(end)s"),
-        ORACLE: sql.format("DATE").replace(":start", ':"start"'),  # START is one of its own words
+        ORACLE: sql.format("DATE").replace(":start", ':"start"'),  # START is a reserved word
     }
     for url, wanted in expected.items():
         recorder = Recorder()
@@ -202,7 +202,7 @@ class DbType(NamedTuple):
 
 @pytest.mark.parametrize("kind", ["DB_TYPE_TIMESTAMP_TZ", "DB_TYPE_TIMESTAMP_LTZ"])
 def test_a_zone_that_oracles_driver_drops(kind: str) -> None:
-    """Its values would be hours off without a word; the error shows the cast that helps."""
+    """A type whose zone Oracle's driver drops is refused, since its values would be hours off; the error shows the cast."""
     recorder = Recorder(kind=DbType(kind))
     found = source(recorder, ORACLE)
     for use in (found.check, lambda: list(found.read(FEBRUARY))):
@@ -211,7 +211,7 @@ def test_a_zone_that_oracles_driver_drops(kind: str) -> None:
 
 
 def test_the_offset_of_sql_server_is_kept() -> None:
-    """Its driver gives an aware datetime for a datetimeoffset."""
+    """SQL Server's driver returns an aware datetime for a datetimeoffset."""
     recorder = Recorder(datetime(2020, 2, 1, 4, tzinfo=timezone.utc))
     (row,) = source(recorder, SQL_SERVER).read(FEBRUARY)
     assert row[-1] == FEBRUARY.start

@@ -1,4 +1,4 @@
-"""MariaDB: each row in one window, whatever the type, the collation and the server's clock; memory; what goes wrong."""
+"""MariaDB: each row in one window for any type, collation and server clock; memory; errors."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def source(engine: Engine, *, table: str = VIEW, sql: str | None = None, zone: s
 
 
 def fill(server: MariaDb, address: URL, changed: Sequence[Any], kind: str, *, zone: str = "-04:00", ids: str = "") -> None:
-    """A view of one row for each value of last_modified_date; written, as the institution does, in a session of its zone.
+    """Create a view of one row for each value of last_modified_date, written in a session with the institution's zone.
 
-    :param ids: of the requests, a letter each; their position if none are given.
+    :param ids: ids of the requests, a letter each; by default their position.
     """
     with server.admin(address.database or "") as connection:
         connection.exec_driver_sql("SET sql_mode = ''")
@@ -57,7 +57,7 @@ def fill(server: MariaDb, address: URL, changed: Sequence[Any], kind: str, *, zo
 
 
 def inside(found: Source, window: Window) -> set[str]:
-    """The rows of a window, by request id, as staging sees them; and their number as reconciling counts it."""
+    """The request ids that staging sees in a window, and the number of rows that reconciling counts there."""
     rows = [row for row in found.read(window) if found.holds(window, row[-1])]
     assert found.count(window) == len(rows), f"count and read differ for {window.label}"
     ids = {row[1] for row in rows}
@@ -74,19 +74,19 @@ def by_window(found: Source, windows: Sequence[Window]) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("kind", [DATETIME, TIMESTAMP, TEXT])
 def test_the_edge_of_a_month(mariadb: MariaDb, address: URL, engine: Engine, kind: str) -> None:
-    """The last microsecond of January is January here, although the server's own clock says February."""
+    """The last microsecond of January belongs to January, although the server's own clock is in February."""
     fill(mariadb, address, ["2020-01-31 23:59:59.999999", "2020-02-01 00:00:00"], kind)
     assert by_window(source(engine), MONTHS) == {"2020-01": {"0"}, "2020-02": {"1"}}
 
 
 def test_a_date_is_its_first_instant(mariadb: MariaDb, address: URL, engine: Engine) -> None:
-    """A column of dates without time lies at the beginning of the institution's day."""
+    """A date without a time lies at the beginning of the institution's day."""
     fill(mariadb, address, ["2020-01-31", "2020-02-01"], DATE)
     assert by_window(source(engine), MONTHS) == {"2020-01": {"0"}, "2020-02": {"1"}}
 
 
 def test_a_timestamp_is_an_instant_whatever_the_session_shows(mariadb: MariaDb, address: URL, engine: Engine) -> None:
-    """TIMESTAMP holds an instant: the same row comes out at the same instant in the zone of the source, and in UTC."""
+    """TIMESTAMP is an instant: a row has the same one in the zone of the source and in UTC."""
     fill(mariadb, address, ["2020-02-01 00:00:00"], TIMESTAMP)
     for zone in ("America/Santo_Domingo", "UTC", "Asia/Kolkata"):
         fresh = sa.create_engine(address)
@@ -97,13 +97,13 @@ def test_a_timestamp_is_an_instant_whatever_the_session_shows(mariadb: MariaDb, 
 
 
 def test_a_datetime_is_local_time_of_the_source_zone(mariadb: MariaDb, address: URL, engine: Engine) -> None:
-    """DATETIME has no zone: where the institution writes UTC, source_timezone says so."""
+    """DATETIME has no zone: if the institution writes UTC, source_timezone says so."""
     fill(mariadb, address, ["2020-02-01 03:59:59", "2020-02-01 04:00:00"], DATETIME)
     assert by_window(source(engine, zone="UTC"), MONTHS) == {"2020-01": {"0"}, "2020-02": {"1"}}
 
 
 def test_a_zone_whose_clocks_change(mariadb: MariaDb, address: URL, engine: Engine) -> None:
-    """One offset would not do, and the server knows no names of zones: the error says what the DBA can do."""
+    """A zone whose clocks change is refused if the server lacks zone names; the error says what the DBA can do."""
     fill(mariadb, address, ["2020-02-01"], DATETIME)
     with pytest.raises(SetupError, match=r"does not know the time zone America/New_York.*mariadb-tzinfo-to-sql"):
         source(engine, zone="America/New_York").check()
@@ -115,7 +115,7 @@ ZERO_DATES = ["0000-00-00 00:00:00", "2020-02-00 00:00:00", "2020-00-00 00:00:00
 @pytest.mark.parametrize("zero", ZERO_DATES)
 @pytest.mark.parametrize("kind", [DATETIME, DATE])
 def test_zero_dates_are_undated(mariadb: MariaDb, address: URL, engine: Engine, kind: str, zero: str | None) -> None:
-    """Like rows without a date: no month holds them, their own window does, and the others are read as ever."""
+    """Zero dates are undated: they lie in no month but in their own window, and other rows are read as usual."""
     fill(mariadb, address, [zero, "2020-01-31 23:00:00", "2020-02-01 00:00:00"], kind)
     found = source(engine)
     assert by_window(found, MONTHS) == {"2020-01": {"1"}, "2020-02": {"2"}}
@@ -125,7 +125,7 @@ def test_zero_dates_are_undated(mariadb: MariaDb, address: URL, engine: Engine, 
 
 
 def test_a_zero_date_of_opening_is_a_rejected_row(mariadb: MariaDb, address: URL, engine: Engine) -> None:
-    """Its driver gives text or nothing for it; the row is set aside with its reason, and spoils no other."""
+    """A zero opening date, for which drivers return text or nothing, rejects its own row only, for the right reason."""
     fill(mariadb, address, ["2020-02-01 00:00:00", "2020-02-02 00:00:00"], DATETIME)
     with mariadb.admin(address.database or "") as connection:
         connection.exec_driver_sql("SET sql_mode = ''")
@@ -142,14 +142,14 @@ TEXTS = ["2020-02-15", "20200230", "2020/02/15", "2020_02", "2020a", "2020-2-15"
 
 @pytest.mark.parametrize("collation", ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_bin", "latin1_spanish_ci"])
 def test_text_lies_in_one_window_whatever_its_collation(mariadb: MariaDb, address: URL, engine: Engine, collation: str) -> None:
-    """A language's order puts signs elsewhere than bytes do; each text is in one window all the same."""
+    """Each text lies in one window, although collations order signs differently than bytes."""
     charset = collation.partition("_")[0]
     fill(mariadb, address, TEXTS, f"varchar(40) CHARACTER SET {charset} COLLATE {collation}")
     assert by_window(source(engine), [*MONTHS, BEFORE]) == {"2020-02": {"0", "7"}, "undated": set("123456")}
 
 
 def test_ids_that_differ_in_case_are_two_requests(mariadb: MariaDb, address: URL, engine: Engine) -> None:
-    """The server holds them equal, the dashboard does not: both are read, and both are counted."""
+    """Ids that differ in case are equal to the server but not to the dashboard: both are read and counted."""
     fill(mariadb, address, ["2020-02-01 00:00:00"] * 4, DATETIME, ids="aAñÑ")
     with mariadb.admin(address.database or "") as connection:
         assert connection.exec_driver_sql("SELECT count(DISTINCT request_id) FROM history").scalar() == 2
@@ -166,14 +166,14 @@ def test_an_empty_view(mariadb: MariaDb, address: URL, engine: Engine) -> None:
 
 
 def test_numbers_for_dates(mariadb: MariaDb, address: URL, engine: Engine) -> None:
-    """Seconds since 1970 are no timestamp; the error says so, and shows none."""
+    """Epoch seconds are not timestamps; the error says so without showing a value."""
     fill(mariadb, address, [1580515200], "int")
     with pytest.raises(SetupError, match=r"is of a type that holds no date and time \(MySQL 3\)"):
         list(source(engine).read(MONTHS[0]))
 
 
 def test_the_clock_is_shown_in_the_zone_of_the_source(mariadb: MariaDb, address: URL, engine: Engine) -> None:
-    """The preflight compares it with ours."""
+    """The clock is returned in the zone of the source, for the preflight to compare."""
     found = source(engine).clock()
     assert found is not None
     assert abs(found.replace(tzinfo=ZONE) - datetime.now(timezone.utc)) < timedelta(minutes=1)
@@ -191,7 +191,7 @@ OWN_SQL = """
 
 @pytest.mark.parametrize("kind", [DATETIME, TIMESTAMP, TEXT])
 def test_own_sql(mariadb: MariaDb, address: URL, engine: Engine, kind: str) -> None:
-    """Columns are taken by name, in any case and order; wide bounds lose nothing and holds() decides."""
+    """Columns are found by name, in any case and order; with wide bounds nothing is lost, since holds() decides."""
     fill(mariadb, address, ["2020-01-31 23:59:59.999999", "2020-02-01 00:00:00", "2020-02-29 23:59:59"], kind)
     found = source(engine, sql=OWN_SQL)
     assert {name.lower() for name in found.check()} == {*FIELDS, "more"}
@@ -199,11 +199,11 @@ def test_own_sql(mariadb: MariaDb, address: URL, engine: Engine, kind: str) -> N
     assert len(found.sample(2)) == 2
 
 
-# -- what goes wrong -------------------------------------------------------------------------------------------------------
+# -- errors ---------------------------------------------------------------------------------------------------------------
 
 
 def test_a_view_in_another_database(mariadb: MariaDb, address: URL, driver: str) -> None:
-    """``database.view`` is found, if its user may read there."""
+    """``database.view`` is found if the user may read it."""
     fill(mariadb, address, ["2020-02-01 00:00:00"], DATETIME)
     home = mariadb.database(driver)
     with mariadb.admin() as connection:
@@ -215,7 +215,7 @@ def test_a_view_in_another_database(mariadb: MariaDb, address: URL, driver: str)
 
 
 def test_a_missing_view(engine: Engine) -> None:
-    """The error tells what to ask the DBA for."""
+    """The error for a missing view says what to ask the DBA for."""
     found = source(engine)
     for use in (found.check, lambda: list(found.read(MONTHS[0])), lambda: found.count(MONTHS[0])):
         with pytest.raises(SetupError, match=rf"{VIEW}' doesn't exist \(error 1146\).* Ask your DBA for the view {VIEW}"):
@@ -223,7 +223,7 @@ def test_a_missing_view(engine: Engine) -> None:
 
 
 def test_a_missing_column(mariadb: MariaDb, address: URL, engine: Engine) -> None:
-    """The error tells which one, and which there are."""
+    """The error names the missing column and the existing ones."""
     with mariadb.admin(address.database or "") as connection:
         connection.exec_driver_sql(f"CREATE TABLE {VIEW} (service_id text, request_id text, opened text, status_id int)")
     found = source(engine)
@@ -234,7 +234,7 @@ def test_a_missing_column(mariadb: MariaDb, address: URL, engine: Engine) -> Non
 
 
 def test_a_view_whose_table_has_gone(mariadb: MariaDb, address: URL, engine: Engine) -> None:
-    """Will not pass by itself."""
+    """A view whose table is gone is a permanent error."""
     fill(mariadb, address, [], DATETIME)
     with mariadb.admin(address.database or "") as connection:
         connection.exec_driver_sql("DROP TABLE history")
@@ -243,7 +243,7 @@ def test_a_view_whose_table_has_gone(mariadb: MariaDb, address: URL, engine: Eng
 
 
 def test_no_right_to_read(mariadb: MariaDb, address: URL, engine: Engine) -> None:
-    """Will not pass by itself: the DBA must grant it."""
+    """A missing privilege is a permanent error: the DBA must grant it."""
     fill(mariadb, address, [], DATETIME)
     with mariadb.admin() as connection:
         connection.exec_driver_sql(f"REVOKE SELECT ON {address.database}.* FROM {address.username}@'127.0.0.1'")
@@ -253,27 +253,27 @@ def test_no_right_to_read(mariadb: MariaDb, address: URL, engine: Engine) -> Non
 
 
 def test_a_wrong_password(address: URL) -> None:
-    """Will not pass by itself, and is not shown."""
+    """A wrong password is a permanent error, and is not shown."""
     with pytest.raises(SetupError, match="Access denied for user") as caught:
         source(sa.create_engine(address.set(password="another"))).check()
     assert "another" not in str(caught.value)
 
 
 def test_an_unknown_database(address: URL) -> None:
-    """Neither will this: the name in the connection is wrong, or its user may not enter."""
+    """An unknown database is a permanent error: its name is wrong, or the user has no access."""
     with pytest.raises(SetupError, match=r"Access denied for user|Unknown database"):
         source(sa.create_engine(address.set(database="nowhere"))).check()
 
 
 def test_a_server_that_is_not_there(address: URL) -> None:
-    """May pass: try again."""
+    """An unreachable server is a transient error."""
     with pytest.raises(SourceUnavailable, match="It will be tried again"):
         source(sa.create_engine(address.set(port=1))).check()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pymysql looks for the rest when deleted
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pymysql reads the rest when deleted
 def test_a_server_that_restarts(mariadb: MariaDb, address: URL, engine: Engine) -> None:
-    """In the middle of a month it is an error that passes; afterwards the same source reads again."""
+    """A restart in the middle of a month is a transient error; afterwards the same source works again."""
     with mariadb.admin(address.database or "") as connection:
         connection.exec_driver_sql(
             f"CREATE TABLE {VIEW} AS SELECT '1041' service_id, concat('R-', seq) request_id,"
@@ -291,7 +291,7 @@ def test_a_server_that_restarts(mariadb: MariaDb, address: URL, engine: Engine) 
 
 
 def test_breaking_off_does_not_read_the_rest(mariadb: MariaDb, address: URL, engine: Engine) -> None:
-    """Ten rows of a million are had at once, and no connection is left behind."""
+    """Reading ten rows of a million and stopping is immediate, and leaves no connection behind."""
     with mariadb.admin(address.database or "") as connection:
         connection.exec_driver_sql(
             f"CREATE VIEW {VIEW} AS SELECT 1041 service_id, seq request_id, CAST('2020-01-01' AS datetime) opening_date,"
@@ -307,7 +307,7 @@ def test_breaking_off_does_not_read_the_rest(mariadb: MariaDb, address: URL, eng
 
 
 def test_a_driver_that_holds_everything(address: URL) -> None:
-    """mysql-connector-python cannot stream by SQLAlchemy: refused at once, with the way out."""
+    """mysql-connector-python, which cannot stream through SQLAlchemy, is refused at once, with an alternative."""
     pytest.importorskip("mysql.connector", reason="needs the driver mysql-connector-python")
     engine = sa.create_engine(address.set(drivername="mysql+mysqlconnector"))
     with pytest.raises(SetupError, match='"client": "pymysql"'):

@@ -1,4 +1,4 @@
-"""MariaDB in Spanish, with TLS and without: errors by code, parameters that are obeyed, statements that are cancelled."""
+"""MariaDB in Spanish, with and without TLS: errors by code, connection parameters, cancelled statements."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def server(made: Path) -> Iterator[MariaDb]:
 
 @pytest.fixture
 def address(server: MariaDb, driver: str) -> Iterator[URL]:
-    """An empty database, by each driver."""
+    """An empty database, for each driver."""
     made = server.database(driver)
     yield made
     server.drop(made)
@@ -79,7 +79,7 @@ def source(address: URL, **arguments: Any) -> Source:
 
 
 def by_extra(address: URL, **extra: Any) -> Source:
-    """As Airflow keeps the connection."""
+    """The connection as Airflow stores it."""
     saved: Any = SimpleNamespace(
         conn_id="tablero_source",
         login=address.username,
@@ -97,7 +97,7 @@ def by_extra(address: URL, **extra: Any) -> Source:
     ("changes", "code"), [({"password": "otra clave"}, "error 1045"), ({"database": "nada"}, "error 1044"), ({}, "error 1146")]
 )
 def test_errors_in_spanish(address: URL, changes: dict[str, str], code: str) -> None:
-    """Are judged by their numbers, and told in the server's words."""
+    """Errors in Spanish are judged by number, and quote the server's message."""
     with pytest.raises(SetupError, match=code) as caught:
         source(address.set(**changes)).check()  # type: ignore[arg-type]
     assert any(words in str(caught.value) for words in ("Acceso negado", "acceso negado", "no existe", "Acceso denegado"))
@@ -105,7 +105,7 @@ def test_errors_in_spanish(address: URL, changes: dict[str, str], code: str) -> 
 
 
 def test_a_value_is_in_no_error(server: MariaDb, address: URL) -> None:
-    """A function of the view raises with the words of a row: the number is told, and nothing of them."""
+    """If a function of the view raises with a row's values, the error has the number and none of the values."""
     run(
         server,
         address,
@@ -120,7 +120,7 @@ def test_a_value_is_in_no_error(server: MariaDb, address: URL) -> None:
 
 
 def test_a_limit_of_time(server: MariaDb, address: URL) -> None:
-    """Is an error of its own."""
+    """A statement that hits a time limit is an error of its own kind."""
     run(server, address, f"CREATE VIEW {VIEW} AS SELECT {ROW} last_modified_date FROM (SELECT SLEEP(5) s) x WHERE s = 0")
     limited = source(address, init_command="SET max_statement_time = 0.3")
     with pytest.raises(WindowUnreadable, match=r"error 1969.*max_statement_time"):
@@ -138,7 +138,7 @@ def test_a_limit_of_time(server: MariaDb, address: URL) -> None:
     ],
 )
 def test_tls_as_the_connection_says(server: MariaDb, address: URL, made: Path, extra: dict[str, Any]) -> None:
-    """Each way to ask for it is obeyed: the server sees an encrypted connection."""
+    """Each way of requesting TLS is obeyed: the server sees an encrypted connection."""
     run(server, address, f"CREATE VIEW {VIEW} AS SELECT {ROW} last_modified_date")
     run(server, address, f"ALTER USER {address.username}@'127.0.0.1' REQUIRE SSL")
     with_paths = json.loads(json.dumps(extra).replace("MADE", str(made)))
@@ -155,14 +155,14 @@ def test_tls_as_the_connection_says(server: MariaDb, address: URL, made: Path, e
     ],
 )
 def test_what_cannot_be_obeyed_is_refused(address: URL, made: Path, extra: dict[str, Any], words: str) -> None:
-    """At once, and for good."""
+    """A parameter that cannot be obeyed is refused at once and permanently."""
     with_paths = {name: str(made / value) if value == "other.pem" else value for name, value in extra.items()}
     with pytest.raises(SetupError, match=words):
         by_extra(address, **with_paths).check()
 
 
 def test_a_server_without_tls(mariadb: MariaDb, driver: str) -> None:
-    """Drivers would go on in plain text."""
+    """If the server has no TLS the connection is refused, although drivers would continue in plain text."""
     address = mariadb.database(driver)
     try:
         with pytest.raises(SetupError, match="does not use it"):
@@ -172,7 +172,7 @@ def test_a_server_without_tls(mariadb: MariaDb, driver: str) -> None:
 
 
 def test_a_reading_that_hangs_is_cancelled(server: MariaDb, address: URL) -> None:
-    """The thread gets its error within seconds, and the server keeps nothing running."""
+    """A reading that hangs is cancelled: the thread gets its error within seconds, and nothing runs on the server."""
     run(server, address, "CREATE TABLE h (n int)", f"CREATE VIEW {VIEW} AS SELECT {ROW} last_modified_date FROM h")
     found = source(address)
     ended: list[BaseException] = []
@@ -196,7 +196,7 @@ def test_a_reading_that_hangs_is_cancelled(server: MariaDb, address: URL) -> Non
 
 
 def test_a_server_that_does_not_answer_is_cut(made: Path, driver: str, mocker: MockerFixture) -> None:
-    """It is frozen, and can cancel nothing: the connection goes."""
+    """If the server is frozen and cannot cancel, the connection is cut."""
     mocker.patch.object(reader, "GRACE", 0.5)
     with running() as frozen:
         address = frozen.database(driver)
@@ -214,14 +214,14 @@ def test_a_server_that_does_not_answer_is_cut(made: Path, driver: str, mocker: M
         thread.start()
         time.sleep(1)
         with frozen.paused():
-            found.cancel()  # it asks for a connection, which the server does not give
+            found.cancel()  # it needs a connection, which the server does not accept
             thread.join(40)
             assert not thread.is_alive()
     assert isinstance(ended[0], SourceUnavailable)
 
 
 def test_a_server_that_takes_calls_and_says_nothing(address: URL) -> None:
-    """``connect_timeout`` holds for its greeting too, and not for the rows of a query."""
+    """``connect_timeout`` applies to the server's greeting too, but not to the rows of a query."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         with pytest.raises(SourceUnavailable):
@@ -235,7 +235,7 @@ def test_a_server_that_takes_calls_and_says_nothing(address: URL) -> None:
 
 
 def test_a_reader_of_five_columns(server: MariaDb, address: URL) -> None:
-    """Who may read those and nothing else: the check has no failure, and everything is read and counted."""
+    """A user who may read just the five columns passes the check, and everything is read and counted."""
     run(
         server,
         address,
@@ -262,7 +262,7 @@ TYPES = ["char(25)", "varchar(40)", "text", "enum('2020-02-03')", "datetime", "t
 
 @pytest.mark.parametrize("type_", TYPES)
 def test_types_of_dates(server: MariaDb, address: URL, type_: str) -> None:
-    """Each is read, and is the day that it says."""
+    """Each type of date is read and gives the right day."""
     run(
         server,
         address,
@@ -276,14 +276,14 @@ def test_types_of_dates(server: MariaDb, address: URL, type_: str) -> None:
     (row,) = (row for row in found.read(FEBRUARY) if found.holds(FEBRUARY, row[-1]))
     judged = validator(zone=ZONE, earliest=EARLIEST, now=NOW)(row)
     assert isinstance(judged, StatusChange)
-    hours = 0 if type_.startswith("timestamp") else 4  # an instant: it was written in the server's own zone, UTC
+    hours = 0 if type_.startswith("timestamp") else 4  # an instant, written in the server's own zone, UTC
     assert judged.last_modified_date == datetime(2020, 2, 3, hours, tzinfo=timezone.utc)
     assert found.census(undated_window(date(2020, 1, 1), ZONE), NOW) == Census(1, 0, 0, 0)
 
 
 @pytest.mark.parametrize("type_", ["int", "decimal(20,0)", "bit(8)", "time", "year", "double"])
 def test_types_that_tell_no_instant(server: MariaDb, address: URL, type_: str) -> None:
-    """The check says so, before anything is read."""
+    """The check reports types without a definite instant before anything is read."""
     run(
         server,
         address,
@@ -297,7 +297,7 @@ def test_types_that_tell_no_instant(server: MariaDb, address: URL, type_: str) -
 
 @pytest.mark.parametrize(("view", "asked"), [("CAMBIOS", "CAMBIOS"), ("Cambios de Estado", "`Cambios de Estado`")])
 def test_names_in_capitals(server: MariaDb, address: URL, view: str, asked: str) -> None:
-    """Of the view and of its columns, as tools leave them."""
+    """Names in capitals, as tools write them, work for the view and its columns."""
     columns = (
         ROW.replace("service_id", "`SERVICE_ID`").replace("request_id", "`REQUEST_ID`").replace("status_id", "`STATUS_ID`")
     )
@@ -309,7 +309,7 @@ def test_names_in_capitals(server: MariaDb, address: URL, view: str, asked: str)
 
 
 def test_system_versioned_and_generated(server: MariaDb, address: URL) -> None:
-    """A table that keeps its own history: the view over all of it is read like any other."""
+    """A view over a system-versioned table is read like any other."""
     run(
         server,
         address,

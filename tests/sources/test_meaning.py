@@ -1,4 +1,4 @@
-"""What a view says in PostgreSQL is what its DBA sees in psql, whatever zone, DateStyle and language the server has."""
+"""A view in PostgreSQL means what its DBA sees in psql, whatever the server's zone, DateStyle and language."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def source(server: Server, database: str, *, zone: Any = ZONE, table: str = VIEW
 
 
 def posted(found: Source, zone: Any) -> dict[str, tuple[str, str]]:
-    """Opening and change of each request as they stand in the call, by request."""
+    """Opening and change dates of each request as sent in the call."""
     validate = validator(zone=zone, earliest=LONG_AGO, now=NOW)
     rows = [row for chunk in found.chunks(ALL_TIME) for row in chunk if found.holds(ALL_TIME, row[-1])]
     found.engine.dispose()
     changes = []
     for row in rows:
-        # Which of the two dates comes first does not matter here; the rules would refuse half of the random views.
+        # Which of the two dates comes first does not matter here; otherwise the rules would refuse half of the random views.
         service, request, opening, status, changed = row
         for pair in ((opening, opening), (changed, changed)):
             judged = validate((service, request, pair[0], status, pair[1]))
@@ -55,25 +55,25 @@ def posted(found: Source, zone: Any) -> dict[str, tuple[str, str]]:
 
 
 def as_sent(shown: str) -> str:
-    """``2024-02-01T01:30:00.500000`` as psql shows it, in the wire form."""
+    """``2024-02-01T01:30:00.500000``, as psql shows it, in the wire form."""
     return shown.removesuffix(".000000") + "Z"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_views_say_what_psql_shows(spanish: Server, seed: int) -> None:
-    """Casts, conversions, unions and text over aware, naive, date and text columns; a server of random zone and DateStyle."""
+    """Random casts, conversions, unions and text over aware, naive, date and text columns, with a random zone and DateStyle."""
     chance = random.Random(seed)
     zone, style = chance.choice(views.ZONES), chance.choice(views.DATE_STYLES)
     database = spanish.database()
     with spanish.admin() as connection:
-        # The server's own zone is another one: what counts is that of the source.
+        # The server's own zone is another one: the source's zone is what counts.
         connection.exec_driver_sql(f"ALTER DATABASE {database} SET timezone = '{chance.choice(views.ZONES)}'")
         connection.exec_driver_sql(f"ALTER DATABASE {database} SET datestyle = '{style}'")
     names = [f"v{number}" for number in range(VIEWS)]
     statements = [views.view(chance, name) for name in names]
     script = "\n".join([views.TABLE, views.ORDER_OF_TODAY, views.fill(seed, ROWS), *statements])
     spanish.psql(database, script, PGTZ=zone)
-    # Text in the form of the server would not say which instant it is: IST is a zone in India, in Ireland and in Israel.
+    # Text in the server's format would be ambiguous: IST is a zone in India, in Ireland and in Israel.
     shown = spanish.psql(database, f"SET datestyle = 'ISO'; {' UNION ALL '.join(map(views.shown, names))}", PGTZ=zone)
     expected: dict[str, dict[str, tuple[str, str]]] = {name: {} for name in names}
     for name, request, opening, changed in shown:
@@ -100,7 +100,7 @@ def test_random_views_say_what_psql_shows(spanish: Server, seed: int) -> None:
 def test_as_the_page_for_dbas_writes_them(
     spanish: Server, request: pytest.FixtureRequest, expression: str, sent: str, style: str, pooled: bool
 ) -> None:
-    """With the zone and order that ``initdb`` chose; behind PgBouncer too, after a client that left others behind."""
+    """The same holds with the zone and order chosen by ``initdb``, and behind PgBouncer after a client that changed them."""
     database = spanish.database()
     with spanish.admin() as connection:
         connection.exec_driver_sql(f"ALTER DATABASE {database} SET datestyle = '{style}'")

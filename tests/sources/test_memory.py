@@ -1,4 +1,4 @@
-"""Reading a million rows is done through a cursor on the server: it takes the memory of some thousand."""
+"""A million rows are read through a server-side cursor, in the memory of a few thousand."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def million_in_mariadb(mariadb: MariaDb, address: URL) -> URL:
 
 @pytest.fixture
 def million_in_postgresql(postgres: Postgres) -> Iterator[URL]:
-    """The same there."""
+    """The same table in PostgreSQL."""
     address = postgres.database()
     engine = sa.create_engine(address)
     with engine.begin() as connection:
@@ -68,14 +68,14 @@ def million_in_postgresql(postgres: Postgres) -> Iterator[URL]:
 
 
 def test_mariadb(million_in_mariadb: URL) -> None:
-    """By each driver that streams."""
+    """MariaDB is read in constant memory by each driver that streams."""
     found = measure(million_in_mariadb)
     assert found["rows"] == ROWS
     assert found["highest"] - found["idle"] < MOST
 
 
 def test_postgresql(million_in_postgresql: URL) -> None:
-    """By a named cursor."""
+    """PostgreSQL is read in constant memory by a named cursor."""
     found = measure(million_in_postgresql)
     assert found["rows"] == ROWS
     assert found["highest"] - found["idle"] < MOST

@@ -35,7 +35,7 @@ def pooled(spanish: Server, pooler: Pooler) -> Iterator[Engine]:
 
 
 def test_a_whole_run_behind_a_pooler(pooled: Engine, spanish: Server) -> None:
-    """Staged, claimed, recorded, read again, while other clients leave another zone and prepared statements in the session."""
+    """A whole run works although other clients leave another zone and prepared statements in the session."""
     for zone in ("Asia/Tokyo", "America/New_York", "UTC"):
         other = sa.create_engine(pooled.url)
         with other.begin() as connection:
@@ -52,7 +52,7 @@ def test_a_whole_run_behind_a_pooler(pooled: Engine, spanish: Server) -> None:
 
 
 def test_a_commit_is_on_disk_behind_a_pooler(pooled: Engine, spanish: Server) -> None:
-    """Whatever the server's default; and no other client of the session is changed by it."""
+    """Commits are durable whatever the server's default, and other clients of the session are not affected."""
     with spanish.admin(pooled.url.database) as connection:
         connection.exec_driver_sql(f"ALTER DATABASE {pooled.url.database} SET synchronous_commit = off")
     pooled.dispose()
@@ -61,7 +61,7 @@ def test_a_commit_is_on_disk_behind_a_pooler(pooled: Engine, spanish: Server) ->
 
 
 def test_a_pooler_that_does_not_take_a_parameter(spanish: Server, pooler: Pooler) -> None:
-    """One permanent error, in the pooler's words."""
+    """A parameter refused by the pooler is one permanent error, with the pooler's message."""
     address = pooler.address(spanish.database()).set(query={"options": "-c search_path=citas"})
     with pytest.raises(SetupError, match="unsupported startup parameter"):
         schema_version(connect(address))
@@ -75,13 +75,13 @@ def test_a_pooler_that_does_not_take_a_parameter(spanish: Server, pooler: Pooler
     ],
 )
 def test_a_refusal_in_spanish(spanish: Server, wrong: dict[str, str], words: str) -> None:
-    """Fails at once: a wrong name does not become right by itself."""
+    """A refusal in Spanish is permanent, since a wrong name does not become right by itself."""
     with pytest.raises(SetupError, match=words):
         schema_version(connect(spanish.address(spanish.database()).set(**wrong)))
 
 
 def test_no_right_to_a_table_in_spanish(spanish: Server) -> None:
-    """By its code, whatever the words."""
+    """A missing privilege is recognised by its code, whatever the language."""
     database = spanish.database()
     owner = connect(spanish.address(database))
     migrate(owner)
@@ -99,7 +99,7 @@ def test_no_right_to_a_table_in_spanish(spanish: Server) -> None:
     "options", ["ENCODING 'SQL_ASCII' LOCALE 'C'", "ENCODING 'LATIN1' LOCALE 'es_DO.ISO-8859-1'"], ids=["SQL_ASCII", "LATIN1"]
 )
 def test_an_outbox_that_is_not_utf8(spanish: Server, options: str) -> None:
-    """Is refused, by the check too, before a name that it cannot keep is lost in it."""
+    """An outbox that is not UTF-8 is refused, by the check too, before text is lost."""
     address = spanish.address(spanish.database(options))
 
     @contextmanager
@@ -122,7 +122,7 @@ def test_an_outbox_that_is_not_utf8(spanish: Server, options: str) -> None:
 
 
 def test_a_server_without_tls(spanish: Server) -> None:
-    """A connection that asks for TLS is not made without it."""
+    """A connection that requires TLS is refused without it."""
     saved: Any = SimpleNamespace(conn_id="tablero_outbox", extra_dejson={"sslmode": "require"})
     with pytest.raises(SetupError, match="does not support SSL"):
         schema_version(connect(parameters.postgresql(spanish.address(spanish.database()), saved)))

@@ -1,4 +1,4 @@
-"""PostgreSQL as an institution here installs it: in Spanish, with TLS or without, pooled, copied, of any encoding and type."""
+"""PostgreSQL as institutions here install it: in Spanish, with or without TLS, pooled, replicated, of any encoding and type."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def make_view(server: Server, database: str, select: str = f"SELECT {GOOD} last_
 
 
 def whole(error: BaseException) -> str:
-    """All that would be printed of an error."""
+    """Everything that would be printed for an error."""
     return "".join(traceback.format_exception(error))
 
 
@@ -79,7 +79,7 @@ def whole(error: BaseException) -> str:
 
 @pytest.fixture(scope="module")
 def guarded(spanish: Server) -> Server:
-    """With users of all kinds."""
+    """A server with users of all kinds."""
     with spanish.admin() as connection:
         for statement in (
             "CREATE ROLE clerk LOGIN PASSWORD 'x'",
@@ -111,7 +111,7 @@ def guarded(spanish: Server) -> Server:
     ],
 )
 def test_a_login_that_is_refused(guarded: Server, login: dict[str, Any], words: str) -> None:
-    """Will not pass by itself: a permanent error, with the server's own words."""
+    """A refused login is a permanent error, with the server's own message."""
     with pytest.raises(SetupError) as caught:
         source(guarded.address().set(**login)).check()
     assert words in str(caught.value)
@@ -119,13 +119,13 @@ def test_a_login_that_is_refused(guarded: Server, login: dict[str, Any], words: 
 
 
 def test_a_server_that_is_full(guarded: Server) -> None:
-    """May have room the next time."""
+    """A server without free connections is a transient error."""
     with pytest.raises(SourceUnavailable, match="demasiadas conexiones"):
         source(guarded.address(user="llena")).check()
 
 
 def test_a_value_is_in_no_error(spanish: Server, database: str) -> None:
-    """A cast fails on the words of a citizen: code and condition are told, and nothing that was in the row."""
+    """If a cast fails on a row's value, the error has the code and condition, and nothing of the row."""
     run(spanish, database, "CREATE TABLE crudo (f text)", "INSERT INTO crudo VALUES ('402-1234567-8 JUAN PEREZ')")
     make_view(spanish, database, f"SELECT {GOOD.rpartition(',')[0]}, f::timestamp last_modified_date FROM crudo")
     with pytest.raises(SetupError, match=r"SQLSTATE 22007, InvalidDatetimeFormat") as caught:
@@ -135,7 +135,7 @@ def test_a_value_is_in_no_error(spanish: Server, database: str) -> None:
 
 
 def test_a_function_that_raises(spanish: Server, database: str) -> None:
-    """Its words may be anything, so none is told but the code."""
+    """The message of a function that raises may contain anything, so only its code is shown."""
     run(
         spanish,
         database,
@@ -148,7 +148,7 @@ def test_a_function_that_raises(spanish: Server, database: str) -> None:
 
 
 def test_a_limit_of_time(spanish: Server, database: str) -> None:
-    """Is an error of its own: this window cannot be read, others may."""
+    """A time limit is an error of its own kind: this window cannot be read, others may."""
     make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM pg_sleep(5)")
     run(spanish, database, f"ALTER DATABASE {database} SET statement_timeout = '200ms'")
     with pytest.raises(WindowUnreadable, match=r"SQLSTATE 57014.*statement_timeout"):
@@ -184,13 +184,13 @@ def with_tls() -> Iterator[tuple[Server, Path]]:
 
 
 def by_extra(server: Server, user: str, **extra: Any) -> Source:
-    """As Airflow keeps the connection, and as the hook would hand it on."""
+    """The connection as Airflow stores it, and as the hook would pass it on."""
     saved: Any = SimpleNamespace(conn_id="tablero_source", extra_dejson=extra)
     return source(parameters.postgresql(server.address(user=user), saved))
 
 
 def test_tls_as_the_connection_says() -> None:
-    """A CA that is trusted, a host that is named, and the client's own certificate; anything less is refused."""
+    """A trusted CA, the right host name and a client certificate are accepted; anything less is refused."""
     with with_tls() as (server, made):
         trusted = {"sslmode": "verify-full", "sslrootcert": str(made / "ca.pem")}
         own_certificate = {"sslcert": str(made / "client.pem"), "sslkey": str(made / "client.key")}
@@ -213,7 +213,7 @@ def test_tls_as_the_connection_says() -> None:
 
 
 def test_every_parameter_reaches_the_server(spanish: Server, database: str) -> None:
-    """``options`` with a search path, an application's name, what kind of server it must be."""
+    """All parameters take effect: ``options`` with a search path, the application name, the kind of server required."""
     run(spanish, database, "CREATE SCHEMA citas", f"CREATE VIEW citas.{VIEW} AS SELECT {GOOD} last_modified_date")
     address = spanish.address(database)
     saved: Any = SimpleNamespace(
@@ -245,7 +245,7 @@ def test_a_server_that_takes_calls_and_says_nothing(spanish: Server, database: s
 
 
 def test_behind_a_pooler(spanish: Server, pooler: Pooler, database: str) -> None:
-    """Windows, count, census and one request, many times over one connection that others use in between."""
+    """Windows, count, census and one request work repeatedly over a connection shared with other clients."""
     make_view(spanish, database, f"SELECT {GOOD} + n * interval '1 minute' last_modified_date FROM generate_series(1, 12000) n")
     address = pooler.address(database)
     found = source(address)
@@ -260,7 +260,7 @@ def test_behind_a_pooler(spanish: Server, pooler: Pooler, database: str) -> None
 
 
 def test_a_pooler_that_does_not_take_a_parameter(pooler: Pooler, database: str) -> None:
-    """One permanent error, in the pooler's words."""
+    """A parameter refused by the pooler is one permanent error, with the pooler's message."""
     with pytest.raises(SetupError, match="unsupported startup parameter"):
         source(pooler.address(database).set(query={"options": "-c search_path=citas"})).check()
 
@@ -271,7 +271,7 @@ def read_slowly(chunks: Iterator[Any]) -> None:
 
 
 def test_a_standby_and_its_conflicts(tmp_path: Path) -> None:
-    """A standby is read; where recovery breaks a reading off, the error is the server's own cause, and passes."""
+    """A standby can be read; a conflict with recovery is a transient error with the server's own cause."""
     with running(settings=("wal_level = replica", "max_wal_senders = 4")) as primary, folder_for_servers("tablero-by-") as by:
         database = primary.database()
         run(
@@ -298,7 +298,7 @@ def test_a_standby_and_its_conflicts(tmp_path: Path) -> None:
 
 
 def reading(found: Source) -> tuple[threading.Thread, list[BaseException]]:
-    """A reading in a thread of its own, and what it ended with."""
+    """A reading in a thread, and the error with which it ended."""
     ended: list[BaseException] = []
 
     def read() -> None:
@@ -313,7 +313,7 @@ def reading(found: Source) -> tuple[threading.Thread, list[BaseException]]:
 
 
 def waiting(server: Server, database: str) -> int:
-    """The process of the server at the statement that hangs."""
+    """The server process that executes the hanging statement."""
     query = f"SELECT pid FROM pg_stat_activity WHERE datname = '{database}' AND state = 'active' AND wait_event_type = 'Lock'"
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
@@ -324,7 +324,7 @@ def waiting(server: Server, database: str) -> int:
 
 
 def test_a_reading_that_hangs_is_cancelled(spanish: Server, database: str) -> None:
-    """Someone holds a lock: the thread gets its error within seconds, and the server keeps nothing running."""
+    """A reading blocked by a lock is cancelled: the thread gets its error within seconds, and nothing runs on the server."""
     run(spanish, database, "CREATE TABLE h (n int)")
     make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM h")
     found = source(spanish.address(database))
@@ -343,7 +343,7 @@ def test_a_reading_that_hangs_is_cancelled(spanish: Server, database: str) -> No
 
 
 def test_a_server_that_does_not_answer_is_cut(spanish: Server, database: str, mocker: MockerFixture) -> None:
-    """Its process is frozen: it cannot be cancelled, so the connection goes."""
+    """If the server's process is frozen and cannot cancel, the connection is cut."""
     mocker.patch.object(reader, "GRACE", 0.5)
     run(spanish, database, "CREATE TABLE h (n int)")
     make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM h")
@@ -375,7 +375,7 @@ def test_a_server_that_does_not_answer_is_cut(spanish: Server, database: str, mo
     ],
 )
 def test_encodings(spanish: Server, options: str, stored: bytes) -> None:
-    """Text is what the institution wrote, whatever the database keeps it in."""
+    """Text arrives as the institution wrote it, whatever the database's encoding."""
     database = spanish.database(options)
     expression = f"convert_from('\\x{stored.hex()}', getdatabaseencoding())"
     make_view(spanish, database, f"SELECT {GOOD.replace(chr(39) + 'R-1' + chr(39), expression)} last_modified_date")
@@ -392,7 +392,7 @@ def test_encodings(spanish: Server, options: str, stored: bytes) -> None:
 
 
 def test_bytes_that_are_no_text(spanish: Server) -> None:
-    """In SQL_ASCII anything may stand: such a row is rejected by its own reason, the others are read."""
+    """Invalid bytes in SQL_ASCII reject their own row, for the right reason; the others are read."""
     database = spanish.database("ENCODING 'SQL_ASCII' LOCALE 'C'")
     run(
         spanish,
@@ -418,7 +418,7 @@ def test_bytes_that_are_no_text(spanish: Server) -> None:
     ["cuando", "mas_cuando", "char(25)", "citext", "varchar(40)", "text", "name", "timestamptz(0)", "timestamp(3)", "date"],
 )
 def test_types_of_dates(spanish: Server, database: str, type_: str) -> None:
-    """Domains, padded text, text of extensions: the row is read, and valid."""
+    """Rows with domains, padded text and text types of extensions are read and valid."""
     run(
         spanish,
         database,
@@ -442,7 +442,7 @@ def test_types_of_dates(spanish: Server, database: str, type_: str) -> None:
 
 @pytest.mark.parametrize("type_", ["integer", "bigint", "numeric", "boolean", "bytea", "interval", "estado", "jsonb"])
 def test_types_that_tell_no_instant(spanish: Server, database: str, type_: str) -> None:
-    """The check says so, by the name of the type."""
+    """The check reports types without a definite instant by name."""
     run(spanish, database, "CREATE TYPE estado AS ENUM ('a')", f"CREATE TABLE h (b {type_})")
     make_view(
         spanish,
@@ -454,7 +454,7 @@ def test_types_that_tell_no_instant(spanish: Server, database: str, type_: str) 
 
 
 def test_other_columns_of_any_type(spanish: Server, database: str) -> None:
-    """An enum, a domain, a generated column, a uuid: what they say is what is sent."""
+    """Enums, domains, generated columns and uuids are sent as their text."""
     run(
         spanish,
         database,
@@ -491,7 +491,7 @@ CAPITALS = ", ".join(
     ],
 )
 def test_names_in_capitals(spanish: Server, database: str, made: str, asked: str) -> None:
-    """As tools that move views from Oracle leave them: found, whatever the capitals of view and columns."""
+    """Names in capitals, as tools leave them after migrating from Oracle, work for the view and its columns."""
     run(spanish, database, 'CREATE SCHEMA "Citas"', 'CREATE SCHEMA "Citas.Viejas"', f"CREATE VIEW {made} AS SELECT {CAPITALS}")
     found = source(spanish.address(database), table=asked)
     assert len(found.check()) == 5
@@ -499,20 +499,20 @@ def test_names_in_capitals(spanish: Server, database: str, made: str, asked: str
 
 
 def test_a_view_in_another_database(spanish: Server, database: str) -> None:
-    """PostgreSQL does not reach across databases; the error is its own, and permanent."""
+    """A view in another database is a permanent error of PostgreSQL's own."""
     with pytest.raises(SetupError):
         source(spanish.address(database), table="otra.public.cambios").check()
 
 
 def test_a_view_that_was_never_filled(spanish: Server, database: str) -> None:
-    """A materialized view WITH NO DATA: the DBA must refresh it."""
+    """A materialized view WITH NO DATA is an error: the DBA must refresh it."""
     run(spanish, database, f"CREATE MATERIALIZED VIEW {VIEW} AS SELECT {GOOD} last_modified_date WITH NO DATA")
     with pytest.raises(SetupError, match="SQLSTATE 55000"):
         rows(source(spanish.address(database)))
 
 
 def test_own_sql_with_casts(spanish: Server, database: str) -> None:
-    """``:start::timestamp``, comments and literals with colons."""
+    """Own SQL may have ``:start::timestamp``, and comments and literals with colons."""
     make_view(spanish, database)
     sql = f"""-- a las 10:30 :no
         SELECT *, '10:30' hora FROM {VIEW}
@@ -523,7 +523,7 @@ def test_own_sql_with_casts(spanish: Server, database: str) -> None:
 
 
 def test_own_sql_with_another_parameter(spanish: Server, database: str) -> None:
-    """Is named, for good: a try more would not know it either."""
+    """An unknown parameter in own SQL is a permanent error that names it."""
     make_view(spanish, database)
     with pytest.raises(SetupError, match=":oficina"):
         source(spanish.address(database), sql=f"SELECT * FROM {VIEW} WHERE :start < :end AND :oficina > 1")
@@ -531,11 +531,11 @@ def test_own_sql_with_another_parameter(spanish: Server, database: str) -> None:
         source(spanish.address(database), sql=f"SELECT * FROM {VIEW} WHERE last_modified_date >= :start::timestamp")
 
 
-# -- the least rights --------------------------------------------------------------------------------------------------------
+# -- least privilege ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_reader_of_five_columns(spanish: Server, database: str) -> None:
-    """Who may read those and nothing else: the check has no failure, and everything is read."""
+    """A user who may read just the five columns passes the check, and everything is read."""
     make_view(spanish, database, f"SELECT {GOOD} last_modified_date, 'secreto' nombre_del_ciudadano")
     run(
         spanish,
@@ -559,7 +559,7 @@ def test_a_reader_of_five_columns(spanish: Server, database: str) -> None:
 
 @pytest.mark.parametrize("type_", ["text", "integer", "char(20)", "numeric"])
 def test_what_the_source_says_of_one_request(spanish: Server, database: str, type_: str) -> None:
-    """By its id, of whatever type; another one has none."""
+    """The rows of a request are found by an id of any type; an unknown request has none."""
     run(spanish, database, f"CREATE TABLE h (id {type_})", "INSERT INTO h SELECT n FROM generate_series(1, 50) n")
     make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM h".replace("'R-1'", "id"))
     found = source(spanish.address(database))
@@ -569,7 +569,7 @@ def test_what_the_source_says_of_one_request(spanish: Server, database: str, typ
 
 
 def test_a_question_takes_no_longer_than_it_may(spanish: Server, database: str, mocker: MockerFixture) -> None:
-    """Whoever asks is waiting."""
+    """A query for the page ends within its time limit, since the user is waiting."""
     mocker.patch.object(reader, "QUESTION", 0.3)
     make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM pg_sleep(30)")
     with pytest.raises(WindowUnreadable):
@@ -578,7 +578,7 @@ def test_a_question_takes_no_longer_than_it_may(spanish: Server, database: str, 
 
 # -- the whole view ----------------------------------------------------------------------------------------------------------
 
-#: Dates as text, of which most are none, or stand where no month is.
+#: Dates as text, most of them invalid or outside all months.
 HOSTILE = """
   SELECT n, (ARRAY[
     '2024-01-15 10:00:00', '2024-01-15T10:00:00Z', ' 2023-05-05', '2022-02-29', '2020-02-30 10:00', '15/01/2024 09:00:00',
@@ -595,7 +595,7 @@ TYPED = """
 
 @pytest.mark.parametrize("select", [HOSTILE, *(TYPED.replace("{0}", kind) for kind in ("timestamp", "timestamptz", "date"))])
 def test_the_sum_over_the_whole_view_closes(spanish: Server, database: str, select: str) -> None:
-    """Of 10,000 hostile rows each lies in one month, is undated, older or in the future, and is judged."""
+    """Each of 10,000 hostile rows lies in one month, is undated, older or in the future, and is judged."""
     make_view(
         spanish,
         database,

@@ -1,4 +1,4 @@
-"""SQL Server over its own protocol, by pymssql, against a stand-in that speaks it: see :mod:`tests.sources.sqlserver`."""
+"""SQL Server over its own protocol, with pymssql, against a stand-in: see :mod:`tests.sources.sqlserver`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def local(text: str) -> datetime:
 
 
 def test_everything_that_is_asked_is_understood(stand: Stand) -> None:
-    """The check, samples, counts, windows, the whole view, one request and the clock."""
+    """The stand-in understands every statement: check, samples, counts, windows, the whole view, one request and the clock."""
     from tests.sources.sqlserver import DATETIME
 
     moments = [local("2020-02-01") + timedelta(minutes=number) for number in range(12_000)]
@@ -72,7 +72,7 @@ def test_everything_that_is_asked_is_understood(stand: Stand) -> None:
 
 
 def test_steps_of_a_datetime(stand: Stand) -> None:
-    """Its last before midnight is .997, since it holds three hundredths of a second; each row lies in one month."""
+    """A datetime has steps of 1/300 s, so the last one before midnight is .997; each row lies in one month."""
     from tests.sources.sqlserver import DATETIME
 
     edges = ["2020-01-31 23:59:59.997", "2020-02-01", "2020-02-01 00:00:00.003", "1900-01-01"]
@@ -89,7 +89,7 @@ def test_steps_of_a_datetime(stand: Stand) -> None:
 
 
 def test_what_an_application_writes_for_no_date(stand: Stand) -> None:
-    """1900-01-01, which is what SQL Server makes of '': it lies before the first month, and is read there."""
+    """1900-01-01, which SQL Server makes of '', lies before the first month and is read there."""
     from tests.sources.sqlserver import DATETIME
 
     stand.fill(DATETIME, [local("1900-01-01"), local("2020-02-03 10:15")], opened=OPENED)
@@ -101,7 +101,7 @@ def test_what_an_application_writes_for_no_date(stand: Stand) -> None:
 
 @pytest.mark.parametrize("kind", ["DateTime2", "DateTimeOffset", "Date"])
 def test_other_types_of_dates(stand: Stand, kind: str) -> None:
-    """Are the instants that they say, to the microsecond: a datetimeoffset is one whatever its offset."""
+    """Other date types are exact to the microsecond, and a datetimeoffset is an instant whatever its offset."""
     from tests.sources import sqlserver
 
     values, opened, expected = {
@@ -126,7 +126,7 @@ TEXTS = ["2020-02-15 10:00", "15/02/2020 10:00", "2020-02-30", "pendiente", None
 
 
 def test_text(stand: Stand) -> None:
-    """What is no date is undated, as in other databases."""
+    """Text that is no date is undated, as in other databases."""
     from pysqlbridge.tds.result import NVarChar
 
     stand.fill(NVarChar(40), TEXTS, opened="2020-01-05 08:00")
@@ -137,7 +137,7 @@ def test_text(stand: Stand) -> None:
 
 
 def test_own_sql(stand: Stand) -> None:
-    """With its bounds as parameters of the driver."""
+    """Own SQL gets its bounds as parameters of the driver."""
     from tests.sources.sqlserver import DATETIME
 
     stand.fill(DATETIME, [local("2020-01-31 23:00"), local("2020-02-03 10:15"), local("2020-04-01")], opened=OPENED)
@@ -154,20 +154,20 @@ def test_own_sql(stand: Stand) -> None:
     [({"password": "otra clave"}, "error 18456"), ({"username": "nadie"}, "error 18456")],
 )
 def test_a_login_that_is_refused(stand: Stand, login: dict[str, str], code: str) -> None:
-    """Will not pass by itself, and its password is in nothing that would be printed."""
+    """A refused login is a permanent error, and its password is never printed."""
     with pytest.raises(SetupError, match=code) as caught:
         source(stand, **login).check()
     assert "otra clave" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_view_that_is_missing(stand: Stand) -> None:
-    """Message 208."""
+    """A missing view is message 208."""
     with pytest.raises(SetupError, match="error 208"):
         source(stand).check()
 
 
 def test_a_column_that_is_missing(stand: Stand) -> None:
-    """Is named."""
+    """A missing column is named."""
     from pysqlbridge.source import Table
     from pysqlbridge.tds.result import Column, Integer
 
@@ -187,7 +187,7 @@ def test_a_column_that_is_missing(stand: Stand) -> None:
     ],
 )
 def test_errors_by_number(stand: Stand, number: int, words: str, expected: type[Exception]) -> None:
-    """Whatever the language; and no value of a row is told."""
+    """Errors are judged by number, whatever the language, and show no value of a row."""
     stand.fail(number, words)
     with pytest.raises(expected, match=f"error {number}") as caught:
         source(stand).check()
@@ -197,7 +197,7 @@ def test_errors_by_number(stand: Stand, number: int, words: str, expected: type[
 
 
 def test_a_server_that_is_not_there(stand: Stand) -> None:
-    """May pass; also after a refused login, whose number the driver goes on telling."""
+    """An unreachable server is transient, even after a refused login whose number the driver keeps."""
     with pytest.raises(SetupError):
         source(stand, username="nadie").check()
     with pytest.raises(SourceUnavailable):
@@ -205,7 +205,7 @@ def test_a_server_that_is_not_there(stand: Stand) -> None:
 
 
 def test_breaking_off_leaves_no_connection_behind(stand: Stand) -> None:
-    """Ten rows of many are had, and another statement goes through."""
+    """A reading stopped after ten rows leaves no connection behind, and the next statement works."""
     from tests.sources.sqlserver import DATETIME
 
     stand.fill(DATETIME, [local("2020-02-01") + timedelta(minutes=number) for number in range(20_000)], opened=OPENED)

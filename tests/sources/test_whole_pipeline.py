@@ -1,6 +1,6 @@
-"""10,000 hostile rows of each type of date, undated ones among them, from a real server through the outbox to a dashboard.
+"""10,000 hostile rows of each type of date, some undated, from a real server through the outbox to a dashboard.
 
-Each sum closes three times: over the view, in the outbox, and against what the dashboard received.
+Each sum must match three times: over the view, in the outbox, and against what the dashboard received.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ pytestmark = pytest.mark.system
 VIEW = "tablero_status_changes"
 ROWS = 10_000
 
-#: The load is planned here; later rows are in the future.
+#: The planning instant of the load; later rows are in the future.
 NOW = datetime(2020, 7, 1, 4, tzinfo=timezone.utc)
 SETTINGS = Settings.read({"xroad_client": DEFAULT_CLIENT, "batch_size": "500"})
 WINDOWS = [*month_windows(date(2020, 1, 1), date(2020, 6, 1), ZONE, NOW), undated_window(date(2020, 1, 1), ZONE)]
 
-#: Of each column, what is right most of the time and what no institution should have.
+#: For each column, mostly valid values and some that no institution should have.
 SERVICES = ["'1041'", "'1042'", "' 7 '", "'1041'", "NULL", "''", "'SERVICIO ñandú'", "repeat('9', 300)"]
 REQUESTS = ["{id}", "{id}", "{id}", "' ' || {id}", "'ñ€😀' || {id}", "'R-repetida'", "NULL", "''", "repeat('x', 300)"]
 STATUSES = ["'2'", "'14'", "'9'", "'21'", "' 3 '", "'22'", "'0'", "'abc'", "NULL", "'2.5'", "'-1'"]
 OPENED = ["2020-01-01 00:00:00", "2020-01-01 00:00:00", "2020-01-01", "2019-12-31 23:59:59", "2030-01-01", None]
 
-#: Dates of every kind that the type holds; text holds all.
+#: Dates of every kind that the type can hold; text can hold all.
 COMMON = [
     *(f"2020-{month:02}-{day:02} 10:{day:02}:00" for month in range(1, 7) for day in (1, 15, 28)),
     *("2020-01-01 00:00:00", "2020-01-31 23:59:59.999999", "2020-02-29 23:59:59", "2020-06-30 23:59:59.999999"),
@@ -92,7 +92,7 @@ def postgresql(server: Server, kind: str) -> Source:
 
 
 def mariadb_source(server: MariaDb, driver: str, kind: str) -> Source:
-    """The same in MariaDB, in a table, since zero dates want a session that lets them in."""
+    """The same in MariaDB, in a table, since zero dates need a session that allows them."""
     dates = COMMON + (TEXTS if kind == "text" else ZERO)
     address = server.database(driver)
 
@@ -141,7 +141,7 @@ def dashboard(sandbox: Handle, monkeypatch: pytest.MonkeyPatch) -> Dashboard:  #
 
 @pytest.mark.parametrize("backend", ["sqlite", pytest.param("postgresql", marks=pytest.mark.endurance)])
 def test_every_sum_closes(source: Source, outbox: Engine, dashboard: Dashboard, sandbox: Handle, tmp_path: Path) -> None:  # noqa: F811
-    """No row is lost, none is sent twice, none crashes anything; what is bad has its reason."""
+    """No row is lost, sent twice, or causes a crash, and each bad row has its reason."""
 
     def load(window: object) -> None:
         loading.load(outbox, source, lambda: dashboard, SETTINGS, [window], run_id="run", clock=lambda: NOW)  # type: ignore[list-item]

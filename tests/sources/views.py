@@ -1,4 +1,4 @@
-"""Views as institutions write them: random expressions over columns of every kind, and what they are in SQL."""
+"""Views as institutions write them: random expressions over columns of every kind, in SQL."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ CREATE TABLE hechos (
 );
 """
 
-#: Zones of sources. Rows lie far from the changes of clocks of those that have any.
+#: Zones of sources. Rows lie far from any change of clocks.
 ZONES = [
     *("America/Santo_Domingo", "UTC", "America/New_York", "Asia/Kolkata", "Pacific/Auckland", "America/St_Johns"),
     *("Europe/Madrid", "Etc/GMT+12", "Pacific/Kiritimati", "America/Caracas"),
 ]
 
-#: What a server may have been set up with. By the order it reads the institution's text; the form is how dates are shown.
+#: Possible settings of a server: the order in which it reads the institution's text, and the format in which it shows dates.
 DATE_STYLES = [f"{form}, {order}" for form in ("ISO", "SQL", "German", "Postgres") for order in ("DMY", "MDY", "YMD")]
 
 _ELSEWHERE = ("UTC", "America/Santo_Domingo", "Asia/Tokyo", "America/New_York")
 
 
 def fill(seed: int, rows: int) -> str:
-    """Statements that fill the table; each row in the middle of a month, where no clocks change."""
+    """Statements that fill the table; each row lies in the middle of a month, where no clocks change."""
     chance = random.Random(seed)
     lines = []
     for n in range(rows):
@@ -33,7 +33,7 @@ def fill(seed: int, rows: int) -> str:
         clock = f"{chance.randint(0, 23):02}:{chance.randint(0, 59):02}:{chance.randint(0, 59):02}"
         fraction = chance.choice(("", "", ".5", ".123456"))
         iso = f"{year}-{month:02}-{day:02} {clock}"
-        # A day after the 12th can be read by any order; the others only by that of the server, as the institution writes it.
+        # A day after the 12th can be read in any order; other days only in the server's, in which the institution writes.
         lines.append(
             f"INSERT INTO hechos VALUES ({n}, 'R-{n}', '{iso}{fraction}', '{iso}{fraction}', '{iso[:10]}',"
             f" to_char('{iso}'::timestamp, orden_de_hoy()), '{iso}', '{iso}', extract(epoch FROM '{iso}'::timestamptz));"
@@ -51,7 +51,7 @@ $$;
 
 
 def expression(chance: random.Random) -> str:
-    """A ``last_modified_date`` or an ``opening_date``, over any column, of any type."""
+    """A ``last_modified_date`` or an ``opening_date`` over any column, of any type."""
     zone, other = chance.choice(_ELSEWHERE), chance.choice(_ELSEWHERE)
     return chance.choice(
         [
@@ -102,7 +102,7 @@ def expression(chance: random.Random) -> str:
 
 
 def view(chance: random.Random, name: str) -> str:
-    """A statement that makes a view; a third of them unite two ways of writing the same."""
+    """A statement that creates a view; a third of them are unions of two equivalent forms."""
 
     def rows(expressions: list[str], condition: str) -> str:
         opening, changed = expressions
@@ -118,7 +118,7 @@ def view(chance: random.Random, name: str) -> str:
 
 
 def shown(name: str) -> str:
-    """A query by which ``psql`` shows both dates of a view as instants, in UTC."""
+    """A query with which ``psql`` shows both dates of a view as instants in UTC."""
 
     def instant(column: str) -> str:
         return f"to_char({column}::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"

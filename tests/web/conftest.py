@@ -1,4 +1,4 @@
-"""The page in Airflow's own API application, asked over HTTP by users of each role; the outbox holds ``history.py``.
+"""The page in Airflow's own API application, requested by users of each role; the outbox is that of ``history.py``.
 
 Airflow is real: its application, its authentication, its database. Only the server around it is the test client.
 """
@@ -21,7 +21,7 @@ from tests.web.history import NOW, SETTINGS, History
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Tests of modules that know nothing of Airflow.
+#: Tests of modules that do not depend on Airflow.
 _PURE = ("test_web_coverage", "test_web_texts", "test_web_small")
 
 
@@ -33,14 +33,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Site:
-    """What the page is given; tests change it."""
+    """The page's dependencies, which tests can change."""
 
     def __init__(self) -> None:
         self.engine: Engine | None = None
         self.problem: TableroError | None = None
         self.settings: Any = SETTINGS
         self.now: datetime = NOW
-        #: Rows of a request at the source, or the error that it raises; how long it was given, as it was asked.
+        #: The source's rows of a request, or the error that it raises, and the time limits of the queries.
         self.source: list[tuple[Any, ...]] | TableroError | None = None
         self.patience: list[float] = []
 
@@ -64,10 +64,10 @@ class Site:
 
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
-    """Airflow's own database, with the project's two DAGs in it."""
+    """Airflow's own database, containing the project's two DAGs."""
     os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] = "admin:admin,uma:user,vera:viewer"
     os.environ["AIRFLOW__API_AUTH__JWT_SECRET"] = "for tests only " * 8
-    # 503 pages are asked for on purpose; they are no news.
+    # 503 pages are requested on purpose, so they are not logged.
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
     from airflow import plugins_manager, settings
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
@@ -75,7 +75,7 @@ def airflow_database() -> None:
     from airflow.utils.db import initdb
     from airflow.utils.session import create_session
 
-    # Read when Airflow was first imported, which may have been by another test.
+    # The setting is read when Airflow is first imported, possibly by another test.
     settings.PLUGINS_FOLDER = str(ROOT / "plugins")
     for kept in (plugins_manager._get_plugins, plugins_manager.get_timetables_plugins, plugins_manager.get_fastapi_plugins):
         kept.cache_clear()
@@ -101,7 +101,7 @@ def whole_app(airflow_database: None) -> Any:
     app = create_app("core")
     site = Site()
     page = build_app(site.outbox, site.read_settings, lambda: site.now, site.ask_source)
-    # As a plugin's: before Airflow's own last route, which takes every address.
+    # Mounted like a plugin's, before Airflow's own last route, which matches every address.
     app.router.routes.insert(0, Mount("/tablero", page))
     app.state.page, app.state.site = page, site
     return app
@@ -109,14 +109,14 @@ def whole_app(airflow_database: None) -> Any:
 
 @pytest.fixture(scope="session")
 def history(tmp_path_factory: pytest.TempPathFactory) -> History:
-    """The outbox that is only read."""
+    """A shared outbox that is only read."""
     folder = tmp_path_factory.mktemp("history")
     return make_history(f"sqlite:///{folder / 'outbox.db'}", folder)
 
 
 @pytest.fixture
 def own_history(tmp_path: Path, site: Site) -> History:
-    """An outbox that a test may change."""
+    """An outbox that the test may change."""
     made = make_history(f"sqlite:///{tmp_path / 'outbox.db'}", tmp_path)
     site.engine = made.engine
     return made
@@ -133,7 +133,7 @@ def make_history(address: str, folder: Path) -> History:
 
 @pytest.fixture
 def site(whole_app: Any, history: History) -> Site:
-    """What the page is given, for this test."""
+    """The page's dependencies for this test."""
     given: Site = whole_app.state.site
     given.__init__()  # type: ignore[misc] # the same object, which the application holds
     given.engine = history.engine
@@ -142,7 +142,7 @@ def site(whole_app: Any, history: History) -> Site:
 
 @pytest.fixture
 def as_user(whole_app: Any, site: Site) -> Callable[[str | None], Any]:
-    """A browser in which someone is logged in, or no one; it does not follow redirects."""
+    """A browser with a logged-in user, or none; it does not follow redirects."""
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
     from fastapi.testclient import TestClient
@@ -161,11 +161,11 @@ def as_user(whole_app: Any, site: Site) -> Callable[[str | None], Any]:
 
 @pytest.fixture
 def admin(as_user: Callable[[str | None], Any]) -> Any:
-    """The browser of someone who may do everything."""
+    """The browser of a user with all permissions."""
     return as_user("admin")
 
 
 @pytest.fixture
 def viewer(as_user: Callable[[str | None], Any]) -> Any:
-    """The browser of someone who may only look."""
+    """The browser of a user who may only read."""
     return as_user("vera")

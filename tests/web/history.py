@@ -1,9 +1,9 @@
-"""An institution's little history, staged, sent and proven by the project's own use cases: what the pages are asked about.
+"""An institution's short history, staged, sent and proved by the project's own use cases, which the pages show.
 
 ================  ==========================================================================================
 ``2026-08``       half of it is pending: the dashboard was down
 ``2026-09``       complete
-``2026-10``       complete but for rows that break the contract and two that the dashboard refused
+``2026-10``       complete except invalid rows and two that the dashboard refused
 ``2026-11``       complete up to the day before yesterday, the last days by ``daily_send``
 everything else   never read
 ================  ==========================================================================================
@@ -34,7 +34,7 @@ from tablero.source.reader import Source
 
 ZONE = pendulum.timezone("America/Santo_Domingo")
 
-#: When the pages are looked at: in the night after 2026-11-23, before its daily send.
+#: When the pages are requested: in the night after 2026-11-23, before its daily send.
 NOW = datetime(2026, 11, 24, 5, 0, tzinfo=timezone.utc)
 
 #: When the months were loaded: in the middle of a day.
@@ -42,10 +42,10 @@ LOADED = datetime(2026, 11, 20, 16, 0, tzinfo=timezone.utc)
 
 SETTINGS = Settings.read({"xroad_client": "DO/GOB/12345/TRAMITES", "batch_size": 20})
 
-#: What the dashboard says of a service that it does not know.
+#: The dashboard's answer about a service that it does not know.
 WORDS = "service_id 9999 is <unknown>"
 
-#: A request whose id, service and words would do harm in a page or a spreadsheet that did not take care.
+#: A request whose id, service and texts would do harm in a page or a spreadsheet without escaping.
 HOSTILE = '<script>alert("1")</script>'
 FORMULA = '=HYPERLINK("http://example.invalid","x")'
 
@@ -53,7 +53,7 @@ Row = tuple[Any, ...]
 
 
 class Dashboard:
-    """Takes everything but what is of service 9999; nothing at all while it is down."""
+    """Accepts everything except service 9999, and nothing at all while it is down."""
 
     def __init__(self) -> None:
         self.down_after: int | None = None
@@ -73,7 +73,7 @@ class Dashboard:
 class History:
     """The source, the dashboard and the outbox between them.
 
-    :param engine: of an outbox whose schema is there.
+    :param engine: of an outbox with its schema.
     :param folder: where the source's file may be.
     """
 
@@ -89,7 +89,7 @@ class History:
         self.source = Source(self._database, table="tablero_status_changes", sql=None, zone=ZONE, day_zone=ZONE)
 
     def add(self, *rows: Row) -> None:
-        """Put rows into the source."""
+        """Insert rows into the source."""
         with self._database.begin() as connection:
             connection.exec_driver_sql("INSERT INTO tablero_status_changes VALUES (?, ?, ?, ?, ?)", list(rows))
 
@@ -99,7 +99,7 @@ class History:
             connection.exec_driver_sql(statement, tuple(values))
 
     def put_undated(self, request_id: str) -> None:
-        """A row without a date, as a reading of what lies in no month sets it aside."""
+        """Store an undated row, as a reading of the undated window rejects it."""
         values = dict.fromkeys(("service_id", "opening_date", "status_id", "last_modified_date"))
         with self.engine.begin() as connection:
             connection.execute(
@@ -114,7 +114,7 @@ class History:
             )
 
     def run(self, *windows: Window, run_id: str, now: datetime, prove: bool = True) -> None:
-        """What a run does with some windows: read, send, reconcile. Failures are left as they are."""
+        """What a run does with some windows: read, send, reconcile. Failures are ignored."""
 
         def clock() -> datetime:
             return now
@@ -129,7 +129,7 @@ class History:
             reconcile(self.engine, self.source, SETTINGS, windows, run_id=run_id, clock=clock, send=lambda window: None)
 
     def live(self) -> None:
-        """Everything that the table above tells."""
+        """Create the history of the table above."""
         self.add(*requests("AUG", date(2026, 8, 3), 60))
         self.add(*requests("SEP", date(2026, 9, 1), 45))
         self.add(*requests("OCT", date(2026, 10, 5), 40))
@@ -163,14 +163,14 @@ class History:
 
 
 def date_back(engine: Engine, begun: datetime, now: datetime) -> None:
-    """Put all that was answered since ``begun``, by the outbox's own clock, where the history has it."""
+    """Move everything answered since ``begun``, by the outbox's own clock, to its time in the history."""
     with engine.begin() as connection:
         for table, column in ((batch, batch.c.settled_at), (attempt, attempt.c.started_at)):
             connection.execute(sa.update(table).where(column >= begun).values({column.name: now}))
 
 
 def requests(prefix: str, first: date, count: int) -> Iterator[Row]:
-    """Status changes of ``count`` requests, ten minutes apart from eight in the morning of a day on."""
+    """Status changes of ``count`` requests, ten minutes apart, from eight in the morning of the given day on."""
     start = datetime.combine(first, datetime.min.time()) + timedelta(hours=8)
     for number in range(count):
         moment = start + timedelta(minutes=10 * number)

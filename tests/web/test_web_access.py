@@ -1,4 +1,4 @@
-"""Who is let in, and what no page gives away."""
+"""Who has access, and what no page reveals."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from tablero.errors import OutboxUnavailable
 
 from tests.web.conftest import Site
 
-#: Something for each part of a path.
+#: A value for each path parameter.
 PARTS = {"label": "2026-10", "identity": "1", "name": "tablero.css", "path": "no/such/page"}
 
 OWN = {"sec-fetch-site": "same-origin"}
 
 
 def routes_of(app: Any) -> Iterator[tuple[str, str]]:
-    """Every method and path that the application answers."""
+    """Every method and path of the application."""
     for route in app.routes:
         for method in sorted(route.methods):
             yield method, "/tablero" + re.sub(r"\{(\w+)(:\w+)?\}", lambda match: PARTS[match[1]], route.path)
 
 
 def form_of(browser: Any, path: str = "/tablero/rejections?reason=refused_by_dashboard") -> dict[str, Any]:
-    """What the form of a page sends, all of its rows chosen."""
+    """The data that a page's form sends with all of its rows selected."""
     text = browser.get(path).text
     fields: dict[str, Any] = {"key": re.findall(r'name="key" value="([^"]*)"', text)}
     for name, value in re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', text):
@@ -38,7 +38,7 @@ def form_of(browser: Any, path: str = "/tablero/rejections?reason=refused_by_das
 def everywhere(whole_app: Any) -> list[tuple[str, str]]:
     """Every route of the page."""
     found = list(routes_of(whole_app.state.page))
-    # The walk is worth something only as long as it finds them.
+    # Guards against a walk that finds nothing.
     assert len(found) > 20
     assert {"POST"} <= {method for method, _ in found}
     assert any("/static/" in path for _, path in found)
@@ -46,14 +46,14 @@ def everywhere(whole_app: Any) -> list[tuple[str, str]]:
 
 
 def test_no_route_answers_without_a_login(as_user: Callable[[str | None], Any], everywhere: list[tuple[str, str]]) -> None:
-    """Static files and addresses that do not exist included."""
+    """No route, static file or unknown address answers without a login."""
     nobody = as_user(None)
     answers = {(method, path): nobody.request(method, path).status_code for method, path in everywhere}
     assert set(answers.values()) == {401}, answers
 
 
 def test_no_route_answers_to_a_forged_login(as_user: Callable[[str | None], Any], everywhere: list[tuple[str, str]]) -> None:
-    """A token that Airflow did not sign is worth nothing."""
+    """A token that Airflow did not sign is refused."""
     forger = as_user(None)
     forger.headers["authorization"] = "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9."
     answers = {(method, path): forger.request(method, path).status_code for method, path in everywhere}
@@ -63,7 +63,7 @@ def test_no_route_answers_to_a_forged_login(as_user: Callable[[str | None], Any]
 def test_no_route_answers_to_those_who_may_not_read_the_dags(
     admin: Any, everywhere: list[tuple[str, str]], mocker: Any
 ) -> None:
-    """The right to one of the two DAGs is not enough: the page shows the data of both."""
+    """Access to one of the two DAGs is not enough, since the page shows the data of both."""
     from airflow.api_fastapi.app import get_auth_manager
 
     mocker.patch.object(
@@ -76,18 +76,18 @@ def test_no_route_answers_to_those_who_may_not_read_the_dags(
 
 
 def test_only_get_routes_are_open_to_a_viewer(viewer: Any, everywhere: list[tuple[str, str]]) -> None:
-    """A viewer reads everything and writes nothing."""
+    """A viewer can read everything and write nothing."""
     for method, path in everywhere:
         status = viewer.request(method, path, headers=OWN).status_code
         if method == "POST" and "no/such" not in path:
             assert status == 403, path
         elif method == "GET" and "no/such" not in path:
-            # No one has done anything yet, so there is neither an action nor a dry run to show.
+            # Nothing was done yet, so there is neither an action nor a dry run to show.
             assert status == (404 if "actions/" in path or path.endswith("/dry-run") else 200), path
 
 
 def test_a_viewer_is_not_offered_to_retry(viewer: Any, admin: Any) -> None:
-    """The rows are shown, without boxes and buttons; the page says what right is missing."""
+    """A viewer sees the rows without boxes and buttons, and which permission is missing."""
     path = "/tablero/rejections?reason=refused_by_dashboard"
     assert "OCT-REFUSED-1" in viewer.get(path).text
     assert 'type="checkbox"' not in viewer.get(path).text
@@ -109,7 +109,7 @@ def test_a_viewer_is_not_offered_to_retry(viewer: Any, admin: Any) -> None:
 )
 @pytest.mark.parametrize("path", ["/tablero/requeue/review", "/tablero/requeue"])
 def test_a_form_from_elsewhere_is_refused(admin: Any, path: str, headers: dict[str, str]) -> None:
-    """Airflow's cookie alone proves nothing: it is sent whoever asks for it."""
+    """A form from another site is refused, although the browser sends Airflow's cookie with it."""
     answer = admin.post(path, data=form_of(admin), headers=headers)
     assert answer.status_code == 403
     assert "expired" in answer.text
@@ -117,13 +117,13 @@ def test_a_form_from_elsewhere_is_refused(admin: Any, path: str, headers: dict[s
 
 @pytest.mark.parametrize("headers", [OWN, {"origin": "http://airflow.test"}])
 def test_a_form_of_the_page_itself_is_accepted(admin: Any, headers: dict[str, str]) -> None:
-    """Whether the browser tells by ``Sec-Fetch-Site`` or, an old one, by ``Origin``."""
+    """A form of the page itself is accepted, recognised by ``Sec-Fetch-Site`` or, in old browsers, by ``Origin``."""
     assert admin.post("/tablero/requeue/review", data=form_of(admin), headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("token", [None, "", "0" * 64, "ñ"])
 def test_a_form_without_its_token_is_refused(admin: Any, token: str | None) -> None:
-    """A page of another site can send a form, but not read the token."""
+    """A form without its token is refused: another site can send a form but not read the token."""
     form = form_of(admin) | {"token": token}
     if token is None:
         del form["token"]
@@ -131,7 +131,7 @@ def test_a_form_without_its_token_is_refused(admin: Any, token: str | None) -> N
 
 
 def test_the_token_of_someone_else_is_refused(admin: Any, as_user: Callable[[str | None], Any]) -> None:
-    """Even with that person's cookie: a token belongs to a user."""
+    """A token belongs to a user, and is refused for another one even with that person's cookie."""
     other = as_user("uma")
     form = form_of(other)
     admin.cookies.set("tablero_form", other.cookies["tablero_form"])
@@ -139,7 +139,7 @@ def test_the_token_of_someone_else_is_refused(admin: Any, as_user: Callable[[str
 
 
 def test_an_endless_form_is_not_read(admin: Any) -> None:
-    """It is refused by its length, before anything of it is looked at."""
+    """A form that is too long is refused by its length, before it is read."""
     form = form_of(admin) | {"key": ["x" * 1000] * 1000}
     assert admin.post("/tablero/requeue/review", data=form, headers=OWN).status_code == 413
 
@@ -149,7 +149,7 @@ def test_an_endless_form_is_not_read(admin: Any) -> None:
 def test_every_answer_carries_the_headers_that_keep_it_private(
     as_user: Callable[[str | None], Any], path: str, name: str | None
 ) -> None:
-    """Pages, files, errors, and what is said to those who are not logged in."""
+    """Pages, files, errors and answers to users without a login all have the security headers."""
     headers = as_user(name).get(f"/tablero/{path}").headers
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -162,7 +162,7 @@ def test_every_answer_carries_the_headers_that_keep_it_private(
 
 
 def test_the_headers_stand_on_the_page_that_tells_of_trouble(admin: Any, site: Site) -> None:
-    """An outbox that does not answer is no reason to be careless."""
+    """The error page of an unavailable outbox has the headers as well."""
     site.problem = OutboxUnavailable("gone")
     answer = admin.get("/tablero/")
     assert answer.status_code == 503
@@ -170,7 +170,7 @@ def test_the_headers_stand_on_the_page_that_tells_of_trouble(admin: Any, site: S
 
 
 def test_no_page_asks_anything_of_a_third_party(admin: Any) -> None:
-    """Every address in a page, a style sheet or a script is relative: the page's own, or Airflow's."""
+    """Every address in a page, style sheet or script is relative: the page's own, or Airflow's."""
     for path in ("", "rejections?reason=unknown_status", "evidence/2026-09", "activity", "request?id=REQ-77"):
         for address in re.findall(r'(?:href|src|action)="([^"]*)"', admin.get(f"/tablero/{path}").text):
             assert re.match(r"\.{1,2}/|#", address), address
@@ -183,19 +183,19 @@ def test_no_page_asks_anything_of_a_third_party(admin: Any) -> None:
 
 
 def test_only_the_pages_own_files_are_sent(admin: Any) -> None:
-    """No way leads from the static files to others."""
+    """No path leads from the static files to other files."""
     for name in ("../app.py", "..%2fapp.py", "%2e%2e/app.py", "__init__.py", ".", "tablero.css%00", "nothing.js"):
         assert admin.get(f"/tablero/static/{name}").status_code == 404, name
 
 
 def test_no_schema_and_no_documentation_is_served(admin: Any) -> None:
-    """FastAPI's own pages would be public, and call for a third party's scripts."""
+    """FastAPI's own pages are not served: they would be public and load third-party scripts."""
     for path in ("docs", "redoc", "openapi.json"):
         assert admin.get(f"/tablero/{path}").status_code == 404
 
 
 def test_the_login_that_ended_is_told_with_a_way_back(as_user: Callable[[str | None], Any]) -> None:
-    """In the reader's language, with a link to Airflow's login."""
+    """After the login has expired there is a link to Airflow's login, in the reader's language."""
     answer = as_user(None).get("/tablero/window/2026-10", headers={"accept-language": "es"})
     assert answer.status_code == 401
     assert "Su sesión terminó" in answer.text
@@ -205,7 +205,7 @@ def test_the_login_that_ended_is_told_with_a_way_back(as_user: Callable[[str | N
 def test_behind_tls_the_way_back_is_the_one_that_the_browser_knows(
     as_user: Callable[[str | None], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server sees plain HTTP; Airflow's login only leads back to its own ``base_url``."""
+    """Behind TLS the link uses Airflow's ``base_url``, although the server itself sees plain HTTP."""
     from airflow.api_fastapi.core_api.security import is_safe_url
 
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.institucion.gob.do")

@@ -1,4 +1,4 @@
-"""How a day, and a month of days, is judged from what the outbox knows."""
+"""How a day, and a month of days, is judged by the contents of the outbox."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def read(label: str, number: int = 1, at: datetime = READ_AT, **changes: Any) ->
 
 
 def proven(label: str, number: int = 1, at: datetime = READ_AT + timedelta(minutes=5), **changes: Any) -> Proven:
-    """A reconciliation of a whole month or day, which closed."""
+    """A successful reconciliation of a whole month or day."""
     window = window_of(label, ZONE)
     values = {"window_start": window.start, "window_end": window.end, "counted_at": at}
     return Proven(**{"id": number, "pending": 0, "recount": 3, "settled": True, **values, **changes})
 
 
 def judged(facts: Facts, day: date = DAY, now: datetime = NOW, settings: Settings = SETTINGS) -> Judgement:
-    """The judgement of one day."""
+    """The state of one day."""
     cell, _ = survey_window(replace(facts, span=(day, day)), settings, now)
     return cell.judgement
 
@@ -148,7 +148,7 @@ ONE_DAY = day_window(DAY, ZONE)
     ],
 )
 def test_a_day_is_judged_by_its_newest_reading_and_proof(changes: dict[str, Any], expected: Judgement) -> None:
-    """Each state, and what is missing."""
+    """A day has each state with what is missing, by its latest reading and proof."""
     assert judged(replace(FACTS, **changes)) == expected
 
 
@@ -161,12 +161,12 @@ def test_a_day_is_judged_by_its_newest_reading_and_proof(changes: dict[str, Any]
     ],
 )
 def test_a_day_is_due_when_its_daily_send_begins(now: datetime, state: State) -> None:
-    """At ``daily_at`` of the next day, in the institution's zone."""
+    """A day is due at ``daily_at`` of the next day, in the institution's zone."""
     assert judged(Facts(span=(DAY, DAY)), now=now) == Judgement(state)
 
 
 def test_a_day_of_23_hours_is_covered_by_the_reading_of_its_month() -> None:
-    """Windows are compared by instants, so a change of clocks leaves no gap."""
+    """A day of 23 hours is covered by the reading of its month, since windows are compared as instants."""
     settings = Settings.read({"timezone": "America/New_York"})
     day = date(2026, 3, 8)
     month = window_of("2026-03", settings.timezone)
@@ -176,7 +176,7 @@ def test_a_day_of_23_hours_is_covered_by_the_reading_of_its_month() -> None:
 
 
 def month(facts: Facts, label: str = "2026-10", now: datetime = NOW) -> Judgement:
-    """The judgement of a month."""
+    """The state of a month."""
     return next(cell.judgement for cell in survey(facts, SETTINGS, now).months if cell.label == label)
 
 
@@ -184,7 +184,7 @@ OCTOBER = [f"2026-10-{day:02d}" for day in range(1, 32)]
 
 
 def by_days(labels: list[str]) -> Facts:
-    """A month that was read and proven day by day."""
+    """A month that was read and proved day by day."""
     return Facts(
         span=(date(2026, 10, 1), date(2026, 10, 31)),
         months={"2026-10": Rows(9)},
@@ -243,7 +243,7 @@ def by_days(labels: list[str]) -> Facts:
     ],
 )
 def test_a_month_is_as_good_as_its_worst_day(facts: Facts, expected: Judgement) -> None:
-    """Whether it was read as a month or day by day."""
+    """A month is as good as its worst day, whether it was read as a month or day by day."""
     assert month(facts) == expected
 
 
@@ -261,12 +261,12 @@ def test_a_month_is_as_good_as_its_worst_day(facts: Facts, expected: Judgement) 
     ],
 )
 def test_many_rejected_rows_are_told_from_few(broken: int, rows: Rows, percent: float, expected: bool) -> None:
-    """By their share of all that could be sent; all of them are too many even where nobody asked, and so are uncounted ones."""
+    """Rejections are judged by their share of the rows that could be sent; all rows, or an unknown share, is too many."""
     assert too_many_rejected(broken, rows, percent) is expected
 
 
 def test_a_month_knows_when_it_was_last_proved_as_a_whole() -> None:
-    """Not by a day of it; and the oldest of these proofs is how far back all of them are good."""
+    """A month's proof is that of the whole month, not of a day; the oldest of them shows how current all proofs are."""
     later = READ_AT + timedelta(days=2)
     proofs = [proven("2026-10", 1), proven("2026-10", 2, later), proven("2026-10-01", 3, later + timedelta(days=1))]
     facts = replace(by_days(OCTOBER), proofs=[*proofs, proven("2026-09", 4)], readings=[read("2026-10"), read("2026-09", 2)])
@@ -280,25 +280,25 @@ def test_a_month_knows_when_it_was_last_proved_as_a_whole() -> None:
 
 
 def test_rows_that_lie_in_no_month_are_counted_among_the_rejected() -> None:
-    """And by themselves."""
+    """Undated rows are counted among the rejected ones, and separately."""
     found = survey(Facts(span=(DAY, DAY), broken={"undated": 12, "2026-10": 3}), SETTINGS, NOW)
     assert (found.totals.rejected, found.totals.undated) == (15, 12)
 
 
 def test_the_month_of_today_is_complete_when_all_days_that_are_due_are() -> None:
-    """The rest of it, and today, are not missed."""
+    """The current month is complete if all days that are due are; today and later days are not missing."""
     labels = [f"2026-11-{day:02d}" for day in range(1, 24)]
     assert month(by_days(labels), "2026-11") == Judgement(State.SETTLED)
     assert month(by_days(labels[:-1]), "2026-11") == Judgement(State.PENDING, Why.UNREAD)
 
 
 def test_the_first_day_of_a_month_makes_it_neither_complete_nor_missing() -> None:
-    """On the first of December nothing of it is due."""
+    """On the first of December, nothing of December is due."""
     assert month(by_days([]), "2026-12", datetime(2026, 12, 1, 16, 0, tzinfo=timezone.utc)) == Judgement(State.NOT_DUE)
 
 
 def test_days_before_the_earliest_one_are_nobodys() -> None:
-    """A month that begins before ``earliest`` is complete without them."""
+    """A month that begins before ``earliest`` is complete without the days before it."""
     settings = Settings.read({"earliest": date(2026, 10, 20)})
     facts = by_days(OCTOBER[19:])
     found = survey(facts, settings, NOW)
@@ -313,7 +313,7 @@ def totals(*readings: Read) -> tuple[int, int]:
 
 
 def test_rows_excluded_are_counted_once_however_often_they_are_read() -> None:
-    """A month and its days, and a month cut short and read again, are the same rows."""
+    """Rows read by a month and by its days, or by a month cut short and read again, are counted once."""
     cut = first_instant(date(2026, 10, 15), ZONE)
     assert totals(read("2026-10", 1, excluded=5, duplicates=2), read("2026-10-07", 2, excluded=1, duplicates=1)) == (5, 2)
     assert totals(read("2026-10", 1, excluded=3, window_end=cut), read("2026-10", 2, excluded=5)) == (5, 0)
@@ -322,7 +322,7 @@ def test_rows_excluded_are_counted_once_however_often_they_are_read() -> None:
 
 
 def test_months_for_which_the_same_is_to_be_said_are_said_together() -> None:
-    """Stretches of months; those that do not add up first, each month with pending rows by itself."""
+    """Months with the same state are grouped; those that do not add up come first, and pending months are listed separately."""
     found = survey(
         Facts(
             span=(DAY, DAY),
@@ -340,7 +340,7 @@ def test_months_for_which_the_same_is_to_be_said_are_said_together() -> None:
 
 
 def test_months_are_listed_across_years() -> None:
-    """From the month of the first day to that of the last."""
+    """Months are listed from that of the first day to that of the last, across years."""
     assert months_between(date(2025, 11, 30), date(2026, 2, 1)) == [
         date(2025, 11, 1),
         date(2025, 12, 1),
@@ -351,6 +351,6 @@ def test_months_are_listed_across_years() -> None:
 
 @pytest.mark.parametrize("label", ["2026", "2026-13", "2026-02-30", "x", "", "2026-1-1", "../../x"])
 def test_a_label_of_no_window_is_refused(label: str) -> None:
-    """Before anything is asked about it."""
+    """An invalid label is refused before any query."""
     with pytest.raises(ValueError):
         window_of(label, ZONE)

@@ -1,6 +1,6 @@
-"""Documents hold nothing while they are sent: whoever reads slowly, or leaves in the middle, is in nobody's way.
+"""Documents occupy no resources while they are sent, so that slow or disconnected readers block nobody.
 
-Over real sockets, of a real server, on both databases.
+Tested over real sockets of a real server, on both databases.
 """
 
 from __future__ import annotations
@@ -32,48 +32,48 @@ from tests.web.history import NOW, ZONE
 
 DOCUMENTS = ["evidence/2026-09/rows.jsonl", "rejections.csv"]
 
-#: More than the pool of an engine has connections, and than the server has threads.
+#: More than the connections of an engine's pool, and the threads of the server.
 READERS = 50
 
-#: Bytes that the system keeps for a connection on each side; a document is some forty times as long.
+#: Bytes that the system buffers for a connection on each side; a document is some forty times as long.
 _BUFFER = 16 * 1024
 
 _ROWS = 4_000
 
-#: Seconds after which something that should come is given up; no verdict depends on it.
+#: Seconds to wait for something that should happen; no result depends on the value.
 _PATIENCE = 120
 
 
 class SlowReader:
-    """A browser that takes the first bytes of a document, and then no more for now."""
+    """A browser that reads the first bytes of a document and then pauses."""
 
     def __init__(self, port: int, path: str, token: str) -> None:
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         self._socket.settimeout(_PATIENCE)
         self._socket.connect(("127.0.0.1", port))
-        # HTTP/1.0: the body comes as it is, not in chunks.
+        # HTTP/1.0: the body is sent as it is, not in chunks.
         head = f"GET /tablero/{path} HTTP/1.0\r\nHost: airflow.test\r\nCookie: _token={token}\r\n\r\n"
         self._socket.sendall(head.encode())
 
     def begin(self) -> bytes:
-        """The first bytes."""
+        """Read the first bytes."""
         return self._socket.recv(1024)
 
     def finish(self) -> bytes:
-        """All that is left."""
+        """Read the rest."""
         return b"".join(iter(lambda: self._socket.recv(1 << 16), b""))
 
     def close(self) -> None:
-        """Leave, whatever is still to come."""
+        """Disconnect, whatever is still to come."""
         self._socket.close()
 
 
 @pytest.fixture(scope="module")
 def port(whole_app: Any) -> Iterator[int]:
-    """Of a server with Airflow's application and the page in it."""
+    """The port of a server with Airflow's application and the page."""
     listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)  # which its connections inherit
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)  # inherited by its connections
     listening.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(whole_app, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -87,7 +87,7 @@ def port(whole_app: Any) -> Iterator[int]:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def outbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """One with a month, and rejections, of some megabytes."""
+    """An outbox with a month, and rejections, of some megabytes."""
     folder = tmp_path_factory.mktemp("documents")
     with ExitStack() as stack:
         if request.param == "sqlite":
@@ -102,7 +102,7 @@ def outbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def fill(engine: Engine) -> None:
-    """September, delivered in batches of a hundred; and as many rows that break the contract."""
+    """September, delivered in batches of a hundred, and as many invalid rows."""
     first = datetime(2026, 9, 1, 4, tzinfo=timezone.utc)
     rows = [
         StatusChange("1041", f"SEP-{number:06d}", first, 1 + number % 3, first + timedelta(minutes=number))
@@ -132,8 +132,8 @@ def fill(engine: Engine) -> None:
 def test_slow_readers_are_in_nobodys_way(
     path: str, port: int, outbox: Engine, site: Site, as_user: Callable[[str | None], Any]
 ) -> None:
-    """Fifty of them are in the middle of a document: no connection is held, and every page is shown. Half of them leave then,
-    the others get all of it, and nothing is left behind.
+    """With fifty readers in the middle of a document no connection is held, and every page is shown. Half of them then leave,
+    the others get the whole document, and nothing is left behind.
     """
     site.engine = outbox
     pool = outbox.pool
@@ -162,7 +162,7 @@ def test_slow_readers_are_in_nobodys_way(
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait for what comes about by itself."""
+    """Wait until a condition becomes true."""
     deadline = time.monotonic() + _PATIENCE
     while not is_so():
         assert time.monotonic() < deadline, "it never came about"

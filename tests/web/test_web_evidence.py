@@ -1,4 +1,4 @@
-"""The evidence of a month can be checked by anyone, later."""
+"""The evidence of a month can be verified by anyone, at any later time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def rows_file(browser: Any, month: str = "2026-10") -> bytes:
 
 
 def test_the_digest_is_that_of_the_rows_that_can_be_downloaded(viewer: Any) -> None:
-    """``sha256sum`` of the file is the whole check."""
+    """The digest is ``sha256sum`` of the file that can be downloaded."""
     digest = hashlib.sha256(rows_file(viewer)).hexdigest()
     assert re.search(r"data-digest>([0-9a-f]{64})<", viewer.get("/tablero/evidence/2026-10").text)[1] == digest
     assert viewer.get("/tablero/evidence/2026-10.json").json()["digest"]["value"] == digest
@@ -39,7 +39,7 @@ def test_the_digest_is_that_of_the_rows_that_can_be_downloaded(viewer: Any) -> N
 
 
 def test_the_rows_are_those_delivered_in_wire_form_and_order(viewer: Any, history: History) -> None:
-    """Each delivered row of the month once, by request and instant; neither refused nor pending ones."""
+    """The file has each delivered row of the month once, by request and instant, and no refused or pending ones."""
     lines = [orjson.loads(line) for line in rows_file(viewer).splitlines()]
     delivered = [row for row in rows_in(history.engine, "delivered") if row.request_id[:4] in ("OCT-", "<scr")]
     assert len(lines) == len(delivered) == 42
@@ -50,7 +50,7 @@ def test_the_rows_are_those_delivered_in_wire_form_and_order(viewer: Any, histor
 
 
 def test_the_documents_agree(viewer: Any) -> None:
-    """Page, JSON and CSV tell the same counts by service and status, and their sum is what was delivered."""
+    """Page, JSON and CSV have the same counts by service and status, and their sum is the number delivered."""
     document = viewer.get("/tablero/evidence/2026-10.json").json()
     text = viewer.get("/tablero/evidence/2026-10.csv").content.decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text)))
@@ -77,7 +77,7 @@ def test_the_documents_agree(viewer: Any) -> None:
 
 
 def test_the_digest_changes_only_with_what_is_delivered(admin: Any, own_history: History) -> None:
-    """Asking again gives the same; one more row of the month, delivered later, another."""
+    """The digest stays the same until another row of the month is delivered."""
     first, again = rows_file(admin), rows_file(admin)
     assert first == again
     own_history.add(("1041", "OCT-LATE", "2026-10-20 08:00:00", 1, "2026-10-20 09:00:00"))
@@ -91,7 +91,7 @@ def test_the_digest_changes_only_with_what_is_delivered(admin: Any, own_history:
 
 @pytest.mark.parametrize("month", ["2026-07", "2020-01"])
 def test_a_month_without_deliveries_has_the_evidence_of_nothing(viewer: Any, month: str) -> None:
-    """Zero rows, and the digest of an empty file."""
+    """A month without deliveries has zero rows, and the digest of an empty file."""
     document = viewer.get(f"/tablero/evidence/{month}.json").json()
     assert document["delivered"] == 0
     assert document["counts"] == []
@@ -100,7 +100,7 @@ def test_a_month_without_deliveries_has_the_evidence_of_nothing(viewer: Any, mon
 
 
 def test_batches_that_the_dashboard_recognised_are_told_from_acknowledged_ones(admin: Any, own_history: History) -> None:
-    """The evidence says how each is known to be delivered."""
+    """The evidence distinguishes acknowledged batches from recognised repeats."""
     with own_history.engine.begin() as connection:
         first = sa.select(sa.func.min(batch.c.id)).where(
             batch.c.first_change >= datetime(2026, 9, 1, 4, tzinfo=timezone.utc), batch.c.state == "delivered"
@@ -115,7 +115,7 @@ def test_batches_that_the_dashboard_recognised_are_told_from_acknowledged_ones(a
 def test_the_monthly_digest_carries_the_document_of_the_page(
     viewer: Any, site: Site, own_history: History, mocker: MockerFixture
 ) -> None:
-    """By mail, with the first scheduled run that ends after the month; nobody asked for it, so it names nobody."""
+    """The first scheduled run after a month mails the document, which names no user since nobody requested it."""
     from tablero.airflow import callbacks, configuration
     from tablero.airflow.alerts import notifiers
 

@@ -1,4 +1,4 @@
-"""What runs found that was not as usual, and what dry runs found, as the page shows it."""
+"""Degradations and results of dry runs, as the page shows them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NIGHT = "scheduled__2026-11-23"
 
 
 def test_the_first_page_says_what_was_not_as_usual_last_night(admin: Any, own_history: History) -> None:
-    """In the words of the alert; what is older stands under activity, and on the page of its window."""
+    """The first page shows last night's degradations in the words of the alert; older ones are under activity and windows."""
     found = [Degradation.of("few_rows", YESTERDAY, 6, 400), Degradation.of("unknown", YESTERDAY, 3, 6)]
     keep_degradations(own_history.engine, "daily_send", NIGHT, found, now=NOW - timedelta(hours=3))
     old = [Degradation.of("audit", OCTOBER, 2, 49)]
@@ -39,7 +39,7 @@ def test_the_first_page_says_what_was_not_as_usual_last_night(admin: Any, own_hi
 
 
 def test_a_night_on_which_all_was_as_usual(admin: Any) -> None:
-    """Is no news."""
+    """A night without degradations is not mentioned."""
     page = re.sub("(?s)<dl class=.legend.*?</dl>", "", admin.get("/tablero/").text)
     assert "#i-unusual" not in page
     assert "Not as usual, the last 90 days Nothing." in words_of(admin.get("/tablero/activity").text)
@@ -49,7 +49,7 @@ def test_a_night_on_which_all_was_as_usual(admin: Any) -> None:
 def test_a_day_with_far_fewer_rows_is_marked_as_long_as_it_has(
     admin: Any, own_history: History, usual: int, is_marked: bool
 ) -> None:
-    """It has six rows now: far fewer than 400, and not fewer than a fifth of 20, whatever a run found earlier."""
+    """A day is marked by its present rows: six are far fewer than 400, but not than 20, whatever a run found earlier."""
     keep_degradations(own_history.engine, "daily_send", NIGHT, [Degradation.of("no_rows", YESTERDAY, 0, usual)], now=NOW)
     cell = re.search(r'<a class="cell [^"]*" href="\./window/2026-11-22".*?</a>', admin.get("/tablero/").text)
     assert cell
@@ -59,7 +59,7 @@ def test_a_day_with_far_fewer_rows_is_marked_as_long_as_it_has(
 
 
 def test_a_day_whose_rows_may_be_there_twice_is_marked(admin: Any, own_history: History) -> None:
-    """With what a run found last; nothing that comes later makes it good."""
+    """A day with rows that may have arrived twice is marked with the last finding, and nothing later removes the mark."""
     for rows in (3, 2):
         found = [Degradation.of("unknown", YESTERDAY, rows, 6)]
         keep_degradations(own_history.engine, "daily_send", f"{NIGHT}-{rows}", found, now=NOW)
@@ -73,7 +73,7 @@ def test_a_day_whose_rows_may_be_there_twice_is_marked(admin: Any, own_history: 
 
 
 def test_the_share_of_rejected_rows_is_told_by_the_counts_of_now(admin: Any, own_history: History) -> None:
-    """A night found many; they were corrected since, and the day is as any other."""
+    """The share of rejected rows uses present counts: once corrected, the day is like any other."""
     found = [Degradation.of("rejected", YESTERDAY, 3, 6), Degradation.of("all_rejected", YESTERDAY, 6, 6)]
     keep_degradations(own_history.engine, "daily_send", NIGHT, found, now=NOW)
     cell = re.search(r'<a class="cell s-settled" href="\./window/2026-11-22".*?</a>', admin.get("/tablero/").text)
@@ -82,7 +82,7 @@ def test_the_share_of_rejected_rows_is_told_by_the_counts_of_now(admin: Any, own
 
 
 def test_a_cause_of_a_newer_version_is_shown_by_its_name(admin: Any, own_history: History) -> None:
-    """Two versions share an outbox while machines are upgraded."""
+    """A cause of a newer version is shown by its name, since two versions may share an outbox during an upgrade."""
     keep_degradations(own_history.engine, "daily_send", NIGHT, [Degradation.of("of_tomorrow", YESTERDAY, 1, 2)], now=NOW)
     assert "2026-11-22: of_tomorrow" in words_of(admin.get("/tablero/").text)
 
@@ -104,7 +104,7 @@ RESULT = {
 
 
 def test_a_dry_run_is_shown_with_what_it_would_do(admin: Any, own_history: History) -> None:
-    """Sums, each window, reasons with what to do, and masked samples."""
+    """A dry run is shown with totals, windows, reasons with remedies, and masked samples."""
     run_id = "manual__2026-11-23T12:00:00+00:00"
     months = month_windows(date(2026, 9, 1), date(2026, 10, 1), ZONE, LOADED)
     keep_dry_run(own_history.engine, "historical_load", run_id, months[0], {"read": 45, "known": 45}, now=NOW)
@@ -130,7 +130,7 @@ def test_a_dry_run_is_shown_with_what_it_would_do(admin: Any, own_history: Histo
 
 
 def test_a_dry_run_that_the_brake_would_stop_says_so(admin: Any, own_history: History) -> None:
-    """In the words that a run would say."""
+    """If the brake would stop a load, the page says so in the words of a run."""
     result = RESULT | {"brake": "most rows of 2026-11-22 are gone", "nights": 3}
     keep_dry_run(own_history.engine, "daily_send", NIGHT, YESTERDAY, result, now=NOW)
     text = words_of(admin.get(f"/tablero/dry-run?run={NIGHT}").text)
@@ -140,5 +140,5 @@ def test_a_dry_run_that_the_brake_would_stop_says_so(admin: Any, own_history: Hi
 
 @pytest.mark.parametrize("run", ["", "nobody", "x" * 5_000, "%00"])
 def test_a_dry_run_that_is_not_on_record_is_not_found(admin: Any, run: str) -> None:
-    """Whatever the address says."""
+    """An unknown dry run is not found, whatever the address."""
     assert admin.get(f"/tablero/dry-run?run={run}").status_code == 404

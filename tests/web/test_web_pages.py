@@ -1,4 +1,4 @@
-"""What the pages say, held against what the outbox holds."""
+"""The pages show what the outbox contains."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ PAGES = [
 
 
 def words_of(page: str) -> str:
-    """What a reader sees: the text of a page, in one line."""
+    """The text of a page as a reader sees it, in one line."""
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", page)))
 
 
 def total(page: str, name: str) -> int:
-    """One of the totals of the first page."""
+    """One of the totals on the first page."""
     found = re.search(rf'data-total="{name}">([0-9,]+)<', page)
     assert found, name
     return int(found[1].replace(",", ""))
@@ -64,14 +64,14 @@ def total(page: str, name: str) -> int:
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("language", ["es", "en"])
 def test_every_page_is_shown_in_both_languages(admin: Any, path: str, language: str) -> None:
-    """No text is missing, and the page says which language it is in."""
+    """Every page has all its texts, and declares its language."""
     answer = admin.get(f"/tablero/{path}", headers={"accept-language": language})
     assert answer.status_code == 200, answer.text
     assert path == "live" or f'<html lang="{language}">' in answer.text
 
 
 def test_the_totals_are_those_of_the_outbox_and_close(admin: Any, history: History) -> None:
-    """Rows read are delivered, rejected, excluded, duplicate or pending; each number is what the tables hold."""
+    """Rows read are delivered, rejected, excluded, duplicate or pending; each number is that of the tables."""
     page = admin.get("/tablero/").text
     states = rows_by_state(history.engine)
     assert total(page, "delivered") == states["delivered"] > 0
@@ -96,18 +96,18 @@ def test_the_totals_are_those_of_the_outbox_and_close(admin: Any, history: Histo
     ],
 )
 def test_each_month_and_day_has_its_state(admin: Any, label: str, state: str) -> None:
-    """On the first page, and on its own."""
+    """Each month and day has its state on the first page and on its own page."""
     assert re.search(rf'class="cell s-{state}" href="\./window/{label}"', admin.get("/tablero/").text)
     assert f'class="badge s-{state}"' in admin.get(f"/tablero/window/{label}").text
 
 
 def test_a_day_is_not_missed_before_its_daily_send(admin: Any) -> None:
-    """At one in the morning nobody should have read yesterday yet."""
+    """At one in the morning, yesterday is not missing yet."""
     assert re.search(r'class="cell s-future" title="Monday, 23 November 2026', admin.get("/tablero/").text)
 
 
 def test_the_first_page_names_what_is_missing(admin: Any) -> None:
-    """The question of the head of the department, answered in the first lines: which months, and why."""
+    """The first lines say which months are missing and why."""
     text = words_of(admin.get("/tablero/").text)
     assert "80 months are not complete" in text
     assert "August 2026 : 40 rows that were read wait to be delivered." in text
@@ -115,7 +115,7 @@ def test_the_first_page_names_what_is_missing(admin: Any) -> None:
 
 
 def test_a_window_shows_its_counts_its_proof_its_batches_and_its_runs(admin: Any) -> None:
-    """With the recount of the source, the dashboard's message, and the way to the run in Airflow."""
+    """A window shows the source's recount, the dashboard's message, and links to its runs in Airflow."""
     page = admin.get("/tablero/window/2026-10").text
     text = words_of(page)
     assert re.search(r'data-count="delivered">42<', page)
@@ -128,7 +128,7 @@ def test_a_window_shows_its_counts_its_proof_its_batches_and_its_runs(admin: Any
 
 
 def test_the_batches_of_a_window_can_be_filtered(admin: Any) -> None:
-    """By what became of them."""
+    """The batches of a window can be filtered by state."""
     text = words_of(admin.get("/tablero/window/2026-10?state=refused").text)
     assert "OCT-REFUSED" not in text
     assert text.count(WORDS) >= 2
@@ -136,7 +136,7 @@ def test_the_batches_of_a_window_can_be_filtered(admin: Any) -> None:
 
 
 def test_a_batch_shows_its_attempts_with_their_x_road_ids(admin: Any, history: History) -> None:
-    """So that the administrator of the security server can find the very message."""
+    """A batch shows its X-Road ids, by which the administrator of the security server finds the messages."""
     page = admin.get("/tablero/batch/1").text
     assert re.search(r'title="X-Road-Id">[0-9a-f-]{36}<', page)
     assert re.search(r'title="X-Road-Request-Id">req-[0-9a-f]{8}<', page)
@@ -144,7 +144,7 @@ def test_a_batch_shows_its_attempts_with_their_x_road_ids(admin: Any, history: H
 
 
 def test_a_request_is_found_with_all_its_changes(admin: Any) -> None:
-    """Each with its state and the time of acknowledgement; blanks around the number do not matter."""
+    """A request is found, despite blanks, with all its changes, their states and times of acknowledgement."""
     text = words_of(admin.get("/tablero/request?id=%20REQ-77%20").text)
     assert "all 3 status changes that were read are delivered" in text
     assert "2026-11-22 15:00:00.25" in text
@@ -154,7 +154,7 @@ def test_a_request_is_found_with_all_its_changes(admin: Any) -> None:
 
 
 def test_a_refused_row_that_was_corrected(admin: Any, own_history: History) -> None:
-    """The row as it was is withdrawn: it counts as delivered nowhere, is not to be mended any more, and can still be found."""
+    """A refused row that was corrected is withdrawn: not delivered, not to be corrected, and can still be found."""
     day = date(2026, 10, 7)
     assert "0 of 1" in words_of(admin.get("/tablero/request?id=OCT-REFUSED-1").text)
     own_history.correct("UPDATE tablero_status_changes SET service_id = '1041' WHERE request_id = 'OCT-REFUSED-1'")
@@ -177,7 +177,7 @@ def test_a_refused_row_that_was_corrected(admin: Any, own_history: History) -> N
 
 
 def test_a_request_that_nobody_knows_is_not_confused_with_one_that_is_wrong(admin: Any) -> None:
-    """It was never read, or its rows were rejected: two different things to do."""
+    """A request that was never read is distinguished from one whose rows were rejected, since the remedies differ."""
     assert "nothing about this request" in words_of(admin.get("/tablero/request?id=nobody").text)
     wrong = words_of(admin.get("/tablero/request?id=OCT-FORMULA").text)
     assert "its rows have errors and were not sent" in wrong
@@ -185,7 +185,7 @@ def test_a_request_that_nobody_knows_is_not_confused_with_one_that_is_wrong(admi
 
 
 def test_what_others_wrote_is_shown_and_not_run(admin: Any) -> None:
-    """Ids of the source and words of the dashboard are text, wherever they stand."""
+    """Ids from the source and messages from the dashboard are escaped everywhere."""
     for path in (
         "rejections?reason=unknown_status",
         "rejections?reason=refused_by_dashboard",
@@ -200,14 +200,14 @@ def test_what_others_wrote_is_shown_and_not_run(admin: Any) -> None:
 
 
 def test_times_are_those_of_the_institution_and_say_so(admin: Any) -> None:
-    """A time without its zone is a riddle."""
+    """Times are shown in the institution's zone, with the zone."""
     page = admin.get("/tablero/request?id=REQ-77").text
     assert "All times are in America/Santo_Domingo." in page
     assert '<time datetime="2026-11-23T02:01:00-04:00" title="2026-11-23 02:01:00 America/Santo_Domingo">' in page
 
 
 def test_rejections_are_grouped_and_say_what_to_do(admin: Any) -> None:
-    """The reason in words, how many rows, and the remedy."""
+    """Rejections are grouped by reason, with the number of rows and the remedy."""
     text = words_of(admin.get("/tablero/rejections").text)
     assert "status_id is not one of the dashboard's statuses. 2 rows" in text
     assert "The dashboard refused this row; see its message. 2 rows" in text
@@ -226,14 +226,14 @@ def test_rejections_are_grouped_and_say_what_to_do(admin: Any) -> None:
     ],
 )
 def test_rejections_are_filtered(admin: Any, query: str, seen: set[str]) -> None:
-    """By reason, service and month, together."""
+    """Rejections can be filtered by reason, service and month together."""
     page = admin.get(f"/tablero/rejections?{query}").text
     shown = {html.unescape(name) for name in re.findall(r'class="value"><a href="[^"]*">([^<]*)</a>', page)}
     assert shown == seen
 
 
 def test_many_rejections_are_shown_page_by_page(admin: Any, own_history: History) -> None:
-    """Each row once, whatever number of them have the same instant."""
+    """Paging shows each row once, however many have the same instant."""
     own_history.add(*(("1041", f"BAD-{number:04d}", "2026-09-10 08:00:00", 99, "2026-09-10 09:00:00") for number in range(250)))
     from tests.web.history import LOADED, ZONE, day_window
 
@@ -250,7 +250,7 @@ def test_many_rejections_are_shown_page_by_page(admin: Any, own_history: History
 
 
 def test_pages_work_under_a_path_prefix(whole_app: Any, admin: Any) -> None:
-    """Where Airflow itself lives under one, every link within the page leads to a page, and cookies stay below it."""
+    """Below a path prefix of Airflow every link leads to a page, and cookies stay below the prefix."""
     from fastapi.testclient import TestClient
     from starlette.applications import Starlette
     from starlette.routing import Mount
@@ -306,7 +306,7 @@ LANGUAGES = [
 
 @pytest.mark.parametrize("path", NOWHERE.split())
 def test_what_does_not_exist_is_said_to_not_exist(admin: Any, path: str) -> None:
-    """404 in words, never a fault."""
+    """What does not exist is a 404 with an explanation, never an error."""
     answer = admin.get(f"/tablero/{path}")
     assert answer.status_code == 404
     assert "There is nothing here" in answer.text
@@ -314,7 +314,7 @@ def test_what_does_not_exist_is_said_to_not_exist(admin: Any, path: str) -> None
 
 @pytest.mark.parametrize("path", ODD)
 def test_odd_questions_are_answered_calmly(admin: Any, path: str) -> None:
-    """Nobody can bring the page down by its address."""
+    """No address can make the page fail."""
     assert admin.get(f"/tablero/{path}").status_code == 200
 
 
@@ -326,7 +326,7 @@ def test_odd_questions_are_answered_calmly(admin: Any, path: str) -> None:
     ],
 )
 def test_an_outbox_out_of_order_is_told_with_what_to_do(admin: Any, site: Site, given: Exception, title: str) -> None:
-    """503, the cause in the words of the database, and no traceback."""
+    """An unavailable outbox is a 503 with the database's message and no traceback."""
     site.problem = given
     answer = admin.get("/tablero/")
     assert answer.status_code == 503
@@ -335,7 +335,7 @@ def test_an_outbox_out_of_order_is_told_with_what_to_do(admin: Any, site: Site, 
 
 
 def test_a_wrong_setting_is_told_with_its_key(admin: Any, site: Site) -> None:
-    """The page needs the zone; it says what is wrong rather than fail."""
+    """A wrong setting is reported with its key instead of an error, since the page needs the zone."""
     site.settings = SettingsError("[tablero] timezone = 'Mars' is wrong.")
     answer = admin.get("/tablero/")
     assert answer.status_code == 503
@@ -343,7 +343,7 @@ def test_a_wrong_setting_is_told_with_its_key(admin: Any, site: Site) -> None:
 
 
 def test_an_outbox_that_was_never_made_is_told_with_the_first_step(admin: Any, site: Site, tmp_path: Path) -> None:
-    """A database without tables: nothing has run yet. The page makes none."""
+    """A database without tables means that nothing has run yet; the page creates none."""
     site.engine = connect(f"sqlite:///{tmp_path / 'new.db'}")
     answer = admin.get("/tablero/")
     assert answer.status_code == 503
@@ -353,7 +353,7 @@ def test_an_outbox_that_was_never_made_is_told_with_the_first_step(admin: Any, s
 
 
 def test_an_outbox_of_an_earlier_version_is_told_with_what_upgrades_it(admin: Any, own_history: History) -> None:
-    """The page does not migrate: that is for a run to do."""
+    """An outbox of an earlier version is reported with its remedy: a run migrates it, not the page."""
     with own_history.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE tablero_version SET version_num = '0001'")
     answer = admin.get("/tablero/")
@@ -363,7 +363,7 @@ def test_an_outbox_of_an_earlier_version_is_told_with_what_upgrades_it(admin: An
 
 
 def test_an_outbox_is_shown_before_a_run_upgrades_it(admin: Any, site: Site, tmp_path: Path) -> None:
-    """The package is newer, its columns are not there yet: no page asks for them."""
+    """With a newer package, no page reads columns that the outbox does not have yet."""
     site.engine = connect(f"sqlite:///{tmp_path / 'older.db'}")
     upgrade(site.engine, OLDEST_SCHEMA)
     for path in PAGES:
@@ -371,7 +371,7 @@ def test_an_outbox_is_shown_before_a_run_upgrades_it(admin: Any, site: Site, tmp
 
 
 def upgrade(engine: Engine, revision: str) -> None:
-    """Make an outbox as an earlier version of the package left it."""
+    """Create an outbox as an earlier version of the package left it."""
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -387,7 +387,7 @@ def upgrade(engine: Engine, revision: str) -> None:
 
 
 def test_an_outbox_in_which_nothing_was_read_tells_the_first_step(admin: Any, site: Site, tmp_path: Path) -> None:
-    """The tables are there, and empty."""
+    """An outbox with empty tables shows the first step."""
     from tablero.outbox.upgrade import migrate
 
     site.engine = connect(f"sqlite:///{tmp_path / 'empty.db'}")
@@ -407,26 +407,26 @@ def test_reading_a_page_waits_for_no_writer_and_holds_up_none(admin: Any, own_hi
 
 @pytest.mark.parametrize(("asked", "accepted", "language"), LANGUAGES)
 def test_the_language_is_the_readers(admin: Any, asked: str, accepted: str, language: str) -> None:
-    """What was asked for, then the browser's, then Spanish."""
+    """The language is the requested one, then the browser's, then Spanish."""
     page = admin.get(f"/tablero/{asked}", headers={"accept-language": accepted}).text
     assert f'<html lang="{language}">' in page
 
 
 def test_the_language_that_was_asked_for_stays(admin: Any) -> None:
-    """On the next pages too; and a page can be switched without losing what it shows."""
+    """The requested language stays on later pages, and switching it keeps what a page shows."""
     assert 'href="./request?id=REQ-77&amp;lang=es"' in admin.get("/tablero/request?id=REQ-77").text
     admin.get("/tablero/?lang=es")
     assert '<html lang="es">' in admin.get("/tablero/rejections").text
 
 
 def test_formulas_of_the_source_are_text_in_the_page_too(admin: Any) -> None:
-    """They are shown as they are: only in a spreadsheet would they do harm."""
+    """Formulas are shown unchanged in the page, since they are dangerous only in a spreadsheet."""
     assert html.escape(FORMULA).replace("&quot;", "&#34;") in admin.get("/tablero/rejections?reason=unknown_status").text
 
 
 @pytest.mark.integration
 def test_pages_are_the_same_on_postgresql(admin: Any, site: Site, history: History, tmp_path: Path) -> None:
-    """Both kinds of outbox give the same pages, but for the order of times within a second."""
+    """Both kinds of outbox give the same pages, except for the order of times within a second."""
     with PostgresServer() as server:
         pages = {path: words_of(admin.get(f"/tablero/{path}").text) for path in PAGES if not path.startswith("batch")}
         site.engine = make_history(server.address, tmp_path).engine
@@ -438,19 +438,19 @@ def test_pages_are_the_same_on_postgresql(admin: Any, site: Site, history: Histo
 
 
 def _without_ids(text: str) -> str:
-    """Message ids are drawn anew, and batches numbered as they come."""
+    """Remove message ids, which are random, and batch numbers."""
     return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|req-[0-9a-f]{8}|Batch \d+", "#", text)
 
 
 @pytest.mark.parametrize("path", ["", "activity", "evidence/2026-09"])
 def test_a_page_says_of_which_version_it_is(admin: Any, path: str) -> None:
-    """In its footer, and the evidence in itself: whoever asks for help is asked for it first."""
+    """The footer and the evidence show the version, which support asks for first."""
     assert f"Tablero {tablero.__version__}" in words_of(admin.get(f"/tablero/{path}").text)
     assert admin.get("/tablero/evidence/2026-09.json").json()["version"] == tablero.__version__
 
 
 def test_a_figure_says_what_its_axes_count(admin: Any) -> None:
-    """Units on both, a legend for two lines, the sum in words, and the numbers as a table."""
+    """A figure has units on both axes, a legend for two lines, the total in words, and the numbers as a table."""
     figures = re.findall(r"<figure.*?</figure>", admin.get("/tablero/activity").text, re.DOTALL)
     units = [re.findall(r'<text class="unit"[^>]*>([^<]+)<', figure) for figure in figures]
     assert units == [["rows", "Day of sending"], ["seconds", "calls, in order of time"], []]
@@ -461,7 +461,7 @@ def test_a_figure_says_what_its_axes_count(admin: Any) -> None:
 
 
 def test_few_rejected_rows_are_a_badge_on_green(admin: Any, site: Site) -> None:
-    """Of October's rows a tenth is rejected: too many by default, and not where the institution allows for more."""
+    """A tenth of October's rows is rejected: too many by default, but not if the institution allows more."""
     assert 'class="cell s-rejections" href="./window/2026-10"' in admin.get("/tablero/").text
     site.settings = site.settings.model_copy(update={"alert_rejected_percent": 20})
     page = admin.get("/tablero/").text
@@ -472,7 +472,7 @@ def test_few_rejected_rows_are_a_badge_on_green(admin: Any, site: Site) -> None:
 
 
 def test_rows_that_lie_in_no_month_have_a_filter_of_their_own(admin: Any, own_history: History) -> None:
-    """The first page names them, the list shows them, and a retry reads them by the shortest historical load."""
+    """Undated rows are named on the first page and listed, and a retry reads them by the shortest historical load."""
     own_history.put_undated("UND-1")
     page = admin.get("/tablero/").text
     assert "1 of them lies in no month" in words_of(page)
@@ -491,7 +491,7 @@ REQ_77 = [
 
 
 def test_a_request_is_held_against_what_the_source_says_now(admin: Any, site: Site) -> None:
-    """The same rows, whatever their order, and however often the source repeats one."""
+    """A request that the source has unchanged matches, whatever the order and repetitions of its rows."""
     site.source = [*reversed(REQ_77), REQ_77[0]]
     text = words_of(admin.get("/tablero/request?id=REQ-77").text)
     assert "Yes: all 3 status changes that were read are delivered." in text
@@ -499,7 +499,7 @@ def test_a_request_is_held_against_what_the_source_says_now(admin: Any, site: Si
 
 
 def test_what_the_source_says_otherwise_is_told_row_by_row(admin: Any, site: Site) -> None:
-    """One corrected, one that is new, one that breaks the contract, one that the dashboard does not want."""
+    """Differences are shown row by row: a corrected row, a new one, an invalid one, and one the dashboard refuses."""
     site.source = [
         REQ_77[0],
         ("1041", "REQ-77", "2026-11-18 08:00:00", 3, "2026-11-19 09:30:00"),
@@ -516,7 +516,7 @@ def test_what_the_source_says_otherwise_is_told_row_by_row(admin: Any, site: Sit
 
 
 def test_a_request_that_only_the_source_knows(admin: Any, site: Site) -> None:
-    """It was entered after the last reading; and one that is nowhere is told as that."""
+    """A request only in the source was entered after the last reading; one that is nowhere is reported as such."""
     site.source = [("1041", "NEW-1", "2026-11-23 08:00:00", 1, "2026-11-23 09:00:00")]
     text = words_of(admin.get("/tablero/request?id=NEW-1").text)
     assert "There is nothing about this request" in text
@@ -526,7 +526,7 @@ def test_a_request_that_only_the_source_knows(admin: Any, site: Site) -> None:
 
 
 def test_a_source_that_does_not_answer_hides_nothing(admin: Any, site: Site) -> None:
-    """The outbox's answer is there; who wants to can wait longer."""
+    """If the source does not answer, the outbox's answer is shown, with an option to wait longer."""
     site.source = SourceUnavailable(Text("La fuente no responde.", "The source does not answer."))
     page = admin.get("/tablero/request?id=REQ-77").text
     assert "Yes: all 3 status changes that were read are delivered." in words_of(page)
@@ -537,13 +537,13 @@ def test_a_source_that_does_not_answer_hides_nothing(admin: Any, site: Site) -> 
 
 
 def test_a_source_that_cannot_be_asked_is_not_mentioned(admin: Any, site: Site) -> None:
-    """The institution's own SQL gives windows, not requests."""
+    """A source with the institution's own SQL, which cannot look up requests, is not mentioned."""
     site.source = None
     assert "What the source says now" not in admin.get("/tablero/request?id=REQ-77").text
 
 
 def test_a_month_that_is_being_sent_says_how_far_it_is_and_when_it_will_be_done(admin: Any, own_history: History) -> None:
-    """At the pace of the last minute: 20 rows of August are delivered, 40 wait, and one batch of them is on its way."""
+    """Progress uses the pace of the last minute: 20 rows of August are delivered, 40 wait, and one batch is in flight."""
     with own_history.engine.begin() as connection:
         august = batch.c.first_change < NOW - timedelta(days=80)
         first = sa.select(sa.func.min(batch.c.id)).where(batch.c.state == "pending").scalar_subquery()
@@ -561,7 +561,7 @@ def test_a_month_that_is_being_sent_says_how_far_it_is_and_when_it_will_be_done(
 
 
 def test_a_monitor_reads_the_status_as_json(admin: Any, site: Site, history: History) -> None:
-    """The same answer as on the command line; who is not logged in gets none."""
+    """The status as JSON is the same as on the command line, and requires a login."""
     answer = admin.get("/tablero/status.json")
     assert answer.status_code == 200
     with history.engine.connect() as connection:
@@ -575,7 +575,7 @@ def test_a_monitor_reads_the_status_as_json(admin: Any, site: Site, history: His
 
 @pytest.mark.parametrize("problem", [OutboxUnavailable("away"), SetupError("no such database"), SettingsError("wrong")])
 def test_a_status_that_cannot_be_told_is_unknown(admin: Any, site: Site, problem: Any) -> None:
-    """A monitor reads JSON whatever happens."""
+    """A monitor always gets JSON, even if the status is unknown."""
     if isinstance(problem, SettingsError):
         site.settings = problem
     else:
@@ -586,7 +586,7 @@ def test_a_status_that_cannot_be_told_is_unknown(admin: Any, site: Site, problem
 
 
 def test_when_each_month_was_last_proved_is_told(admin: Any) -> None:
-    """Under each month's evidence, under the pointer, and the oldest of these proofs on the first page."""
+    """The time of the last proof is shown for each month, and the oldest of them on the first page."""
     months, first = admin.get("/tablero/evidence").text, admin.get("/tablero/").text
     assert "September 2026 Complete · 45 rows delivered · proven on 20 Nov 2026, 12:00" in words_of(months)
     assert 'title="September 2026: Complete; proven on 20 Nov 2026, 12:00"' in first

@@ -1,4 +1,4 @@
-"""Trying rows again after a fix: what is asked, what happens, and what is kept of it."""
+"""Retrying rows after a correction: the review, the effect, and the record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OWN = {"sec-fetch-site": "same-origin"}
 
 @pytest.fixture(autouse=True)
 def no_runs_of_other_tests(airflow_database: None) -> None:
-    """Runs are Airflow's, and stay; each test looks at its own."""
+    """Runs remain in Airflow; each test looks only at its own."""
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
 
@@ -47,13 +47,13 @@ def fields(page: str) -> dict[str, Any]:
 
 
 def keys(page: str) -> dict[str, str]:
-    """The boxes of a page: the key of each request."""
+    """The values of a page's checkboxes: the key of each request."""
     found = re.findall(r'name="key" value="([^"]*)" aria-label="Choose the row of ([^"]*)"', page)
     return {request: key for key, request in found}
 
 
 def ask(browser: Any, query: str, *, requests: list[str] | None) -> Any:
-    """Choose rows, or a whole reason, look at what would happen, and confirm; the page that follows."""
+    """Choose rows, or a whole reason, review and confirm; returns the resulting page."""
     listed = browser.get(f"/tablero/rejections?{query}").text
     form = fields(listed)
     if requests is None:
@@ -69,14 +69,14 @@ def ask(browser: Any, query: str, *, requests: list[str] | None) -> Any:
 
 
 def states(history: History, request: str) -> list[tuple[str, str | None]]:
-    """State and words of the batches of a request."""
+    """State and message of the batches of a request."""
     return [
         (row.state, row.words) for row, rows in contents(history.engine) if any(change.request_id == request for change in rows)
     ]
 
 
 def test_a_chosen_refused_row_is_pending_again_and_a_run_delivers_it(admin: Any, own_history: History) -> None:
-    """Only the chosen one; the run of its day is started in the name of the user."""
+    """Only the chosen row is pending again, and the run of its day is started in the user's name."""
     page = ask(admin, "reason=refused_by_dashboard", requests=["OCT-REFUSED-1"])
     assert "1 row is pending again" in page.text
     assert states(own_history, "OCT-REFUSED-1") == [("pending", None)]
@@ -89,7 +89,7 @@ def test_a_chosen_refused_row_is_pending_again_and_a_run_delivers_it(admin: Any,
 
 
 def test_a_whole_reason_is_pending_again(admin: Any, own_history: History) -> None:
-    """All refused rows; the days that hold them are sent again."""
+    """All refused rows are pending again, and their days are sent."""
     page = ask(admin, "reason=refused_by_dashboard", requests=None)
     assert "2 rows are pending again" in page.text
     assert {states(own_history, f"OCT-REFUSED-{number}")[0][0] for number in (1, 2)} == {"pending"}
@@ -97,7 +97,7 @@ def test_a_whole_reason_is_pending_again(admin: Any, own_history: History) -> No
 
 
 def test_a_whole_reason_keeps_to_its_filter(admin: Any, own_history: History) -> None:
-    """Of another month, or another service, nothing is touched."""
+    """Rows of another month or service are not affected."""
     for query in ("reason=refused_by_dashboard&month=2026-09", "reason=refused_by_dashboard&service=1041"):
         form = fields(admin.get("/tablero/rejections?reason=refused_by_dashboard").text)
         name, _, value = query.rpartition("&")[2].partition("=")
@@ -109,7 +109,7 @@ def test_a_whole_reason_keeps_to_its_filter(admin: Any, own_history: History) ->
 
 
 def test_rows_that_break_the_contract_are_read_again(admin: Any, own_history: History) -> None:
-    """They are mended in the source: nothing changes in the outbox, and their day is read again."""
+    """Rows that broke the contract are corrected in the source: their day is read again, and the outbox does not change."""
     page = ask(admin, "reason=unknown_status", requests=["OCT-FORMULA"])
     assert "1 row is to be read from the source again" in page.text
     assert runs() == [("daily_send", {"day": "2026-10-09"}, "admin")]
@@ -121,13 +121,13 @@ def test_rows_that_break_the_contract_are_read_again(admin: Any, own_history: Hi
 
 
 def test_a_whole_reason_is_read_again_by_its_months(admin: Any, own_history: History) -> None:
-    """Only months that hold such a row."""
+    """Only months with such a row are read again."""
     ask(admin, "reason=unknown_status", requests=None)
     assert [run[:2] for run in runs()] == [("historical_load", {"start_month": "2026-10", "end_month": "2026-10"})]
 
 
 def test_nothing_changes_before_it_is_confirmed(admin: Any, own_history: History) -> None:
-    """The review tells what would happen, which run would be started, that the DAG is paused, and who would be named."""
+    """The review shows the effect, the run to be started, that the DAG is paused, and the user to be recorded."""
     listed = admin.get("/tablero/rejections?reason=refused_by_dashboard").text
     form = fields(listed) | {"key": list(keys(listed).values())}
     text = admin.post("/tablero/requeue/review", data=form, headers=OWN).text
@@ -140,7 +140,7 @@ def test_nothing_changes_before_it_is_confirmed(admin: Any, own_history: History
 
 
 def test_who_asked_for_what_and_when_is_kept(admin: Any, own_history: History) -> None:
-    """With the words that the dashboard had for the row, which are gone from it now."""
+    """The record keeps user and time, and the dashboard's message, which the row no longer has."""
     ask(admin, "reason=refused_by_dashboard", requests=["OCT-REFUSED-1"])
     with own_history.engine.connect() as connection:
         kept = connection.execute(sa.select(operator_action)).one()
@@ -153,7 +153,7 @@ def test_who_asked_for_what_and_when_is_kept(admin: Any, own_history: History) -
 
 
 def test_asking_twice_does_it_once(admin: Any, own_history: History) -> None:
-    """The second time there is nothing left to retry, and no run is started."""
+    """The second time nothing is left to retry, and no run is started."""
     listed = admin.get("/tablero/rejections?reason=refused_by_dashboard").text
     form = fields(listed) | {"key": list(keys(listed).values())}
     for _ in range(2):
@@ -164,7 +164,7 @@ def test_asking_twice_does_it_once(admin: Any, own_history: History) -> None:
 
 
 def test_a_run_that_cannot_be_started_is_told(admin: Any, own_history: History, mocker: Any) -> None:
-    """The rows are pending all the same, and the page says what is left to do by hand."""
+    """If the run cannot be started the rows are still pending, and the page says what to do by hand."""
     mocker.patch("tablero.web.airflow_runs.trigger_dag", side_effect=ValueError("no such DAG <today>"))
     page = ask(admin, "reason=refused_by_dashboard", requests=["OCT-REFUSED-1"])
     assert "A run could not be started" in page.text
@@ -173,7 +173,7 @@ def test_a_run_that_cannot_be_started_is_told(admin: Any, own_history: History, 
 
 
 def test_a_viewer_changes_nothing(viewer: Any, admin: Any, own_history: History) -> None:
-    """Not even with the form of someone who may."""
+    """A viewer changes nothing, not even with another user's form."""
     listed = admin.get("/tablero/rejections?reason=refused_by_dashboard").text
     form = fields(listed) | {"key": list(keys(listed).values())}
     viewer.cookies.set("tablero_form", admin.cookies["tablero_form"])
@@ -184,7 +184,7 @@ def test_a_viewer_changes_nothing(viewer: Any, admin: Any, own_history: History)
 
 
 def test_a_get_changes_nothing(admin: Any, own_history: History) -> None:
-    """Links, prefetches and crawlers cannot retry anything."""
+    """GET requests by links, prefetches and crawlers change nothing."""
     for path in ("/tablero/requeue", "/tablero/requeue?whole=yes&reason=refused_by_dashboard", "/tablero/requeue/review"):
         assert admin.get(path).status_code in (404, 405)
     assert states(own_history, "OCT-REFUSED-1")[0][0] == "refused"
@@ -192,7 +192,7 @@ def test_a_get_changes_nothing(admin: Any, own_history: History) -> None:
 
 @pytest.mark.parametrize("keys", [["x"], ["-1"], ["999999"], ["1"], ["9" * 40], []])
 def test_keys_of_no_refused_row_are_passed_over(admin: Any, own_history: History, keys: list[str]) -> None:
-    """A delivered batch cannot be made pending by naming it."""
+    """Keys of batches that are not refused are ignored, so that a delivered batch cannot become pending."""
     form = fields(admin.get("/tablero/rejections?reason=refused_by_dashboard").text) | {"key": keys}
     assert "nothing to retry" in admin.post("/tablero/requeue/review", data=form, headers=OWN).text
     admin.post("/tablero/requeue", data=form, headers=OWN)
@@ -201,7 +201,7 @@ def test_keys_of_no_refused_row_are_passed_over(admin: Any, own_history: History
 
 
 def test_the_page_shows_a_run_that_is_at_work(admin: Any, own_history: History, site: Any) -> None:
-    """How far it has come, how fast it is, and when it will be done; and its day is in progress."""
+    """The page shows the progress, speed and expected end of a run, and its day as in progress."""
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
 
@@ -224,13 +224,13 @@ def test_the_page_shows_a_run_that_is_at_work(admin: Any, own_history: History, 
 
 
 def test_nothing_is_at_work_when_nothing_is(viewer: Any) -> None:
-    """The panel hides itself."""
+    """The panel is hidden if no run is active."""
     assert viewer.get("/tablero/live").headers["x-tablero-at-work"] == "0"
     assert re.search(r'<section id="live"[^>]* hidden>', viewer.get("/tablero/").text)
 
 
 def test_the_csv_of_rejections_runs_nothing(viewer: Any) -> None:
-    """A cell that a spreadsheet would take for a formula begins with an apostrophe; all others are as they are."""
+    """Cells that look like formulas begin with an apostrophe; all others are unchanged."""
     import csv
     import io
 
@@ -246,7 +246,7 @@ def test_the_csv_of_rejections_runs_nothing(viewer: Any) -> None:
 
 
 def test_the_csv_holds_every_reason(viewer: Any) -> None:
-    """Refused rows with the dashboard's words among them."""
+    """The CSV has every reason, including refused rows with the dashboard's message."""
     import csv
     import io
 

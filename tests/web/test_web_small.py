@@ -1,4 +1,4 @@
-"""The small pure parts: runs to start, pace, CSV cells, figures, formats."""
+"""Small pure functions: runs to start, pace, CSV cells, figures, formats."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ NOW = datetime(2026, 11, 24, 6, 0, tzinfo=timezone.utc)
 
 
 def plan(days: list[date]) -> list[Rerun]:
-    """The runs that bring in rows of these days, on a day in November 2026."""
+    """The runs that read these days again, on a day in November 2026."""
     return plan_days(days, earliest=date(2020, 1, 15), today=NOW.date())
 
 
 def test_rows_that_lie_in_no_month_are_read_by_the_shortest_historical_load() -> None:
-    """Which reads them whatever its months are; no daily send does."""
+    """Undated rows are read by the shortest historical load; no daily send reads them."""
     no_date, too_early = date(1900, 1, 1), date(2019, 12, 31)
     shortest = Rerun("historical_load", {"start_month": "2026-11", "end_month": "2026-11"})
     assert plan([no_date, too_early]) == [shortest]
@@ -35,13 +35,13 @@ def test_rows_that_lie_in_no_month_are_read_by_the_shortest_historical_load() ->
 
 
 def test_few_days_are_sent_each_by_a_run_of_its_own() -> None:
-    """However many rows of a day were chosen."""
+    """Each of a few days is sent by its own run, however many of its rows were chosen."""
     days = [date(2026, 10, 9), date(2026, 10, 7), date(2026, 10, 9)]
     assert plan(days) == [Rerun("daily_send", {"day": "2026-10-07"}), Rerun("daily_send", {"day": "2026-10-09"})]
 
 
 def test_many_days_are_sent_by_their_months() -> None:
-    """Months one after the other by one run."""
+    """Many days are sent by one run over their months."""
     days = [date(2026, 10, day) for day in (1, 2, 3)] + [date(2026, 11, 4), date(2025, 12, 31)]
     assert plan(days) == [
         Rerun("historical_load", {"start_month": "2025-12", "end_month": "2025-12"}),
@@ -50,14 +50,14 @@ def test_many_days_are_sent_by_their_months() -> None:
 
 
 def test_nothing_to_send_is_no_run() -> None:
-    """Neither by days nor by months."""
+    """Without days there is no run, neither by day nor by month."""
     assert plan([]) == []
     assert plan_months([]) == []
 
 
 @given(st.lists(st.dates(date(2020, 1, 1), date(2026, 11, 24)), max_size=40))
 def test_every_day_is_covered_and_runs_are_few(days: list[date]) -> None:
-    """Whatever days are chosen."""
+    """Any chosen days are all covered by few runs."""
     reruns = plan(days)
     assert len(reruns) <= max(3, MAX_STRETCHES)
     for day in days:
@@ -80,7 +80,7 @@ def test_every_day_is_covered_and_runs_are_few(days: list[date]) -> None:
 def test_the_end_is_told_from_the_pace(
     progress: Progress, pending: int, windows_left: int, expected: tuple[float, int, float | None]
 ) -> None:
-    """Rows a second of late, rows left, seconds to go."""
+    """The time left follows from the recent rate and the rows left."""
     found = pace(progress, pending=pending, windows_left=windows_left, seconds=60, now=NOW)
     seconds = (found.ends_at - NOW).total_seconds() if found.ends_at else None
     assert (found.per_second, found.left, seconds) == expected
@@ -88,19 +88,19 @@ def test_the_end_is_told_from_the_pace(
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "＝1", "＠x"])
 def test_what_a_spreadsheet_would_run_is_text(text: str) -> None:
-    """An apostrophe before it, which spreadsheets do not show."""
+    """A cell that a spreadsheet would execute gets an apostrophe, which spreadsheets do not show."""
     assert spreadsheet.safe(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("value", ["REQ-77", "", "1041", "a=b", "2026-10-01", None, 42])
 def test_other_cells_are_as_they_are(value: object) -> None:
-    """A dash within a text is no formula."""
+    """Other cells are unchanged: a dash within a text is no formula."""
     assert spreadsheet.safe(value) == ("" if value is None else str(value))
 
 
 @given(st.lists(st.lists(st.text(st.characters(codec="utf-8")), min_size=3, max_size=3), max_size=30))
 def test_a_file_holds_its_cells_whatever_is_in_them(rows: list[list[str]]) -> None:
-    """Quotes, commas, line breaks and all; no cell begins like a formula."""
+    """Quotes, commas and line breaks survive, and no cell begins like a formula."""
     text = b"".join(spreadsheet.write(["a", "b", "c"], rows)).decode("utf-8-sig")
     found = list(csv.reader(io.StringIO(text, newline="")))
     assert found == [["a", "b", "c"], *([spreadsheet.safe(cell) for cell in row] for row in rows)]
@@ -109,7 +109,7 @@ def test_a_file_holds_its_cells_whatever_is_in_them(rows: list[list[str]]) -> No
 
 @given(st.lists(st.floats(0, 1e9), max_size=60))
 def test_a_figure_stays_within_its_ground(values: list[float]) -> None:
-    """The highest bar is as high as the ground at most, and ticks go from nothing to at least the highest value."""
+    """No bar is higher than the figure, and ticks range from zero to at least the highest value."""
     figure = charts.columns([str(number) for number in range(len(values))], values)
     for bar in figure.bars:
         assert figure.top - 0.1 <= bar.y <= figure.bottom + 0.1
@@ -129,12 +129,12 @@ def test_a_figure_stays_within_its_ground(values: list[float]) -> None:
     ],
 )
 def test_ticks_are_round(highest: float, ticks: list[str]) -> None:
-    """So that they can be read at a glance."""
+    """Ticks are round numbers, easy to read."""
     assert [tick.text for tick in charts.columns(["a"], [highest]).up] == ticks
 
 
 def test_percentiles_are_values_that_occurred() -> None:
-    """By nearest rank."""
+    """Percentiles are values that occurred, by nearest rank."""
     ordered = [float(number) for number in range(1, 101)]
     assert charts.percentile(ordered, 0.5) == 50
     assert charts.percentile(ordered, 0.95) == 95
@@ -149,12 +149,12 @@ FORMATS = Formats(texts("es"), timezone(timedelta(hours=-4)))
     [(0, "0"), (999, "999"), (1_000, "1k"), (1_990, "1.9k"), (9_999, "9.9k"), (121_499, "121k"), (5_000_000, "5M")],
 )
 def test_a_number_fits_into_a_cell(number: int, text: str) -> None:
-    """It never says more than there is below ten units."""
+    """A short number is rounded down, with one decimal below ten units."""
     assert FORMATS.compact(number) == text
 
 
 def test_instants_are_written_in_the_zone() -> None:
-    """The day before, where the zone is behind."""
+    """An instant may fall on the previous day in a zone behind UTC."""
     moment = datetime(2026, 11, 24, 3, 5, 7, 250_000, tzinfo=timezone.utc)
     assert FORMATS.instant(moment) == "23 nov 2026, 23:05"
     assert FORMATS.exact(moment) == "2026-11-23 23:05:07.25"
@@ -165,5 +165,5 @@ def test_instants_are_written_in_the_zone() -> None:
     ("seconds", "text"), [(0.25, "0.25 s"), (59.4, "59 s"), (61, "1 min 1 s"), (3_600, "1 h 0 min"), (90_061, "25 h 1 min")]
 )
 def test_durations_have_two_units_at_most(seconds: float, text: str) -> None:
-    """What one wants to know of them."""
+    """A duration has at most two units."""
     assert FORMATS.duration(seconds) == text

@@ -1,6 +1,6 @@
-"""The page's texts: what its templates and routes ask for is what the catalogue has, and language and numbers are babel's.
+"""The page's texts: its templates and routes use exactly those of the catalogue; language and numbers are formatted by babel.
 
-That both languages are there and mention the same values is tested for the whole catalogue, in ``tests/unit/texts``.
+``tests/unit/texts`` tests for the whole catalogue that both languages exist and mention the same values.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tablero.web.language import Texts, choose
 
 WEB = Path(__file__).resolve().parents[2] / "plugins" / "tablero" / "web"
 
-#: Names of texts that are put together: a part, and what it ends in.
+#: Names of texts that are composed: a prefix and its suffixes.
 FAMILIES = {
     "state.": [
         state.value + end
         for state in State
         for end in ("", ".short", ".means")
-        # A month with too many rejections says how many.
+        # A month with too many rejections states their number.
         if (state, end) != (State.REJECTIONS, ".short")
     ],
     "why.": [why.value for why in Why],
@@ -58,7 +58,7 @@ FAMILIES = {
 
 
 def named() -> set[str]:
-    """The names of all texts that templates and modules ask for, by themselves or as one of a family."""
+    """The names of all texts that templates and modules use, alone or as a family."""
     sources = [path.read_text(encoding="utf-8") for pattern in ("**/*.py", "templates/*.html") for path in WEB.glob(pattern)]
     text = "\n".join(sources)
     single = set(re.findall(r"""(?:\bt|texts|_texts)\(\s*['"]([a-z_]+(?:\.[a-z0-9_]+)*)['"]""", text))
@@ -68,19 +68,19 @@ def named() -> set[str]:
 
 
 def test_no_text_is_missing_and_none_is_left_over() -> None:
-    """What the pages ask for is what the catalogue has."""
+    """The pages use exactly the texts of the catalogue."""
     assert named() == set(TEXTS)
 
 
 def test_a_text_that_counts_mentions_its_number_where_it_is_not_one() -> None:
-    """As ``n``, by which its form is chosen, or as ``shown``, where there is room for a short one only."""
+    """A text with a count mentions it as ``n``, which selects the plural form, or as ``shown``, a short form."""
     assert not [
         name for name, text in TEXTS.items() if isinstance(text, Counted) and not {"n", "shown"} & text.other.placeholders
     ]
 
 
 def test_no_text_holds_markup() -> None:
-    """Texts are escaped like everything else."""
+    """No text contains markup, since texts are escaped like everything else."""
     assert not [name for name, text in TEXTS.items() if re.search("[<>&]", str(text))]
 
 
@@ -89,12 +89,12 @@ def test_no_text_holds_markup() -> None:
     [(0, "0 filas"), (1, "1 fila"), (2, "2 filas"), (12_345, "12,345 filas"), (1_000_000, "1,000,000 filas")],
 )
 def test_one_is_told_from_many(count: int, text: str) -> None:
-    """And thousands are set apart."""
+    """Singular and plural are distinguished, and thousands are separated."""
     assert Texts("es")("rows", n=count) == text
 
 
 def test_a_text_that_is_missing_is_an_error() -> None:
-    """Not a page with the name of a text in it."""
+    """A missing text raises an error instead of showing its name."""
     with pytest.raises(KeyError):
         Texts("es")("no.such.text")
 
@@ -112,5 +112,5 @@ def test_a_text_that_is_missing_is_an_error() -> None:
     ],
 )
 def test_the_language_is_negotiated(asked: str | None, kept: str | None, accepted: str, language: str) -> None:
-    """What was asked for, then what the browser prefers."""
+    """The language is the requested one, then the browser's preferred one."""
     assert choose(asked, kept, accepted) == language

@@ -1,4 +1,4 @@
-"""Batches that the dashboard may have, and fails on whenever they are repeated: the two ways out that the page offers."""
+"""Batches that the dashboard may have but fails on when repeated: the two ways out that the page offers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.web.test_web_pages import words_of
 from tests.web.test_web_requeue import OWN, fields, runs
 from tests.web.test_web_requeue import no_runs_of_other_tests as no_runs_of_other_tests
 
-#: Of the month that the dashboard was down in.
+#: In the month in which the dashboard was down.
 ROWS = 20
 
 
 @pytest.fixture
 def stuck(own_history: History) -> int:
-    """A batch whose outcome was once unknown, and which the search has cut since: its id."""
+    """The id of a batch that once had an unknown outcome and was split by the search since."""
     with own_history.engine.begin() as connection:
         first = sa.select(sa.func.min(batch.c.id)).where(batch.c.state == "pending").scalar_subquery()
         connection.execute(sa.update(batch).where(batch.c.id == first).values(ever_unknown=True, cuts=1))
@@ -29,7 +29,7 @@ def stuck(own_history: History) -> int:
 
 
 def state_of(history: History, identity: int) -> tuple[str, str | None]:
-    """Of a batch, and how it is known to be delivered."""
+    """The state of a batch, and how it is known to be delivered."""
     with history.engine.connect() as connection:
         row = connection.execute(sa.select(batch.c.state, batch.c.settled_how).where(batch.c.id == identity)).one()
     return row.state, row.settled_how
@@ -42,7 +42,7 @@ def review(browser: Any, identity: int, way: str) -> Any:
 
 
 def test_the_first_page_names_what_only_a_person_can_settle(admin: Any, stuck: int) -> None:
-    """With the way to the batch, which says why, and what to ask whom."""
+    """The first page links to the batch that needs a decision, whose page says why and what to ask whom."""
     page = admin.get("/tablero/").text
     assert f'href="./batch/{stuck}"' in page
     assert f"someone has to decide: Batch {stuck}" in words_of(page)
@@ -52,7 +52,7 @@ def test_the_first_page_names_what_only_a_person_can_settle(admin: Any, stuck: i
 
 
 def test_no_other_batch_offers_it(admin: Any, stuck: int, own_history: History) -> None:
-    """Neither a pending one that was never posted, nor a delivered one."""
+    """Batches that were never posted, or are delivered, do not offer it."""
     with own_history.engine.connect() as connection:
         others = connection.scalars(sa.select(batch.c.id).where(batch.c.id != stuck)).all()
     assert others
@@ -61,7 +61,7 @@ def test_no_other_batch_offers_it(admin: Any, stuck: int, own_history: History) 
 
 
 def test_what_the_dashboard_has_counts_as_delivered(admin: Any, stuck: int, own_history: History) -> None:
-    """Nothing is posted, and it is on record who said so."""
+    """If the dashboard has the rows they count as delivered: nothing is posted, and the user is recorded."""
     asked = review(admin, stuck, "adopt")
     assert "not posted again" in asked.text
     assert state_of(own_history, stuck) == ("pending", None)
@@ -81,7 +81,7 @@ def test_what_the_dashboard_has_counts_as_delivered(admin: Any, stuck: int, own_
 
 
 def test_what_it_does_not_have_is_posted_again(admin: Any, stuck: int, own_history: History) -> None:
-    """By a run of its day; the batch itself stays as it is."""
+    """If the dashboard does not have the rows they are posted by a run of their day, and the batch stays as it is."""
     asked = review(admin, stuck, "retry")
     assert "Envío diario is run for 2026-08-03" in words_of(asked.text)
     done = admin.post("/tablero/unconfirmed", data=fields(asked.text), headers=OWN)
@@ -91,7 +91,7 @@ def test_what_it_does_not_have_is_posted_again(admin: Any, stuck: int, own_histo
 
 
 def test_the_parts_of_a_batch_are_settled_together(admin: Any, stuck: int, own_history: History) -> None:
-    """By the page of the batch that was cut, whose number the alert names."""
+    """The parts of a batch are settled together on the page of the original batch, which the alert names."""
     with own_history.engine.begin() as connection:
         whole = connection.scalar(sa.select(sa.func.min(batch.c.id)))
         connection.execute(sa.update(batch).where(batch.c.id == whole).values(state="split", rows=0))
@@ -105,7 +105,7 @@ def test_the_parts_of_a_batch_are_settled_together(admin: Any, stuck: int, own_h
 
 @pytest.mark.parametrize("way", ["adopt", "retry"])
 def test_whoever_is_second_is_told_so(admin: Any, stuck: int, own_history: History, way: str) -> None:
-    """Two people press the button, or the dashboard answers meanwhile: nothing is done twice."""
+    """If another user or the dashboard was faster, nothing is done twice, and the user is told so."""
     asked = review(admin, stuck, way)
     with own_history.engine.begin() as connection:
         connection.execute(sa.update(batch).where(batch.c.id == stuck).values(state="delivered", settled_how="acknowledged"))
@@ -117,7 +117,7 @@ def test_whoever_is_second_is_told_so(admin: Any, stuck: int, own_history: Histo
 
 
 def test_a_batch_that_a_task_is_posting_is_left_to_it(admin: Any, stuck: int, own_history: History) -> None:
-    """Its answer may be on the way."""
+    """A batch that a task is posting is left alone, since its answer may be on the way."""
     asked = review(admin, stuck, "adopt")
     with own_history.engine.begin() as connection:
         later = datetime.now(timezone.utc) + timedelta(minutes=1)
@@ -129,7 +129,7 @@ def test_a_batch_that_a_task_is_posting_is_left_to_it(admin: Any, stuck: int, ow
 
 
 def test_who_may_only_look_is_told_what_it_takes(as_user: Callable[[str | None], Any], admin: Any, stuck: int) -> None:
-    """And is refused, whatever form it sends."""
+    """A user without permission is told what is required, and refused whatever form is sent."""
     viewer = as_user("vera")
     page = viewer.get(f"/tablero/batch/{stuck}").text
     assert 'action="../unconfirmed' not in page
@@ -140,6 +140,6 @@ def test_who_may_only_look_is_told_what_it_takes(as_user: Callable[[str | None],
 
 @pytest.mark.parametrize("change", [{"batch": "x"}, {"batch": ""}, {"batch": "9" * 30}, {"way": "delete"}, {"way": ""}])
 def test_a_form_that_makes_no_sense_is_refused(admin: Any, stuck: int, change: dict[str, str]) -> None:
-    """Before anything is looked up."""
+    """An invalid form is refused before anything is looked up."""
     form = fields(admin.get(f"/tablero/batch/{stuck}").text) | {"way": "adopt"} | change
     assert admin.post("/tablero/unconfirmed/review", data=form, headers=OWN).status_code == 400

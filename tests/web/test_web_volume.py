@@ -1,6 +1,6 @@
-"""Ten million staged rows on PostgreSQL: every page is quick, and no question reads a large table from end to end.
+"""Ten million staged rows on PostgreSQL: every page is fast, and no query scans a large table.
 
-Takes some minutes and two gigabytes. ``TABLERO_ROWS`` makes it smaller, ``TABLERO_TIMINGS`` names a file for what was measured.
+Takes some minutes and two gigabytes. ``TABLERO_ROWS`` reduces the number; ``TABLERO_TIMINGS`` names a file for the results.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ ROWS = int(os.environ.get("TABLERO_ROWS", "10_000_000"))
 
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=timezone.utc)
 
-#: Tables with a row for each wrong row, or for many a POST.
+#: Tables with a row for each invalid row, or for many POSTs.
 LARGE = {"rejection", "attempt", "batch_day"}
 
-#: Seconds that a page may take. A page that digests a month looks at every row of it.
+#: Seconds that a page may take. A page that digests a month reads all its rows.
 PAGES = {
     "": 0.3,
     "live": 0.1,
@@ -52,7 +52,7 @@ PAGES = {
 
 @pytest.fixture(scope="module")
 def huge() -> Iterator[Engine]:
-    """The outbox."""
+    """The outbox with ten million rows."""
     with PostgresServer() as server:
         engine = connect(server.database())
         migrate(engine)
@@ -63,15 +63,15 @@ def huge() -> Iterator[Engine]:
 
 @pytest.fixture
 def many(site: Site, huge: Engine) -> Engine:
-    """The same, before the page."""
+    """The same outbox, for the page."""
     site.engine, site.now = huge, NOW
     return huge
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_quick(viewer: Any, many: Engine, path: str) -> None:
-    """The lower quartile of some tries, since the machine has other things to do; first, median and best are on record, and
-    what one takes of this process' own time, which other work on the machine hardly changes.
+    """The lower quartile of several tries counts, since the machine is shared; first, median and best times are recorded, and
+    this process' own CPU time, on which other work on the machine has little influence.
     """
     seconds = []
     used = time.process_time()
@@ -89,7 +89,7 @@ def test_a_page_is_quick(viewer: Any, many: Engine, path: str) -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_no_question_reads_a_large_table_from_end_to_end(viewer: Any, many: Engine, path: str) -> None:
-    """What PostgreSQL means to do, for every question of a page."""
+    """PostgreSQL's plan of every query of a page scans no large table."""
     asked: list[tuple[str, Any]] = []
 
     def remember(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:

@@ -1,7 +1,7 @@
-"""Fills a PostgreSQL outbox with millions of status changes: what years of work leave behind.
+"""Fills a PostgreSQL outbox with millions of status changes, as after years of operation.
 
-Every month from 2020-01 on has its share, in batches of a thousand whose rows lie all over the month, as the historical load
-makes them; every day has been read four times by the daily send, and proven each time.
+Every month from 2020-01 on has its share, in batches of a thousand whose rows are spread over the month, as the historical load
+creates them; every day was read four times by the daily send, and proved each time.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ SELECT md5(CAST(number AS text)),
   FROM generate_series(1, 100000) AS number
 """
 
-#: Batches that are made in one transaction.
+#: Batches inserted in one transaction.
 _STEP = 100
 
 _SETTLED = """

@@ -45,7 +45,7 @@ def refusing_outbox(mocker: MockerFixture, tmp_path: Path) -> None:
 
 @pytest.fixture
 def sent_subjects(mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The subjects of what is told."""
+    """The subjects of the alerts sent."""
     monkeypatch.setenv("AIRFLOW__TABLERO__ALERT_EMAILS", "operations@example.org")
     subjects: list[str] = []
     mocker.patch.object(callbacks, "_send", lambda settings, message: subjects.append(message.subject))
@@ -170,7 +170,7 @@ def test_runs_are_recorded_though_nobody_is_alerted(
 
 
 def test_a_failed_run_nobody_is_alerted_of(mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It opens an incident that is marked as alerted only once there is somebody to alert, who then hears of it."""
+    """The incident is recorded, but counts as alerted only after an alert was sent to somebody."""
     engine = connect(f"sqlite:///{tmp_path}/outbox.db")
     migrate(engine)
     mocker.patch.object(configuration, "outbox", return_value=nullcontext(engine))
@@ -189,7 +189,7 @@ def test_a_failed_run_nobody_is_alerted_of(mocker: MockerFixture, monkeypatch: p
 def test_a_failed_night_does_not_end_what_is_not_as_usual(
     mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A run that failed before it judged anything leaves open what the night before found, and the next success ends it."""
+    """A run that failed before it judged anything keeps the degradation of the night before; the next success ends it."""
     monkeypatch.setenv("AIRFLOW__TABLERO__ALERT_EMAILS", "operations@example.org")
     engine = connect(f"sqlite:///{tmp_path}/outbox.db")
     migrate(engine)

@@ -227,7 +227,7 @@ def test_rejections(source: Path) -> None:
 
 
 def test_settings(source: Path) -> None:
-    """Every key, its value, and where it comes from."""
+    """Settings are listed with their values and origins."""
     done = run(source, "settings", "--json")
     rows = {row["key"]: row for row in orjson.loads(done.stdout)}
     assert rows["api_path"] == {"key": "api_path", "value": "/api/load", "origin": "AIRFLOW__TABLERO__API_PATH"}

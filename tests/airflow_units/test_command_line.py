@@ -6,12 +6,17 @@ import os
 import sqlite3
 import subprocess
 import sys
+from argparse import Namespace
 from contextlib import closing
 from pathlib import Path
 
 import orjson
 import pytest
 import tablero
+from airflow.exceptions import AirflowConfigException
+from pytest_mock import MockerFixture
+from tablero.airflow import configuration
+from tablero.command_line import outbox
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -165,6 +170,22 @@ def test_status_without_settings_or_outbox(source: Path) -> None:
         done = run(source, "status", **broken)
         assert (done.returncode, done.stderr) == (3, "")
         assert "DESCONOCIDO" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "no permission", "/opt/airflow"), AirflowConfigException("no such secrets backend")]
+)
+def test_status_after_an_error_that_nobody_expected(
+    error: Exception, mocker: MockerFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It cannot be told, which is not *degraded*, the exit status of a Python program that fails; one line names the cause."""
+    mocker.patch.object(configuration, "outbox_url", side_effect=error)
+    assert outbox.status(Namespace(json=False)) == 3
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "DESCONOCIDO" in line
+    assert line.endswith(f"{type(error).__name__}: {error}")
+    assert outbox.status(Namespace(json=True)) == 3
+    assert orjson.loads(capsys.readouterr().out)["state"] == "unknown"
 
 
 def test_rows_of_a_request(adopted: Path) -> None:

@@ -41,6 +41,15 @@ def test_a_file_on_one_machine(executor: str, home: Path, monkeypatch: pytest.Mo
     assert configuration.outbox_url().database == str(home / "tablero" / "outbox.db")
 
 
+def test_only_who_opens_it_makes_its_folder(home: Path) -> None:
+    """Asking where the outbox is, as ``status`` and the page do, writes nothing; opening it creates what is missing."""
+    configuration.outbox_url()
+    assert configuration.has_outbox() is False
+    assert list(home.iterdir()) == []
+    with configuration.outbox():
+        assert (home / "tablero" / "outbox.db").is_file()
+
+
 @pytest.mark.parametrize("connection", [None, "sqlite:////tmp/shared/outbox.db"])
 @pytest.mark.parametrize(("executor", "named"), ELSEWHERE)
 def test_a_file_and_several_machines(

@@ -145,7 +145,10 @@ def outbox() -> Iterator[Engine]:
     from tablero.outbox.engine import connect
     from tablero.outbox.upgrade import migrate
 
-    engine = connect(outbox_url())
+    url = outbox_url()
+    if url.database == str(_own_file()):
+        _own_file().parent.mkdir(parents=True, exist_ok=True)
+    engine = connect(url)
     try:
         migrate(engine)
         yield engine
@@ -171,7 +174,7 @@ def has_outbox() -> bool:
 
 
 def outbox_url() -> URL:
-    """The SQLAlchemy URL of the outbox, which need not exist yet.
+    """The SQLAlchemy URL of the outbox, which need not exist yet, nor the folder of its file.
 
     :raises SetupError: if the type of the connection is unsupported, or it is SQLite and tasks run on several machines.
     :raises TransientError: if Airflow's metadata database does not answer.
@@ -185,9 +188,12 @@ def outbox_url() -> URL:
         if not isinstance(error.__cause__, AirflowNotFoundException):
             raise
         _require_one_machine()
-        path = airflow_home() / "tablero" / "outbox.db"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return make_url(f"sqlite:///{path}")
+        return make_url(f"sqlite:///{_own_file()}")
+
+
+def _own_file() -> Path:
+    """The file of the outbox if there is no connection to one."""
+    return airflow_home() / "tablero" / "outbox.db"
 
 
 def store_url(conn_id: str) -> URL:

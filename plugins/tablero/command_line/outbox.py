@@ -21,21 +21,24 @@ _PAGE = 500
 
 
 def status(asked: argparse.Namespace) -> int:
-    """Print the state; the exit status tells it to machines. An error on the way means *unknown*."""
-    from tablero.airflow import configuration
+    """Print the state; the exit status tells it to machines. Any error on the way means *unknown*."""
     from tablero.web import status as answers
 
-    why = None
+    why: str | None = None
     try:
+        from tablero.airflow import configuration  # which fails where Airflow's own configuration is wrong
+
         settings = configuration.read_settings()
         with _asking() as connection:
             found = answers.status(connection, settings, configuration.clock())
     except TableroError as error:
-        found, why = answers.unknown(), error
+        found, why = answers.unknown(), str(error)
+    except Exception as error:  # uncaught, it would end the process with the exit status of *degraded*
+        found, why = answers.unknown(), f"{type(error).__name__}: {error}"
     if asked.json:
         dump(found.to_json())
     else:
-        say(found.line() if why is None else f"{found.line()}: {why}")
+        say(found.line() if why is None else f"{found.line()}: {' '.join(why.split())}")
     return found.state.exit_status
 
 

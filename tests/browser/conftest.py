@@ -1,4 +1,4 @@
-"""A real headless Chromium, looking at a real Airflow over the history that ``prepared.py`` made; the sandbox is the dashboard.
+"""A real headless Chromium with a real Airflow over the history created by ``prepared.py``; the sandbox is the dashboard.
 
 Needs Debian's ``chromium`` and, for axe-core, ``npm``.
 """
@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 #: Users by role, and their passwords.
 USERS = {"admin": "admin", "vera": "viewer"}
 
-#: Rows of the institution: enough for months of several batches, and for pictures that look like life.
+#: Rows of the institution: enough for months of several batches, and for realistic pictures.
 ROWS = 60_000
 
 #: Milliseconds that the slowest page may take on a busy machine.
@@ -74,7 +74,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Iter
     made.environment |= {
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in USERS.items()),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-        # A scheduled night closes every gap and posts all that is pending: what these tests look at would be gone.
+        # No scheduled night: it would close every gap and post everything pending, which these tests need.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
     }
     try:
@@ -85,7 +85,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, prepared: Prepared) -> Iter
 
 @pytest.fixture(scope="session")
 def airflow(server: Airflow, sandbox: Handle, prepared: Prepared) -> Client:
-    """Airflow, ready: connections made, both DAGs switched on. Only what a test triggers is run."""
+    """Airflow, ready to use: connections exist, both DAGs are switched on. It runs only what a test triggers."""
     client = server.start()
     client.connect("tablero_source", conn_type="sqlite", host=str(prepared.source))
     client.connect("tablero_api", conn_type="http", host=sandbox.url)
@@ -112,7 +112,7 @@ Open = Callable[..., Any]
 
 
 class Windows:
-    """The windows of a browser in which users are logged in.
+    """The browser's windows for logged-in users.
 
     Pages of one user in one language share a window, whose cache has the style sheets and Airflow's own scripts; a page with
     other options (no scripts, a theme) gets a window of its own.
@@ -133,7 +133,7 @@ class Windows:
         return self._kept[key].new_page()
 
     def close(self, page: Any) -> None:
-        """Close a page, and its window if that was its own."""
+        """Close a page, and its window if the window has no other pages."""
         if page.context in self._kept.values():
             page.close()
         else:
@@ -150,13 +150,13 @@ class Windows:
 
 @pytest.fixture(scope="session")
 def windows(chromium: Any, airflow: Client, server: Airflow) -> Windows:
-    """Of the one browser."""
+    """The windows of the one browser."""
     return Windows(chromium, server)
 
 
 @pytest.fixture
 def visit(windows: Windows) -> Iterator[Open]:
-    """Opens a page for a user who is logged in, or for no one; nothing may be written to its console."""
+    """Opens a page for a logged-in user, or for none; nothing may be written to its console."""
     opened = []
     complaints: list[str] = []
 
@@ -174,8 +174,8 @@ def visit(windows: Windows) -> Iterator[Open]:
 
 
 def _is_ours(said: Any) -> bool:
-    """Airflow's own pages have complaints of their own; a page that answers 401 or 404 does so on purpose; and the sandbox
-    of the frame is Airflow's choice.
+    """Airflow's own pages log messages of their own; a page that answers 401 or 404 does so on purpose; and the sandbox
+    of the frame is chosen by Airflow.
     """
     ours = urlsplit(said.location.get("url", "")).path.startswith("/tablero/")
     expected = said.text.startswith(("Failed to load resource", "An iframe which has both allow-scripts"))

@@ -1,7 +1,7 @@
-"""An institution in the middle of its work: almost seven years sent, some rows wrong, some refused, three months never read.
+"""An institution in operation: almost seven years sent, some rows wrong, some refused, three months never read.
 
-The rows are the demonstration's (``sandbox.institution``); the project's own use cases staged, sent and proved them, so the
-pages have everything to show before Airflow has run for a minute.
+The rows are the demonstration's (``sandbox.institution``); the project's own use cases stage, send and prove them, so the
+pages have data to show as soon as Airflow runs.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ ZONE = pendulum.timezone("America/Santo_Domingo")
 #: Months that nobody has read yet.
 NEVER = ("2021-05", "2021-06", "2021-07")
 
-#: The month whose second half the dashboard did not take: it was down.
+#: The month whose second half was not accepted because the dashboard was down.
 PENDING = "2023-12"
 
-#: The month that was changed behind our back after it was read.
+#: The month that was changed at the source after it was read.
 MISMATCH = "2022-08"
 
 #: The month in which the dashboard refused some rows.
 REFUSED = "2024-03"
 
-#: A request of which everything is delivered, and one that nobody has read.
+#: A request that is completely delivered, and one that was never read.
 DELIVERED, UNREAD = "LCM-2024-000077", "LCM-LATE"
 
 #: The dry run that is on record.
@@ -79,7 +79,7 @@ class Prepared:
         return connect(f"sqlite:///{self.outbox}")
 
     def correct_a_row(self) -> tuple[str, date]:
-        """Mend, in the source, one row whose status the dashboard does not know; returns its request and its day."""
+        """Correct, in the source, one row whose status the dashboard does not know; returns its request and its day."""
         with self.engine().connect() as connection:
             wrong = connection.execute(
                 sa.select(rejection.c.request_id, rejection.c.changed_at)
@@ -97,7 +97,7 @@ class Prepared:
 
 
 class _Dashboard:
-    """Takes everything; but it can be down, and it can take against some rows."""
+    """Accepts everything, but can be down, and can refuse some rows."""
 
     def __init__(self) -> None:
         self.calls_left: int | None = None
@@ -121,7 +121,7 @@ class _Dashboard:
 
 
 def prepare(folder: Path, *, rows: int, now: datetime) -> Prepared:
-    """Make the institution's database and its outbox.
+    """Create the institution's database and its outbox.
 
     :param rows: status changes in the source.
     :param now: the present; the last day that was sent is the one before yesterday.
@@ -169,8 +169,8 @@ def prepare(folder: Path, *, rows: int, now: datetime) -> Prepared:
 
 
 def keep_what_is_rare(engine: Engine, months: list[Window], last_day: Window, *, now: datetime) -> None:
-    """What takes a bad night to come about: a proof that did not add up, a batch that only a person can settle, and a day with
-    few rows; and a dry run.
+    """What normally takes a bad night: a proof that did not add up, a batch that needs a decision, and a day with
+    few rows; also a dry run.
     """
     february = next(month for month in months if month.label == "2024-02")
     found = [Degradation.of("few_rows", last_day, 3, 180), Degradation.of("unknown", last_day, 3, 25)]

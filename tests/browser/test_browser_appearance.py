@@ -1,4 +1,4 @@
-"""How the pages look, and whether everyone can use them: axe-core, widths, pictures."""
+"""Appearance and accessibility of the pages: axe-core, widths, pictures."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ PAGES = {
     "nothing": "no/such/page",
 }
 
-#: The pages of the README, and at which widths.
+#: The pages in the README, and their widths.
 SHOWN = {"coverage": (360, 1280, 2560), **dict.fromkeys(("window", "rejections-reason", "evidence", "activity"), (1280,))}
 
 THEMES = ("light", "dark")
 
-#: Of a telephone, a desk and a wall, in pixels.
+#: Widths of a telephone, a desktop and a wall screen, in pixels.
 WIDTHS = (360, 1280, 2560)
 
-#: Where a picture of every page is kept, at each width, in each theme and language.
+#: The folder for a picture of every page, at each width, in each theme and language.
 ALL_PICTURES = os.environ.get("TABLERO_ALL_PICTURES")
 
-#: Where pictures are kept if they are to be kept: ``TABLERO_PICTURES=docs``.
+#: The folder for pictures, if they are to be kept: ``TABLERO_PICTURES=docs``.
 KEPT = os.environ.get("TABLERO_PICTURES")
 
 
 def violations(page: Any) -> list[tuple[str, list[str]]]:
-    """The rules of axe-core that a page breaks, and where."""
+    """The rules of axe-core that a page violates, and where."""
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [(rule["id"], [node["html"][:200] for node in rule["nodes"][:3]]) for rule in found["violations"]]
 
@@ -62,8 +62,8 @@ def violations(page: Any) -> list[tuple[str, list[str]]]:
 @pytest.mark.parametrize("locale", ["es-DO", "en-US"])
 @pytest.mark.parametrize("name", PAGES)
 def test_everyone_can_use_it(visit: Open, axe: str, name: str, locale: str) -> None:
-    """axe-core finds nothing, in both themes, on a wide and on a narrow screen; and no page is wider than the screen, from a
-    telephone to a wall: what is wide by nature scrolls by itself.
+    """axe-core finds nothing, in both themes, on a wide and on a narrow screen; and no page is wider than the screen, from
+    a telephone to a wall: wide content scrolls within the page.
     """
     page = visit(locale=locale)
     page.goto(f"/tablero/{PAGES[name]}")
@@ -83,7 +83,7 @@ def test_everyone_can_use_it(visit: Open, axe: str, name: str, locale: str) -> N
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_axe_finds_nothing_on_the_page_for_those_who_are_not_logged_in(visit: Open, axe: str, theme: str) -> None:
-    """It has no style sheet but what it carries."""
+    """axe-core finds nothing on the page for users without a login, which has only inline styles."""
     page = visit(None, color_scheme=theme)
     page.goto("/tablero/")
     page.evaluate(axe)
@@ -91,7 +91,7 @@ def test_axe_finds_nothing_on_the_page_for_those_who_are_not_logged_in(visit: Op
 
 
 def test_axe_finds_nothing_before_something_is_confirmed(visit: Open, axe: str) -> None:
-    """The page that asks back is reached by a form only."""
+    """axe-core finds nothing on the confirmation page, which is reached only by a form."""
     page = visit()
     page.goto("/tablero/rejections?reason=unknown_status")
     page.get_by_role("checkbox").first.check()
@@ -102,7 +102,7 @@ def test_axe_finds_nothing_before_something_is_confirmed(visit: Open, axe: str) 
 
 
 def test_axe_finds_nothing_where_someone_has_to_decide(visit: Open, axe: str) -> None:
-    """On the batch that the first page names, and on the page that asks back."""
+    """axe-core finds nothing on the batch that needs a decision, and on its confirmation page."""
     page = visit()
     page.goto("/tablero/")
     page.get_by_text("someone has to decide").get_by_role("link").first.click()
@@ -117,7 +117,7 @@ def test_axe_finds_nothing_where_someone_has_to_decide(visit: Open, axe: str) ->
 
 @pytest.fixture(scope="module")
 def after_a_night(airflow: Client, server: Airflow, prepared: Prepared) -> None:
-    """For pictures that are kept: last night's send is over, the next one is tonight's. Here, no schedule makes any run."""
+    """For pictures: last night's send is over, and the next one is tonight's. No run is scheduled here."""
     if not KEPT:
         return
     run_id, state = airflow.load("daily_send", {"day": prepared.last_day.isoformat()})
@@ -131,9 +131,9 @@ def after_a_night(airflow: Client, server: Airflow, prepared: Prepared) -> None:
 @pytest.mark.usefixtures("after_a_night")
 @pytest.mark.parametrize(("name", "width"), [(name, width) for name, widths in SHOWN.items() for width in widths])
 def test_pictures_for_the_readme(visit: Open, name: str, width: int, tmp_path: Path) -> None:
-    """Taken on every run, so that they can be taken; kept when asked for."""
+    """Pictures can be taken on every run, and are kept on request."""
     folder = Path(KEPT) if KEPT else tmp_path
-    # The first page as far as the months.
+    # The first page down to the months.
     height = 1400 if (name, width) == ("coverage", 1280) else {360: 780, 1280: 900, 2560: 1440}[width]
     page = visit(viewport={"width": width, "height": height}, locale="es-DO")
     page.goto(f"/tablero/{PAGES[name]}")
@@ -144,7 +144,7 @@ def test_pictures_for_the_readme(visit: Open, name: str, width: int, tmp_path: P
 
 @pytest.mark.usefixtures("after_a_night")
 def test_a_picture_within_airflow_for_the_readme(visit: Open, tmp_path: Path) -> None:
-    """As people see it, in the dark theme."""
+    """A picture within Airflow shows the page as users see it, in the dark theme."""
     folder = Path(KEPT) if KEPT else tmp_path
     page = visit(viewport={"width": 1440, "height": 900}, locale="es-DO", color_scheme="dark")
     page.goto("/plugin/tablero")

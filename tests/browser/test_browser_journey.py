@@ -1,4 +1,4 @@
-"""What people do on the page, in a real browser in a real Airflow."""
+"""What users do on the page, in a real browser in a real Airflow."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.integration.samples import staged, states
 
 Open = Callable[..., Any]
 
-#: Milliseconds between two looks of the first page at the work under way, while there is none.
+#: Milliseconds between two polls of the first page for work in progress, while there is none.
 BETWEEN_LOOKS = 30_000
 
 
 def in_airflow(page: Any) -> Any:
-    """The page within Airflow, reached as people reach it: by the navigation."""
+    """The page within Airflow, opened through the navigation."""
     page.goto("/")
     page.get_by_test_id("nav-sidebar").get_by_role("link", name="Tablero").click()
     frame = page.frame_locator("iframe")
@@ -32,7 +32,7 @@ def in_airflow(page: Any) -> Any:
 
 
 def rows(prepared: Prepared, state: str) -> int:
-    """Rows of the outbox in a state, counted one by one."""
+    """Rows of the outbox in a state, counted individually."""
     engine = prepared.engine()
     found = states(engine)
     engine.dispose()
@@ -40,12 +40,12 @@ def rows(prepared: Prepared, state: str) -> int:
 
 
 def shown(frame: Any, name: str) -> int:
-    """One of the totals."""
+    """One of the totals on the page."""
     return int(frame.locator(f'[data-total="{name}"]').inner_text().replace(",", ""))
 
 
 def test_the_numbers_are_read_within_airflow(visit: Open, prepared: Prepared) -> None:
-    """Log in, open the page from Airflow's navigation, and compare what it says with the outbox."""
+    """After logging in, the page opened from Airflow's navigation shows the numbers of the outbox."""
     frame = in_airflow(visit())
     assert "months are not complete" in frame.get_by_role("heading", level=1).inner_text()
     assert shown(frame, "delivered") == rows(prepared, "delivered") > 50_000
@@ -55,7 +55,7 @@ def test_the_numbers_are_read_within_airflow(visit: Open, prepared: Prepared) ->
 
 
 def test_a_month_is_opened_and_its_run_followed_out_of_the_frame(visit: Open, server: Airflow) -> None:
-    """The frame may not navigate the window; the link to the run opens there all the same."""
+    """The link to a run opens in the window, which the frame itself may not navigate."""
     page = visit()
     frame = in_airflow(page)
     frame.get_by_role("link", name=re.compile("February 2024: Complete|February 2024: With rejections")).first.click()
@@ -67,7 +67,7 @@ def test_a_month_is_opened_and_its_run_followed_out_of_the_frame(visit: Open, se
 
 
 def test_an_address_within_the_frame_can_be_kept(visit: Open) -> None:
-    """What the browser's address bar shows leads back to the same month."""
+    """The address in the browser's address bar leads back to the same month."""
     page = visit()
     page.goto("/plugin/tablero/tablero/window/2023-12")
     frame = page.frame_locator("iframe")
@@ -76,7 +76,7 @@ def test_an_address_within_the_frame_can_be_kept(visit: Open) -> None:
 
 
 def test_a_request_is_found(visit: Open, prepared: Prepared) -> None:
-    """By its number, from any page."""
+    """A request is found by its number from any page."""
     engine = prepared.engine()
     rows = staged(engine)
     request = min(rows).request_id
@@ -92,7 +92,7 @@ def test_a_request_is_found(visit: Open, prepared: Prepared) -> None:
 
 
 def test_rejections_are_downloaded(visit: Open, tmp_path: Path) -> None:
-    """From within the frame, as a file that a spreadsheet opens."""
+    """Rejections are downloaded from within the frame as a file for spreadsheets."""
     page = visit()
     frame = in_airflow(page)
     frame.get_by_role("link", name="Rejections", exact=True).click()
@@ -106,7 +106,7 @@ def test_rejections_are_downloaded(visit: Open, tmp_path: Path) -> None:
 
 
 def test_a_row_that_was_mended_is_delivered(visit: Open, airflow: Client, prepared: Prepared, sandbox: Handle) -> None:
-    """Mend it in the source, retry it on the page, confirm, wait for the run, and see it delivered."""
+    """A row corrected in the source and retried on the page is delivered by the run."""
     request, day = prepared.correct_a_row()
     assert not [row for row in sandbox.counts() if row[1] == request]
     frame = in_airflow(visit())
@@ -131,7 +131,7 @@ def test_a_row_that_was_mended_is_delivered(visit: Open, airflow: Client, prepar
 
 
 def test_refused_rows_are_retried_together(visit: Open, airflow: Client, prepared: Prepared) -> None:
-    """All rows of a reason; once the dashboard takes them they are gone from the list."""
+    """All rows of a reason are retried together, and disappear from the list once accepted."""
     before = rows(prepared, "refused")
     assert before > 0
     frame = in_airflow(visit())
@@ -148,7 +148,7 @@ def test_refused_rows_are_retried_together(visit: Open, airflow: Client, prepare
 
 
 def test_a_viewer_cannot_retry(visit: Open, server: Airflow) -> None:
-    """Neither finds the buttons, nor is heard without them."""
+    """A viewer has no buttons to retry, and is refused without them."""
     page = visit("vera")
     frame = in_airflow(page)
     frame.get_by_role("link", name="Rejections", exact=True).click()
@@ -165,13 +165,13 @@ def test_a_viewer_cannot_retry(visit: Open, server: Airflow) -> None:
 
 
 def test_work_under_way_is_seen_without_a_reload(visit: Open, airflow: Client, sandbox: Handle) -> None:
-    """The panel appears, its number grows, it goes, and the months are complete: the page was loaded once."""
+    """The panel appears, its number grows, it disappears, and the months are complete, with a single page load."""
     page = visit()
     page.goto("/tablero/")
     page.evaluate("window.loadedOnce = true")
     assert page.locator("#live").is_hidden()
     assert page.locator(f'a.s-never[href$="{NEVER[0]}"]').count() == 1
-    # Some forty calls, one at a time in each of two months: for a minute and more there is something to be seen.
+    # Some forty calls, one at a time in each of two months: there is something to see for more than a minute.
     slow = sandbox.add_fault(kind="delay", seconds=3)
     run_id = airflow.trigger("historical_load", {"start_month": NEVER[0], "end_month": NEVER[-1]})
     delivered = page.locator("[data-live-delivered]")
@@ -190,7 +190,7 @@ def test_work_under_way_is_seen_without_a_reload(visit: Open, airflow: Client, s
 
 
 def test_the_page_works_without_scripts(visit: Open) -> None:
-    """Every link and form is the browser's own."""
+    """Without scripts the page works, since every link and form is plain HTML."""
     page = visit(java_script_enabled=False)
     page.goto("/tablero/")
     page.get_by_role("link", name=re.compile("December 2023: Pending")).first.click()
@@ -203,7 +203,7 @@ def test_the_page_works_without_scripts(visit: Open) -> None:
 
 
 def test_an_ended_login_is_told_and_mended(visit: Open) -> None:
-    """The page says so; its link leads to Airflow's login, which leads back."""
+    """After the login has expired the page links to Airflow's login, which leads back."""
     page = visit(None)
     assert page.goto("/tablero/window/2023-12").status == 401
     page.get_by_role("heading", name="Your session has ended").wait_for()
@@ -216,7 +216,7 @@ def test_an_ended_login_is_told_and_mended(visit: Open) -> None:
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_the_theme_is_that_of_airflow(visit: Open, theme: str) -> None:
-    """Within the frame it follows what was chosen in Airflow, against the system's if need be."""
+    """Within the frame the theme is the one chosen in Airflow, even against the system's."""
     page = visit(color_scheme="light" if theme == "dark" else "dark")
     page.goto("/")
     page.evaluate(f"localStorage.setItem('theme', '{theme}')")
@@ -227,7 +227,7 @@ def test_the_theme_is_that_of_airflow(visit: Open, theme: str) -> None:
 
 
 def test_the_keyboard_is_enough(visit: Open) -> None:
-    """The first stop is the way past the navigation; every stop can be seen; a month opens with Enter."""
+    """By keyboard, the first stop skips the navigation, every stop is visible, and a month opens with Enter."""
     page = visit()
     page.goto("/tablero/")
     page.keyboard.press("Tab")
@@ -244,7 +244,7 @@ def test_the_keyboard_is_enough(visit: Open) -> None:
 
 
 def test_the_evidence_is_fit_to_be_printed(visit: Open) -> None:
-    """Without navigation and buttons, dark on light, whatever the theme of the screen."""
+    """The printed evidence has no navigation or buttons, and is dark on light in any theme."""
     page = visit(color_scheme="dark")
     page.goto("/tablero/evidence/2024-02")
     page.emulate_media(media="print")
@@ -255,7 +255,7 @@ def test_the_evidence_is_fit_to_be_printed(visit: Open) -> None:
 
 
 def test_the_evidence_leaves_the_frame_to_be_printed(visit: Open) -> None:
-    """A frame may not print: the document opens by itself in the window, and prints there."""
+    """The evidence opens in the window for printing, since a frame may not print."""
     page = visit()
     page.add_init_script("window.print = () => { window.printed = true }")
     page.goto("/plugin/tablero/tablero/evidence/2024-02")
@@ -266,7 +266,7 @@ def test_the_evidence_leaves_the_frame_to_be_printed(visit: Open) -> None:
 
 
 def test_a_page_that_lost_its_server_says_so(visit: Open) -> None:
-    """What is shown may be old; once the server is back the warning goes."""
+    """A page that lost its server warns that its content may be old, until the server is back."""
     page = visit()
     page.clock.install()
     page.goto("/tablero/")
@@ -281,8 +281,8 @@ def test_a_page_that_lost_its_server_says_so(visit: Open) -> None:
 
 
 def test_a_page_whose_login_ended_says_so_by_itself(visit: Open) -> None:
-    """On a wall screen nobody reloads."""
-    page = visit(color_scheme="light")  # in a window of its own, since it forgets who is logged in
+    """A page whose login expired says so by itself, since nobody reloads a wall screen."""
+    page = visit(color_scheme="light")  # in its own window, since it loses its login
     page.clock.install()
     page.goto("/tablero/")
     page.context.clear_cookies()

@@ -1,4 +1,4 @@
-"""A campaign: one outbox, one institution and one dashboard through some rounds of trouble, and a last one without any."""
+"""A campaign: one outbox, one institution and one dashboard through several rounds of faults, and a last round without any."""
 
 from __future__ import annotations
 
@@ -34,35 +34,35 @@ from tests.chaos.worker import MOMENTS, Job, Worker
 CONNECT_TIMEOUT = 1.0
 READ_TIMEOUT = 1.0
 
-#: The rows of a call, few, so that a few hundred rows are many calls.
+#: Rows in a call: few, so that a few hundred rows need many calls.
 BATCH_SIZE = 20
 
-#: After this a worker hangs, whatever was in its way.
+#: Seconds after which a worker counts as hanging, whatever happened.
 _PATIENCE = 90
 
-#: By this much, in seconds, the clock of a worker can be off; leases run on the outbox's.
+#: How far, in seconds, the clock of a worker can be off; leases use the outbox's clock.
 _OFF = (-300, 90, 300)
 
-#: By this much clocks run ahead between rounds, in seconds.
+#: How far clocks advance between rounds, in seconds.
 _BETWEEN_ROUNDS = 180
 
 #: Seconds for which a worker is frozen: longer than its lease lasts.
 _FROZEN = 4.0
 
-#: Tries of the last round; each may find something that only a pass shows.
+#: Tries of the last round; each may find something that only a pass reveals.
 _LAST_TRIES = 4
 
-#: In a worker's log where the outbox was away while answers were in hand.
+#: In a worker's log if the outbox was unavailable while answers were unrecorded.
 _KEPT = texts.OUTBOX_STILL_UNAVAILABLE.en.partition("{answers}")[2].partition("{")[0].strip()
 
-#: Errors that only a wrong installation gives; whatever happens here, they are wrong.
+#: Errors that only a wrong installation causes; in a campaign they are always a bug.
 _UNCALLED_FOR = ("SettingsError", "SetupError", "ParameterError")
 
 
 class Violation(Exception):
-    """Something that must never happen did.
+    """Something happened that must never happen.
 
-    :ivar complaints: what.
+    :ivar complaints: what happened.
     """
 
     def __init__(self, complaints: list[str]) -> None:
@@ -72,7 +72,7 @@ class Violation(Exception):
 
 @dataclass
 class Round:
-    """What happened in a round, for those who watch."""
+    """What happened in a round, for display."""
 
     number: int
     kind: str
@@ -89,13 +89,13 @@ class Round:
 
 @dataclass
 class Totals:
-    """What campaigns saw.
+    """Totals of campaigns.
 
-    :ivar outcomes: of attempts, by the fault that their call met (``-``: none; ``not received``: no call arrived).
+    :ivar outcomes: of attempts, by the fault that affected their call (``-``: none; ``not received``: no call arrived).
     :ivar events: deaths and changes of the source.
     :ivar errors: that tasks ended with, by class.
     :ivar repeats: rows that reached the dashboard, by how often.
-    :ivar explanations: of each time that one came again: what the call before met (``-``: nothing; its worker died).
+    :ivar explanations: of each repeat: the fault that affected the call before (``-``: nothing; its worker died).
     """
 
     rounds: int = 0
@@ -108,7 +108,7 @@ class Totals:
 
 
 class Campaign:
-    """Everything in it is decided by ``seed``, but for what the machine's own timing adds.
+    """Everything in it is determined by ``seed``, except the machine's own timing.
 
     :param folder: for its files; kept if something is wrong.
     """
@@ -147,7 +147,7 @@ class Campaign:
         )
 
     def run(self, rounds: int, watch: Callable[[Round], None]) -> None:
-        """All rounds, the last without trouble.
+        """Run all rounds, the last one without faults.
 
         :raises Violation: at the end of the round in which something was wrong.
         """
@@ -179,7 +179,7 @@ class Campaign:
         return seen
 
     def _last_round(self, number: int) -> Round:
-        """Everything is run once again with nothing in its way; then everything must be settled."""
+        """Everything is run once more without faults; then everything must be settled."""
         seen = Round(number, "last", 1)
         if self._rng.random() < 0.5:
             self._refusals = []
@@ -205,7 +205,7 @@ class Campaign:
         return [plan_day(settings, yesterday.isoformat(), now=self._clock())]
 
     def _jobs(self, number: int, seen: Round) -> list[Job]:
-        """Two workers share the months, or run into each other on the same windows."""
+        """Two workers share the months, or work on the same windows at once."""
         windows = self._plan(seen.kind)
         shares = [windows] * seen.workers
         if seen.workers == 2 and seen.kind == "months" and self._rng.random() < 0.4:
@@ -253,7 +253,7 @@ class Campaign:
         )
 
     def _plan_of_events(self, seen: Round) -> list[tuple[float, str]]:
-        """What befalls the servers, the source and the workers while a round is under way, and after how many seconds."""
+        """What happens to the servers, the source and the workers during a round, and after how many seconds."""
         rng = self._rng
         planned = [(rng.uniform(0, 0.6), "source")] * (rng.random() < 0.3)
         planned += [(rng.uniform(0.02, 1.0), f"worker {index}") for index in range(seen.workers) if rng.random() < 0.2]
@@ -271,7 +271,7 @@ class Campaign:
         return sorted(planned)
 
     def _go(self, seen: Round, jobs: list[Job], planned: list[tuple[float, str]]) -> list[Worker]:
-        """Run workers and events to their end, then look at what they left behind."""
+        """Run workers and events to their end, then check what they left behind."""
         began = time.monotonic()
         self._dashboard_deaths = 0
         runs = [worker.start(job) for job in jobs]
@@ -364,7 +364,7 @@ class Campaign:
                     yield from checks.window(evidence, self._institution, Window.from_json(data))
 
     def _end_leases(self) -> None:
-        """The leases of the dead end without anyone waiting."""
+        """End the leases of dead workers without waiting."""
         engine = connect(self._outbox_url)
         try:
             migrate(engine)
@@ -391,5 +391,5 @@ class Campaign:
 
 
 def _proofs(run: Worker) -> dict[str, bool]:
-    """Whether each window was settled in the last recount of it."""
+    """Whether each window was settled in its last recount."""
     return {data["label"]: settled for data, settled, _ in run.events("proved")}

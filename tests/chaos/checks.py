@@ -1,4 +1,4 @@
-"""What must hold between two rounds, whatever happened: the outbox against the dashboard's memory and the source.
+"""What must hold between two rounds, whatever happened: the outbox compared with the dashboard's memory and the source.
 
 The dashboard's memory and the outbox know of each other only through the message id of an attempt, which is on record
 before the call is made.
@@ -31,7 +31,7 @@ from tests.integration.samples import check_books
 #: Outcomes after which the dashboard may hold the rows; ``None`` is an attempt whose worker died.
 _LEAVES_IT_OPEN = ("unknown", None)
 
-#: States of rows that the dashboard did not take; the source does not have the withdrawn ones any more.
+#: States of rows that the dashboard did not accept; the source no longer has the withdrawn ones.
 _REFUSED = ("refused", "withdrawn")
 
 _SHOWN = 5
@@ -39,7 +39,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Staged:
-    """A row of the outbox: where it is."""
+    """A row of the outbox, and its position."""
 
     batch_id: int
     state: str
@@ -49,7 +49,7 @@ class Staged:
 
 
 class Evidence:
-    """What the outbox and the dashboard hold, read once."""
+    """The contents of outbox and dashboard, read once."""
 
     def __init__(self, outbox: Engine, memory: Path) -> None:
         with outbox.connect() as connection:
@@ -69,12 +69,12 @@ class Evidence:
 
     @cached_property
     def by_message(self) -> dict[str, Any]:
-        """Attempts by the id that they had on the wire."""
+        """Attempts by their id on the wire."""
         return {found.message_id: found for found in self.attempts}
 
     @cached_property
     def accepted(self) -> dict[int, list[Row]]:
-        """The rows of each call that the dashboard took, in their order."""
+        """The rows of each call that the dashboard accepted, in order."""
         accepted: dict[int, list[Row]] = defaultdict(list)
         for entry in self.entries:
             accepted[entry["call_id"]].append(tuple(entry[name] for name in _FIELDS))
@@ -82,7 +82,7 @@ class Evidence:
 
     @cached_property
     def holders(self) -> dict[Row, list[int]]:
-        """The calls by which the dashboard came to each row, in the order in which it took them."""
+        """The calls that delivered each row, in the order in which the dashboard accepted them."""
         holders: dict[Row, list[int]] = defaultdict(list)
         for entry in self.entries:
             holders[tuple(entry[name] for name in _FIELDS)].append(entry["call_id"])
@@ -90,24 +90,24 @@ class Evidence:
 
     @cached_property
     def acceptances(self) -> list[datetime]:
-        """When the dashboard accepted something, by its own answer to that very call."""
+        """When the dashboard accepted something, by its own answer to that call."""
         rows = self.batches.values()
         return [row.settled_at for row in rows if row.state == "delivered" and row.settled_how == "acknowledged"]
 
     def lineage(self, batch_id: int) -> Iterator[int]:
-        """The batch, the one that it is a part of, and so on: all that ever held its rows."""
+        """The batch, the one that it was split off, and so on: all that ever contained its rows."""
         current: int | None = batch_id
         while current is not None:
             yield current
             current = self.batches[current].parent_id
 
     def outcome(self, call_id: int) -> str | None:
-        """How the outbox recorded a call."""
+        """The recorded outcome of a call."""
         found = self.by_message.get(self.calls[call_id]["x_road_id"])
         return found.outcome if found is not None else "nowhere"
 
     def explanations(self) -> Iterator[str]:
-        """For each time that a row came again: the faults that an earlier call met whose outcome was left open."""
+        """For each repeat of a row: the faults that affected an earlier call with an open outcome."""
         for calls in self.holders.values():
             left_open = [call_id for call_id in calls if self.outcome(call_id) in _LEAVES_IT_OPEN]
             yield from (self.calls[call_id]["fault"] or "-" for call_id in left_open[: len(calls) - 1])
@@ -118,7 +118,7 @@ class Evidence:
 
 
 def standing(evidence: Evidence, outbox: Engine, institution: Institution) -> Iterator[str]:
-    """Complaints about what must hold at any time."""
+    """Violations of what must hold at any time."""
     yield from _books(outbox)
     yield from _named_states(evidence, institution)
     yield from _calls_are_on_record(evidence)
@@ -129,7 +129,7 @@ def standing(evidence: Evidence, outbox: Engine, institution: Institution) -> It
 
 
 def window(evidence: Evidence, institution: Institution, read: Window) -> Iterator[str]:
-    """Complaints about a window that was staged and whose source did not change since."""
+    """Violations for a window that was staged and whose source has not changed since."""
     rows = institution.inside(read.start, read.end)
     missing = {row.wire for row in rows if row.fate == "valid"} - evidence.staged.keys()
     yield from _complain(f"{read.label}: valid rows of the source are not in the outbox", missing)
@@ -144,7 +144,7 @@ def window(evidence: Evidence, institution: Institution, read: Window) -> Iterat
 
 
 def settled(evidence: Evidence, institution: Institution) -> Iterator[str]:
-    """Complaints about the end, when nothing goes wrong any more and everything was run once again."""
+    """Violations at the end, after everything was run once more without faults."""
     yield from _complain("rows are still pending", (row for row, at in evidence.staged.items() if at.state == "pending"))
     current = {row.wire for row in institution.rows.values() if row.fate == "valid"}
     yield from _complain("valid rows were never staged", current - evidence.staged.keys())
@@ -175,7 +175,7 @@ def _named_states(evidence: Evidence, institution: Institution) -> Iterator[str]
 
 
 def _calls_are_on_record(evidence: Evidence) -> Iterator[str]:
-    """Staged before sent, and recorded before posted."""
+    """Rows are staged before they are sent, and attempts recorded before they are posted."""
     strangers = [call for call in evidence.calls.values() if call["x_road_id"] not in evidence.by_message]
     yield from _complain("calls are on no record", strangers)
     for call in evidence.calls.values():
@@ -192,7 +192,7 @@ def _calls_are_on_record(evidence: Evidence) -> Iterator[str]:
 
 
 def _repeats_are_explained(evidence: Evidence) -> Iterator[str]:
-    """Of the calls that brought a row, one may be acknowledged; each other one is recorded as unknown."""
+    """Of the calls that delivered a row, one may be acknowledged; the others must be recorded as unknown."""
     for row, call_ids in evidence.holders.items():
         outcomes = [evidence.outcome(call_id) for call_id in call_ids]
         open_ones = sum(outcome in _LEAVES_IT_OPEN for outcome in outcomes)
@@ -201,7 +201,7 @@ def _repeats_are_explained(evidence: Evidence) -> Iterator[str]:
 
 
 def _nothing_after_an_acknowledgement(evidence: Evidence) -> Iterator[str]:
-    """Once an attempt is recorded as delivered, no later one holds any of its rows."""
+    """After an attempt is recorded as delivered, no later one contains any of its rows."""
     acknowledged: dict[int, int] = {}
     for found in evidence.attempts:
         if found.outcome == "delivered":
@@ -216,7 +216,7 @@ def _nothing_after_an_acknowledgement(evidence: Evidence) -> Iterator[str]:
 
 
 def _states_are_true(evidence: Evidence) -> Iterator[str]:
-    """Delivered means acknowledged; refused means that the last answer was a refusal of this one row, or a failure on it."""
+    """Delivered means acknowledged; refused means that the last answer was a refusal of this single row, or a failure on it."""
     attempts: dict[int, list[Any]] = defaultdict(list)
     delivered = set()
     for found in evidence.attempts:
@@ -253,7 +253,7 @@ def _is_proved_bad(evidence: Evidence, row: Any, attempts: list[Any]) -> bool:
 
 
 def _order_within_requests(evidence: Evidence) -> Iterator[str]:
-    """Changes of a request that came in one extraction arrive by date; repeats aside, and those that were refused."""
+    """Changes of a request in one extraction arrive by date, except repeats and refused ones."""
     first: dict[Row, int] = {}
     for entry in evidence.entries:
         first.setdefault(tuple(entry[name] for name in _FIELDS), entry["seq"])

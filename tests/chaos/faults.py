@@ -1,7 +1,7 @@
-"""What goes wrong in a round: faults of the sandbox, drawn by a seeded generator, as plain data.
+"""The faults of a round: faults of the sandbox as plain data, drawn by a seeded generator.
 
-``accept`` (the dashboard takes the rows and then fails to say so) is drawn only where the answer leaves the outcome open. A
-dashboard that takes rows and says in so many words that it did not is beyond anyone's help.
+``accept`` (the dashboard accepts the rows but does not say so) is drawn only where the answer leaves the outcome open. A
+dashboard that accepts rows and explicitly denies it cannot be handled.
 """
 
 from __future__ import annotations
@@ -87,19 +87,19 @@ def draw(rng: random.Random, *, read_timeout: float) -> list[Fault]:
 
 
 def whole_night(rng: random.Random) -> list[Fault]:
-    """A dashboard that refuses, or fails on, whatever comes, from the first call of a round to the last."""
+    """A dashboard that refuses, or fails on, every call of a round."""
     return [{"kind": "status", "status": rng.choice((400, 500, 503, 504)), "probability": 1.0}]
 
 
 def by_size(rng: random.Random) -> list[Fault]:
-    """A gateway that gives up on large calls, though the dashboard may take their rows; or nothing."""
+    """A gateway that times out on large calls, though the dashboard may accept their rows; or none."""
     if rng.random() < 0.7:
         return []
     return [{"kind": "status", "status": 504, "larger_than": rng.choice((4, 8, 12)), "accept": _coin(rng)}]
 
 
 def refusals(rng: random.Random) -> list[Fault]:
-    """What the dashboard of a campaign never takes: some requests that it has its own mind about, or nothing."""
+    """The rows that the dashboard of a campaign never accepts: those of some requests, or none."""
     if rng.random() < 0.4:
         return []
     return [
@@ -122,7 +122,7 @@ def _armed(rng: random.Random, fault: Fault) -> Fault:
 
 def _status(rng: random.Random, _timeout: float) -> Fault:
     if rng.random() < 0.2:
-        # A refusal that is not about the rows: it does not come again.
+        # A refusal that is not about the rows: it does not recur.
         return {"kind": "status", "status": rng.choice((400, 413, 422))}
     if rng.random() < 0.15:
         return {"kind": "status", "status": rng.choice((200, 201, 202)), "success": False}

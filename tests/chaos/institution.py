@@ -1,6 +1,6 @@
-"""A small institution whose database changes under the project's feet, and which knows the fate that each row deserves.
+"""A small institution whose database changes during a run, and which knows the expected fate of each row.
 
-The fate of a row is known because the row was made for it, not because the project's own validation was asked.
+The fate of a row is known because the row was generated for it, not from the project's own validation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sandbox.dashboard import Row
 #: Local civil time of the institution is four hours behind UTC all year round.
 OFFSET = timedelta(hours=4)
 
-#: The first and the last day on which anything happens here, local; the night after the last one, the runs take place.
+#: The first and the last local day with changes; the runs take place in the night after the last one.
 FIRST_DAY = datetime(2026, 9, 20)  # noqa: DTZ001 as the institution writes it
 AFTER_LAST_DAY = datetime(2026, 11, 24)  # noqa: DTZ001
 
@@ -53,15 +53,15 @@ class SourceRow:
 
     @property
     def wire(self) -> Row:
-        """A valid row as the dashboard is to receive it."""
+        """A valid row as the dashboard must receive it."""
         service_id, request_id, opened, status_id, _ = self.values
         return service_id, request_id, _utc(datetime.fromisoformat(opened)), status_id, _utc(self.changed)
 
 
 class Institution:
-    """The database and what happens to it.
+    """The database and its changes.
 
-    :param rng: decides everything.
+    :param rng: determines everything.
     :param busiest: most changes that one request has, more than fit into a batch.
     """
 
@@ -80,7 +80,7 @@ class Institution:
         self._add(self._requests(rows))
 
     def change(self) -> str:
-        """Let something happen: late rows, corrected rows, deleted rows. Returns what did, in a word."""
+        """Make a change: late, corrected or deleted rows; returns its kind."""
         kind = self._rng.choice(("late", "late", "late", "corrected", "deleted"))
         chosen = self._rng.sample(sorted(self.rows), min(len(self.rows), self._rng.randint(1, 12)))
         if kind == "late":
@@ -93,20 +93,20 @@ class Institution:
         return kind
 
     def go_away(self) -> None:
-        """From now on the database answers nobody; who is reading is cut off in the middle."""
+        """From now on the database answers nobody; current readers are cut off."""
         outage_of(self.path).touch()
 
     def come_back(self) -> None:
-        """It answers again, with everything that happened meanwhile."""
+        """The database answers again, with all changes made meanwhile."""
         outage_of(self.path).unlink(missing_ok=True)
 
     def inside(self, start: datetime, end: datetime) -> list[SourceRow]:
-        """The rows there are now whose change lies in ``[start, end)``, aware instants."""
+        """The current rows whose change lies in ``[start, end)``, aware instants."""
         first, after = (_local(edge) for edge in (start, end))
         return [row for row in self.rows.values() if row.fate != UNSEEN and first <= row.changed < after]
 
     def undated(self) -> list[SourceRow]:
-        """The rows there are now of which nobody says when they changed."""
+        """The current rows without a date of change."""
         return [row for row in self.rows.values() if row.fate == UNSEEN]
 
     def _requests(self, rows: int) -> list[SourceRow]:
@@ -133,7 +133,7 @@ class Institution:
         return made
 
     def _moment(self) -> datetime:
-        """Half of all changes lie in the last days, which daily runs read; some at midnight sharp, some at one instant."""
+        """Half of all changes lie in the last days, which daily runs read; some at midnight exactly, some at one instant."""
         days = (AFTER_LAST_DAY - FIRST_DAY).days
         back = self._rng.randint(1, 7) if self._rng.random() < 0.5 else self._rng.randint(1, days - 4)
         midnight = AFTER_LAST_DAY - timedelta(days=back)
@@ -151,7 +151,7 @@ class Institution:
         self._replace(dict(enumerate(rows, first)))
 
     def _replace(self, rows: dict[int, Any]) -> None:
-        """Put these rows in the place of those of the same number; ``None`` deletes one."""
+        """Replace the rows of the same number; ``None`` deletes one."""
         with closing(self._connect()) as connection, connection:
             connection.executemany("DELETE FROM tablero_status_changes WHERE id = ?", [(key,) for key in rows])
             connection.executemany(_INSERT, [(key, *row.values) for key, row in rows.items() if row is not None])
@@ -169,7 +169,7 @@ class Institution:
 
 
 def outage_of(path: Path) -> Path:
-    """The file that is there as long as the database at ``path`` does not answer; all processes can see it."""
+    """The file that exists as long as the database at ``path`` does not answer, visible to all processes."""
     return path.with_suffix(".away")
 
 

@@ -1,6 +1,6 @@
 """The fault run: ``PYTHONPATH=plugins:. python -m tests.chaos.run --rounds 200 --seed 1``.
 
-Rounds come in campaigns; the n-th campaign has the seed ``--seed`` + n, so that a failing one can be replayed by itself.
+Rounds come in campaigns; the n-th campaign has the seed ``--seed`` + n, so that a failing one can be replayed alone.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-# Before the first import of Airflow, which reads it then and makes files there.
+# Before the first import of Airflow, which reads it and creates files there.
 _home = tempfile.TemporaryDirectory(prefix="tablero-chaos-home-")
 os.environ.setdefault("AIRFLOW_HOME", _home.name)
 
 from tests.chaos.campaign import Campaign, Round, Totals, Violation  # noqa: E402
 from tests.chaos.servers import DashboardServer, Databases, PostgresDatabases, SqliteFiles  # noqa: E402
 
-#: Rounds of a campaign, the quiet one at the end included.
+#: Rounds of a campaign, including the last one without faults.
 ROUNDS = 10
 
 Say = Callable[[str], None]
 
 
 def chaos(rounds: int, seed: int, outbox: str, say: Say, *, keep: Path | None = None) -> Totals:
-    """Run campaigns until there were ``rounds`` rounds.
+    """Run campaigns until ``rounds`` rounds are done.
 
     :param outbox: ``sqlite`` or ``postgresql``.
-    :param keep: where the files of a campaign go in which something is wrong.
-    :raises Violation: at the first thing that must never happen, after saying how to replay it.
+    :param keep: the folder for the files of a failed campaign.
+    :raises Violation: at the first violation, after printing how to replay it.
     """
     totals = Totals()
     with tempfile.TemporaryDirectory(prefix="tablero-chaos-") as name:
@@ -84,7 +84,7 @@ def _campaign(
 
 
 def report(totals: Totals, seconds: float) -> list[str]:
-    """The tables at the end, as lines."""
+    """The tables at the end, line by line."""
     outcomes = sorted({outcome for _, outcome in totals.outcomes})
     by_fault: dict[str, Counter[str]] = {}
     for (fault, outcome), count in totals.outcomes.items():

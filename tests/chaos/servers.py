@@ -1,4 +1,4 @@
-"""The servers of a run, which can be killed and come back: the dashboard, and the databases of the outbox."""
+"""The servers of a run, which can be killed and restarted: the dashboard, and the databases of the outbox."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DashboardServer:
         self.handle: ProcessHandle = self._stack.enter_context(sandbox_process(database))
 
     def arm(self, faults: Sequence[Fault], seed: int) -> None:
-        """Replace the faults in force; they survive a death of the process."""
+        """Replace the current faults; they survive the death of the process."""
         self._faults = faults
         self.handle.settings(seed=seed)
         self.handle.clear_faults()
@@ -36,7 +36,7 @@ class DashboardServer:
             self.handle.add_fault(**fault)
 
     def die(self, away: float) -> None:
-        """SIGKILL; back after ``away`` seconds and the time that a start takes, with settings and faults as they were."""
+        """SIGKILL; it restarts after ``away`` seconds with the same settings and faults."""
         settings = self.handle.settings()
         port = self.handle.port
         self.handle.kill()
@@ -47,7 +47,7 @@ class DashboardServer:
             self.handle.add_fault(**fault)
 
     def quieten(self) -> None:
-        """Wait until calls of clients that are gone have ended."""
+        """Wait until calls of clients that have left are finished."""
         deadline = time.monotonic() + 10
         while self.handle.stats()["in_flight"]:
             if time.monotonic() > deadline:
@@ -60,7 +60,7 @@ class DashboardServer:
 
 
 class Databases(Protocol):
-    """Where outboxes are made."""
+    """Creates outboxes."""
 
     #: Whether the server can be killed.
     mortal: bool
@@ -74,7 +74,7 @@ class Databases(Protocol):
         ...
 
     def go_away(self, url: str) -> str:
-        """Let a database answer nobody; returns how. Where it is a server's, it is back at once."""
+        """Let a database answer nobody; returns how. A server's database is back at once."""
         ...
 
     def come_back(self) -> None:
@@ -87,7 +87,7 @@ class Databases(Protocol):
 
 
 class SqliteFiles:
-    """Databases that are files; their server is the worker itself."""
+    """Databases that are files; the worker itself is their server."""
 
     mortal = False
 
@@ -97,14 +97,14 @@ class SqliteFiles:
         self._times = 0
 
     def new(self, folder: Path, name: str) -> str:
-        """A file that is not there yet."""
+        """A file that does not exist yet."""
         return f"sqlite:///{folder / name}.db"
 
     def die(self) -> None:
         """Nothing to kill."""
 
     def go_away(self, url: str) -> str:
-        """By turns: the disk returns errors whatever is asked of it, or another program holds the file."""
+        """In turn: the disk returns errors for everything, or another program locks the file."""
         path = Path(sa.make_url(url).database or "")
         self._times += 1
         if self._times % 2 or not path.exists():
@@ -117,7 +117,7 @@ class SqliteFiles:
         return "outbox locked"
 
     def come_back(self) -> None:
-        """The disk is there again, and the file is free."""
+        """The disk works again, and the file is unlocked."""
         if self._away is not None:
             self._away.unlink(missing_ok=True)
         if self._held is not None:
@@ -129,34 +129,34 @@ class SqliteFiles:
 
 
 class PostgresDatabases:
-    """A PostgreSQL of this run's own."""
+    """A PostgreSQL server for this run."""
 
     mortal = True
 
     def __init__(self) -> None:
         self._stack = ExitStack()
-        # As some servers are set up: what is not asked to outlive a power cut does not. Its log is written late, too.
+        # As some servers are configured: commits are not durable unless requested, and the log is written late.
         settings = {"fsync": "on", "synchronous_commit": "off", "wal_writer_delay": "'10s'"}
         self._server = self._stack.enter_context(PostgresServer(settings=settings))
 
     def new(self, folder: Path, name: str) -> str:
-        """A database of that name, which is dropped first if there is one."""
+        """A database with that name; an existing one is dropped first."""
         address = self._server.address.set(database=name)
         self._server.drop(address)
         return self._server.database(name=name).render_as_string(hide_password=False)
 
     def die(self) -> None:
-        """SIGKILL to the server. Then start it again, which recovers the database."""
+        """Send SIGKILL to the server and restart it, which recovers the database."""
         self._server.kill()
 
     def go_away(self, url: str) -> str:
-        """Killed, like every other database of the server."""
+        """Kill it, together with every other database of the server."""
         self.die()
         return "database killed"
 
     def come_back(self) -> None:
-        """It has come back by itself."""
+        """Nothing to do: it has restarted by itself."""
 
     def close(self) -> None:
-        """Stop it and delete what it held."""
+        """Stop it and delete its data."""
         self._stack.close()

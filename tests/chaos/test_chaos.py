@@ -1,4 +1,4 @@
-"""The fault run in small; ``python -m tests.chaos.run`` is the same for as long as one likes."""
+"""A small fault run; ``python -m tests.chaos.run`` does the same for any duration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.mark.parametrize("outbox", ["sqlite", "postgresql"])
 def test_every_rule_holds_whatever_happens(outbox: str, tmp_path: Path) -> None:
-    """Ten rounds of faults, deaths and a source that changes; a violation says how to replay it."""
+    """Every rule holds in ten rounds of faults, deaths and source changes; a violation says how to replay it."""
     totals = chaos(rounds=10, seed=20, outbox=outbox, say=print, keep=tmp_path)
     assert totals.rounds == 10
     assert totals.rows["delivered"] > 50

@@ -1,4 +1,4 @@
-"""The checks of the fault run can fail: each wrong that is planted in a true story is found, and named."""
+"""The checks of the fault run can fail: each planted fault in a correct history is found and named."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WINDOWS = plan_history(SETTINGS, start_month=f"{FIRST_DAY:%Y-%m}", end_month=Non
 
 @dataclass(frozen=True)
 class Story:
-    """What was left behind by a load of which one answer was lost and one request refused.
+    """The state after a load with one lost answer and one refused request.
 
     :ivar memory: the dashboard's.
     """
@@ -50,7 +50,7 @@ class Story:
     institution: Institution
 
     def complaints(self) -> list[str]:
-        """What the checks say about it, all of them."""
+        """All violations that the checks report."""
         engine = connect(f"sqlite:///{self.outbox}")
         try:
             evidence = Evidence(engine, self.memory)
@@ -63,7 +63,7 @@ class Story:
             engine.dispose()
 
     def evidence(self) -> Evidence:
-        """What the outbox and the dashboard hold."""
+        """The contents of outbox and dashboard."""
         engine = connect(f"sqlite:///{self.outbox}")
         try:
             return Evidence(engine, self.memory)
@@ -72,7 +72,7 @@ class Story:
 
 
 class Recorder:
-    """A dashboard that takes what it is given, loses its first answer, and refuses one request for good."""
+    """A dashboard that accepts all calls, loses its first answer, and refuses one request for good."""
 
     def __init__(self, memory: Memory, refuses: str) -> None:
         self._memory = memory
@@ -93,7 +93,7 @@ class Recorder:
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    """The story as it happened."""
+    """The history as it happened."""
     folder = tmp_path_factory.mktemp("story")
     institution = Institution(folder / "source.db", random.Random(5), rows=60, busiest=8)
     engine = connect(f"sqlite:///{folder / 'outbox.db'}")
@@ -116,7 +116,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
 @pytest.fixture
 def story(original: Story, tmp_path: Path) -> Story:
-    """A copy of it, to be falsified."""
+    """A copy of it to be falsified."""
     for path in (original.outbox, original.memory):
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -125,7 +125,7 @@ def story(original: Story, tmp_path: Path) -> Story:
 
 
 def test_the_truth(story: Story) -> None:
-    """Nothing is said against it, although a row came twice and others were refused."""
+    """The correct history has no violations, although a row arrived twice and others were refused."""
     assert story.complaints() == []
     evidence = story.evidence()
     assert evidence.states().keys() == {"delivered", "refused"}
@@ -136,12 +136,12 @@ Plant = Callable[[Story], None]
 
 
 def outbox(*statements: str) -> Plant:
-    """SQL for the outbox, each of which must find something to change."""
+    """SQL statements for the outbox, each of which must change something."""
     return lambda story: _execute(story.outbox, *statements)
 
 
 def repacked(change: Callable[[list[StatusChange]], list[StatusChange]]) -> Plant:
-    """Other rows in a delivered batch."""
+    """Put other rows into a delivered batch."""
 
     def plant(story: Story) -> None:
         with closing(sqlite3.connect(story.outbox)) as connection, connection:
@@ -154,12 +154,12 @@ def repacked(change: Callable[[list[StatusChange]], list[StatusChange]]) -> Plan
 
 
 def dashboard(*statements: str) -> Plant:
-    """The same for the dashboard's memory."""
+    """SQL statements for the dashboard's memory."""
     return lambda story: _execute(story.memory, *statements)
 
 
 def posted_again(outcome: str | None) -> Plant:
-    """A batch is posted once more after it was acknowledged, and the dashboard takes it."""
+    """Post a batch once more after it was acknowledged; the dashboard accepts it."""
 
     def plant(story: Story) -> None:
         evidence = story.evidence()
@@ -177,7 +177,7 @@ def posted_again(outcome: str | None) -> Plant:
 
 
 def swapped(story: Story) -> None:
-    """Two changes of a request arrive the wrong way round."""
+    """Let two changes of a request arrive in the wrong order."""
     with closing(sqlite3.connect(story.memory)) as connection, connection:
         first, second = connection.execute(
             "SELECT a.seq, b.seq FROM entries a JOIN entries b USING (call_id, request_id)"
@@ -188,7 +188,7 @@ def swapped(story: Story) -> None:
 
 
 def set_aside_too(story: Story) -> None:
-    """A row that was delivered is also in the list of those that break the contract."""
+    """List a delivered row among the rejected ones as well."""
     evidence = story.evidence()
     row = next(row for row in story.institution.rows.values() if row.fate == "valid" and row.wire in evidence.holders)
     changed = (row.changed + OFFSET).replace(tzinfo=timezone.utc)
@@ -281,7 +281,7 @@ _ONE_REFUSED = "(SELECT max(id) FROM batch WHERE state = 'refused')"
     ],
 )
 def test_a_planted_wrong_is_named(story: Story, plant: Plant, complaint: str) -> None:
-    """In the words of the one check that is there for it."""
+    """A planted fault is named in the words of the check for it."""
     plant(story)
     assert complaint in "\n".join(story.complaints())
 
@@ -293,7 +293,7 @@ def _execute(database: Path, *statements: str) -> None:
 
 
 def _delivered_once(evidence: Evidence) -> tuple[int, list[Any]]:
-    """A delivered batch, none of whose rows came twice, and its rows."""
+    """A delivered batch without repeats, and its rows."""
     batches: dict[int, list[Any]] = {}
     for row, at in evidence.staged.items():
         if at.state == "delivered":

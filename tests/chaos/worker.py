@@ -1,4 +1,4 @@
-"""A worker as a process of its own: what the tasks of a DAG do, in their order, and death at a chosen moment.
+"""A worker in its own process: what the tasks of a DAG do, in order, and death at a chosen moment.
 
 It runs the use cases against the real client; only Airflow is left out. Processes are forked from a server that has
 imported everything, since importing Airflow takes longer than a round.
@@ -50,10 +50,10 @@ from tablero.source.reader import Source
 
 from tests.chaos.institution import outage_of
 
-#: Steps of SQLite's machine after which a reading looks whether the source is still there: one or two rows.
+#: Steps of SQLite's virtual machine after which a reading checks for the source: one or two rows.
 _LOOK_EVERY = 40
 
-#: Moments at which a worker can be told to die, at the n-th time that it comes to one of them.
+#: Moments at which a worker can be made to die, when it reaches one for the n-th time.
 MOMENTS = ("before_post", "after_answer", "before_commit", "after_transaction")
 
 _context = multiprocessing.get_context("forkserver")
@@ -62,14 +62,14 @@ _context.set_forkserver_preload([__name__])
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is to do.
+    """The job of a worker.
 
     :ivar windows: as a DAG's plan gives them; of a daily run, its own day.
-    :ivar healing: whether it is a scheduled daily run, which looks after earlier days too.
+    :ivar healing: whether it is a scheduled daily run, which also covers earlier days.
     :ivar tries: of each task.
     :ivar now: what its clock shows at ``started`` (``time.monotonic``).
-    :ivar death: a moment, and at which time it comes is the last.
-    :ivar cut: how many looks into readings of the source it takes until the source restarts under one; ``None``: it does not.
+    :ivar death: a moment, and at which of its occurrences the worker dies.
+    :ivar cut: the number of checks by readings after which the source restarts during one; ``None``: it does not.
     """
 
     name: str
@@ -89,9 +89,9 @@ class Job:
 
 @dataclass
 class Worker:
-    """A worker as those who started it see it.
+    """A worker from the point of view of those who started it.
 
-    :ivar news: what it said, oldest first; see :class:`_Run`.
+    :ivar news: its messages, oldest first; see :class:`_Run`.
     """
 
     job: Job
@@ -100,20 +100,20 @@ class Worker:
     news: list[tuple[Any, ...]] = field(default_factory=list)
 
     def listen(self) -> None:
-        """Take in what it has said by now."""
+        """Read the messages received so far."""
         try:
             while not self.connection.closed and self.connection.poll():
                 self.news.append(self.connection.recv())
-        except (EOFError, OSError):  # it has ended, perhaps in the middle of a word
+        except (EOFError, OSError):  # it has ended, perhaps in the middle of a message
             self.connection.close()
 
     @property
     def finished(self) -> bool:
-        """Whether it came to the end of its job."""
+        """Whether it finished its job."""
         return ("done",) in self.news
 
     def events(self, kind: str) -> Iterator[tuple[Any, ...]]:
-        """The news of a kind, without its name."""
+        """The messages of a kind, without its name."""
         return (item[1:] for item in self.news if item[0] == kind)
 
 
@@ -132,12 +132,12 @@ def _main(job: Job, connection: Connection) -> None:
     )
     address = sa.make_url(job.api)
     os.environ["AIRFLOW_CONN_TABLERO_API"] = json.dumps({"conn_type": "http", "host": address.host, "port": address.port})
-    sending._LEASE_MARGIN = 1  # a frozen worker is to wake up when its lease has ended
+    sending._LEASE_MARGIN = 1  # a frozen worker must wake up after its lease has ended
     run = _Run(job, connection)
     try:
         run.all_tasks()
     except Exception:
-        # Every error that is no TableroError is a bug, whatever the world did.
+        # Every error other than TableroError is a bug, whatever faults occurred.
         run.report("bug", traceback.format_exc())
     run.report("done")
     connection.close()
@@ -146,7 +146,7 @@ def _main(job: Job, connection: Connection) -> None:
 class _Run:
     """The tasks of one run.
 
-    Tells ``("staged", window, when it began)``, ``("proved", window, settled, when the recount began)``, ``("error", class,
+    Sends ``("staged", window, when it began)``, ``("proved", window, settled, when the recount began)``, ``("error", class,
     words)``, ``("cut",)`` when the source restarts under a reading, ``("bug", traceback)`` and ``("done",)``.
     """
 
@@ -203,7 +203,7 @@ class _Run:
                 clock=self.clock,
             )
         except (DashboardError, DashboardUnavailable, WindowBusy):
-            # All of it was read all the same: what reading raises comes first.
+            # Everything was read nevertheless; errors of reading come first.
             self.report("staged", window.to_json(), began)
             raise
         self.report("staged", window.to_json(), began)
@@ -266,7 +266,7 @@ class _Run:
 
 
 class _Fate:
-    """Counts the moments and kills the process at the appointed one, as the kernel's out-of-memory killer would."""
+    """Counts the moments and kills the process at the chosen one, as the kernel's out-of-memory killer would."""
 
     def __init__(self, death: tuple[str, int] | None) -> None:
         self._moment, self._left = death or ("", 0)
@@ -286,9 +286,9 @@ class _Fate:
 
 
 class _Outages:
-    """A source that goes away: connections are refused, and readings under way are cut off, by the driver's own errors.
+    """A source that goes down: connections are refused, and current readings are cut off, with the driver's own errors.
 
-    :param cut: at which look a reading is cut off though the source answers again at once: it has restarted.
+    :param cut: the check at which a reading is cut off by a restart, though the source answers again at once.
     :param restarted: called then.
     """
 
@@ -306,7 +306,7 @@ class _Outages:
             raise sqlite3.OperationalError("the source does not answer")
 
     def _look(self) -> bool:
-        """True interrupts what the source is being asked."""
+        """True interrupts the current statement of the source."""
         if self._left is not None:
             self._left -= 1
             if self._left == 0:
@@ -316,7 +316,7 @@ class _Outages:
 
 
 def _break_with(away: Path, outbox: Engine) -> None:
-    """Let every statement fail, by the driver's own error, as long as there is a file ``away``: its disk does not answer."""
+    """Let every statement fail with the driver's own error as long as there is a file ``away``: the disk does not answer."""
 
     def fail(*_: Any) -> None:
         if away.exists():

@@ -1,4 +1,4 @@
-"""The account of a stack: what institution, outbox and dashboard say about the same rows, asked from outside."""
+"""The account of a stack: what institution, outbox and dashboard say about the same rows, queried from outside."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BATCHES = "select id, rows, state from batch"
 _INSTITUTION = "select count(*) as rows from tablero_status_changes"
 _RUN = "select run_id, state from dag_run where dag_id = '{dag_id}' order by id limit 1"
 
-#: Who worked: every try counts, also one that was cut off.
+#: The workers: every try counts, also one that was cut off.
 _WORKERS = """
 select hostname, count(*) as tries
   from (select hostname from task_instance union all select hostname from task_instance_history) as tries
@@ -28,12 +28,12 @@ _CALLS_IN_A_PAGE = 1000
 
 
 class Account(NamedTuple):
-    """Counts of rows, unless it says otherwise.
+    """Numbers of rows, unless stated otherwise.
 
     :ivar institution: in the institution's view.
-    :ivar received: that the dashboard accepted, repeated ones included.
+    :ivar received: accepted by the dashboard, repeats included.
     :ivar distinct: different ones among them.
-    :ivar unacknowledged: calls which the dashboard accepted and whose answer never arrived.
+    :ivar unacknowledged: calls that the dashboard accepted but whose answer never arrived.
     :ivar attempts: calls on record, by how they ended; ``None``: cut off.
     """
 
@@ -54,7 +54,7 @@ def first_run(stack: Stack, dag_id: str) -> tuple[str, str]:
 
 
 def ended(stack: Stack, dag_id: str) -> tuple[str, str]:
-    """The same once it has ended."""
+    """Id and state of the first run once it has ended."""
 
     def ended() -> tuple[str, str] | None:
         run_id, state = first_run(stack, dag_id)
@@ -70,9 +70,9 @@ def workers(stack: Stack) -> dict[str, int]:
 
 
 def take(stack: Stack, run_id: str) -> Account:
-    """Ask all three sides, and hold them against each other.
+    """Query all three sides and compare them.
 
-    :raises AssertionError: a row is missing, was set aside without a reason, or was posted after it had been acknowledged.
+    :raises AssertionError: a row is missing, was refused without a reason, or was posted after it had been acknowledged.
     """
     months = stack.sql("outbox", _RECONCILED.format(run_id=run_id))
     for month in months:
@@ -107,18 +107,18 @@ def take(stack: Stack, run_id: str) -> Account:
 
 
 def _hold_calls(calls: list[dict[str, Any]], attempts: dict[str, Any], taken: dict[int, int]) -> int:
-    """Hold what the dashboard took against what is on record.
+    """Compare what the dashboard accepted with the records.
 
     :returns: how many of its answers were lost.
     """
     outcomes: dict[int, list[str | None]] = defaultdict(list)
     for call in calls:
-        attempt = attempts[call["x_road_id"]]  # on record before it was made, whatever died since
+        attempt = attempts[call["x_road_id"]]  # recorded before it was made, whatever died since
         assert call["entries"] == taken[attempt["batch_id"]]
         outcomes[attempt["batch_id"]].append(attempt["outcome"])
     assert outcomes.keys() == taken.keys(), "the dashboard has every delivered batch, and no other"
     for batch, found in outcomes.items():
-        # Once acknowledged it was never posted again: the answers of all calls before were lost.
+        # After its acknowledgement it was never posted again: the answers of all earlier calls were lost.
         assert found[-1] == "delivered", (batch, found)
         assert set(found[:-1]) <= {"unknown", None}, (batch, found)
     return sum(len(found) - 1 for found in outcomes.values())

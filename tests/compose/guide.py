@@ -1,4 +1,4 @@
-"""The commands that docs/compose.md gives, as they stand there."""
+"""The commands in docs/compose.md, unchanged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.guides.blocks import commands as typed
 
 
 class Commands(NamedTuple):
-    """One block each, in the order of the guide; a block more or less there is an error here."""
+    """One block each, in the guide's order; an additional or missing block raises an error."""
 
     start: str
     pause: str
@@ -22,5 +22,5 @@ class Commands(NamedTuple):
 
 
 def commands() -> Commands:
-    """Read them; both languages have the same, which tests/unit/test_blocks.py sees to."""
+    """Read them; tests/unit/test_blocks.py checks that both languages have the same."""
     return Commands(*typed("docs/compose.md", "Commands"))

@@ -1,4 +1,4 @@
-"""The demo of docker-compose.yaml under a project name, a port and secrets of its own, from nothing and back to nothing."""
+"""The demo of docker-compose.yaml with its own project name, port and secrets, created and removed completely."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: All that docker-compose.yaml needs of the repository. A copy, so that no secrets are made in the repository itself.
+#: All files that docker-compose.yaml needs; copied, so that no secrets are created in the repository itself.
 _PARTS = (
     ".dockerignore",
     "LICENSE",
@@ -57,7 +57,7 @@ T = TypeVar("T")
 
 
 class Stack:
-    """One running demo.
+    """A running demo.
 
     :ivar folder: its copy of the repository.
     :ivar timings: seconds that each step took, by its name.
@@ -77,7 +77,7 @@ class Stack:
             copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
             copy(ROOT / part, folder / part)
         subprocess.run([sys.executable, "docker/make_env.py", "--demo"], cwd=folder, check=True)
-        # As in files that were made when it could begin with a dash.
+        # As in older files, in which it could begin with a dash.
         secrets = (folder / ".env").read_text()
         (folder / ".env").write_text(secrets.replace("ADMIN_PASSWORD=", "ADMIN_PASSWORD=-"))
         with (folder / "tablero.env").open("a") as file:
@@ -95,7 +95,7 @@ class Stack:
         return next(line.partition("=")[2] for line in lines if line.startswith("ADMIN_PASSWORD="))
 
     def up(self) -> None:
-        """Build, start, and wait until all that lasts is healthy."""
+        """Build, start, and wait until all permanent services are healthy."""
         with self.timed("build"):
             self.compose("--profile", "demo", "build")
         with self.timed("up"):
@@ -117,13 +117,13 @@ class Stack:
         return found
 
     def compose(self, *arguments: str) -> str:
-        """Run a compose command; returns what it printed."""
+        """Run a compose command; returns its output."""
         return run([*compose_command(), *arguments], cwd=self.folder, env=self._environment)
 
     def type_in(self, commands: str) -> str:
-        """Run commands of a document in a shell at the stack's folder, which is the user's home as well.
+        """Run commands of a document in a shell in the stack's folder, which is also the user's home.
 
-        :returns: what they printed.
+        :returns: their output.
         :raises RuntimeError: one of them failed.
         """
         typed = commands.replace("docker compose", " ".join(compose_command()))
@@ -131,11 +131,11 @@ class Stack:
         return run(["bash", "-eu", "-c", typed], cwd=self.folder, env=self._environment | home)
 
     def containers(self, service: str) -> list[str]:
-        """The ids, in short, of a service's containers."""
+        """The short ids of a service's containers."""
         return [each[:12] for each in self.compose("--profile", "demo", "ps", "-q", service).split()]
 
     def health(self) -> dict[str, str]:
-        """Health of each container of a service that lasts, by ``service/id``."""
+        """Health of each container of a permanent service, by ``service/id``."""
         found = {}
         for service in LASTING:
             for container in self.containers(service):
@@ -144,24 +144,24 @@ class Stack:
         return found
 
     def kill(self, container: str) -> None:
-        """End all its processes with signal 9."""
+        """Kill all its processes with SIGKILL."""
         run(["docker", "kill", "--signal", "KILL", container])
 
     def sql(self, database: str, query: str, *, service: str = "postgres") -> list[Any]:
-        """Ask a database from outside; returns a list of dictionaries."""
+        """Query a database from outside; returns a list of dictionaries."""
         wrapped = f"select coalesce(json_agg(q), '[]') from ({query}) q"
         arguments = ["psql", "--username", "postgres", "--dbname", database, "--no-align", "--tuples-only", "--command"]
         return list(orjson.loads(self.compose("exec", "-T", service, *arguments, wrapped)))
 
     def sandbox(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Ask the stand-in dashboard by its own routes, of :mod:`sandbox.control`; with a body, tell it something."""
+        """Call the stand-in dashboard's control routes (:mod:`sandbox.control`); a body is sent by POST."""
         data = [] if body is None else ["--json", orjson.dumps(body).decode()]
         address = f"http://localhost:8000/_sandbox{path}"
         return orjson.loads(self.compose("exec", "-T", "sandbox", "curl", "--silent", "--fail", *data, address))
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
-        """Take the time of a step."""
+        """Measure the time of a step."""
         start = time.monotonic()
         try:
             yield
@@ -173,7 +173,7 @@ class Stack:
 def running(
     folder: Path, *, rows: int, workers: int = 2, settings: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[Stack]:
-    """A stack that is healthy when entered, and gone when left, whatever happened in between.
+    """A stack that is healthy on entry and removed on exit, whatever happens.
 
     :param rows: of the sample institution.
     :param settings: further lines of ``tablero.env``.
@@ -199,9 +199,9 @@ def _tell(stack: Stack) -> None:
 
 
 def wait_for(what: str, found: Callable[[], T | None], patience: float = PATIENCE, *, every: float = 2.0) -> T:
-    """Ask again and again until there is something; returns it.
+    """Poll until there is a value; returns it.
 
-    :param what: says in the error what did not come.
+    :param what: what to name in the error after a timeout.
     """
     deadline = time.monotonic() + patience
     while True:
@@ -213,7 +213,7 @@ def wait_for(what: str, found: Callable[[], T | None], patience: float = PATIENC
 
 
 def engine_answers() -> bool:
-    """Whether there is a Docker engine to run this with."""
+    """Whether a Docker engine is available."""
     return shutil.which("docker") is not None and subprocess.run(["docker", "info"], capture_output=True).returncode == 0
 
 
@@ -221,7 +221,7 @@ def run(command: list[str], **options: Any) -> str:
     """Run a program.
 
     :returns: its standard output.
-    :raises RuntimeError: it failed; holds what it wrote.
+    :raises RuntimeError: it failed; includes its output.
     """
     done = subprocess.run(command, capture_output=True, text=True, **options)
     if done.returncode != 0:
@@ -230,7 +230,7 @@ def run(command: list[str], **options: Any) -> str:
 
 
 def compose_command() -> list[str]:
-    """Compose v2, or else 1.29."""
+    """Compose v2, otherwise 1.29."""
     if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
         return ["docker", "compose"]
     return ["docker-compose"]

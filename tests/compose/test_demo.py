@@ -1,4 +1,4 @@
-"""`docker compose --profile demo up` with two workers: it comes up, loads all, lets in whom it should, and goes."""
+"""`docker compose --profile demo up` with two workers: it starts, loads everything, enforces access, and is removed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OWN = {"sec-fetch-site": "same-origin"}
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The demo, healthy; afterwards nothing is left of it."""
+    """The demo, healthy; it is removed completely afterwards."""
     if not engine_answers():
         pytest.skip("no Docker engine answers")
     with running(tmp_path_factory.mktemp("stack"), rows=ROWS) as found:
@@ -34,14 +34,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def run_id(stack: Stack) -> str:
-    """The historical load that the demo starts by itself, ended well."""
+    """The historical load that the demo starts by itself, ended successfully."""
     found, state = account.ended(stack, "historical_load")
     assert state == "success"
     return found
 
 
 def test_without_secrets(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """It refuses to start, and says how to make them."""
+    """Without secrets the demo refuses to start, and says how to create them."""
     if not engine_answers():
         pytest.skip("no Docker engine answers")
     folder = tmp_path_factory.mktemp("bare")
@@ -51,7 +51,7 @@ def test_without_secrets(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def test_secrets_are_made_once(stack: Stack) -> None:
-    """Making them again changes nothing: the databases know the old ones."""
+    """Creating the secrets again changes nothing, since the databases use the existing ones."""
     before = stack.admin_password
     again = subprocess.run(["python3", "docker/make_env.py"], cwd=stack.folder, capture_output=True, text=True, check=False)
     assert again.returncode == 1
@@ -61,7 +61,7 @@ def test_secrets_are_made_once(stack: Stack) -> None:
 
 
 def test_every_row_is_accounted_for(stack: Stack, run_id: str) -> None:
-    """Institution, outbox and dashboard agree on every row; none was posted after it had been acknowledged."""
+    """Institution, outbox and dashboard agree on every row, and none was posted after its acknowledgement."""
     found = account.take(stack, run_id)
     log.info("%s", found)
     assert found.institution >= ROWS
@@ -70,17 +70,17 @@ def test_every_row_is_accounted_for(stack: Stack, run_id: str) -> None:
 
 
 def test_both_workers_took_part(stack: Stack, run_id: str) -> None:
-    """The months were spread over them."""
+    """Both workers processed months."""
     assert account.workers(stack).keys() == set(stack.containers("airflow-worker"))
 
 
 def test_the_daily_send(stack: Stack, run_id: str) -> None:
-    """Yesterday's scheduled run ends well too."""
+    """Yesterday's scheduled run succeeds as well."""
     assert account.ended(stack, "daily_send")[1] == "success"
 
 
 def test_nobody_is_root(stack: Stack) -> None:
-    """Not one process of any container."""
+    """No process in any container runs as root."""
     for container in [each.partition("/")[2] for each in stack.health()]:
         users = {line.split()[0] for line in run(["docker", "top", container, "-eo", "user,pid"]).splitlines()[1:]}
         assert users
@@ -88,7 +88,7 @@ def test_nobody_is_root(stack: Stack) -> None:
 
 
 def test_metadata_and_outbox_are_apart(stack: Stack) -> None:
-    """The role of each gets into its own database only."""
+    """The role of each database can connect only to its own."""
     assert_apart(stack)
 
 
@@ -99,7 +99,7 @@ def assert_apart(stack: Stack) -> None:
 
 
 class User:
-    """A browser with a user of Airflow's FAB auth manager logged in through its form."""
+    """A browser with a user logged in through the form of Airflow's FAB auth manager."""
 
     def __init__(self, stack: Stack, name: str, password: str) -> None:
         self._http = httpx.Client(base_url=stack.url, timeout=180, trust_env=False)
@@ -110,32 +110,32 @@ class User:
         assert self._http.post("/auth/login/", data=fields).status_code == 302
 
     def get(self, path: str) -> httpx.Response:
-        """Look at a page."""
+        """Request a page."""
         return self._http.get(path)
 
     def ask_again(self) -> httpx.Response:
-        """Ask for all rejected rows of a reason to be tried again, with the form of the page."""
+        """Retry all rejected rows of a reason with the page's form."""
         page = self.get("/tablero/rejections?reason=unknown_status").text
         fields = dict(re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', page)) | {"whole": "yes"}
         return self._http.post("/tablero/requeue/review", data=fields, headers=OWN)
 
 
 def test_the_page_without_login(stack: Stack, run_id: str) -> None:
-    """It shows nothing."""
+    """Without a login the page shows nothing."""
     answer = httpx.get(f"{stack.url}/tablero/", timeout=180, trust_env=False)
     assert answer.status_code == 401
     assert "2020" not in answer.text
 
 
 def test_the_page_with_login(stack: Stack, run_id: str) -> None:
-    """The admin sees it, and may have rows tried again."""
+    """The admin sees the page, and may retry rows."""
     admin = User(stack, "admin", stack.admin_password)
     assert admin.get("/tablero/").status_code == 200
     assert admin.ask_again().status_code == 200
 
 
 def test_the_page_for_a_viewer(stack: Stack, run_id: str) -> None:
-    """Who may only look sees it, and may not."""
+    """A viewer sees the page, but may not retry rows."""
     user = ["--username", "looks", "--password", "only", "--role", "Viewer", "--email", "looks@example.org"]
     names = ["--firstname", "Looks", "--lastname", "Only"]
     stack.compose("exec", "-T", "airflow-apiserver", "airflow", "users", "create", *user, *names)
@@ -146,7 +146,7 @@ def test_the_page_for_a_viewer(stack: Stack, run_id: str) -> None:
 
 @pytest.fixture(scope="module")
 def paused(stack: Stack, run_id: str) -> Iterator[None]:
-    """Both DAGs paused by the commands of the operations guide, with nothing under way."""
+    """Both DAGs paused by the commands of the operations guide, with no run in progress."""
     account.ended(stack, "daily_send")
     stack.type_in(commands().pause)
     yield
@@ -159,18 +159,18 @@ def paused_dags(stack: Stack) -> set[str]:
 
 
 def test_the_commands_that_pause(stack: Stack, paused: None) -> None:
-    """They pause both DAGs; the fixture sees to the way back."""
+    """The commands pause both DAGs; the fixture undoes it."""
     assert paused_dags(stack) == {"historical_load", "daily_send"}
 
 
 def test_the_command_that_starts(stack: Stack, paused: None) -> None:
-    """Given again, as after a change or for an upgrade, it leaves all that runs healthy."""
+    """Running the start command again, as after a change or for an upgrade, leaves all services healthy."""
     stack.type_in(commands().start)
     wait_for("all services are healthy", lambda: set(stack.health().values()) == {"healthy"})
 
 
 def test_the_command_that_checks(stack: Stack, paused: None) -> None:
-    """All is well, but for the stand-in that is called without encryption: that is told, and nothing else."""
+    """The check passes, with just one warning: the stand-in is called without encryption."""
     text = stack.type_in(commands().check)
     assert text.count("[ok]") >= 5
     assert "[failed]" not in text
@@ -178,7 +178,7 @@ def test_the_command_that_checks(stack: Stack, paused: None) -> None:
 
 
 def test_the_command_that_adopts(stack: Stack, paused: None) -> None:
-    """Without ``--yes`` it counts what the institution has, and writes nothing."""
+    """Without ``--yes`` the command counts the institution's rows and writes nothing."""
     before = outbox_batches(stack)
     said = re.search(r"([\d,]+) rows would be counted as delivered; nothing was written", stack.type_in(commands().adopt))
     assert said
@@ -192,11 +192,11 @@ def outbox_batches(stack: Stack) -> int:
 
 
 def test_a_lost_outbox_comes_back_from_its_backup(stack: Stack, run_id: str, paused: None) -> None:
-    """Backed up, lost, made anew and restored, it accounts for every row as before, is its role's to write, and no other's."""
+    """An outbox restored from its backup accounts for every row as before, and only its own role can write to it."""
     before = account.take(stack, run_id)
     stack.type_in(commands().back_up)
     stack.type_in(commands().empty)
-    stack.type_in(commands().check)  # makes the tables
+    stack.type_in(commands().check)  # creates the tables
     assert outbox_batches(stack) == 0
     stack.type_in(commands().restore)
     assert account.take(stack, run_id) == before

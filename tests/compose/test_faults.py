@@ -1,4 +1,4 @@
-"""A million rows, two workers, and every server fails midway: nothing is lost, and nothing acknowledged is posted again."""
+"""A million rows, two workers, and failures of every server: nothing is lost, and no acknowledged row is posted again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SETTINGS = {
     "AIRFLOW__TABLERO__RETRY_DELAY": "10",
 }
 
-#: The dashboard holds so many calls for so many seconds, before it takes them, whenever something is about to fail.
+#: Before each failure, the dashboard delays this many calls for this many seconds before accepting them.
 HELD, SECONDS = 8, 15
 
 _AT_WORK = "select hostname, map_index from task_instance where task_id = 'load_month' and state = 'running'"
@@ -34,7 +34,7 @@ _CUT_OFF = "select hostname, count(*) as tries from task_instance_history where 
 
 
 def posting(stack: Stack) -> list[str]:
-    """The workers with calls in flight at this moment."""
+    """The workers that have calls in flight."""
     months = {row["label"] for row in stack.sql("outbox", _IN_FLIGHT)}
     return [row["hostname"] for row in stack.sql("airflow", _AT_WORK) if _month(row["map_index"]) in months]
 
@@ -44,7 +44,7 @@ def _month(map_index: int) -> str:
 
 
 def in_the_middle(stack: Stack, months: int) -> list[str]:
-    """Wait until so many months are loaded, and calls of others are in flight; the workers which wait for their answers."""
+    """Wait until this many months are loaded and other calls are in flight; returns the workers waiting for their answers."""
 
     def enough() -> bool:
         (loaded,) = stack.sql("airflow", _LOADED)
@@ -56,7 +56,7 @@ def in_the_middle(stack: Stack, months: int) -> list[str]:
 
 
 def test_a_worker_redis_and_postgresql_fail_midway(tmp_path: Path) -> None:
-    """A worker is killed with signal 9, Redis and PostgreSQL are restarted, each while months are being loaded."""
+    """A worker is killed, and Redis and PostgreSQL are restarted, each while months are being loaded."""
     if not engine_answers():
         pytest.skip("no Docker engine answers")
     with running(tmp_path, rows=ROWS, settings=SETTINGS) as stack:

@@ -1,4 +1,4 @@
-"""The demonstration as a newcomer sees it: interrupted, continued, repeated; with a real Airflow."""
+"""The demonstration as a newcomer sees it: interrupted, continued and repeated, with a real Airflow."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _command(folder: Path, *options: str) -> list[str]:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """A home without anything, as on a new machine."""
+    """An empty home, as on a new machine."""
     return {"HOME": str(folder / "nowhere"), "PATH": os.environ["PATH"]}
 
 
@@ -47,7 +47,7 @@ def _run_once(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
-    """A demo that got SIGTERM in the middle of the load: its folder, and its exit status."""
+    """A demo that received SIGTERM in the middle of the load: its folder, and its exit status."""
     folder = tmp_path_factory.mktemp("demo")
     command = _command(folder)
     demo = subprocess.Popen(command, cwd=ROOT, env=_environment(folder), text=True, stdout=subprocess.PIPE)
@@ -63,13 +63,13 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
 
 @pytest.fixture(scope="module")
 def continued(interrupted: tuple[Path, int]) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """The next demo in the same folder, to its end."""
+    """The next demo in the same folder, run to its end."""
     folder, _ = interrupted
     return folder, _run_once(folder)
 
 
 def test_an_interrupted_demo_leaves_no_process_behind(interrupted: tuple[Path, int]) -> None:
-    """Whatever it was doing; and it does not claim to have succeeded."""
+    """An interrupted demo leaves no process behind and does not report success."""
     folder, exit_status = interrupted
     assert exit_status == 130
     assert _at_work_in(folder) == []
@@ -78,7 +78,7 @@ def test_an_interrupted_demo_leaves_no_process_behind(interrupted: tuple[Path, i
 def test_the_next_demo_goes_on_and_proves_that_nothing_is_lost_or_sent_twice(
     continued: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
-    """Rows that were sent before the interruption stay sent; every sentence of the proof holds."""
+    """The next demo keeps the rows already sent, and every statement of the proof holds."""
     folder, demo = continued
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "✗" not in demo.stdout
@@ -90,7 +90,7 @@ def test_the_next_demo_goes_on_and_proves_that_nothing_is_lost_or_sent_twice(
 
 
 def test_a_second_demo_sends_nothing(continued: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
-    """It reads everything again, finds all of it delivered, and says so."""
+    """A second demo reads everything again, finds all of it delivered, and says so."""
     folder, _ = continued
     demo = _run_once(folder)
     assert demo.returncode == 0, demo.stdout + demo.stderr

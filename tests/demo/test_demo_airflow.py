@@ -1,4 +1,4 @@
-"""The demo's Airflow keeps to its own folder and its own machine."""
+"""The demo's Airflow stays within its own folder and its own machine."""
 
 from __future__ import annotations
 
@@ -31,35 +31,35 @@ def _environment(**inherited: str) -> dict[str, str]:
     ],
 )
 def test_an_airflow_of_the_users_own_is_left_out(name: str) -> None:
-    """Whoever has a real Airflow in their shell does not send the demo's rows through it."""
+    """The settings of a real Airflow in the user's shell are left out, so that the demo's rows are not sent through it."""
     assert name not in _environment(**{name: "theirs"})
 
 
 def test_their_airflow_home_is_replaced() -> None:
-    """Everything of the demo is in its folder."""
+    """Everything of the demo is in its own folder."""
     assert _environment(AIRFLOW_HOME="/theirs")["AIRFLOW_HOME"] == str(HOME)
 
 
 def test_what_else_they_have_stays() -> None:
-    """Such as the language, or where temporary files go."""
+    """Other variables stay, such as the language or the folder for temporary files."""
     assert _environment(LANG="es_DO.UTF-8")["LANG"] == "es_DO.UTF-8"
 
 
 def test_it_listens_on_this_machine_only() -> None:
-    """On the port of its address."""
+    """It listens on 127.0.0.1 only, on the port of its address."""
     made = _environment()
     assert (made["AIRFLOW__API__HOST"], made["AIRFLOW__API__PORT"]) == ("127.0.0.1", "4321")
     assert made["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == f"{URL}/execution/"
 
 
 def test_no_proxy_stands_before_it() -> None:
-    """Institutions have proxies, which do not lead to 127.0.0.1."""
+    """An institution's proxy is not used for 127.0.0.1."""
     made = _environment(https_proxy="http://proxy:3128", no_proxy="intranet")
     assert made["no_proxy"] == made["NO_PROXY"] == "127.0.0.1,localhost"
 
 
 def test_the_password_is_made_once_and_no_one_else_may_read_it(tmp_path: Path) -> None:
-    """A second demo in the folder says the same password, another folder has another."""
+    """The password of a folder is created once and is readable only by its owner; another folder has another one."""
     with Programs(tmp_path, tmp_path) as programs:
         first, again, other = (Airflow(programs, tmp_path / home, root=ROOT, settings={}).password for home in ("a", "a", "b"))
     assert first == again != other
@@ -75,7 +75,7 @@ def test_the_password_is_made_once_and_no_one_else_may_read_it(tmp_path: Path) -
     ],
 )
 def test_the_log_of_a_task_is_found(tmp_path: Path, task: dict[str, Any], path: str) -> None:
-    """Where Airflow's own naming puts it."""
+    """The log of a task is found by Airflow's own naming."""
     with Programs(tmp_path, tmp_path) as programs:
         airflow = Airflow(programs, tmp_path, root=ROOT, settings={})
     expected = tmp_path / "logs" / "dag_id=d" / "run_id=r" / path

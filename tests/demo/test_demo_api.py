@@ -1,4 +1,4 @@
-"""The REST API, when it does not answer as it should."""
+"""The REST API when it fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Answers = dict[str, list[tuple[int, object]]]
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Answers], Api]]:
-    """Starts a server that gives prepared answers by path, the last one again and again; returns a client of it."""
+    """Starts a server with prepared answers by path, the last of which repeats; returns a client for it."""
     servers: list[HTTPServer] = []
 
     def start(answers: Answers) -> Api:
@@ -52,32 +52,32 @@ TOKEN = [(201, {"access_token": "t"})]
 
 
 def test_a_token_that_has_expired_is_replaced(serve: Callable[[Answers], Api]) -> None:
-    """The demo may stay open for days."""
+    """An expired token is replaced, since the demo may stay open for days."""
     run = "/api/v2/dags/d/dagRuns/r"
     api = serve({"/auth/token": TOKEN, run: [(401, {}), (200, {"state": "running"})]})
     assert api.state("d", "r") == "running"
 
 
 def test_a_server_that_is_starting_is_no_error() -> None:
-    """Nobody listens yet."""
+    """A server that does not listen yet is no error."""
     assert not Api("http://127.0.0.1:9", "admin", "secret").log_in()
 
 
 def test_a_server_that_has_gone_is_an_error_that_the_demo_explains() -> None:
-    """And no traceback."""
+    """A server that has gone is an error with an explanation instead of a traceback."""
     with pytest.raises(DemoError, match="no responde / does not answer"):
         Api("http://127.0.0.1:9", "admin", "secret").state("d", "r")
 
 
 def test_a_refusal_is_told_in_the_servers_words(serve: Callable[[Answers], Api]) -> None:
-    """Such as a run that exists already."""
+    """A refusal is reported in the server's words, for example if a run exists already."""
     api = serve({"/api/v2/dags/d/dagRuns": [(409, {"detail": "already exists"})]})
     with pytest.raises(DemoError, match=r"HTTP 409 .*already exists"):
         api.trigger("d", "r", {})
 
 
 def test_a_dag_that_cannot_be_imported_is_an_error(serve: Callable[[Answers], Api]) -> None:
-    """With the traceback that Airflow kept."""
+    """A DAG that cannot be imported is an error with the traceback that Airflow kept."""
     problem = {"filename": "daily_send.py", "stack_trace": "ImportError: no such thing"}
     api = serve({"/api/v2/importErrors": [(200, {"import_errors": [problem]})]})
     with pytest.raises(DemoError, match=r"daily_send.py:\nImportError: no such thing"):
@@ -85,7 +85,7 @@ def test_a_dag_that_cannot_be_imported_is_an_error(serve: Callable[[Answers], Ap
 
 
 def test_a_dag_that_was_never_read_is_older_than_any(serve: Callable[[Answers], Api]) -> None:
-    """One whose name only contains the other's does not count for it."""
+    """A DAG never read is older than any other; a longer name that contains its name does not count."""
     none = {"/api/v2/importErrors": [(200, {"import_errors": []})]}
     read = {"dag_id": "daily_send_2", "last_parsed_time": "2026-11-24T05:00:00Z"}
     api = serve(none | {"/api/v2/dags": [(200, {"dags": [read]})]})

@@ -9,14 +9,14 @@ from sandbox.demo_failure import last_lines
 
 
 def test_plain_logs_are_shown_as_they_are(tmp_path: Path) -> None:
-    """Only the last lines; what is no JSON stays."""
+    """Of a plain log the last lines are shown unchanged."""
     log = tmp_path / "x.log"
     log.write_text("\n".join(f"line {number}" for number in range(30)) + '\n{"not": "a record"}\n[1]\n')
     assert list(last_lines(log, 4)) == ["line 28", "line 29", '{"not": "a record"}', "[1]"]
 
 
 def test_task_logs_say_level_event_and_causes(tmp_path: Path) -> None:
-    """Airflow writes its tasks' logs as JSON, with the exceptions apart."""
+    """Of a task's log, which is JSON, level, event and exceptions are shown."""
     record = {
         "level": "error",
         "event": "Task failed with exception",
@@ -32,6 +32,6 @@ def test_task_logs_say_level_event_and_causes(tmp_path: Path) -> None:
 
 
 def test_a_missing_log_is_said_to_be_missing(tmp_path: Path) -> None:
-    """A task that never started has no log, which is news of its own."""
+    """A missing log is reported as missing, since it means that the task never started."""
     (line,) = last_lines(tmp_path / "nothing.log")
     assert "nothing.log" in line

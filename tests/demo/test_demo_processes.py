@@ -1,4 +1,4 @@
-"""Nothing that the demo starts outlives it."""
+"""No process started by the demo outlives it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from sandbox.demo_failure import DemoError
 from sandbox.demo_processes import SIGNALS, Program, Programs, end, living
 
-# As Airflow does it: a child in a process group of its own, which takes no notice of SIGTERM.
+# As in Airflow: a child in a process group of its own that ignores SIGTERM.
 STUBBORN = """
 import os, signal, sys, time
 if os.fork() == 0:
@@ -30,7 +30,7 @@ time.sleep(600)
 
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Callable[..., Program]]:
-    """Starts a program in ``tmp_path``; what is left of it at the end of the test is killed."""
+    """Starts a program in ``tmp_path``; whatever remains of it after the test is killed."""
     started: list[Program] = []
 
     def start(code: str, folder: Path = tmp_path) -> Program:
@@ -51,7 +51,7 @@ def _until(condition: Callable[[], object]) -> None:
 
 
 def test_a_program_is_ended_with_children_that_left_its_process_group(launch: Callable[..., Program]) -> None:
-    """A task that hangs, in a group of its own and deaf to SIGTERM, goes with the scheduler that started it."""
+    """A hanging task in a group of its own that ignores SIGTERM is ended with the scheduler that started it."""
     program = launch(STUBBORN)
     _until(lambda: "ready" in program.log.read_text())
     assert len(living({program.session})) == 2
@@ -62,7 +62,7 @@ def test_a_program_is_ended_with_children_that_left_its_process_group(launch: Ca
 
 
 def test_programs_end_when_the_demo_does(tmp_path: Path) -> None:
-    """Leaving the block, for whatever reason, ends all programs and forgets their sessions."""
+    """Leaving the block for any reason ends all programs and forgets their sessions."""
     started: list[Program] = []
 
     def interrupted() -> None:
@@ -79,7 +79,7 @@ def test_programs_end_when_the_demo_does(tmp_path: Path) -> None:
 
 
 def test_signals_work_again_afterwards(tmp_path: Path) -> None:
-    """They are ignored only while programs are being ended."""
+    """Signals are ignored only while programs are being ended."""
     before = [signal.getsignal(number) for number in SIGNALS]
     with Programs(tmp_path, tmp_path):
         pass
@@ -87,7 +87,7 @@ def test_signals_work_again_afterwards(tmp_path: Path) -> None:
 
 
 def test_a_demo_ends_what_a_killed_one_left_behind(tmp_path: Path, launch: Callable[..., Program]) -> None:
-    """After SIGKILL no demo can tidy up; the next one in the folder does."""
+    """After SIGKILL a demo cannot clean up; the next one in the folder does."""
     orphan = launch("import time; time.sleep(600)")
     (tmp_path / "sessions").write_text(str(orphan.session))
 
@@ -96,7 +96,7 @@ def test_a_demo_ends_what_a_killed_one_left_behind(tmp_path: Path, launch: Calla
 
 
 def test_a_demo_ends_no_one_elses_processes(tmp_path: Path, launch: Callable[..., Program]) -> None:
-    """A recorded number that belongs to a process outside of the folder by now is left alone."""
+    """A recorded number that now belongs to a process outside of the folder is left alone."""
     demo = tmp_path / "demo"
     demo.mkdir()
     stranger = launch("import time; time.sleep(600)", tmp_path)
@@ -107,7 +107,7 @@ def test_a_demo_ends_no_one_elses_processes(tmp_path: Path, launch: Callable[...
 
 
 def test_a_program_that_ended_is_named_with_its_log(launch: Callable[..., Program]) -> None:
-    """A part that dies is reported with its exit status and the file that says why."""
+    """A part that ends is reported with its exit status and its log."""
     program = launch("import sys; sys.exit('no space left')")
     with pytest.raises(DemoError, match="exit status 1") as caught:
         program.must_succeed()
@@ -116,7 +116,7 @@ def test_a_program_that_ended_is_named_with_its_log(launch: Callable[..., Progra
 
 
 def test_signals_do_not_interrupt_the_tidying_up(tmp_path: Path) -> None:
-    """A second Ctrl-C, while programs are being ended, changes nothing."""
+    """A second Ctrl-C while programs are being ended has no effect."""
     code = f"""
 import os, signal, sys, time
 sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})
@@ -138,7 +138,7 @@ except KeyboardInterrupt:
     assert demo.stdout is not None
     session = int(demo.stdout.readline())
     demo.send_signal(signal.SIGINT)
-    _until(lambda: len(living({session})) == 1)  # the polite one has gone, the stubborn one is waited for
+    _until(lambda: len(living({session})) == 1)  # one has ended on SIGTERM, the other is awaited
     demo.send_signal(signal.SIGINT)
 
     assert demo.stdout.read() == "tidy\n"

@@ -1,4 +1,4 @@
-"""The proof reads the outbox from outside, and fails when any number is off by one."""
+"""The proof reads the outbox from outside, and fails if any number is off by one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def engine(tmp_path: Path) -> Engine:
 
 @pytest.fixture
 def outbox(engine: Engine, tmp_path: Path) -> Outbox:
-    """The same file as the demo sees it."""
+    """The same file from the demo's point of view."""
     return Outbox(tmp_path / "outbox.db")
 
 
@@ -66,13 +66,13 @@ def _attempt(batch_id: int, run_id: str, outcome: str | None) -> dict[str, Any]:
 
 
 def test_there_is_no_progress_before_there_is_an_outbox(tmp_path: Path) -> None:
-    """The demo looks before the first task has made the file."""
+    """Before the first task has created the outbox there is no progress."""
     assert Outbox(tmp_path / "outbox.db").progress("run") == Progress(0, 0)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_progress_counts_what_this_run_has_read_and_sent(engine: Engine, outbox: Outbox) -> None:
-    """Windows that are whole, and acknowledged rows; not those of other runs."""
+    """Progress counts complete windows and acknowledged rows of this run only."""
     _insert(
         engine,
         extraction,
@@ -105,7 +105,7 @@ def test_progress_counts_what_this_run_has_read_and_sent(engine: Engine, outbox:
 
 
 def test_accounts_are_the_last_reconciliation_of_each_window(engine: Engine, outbox: Outbox) -> None:
-    """A reconcile task that was cleared and ran again counts, its earlier try does not."""
+    """The last reconciliation of each window counts, also if the task was cleared and ran again."""
     row = {
         "kind": "month",
         "label": "2026-11",
@@ -130,7 +130,7 @@ def test_accounts_are_the_last_reconciliation_of_each_window(engine: Engine, out
 
 
 def test_months_add_up_to_years() -> None:
-    """One open month makes its year open."""
+    """A single open month makes its year open."""
     months = [
         Account("2025-12", 5, 5, recount=5),
         Account("2026-01", 10, 9, Counter(too_long=1), recount=10),
@@ -162,7 +162,7 @@ def _verdict(
 
 
 def test_the_proof_holds_when_every_row_is_accounted_for() -> None:
-    """103 in the source, three of them entered late: 83 delivered, 6 rejected, 10 excluded, 4 duplicate."""
+    """Of 103 rows, three of them late, 83 are delivered, 6 rejected, 10 excluded, 4 duplicate."""
     assert _verdict() == [True] * 5
 
 
@@ -176,18 +176,18 @@ def test_the_proof_holds_when_every_row_is_accounted_for() -> None:
         lambda: _verdict(months=replace(MONTHS, settled=False)),
         # the day is not settled
         lambda: _verdict(day=replace(TODAY, settled=False)),
-        # right in number, wrong in reason
+        # the right number, a wrong reason
         lambda: _verdict(months=replace(MONTHS, rejected=Counter(too_long=5, unknown_status=1))),
-        # one row is lost, one is there twice, one is another than it should be
+        # one row is lost, one is duplicated, one is different
         lambda: _verdict(dashboard=DASHBOARD | {"entries_accepted": 82, "distinct_entries": 82}),
         lambda: _verdict(dashboard=DASHBOARD | {"entries_accepted": 84}),
         lambda: _verdict(dashboard=DASHBOARD | {"distinct_entries": 82}),
-        # the contract was broken on the way
+        # the contract was violated
         lambda: _verdict(dashboard=DASHBOARD | {"violations": {"deprecated_path": 1}}),
-        # the source holds a row that no one has read
+        # the source has a row that was never read
         lambda: _verdict(in_source=104),
     ],
 )
 def test_the_proof_fails_when_any_number_is_off(fault: Callable[[], list[bool]]) -> None:
-    """Each fault makes exactly the sentence false that speaks of it."""
+    """Each fault makes exactly the statement about it false."""
     assert fault().count(False) == 1

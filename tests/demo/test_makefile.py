@@ -1,4 +1,4 @@
-"""``make``, before there is anything: it finds a Python, or says what is missing."""
+"""``make`` in a new clone finds a Python, or says what is missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A clone, as far as make looks at it."""
+    """The parts of a clone that make reads."""
     for name in ("Makefile", "requirements.txt"):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path
@@ -29,7 +29,7 @@ def _make(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _python(folder: Path, changes: str) -> Path:
-    """A Python that differs from ours by some statements, executed before those that it is given."""
+    """A Python that executes some statements before those passed to it."""
     code = f"import sys; {changes}; exec(sys.argv[1])"
     program = folder / "some-python"
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$2"\n')
@@ -38,7 +38,7 @@ def _python(folder: Path, changes: str) -> Path:
 
 
 def test_without_a_target_make_lists_them(project: Path) -> None:
-    """Every target that a person may want, and no surprise."""
+    """Without a target make lists every target, and nothing else."""
     answer = _make(project)
     described = set(re.findall(r"^make ([\w-]+)", answer.stdout, re.MULTILINE))
     makefile = (project / "Makefile").read_text().replace("\\\n", "")
@@ -58,7 +58,7 @@ def test_without_a_target_make_lists_them(project: Path) -> None:
     ],
 )
 def test_a_python_that_does_not_do_is_refused_in_both_languages(project: Path, changes: str, reason: str) -> None:
-    """With its path, what is wrong with it, and what to do; nothing is made."""
+    """An unsuitable Python is refused with its path, the reason and the remedy; nothing is created."""
     answer = _make(project, "test", f"PYTHON={_python(project, changes)}")
     assert answer.returncode != 0
     assert re.search(rf"some-python .*{re.escape(reason)}", answer.stderr)
@@ -68,14 +68,14 @@ def test_a_python_that_does_not_do_is_refused_in_both_languages(project: Path, c
 
 
 def test_a_python_that_is_not_there_is_refused_too(project: Path) -> None:
-    """A wrong path is no reason to take another one."""
+    """A wrong path is refused instead of using another Python."""
     answer = _make(project, "demo", "PYTHON=/nowhere/python3.12")
     assert answer.returncode != 0
     assert "Hace falta Python 3.10" in answer.stderr
 
 
 def test_an_environment_is_not_made_twice(project: Path) -> None:
-    """Once it stands, and until requirements.txt changes, nothing is installed."""
+    """An existing environment is not installed again until requirements.txt changes."""
     program = project / ".venv" / "bin" / "python"
     program.parent.mkdir(parents=True)
     program.symlink_to(sys.executable)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
 ZONE = ZoneInfo("America/Santo_Domingo")
 
-# What an institution has anyway. A status without an equivalent and a service that is gone are in the history too.
+# Tables that an institution already has. Their history includes an unmapped status and a service that is gone.
 INSTITUTION = """
 CREATE TABLE servicios (id_servicio integer PRIMARY KEY, codigo_tablero text);
 CREATE TABLE estados (codigo text PRIMARY KEY, id_tablero integer);
@@ -47,20 +47,20 @@ DAY = Window(
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Engine]:
-    """A PostgreSQL of this module's own."""
+    """A PostgreSQL server for this module."""
     with PostgresServer() as postgres:
         yield sa.create_engine(postgres.address, poolclass=sa.NullPool)
 
 
 def statements(readme: str) -> str:
-    """What the README has the DBA run."""
+    """The statements in the README for the DBA."""
     (found,) = re.findall(r"```sql\n(.*?)```", (ROOT / readme).read_text(encoding="utf-8"), re.DOTALL)
     return found
 
 
 @pytest.fixture(params=["README.md", "README.es.md"])
 def connection(request: pytest.FixtureRequest, server: Engine) -> Iterator[Connection]:
-    """The institution's database after its DBA did what the README says; all of it is rolled back afterwards."""
+    """The institution's database after the README's statements, which are rolled back afterwards."""
     with server.connect() as connection:
         connection.exec_driver_sql(INSTITUTION)
         connection.exec_driver_sql(statements(request.param))
@@ -71,7 +71,7 @@ def connection(request: pytest.FixtureRequest, server: Engine) -> Iterator[Conne
 
 @pytest.fixture(params=["README.md", "README.es.md"])
 def reader(request: pytest.FixtureRequest, server: Engine) -> Iterator[Engine]:
-    """The same database, as the README's own user connects to it."""
+    """The same database, connected to as the README's own user."""
     with server.begin() as connection:
         connection.exec_driver_sql(INSTITUTION)
         connection.exec_driver_sql(statements(request.param))
@@ -84,7 +84,7 @@ def reader(request: pytest.FixtureRequest, server: Engine) -> Iterator[Engine]:
 
 
 def test_the_view_is_one_that_the_package_reads(reader: Engine) -> None:
-    """All five columns, by name; each row in its local day, those without a status or a service too."""
+    """The view has all five columns by name, and each row in its local day, including rows without a status or service."""
     source = Source(reader, table="tablero_status_changes", sql=None, zone=ZONE, day_zone=ZONE)
 
     assert source.check() == ["service_id", "request_id", "opening_date", "status_id", "last_modified_date"]
@@ -98,6 +98,6 @@ def test_the_view_is_one_that_the_package_reads(reader: Engine) -> None:
     ["SELECT * FROM historial_solicitudes", "DELETE FROM tablero_status_changes", "UPDATE servicios SET codigo_tablero = ''"],
 )
 def test_its_user_may_do_nothing_else(connection: Connection, statement: str) -> None:
-    """Neither read what is behind the view, nor write."""
+    """Its user can neither read the tables behind the view nor write."""
     with pytest.raises(exc.DBAPIError, match=r"permission denied|cannot delete"):
         connection.exec_driver_sql(statement)

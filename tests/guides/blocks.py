@@ -1,4 +1,4 @@
-"""The blocks of code in the documents, as people copy them."""
+"""The code blocks in the documents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: What people copy commands from; of each there is a Spanish one, which has the same blocks.
+#: The documents with commands; each has a Spanish translation with the same blocks.
 DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")) if ".es." not in path.name)]
 
 _LINES = re.compile(
@@ -21,9 +21,9 @@ class Block(NamedTuple):
     """A fenced block.
 
     :ivar document: its path in the repository.
-    :ivar heading: what it stands under.
-    :ivar number: how many stand before it under the same heading.
-    :ivar language: all that stands behind the fence.
+    :ivar heading: the heading above it.
+    :ivar number: the number of blocks before it under the same heading.
+    :ivar language: the text after the opening fence.
     :ivar text: without the indentation of a list.
     """
 
@@ -35,7 +35,7 @@ class Block(NamedTuple):
 
 
 def blocks(document: str, heading: str | None = None, language: str | None = None) -> list[Block]:
-    """The blocks of a document, or of one of its headings, or in one language, in their order."""
+    """The blocks of a document, of one of its headings, or in one language, in order."""
     found: list[Block] = []
     above, number = "", 0
     for match in _LINES.finditer((ROOT / document).read_text(encoding="utf-8")):
@@ -48,10 +48,10 @@ def blocks(document: str, heading: str | None = None, language: str | None = Non
 
 
 def commands(document: str, heading: str) -> list[str]:
-    """What is typed into a shell, under a heading."""
+    """The shell commands below a heading."""
     return [block.text for block in blocks(document, heading, "sh")]
 
 
 def spanish(document: str) -> str:
-    """The same document in Spanish."""
+    """The path of the Spanish translation."""
     return document.replace(".md", ".es.md")

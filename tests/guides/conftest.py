@@ -1,4 +1,4 @@
-"""Tests that type what the documents say."""
+"""Tests that run the commands in the documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shell like that of an operator, in an institution of its own: what is typed there stands in the documents."""
+"""A shell like an operator's, in an institution of its own, for the commands in the documents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL
 from sandbox.settings import DEFAULT_CLIENT
 from tests.guides.blocks import ROOT
 
-#: Addresses and folders in the documents that every institution has others of.
+#: Addresses and folders in the documents that differ in every institution.
 OUTBOX = "postgresql://tablero:change-me@db.example.gob.do:5432/tablero"
 BACKUPS = "/var/backups"
 SCRIPTS = "/usr/local/bin"
@@ -22,7 +22,7 @@ ENVIRONMENT_FILE = "/etc/default/airflow"
 
 
 class Said(NamedTuple):
-    """What a command did."""
+    """The result of a command."""
 
     status: int
     output: str
@@ -30,7 +30,7 @@ class Said(NamedTuple):
 
 
 class Shell:
-    """A home of Airflow, and a shell with its environment in which ``tablero`` is a command.
+    """A home of Airflow, and a shell with its environment that has the command ``tablero``.
 
     :param folder: an empty one.
     :param source: the institution's SQLite database.
@@ -67,25 +67,25 @@ class Shell:
         self._outbox = OUTBOX
 
     def on(self, outbox: URL) -> None:
-        """Whenever the documents name an outbox on PostgreSQL, it is this one."""
+        """Use this PostgreSQL database wherever the documents name an outbox on PostgreSQL."""
         self._outbox = outbox.set(drivername="postgresql").render_as_string(hide_password=False)
 
     def place(self, path: str) -> Path:
-        """Where a path of the documents is here."""
+        """The local path for a path in the documents."""
         for known, here in self._places.items():
             if path.startswith(known):
                 return Path(f"{here}{path.removeprefix(known)}")
         raise KeyError(path)
 
     def localised(self, text: str) -> str:
-        """Text of a document with the addresses and folders of this institution."""
+        """Text of a document with this institution's addresses and folders."""
         text = text.replace(OUTBOX, self._outbox)
         for known, here in self._places.items():
             text = text.replace(known, str(here))
         return text
 
     def type(self, commands: str, **variables: str) -> Said:
-        """Type commands of a document; in a folder of its own, where they may leave files."""
+        """Run commands of a document, in a separate folder where they may leave files."""
         done = subprocess.run(
             ["bash", "-eu", "-c", self.localised(commands)],
             cwd=self.folder,
@@ -99,7 +99,7 @@ class Shell:
         return Said(done.returncode, done.stdout, done.stderr)
 
     def succeed(self, commands: str, **variables: str) -> str:
-        """The same, where all of it has to go well; returns what was printed."""
+        """Run commands that must all succeed; returns their output."""
         said = self.type(commands, **variables)
         assert said.status == 0, said
         return said.output

@@ -1,4 +1,4 @@
-"""What the documents set, describe and schedule has the names and forms of the code, and of Airflow."""
+"""Names and forms in the documents match those of the code and of Airflow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tablero.settings import Settings
 
 from tests.guides.blocks import DOCUMENTS, ROOT, Block, blocks, spanish
 
-#: Not Airflow's and not ours: of what a block sets besides.
+#: Other variables in the blocks, neither Airflow's nor ours.
 OTHERS = {"OUTBOX", "HTTPS_PROXY", "NO_PROXY", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"}
 
 ASSIGNMENT = re.compile(r"^(?:export )?([A-Z_]+)=", re.MULTILINE)
@@ -30,7 +30,7 @@ SETTING = [block for document in DOCUMENTS for block in blocks(document) if ASSI
 
 
 def set_by(block: Block) -> dict[str, str]:
-    """What a shell makes of the assignments of a block, by name; nothing else of the block is run."""
+    """The variables that a block sets in a shell, by name; nothing else in the block is run."""
     lines = [line for line in block.text.splitlines() if ASSIGNMENT.match(line)]
     code = "\n".join(["set -a", *lines, "env -0"])
     done = subprocess.run(
@@ -42,7 +42,7 @@ def set_by(block: Block) -> dict[str, str]:
 
 @pytest.mark.parametrize("block", SETTING, ids=lambda block: f"{block.document} {block.heading} {block.number}")
 def test_what_a_block_sets(block: Block) -> None:
-    """A connection that Airflow can read, a setting of ours with a value that it takes, or an option of Airflow's."""
+    """A block sets connections that Airflow can read, our settings with valid values, or Airflow's options."""
     values = set_by(block)
     assert values
     ours = {name.removeprefix("AIRFLOW__TABLERO__").lower(): value for name, value in values.items() if "__TABLERO__" in name}
@@ -61,7 +61,7 @@ def test_what_a_block_sets(block: Block) -> None:
 
 
 def test_the_webhook() -> None:
-    """The example has the fields, and the forms, of what is sent."""
+    """The example of a webhook has the fields and forms of the real one."""
     (block,) = blocks("docs/alerts.md", language="json")
     example = orjson.loads(block.text)
     since = datetime(2026, 11, 24, 6, 3, 10, tzinfo=timezone.utc)
@@ -76,7 +76,7 @@ def test_the_webhook() -> None:
 
 @pytest.mark.parametrize("document", ["docs/alerts.md", spanish("docs/alerts.md")])
 def test_every_cause_and_kind_of_an_alert_is_explained(document: str) -> None:
-    """In the order of the code."""
+    """Every cause and kind of an alert is explained, in the order of the code."""
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / document).read_text(encoding="utf-8"), re.MULTILINE)
     assert rows[-len(Cause) :] == [cause.value for cause in Cause]
     code = (ROOT / "plugins/tablero/airflow/alerts/content.py").read_text(encoding="utf-8")
@@ -85,7 +85,7 @@ def test_every_cause_and_kind_of_an_alert_is_explained(document: str) -> None:
 
 
 def test_the_dag_that_waits_for_a_reconciliation(tmp_path: Path) -> None:
-    """The one of docs/metrics.md is a DAG, scheduled on the asset that the code has, by its name and its address."""
+    """The example in docs/metrics.md is a DAG scheduled on the asset with the name and the address in the code."""
     (block,) = blocks("docs/metrics.md", language="python")
     names: dict[str, Any] = {}
     exec(compile(block.text, "metrics.md", "exec"), names)

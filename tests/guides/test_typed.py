@@ -1,4 +1,4 @@
-"""The commands of the documents, typed as they stand there by an operator: in the order in which things go wrong."""
+"""The commands in the documents, run unchanged in the order of an incident."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.system
 
 ZONE = ZoneInfo("America/Santo_Domingo")
 
-#: So many rows lie on or before the day that docs/operations.md adopts until.
+#: The number of rows up to the day until which docs/operations.md adopts.
 ROWS = 60
 
 
@@ -36,7 +36,7 @@ def server() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """Two months of an institution, and a row that it has to correct; nothing was sent yet."""
+    """Two months of an institution, and a row that it must correct; nothing was sent yet."""
     folder = tmp_path_factory.mktemp("institution")
     institution = Institution(folder / "institution.db", ZONE)
     institution.month("", "2026-09", rows=ROWS // 2)
@@ -49,7 +49,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 @pytest.fixture(scope="module")
 def adopted(shell: Shell) -> Shell:
-    """As docs/operations.md makes an outbox anew."""
+    """An outbox rebuilt as in docs/operations.md."""
     show, do, _ = commands("docs/operations.md", "If the outbox is lost")
     assert str(ROWS) in shell.succeed(show)
     assert not outbox(shell).exists() or delivered(shell) == 0
@@ -67,7 +67,7 @@ def delivered(shell: Shell) -> int:
 
 
 def test_checking(shell: Shell) -> None:
-    """README.md, docs/dba.md and docs/operations.md: a line for each thing, and all is well."""
+    """README.md, docs/dba.md and docs/operations.md: the check prints a line for each item, and all is well."""
     (command,) = {text for text in every_command("README.md", "docs/dba.md", "docs/operations.md") if "check" in text}
     lines = shell.succeed(command).splitlines()
     assert lines[0].startswith("[ok] version: tablero ")
@@ -82,7 +82,7 @@ def every_command(*documents: str) -> list[str]:
 
 
 def test_a_lost_outbox(adopted: Shell) -> None:
-    """docs/operations.md: all rows up to the day count as delivered; doing it again, or for the last days only, adds none."""
+    """docs/operations.md: all rows up to the day count as delivered, and repeating it, or for the last days only, adds none."""
     assert delivered(adopted) == ROWS
     *_, since = commands("docs/operations.md", "If the outbox is lost")
     adopted.succeed(since)
@@ -90,7 +90,7 @@ def test_a_lost_outbox(adopted: Shell) -> None:
 
 
 def test_asking(adopted: Shell) -> None:
-    """docs/commands.md: each of the commands answers; files hold what they should."""
+    """docs/commands.md: each command answers, and files have the right contents."""
     (block,) = blocks("docs/commands.md", "Command line and monitors", "sh")
     said = adopted.type(block.text.replace("tablero status --json\n", ""))
     assert said.status == 0, said
@@ -126,7 +126,7 @@ def test_monitors(adopted: Shell) -> None:
 
 
 def test_one_batch(adopted: Shell) -> None:
-    """docs/runs.md: how many rows of a batch that is pending would count as delivered; and with ``--yes`` they do."""
+    """docs/runs.md: rows of a pending batch that would count as delivered are shown, and with ``--yes`` they count."""
     (command,) = commands("docs/runs.md", "What counts as delivered")
     with closing(sqlite3.connect(outbox(adopted))) as connection:
         identity, rows = connection.execute("select id, rows from batch limit 1").fetchone()
@@ -142,7 +142,7 @@ def test_one_batch(adopted: Shell) -> None:
 
 
 def test_a_backup_of_sqlite(adopted: Shell) -> None:
-    """docs/operations.md: by the program and by Python, while it is in use; and back again."""
+    """docs/operations.md: SQLite is backed up while in use, by the program and by Python, and restored."""
     program, python, _, restore, _ = commands("docs/operations.md", "Backup and restore of the outbox")
     backup = adopted.place("/var/backups/tablero-outbox.db")
     for command in (program, python):
@@ -156,7 +156,7 @@ def test_a_backup_of_sqlite(adopted: Shell) -> None:
 
 
 def test_moving_to_postgresql_and_a_backup_there(adopted: Shell, server: PostgresServer) -> None:
-    """docs/operations.md: every table is carried over, and a backup of the new outbox answers as the old one did."""
+    """docs/operations.md: every table is moved, and a backup of the new outbox answers as the old one did."""
     database = server.database()
     adopted.on(database)
     (move,) = commands("docs/operations.md", "Scaling out")

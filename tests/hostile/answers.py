@@ -17,7 +17,7 @@ _GOOD_BODY = b'{"code":201,"success":true,"message":"20 solicitudes recibidas co
 
 
 def answer(body: bytes, status: str = "201 Created", **headers: str) -> bytes:
-    """A well-formed answer; underscores in names of headers stand for hyphens, an empty value leaves one out."""
+    """A well-formed answer; underscores in header names stand for hyphens, and an empty value removes a header."""
     fields = {"Content-Type": "application/json; charset=utf-8", "Content-Length": str(len(body))}
     fields |= {name.replace("_", "-"): value for name, value in headers.items()}
     lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in fields.items() if value)]
@@ -25,13 +25,13 @@ def answer(body: bytes, status: str = "201 Created", **headers: str) -> bytes:
 
 
 def truncated(rng: random.Random) -> Script:
-    """A good answer that ends somewhere before its end."""
+    """A good answer that ends too early."""
     whole = answer(_GOOD_BODY)
     return Script("truncated", [whole[: rng.randrange(len(whole))]], reset=rng.random() < 0.3)
 
 
 def wrong_length(rng: random.Random) -> Script:
-    """A Content-Length that is not the length."""
+    """A wrong Content-Length."""
     length = rng.choice(("100000", "-1", "", "abc", "1e3", "٣", "²", "9" * 30, "9" * 5000, "0x10", "79, 79", "+79", "79 79"))
     return (
         Script("wrong length", [answer(_GOOD_BODY[:-1] if rng.random() < 0.5 else b"", Content_Length=length)])
@@ -41,13 +41,13 @@ def wrong_length(rng: random.Random) -> Script:
 
 
 def two_lengths(rng: random.Random) -> Script:
-    """Two lengths that disagree, or a length beside chunks."""
+    """Two contradicting lengths, or a length together with chunks."""
     extra = rng.choice((b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: gzip, chunked\r\n"))
     return Script("two lengths", [answer(_GOOD_BODY[:-1]).replace(b"\r\n\r\n", b"\r\n" + extra + b"\r\n", 1)])
 
 
 def compressed(rng: random.Random) -> Script:
-    """Bodies that say they are compressed: bombs, halves, and such as are not."""
+    """Bodies declared as compressed: bombs, truncated ones, and uncompressed ones."""
     size = rng.choice((10_000, 1_000_000, 20_000_000))
     zeros = _BOMBS[size]
     name, body = rng.choice(
@@ -70,7 +70,7 @@ def compressed(rng: random.Random) -> Script:
 
 
 def large(rng: random.Random) -> Script:
-    """Ten megabytes of something, as success, refusal or failure."""
+    """Ten megabytes as success, refusal or failure."""
     status = rng.choice(("201 Created", "400 Bad Request", "500 Internal Server Error", "302 Found"))
     head = answer(b"", status, Content_Length=rng.choice(("10000000", "")))
     filling = rng.choice((b" ", b"[", b"\xff", b'{"a":', b"<p>", b"\r\n", b"requests.1 "))
@@ -102,7 +102,7 @@ def deep(rng: random.Random) -> Script:
 
 
 def not_an_object(rng: random.Random) -> Script:
-    """A 2xx answer with something else than a JSON object that does not say ``success: false``."""
+    """A 2xx answer without a JSON object, or with an object that says ``success: false``."""
     body = rng.choice(
         (
             b"",
@@ -131,7 +131,7 @@ def not_an_object(rng: random.Random) -> Script:
 
 
 def not_utf8(rng: random.Random) -> Script:
-    """Bytes that are no UTF-8, in body, headers or reason."""
+    """Bytes that are not UTF-8, in body, headers or reason."""
     junk = rng.randbytes(rng.randint(1, 60))
     place = rng.randrange(3)
     if place == 0:
@@ -145,7 +145,7 @@ def not_utf8(rng: random.Random) -> Script:
 
 
 def odd_status(rng: random.Random) -> Script:
-    """Status lines that are none, and answers of other protocols."""
+    """Invalid status lines, and answers of other protocols."""
     line = rng.choice(
         (
             b"HTTP/0.9 200 OK",
@@ -179,7 +179,7 @@ def odd_status(rng: random.Random) -> Script:
 
 
 def odd_headers(rng: random.Random) -> Script:
-    """Headers that are too many, too long, folded, nameless, or contradict each other."""
+    """Headers that are too many, too long, folded, nameless, or contradictory."""
     headers = rng.choice(
         (
             b"".join(b"X-%d: y\r\n" % n for n in range(rng.choice((90, 99, 101, 5000)))),
@@ -203,7 +203,7 @@ def odd_headers(rng: random.Random) -> Script:
 
 
 def odd_retry_after(rng: random.Random) -> Script:
-    """``Retry-After`` in every form that is not one."""
+    """``Retry-After`` in invalid forms."""
     value = rng.choice(
         (
             "-1",
@@ -241,7 +241,7 @@ def interim(rng: random.Random) -> Script:
 
 
 def odd_chunks(rng: random.Random) -> Script:
-    """Chunked bodies that are nonsense."""
+    """Invalid chunked bodies."""
     body = rng.choice(
         (
             b"zz\r\n{}\r\n0\r\n\r\n",
@@ -298,7 +298,7 @@ def good(rng: random.Random) -> Script:
 
 
 def drips() -> dict[str, tuple[bytes, bytes]]:
-    """Answers that come byte by byte, each in time, the whole never: how each begins, and what then comes for ever."""
+    """Answers that arrive byte by byte, each in time, but never completely: the beginning, and what is then repeated."""
     head = answer(b"", Content_Length="100000000")
     endless = answer(b"", Content_Length="")
     chunked = answer(b"", Content_Length="", Transfer_Encoding="chunked")
@@ -320,9 +320,9 @@ def drips() -> dict[str, tuple[bytes, bytes]]:
 
 
 def dripping(start: bytes, drop: bytes, pause: float) -> Script:
-    """Begin, then drip for ever.
+    """Send the beginning, then one byte at a time for ever.
 
-    :param pause: seconds between two drops.
+    :param pause: seconds between two bytes.
     """
 
     def steps() -> Iterator[Step]:
@@ -336,7 +336,7 @@ def dripping(start: bytes, drop: bytes, pause: float) -> Script:
 
 
 def silent(rng: random.Random) -> Script:
-    """Nothing any more, from some point on."""
+    """Silence from some point on."""
     whole = answer(_GOOD_BODY)
     return Script("silent", [whole[: rng.randrange(len(whole))], 20.0])
 

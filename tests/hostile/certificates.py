@@ -1,4 +1,4 @@
-"""Certificates made on the spot: an authority, servers and clients it signs, and certificates that sign themselves."""
+"""Certificates generated for the tests: an authority, servers and clients signed by it, and self-signed ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Certificate:
     _private: ec.EllipticCurvePrivateKey
 
     def serve(self, *, clients: Path | None = None) -> Tls:
-        """What a sandbox needs to serve HTTPS with it.
+        """The settings with which a sandbox serves HTTPS with it.
 
         :param clients: certificates of which X-Road callers must present one.
         """
@@ -43,12 +43,12 @@ class Certificate:
 
 
 def authority(folder: Path, name: str) -> Certificate:
-    """An authority that nobody trusts unless told to."""
+    """An authority that is trusted only if configured."""
     return _make(folder, name, (), issuer=None)
 
 
 def self_signed(folder: Path, name: str, *hosts: str) -> Certificate:
-    """What a security server has after its installation: a certificate that vouches for itself."""
+    """A self-signed certificate, as a security server has after its installation."""
     return _make(folder, name, hosts, issuer=None)
 
 

@@ -1,4 +1,4 @@
-"""The databases of the integration tests, and a client that talks to whatever answers."""
+"""The databases of the integration tests, and a client for any server."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.integration.conftest import (  # noqa: F401 fixtures
     postgres,
 )
 
-#: Makes the client of a server at ``http://127.0.0.1:<port>``; further fields of the connection, and settings, by keyword.
+#: Creates the client of a server at ``http://127.0.0.1:<port>``; further fields of the connection, and settings, by keyword.
 Client = Callable[..., Dashboard]
 
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Client:
-    """Makes clients with short time-outs, through a connection in the environment as an operator would give it."""
+    """Creates clients with short timeouts, through a connection in the environment as an operator would define it."""
 
     def make(port: int, *, settings: dict[str, str] | None = None, **connection: Any) -> Dashboard:
         fields = {"conn_type": "http", "host": "127.0.0.1", "port": port, **connection}
@@ -40,6 +40,6 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
 
 @pytest.fixture(scope="session")
 def wire() -> Iterator[WireServer]:
-    """A server that answers with whatever bytes it is given."""
+    """A server that answers with arbitrary bytes."""
     with wire_server() as server:
         yield server

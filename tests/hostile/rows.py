@@ -1,4 +1,4 @@
-"""Generated rows that no institution should have, and a source that yields them whatever its driver would say.
+"""Generated rows that no institution should have, and a source that yields them without a driver.
 
 Types, encodings, lone surrogates, NUL, years 1 and 9999, infinities, huge text, booleans for numbers, bytes, decimals with
 huge exponents, nested objects.
@@ -23,7 +23,7 @@ Maker = Callable[[random.Random], Any]
 
 
 class Unprintable:
-    """An object of some driver's own, whose text is an exception."""
+    """An object of a driver's own whose conversion to text raises."""
 
     def __str__(self) -> str:
         raise RuntimeError("this value has no text")
@@ -32,7 +32,7 @@ class Unprintable:
 
 
 def rows(rng: random.Random, count: int, inside: datetime) -> Iterator[HostileRow]:
-    """Rows in which any value may be anything; most are right but for one value, so that each gets its turn.
+    """Rows in which any value may be anything; most have just one invalid value, so that each kind occurs.
 
     :param inside: an instant of the window that they are to be read by.
     """
@@ -232,9 +232,9 @@ _MAKERS: tuple[Maker, ...] = (
 
 
 class Rows(Source):
-    """A source that yields rows as they are given, without a database.
+    """A source that yields the given rows without a database.
 
-    Rows whose date is none are in any window, so that each has to be accounted for.
+    Rows without a valid date are in every window, so that each has to be accounted for.
     """
 
     def __init__(self, content: Sequence[HostileRow], zone: tzinfo) -> None:

@@ -1,4 +1,4 @@
-"""A worker that sends and says, after each record, which batches it knows to be acknowledged.
+"""A worker that sends and prints, after each record, which batches it knows to be acknowledged.
 
 ``python -m tests.hostile.sender OUTBOX``: a line for each record, the size of the write-ahead log and the ids of batches.
 """
@@ -22,7 +22,7 @@ from tests.integration.samples import FEBRUARY, clock, settings
 
 
 class Dashboard:
-    """Takes everything, after a moment."""
+    """Accepts everything after a moment."""
 
     def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
         time.sleep(0.002)
@@ -30,7 +30,7 @@ class Dashboard:
 
 
 def main(path: Path) -> None:
-    """Send all that is pending."""
+    """Send everything pending."""
     exchange = recording.exchange
     log = path.with_name(path.name + "-wal")
 

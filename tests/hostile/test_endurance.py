@@ -1,4 +1,4 @@
-"""Dashboards that are slow, busy or down: everything is delivered in the end, and no call is held longer than it may be."""
+"""Dashboards that are slow, busy or down: everything is delivered in the end, and no call exceeds its time limit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BATCH_SIZE = 4
 
 @pytest.fixture
 def backend() -> str:
-    """These are about time, not about databases."""
+    """The database does not matter in these tests."""
     return "sqlite"
 
 
@@ -37,9 +37,9 @@ def sandbox() -> Iterator[Handle]:
 
 
 def deliver(outbox: Engine, dashboard: Dashboard, **changed: object) -> int:
-    """Let a task have its tries; returns how many it needed.
+    """Run a task with its retries; returns how many tries it needed.
 
-    :raises DashboardUnavailable: if all were in vain.
+    :raises DashboardUnavailable: if all of them failed.
     """
     chosen: Settings = settings(**changed)
     for tried in range(1, chosen.retries + 2):
@@ -55,7 +55,7 @@ def deliver(outbox: Engine, dashboard: Dashboard, **changed: object) -> int:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_month_gets_through_random_unavailability(outbox: Engine, sandbox: Handle, client: Client, seed: int) -> None:
-    """With 3 % random 503 a month of 500 batches is delivered within the default tries, each row once."""
+    """With 3 % random 503 answers a month of 500 batches is delivered within the default tries, each row once."""
     stage(outbox, changes(BATCHES * BATCH_SIZE), size=BATCH_SIZE)
     sandbox.settings(seed=seed)
     sandbox.add_fault(kind="status", status=503, probability=0.03)
@@ -70,9 +70,9 @@ def test_a_month_gets_through_random_unavailability(outbox: Engine, sandbox: Han
 def test_a_dashboard_that_never_answers_ends_the_task_in_time(
     outbox: Engine, sandbox: Handle, client: Client, fault: dict[str, object]
 ) -> None:
-    """Five calls without an answer are enough to know; the task ends with them, and leaves no call behind.
+    """Five calls without an answer end the task, which leaves no call behind.
 
-    With four calls at a time and half a second for each, that is soon even on a busy machine; to await them would take for
+    With four calls at a time and half a second each this is quick even on a busy machine; waiting for them would take for
     ever, or 40 seconds.
     """
     stage(outbox, changes(100), size=1)
@@ -89,7 +89,7 @@ def test_a_dashboard_that_never_answers_ends_the_task_in_time(
 def test_a_slow_dashboard_is_never_asked_by_more_than_concurrency_at_once(
     outbox: Engine, sandbox: Handle, client: Client
 ) -> None:
-    """Answers that take long, but come: all is delivered, with up to ``concurrency`` calls in flight and never more."""
+    """With slow answers everything is delivered, with up to ``concurrency`` calls in flight and never more."""
     stage(outbox, changes(40), size=1)
     sandbox.add_fault(kind="delay", seconds=0.2)
     send(
@@ -105,9 +105,9 @@ def test_a_slow_dashboard_is_never_asked_by_more_than_concurrency_at_once(
 
 
 class Patient:
-    """A prompt dashboard, which answers no call before as many are in flight as may be: one, and one more for each answer.
+    """A prompt dashboard that answers only when the allowed number of calls is in flight: one, and one more per answer.
 
-    :ivar in_flight: how many were, and how many had been answered, as each call began.
+    :ivar in_flight: the number of calls in flight and of answers when each call began.
     """
 
     def __init__(self, ceiling: int, calls: int) -> None:
@@ -133,7 +133,7 @@ class Patient:
 
 
 def test_concurrency_starts_low_and_grows(outbox: Engine) -> None:
-    """One call first; more as long as answers are prompt, and never more than the setting."""
+    """The number of calls starts with one, grows with prompt answers, and never exceeds the setting."""
     stage(outbox, changes(60), size=1)
     dashboard = Patient(8, calls=60)
     deliver(outbox, dashboard, concurrency="8")  # type: ignore[arg-type]  # a stand-in
@@ -142,7 +142,7 @@ def test_concurrency_starts_low_and_grows(outbox: Engine) -> None:
 
 
 def test_a_dashboard_that_bears_three_calls_is_not_overrun(outbox: Engine) -> None:
-    """It answers 503 to the fourth call at once: few calls are wasted on finding that out, and all is delivered."""
+    """A dashboard that answers 503 to a fourth concurrent call gets few such calls, and everything is delivered."""
     stage(outbox, changes(300), size=1)
     lock = threading.Lock()
     flying = refused = 0
@@ -168,7 +168,7 @@ def test_a_dashboard_that_bears_three_calls_is_not_overrun(outbox: Engine) -> No
 @pytest.mark.parametrize("form", ["seconds", "date"])
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_ends_the_pass(outbox: Engine, sandbox: Handle, client: Client, status: int, form: str) -> None:
-    """Both forms are read; nothing more is posted before that time, and the retry policy learns of it."""
+    """Both forms of Retry-After end the pass, nothing is posted before that time, and the retry policy receives it."""
     stage(outbox, changes(50), size=1)
     sandbox.add_fault(kind="status", status=status, retry_after=77, retry_after_as=form)
     with pytest.raises(DashboardUnavailable) as caught:

@@ -1,4 +1,4 @@
-"""Thousands of answers that no dashboard should give: each call ends, in time and in little memory, in a named outcome."""
+"""Thousands of abnormal answers: each call ends in time, in little memory, with a named outcome."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from tests.hostile.answers import QUICK, Generator
 from tests.hostile.conftest import Client
 from tests.hostile.wire import Script, WireServer
 
-#: Of each kind that ends by itself; there are 15 kinds.
+#: Answers of each kind that ends by itself; there are 15 kinds.
 EACH = 140
 
-#: Seconds after which a call has ended, however busy the machine: the read time-out is half a second, and what these answers
-#: keep back they keep back for 20 seconds or for ever.
+#: Seconds after which a call has ended, however busy the machine: the read timeout is half a second, and these answers
+#: pause for 20 seconds or for ever.
 IN_TIME = 15.0
 
 BODY = b'{"requests": []}' * 200
 
 
 def post(dashboard: Dashboard, wire: WireServer, script: Script) -> tuple[Answer, float]:
-    """Post once and be answered by ``script``: what it came to, and how long it took."""
+    """Post once, answered by ``script``; returns the outcome and the duration."""
     over = wire.put(script)
     began = time.monotonic()
     answer = dashboard.post(BODY, message_id="7f9e7c5a", issue="1")
@@ -43,7 +43,7 @@ def post(dashboard: Dashboard, wire: WireServer, script: Script) -> tuple[Answer
 
 @pytest.mark.parametrize("generate", QUICK, ids=lambda generate: generate.__name__)
 def test_every_answer_has_a_named_outcome(client: Client, wire: WireServer, generate: Generator) -> None:
-    """Never an exception, and never ``delivered`` but for a 2xx JSON object that does not say ``success: false``."""
+    """Never an exception, and ``delivered`` only for a 2xx JSON object that does not say ``success: false``."""
     dashboard = client(wire.port)
     outcomes: Counter[Outcome] = Counter()
     for number in range(EACH):
@@ -58,7 +58,7 @@ def test_every_answer_has_a_named_outcome(client: Client, wire: WireServer, gene
 
 @pytest.mark.parametrize("number", range(8))
 def test_ten_megabytes_end_soon(client: Client, wire: WireServer, number: int) -> None:
-    """An answer of 10 MB is neither awaited nor kept."""
+    """An answer of 10 MB is neither read completely nor kept."""
     answer, took = post(client(wire.port), wire, answers.large(random.Random(number)))
     assert answer.outcome is not Outcome.DELIVERED
     assert took < IN_TIME
@@ -68,7 +68,7 @@ def test_ten_megabytes_end_soon(client: Client, wire: WireServer, number: int) -
 @pytest.mark.parametrize("pause", [0.0, 0.1])
 @pytest.mark.parametrize("what", answers.drips())
 def test_read_timeout_bounds_the_whole_answer(client: Client, wire: WireServer, what: str, pause: float) -> None:
-    """Byte by byte, header by header, one ``100 Continue`` after another: the call ends, whatever arrives in time."""
+    """An answer that arrives byte by byte, header by header, or as endless ``100 Continue``, still times out."""
     start, drop = answers.drips()[what]
     answer, took = post(client(wire.port), wire, answers.dripping(start, drop, pause))
     assert answer.outcome in (Outcome.UNKNOWN, Outcome.TRANSIENT, Outcome.REFUSED)
@@ -78,14 +78,14 @@ def test_read_timeout_bounds_the_whole_answer(client: Client, wire: WireServer, 
 
 @pytest.mark.parametrize("number", range(6))
 def test_silence_ends_by_read_timeout(client: Client, wire: WireServer, number: int) -> None:
-    """An answer that stops somewhere is not awaited."""
+    """An answer that stops midway times out."""
     answer, took = post(client(wire.port), wire, answers.silent(random.Random(number)))
     assert answer.outcome is Outcome.UNKNOWN
     assert took < IN_TIME
 
 
 def test_a_good_answer_after_a_bad_one_counts(client: Client, wire: WireServer) -> None:
-    """What an answer leaves behind in the connection does not spoil the next call."""
+    """A good answer counts, whatever a previous answer left in the connection."""
     dashboard = client(wire.port)
     for number in range(60):
         rng = random.Random(number)
@@ -94,7 +94,7 @@ def test_a_good_answer_after_a_bad_one_counts(client: Client, wire: WireServer) 
         assert answer.outcome is Outcome.DELIVERED
 
 
-#: Posts ten times, to be answered by 10 MB each, and prints by how many kilobytes the most memory ever used has grown.
+#: Posts ten times, to be answered by 10 MB each, and prints the growth of peak memory in kilobytes.
 _MEASURE = """
     import json, logging, os, resource, sys
     from datetime import datetime, timezone
@@ -114,7 +114,7 @@ _MEASURE = """
 
 @pytest.mark.parametrize("kind", ["plain", "gzip"])
 def test_memory_does_not_grow_with_the_answer(wire: WireServer, kind: str) -> None:
-    """Neither 10 MB of text nor a gzip bomb of 20 MB raise the client's memory by a megabyte."""
+    """Neither 10 MB of text nor a gzip bomb of 20 MB increases the client's memory by a megabyte."""
     for _ in range(12):
         if kind == "plain":
             script = Script("large", [answers.answer(b"", Content_Length="10000000"), *[b" " * 65536] * 152])
@@ -137,7 +137,7 @@ def test_memory_does_not_grow_with_the_answer(wire: WireServer, kind: str) -> No
 
 
 def _check_what_is_kept(answer: Answer) -> None:
-    """All that is kept of an answer can be stored and shown: short, one line, UTF-8."""
+    """Everything kept of an answer can be stored and shown: short, one line, UTF-8."""
     for text in (answer.message, answer.error, answer.xroad_error, answer.xroad_detail, answer.xroad_request_id):
         if text is not None:
             assert len(text) <= 2 * MAX_KEPT

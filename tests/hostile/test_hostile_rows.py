@@ -1,4 +1,4 @@
-"""Ten thousand rows that no institution should have: each ends in a named state, and the sums close."""
+"""Ten thousand invalid rows: each ends in a named state, and the sums match."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def found(row: HostileRow) -> StatusChange | Rejected | Excluded:
 
 
 def test_every_row_is_valid_excluded_or_rejected_for_a_reason() -> None:
-    """Whatever a driver yields, validation has an answer to it."""
+    """Validation has a verdict for every value that a driver may yield."""
     kinds: Counter[str] = Counter()
     for row in CONTENT:
         result = found(row)
         kinds[result.reason.name if isinstance(result, Rejected) else type(result).__name__] += 1
     assert kinds.total() == COUNT
-    # The generator is worth something only if it reaches the rules: all but those about the dashboard and skipped hours.
+    # The generator must reach all rules, except those about the dashboard and skipped hours.
     unreached = {reason.name for reason in Reason} - kinds.keys()
     assert unreached <= {Reason.REFUSED_BY_DASHBOARD.name, Reason.NO_SUCH_LOCAL_TIME.name}
     assert kinds["StatusChange"] > COUNT // 20
@@ -62,7 +62,7 @@ def test_what_is_valid_can_be_sent() -> None:
 
 
 def test_a_rehearsal_counts_them_all() -> None:
-    """A dry run meets the same rows, and writes nothing."""
+    """A dry run counts the same rows and writes nothing."""
     tally = preview(None, Rows(CONTENT, ZONE), settings(), FEBRUARY, clock=clock)
     assert tally.read == Rows(CONTENT, ZONE).count(FEBRUARY)
     assert tally.read == tally.valid + tally.duplicates + tally.excluded + tally.rejected.total()
@@ -70,7 +70,7 @@ def test_a_rehearsal_counts_them_all() -> None:
 
 @pytest.mark.integration
 def test_all_are_staged_or_set_aside_and_the_sum_closes(outbox: Engine) -> None:
-    """Through staging, sending and reconciling: nothing crashes, nothing is lost, nothing is left over."""
+    """Through staging, sending and reconciling nothing crashes, is lost, or is left over."""
     from tablero.delivery.sending import send
 
     source = Rows(CONTENT, ZONE)
@@ -91,7 +91,7 @@ def test_all_are_staged_or_set_aside_and_the_sum_closes(outbox: Engine) -> None:
 
 @pytest.mark.integration
 def test_rows_set_aside_can_be_shown(outbox: Engine) -> None:
-    """What is kept of a rejected row is text of a bounded length, without control characters, that UTF-8 can carry."""
+    """A rejected row is stored as text of limited length, without control characters, that UTF-8 can encode."""
     tally = stage(outbox, Rows(CONTENT, ZONE), settings(), FEBRUARY, run_id="run", clock=clock)
     with outbox.connect() as connection:
         kept = connection.execute(rejection.select()).mappings().all()
@@ -105,7 +105,7 @@ def test_rows_set_aside_can_be_shown(outbox: Engine) -> None:
 
 @pytest.mark.integration
 def test_reading_them_again_changes_nothing(outbox: Engine) -> None:
-    """Identity is the content, also of the oddest rows."""
+    """Even the oddest rows are identified by their content, so reading them again changes nothing."""
     first = stage(outbox, Rows(CONTENT, ZONE), settings(), FEBRUARY, run_id="run", clock=clock)
     before = staged(outbox)
     again = stage(outbox, Rows(CONTENT[::-1], ZONE), settings(), FEBRUARY, run_id="run", clock=clock)

@@ -43,12 +43,12 @@ _PAGE = 8192
 
 @pytest.fixture(autouse=True)
 def _short_leases(mocker: MockerFixture) -> None:
-    """Answers in hand are kept for as long as a lease lasts."""
+    """Answers are retained for as long as a lease lasts."""
     mocker.patch("tablero.delivery.sending._LEASE_MARGIN", 0.5)
 
 
 def brief(**values: str) -> Settings:
-    """Settings with which the longest call, and so a lease, is short."""
+    """Settings with a short maximum call time, and so a short lease."""
     return settings(connect_timeout="0.5", read_timeout="0.5", **values)
 
 
@@ -68,11 +68,11 @@ def sqlite_outbox(outbox_url: str) -> Iterator[Engine]:
 
 @contextmanager
 def full_after(engine: Engine, pages: int) -> Iterator[None]:
-    """A disk that has room for so many more pages."""
+    """Limit the disk to this many more pages."""
 
     with engine.connect() as connection:
         most = connection.exec_driver_sql("PRAGMA page_count").scalar_one() + pages
-    engine.dispose()  # connections that were not told of the limit
+    engine.dispose()  # connections opened before the limit
 
     def limit(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA max_page_count = {most}")
@@ -87,7 +87,7 @@ def full_after(engine: Engine, pages: int) -> Iterator[None]:
 
 @contextmanager
 def files_end_at(size: int) -> Iterator[None]:
-    """No file of this process may grow beyond ``size``; as on a full disk, writing fails in the middle."""
+    """No file of this process may exceed ``size``; as on a full disk, writing fails midway."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -97,7 +97,7 @@ def files_end_at(size: int) -> Iterator[None]:
 
 
 def test_disk_full_while_sending(sqlite_outbox: Engine) -> None:
-    """Wherever the disk runs full, the error is clear, and the next pass posts only what is not on record."""
+    """Wherever the disk becomes full, the error is clear, and the next pass posts only what is not recorded."""
     dashboard = Dashboard()
     stage(sqlite_outbox, changes(ROWS), size=1)
     failures = 0
@@ -118,7 +118,7 @@ def test_disk_full_while_sending(sqlite_outbox: Engine) -> None:
 
 
 def test_disk_full_while_staging(sqlite_outbox: Engine) -> None:
-    """What was staged before it was full stays staged; reading again adds the rest, once."""
+    """Rows staged before the disk was full stay staged; reading again adds the rest once."""
     rows = changes(2_000)
     failures = 0
     for pages in (0, 1, 2, 5, 10, 20, 40, 80):
@@ -133,7 +133,7 @@ def test_disk_full_while_staging(sqlite_outbox: Engine) -> None:
 
 
 def test_writing_fails_in_the_middle_of_a_file(sqlite_outbox: Engine, tmp_path: Path) -> None:
-    """The system refuses a write that SQLite had every reason to expect to succeed."""
+    """A write fails that SQLite had every reason to expect to succeed."""
     dashboard = Dashboard()
     stage(sqlite_outbox, changes(ROWS), size=1)
     with closing(sqlite3.connect(tmp_path / "outbox.db")) as connection:
@@ -150,7 +150,7 @@ def test_writing_fails_in_the_middle_of_a_file(sqlite_outbox: Engine, tmp_path: 
 
 
 def test_read_only_file(sqlite_outbox: Engine, tmp_path: Path) -> None:
-    """Nothing is posted that could not be recorded, and the error says what is wrong."""
+    """With a read-only file nothing is posted, since it could not be recorded, and the error gives the reason."""
     stage(sqlite_outbox, changes(5), size=1)
     read_only = connect(f"sqlite:///file:{tmp_path}/outbox.db?mode=ro&uri=true")
     dashboard = Dashboard()
@@ -167,7 +167,7 @@ def test_read_only_file(sqlite_outbox: Engine, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("backend", ["postgresql"])
 def test_read_only_database(outbox: Engine) -> None:
-    """The same on PostgreSQL, after a failover to a replica that may only be read."""
+    """The same holds on PostgreSQL after a failover to a read-only replica."""
     stage(outbox, changes(5), size=1)
     with outbox.begin() as connection:
         connection.execute(sa.text(f'ALTER DATABASE "{outbox.url.database}" SET default_transaction_read_only = on'))
@@ -189,19 +189,19 @@ class SmallDisk:
         self._ballast = place / "ballast"
 
     def leave(self, size: int) -> None:
-        """Fill it up to so many bytes."""
+        """Fill it up, leaving this many bytes."""
         self.clear()
         free = os.statvfs(self.place)
         self._ballast.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - size)))
 
     def clear(self) -> None:
-        """Make room."""
+        """Free the space again."""
         self._ballast.unlink(missing_ok=True)
 
 
 @pytest.fixture
 def small_disk() -> Iterator[SmallDisk]:
-    """Mounted where another user can reach it, too: PostgreSQL never runs as root."""
+    """Mounted where another user can access it, since PostgreSQL never runs as root."""
     with tempfile.TemporaryDirectory(prefix="tablero-disk-") as name:
         place = Path(name)
         place.chmod(0o755)
@@ -220,7 +220,7 @@ def small_disk() -> Iterator[SmallDisk]:
 
 @pytest.fixture
 def cramped_outbox(postgres: Any, small_disk: SmallDisk) -> Iterator[Engine]:
-    """An outbox on PostgreSQL, all of whose tables are on the small disk."""
+    """An outbox on PostgreSQL with all of its tables on the small disk."""
     tablespace = small_disk.place / "tables"
     tablespace.mkdir()
     admin = sa.create_engine(postgres.database(), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
@@ -243,7 +243,7 @@ def cramped_outbox(postgres: Any, small_disk: SmallDisk) -> Iterator[Engine]:
 
 
 def test_disk_of_the_server_full_while_sending(cramped_outbox: Engine, small_disk: SmallDisk) -> None:
-    """The same on PostgreSQL: an error that names the disk, no acknowledgement forgotten, and on it goes with room."""
+    """On PostgreSQL the error names the disk, no acknowledgement is forgotten, and sending resumes once there is space."""
     dashboard = Dashboard()
     stage(cramped_outbox, changes(300), size=1)
     failures = 0
@@ -264,7 +264,7 @@ def test_disk_of_the_server_full_while_sending(cramped_outbox: Engine, small_dis
 
 
 def test_disk_of_the_server_full_while_staging(cramped_outbox: Engine, small_disk: SmallDisk) -> None:
-    """What was staged before it was full stays staged; reading again adds the rest, once."""
+    """Rows staged before the disk was full stay staged; reading again adds the rest once."""
     rows = changes(4_000)
     failures = 0
     for pages in (0, 10, 20, 40):
@@ -280,10 +280,10 @@ def test_disk_of_the_server_full_while_staging(cramped_outbox: Engine, small_dis
 
 
 def test_power_loss_at_any_moment(tmp_path: Path, outbox_url: str) -> None:
-    """The file and its log as they were after any write open again, whole, and know of every acknowledgement till then.
+    """The file and its log, as they were after any write, open again intact and contain every acknowledgement until then.
 
-    The worker is stopped, not asked, at random moments; its files are copied as they are in that moment, and once more
-    with the end of the log cut off anywhere behind what it had made durable.
+    The worker is suspended at random moments; its files are copied as they are, and once more
+    with the end of the log cut off anywhere after the part that it had made durable.
     """
     engine = connect(outbox_url)
     migrate(engine)
@@ -352,7 +352,7 @@ def _environment() -> dict[str, str]:
 
 
 def _says_that_it_is_full(work: Callable[[], object]) -> bool:
-    """Whether the disk was too full for it; then the error said so."""
+    """Whether the disk was full; if so, the error must have said so."""
     try:
         work()
     except OutboxUnavailable as error:
@@ -365,7 +365,7 @@ def _says_that_it_is_full(work: Callable[[], object]) -> bool:
 
 
 def _nothing_acknowledged_is_forgotten(engine: Engine, dashboard: Dashboard) -> None:
-    """Each row was posted as often as attempts of it are on record, and not again once one was acknowledged on record."""
+    """Each row was posted as often as it has recorded attempts, and not again after a recorded acknowledgement."""
     recorded: dict[int, list[str | None]] = {}
     for row in attempts(engine):
         recorded.setdefault(row.batch_id, []).append(row.outcome)

@@ -1,4 +1,4 @@
-"""A proxy with credentials in front of the security server: they are in nothing that is kept, shown or logged."""
+"""A proxy with credentials in front of the security server: they are never stored, shown or logged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOGIN, PASSWORD = "apoderado", "Clave//de:proxy@9ñ"
 BASIC = b64encode(f"{LOGIN}:{PASSWORD}".encode("latin-1")).decode()
 SECRETS = (PASSWORD, quote(PASSWORD, safe=""), BASIC, BASIC[:12], "de:proxy", "Clave//de")
 
-#: The security server, which nobody can reach but through the proxy.
+#: The security server, which is reachable only through the proxy.
 SERVER = "ss.institucion.example"
 
 
@@ -37,7 +37,7 @@ def proxy(port: int) -> str:
 def everything_logged(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
 ) -> Iterator[pytest.LogCaptureFixture]:
-    """All lines of all loggers."""
+    """All log lines of all loggers."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -51,7 +51,7 @@ Connect = Callable[..., Dashboard]
 
 @pytest.fixture(params=["environment", "extra"])
 def connect(request: pytest.FixtureRequest, client: Client, monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """A client whose proxy stands in the environment, or in the connection's extra."""
+    """A client whose proxy is in the environment, or in the connection's extra."""
 
     def made(port: int, schema: str = "http") -> Dashboard:
         if request.param == "environment":
@@ -73,7 +73,7 @@ def post(dashboard: Dashboard) -> Answer:
 
 
 def test_the_credentials_reach_the_proxy(connect: Connect, wire: WireServer) -> None:
-    """These tests would prove nothing if it never saw them."""
+    """The proxy receives the credentials; otherwise these tests would prove nothing."""
     calls: list[bytes] = []
     wire.put(Script("keep", lambda call: calls.append(call) or [answer(b"{}")]))  # type: ignore[func-returns-value]
     post(connect(wire.port))
@@ -97,7 +97,7 @@ ECHOES: dict[str, Callable[[bytes], bytes]] = {
 def test_no_answer_of_the_proxy_gives_them_away(
     connect: Connect, wire: WireServer, everything_logged: pytest.LogCaptureFixture, echo: str, schema: str
 ) -> None:
-    """Through plain HTTP, where it sees the call, and as a tunnel, which it refuses; in answer, error, log and preflight."""
+    """With plain HTTP and with a refused tunnel, credentials are in no answer, error, log or preflight."""
     wire.put(Script(echo, lambda call: [ECHOES[echo](call)]))
     dashboard = connect(wire.port, schema)
     found = post(dashboard)
@@ -109,7 +109,7 @@ def test_no_answer_of_the_proxy_gives_them_away(
 
 @pytest.mark.parametrize("schema", ["http", "https"])
 def test_a_proxy_that_is_not_there(connect: Connect, everything_logged: pytest.LogCaptureFixture, schema: str) -> None:
-    """Passes; the error names the server that was to be reached."""
+    """A proxy that is not there is a transient error that names the server to be reached."""
     found = post(connect(1, schema))
     assert found.outcome is Outcome.TRANSIENT
     assert SERVER in found.error
@@ -122,7 +122,7 @@ def test_a_proxy_that_is_not_there(connect: Connect, everything_logged: pytest.L
 def test_a_proxy_whose_address_is_none(
     client: Client, monkeypatch: pytest.MonkeyPatch, everything_logged: pytest.LogCaptureFixture, address: str
 ) -> None:
-    """What the library says of it quotes it."""
+    """The library's error for an invalid proxy address quotes it, so it is not shown."""
     monkeypatch.setenv("http_proxy", address.format(f"{LOGIN}:{PASSWORD}"))
     found = post(client(80, host=SERVER))
     assert found.outcome is not Outcome.DELIVERED
@@ -130,7 +130,7 @@ def test_a_proxy_whose_address_is_none(
 
 
 def test_a_password_in_the_host_is_refused(client: Client, everything_logged: pytest.LogCaptureFixture) -> None:
-    """It would be in every address that is shown; the fields for it are masked."""
+    """A password in the host is refused, since it would be shown in every address; its own fields are masked."""
     with pytest.raises(SetupError, match="into their own fields") as caught:
         client(80, host=f"http://{LOGIN}:{quote(PASSWORD, safe='')}@{SERVER}")
     gives_nothing_away(str(caught.value), everything_logged.text)

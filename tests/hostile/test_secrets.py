@@ -1,4 +1,4 @@
-"""Answers that echo what they were sent: no password and no secret header is kept, shown or logged, in any spelling."""
+"""Answers that echo the request: no password and no secret header is stored, shown or logged, in any spelling."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ PASSWORD = 'hunter2"Clave\\<secreta>&ñ/9'
 API_KEY = "tok-0123456789abcdef"
 TOKEN = "eyJhbGciOi.JIUzI1NiJ9"
 SESSION = "5f2b9c41d7e8"
-#: As it is on the wire: HTTP's own authentication is in Latin-1.
+#: As sent: HTTP's own authentication uses Latin-1.
 BASIC = b64encode(f"{LOGIN}:{PASSWORD}".encode("latin-1")).decode()
 
-#: Enough of a secret to be of use to someone.
+#: The length of a part of a secret that could be of use to someone.
 _REVEALING = 8
 
-#: The secrets as a server may write them.
+#: The spellings in which a server may return the secrets.
 SPELLINGS = {
     "password": PASSWORD,
     "password in JSON": json.dumps(PASSWORD)[1:-1],
@@ -52,7 +52,7 @@ SPELLINGS = {
 
 Echo = Callable[[str], bytes]
 
-#: Where a server may put them.
+#: Where a server may return them.
 PLACES: dict[str, Echo] = {
     "message": lambda secret: answer(json.dumps({"message": f"who is {secret}?"}).encode(), "401 Unauthorized"),
     "list of messages": lambda secret: answer(json.dumps({"message": ["a", f"requests.1 {secret}"]}).encode(), "400 Bad"),
@@ -66,7 +66,7 @@ PLACES: dict[str, Echo] = {
     "redirect": lambda secret: _with(answer(b"", "302 Found"), "Location", f"/login?key={secret}"),
 }
 
-#: Where a client's own errors quote what came.
+#: Where a client's own errors quote the answer.
 QUOTED: dict[str, Echo] = {
     "reason": lambda secret: answer(b"[]", f"500 {secret}"),
     "status line": lambda secret: f"{secret}\r\n\r\n".encode(),
@@ -84,13 +84,13 @@ def everything_logged(caplog: pytest.LogCaptureFixture, mocker: MockerFixture) -
 
 @pytest.fixture
 def dashboard(client: Client, wire: WireServer) -> Dashboard:
-    """A client with a login, a password and secret headers: in one of them a secret is all, in others a part."""
+    """A client with a login, a password and secret headers; one header is secret as a whole, others in part."""
     extra = {"X-Api-Key": API_KEY, "X-Authorization": f"Bearer {TOKEN}", "Cookie": f"lang=es; session={SESSION}"}
     return client(wire.port, login=LOGIN, password=PASSWORD, extra=extra)
 
 
 def test_the_secrets_are_sent(dashboard: Dashboard, wire: WireServer) -> None:
-    """These tests would prove nothing if the server never saw what it is to echo."""
+    """The server receives the secrets; otherwise these tests would prove nothing."""
     calls = []
     wire.put(Script("keep", lambda call: calls.append(call) or [answer(b"{}")]))  # type: ignore[func-returns-value]
     dashboard.post(b"{}", message_id="m", issue="1")
@@ -108,7 +108,7 @@ def test_no_answer_gives_them_away(
     place: str,
     spelling: str,
 ) -> None:
-    """Neither the answer nor the log has so much as the beginning of a secret."""
+    """Neither the answer nor the log contains even the beginning of a secret."""
     wire.put(Script("echo", [PLACES[place](SPELLINGS[spelling])]))
     found = dashboard.post(b"{}", message_id="m", issue="1")
     _gives_nothing_away(repr(found))
@@ -124,7 +124,7 @@ def test_no_error_quotes_them(
     place: str,
     spelling: str,
 ) -> None:
-    """What is no HTTP at all ends in an exception of the library, which quotes it."""
+    """An answer that is not HTTP ends in an exception of the library, which quotes it; the secrets are removed."""
     wire.put(Script("echo", [QUOTED[place](SPELLINGS[spelling])]))
     found = dashboard.post(b"{}", message_id="m", issue="1")
     _gives_nothing_away(repr(found))
@@ -132,7 +132,7 @@ def test_no_error_quotes_them(
 
 
 def test_a_whole_echo_of_the_call(dashboard: Dashboard, wire: WireServer, everything_logged: pytest.LogCaptureFixture) -> None:
-    """A debugging proxy that sends the call back, header by header."""
+    """A debugging proxy that returns the whole request, header by header, reveals nothing."""
     wire.put(Script("echo", lambda call: [answer(call, "400 Bad Request")]))
     found: Answer = dashboard.post(b"{}", message_id="m", issue="1")
     _gives_nothing_away(repr(found))
@@ -140,7 +140,7 @@ def test_a_whole_echo_of_the_call(dashboard: Dashboard, wire: WireServer, everyt
 
 
 def test_the_client_does_not_show_them(dashboard: Dashboard) -> None:
-    """Not through ``repr`` or ``str``, which end in tracebacks and debuggers."""
+    """The client's ``repr`` and ``str``, which appear in tracebacks and debuggers, show no secret."""
     _gives_nothing_away(repr(dashboard))
     _gives_nothing_away(str(dashboard))
 
@@ -150,7 +150,7 @@ def test_the_client_does_not_show_them(dashboard: Dashboard) -> None:
 def test_neither_outbox_nor_error_nor_log_keeps_them(
     outbox: Engine, dashboard: Dashboard, wire: WireServer, everything_logged: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """Through sending: what is on record afterwards, in every table and in the file itself, is free of secrets."""
+    """After sending, no table of the outbox, nor its file, contains a secret."""
     stage(outbox, changes(len(SPELLINGS) * 3), size=1)
     texts = []
     for spelled in SPELLINGS.values():
@@ -173,7 +173,7 @@ def test_neither_outbox_nor_error_nor_log_keeps_them(
 def _gives_nothing_away(text: str) -> None:
     for name, spelled in SPELLINGS.items():
         core = spelled.removeprefix("Basic ").removeprefix("Bearer ")
-        # A beginning is enough to be looked for: what is cut off by a length limit is no better.
+        # The beginning of a secret counts as well: one cut off by a length limit is no better.
         assert core[:_REVEALING] not in text, f"{name} is in: …{text[max(0, text.find(core[:_REVEALING]) - 80) :][:200]}"
 
 

@@ -22,7 +22,7 @@ HOST = "127.0.0.1"
 
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Certificate]:
-    """A private authority and what it signs, another one, and a server that signs for itself."""
+    """A private authority with certificates signed by it, another authority, and a self-signed server."""
     folder = tmp_path_factory.mktemp("pki")
     private = authority(folder, "private-ca")
     other = authority(folder, "other-ca")
@@ -64,12 +64,12 @@ def test_pinned_certificate(call: Any, pki: dict[str, Certificate]) -> None:
 
 
 def test_another_certificate_than_the_pinned_one(call: Any, pki: dict[str, Certificate]) -> None:
-    """A server with any other certificate is not talked to."""
+    """A server with any other certificate is refused."""
     _untrusted(call(pki["server"].serve(), verify=pki["pinned"].path))
 
 
 def test_certificate_name_other_than_the_host(call: Any, pki: dict[str, Certificate]) -> None:
-    """``assert_hostname`` says which name is expected where the certificate does not name the host."""
+    """``assert_hostname`` names the expected host if the certificate does not match the address."""
     tls = pki["named"].serve()
     _untrusted(call(tls, verify=pki["ca"].path))
     _untrusted(call(tls, verify=pki["ca"].path, assert_hostname="ss2.institution.example"))
@@ -78,7 +78,7 @@ def test_certificate_name_other_than_the_host(call: Any, pki: dict[str, Certific
 
 
 def test_a_name_is_not_enough(call: Any, pki: dict[str, Certificate]) -> None:
-    """``assert_hostname`` does not make up for a certificate that nobody trusts."""
+    """``assert_hostname`` does not make an untrusted certificate acceptable."""
     _untrusted(call(pki["impostor"].serve(), verify=pki["ca"].path, assert_hostname=HOST))
 
 
@@ -86,13 +86,13 @@ def test_a_name_is_not_enough(call: Any, pki: dict[str, Certificate]) -> None:
 def test_untrusted_certificates_are_permanent_errors_that_say_what_to_do(
     call: Any, pki: dict[str, Certificate], server: str
 ) -> None:
-    """Unknown authority, self-signed, expired, signed by another: nothing is sent, and the words name the setting."""
+    """Unknown authority, self-signed, expired, signed by another: nothing is sent, and the error names the setting."""
     verify = {"verify": pki["ca"].path} if server in ("expired", "impostor") else {}
     _untrusted(call(pki[server].serve(), **verify))
 
 
 def test_client_certificate(call: Any, pki: dict[str, Certificate]) -> None:
-    """``cert`` and ``key`` are what X-Road's connection type "HTTPS" asks of a client."""
+    """``cert`` and ``key`` are what X-Road's connection type "HTTPS" requires of a client."""
     tls = pki["server"].serve(clients=pki["system"].path)
     verify = pki["ca"].path
     answer = call(tls, verify=verify, cert=pki["system"].path, key=pki["system"].key)
@@ -104,7 +104,7 @@ def test_client_certificate(call: Any, pki: dict[str, Certificate]) -> None:
 
 
 def test_verification_is_off_only_in_so_many_words(call: Any, client: Client, pki: dict[str, Certificate]) -> None:
-    """``"verify": false`` works, and is one of the client's warnings."""
+    """``"verify": false`` works, with a warning of the client."""
     assert call(pki["impostor"].serve(), verify=False).outcome is Outcome.DELIVERED
     (warning,) = client(443, schema="https", extra={"verify": False}).warnings
     assert "TLS verification is OFF" in str(warning)
@@ -115,7 +115,7 @@ def test_verification_is_off_only_in_so_many_words(call: Any, client: Client, pk
 def test_the_environment_does_not_overrule_the_connection(
     call: Any, pki: dict[str, Certificate], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Whoever sets these for another program neither lets an impostor in nor keeps the right server out."""
+    """Variables set for other programs neither admit an impostor nor block the right server."""
     monkeypatch.setenv(name, str(pki["other ca"].path))
     _untrusted(call(pki["impostor"].serve(), verify=pki["ca"].path))
     assert call(pki["server"].serve(), verify=pki["ca"].path).outcome is Outcome.DELIVERED
@@ -124,14 +124,14 @@ def test_the_environment_does_not_overrule_the_connection(
 def test_a_proxy_in_the_environment_is_not_asked_for_the_host_itself(
     call: Any, pki: dict[str, Certificate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``no_proxy`` holds for the security server as for any other host."""
+    """``no_proxy`` applies to the security server as to any other host."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("no_proxy", HOST)
     assert call(pki["server"].serve(), verify=pki["ca"].path).outcome is Outcome.DELIVERED
 
 
 def test_files_that_are_not_there(call: Any, pki: dict[str, Certificate]) -> None:
-    """A path with a typing error is a person's to mend, and the words contain it."""
+    """A wrong path is a permanent error that contains the path."""
     for extra in (
         {"verify": "/nowhere/ca.pem"},
         {"verify": pki["ca"].path, "cert": "/nowhere/me.pem", "key": "/nowhere/me.key"},
@@ -142,7 +142,7 @@ def test_files_that_are_not_there(call: Any, pki: dict[str, Certificate]) -> Non
 
 
 def test_plain_http_on_the_port(client: Client, pki: dict[str, Certificate]) -> None:
-    """A server that speaks no TLS there is not taken to have received anything for good."""
+    """A server that speaks no TLS is never assumed to have received anything."""
     with running_sandbox() as sandbox:
         answer = client(sandbox.port, schema="https", extra={"verify": str(pki["ca"].path)}).post(
             BODY, message_id="m", issue="1"

@@ -1,4 +1,4 @@
-"""Who calls, as the other side's logs have it."""
+"""The caller's name in the other side's logs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ pytestmark = pytest.mark.integration
     ("extra", "agent"), [({}, f"tablero/{tablero.__version__}"), ({"User-Agent": "institution/7"}, "institution/7")]
 )
 def test_user_agent(sandbox: Handle, client: Client, extra: dict[str, str], agent: str) -> None:  # noqa: F811
-    """The package and its version, unless the connection names another."""
+    """The user agent is the package and its version, unless the connection defines another one."""
     client(sandbox.port, extra=extra).post(b'{"requests": []}', message_id="1", issue="1")
     assert {call["user_agent"] for call in read_calls(sandbox.database)} == {agent}

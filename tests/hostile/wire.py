@@ -1,4 +1,4 @@
-"""A server that answers with whatever bytes it is given, at whatever pace."""
+"""A server that answers with arbitrary bytes, at any pace."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _LONGEST = 30.0
 
 @dataclass(frozen=True)
 class Script:
-    """What the server does once it has read a call.
+    """What the server does once it has read a request.
 
-    :ivar name: the kind of answer, for whoever reads a failure.
-    :ivar steps: bytes to send and seconds to wait; may be endless. Or a function that makes them of the call that came.
-    :ivar success: whether this is, whole, the answer of a dashboard that took the rows.
+    :ivar name: the kind of answer, for the reader of a failure.
+    :ivar steps: bytes to send and seconds to wait; may be endless. Or a function that creates them from the request.
+    :ivar success: whether the complete answer is that of a dashboard that accepted the rows.
     :ivar reset: end by a TCP reset instead of an orderly close.
     """
 
@@ -36,7 +36,7 @@ class Script:
 
 
 class WireServer:
-    """Answers the next call by the script that was put in."""
+    """Answers the next call by the given script."""
 
     def __init__(self) -> None:
         self._scripts: SimpleQueue[tuple[Script, threading.Event]] = SimpleQueue()
@@ -47,7 +47,7 @@ class WireServer:
         self._thread.start()
 
     def put(self, script: Script) -> threading.Event:
-        """Let the next call be answered so.
+        """Set the answer to the next call.
 
         :returns: set once the connection is closed on this side, so that the client's next call takes a new one.
         """
@@ -58,7 +58,7 @@ class WireServer:
     def close(self) -> None:
         """Stop; open connections end with their next step."""
         self._closing.set()
-        with contextlib.suppress(OSError):  # wakes the thread that accepts
+        with contextlib.suppress(OSError):  # wakes up the accepting thread
             socket.create_connection(("127.0.0.1", self.port), 1).close()
         self._thread.join(5)
         self._listener.close()
@@ -76,7 +76,7 @@ class WireServer:
             if call is None:
                 return
             script, over = self._scripts.get()
-            # The client leaves whenever it has had enough, which is what is being tested.
+            # The client may leave at any time, which is what is being tested.
             with contextlib.suppress(OSError):
                 self._play(connection, script, call)
             if script.reset:
@@ -103,12 +103,12 @@ class WireServer:
 
 
 def _client_has_left(connection: socket.socket, seconds: float) -> bool:
-    """Wait, but not for a client that is gone."""
+    """Wait, but not if the client has left."""
     return bool(select.select([connection], [], [], seconds)[0])
 
 
 def _read_call(connection: socket.socket) -> bytes | None:
-    """Read one call to its end; ``None`` if the client left before."""
+    """Read one request to its end; ``None`` if the client left before."""
     received = b""
     while not _is_whole(received):
         try:
@@ -129,7 +129,7 @@ def _is_whole(call: bytes) -> bool:
 
 @contextlib.contextmanager
 def wire_server() -> Iterator[WireServer]:
-    """A server, gone when left."""
+    """A server that is stopped on exit."""
     server = WireServer()
     try:
         yield server

@@ -1,4 +1,4 @@
-"""The package beside others, in environments of its own that are made from the package registry."""
+"""The package together with others, in separate environments created from the package registry."""
 
 from __future__ import annotations
 

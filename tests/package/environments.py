@@ -1,4 +1,4 @@
-"""Environments of other Airflows, made by uv in seconds where the registry is near."""
+"""Environments with other versions of Airflow, created by uv."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from tests.guides.blocks import ROOT
 
-#: The program that belongs to the Python that runs the tests.
+#: The program installed with the Python that runs the tests.
 UV = str(Path(sys.executable).with_name("uv"))
 
 #: The first Airflow that the package runs on.
@@ -22,7 +22,7 @@ OLDEST = Version("3.3.0")
 
 
 def airflows() -> list[str]:
-    """Every release of Airflow from :data:`OLDEST` on, and what is in preparation after the last one."""
+    """Every release of Airflow from :data:`OLDEST` on, and pre-releases after the last one."""
     command = [sys.executable, "-m", "pip", "index", "versions", "apache-airflow", "--pre", "--disable-pip-version-check"]
     listed = re.search(r"^Available versions: (.+)$", run(command), re.MULTILINE)
     assert listed
@@ -44,11 +44,11 @@ class Environment:
         run([UV, "venv", "--quiet", "--seed", "--python", python, str(folder)])
 
     def program(self, name: str) -> str:
-        """The path of one of its programs."""
+        """The path of one of the environment's programs."""
         return str(self.folder / "bin" / name)
 
     def install(self, *words: str) -> None:
-        """Install by uv: packages and options."""
+        """Install packages by uv, with options."""
         run([UV, "pip", "install", "--quiet", "--python", self.program("python"), *words])
 
     def installed(self) -> dict[str, str]:
@@ -57,17 +57,17 @@ class Environment:
         return dict(line.split("==") for line in listed.split())
 
     def run(self, *command: str, variables: Mapping[str, str] = MappingProxyType({})) -> str:
-        """Run one of its programs; returns what it printed.
+        """Run one of the environment's programs; returns its output.
 
-        :param variables: of the environment, besides those of here, of which nothing of Airflow is handed on.
-        :raises RuntimeError: if it fails; holds what it wrote.
+        :param variables: environment variables in addition to the current ones, without those of Airflow.
+        :raises RuntimeError: if it fails; includes its output.
         """
         return run([self.program(command[0]), *command[1:]], env=self._variables(variables), cwd=self.folder.parent)
 
     def type_in(self, commands: str, variables: Mapping[str, str], folder: Path = ROOT) -> str:
-        """Run commands of a document as they stand, in a shell in which this environment is active; returns what they printed.
+        """Run commands of a document unchanged, in a shell with this environment active; returns their output.
 
-        :raises RuntimeError: if one fails; holds what it wrote.
+        :raises RuntimeError: if one fails; includes its output.
         """
         return run(["bash", "-eu", "-c", commands], env=self._variables(variables), cwd=folder)
 
@@ -77,7 +77,7 @@ class Environment:
 
 
 def build_wheel(folder: Path) -> Path:
-    """The wheel of the tree as it is."""
+    """The wheel of the current tree."""
     run([sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)], cwd=ROOT)
     (wheel,) = folder.glob("*.whl")
     return wheel
@@ -86,7 +86,7 @@ def build_wheel(folder: Path) -> Path:
 def run(command: list[str], **options: object) -> str:
     """Run a program; returns its standard output.
 
-    :raises RuntimeError: if it fails; holds what it wrote.
+    :raises RuntimeError: if it fails; includes its output.
     """
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
     if done.returncode:

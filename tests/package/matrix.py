@@ -1,8 +1,8 @@
 """Other Airflows and other Pythons: ``python -m tests.package.matrix airflows|pythons [VERSION ...]``.
 
-Each in an environment of its own, with what package and tests need, in the newest versions that go with it. For Airflow: unit
+Each one has an environment of its own, with the newest compatible versions of all requirements. For Airflow: unit
 tests, the page, and an institution's first evening in a real one of that version. For Python: lint, types, unit tests.
-Prints a table; for Airflow its lines go into the READMEs with ``--publish``, where those of other versions stay, so that it
+Prints a table; with ``--publish`` the lines for Airflow go into the READMEs, where those of other versions stay, so that it
 may be run in stretches. The exit status is 1 if anything failed.
 """
 
@@ -22,15 +22,15 @@ from packaging.version import Version
 
 from tests.package.environments import ROOT, Environment, airflows
 
-#: What the package names as its Pythons.
+#: The Python versions that the package declares.
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
-#: For each column of the table, what is run.
+#: The tests for each column of the table.
 UNITS = ("tests/unit", "tests/airflow_units")
 PAGE = ("tests/web",)
 RUNS = ("tests/airflow/test_first_evening.py",)
 
-#: On all cores; but DAG runs in one Airflow, which is started once.
+#: On all cores; only DAG runs share one Airflow, which is started once.
 PARALLEL = ("--numprocesses", "logical")
 
 
@@ -42,12 +42,12 @@ class Result(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        """Whether anything of it did not pass."""
+        """Whether any part of it failed."""
         return any("✗" in cell for cell in self.cells)
 
 
 def on_airflow(version: str, folder: Path) -> Result:
-    """Test one Airflow."""
+    """Test one version of Airflow."""
     environment = Environment(folder)
     tools = [line for line in needed() if not line.startswith("apache-airflow==")]
     environment.install("--prerelease=if-necessary-or-explicit", f"apache-airflow=={version}", *tools)
@@ -58,7 +58,7 @@ def on_airflow(version: str, folder: Path) -> Result:
 
 
 def on_python(version: str, folder: Path) -> Result:
-    """Test one Python, with the packages that are pinned for it."""
+    """Test one version of Python, with the packages pinned for it."""
     environment = Environment(folder, interpreter(version))
     environment.install("--requirement", str(ROOT / "requirements.txt"))
     checks = [("ruff", "check"), ("mypy", "--python-version", version, "--cache-dir", str(folder / "mypy"))]
@@ -68,25 +68,25 @@ def on_python(version: str, folder: Path) -> Result:
 
 
 def interpreter(version: str) -> str:
-    """Where pyenv has a Python, whose own programs of that name do not run by themselves; or what uv knows by its version."""
+    """The path of a Python of pyenv, whose wrapper programs may not work; otherwise a version for uv."""
     found = sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python"))
     return str(found[-1]) if found else version
 
 
 def needed() -> Iterator[str]:
-    """What requirements.in names."""
+    """The packages in requirements.in."""
     for line in (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines():
         if name := line.partition("#")[0].strip():
             yield name
 
 
 def succeeded(environment: Environment, *command: str) -> str:
-    """A cell: whether a program was content."""
+    """A cell: whether a program succeeded."""
     return "✗" if ask(environment, *command).returncode else "✓"
 
 
 def passed(environment: Environment, *words: str) -> str:
-    """A cell: how many tests passed. Leaves no traces in the folder."""
+    """A cell: how many tests passed. Leaves no files in the folder."""
     done = ask(environment, "python", "-m", "pytest", "-q", "-m", "not system", "-p", "no:cacheprovider", *words)
     counts = {word: int(count) for count, word in re.findall(r"(\d+) (passed|failed|error)", done.stdout.splitlines()[-1])}
     good = counts.pop("passed", 0)
@@ -94,7 +94,7 @@ def passed(environment: Environment, *words: str) -> str:
 
 
 def ask(environment: Environment, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a program of the environment here; what it has to say against us goes to the standard error."""
+    """Run a program of the environment; its errors go to standard error."""
     words = [environment.program(command[0]), *command[1:]]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -103,7 +103,7 @@ def ask(environment: Environment, *command: str) -> subprocess.CompletedProcess[
 
 
 def table(heads: list[str], results: list[Result]) -> str:
-    """In Markdown."""
+    """The table in Markdown."""
     lines = [heads, ["---"] * len(heads), *([result.version, *result.cells] for result in results)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

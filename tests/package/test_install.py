@@ -1,4 +1,4 @@
-"""The wheel in Airflows that have never heard of us: what it changes, what shows it, and whether it loads."""
+"""The wheel in new Airflows: what it changes, what shows it, and whether it loads."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from tests.airflow.institution import Change, Institution
 from tests.guides.blocks import commands
 from tests.package.environments import Environment, airflows, build_wheel
 
-#: What the world had when Airflow 3.3.1 was three weeks old: the registry knows no constraints, but it knows dates.
+#: The packages available when Airflow 3.3.1 was three weeks old, selected by date since there are no constraints.
 OF_ITS_TIME = ("apache-airflow==3.3.1", "--exclude-newer", "2026-08-20")
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from the tree as it is, in a folder ``dist``."""
+    """Built from the current tree, in a folder ``dist``."""
     return build_wheel(tmp_path_factory.mktemp("clone") / "dist")
 
 
 @pytest.fixture(scope="module", params=["3.3.1 of its time", "the oldest of everything", "the newest"])
 def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Environment:
-    """An Airflow with nothing but what it asks for itself; or all in the oldest versions that the package takes."""
+    """An Airflow with just its own requirements, or with all packages in the oldest versions that the package accepts."""
     made = Environment(tmp_path_factory.mktemp("environment") / "venv")
     words = {
         "3.3.1 of its time": OF_ITS_TIME,
@@ -49,7 +49,7 @@ def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def required(wheel: Path) -> list[str]:
-    """What the wheel asks for, with the extra ``postgres``."""
+    """The wheel's requirements, with the extra ``postgres``."""
     (found,) = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".dist-info/METADATA")]
     lines = Parser().parsestr(zipfile.ZipFile(wheel).read(found).decode()).get_all("Requires-Dist", [])
     wanted = [one for one in map(Requirement, lines) if one.marker is None or one.marker.evaluate({"extra": "postgres"})]
@@ -60,13 +60,13 @@ def required(wheel: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def before(airflow: Environment) -> dict[str, str]:
-    """What was installed before ours."""
+    """The packages installed before ours."""
     return airflow.installed()
 
 
 @pytest.fixture(scope="module")
 def installed(airflow: Environment, before: dict[str, str], wheel: Path, home: dict[str, str]) -> Environment:
-    """By the wheel alone, without the constraints of the README, which would hide what we ask for; and then by the README."""
+    """Installed from the wheel alone, without the README's constraints, which would hide our requirements; then as it says."""
     airflow.run("pip", "install", "--quiet", "--disable-pip-version-check", str(wheel))
     assert airflow.installed().items() >= before.items()
     folder = wheel.parent.parent
@@ -101,14 +101,14 @@ def home(sandbox: Handle, institution: Institution, tmp_path_factory: pytest.Tem
 
 
 def test_it_changes_no_installed_version(installed: Environment, before: dict[str, str]) -> None:
-    """Only what was missing is added."""
+    """Only missing packages are added, and no installed version changes."""
     after = installed.installed()
     assert {name: after.get(name) for name in before} == before
     assert after["tablero"] == tablero.__version__
 
 
 def test_airflow_lists_the_plugin(installed: Environment, home: dict[str, str]) -> None:
-    """With its page and its timetable, under the names of the DAG files."""
+    """Airflow lists the plugin with its page and its timetable, under the module names of the DAG files."""
     (plugin,) = orjson.loads(installed.run("airflow", "plugins", "--output", "json", variables=home))
     assert plugin["name"] == "tablero"
     assert "tablero.airflow.timetable.CivilDayTimetable" in str(plugin["timetables"])
@@ -116,14 +116,14 @@ def test_airflow_lists_the_plugin(installed: Environment, home: dict[str, str]) 
 
 
 def test_airflow_lists_the_provider(installed: Environment, home: dict[str, str]) -> None:
-    """By its name and version."""
+    """Airflow lists the provider by name and version."""
     providers = orjson.loads(installed.run("airflow", "providers", "list", "--output", "json", variables=home))
     versions = {one["package_name"]: one["version"] for one in providers}
     assert versions["tablero"] == tablero.__version__
 
 
 def test_airflow_knows_every_setting(installed: Environment, home: dict[str, str]) -> None:
-    """With default and meaning; and its defaults are the settings' own."""
+    """Airflow knows every setting with its default and description, and the defaults are those of the code."""
     words = ["config", "list", "--section", "tablero", "--include-descriptions", "--show-values", "--defaults"]
     listed = installed.run("airflow", *words, variables=home)
     assert re.findall(r"^#? ?(\w+) =", listed, re.MULTILINE) == list(Settings.model_fields)
@@ -134,20 +134,20 @@ def test_airflow_knows_every_setting(installed: Environment, home: dict[str, str
 
 
 def test_it_tells_its_version(installed: Environment, home: dict[str, str]) -> None:
-    """As a program of its own."""
+    """The program prints its version."""
     assert tablero.__version__ in installed.run("tablero", "version", variables=home)
 
 
 @pytest.fixture(scope="module")
 def ready(installed: Environment, home: dict[str, str]) -> Environment:
-    """Airflow has its database, and knows the two DAGs."""
+    """Airflow has its database, and has parsed the two DAGs."""
     installed.run("airflow", "db", "migrate", variables=home)
     installed.run("airflow", "dags", "reserialize", variables=home)
     return installed
 
 
 def test_the_dag_files_and_a_load(ready: Environment, home: dict[str, str], institution: Institution, sandbox: Handle) -> None:
-    """Written into the DAGs' folder, they load: every row arrives once."""
+    """The DAG files, written into the DAGs' folder, load, and every row arrives once."""
     assert {path.name for path in (Path(home["AIRFLOW_HOME"]) / "dags").glob("*.py")} == {"historical_load.py", "daily_send.py"}
     now = datetime.now(institution.zone)
     changes = institution.commit(Change(f"R-{number}", now - timedelta(days=3 * number)) for number in range(1, 40))
@@ -157,28 +157,28 @@ def test_the_dag_files_and_a_load(ready: Environment, home: dict[str, str], inst
 
 
 def test_the_first_evening(ready: Environment, home: dict[str, str]) -> None:
-    """Each command of the README, in its order; what it sets are the names that we set here, with values of our own."""
+    """Each command of the README works in order, with the names it sets and values of our own."""
     exports, *steps, status = commands("README.md", "The first evening")
     assert set(re.findall(r"^export (\w+)=", exports, re.MULTILINE)) - {"AIRFLOW__CORE__DEFAULT_TIMEZONE"} <= set(home)
     for block in steps:
         said = ready.type_in(block, home)
         assert "[failed]" not in said
-    code = "; test $? -lt 3"  # settled, degraded or late; but it can be told
+    code = "; test $? -lt 3"  # settled, degraded or late, but known
     assert "20" in ready.type_in(f"{status.strip()}{code}", home)
     listed = ready.run("airflow", "dags", "list", "--output", "json", variables=home)
-    paused = orjson.loads(listed.splitlines()[-1])  # Airflow warns before it answers
+    paused = orjson.loads(listed.splitlines()[-1])  # Airflow prints warnings first
     assert {dag["dag_id"]: dag["is_paused"] for dag in paused} == {"historical_load": "False", "daily_send": "False"}
 
 
 def test_the_steps_of_an_upgrade(ready: Environment, home: dict[str, str]) -> None:
-    """Pause, check, and let them run again."""
+    """The steps of an upgrade work: pause, check, and resume."""
     said = [ready.type_in(block, home) for block in commands("docs/operations.md", "Upgrade")]
     assert len(said) == 3
     ready.type_in(commands("docs/operations.md", "Maintenance and growth")[0], home)
 
 
 def test_metrics_and_lineage(ready: Environment, before: dict[str, str], home: dict[str, str], tmp_path: Path) -> None:
-    """docs/metrics.md: what it installs moves nothing, and Airflow takes what it sets."""
+    """docs/metrics.md: installing its packages changes no version, and Airflow accepts its settings."""
     ask = "airflow config get-value"
     for heading, question in (
         ("Metrics", [f"{ask} metrics statsd_influxdb_enabled", f"{ask} metrics otel_on"]),
@@ -192,14 +192,14 @@ def test_metrics_and_lineage(ready: Environment, before: dict[str, str], home: d
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("apt-get") is None, reason="skipped: needs Debian, and its root")
 def test_the_driver_for_mariadb(installed: Environment, home: dict[str, str]) -> None:
-    """docs/dba.md: it is built, and imported."""
+    """docs/dba.md: the driver is built and can be imported."""
     (block,) = commands("docs/dba.md", "Drivers and connections")
     installed.type_in(block, home)
     assert installed.run("python", "-c", "import MySQLdb; print(MySQLdb.__name__)", variables=home) == "MySQLdb\n"
 
 
 def test_a_closed_network(installed: Environment, wheel: Path, home: dict[str, str], tmp_path: Path) -> None:
-    """What was downloaded is all that is needed."""
+    """The downloaded files are sufficient for installing in a closed network."""
     folder = tmp_path / "closed"
     (folder / "dist").mkdir(parents=True)
     shutil.copy(wheel, folder / "dist")
@@ -212,7 +212,7 @@ def test_a_closed_network(installed: Environment, wheel: Path, home: dict[str, s
 
 
 def test_it_is_removed(installed: Environment, home: dict[str, str]) -> None:
-    """Last of all: by the commands of docs/install.md nothing of it is left."""
+    """Runs last: the commands of docs/install.md remove the package completely."""
     for block in commands("docs/install.md", "To remove it"):
         installed.type_in(block, home)
     assert "tablero" not in installed.installed()

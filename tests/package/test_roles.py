@@ -1,4 +1,4 @@
-"""What the roles of Airflow's auth manager for institutions, FAB, let their users see."""
+"""What users see, by their role in FAB, the auth manager that institutions use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.guides.blocks import ROOT, commands
 from tests.package.environments import Environment
 
-#: For each role, whether it may read Airflow's list of plugins, of which the menu is made, and whether Tablero's page.
+#: For each role, whether it may read Airflow's list of plugins, from which the menu is built, and Tablero's page.
 ASK = """
 import sys
 from airflow.api_fastapi.app import create_app
@@ -42,7 +42,7 @@ def seen(airflow: Environment, variables: dict[str, str]) -> dict[str, tuple[str
 
 
 def test_who_sees_the_entry_in_the_menu(airflow: Environment, tmp_path: Path) -> None:
-    """As the table of docs/page.md says; and the command there gives it to those who lack it."""
+    """Roles see the menu entry as in the table of docs/page.md, and the command there adds it for the others."""
     variables = {
         "AIRFLOW_HOME": str(tmp_path),
         "AIRFLOW__API__SECRET_KEY": "of-the-tests",

@@ -1,4 +1,4 @@
-"""From version 0.1.0 to that of today with runs under way: its outbox, its runs, and its history in Airflow."""
+"""Upgrading from version 0.1.0 with runs in progress: its outbox, its runs, and its history in Airflow."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SETTINGS = {
 
 
 def unpack(commit: str, folder: Path) -> None:
-    """The DAG files and the package of a commit, as they are copied into an Airflow."""
+    """The DAG files and the package of a commit, as copied into an Airflow."""
     done = subprocess.run(["git", "archive", commit, "dags", "plugins"], cwd=ROOT, capture_output=True, check=False)
     if done.returncode:
         pytest.skip(f"skipped: the repository has no history back to {commit}")
@@ -44,7 +44,7 @@ def unpack(commit: str, folder: Path) -> None:
 
 
 class Upgraded:
-    """What was there before, what was under way, and the Airflow afterwards."""
+    """The state before, the runs in progress, and the Airflow afterwards."""
 
     def __init__(self, home: Path, postgres: PostgresServer, sandbox: Handle) -> None:
         self.installed = home / "installed"
@@ -69,7 +69,7 @@ class Upgraded:
         return {"start_month": label, "end_month": label}
 
     def replace(self) -> None:
-        """The new version in the place of the old one, while Airflow is down."""
+        """Replace the old version by the new one while Airflow is down."""
         self.server.stop()
         for part in ("dags", "plugins"):
             shutil.rmtree(self.installed / part)
@@ -79,7 +79,7 @@ class Upgraded:
 
 @pytest.fixture(scope="module")
 def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Upgraded, dict[str, tuple[str, str]]]]:
-    """After the upgrade; and the runs of before, by what they were doing: DAG and run id."""
+    """The state after the upgrade, and the earlier runs by what they were doing: DAG and run id."""
     home = tmp_path_factory.mktemp("upgrade")
     with PostgresServer("psycopg2") as postgres, running_sandbox(home / "sandbox.db") as sandbox:
         one = Upgraded(home, postgres, sandbox)
@@ -117,20 +117,20 @@ Begun = tuple[Upgraded, dict[str, tuple[str, str]]]
 
 @pytest.mark.parametrize("what", ["month", "day"])
 def test_a_run_under_way_goes_on(upgraded: Begun, what: str) -> None:
-    """Begun by the old version, ended well by the new one."""
+    """A run started by the old version is completed by the new one."""
     one, runs = upgraded
     assert one.airflow.wait(*runs[what]) == "success"
 
 
 def test_a_failed_run_is_cleared_and_ends_well(upgraded: Begun) -> None:
-    """With what its first tasks left behind in the old version."""
+    """A failed run is cleared and succeeds, with the XComs of its first tasks from the old version."""
     one, runs = upgraded
     one.airflow.clear(*runs["failed"], "load_month", 0)
     assert one.airflow.wait(*runs["failed"]) == "success"
 
 
 def test_what_was_delivered_before_is_not_sent_again(upgraded: Begun) -> None:
-    """Its outbox is carried over: loaded once more, each row has still arrived once."""
+    """The outbox is migrated: after another load each row has still arrived once."""
     one, runs = upgraded
     for what in ("month", "day", "failed"):
         one.airflow.wait(*runs[what])
@@ -140,7 +140,7 @@ def test_what_was_delivered_before_is_not_sent_again(upgraded: Begun) -> None:
 
 
 def test_the_grid_shows_the_runs_of_before(upgraded: Begun) -> None:
-    """Airflow reads the DAGs as they were serialized then."""
+    """The grid shows earlier runs, since Airflow can read the DAGs serialized at the time."""
     one, runs = upgraded
     for dag_id, run_id in runs.values():
         assert "reconcile" in one.airflow.grid(f"/structure/{dag_id}")

@@ -18,7 +18,7 @@ import pytest
 
 NEST = Path(__file__).parent / "nest"
 
-#: nginx as Debian ships it, with the limits of a gateway that is set up tightly.
+#: Debian's nginx with the limits of a strict gateway.
 _NGINX = """
 daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_processes 1;
 events {{ worker_connections 64; }}
@@ -39,7 +39,7 @@ http {{
 
 @dataclass(frozen=True)
 class Peer:
-    """A dashboard of NestJS.
+    """A dashboard implemented with NestJS.
 
     :ivar port: of the application itself.
     """
@@ -47,12 +47,12 @@ class Peer:
     port: int
 
     def behave(self, behaviour: str, **state: Any) -> None:
-        """What it does about calls from now on."""
+        """Set how it answers calls from now on."""
         self._ask({"behaviour": behaviour, **state})
 
     @property
     def holds(self) -> dict[str, Any]:
-        """How many calls it had, how many rows it holds, and how often it took one at most."""
+        """The numbers of calls and of stored rows, and how often it accepted a row at most."""
         return self._ask(None)
 
     def _ask(self, body: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class Peer:
 
 @contextmanager
 def nest(platform: str) -> Iterator[Peer]:
-    """The application on ``express`` or ``fastify``. Its packages come from npm the first time."""
+    """The application on ``express`` or ``fastify``; its packages are downloaded from npm the first time."""
     if shutil.which("node") is None:
         pytest.skip("needs Node")
     if not (NEST / "node_modules").exists():
@@ -82,7 +82,7 @@ def nest(platform: str) -> Iterator[Peer]:
 
 @contextmanager
 def nginx(behind: int, folder: Path) -> Iterator[int]:
-    """A gateway in front of a port; gives its own."""
+    """Start a gateway in front of a port; yields its own port."""
     if shutil.which("nginx") is None:
         pytest.skip("needs nginx")
     port = free_port()
@@ -98,7 +98,7 @@ def nginx(behind: int, folder: Path) -> Iterator[int]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -106,7 +106,7 @@ def free_port() -> int:
 
 
 def wait_for(port: int) -> None:
-    """Until somebody listens there."""
+    """Wait until something listens on a port."""
     deadline = time.monotonic() + 60
     while True:
         try:

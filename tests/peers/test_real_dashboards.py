@@ -1,4 +1,4 @@
-"""What a real NestJS application, and a real nginx in front of it, make of our calls, and we of their answers."""
+"""How a real NestJS application, behind a real nginx, handles our calls, and how its answers are judged."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def deliver(outbox: Engine, monkeypatch: pytest.MonkeyPatch) -> Deliver:
 
 
 def test_a_thousand_rows(outbox: Engine, peer: Peer, deliver: Deliver) -> None:
-    """The wire form is what class-validator expects."""
+    """The wire form of a thousand rows passes class-validator."""
     stage(outbox, changes(2500))
     assert deliver(peer.port).rows == 2500
 
 
 def test_what_class_validator_names_is_cut_out(outbox: Engine, peer: Peer, deliver: Deliver) -> None:
-    """By the position in its words; all others are delivered."""
+    """Rows named by position in class-validator's messages are split off; all others are delivered."""
     rows = [change(n, status=21 if n in (3, 700) else 2) for n in range(1000)]
     stage(outbox, rows)
     delivery = deliver(peer.port)
@@ -89,14 +89,14 @@ def test_what_class_validator_names_is_cut_out(outbox: Engine, peer: Peer, deliv
 
 
 def test_an_echo_of_what_was_saved(outbox: Engine, peer: Peer, deliver: Deliver) -> None:
-    """150 KB of an answer are read, and judged."""
+    """An answer of 150 KB that echoes the saved rows is read and judged."""
     peer.behave("echo")
     stage(outbox, changes(1000))
     assert deliver(peer.port).rows == 1000
 
 
 def test_a_refusal_in_a_success(outbox: Engine, peer: Peer, deliver: Deliver) -> None:
-    """HTTP 201 that says 400 is no acknowledgement."""
+    """HTTP 201 with code 400 in the body is no acknowledgement."""
     peer.behave("says 400 in a 201")
     stage(outbox, changes(3))
     with pytest.raises(DashboardError):
@@ -106,7 +106,7 @@ def test_a_refusal_in_a_success(outbox: Engine, peer: Peer, deliver: Deliver) ->
 
 @pytest.mark.parametrize("behaviour", ["not found", "forbidden", "some"])
 def test_rows_of_an_unknown_service(outbox: Engine, peer: Peer, deliver: Deliver, behaviour: str) -> None:
-    """404, 403, or a success with errors: the six are set aside with those words, the others are delivered."""
+    """With 404, 403, or a success with errors, six rows are refused with that message and the others are delivered."""
     peer.behave(behaviour)
     stage(outbox, [change(n, service="666" if n in (3, 90, 91, 400, 1004, 1505) else "1") for n in range(1506)])
     delivery = deliver(peer.port)
@@ -116,7 +116,7 @@ def test_rows_of_an_unknown_service(outbox: Engine, peer: Peer, deliver: Deliver
 
 
 def test_rows_that_the_application_fails_on(outbox: Engine, peer: Peer, deliver: Deliver) -> None:
-    """Its bare 500, from the second time on, down to the row."""
+    """Rows that cause a bare 500 are searched for from the second time on, and found."""
     peer.behave("fails")
     stage(outbox, [change(n, service="666" if n == 30 else "1") for n in range(100)])
     for _ in range(6):
@@ -126,7 +126,7 @@ def test_rows_that_the_application_fails_on(outbox: Engine, peer: Peer, deliver:
 
 
 def test_a_wrong_path_is_the_paths(outbox: Engine, peer: Peer, deliver: Deliver) -> None:
-    """NestJS's own word for it; at once."""
+    """NestJS's 404 for a wrong path is recognised at once."""
     stage(outbox, changes(30), size=1)
     with pytest.raises(DashboardError, match="Cannot POST /api/laod"):
         deliver(peer.port, "/api/laod")
@@ -134,7 +134,7 @@ def test_a_wrong_path_is_the_paths(outbox: Engine, peer: Peer, deliver: Deliver)
 
 
 def test_no_content_for_ever(outbox: Engine, peer: Peer, deliver: Deliver) -> None:
-    """Not the dashboard's answer; the second time it is a permanent error that says what is expected."""
+    """204 is not the dashboard's answer: the second one is a permanent error that says what is expected."""
     peer.behave("no content")
     stage(outbox, changes(2))
     with pytest.raises(DashboardUnavailable):
@@ -144,7 +144,7 @@ def test_no_content_for_ever(outbox: Engine, peer: Peer, deliver: Deliver) -> No
 
 
 def test_a_repeat_that_is_recognised(outbox: Engine, peer: Peer, deliver: Deliver) -> None:
-    """Its answer was lost, and the repeat gets 409."""
+    """After a lost answer, a 409 for the repeat is recognised."""
     peer.behave("unique", lost=1)
     stage(outbox, changes(10))
     with pytest.raises(DashboardUnavailable):
@@ -154,7 +154,7 @@ def test_a_repeat_that_is_recognised(outbox: Engine, peer: Peer, deliver: Delive
 
 
 def test_a_repeat_that_it_fails_on(outbox: Engine, peer: Peer, deliver: Deliver) -> None:
-    """A bare 500 for each row that it has: nothing is called bad, and the message says what to do."""
+    """If every repeat gets a bare 500 no row is called bad, and the message says what to do."""
     peer.behave("fails on repeats", lost=1)
     stage(outbox, changes(20))
     errors = []
@@ -169,7 +169,7 @@ def test_a_repeat_that_it_fails_on(outbox: Engine, peer: Peer, deliver: Deliver)
 
 
 def test_a_throttler(outbox: Engine, peer: Peer, deliver: Deliver) -> None:
-    """429 with Retry-After: the task is to be deferred as long as there is progress, and ends."""
+    """With 429 and Retry-After the task is deferred as long as it makes progress, and ends."""
     peer.behave("throttled")
     stage(outbox, changes(40), size=1)
     with pytest.raises(DashboardBusy) as caught:
@@ -182,7 +182,7 @@ def test_a_throttler(outbox: Engine, peer: Peer, deliver: Deliver) -> None:
 
 
 def test_a_gateway_that_loses_patience(outbox: Engine, peer: Peer, gateway: int, deliver: Deliver) -> None:
-    """504 for what takes longer than a second: halved from the second time on; a smaller batch_size helps as well."""
+    """Calls that take more than a second get 504: they are split from the second time on; a smaller batch_size helps too."""
     peer.behave("slow")
     stage(outbox, changes(160))
     for _ in range(4):
@@ -192,20 +192,20 @@ def test_a_gateway_that_loses_patience(outbox: Engine, peer: Peer, gateway: int,
 
 
 def test_a_gateway_with_a_limit_of_size(outbox: Engine, peer: Peer, gateway: int, deliver: Deliver) -> None:
-    """413 is of the size alone."""
+    """A 413 of a gateway is about size only."""
     stage(outbox, changes(1000))
     assert deliver(gateway).rows == 1000
 
 
 def test_a_redirect(outbox: Engine, peer: Peer, gateway: int, deliver: Deliver) -> None:
-    """With a body, as real ones have: permanent, and where to."""
+    """A redirect with a body is a permanent error that names its target."""
     stage(outbox, changes(3))
     with pytest.raises(DashboardError, match=r"https://otro\.gob\.do/api/load"):
         deliver(gateway, "/moved/api/load")
 
 
 def test_a_login_page(outbox: Engine, peer: Peer, gateway: int, deliver: Deliver) -> None:
-    """200 and HTML from the first call on."""
+    """A login page, 200 with HTML, is recognised from the first call on."""
     stage(outbox, changes(2), size=1)
     with pytest.raises(DashboardError):
         deliver(gateway, "/login/api/load", concurrency="1")

@@ -1,4 +1,4 @@
-"""One sandbox for all tests, put back to its start before each."""
+"""One sandbox for all tests, reset before each."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def _shared_sandbox() -> Iterator[Handle]:
 
 @pytest.fixture
 def sandbox(_shared_sandbox: Handle) -> Handle:
-    """A sandbox that has received nothing and does nothing unusual."""
+    """A sandbox that has received nothing and has no faults configured."""
     _shared_sandbox.reset()
     return _shared_sandbox
 
 
 @pytest.fixture
 def entry() -> Entry:
-    """Makes a valid entry; keyword arguments change fields, ``None`` removes one."""
+    """Creates a valid entry; keyword arguments change fields, ``None`` removes one."""
 
     def make(request_id: str = "REQ-001", **changes: Any) -> dict[str, Any]:
         fields = {
@@ -50,7 +50,7 @@ def entry() -> Entry:
 
 @pytest.fixture
 def post(sandbox: Handle, entry: Entry) -> Post:
-    """Posts entries the right way; ``headers`` with the value None leaves one out."""
+    """Posts entries correctly; ``headers`` with the value None are omitted."""
 
     def send(
         *entries: Any, path: str = LOAD, headers: dict[str, str | None] | None = None, **options: Any

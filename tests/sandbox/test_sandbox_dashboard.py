@@ -1,4 +1,4 @@
-"""The dashboard's face: what it takes, what it refuses and in which words."""
+"""The dashboard: what it accepts, what it refuses, and its messages."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_success(post: Post, sandbox: Handle, entry: Entry) -> None:
 
 
 def test_direct_call_knows_nothing_of_x_road(post: Post, sandbox: Handle) -> None:
-    """POST /api/load works without a security server, and then no X-Road header comes back."""
+    """POST /api/load works without a security server, and the answer then has no X-Road header."""
     response = post(path="/api/load")
 
     assert response.status_code == 201
@@ -50,7 +50,7 @@ def test_direct_call_knows_nothing_of_x_road(post: Post, sandbox: Handle) -> Non
 
 
 def test_x_road_headers_on_a_direct_call_are_a_breach(post: Post, sandbox: Handle) -> None:
-    """X-Road headers have no business where there is no X-Road."""
+    """X-Road headers on a direct call are a breach."""
     post(path="/api/load", headers={"X-Road-Id": "x"})
 
     assert sandbox.stats()["violations"] == {"x_road_header_on_direct_call": 1}
@@ -140,7 +140,7 @@ def test_wrong_entry(post: Post, sandbox: Handle, entry: Entry, field: str, valu
     ids=str,
 )
 def test_limits_of_what_is_right(post: Post, entry: Entry, changes: dict[str, Any]) -> None:
-    """Values on the edge of the contract are taken."""
+    """Values at the limits of the contract are accepted."""
     assert post(entry(**changes)).status_code == 201
 
 
@@ -188,7 +188,7 @@ def test_wrong_envelope(post: Post, body: Any, complaints: list[str]) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"requests": [NaN]}', b'\xff{"requests": []}'])
 def test_no_json(post: Post, data: bytes) -> None:
-    """A body that is no JSON is a 400."""
+    """A body that is not JSON is a 400."""
     response = post(data=data, headers={"Content-Type": "application/json"})
 
     assert response.status_code == 400
@@ -221,7 +221,7 @@ def test_compressed_body(post: Post, sandbox: Handle, entry: Entry) -> None:
 
 
 def test_a_thousand_entries(post: Post, sandbox: Handle, entry: Entry) -> None:
-    """1000 entries are taken; 1001 are a 413 and a breach, and store nothing."""
+    """1000 entries are accepted; 1001 are a 413 and a breach, and store nothing."""
     entries = [entry(f"REQ-{number}") for number in range(1001)]
 
     assert post(*entries[:1000]).status_code == 201
@@ -244,7 +244,7 @@ def test_smaller_limits(post: Post, sandbox: Handle, entry: Entry) -> None:
 
 
 def test_chunked_upload(post: Post, entry: Entry) -> None:
-    """A body without Content-Length is taken."""
+    """A body without Content-Length is accepted."""
     body = orjson.dumps({"requests": [entry()]})
     response = post(data=iter([body[:10], body[10:]]), headers={"Content-Type": "application/json"})
 

@@ -1,4 +1,4 @@
-"""Failures on demand: each kind as a client sees it, and when they happen."""
+"""Faults on demand: each kind as a client sees it, and when they occur."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_status(post: Post, sandbox: Handle) -> None:
 
 
 def test_retry_after_in_seconds_and_as_date(post: Post, sandbox: Handle) -> None:
-    """Retry-After comes in both forms that HTTP has, or as any text."""
+    """Retry-After comes in both of HTTP's forms, or as any text."""
     sandbox.add_fault(kind="status", status=429, retry_after=7, times=1)
     sandbox.add_fault(kind="status", status=429, retry_after=60, retry_after_as="date", times=1)
     sandbox.add_fault(kind="status", status=429, retry_after="soon")
@@ -64,7 +64,7 @@ def test_refusal_that_only_the_body_tells(post: Post, sandbox: Handle) -> None:
 
 
 def test_status_with_any_body(post: Post, sandbox: Handle) -> None:
-    """The body can be any JSON, also null; 204 has none."""
+    """The body can be any JSON, including null; 204 has none."""
     sandbox.add_fault(kind="status", status=200, body=None, times=1)
     sandbox.add_fault(kind="status", status=204)
 
@@ -83,7 +83,7 @@ def test_delay(post: Post, sandbox: Handle) -> None:
 
 
 def test_delay_goes_on_after_the_client_left(post: Post, sandbox: Handle) -> None:
-    """A client that gives up too early has its entries accepted all the same."""
+    """If a client gives up too early its entries are still accepted."""
     sandbox.add_fault(kind="delay", seconds=0.3)
     with pytest.raises(requests.exceptions.ReadTimeout):
         post(timeout=0.1)
@@ -95,7 +95,7 @@ def test_delay_goes_on_after_the_client_left(post: Post, sandbox: Handle) -> Non
 
 
 def test_delay_with_another_fault(post: Post, sandbox: Handle) -> None:
-    """Delay lets a later fault have its turn."""
+    """A later fault may follow a delay."""
     sandbox.add_fault(kind="delay", seconds=0.05)
     sandbox.add_fault(kind="status", status=504)
 
@@ -104,7 +104,7 @@ def test_delay_with_another_fault(post: Post, sandbox: Handle) -> None:
 
 
 def test_delayed_calls_overlap(post: Post, sandbox: Handle) -> None:
-    """Calls wait side by side, and the largest number at once is remembered."""
+    """Delayed calls wait in parallel, and the largest number at once is remembered."""
     sandbox.add_fault(kind="delay", seconds=1)
     threads = [threading.Thread(target=post) for _ in range(4)]
     for thread in threads:
@@ -172,7 +172,7 @@ def test_truncate(post: Post, sandbox: Handle, accept: bool, keep_bytes: int | N
 
 
 def test_html(post: Post, sandbox: Handle) -> None:
-    """A page in place of an answer, with any status, without X-Road's marks."""
+    """A page instead of an answer, with any status, without X-Road's headers."""
     sandbox.add_fault(kind="html", status=200, title="Login")
     response = post()
 
@@ -202,7 +202,7 @@ def test_soap(post: Post, sandbox: Handle) -> None:
     ],
 )
 def test_x_road_error(post: Post, sandbox: Handle, generation: str, error_type: str, status: int) -> None:
-    """Any X-Road error, spelled as asked for, with the status that our server gives to that spelling."""
+    """Any X-Road error, in the requested spelling, with the status that our server uses for it."""
     sandbox.settings(generation=generation)
     sandbox.add_fault(kind="xroad", type=error_type, message="Read timed out")
     response = post()
@@ -224,7 +224,7 @@ def test_x_road_error_after_the_dashboard_took_it(post: Post, sandbox: Handle) -
 
 
 def test_redirect(post: Post, sandbox: Handle) -> None:
-    """A redirect has its Location; whoever follows it finds nothing useful."""
+    """A redirect has its Location, where there is nothing useful."""
     sandbox.add_fault(kind="redirect", status=307, location="/elsewhere")
     response = post()
 
@@ -235,7 +235,7 @@ def test_redirect(post: Post, sandbox: Handle) -> None:
 
 
 def test_refuse(post: Post, sandbox: Handle, entry: Entry) -> None:
-    """A matching entry refuses the whole call and is named; a call without one is taken."""
+    """A matching entry refuses the whole call and is named; a call without one is accepted."""
     sandbox.add_fault(kind="refuse", match={"request_id": "-13$"}, message="request_id is not known")
     refused = post(entry("R-12"), entry("R-13"), entry("R-131"))
 
@@ -246,14 +246,14 @@ def test_refuse(post: Post, sandbox: Handle, entry: Entry) -> None:
 
 
 def test_refuse_without_indexes(post: Post, sandbox: Handle, entry: Entry) -> None:
-    """The refusal can keep to itself which entries it means."""
+    """A refusal can leave out which entries it is about."""
     sandbox.add_fault(kind="refuse", match={"service_id": "9"}, message="no", name_indexes=False)
 
     assert post(entry(service_id="9"), entry(service_id="9")).json()["message"] == ["no"]
 
 
 def test_refuse_leaves_invalid_calls_to_the_validation(post: Post, sandbox: Handle, entry: Entry) -> None:
-    """A call that breaks the contract is refused for that."""
+    """A call that breaks the contract is refused for that reason."""
     sandbox.add_fault(kind="refuse", match={"service_id": "123"})
 
     assert post(entry(status_id=0)).json()["message"] == ["requests.0.status_id must not be less than 1"]
@@ -271,14 +271,14 @@ def test_raw_answer(post: Post, sandbox: Handle) -> None:
 
 
 def test_raw_bytes_on_the_wire(post: Post, sandbox: Handle) -> None:
-    """Bytes that are no HTTP at all."""
+    """Arbitrary bytes that are not HTTP."""
     sandbox.add_fault(kind="raw", wire_base64=base64.b64encode(b"SSH-2.0-nope\r\n").decode())
     with pytest.raises(requests.exceptions.ConnectionError, match="BadStatusLine"):
         post()
 
 
 def test_times_and_after(post: Post, sandbox: Handle) -> None:
-    """A fault lets the first calls through, fires so many times, and is then over."""
+    """A fault lets the first calls through, occurs a number of times, and is then over."""
     sandbox.add_fault(kind="status", status=503, after=1, times=2)
 
     assert [post().status_code for _ in range(5)] == [201, 503, 503, 201, 201]
@@ -296,7 +296,7 @@ def test_without_times_for_ever(post: Post, sandbox: Handle) -> None:
 
 
 def test_match_any_kind(post: Post, sandbox: Handle, entry: Entry) -> None:
-    """Any fault can be bound to entries; all fields of a match must hold for one and the same entry."""
+    """Any fault can be limited to entries; all fields of a match must apply to the same entry."""
     sandbox.add_fault(kind="status", status=500, match={"status_id": 7, "service_id": "9"})
 
     assert post(entry(status_id=7), entry(service_id="9")).status_code == 201
@@ -304,7 +304,7 @@ def test_match_any_kind(post: Post, sandbox: Handle, entry: Entry) -> None:
 
 
 def test_first_fault_decides(post: Post, sandbox: Handle) -> None:
-    """Faults are tried in the order of adding; one that did not get its turn is not used up."""
+    """Faults are tried in order of addition; one that had no turn is not used up."""
     sandbox.add_fault(kind="status", status=502, times=1)
     second = sandbox.add_fault(kind="status", status=503, times=1)
 
@@ -314,7 +314,7 @@ def test_first_fault_decides(post: Post, sandbox: Handle) -> None:
 
 
 def test_probability_can_be_replayed(post: Post, sandbox: Handle) -> None:
-    """The same seed and faults give the same run; another seed another one."""
+    """The same seed and faults give the same run; another seed gives another one."""
 
     def run(seed: int) -> list[int]:
         sandbox.reset()
@@ -329,7 +329,7 @@ def test_probability_can_be_replayed(post: Post, sandbox: Handle) -> None:
 
 
 def test_seed_may_follow_the_fault(post: Post, sandbox: Handle) -> None:
-    """Setting the seed re-rolls the dice of faults that are already there."""
+    """Setting the seed restarts the random numbers of existing faults."""
     sandbox.add_fault(kind="status", status=500, probability=0.5)
     sandbox.settings(seed=7)
     first = [post().status_code for _ in range(12)]
@@ -348,7 +348,7 @@ def test_x_road_refuses_before_any_fault(post: Post, sandbox: Handle) -> None:
 
 
 def test_fault_on_a_direct_call(post: Post, sandbox: Handle) -> None:
-    """Faults happen to direct calls too, without X-Road headers."""
+    """Faults also apply to direct calls, without X-Road headers."""
     sandbox.add_fault(kind="status", status=503)
     response = post(path="/api/load")
 
@@ -357,7 +357,7 @@ def test_fault_on_a_direct_call(post: Post, sandbox: Handle) -> None:
 
 
 def test_fault_on_metadata(post: Post, sandbox: Handle) -> None:
-    """A fault with target "metadata" leaves posted entries alone."""
+    """A fault with target "metadata" does not affect posted entries."""
     sandbox.add_fault(kind="html", target="metadata")
 
     assert requests.get(sandbox.url + "/listClients", timeout=60).status_code == 502
@@ -382,7 +382,7 @@ def test_fault_on_metadata(post: Post, sandbox: Handle) -> None:
     ids=str,
 )
 def test_wrong_fault(sandbox: Handle, fields: dict[str, Any], problem: str) -> None:
-    """A fault with a mistake in it is refused at once, and the message names the field."""
+    """An invalid fault is refused at once, and the message names the field."""
     with pytest.raises(ValueError, match=problem):
         sandbox.add_fault(**fields)
     assert sandbox.faults() == []

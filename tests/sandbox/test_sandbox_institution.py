@@ -1,6 +1,6 @@
-"""The sample institution: its rows are what the summary says, and as mixed as those of a real one.
+"""The sample institution: its rows match the summary, and are as varied as those of a real one.
 
-The rows are judged here with a reading of the contract that shares nothing with the generator.
+The rows are judged here by an implementation of the contract that shares nothing with the generator.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def view(database: Path, where: str = "1 = 1") -> list[ViewRow]:
 
 
 def instant(text: object) -> datetime | None:
-    """A date as the institution writes it, or None if it is none."""
+    """A date as the institution writes it, or None if it is not a date."""
     if not isinstance(text, str) or not re.match(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", text):
         return None
     try:
@@ -54,7 +54,7 @@ def instant(text: object) -> datetime | None:
 
 
 def judge(row: ViewRow) -> str:
-    """ "valid", "excluded", or what is wrong with a row; fails if two things are."""
+    """ "valid", "excluded", or the problem of a row; fails if there are two."""
     service_id, request_id, opening_date, status_id, last_modified_date = row
     opened, changed = instant(opening_date), instant(last_modified_date)
     assert changed is not None
@@ -93,7 +93,7 @@ def test_summary_agrees_with_the_rows(made: tuple[Path, Summary]) -> None:
 
 
 def test_view_has_exactly_the_five_columns(made: tuple[Path, Summary]) -> None:
-    """The view is all that the project may look at."""
+    """The view is all that the project may read."""
     with closing(sqlite3.connect(made[0])) as connection:
         cursor = connection.execute("select * from tablero_status_changes limit 1")
         names = [column[0] for column in cursor.description]
@@ -121,7 +121,7 @@ def test_every_month_has_rows_up_to_its_very_edges(made: tuple[Path, Summary]) -
 
 
 def test_yesterday_has_changes(made: tuple[Path, Summary]) -> None:
-    """The last day before ``now`` has changes, with several of one request among them."""
+    """The last day before ``now`` has changes, several of them of one request."""
     database, summary = made
     start = NOW - timedelta(days=1)
     rows = [row for row in view(database) if start <= (instant(row[4]) or NOW) < NOW]
@@ -131,7 +131,7 @@ def test_yesterday_has_changes(made: tuple[Path, Summary]) -> None:
 
 
 def test_dates_come_in_several_forms(made: tuple[Path, Summary]) -> None:
-    """Most are local without offset; some have one, some are UTC, some have a fraction."""
+    """Most dates are local without an offset; some have an offset, some are UTC, some have a fraction."""
     forms = Counter(re.sub(r"\d", "0", row[4]).split(".")[0] for row in view(made[0]))
 
     assert forms["0000-00-00 00:00:00"] > 0.9 * ROWS
@@ -154,7 +154,7 @@ def test_requests_look_real(made: tuple[Path, Summary]) -> None:
 
 
 def test_same_parameters_make_the_same_rows(tmp_path: Path, made: tuple[Path, Summary]) -> None:
-    """The rows depend on the parameters and on nothing else."""
+    """The rows depend on the parameters alone."""
     again, other = tmp_path / "again.db", tmp_path / "other.db"
 
     assert create(again, rows=ROWS, seed=7, now=NOW) == made[1]
@@ -164,7 +164,7 @@ def test_same_parameters_make_the_same_rows(tmp_path: Path, made: tuple[Path, Su
 
 
 def test_database_is_kept_when_made_again(tmp_path: Path) -> None:
-    """With the same parameters the file stays as it is, added changes included; else it is replaced."""
+    """With the same parameters the file stays as it is, including added changes; otherwise it is replaced."""
     database = tmp_path / "i.db"
     summary = create(database, rows=500, seed=7, now=NOW)
     add_changes(database, 3, NOW + timedelta(hours=9))
@@ -178,7 +178,7 @@ def test_database_is_kept_when_made_again(tmp_path: Path) -> None:
 
 
 def test_foreign_database_is_left_alone(tmp_path: Path) -> None:
-    """A file that this module did not make is never overwritten."""
+    """A file that this module did not create is never overwritten."""
     database = tmp_path / "payroll.db"
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("create table payroll (salary)")
@@ -193,7 +193,7 @@ def test_foreign_database_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_interrupted_making_leaves_nothing(tmp_path: Path, mocker: MockerFixture) -> None:
-    """A half-made database never stands in the place of a whole one."""
+    """An incomplete database never replaces a complete one."""
     database = tmp_path / "i.db"
     mocker.patch("sandbox.institution._INDEX", "not sql")
     with pytest.raises(sqlite3.OperationalError):
@@ -205,7 +205,7 @@ def test_interrupted_making_leaves_nothing(tmp_path: Path, mocker: MockerFixture
 
 
 def test_added_changes_are_new_and_valid(tmp_path: Path) -> None:
-    """Something changed since: n valid rows at that instant, each of another known request."""
+    """Adding changes creates n valid rows at that instant, each of a different known request."""
     database = tmp_path / "i.db"
     create(database, rows=500, seed=7, now=NOW)
     known = {(row[0], row[1], row[2]) for row in view(database)}
@@ -220,7 +220,7 @@ def test_added_changes_are_new_and_valid(tmp_path: Path) -> None:
 
 
 def test_added_twice_are_different_requests(tmp_path: Path) -> None:
-    """The same instant again takes other requests, until there are none left."""
+    """Adding at the same instant again uses other requests until none are left."""
     database = tmp_path / "i.db"
     create(database, rows=500, seed=7, now=NOW)
     when = NOW + timedelta(hours=9)
@@ -243,7 +243,7 @@ def test_added_twice_are_different_requests(tmp_path: Path) -> None:
     ids=["rows", "naive", "early"],
 )
 def test_wrong_parameters(tmp_path: Path, changes: dict[str, Any], problem: str) -> None:
-    """A parameter out of range is refused before a file is made."""
+    """A parameter out of range is refused before a file is created."""
     parameters: dict[str, Any] = {"rows": 500, "seed": 7, "now": NOW, **changes}
     with pytest.raises(ValueError, match=problem):
         create(tmp_path / "i.db", **parameters)
@@ -251,7 +251,7 @@ def test_wrong_parameters(tmp_path: Path, changes: dict[str, Any], problem: str)
 
 
 def test_early_now(tmp_path: Path) -> None:
-    """It also works for an institution that has only just begun."""
+    """An institution that has only just begun works as well."""
     now = datetime(2020, 3, 1, tzinfo=ZONE)
     summary = create(tmp_path / "i.db", rows=500, seed=1, now=now)
 
@@ -260,7 +260,7 @@ def test_early_now(tmp_path: Path) -> None:
 
 
 def test_command_line(tmp_path: Path) -> None:
-    """The command line makes the database up to the beginning of ``--today`` and says what is in it."""
+    """The command line creates the database up to the beginning of ``--today`` and prints its contents."""
     command = [sys.executable, "-m", "sandbox.institution", "--database", str(tmp_path / "i.db")]
     command += ["--rows", "500", "--seed", "7", "--today", "2026-11-24"]
     root = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""What the sandbox remembers, and the routes that tell and steer it."""
+"""The sandbox's memory, and the routes that read and control it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Post = Callable[..., requests.Response]
 
 
 def test_entries_in_order_of_arrival(post: Post, sandbox: Handle, entry: Entry) -> None:
-    """Every accepted entry is kept with its call and its position in it, repeats included."""
+    """Every accepted entry is stored with its call and its position in it, including repeats."""
     post(entry("B"), entry("A"))
     post(entry("A"))
 
@@ -31,7 +31,7 @@ def test_entries_in_order_of_arrival(post: Post, sandbox: Handle, entry: Entry) 
 
 
 def test_counts(post: Post, sandbox: Handle, entry: Entry) -> None:
-    """Entries count as the same only if all five values are."""
+    """Entries count as the same only if all five values are equal."""
     post(entry("A"), entry("A"), entry("A", status_id=3))
     post(entry("A"))
 
@@ -40,7 +40,7 @@ def test_counts(post: Post, sandbox: Handle, entry: Entry) -> None:
 
 
 def test_calls_are_recorded_with_their_headers(post: Post, sandbox: Handle, entry: Entry) -> None:
-    """A call is kept with who made it, what it held and what was answered."""
+    """A call is stored with its client, its content and its answer."""
     before = datetime.now(timezone.utc)
     headers = {"X-Road-Id": "id-1", "X-Road-Issue": "batch-7", "User-Agent": "tester/1"}
     response = post(entry("A"), entry("B"), headers=headers)
@@ -65,7 +65,7 @@ def test_calls_are_recorded_with_their_headers(post: Post, sandbox: Handle, entr
 
 
 def test_refused_calls_are_recorded_too(post: Post, sandbox: Handle, entry: Entry) -> None:
-    """Refusals of X-Road, of the dashboard and of no one in particular are all on record."""
+    """Refusals by X-Road, by the dashboard and by neither are all recorded."""
     post(headers={"X-Road-Client": None})
     post(entry("A", status_id=0), entry("B"))
     post(path="/nowhere")
@@ -81,7 +81,7 @@ def test_refused_calls_are_recorded_too(post: Post, sandbox: Handle, entry: Entr
 
 
 def test_control_routes_are_not_recorded(sandbox: Handle) -> None:
-    """Steering leaves no trace among the calls."""
+    """Control requests are not recorded among the calls."""
     sandbox.add_fault(kind="soap")
     sandbox.stats()
 
@@ -89,7 +89,7 @@ def test_control_routes_are_not_recorded(sandbox: Handle) -> None:
 
 
 def test_cut_off_upload(sandbox: Handle) -> None:
-    """An upload that ends early reaches nobody, and is on record without an answer."""
+    """An upload that ends early is recorded without an answer."""
     with socket.create_connection(("127.0.0.1", sandbox.port)) as connection:
         connection.sendall(b"POST /api/load HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         time.sleep(0.1)
@@ -121,7 +121,7 @@ def test_stats(post: Post, sandbox: Handle, entry: Entry) -> None:
 
 
 def test_many_threads_at_once(post: Post, sandbox: Handle, entry: Entry) -> None:
-    """Calls in parallel are each stored whole and exactly once."""
+    """Parallel calls are each stored completely and exactly once."""
 
     def send(worker: int) -> None:
         for number in range(5):
@@ -141,7 +141,7 @@ def test_many_threads_at_once(post: Post, sandbox: Handle, entry: Entry) -> None
 
 
 def test_reset(post: Post, sandbox: Handle) -> None:
-    """Reset forgets, disarms and undoes; each can be left out."""
+    """Reset clears memory, faults and settings; each of them can be excluded."""
     post()
     sandbox.settings(vague_messages=True)
     sandbox.add_fault(kind="soap")
@@ -169,7 +169,7 @@ def test_reset(post: Post, sandbox: Handle) -> None:
     ids=str,
 )
 def test_wrong_settings(sandbox: Handle, changes: dict[str, Any], problem: str) -> None:
-    """A wrong setting is refused with its name, and nothing changes."""
+    """A wrong setting is refused by name, and nothing changes."""
     before = sandbox.settings()
     with pytest.raises(ValueError, match=problem):
         sandbox.settings(**changes)

@@ -61,7 +61,7 @@ def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 def test_two_at_once(entry: Entry) -> None:
-    """Sandboxes are independent of each other, and their settings are those they were given."""
+    """Sandboxes are independent, each with its own settings."""
     with running_sandbox() as one, running_sandbox(max_entries=1, generation="7.8") as two:
         assert one.port != two.port
         body = {"requests": [entry("A"), entry("B")]}
@@ -73,7 +73,7 @@ def test_two_at_once(entry: Entry) -> None:
 
 
 def test_memory_outlives_the_sandbox(tmp_path: Path, entry: Entry) -> None:
-    """With a file of its own it can be asked after it is gone, and goes on where it was."""
+    """A file outlives its sandbox, can be read afterwards, and is continued by the next one."""
     body = {"requests": [entry()]}
     for run in (1, 2):
         with running_sandbox(tmp_path / "s.db") as sandbox:
@@ -84,7 +84,7 @@ def test_memory_outlives_the_sandbox(tmp_path: Path, entry: Entry) -> None:
 
 
 def test_stops_although_calls_hang(tmp_path: Path, entry: Entry) -> None:
-    """Hanging and delayed calls are let go when the sandbox stops."""
+    """Hanging and delayed calls end when the sandbox stops."""
     outcomes: list[type[BaseException]] = []
 
     def call(url: str) -> None:
@@ -112,7 +112,7 @@ def test_stops_although_calls_hang(tmp_path: Path, entry: Entry) -> None:
 
 
 def test_idle_connection_is_closed_under_the_client() -> None:
-    """A pooled connection that was idle too long is gone, as with a security server."""
+    """A pooled connection that was idle too long is closed, as by a security server."""
     with (
         running_sandbox(keep_alive=1) as sandbox,
         socket.create_connection(("127.0.0.1", sandbox.port), timeout=60) as connection,
@@ -137,7 +137,7 @@ def test_answers_without_waiting_for_acknowledgements(entry: Entry) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_process_stops_cleanly(tmp_path: Path, entry: Entry, number: int) -> None:
-    """``python -m sandbox`` says where it listens in one line, and ends with status 0 on a signal."""
+    """``python -m sandbox`` prints its address in one line, and ends with status 0 on a signal."""
     with sandbox_process(tmp_path / "s.db") as sandbox:
         assert sandbox.url == f"http://127.0.0.1:{sandbox.port}"
         body = {"requests": [entry()]}
@@ -148,7 +148,7 @@ def test_process_stops_cleanly(tmp_path: Path, entry: Entry, number: int) -> Non
 
 
 def test_process_survives_kill(tmp_path: Path, entry: Entry) -> None:
-    """What was acknowledged before kill -9 is there afterwards, and it comes back on the same port."""
+    """Acknowledged entries survive kill -9, and the sandbox restarts on the same port."""
     with sandbox_process(tmp_path / "s.db") as sandbox:
         for number in range(20):
             body = {"requests": [entry(f"R-{number}")]}
@@ -193,7 +193,7 @@ def test_wrong_command_line(tmp_path: Path, arguments: list[str], text: str) -> 
 
 
 def test_port_in_use(tmp_path: Path) -> None:
-    """An address that is taken is said plainly."""
+    """A port in use is reported in plain words."""
     with running_sandbox() as sandbox:
         command = [sys.executable, "-m", "sandbox", "--database", str(tmp_path / "s.db")]
         command += ["--port", str(sandbox.port)]
@@ -220,12 +220,12 @@ def test_tls(tmp_path: Path, entry: Entry) -> None:
         sandbox.add_fault(kind="hang")
         with pytest.raises(requests.exceptions.ReadTimeout):
             requests.post(url, json=body, headers=HEADERS, timeout=0.3, verify=str(certificate))
-    # A client that keeps its connection did not hold up the end, or there would have been an error.
+    # A client with an open connection did not delay the end, or there would have been an error.
     assert list(sandbox.counts().values()) == [2]
 
 
 def test_client_certificate(tmp_path: Path, entry: Entry) -> None:
-    """Asked for by X-Road, not by the handshake: without one the answer is an X-Road error."""
+    """A missing client certificate is an X-Road error, since it is required by X-Road and not by the handshake."""
     certificate, key = make_certificate(tmp_path, "server")
     client_certificate, client_key = make_certificate(tmp_path, "client")
     body = {"requests": [entry()]}

@@ -1,4 +1,4 @@
-"""The security server's face: who may call what, and how X-Road says no."""
+"""The security server: who may call what, and X-Road's errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Post = Callable[..., requests.Response]
 
 
 def is_x_road_error(response: requests.Response, error_type: str, status: int = 500) -> bool:
-    """Whether it has all the marks of X-Road's own errors: header and body agree, and nothing was relayed."""
+    """Whether it has all the properties of X-Road's own errors: header and body agree, and nothing was relayed."""
     body = response.json()
     uuid.UUID(body["detail"])
     return (
@@ -36,7 +36,7 @@ def is_x_road_error(response: requests.Response, error_type: str, status: int = 
 
 
 def get(sandbox: Handle, path: str, **headers: str) -> requests.Response:
-    """A GET with the client's header, as metadata services want it."""
+    """A GET with the client's header, as metadata services require it."""
     wanted = {
         "X-Road-Client": CLIENT,
         "Accept": "application/json",
@@ -47,7 +47,7 @@ def get(sandbox: Handle, path: str, **headers: str) -> requests.Response:
 
 @pytest.mark.parametrize("service", ["INTEGRACION", "INTEGRACION-DEV"])
 def test_both_services_relay_to_the_dashboard(post: Post, service: str) -> None:
-    """Production and development services exist, and their answers carry the marks of a relayed answer."""
+    """Both services, production and development, exist, and their answers have the headers of relayed answers."""
     response = post(path=f"{SUBSYSTEM}/{service}/api/load", headers={"X-Road-Id": "id-1"})
 
     assert response.status_code == 201
@@ -58,7 +58,7 @@ def test_both_services_relay_to_the_dashboard(post: Post, service: str) -> None:
 
 
 def test_message_id_is_made_when_the_client_sends_none(post: Post) -> None:
-    """X-Road-Id is generated as instance-uuid; X-Road-Request-Id and hash are fresh in every answer."""
+    """A missing X-Road-Id is generated as instance-uuid; X-Road-Request-Id and hash are new in every answer."""
     first, second = post(), post()
 
     assert first.headers["X-Road-Id"].startswith("DO-")
@@ -100,7 +100,7 @@ def test_malformed_address(post: Post, path: str) -> None:
 
 
 def test_address_without_subsystem_means_something_else(post: Post) -> None:
-    """OGTIC's template leaves the subsystem out; then INTEGRACION reads as a subsystem that nobody knows."""
+    """OGTIC's template leaves the subsystem out; then INTEGRACION is read as an unknown subsystem."""
     response = post(path="/r1/DO/GOB/CNC/INTEGRACION/api/load")
 
     assert is_x_road_error(response, "Server.ClientProxy.UnknownMember")
@@ -109,8 +109,8 @@ def test_address_without_subsystem_means_something_else(post: Post) -> None:
 
 @pytest.mark.parametrize("path", ["/r1/DO/GOB/CNC/MONITOREO/INTEGRACION%FF/x", "/r1/DO/GOB/CNC/MON^ITOREO/X/y"])
 def test_address_with_wrong_encoding(sandbox: Handle, path: str) -> None:
-    """Bytes that are no UTF-8 and characters that need encoding are an internal error of our server."""
-    # Not through requests, which would mend the address.
+    """Bytes that are not UTF-8, and unencoded characters, are an internal error of our server."""
+    # Not through requests, which would correct the address.
     connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=60)
     connection.request("POST", path, headers={"X-Road-Client": CLIENT})
     answer = connection.getresponse()
@@ -152,7 +152,7 @@ def test_unknown_service(post: Post) -> None:
 
 @pytest.mark.parametrize("settings", [{"allowed_clients": []}, {"access": "none"}, {"access": "other"}], ids=str)
 def test_no_access_right(post: Post, sandbox: Handle, settings: dict[str, Any]) -> None:
-    """Without an access right for this endpoint the provider's server refuses, and nothing is stored."""
+    """Without access to this endpoint the provider's server refuses, and nothing is stored."""
     sandbox.settings(**settings)
 
     assert is_x_road_error(post(), "Server.ServerProxy.AccessDenied")
@@ -161,14 +161,14 @@ def test_no_access_right(post: Post, sandbox: Handle, settings: dict[str, Any]) 
 
 @pytest.mark.parametrize("access", ["full", "endpoint", "wildcard"])
 def test_access_right(post: Post, sandbox: Handle, access: str) -> None:
-    """A right for the service, for the endpoint or for a pattern over it lets the call through."""
+    """Access to the service, the endpoint or a pattern that matches it allows the call."""
     sandbox.settings(access=access)
 
     assert post().status_code == 201
 
 
 def test_body_too_large_for_the_message_log(post: Post, sandbox: Handle) -> None:
-    """X-Road refuses what it cannot log before the dashboard sees it."""
+    """X-Road refuses what it cannot log, before it reaches the dashboard."""
     sandbox.settings(max_loggable_bytes=50)
     response = post()
 
@@ -192,7 +192,7 @@ def test_errors_in_the_spelling_of_7_8(post: Post, sandbox: Handle) -> None:
     ],
 )
 def test_mixed_generations(post: Post, sandbox: Handle, generation: str, relayed: str, own: str) -> None:
-    """A provider of the other generation: its errors arrive with 400, those of our own server with 500."""
+    """Errors of a provider of the other generation arrive with 400, those of our own server with 500."""
     sandbox.settings(generation=generation, mixed=True, allowed_clients=[])
 
     assert is_x_road_error(post(), relayed, 400)
@@ -213,7 +213,7 @@ def test_mixed_generations(post: Post, sandbox: Handle, generation: str, relayed
     ],
 )
 def test_spelling(old: str, new: str) -> None:
-    """Each word of a type is spelled by its generation."""
+    """Each word of a type is spelled as in its generation."""
     assert spell(old, "7.2") == old
     assert spell(old, "7.8") == new
 
@@ -229,7 +229,7 @@ def test_spelling(old: str, new: str) -> None:
     ],
 )
 def test_accept_decides_the_form_of_an_error(post: Post, accept: str, media_type: str) -> None:
-    """Whoever accepts XML gets X-Road's errors as XML."""
+    """With an Accept header for XML, X-Road's errors are XML."""
     response = post(headers={"Accept": accept, "X-Road-Client": None})
 
     assert response.headers["Content-Type"].startswith(media_type)
@@ -239,7 +239,7 @@ def test_accept_decides_the_form_of_an_error(post: Post, accept: str, media_type
 
 @pytest.mark.parametrize("path", ["/DO/GOB/CNC/MONITOREO/INTEGRACION-DEV/api/load", "/", "/r2/DO/x"])
 def test_post_without_r1_looks_like_success(post: Post, sandbox: Handle, path: str) -> None:
-    """A POST outside /r1/ falls to the SOAP handler: HTTP 200, XML, no X-Road-Error, nothing stored."""
+    """A POST outside /r1/ reaches the SOAP handler: HTTP 200, XML, no X-Road-Error, nothing stored."""
     response = post(path=path)
 
     assert response.status_code == 200
@@ -251,7 +251,7 @@ def test_post_without_r1_looks_like_success(post: Post, sandbox: Handle, path: s
 
 
 def test_other_paths_of_the_dashboard_through_x_road(post: Post, sandbox: Handle) -> None:
-    """A path that the dashboard does not have is its own 404, relayed."""
+    """An unknown path gets the dashboard's own 404, relayed."""
     response = post(path=f"{SUBSYSTEM}/INTEGRACION-DEV/api/loads")
 
     assert response.status_code == 404
@@ -260,7 +260,7 @@ def test_other_paths_of_the_dashboard_through_x_road(post: Post, sandbox: Handle
 
 
 def test_headers_only_the_server_may_set(post: Post, sandbox: Handle) -> None:
-    """A client's X-Road-Request-Id is dropped, and noted as a breach."""
+    """A client's X-Road-Request-Id is dropped, and recorded as a breach."""
     response = post(headers={"X-Road-Request-Id": "mine"})
 
     assert response.status_code == 201
@@ -269,7 +269,7 @@ def test_headers_only_the_server_may_set(post: Post, sandbox: Handle) -> None:
 
 
 def test_list_clients(sandbox: Handle) -> None:
-    """GET /listClients needs no client header and lists provider and clients; JSON only on demand."""
+    """GET /listClients needs no client header and lists provider and clients, as JSON only on request."""
     url = sandbox.url + "/listClients"
     as_json = requests.get(url, headers={"Accept": "application/json"}, timeout=60).json()
     as_xml = requests.get(url, timeout=60)
@@ -299,7 +299,7 @@ def test_list_clients(sandbox: Handle) -> None:
     ],
 )
 def test_allowed_methods(sandbox: Handle, access: str, expected: dict[str, list[tuple[str, str]]]) -> None:
-    """allowedMethods tells our access right; an empty endpoint list is a right for the whole service."""
+    """allowedMethods shows our access; an empty endpoint list means access to the whole service."""
     sandbox.settings(access=access)
     services = get(sandbox, f"{SUBSYSTEM}/allowedMethods").json()["service"]
 
@@ -311,7 +311,7 @@ def test_allowed_methods(sandbox: Handle, access: str, expected: dict[str, list[
 
 
 def test_list_methods_tells_nothing_about_access(sandbox: Handle) -> None:
-    """listMethods lists what exists, whether or not we may use it."""
+    """listMethods lists what exists, whether or not we have access."""
     sandbox.settings(access="none", services=["DO/GOB/CNC/MONITOREO/INTEGRACION"])
     services = get(sandbox, f"{SUBSYSTEM}/listMethods").json()["service"]
 
@@ -319,7 +319,7 @@ def test_list_methods_tells_nothing_about_access(sandbox: Handle) -> None:
 
 
 def test_metadata_needs_a_registered_client(sandbox: Handle) -> None:
-    """Metadata goes through the same checks of our own server as a call."""
+    """Metadata requests pass the same checks of our own server as calls."""
     url = f"{sandbox.url}{SUBSYSTEM}/allowedMethods"
 
     assert is_x_road_error(requests.get(url, timeout=60), "Server.ClientProxy.InvalidClientIdentifier")
@@ -327,7 +327,7 @@ def test_metadata_needs_a_registered_client(sandbox: Handle) -> None:
 
 
 def test_metadata_echoes_headers(sandbox: Handle) -> None:
-    """Metadata answers repeat the request's headers, Authorization included: not fit for a log."""
+    """Metadata answers repeat the request's headers, including Authorization, so they must not be logged."""
     response = get(sandbox, f"{SUBSYSTEM}/allowedMethods", Authorization="Bearer secret")
 
     assert response.headers["Authorization"] == "Bearer secret"

@@ -7,7 +7,7 @@ clock.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
@@ -184,18 +184,18 @@ def _xroad(fault: XRoadError, kept: Mapping[str, Any], redact: Redact) -> Answer
 
 
 def _success(body: Body | None, sent: bytes, kept: Mapping[str, Any]) -> Answer:
-    """Judge a 2xx status: a success unless the body contains an objection."""
+    """Judge a 2xx status: a success unless the body contains an objection, or acknowledges fewer rows than it should.
+
+    *Partial* is an answer that says ``success: true`` and whose errors name each refused row beyond doubt.
+    """
     status = str(kept["status"])
     if body is None:
         return Answer.saying(Outcome.UNKNOWN, texts.NOT_THE_DASHBOARD(status=status), unexpected=True, **kept)
     rows = _rows_in(sent)
     named, is_all_named = _named_errors(body, sent)
     objection = _objection(body)
-    if objection in ("error", "errors") and body.success is not False and is_all_named and len(named) < rows:
-        return Answer.saying(
-            Outcome.REFUSED, texts.REFUSED_SOME(status=status, rows=len(named)), named=named, partial=True, **kept
-        )
-    if objection is not None:
+    is_partial = body.success is True and objection in ("error", "errors") and is_all_named and len(named) < rows
+    if objection is not None and not is_partial:
         number = _number(getattr(body, objection))
         if objection in _CODES and number is not None and number >= 500:
             return Answer.saying(Outcome.UNKNOWN, texts.FAILED_ON_THE_WAY(status=f"{status}, {objection} {number:.0f}"), **kept)
@@ -208,8 +208,12 @@ def _success(body: Body | None, sent: bytes, kept: Mapping[str, Any]) -> Answer:
             **kept,
         )
     taken = min((number for number in map(_number, (body.inserted, body.count)) if number is not None), default=None)
-    if taken is not None and taken < rows:
+    if taken is not None and taken < rows - (len(named) if is_partial else 0):
         return Answer.saying(Outcome.UNKNOWN, texts.FEWER_THAN_SENT(taken=int(max(taken, 0)), sent=rows), **kept)
+    if is_partial:
+        return Answer.saying(
+            Outcome.REFUSED, texts.REFUSED_SOME(status=status, rows=len(named)), named=named, partial=True, **kept
+        )
     return Answer(Outcome.DELIVERED, **kept)
 
 
@@ -257,7 +261,7 @@ def _named(body: Body | None, sent: bytes) -> tuple[int, ...]:
 
 
 def _named_errors(body: Body, sent: bytes) -> tuple[tuple[int, ...], bool]:
-    """Positions that ``errors`` names, and whether every entry names exactly one."""
+    """Positions in the call that ``errors`` names, and whether every entry names exactly one."""
     entries = body.errors if isinstance(body.errors, list) else [body.errors] if body.errors else []
     if not entries or len(entries) > _MOST_NAMES:
         return (), False
@@ -272,7 +276,12 @@ class _Quoted:
 
     def __init__(self, sent: bytes) -> None:
         self._sent = sent
+        self._count = _rows_in(sent)
         self._rows: list[dict[str, Any]] | None = None
+
+    def only(self, places: Collection[int]) -> int | None:
+        """The position, if there is only one and the call has it. Someone who counts from 1 names one that it does not have."""
+        return next(iter(places)) if len(places) == 1 and all(0 <= place < self._count for place in places) else None
 
     def find(self, values: Mapping[str, Any]) -> int | None:
         """The position of the only row with these values; ``None`` if there is none, or several."""
@@ -283,29 +292,25 @@ class _Quoted:
             for place, row in enumerate(self._rows)
             if all(str(row.get(name)) == str(value) for name, value in values.items())
         ]
-        return places[0] if len(places) == 1 else None
-
-    @property
-    def count(self) -> int:
-        return _rows_in(self._sent)
+        return self.only(places)
 
 
 def _place_of(entry: object, quoted: _Quoted) -> int | None:
-    """The position that an entry of ``errors`` concerns: by ``index``, by content, or by the path that NestJS writes."""
+    """The position that an entry of ``errors`` concerns: by ``index``, by content, or by the path that NestJS writes; ``None``
+    if it names none of the call, several, or contradicts itself.
+    """
     if isinstance(entry, str):
-        places = set(_places(entry))
-        return places.pop() if len(places) == 1 else None
+        return quoted.only(set(_places(entry)))
     if not isinstance(entry, dict):
         return None
     values = {name: entry[name] for name in FIELDS if name in entry and "request_id" in entry}
     by_content = quoted.find(values) if values else None
     index = entry.get("index")
-    if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < quoted.count:
-        return index if not values or by_content in (None, index) else None
+    if isinstance(index, int) and not isinstance(index, bool):
+        return quoted.only({index} if by_content is None else {index, by_content})
     if by_content is not None:
         return by_content
-    places = {place for value in entry.values() if isinstance(value, str) for place in _places(value)}
-    return places.pop() if len(places) == 1 else None
+    return quoted.only({place for value in entry.values() if isinstance(value, str) for place in _places(value)})
 
 
 def _places(line: str) -> Iterator[int]:

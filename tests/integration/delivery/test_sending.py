@@ -12,12 +12,14 @@ from math import ceil, log2
 from random import Random
 from typing import Any
 
+import orjson
 import pytest
 from pytest_mock import MockerFixture
 from sqlalchemy.engine import Engine
 from tablero.contract.packing import pack
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer, Attempt, Outcome
+from tablero.dashboard.judging import Received, judge
 from tablero.delivery import sending
 from tablero.delivery.posting import leased_client, pump, recorder
 from tablero.delivery.sending import GIVE_UP_AFTER, Delivery, send
@@ -789,6 +791,21 @@ def test_partial_acceptance(outbox: Engine) -> None:
     assert (delivery.rows, delivery.refused) == (98, 2)
     assert [len(call) for call in dashboard.calls] == [100, 1, 1]
     assert states(outbox) == {"delivered": 98, "refused": 2}
+
+
+def test_an_error_that_names_no_entry_of_the_call_acknowledges_nothing(outbox: Engine) -> None:
+    """A service that accepts all but one row, and counts from 1, names a position after the last: nothing is taken on trust."""
+    stage(outbox, changes(5))
+    (bad,) = names([4])
+
+    class CountsFromOne(Dashboard):
+        def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+            ids = [entry["request_id"] for entry in orjson.loads(body)["requests"]]
+            wrong = [f"requests.{n}.status_id is wrong" for n, request_id in enumerate(ids, start=1) if request_id == bad]
+            return judge(Received(201, {}, orjson.dumps({"success": True, "errors": wrong}).decode()), NOW, str, body)
+
+    assert deliver(outbox, CountsFromOne()).refused == 1
+    assert states(outbox) == {"delivered": 4, "refused": 1}
 
 
 # -- order, size, and waiting ----------------------------------------------------------------------------------------------

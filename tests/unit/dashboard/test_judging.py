@@ -249,6 +249,11 @@ def test_errors_that_name_entries_acknowledge_the_others(errors: list[Any]) -> N
     [
         [{"index": 1}, {"message": "another"}],  # one of them names no entry
         [{"index": 5}],  # not in the call
+        [{"index": -1}],
+        [{"index": 5, "path": "requests.4.status_id"}],
+        ["requests.5.status_id must be an integer"],  # the last of five rows, for someone who counts from 1
+        [{"property": "requests[5].status_id"}],
+        ["requests.1.status_id is wrong", "requests.5.status_id is wrong"],
         [{"index": True}],
         [{"request_id": "R-9"}],
         [{"request_id": "R-1", "index": 2}],  # contradicts itself
@@ -264,11 +269,13 @@ def test_errors_that_do_not_name_each_entry_refuse_the_call(errors: Any) -> None
 
 
 def test_a_refusal_is_never_partial() -> None:
-    """``success: false`` or a refusing status refuses the whole call; the names only tell where to split it."""
+    """Without ``success: true``, or with a refusing status, the whole call is refused; names only tell where to split it."""
     errors = [{"index": 1}]
     for found in (
         answer(201, {"success": False, "errors": errors}, call(5)),
         answer(201, {"success": True, "code": 400, "errors": errors}, call(5)),
+        answer(200, {"error": "Bad Request", "errors": errors}, call(5)),
+        answer(200, {"errors": errors}, call(5)),
         answer(400, {"errors": errors}, call(5)),
     ):
         assert (found.outcome, found.partial, found.named) == (REFUSED, False, (1,))
@@ -284,10 +291,12 @@ def test_a_refusal_is_never_partial() -> None:
         ({"success": True, "inserted": "4"}, UNKNOWN),
         ({"success": True, "inserted": "all"}, DELIVERED),
         ({"success": True, "inserted": 3, "errors": [{"index": 0}, {"index": 4}]}, REFUSED),
+        ({"success": True, "inserted": 2, "errors": [{"index": 0}, {"index": 4}]}, UNKNOWN),  # one more is missing
+        ({"success": True, "inserted": 0, "errors": [{"index": 1}]}, UNKNOWN),
     ],
 )
 def test_a_count_smaller_than_the_call(body: Any, outcome: Outcome) -> None:
-    """If the count is too small and no row is named, nobody knows which rows were accepted."""
+    """If the count is smaller than the rows that no error names, nobody knows which rows were accepted."""
     assert answer(201, body, call(5)).outcome is outcome
 
 

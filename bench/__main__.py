@@ -21,9 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def compare(server: Postgres, outbox_of: Callable[[str], str], turns: list[Turns]) -> list[Result]:
-    """Let the contenders take turns; returns the median run of each at each latency.
+    """Run the contenders in turn; returns the median run of each at each latency.
 
-    :param outbox_of: makes an empty database for a contender, and returns its URL.
+    :param outbox_of: creates an empty database for a contender, and returns its URL.
     """
     sources = {rows: _filled(server, rows) for rows in sorted({each.rows for each in turns})}
     found = []
@@ -45,7 +45,7 @@ def compare(server: Postgres, outbox_of: Callable[[str], str], turns: list[Turns
 
 
 def _filled(server: Postgres, rows: int) -> tuple[str, int]:
-    """A source of so many rows: its URL, and how many there are."""
+    """A source of this many rows: its URL, and the actual number."""
     url = server.database(f"institution_{rows}")
     count = data.fill(url, rows)
     print(f"{count:,} rows", flush=True)
@@ -53,7 +53,7 @@ def _filled(server: Postgres, rows: int) -> tuple[str, int]:
 
 
 def _median(results: list[Result]) -> Result:
-    """The run in the middle; of two, the slower."""
+    """The median run; of two, the slower one."""
     return sorted(results, key=lambda result: result.seconds)[len(results) // 2]
 
 
@@ -71,7 +71,7 @@ def main() -> None:
     latencies = [float(number) / 1000 for number in given.latencies.split(",")]
     rounds = [int(number) for number in given.rounds.split(",")]
     with tempfile.TemporaryDirectory(prefix="tablero-bench-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL runs as another user where we are root
+        Path(folder).chmod(0o755)  # PostgreSQL runs as another user if we are root
         with postgres(Path(folder)) as server:
 
             def outbox_of(contender: str) -> str:

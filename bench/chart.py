@@ -18,7 +18,7 @@ _COLOURS = {
 
 
 def chart(results: list[Result]) -> str:
-    """Bars of rows a second, by latency, as SVG; readable on a light and on a dark page."""
+    """Bars of rows a second, by latency, as SVG; readable on light and dark pages."""
     most = max(result.rate for result in results)
     lines, top, before = [], 10, None
     for result in results:

@@ -9,7 +9,7 @@ import psycopg
 #: Changes of one request, days apart.
 CHANGES_OF_A_REQUEST = 4
 
-#: An institution's history table behind the view that the package asks for. Requests are spread evenly over 2020-01 to
+#: An institution's history table behind the view that the package reads. Requests are spread evenly over 2020-01 to
 #: 2026-10, and stored in the order in which they changed.
 _SCHEMA = """
 CREATE TABLE historial (
@@ -37,7 +37,7 @@ _INDEX = "CREATE INDEX historial_changed ON historial (last_modified_date)"
 
 
 def fill(url: str, rows: int) -> int:
-    """Make table, view and ``rows`` status changes in an empty database; returns how many there are."""
+    """Create table, view and ``rows`` status changes in an empty database; returns their number."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_SCHEMA)
         connection.execute(_FILL, {"requests": rows // CHANGES_OF_A_REQUEST, "steps": CHANGES_OF_A_REQUEST})
@@ -56,6 +56,6 @@ SELECT 'SRV-' || lpad((request %% 25)::text, 3, '0'), 'SOL-DAY-' || lpad(request
 
 
 def add_day(url: str, day: date, rows: int) -> None:
-    """Add ``rows`` status changes of new requests, all of one day."""
+    """Add ``rows`` status changes of new requests, all on the same day."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_FILL_DAY, {"day": day, "rows": rows})

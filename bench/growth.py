@@ -1,4 +1,4 @@
-"""What a row costs when there are many, and what a day costs with many rows on record: both should stay the same."""
+"""The cost of a row when there are many, and of a day when many rows are on record: both should stay constant."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from bench.report import Result
 from bench.running import run
 from bench.servers import Postgres
 
-#: A day after all others, and how many status changes are added to it.
+#: A day after all others, and the number of status changes added to it.
 _DAY = date(2026, 11, 20)
 _ROWS_OF_A_DAY = 400
 
 
 def measure(server: Postgres, new_outbox: Callable[[], str], sizes: list[int]) -> None:
-    """Load so many rows, then a day of :data:`_ROWS_OF_A_DAY`, for each size on a fresh outbox; print what both took.
+    """Load this many rows, then a day of :data:`_ROWS_OF_A_DAY`, for each size on a new outbox; print the time of both.
 
-    The day is loaded into an empty outbox as well, to compare.
+    For comparison, the day is also loaded into an empty outbox.
 
-    :param new_outbox: makes an empty database, and returns its URL.
+    :param new_outbox: creates an empty database, and returns its URL.
     """
     for rows in sizes:
         source = server.database("institution")

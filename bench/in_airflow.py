@@ -1,6 +1,6 @@
-"""What the package costs inside Airflow, beside tasks and files which do nothing: ``python -m bench.in_airflow [--rounds N]``.
+"""The package's overhead in Airflow, beside tasks and files that do nothing: ``python -m bench.in_airflow [--rounds N]``.
 
-``historical_load`` over 83 months with nothing to send, and a DAG of 83 empty mapped tasks, take turns in one real Airflow;
+``historical_load`` over 83 months with nothing to send, and a DAG of 83 empty mapped tasks, run in turn in one real Airflow;
 then every DAG file is imported, several times, each in a fresh Python.
 """
 
@@ -31,12 +31,12 @@ _PATIENCE = 1800.0
 
 MONTHS = 83
 
-#: Rows of a month, all of them delivered before anything is measured.
+#: Rows of a month, all delivered before anything is measured.
 _ROWS = 100
 
 EMPTY = Path(__file__).parent / "dags" / "empty_mapped.py"
 
-#: Prints the seconds that importing a file takes in a fresh Python, as Airflow's DAG processor does it.
+#: Prints the seconds that importing a file takes in a new Python process, as in Airflow's DAG processor.
 _IMPORT = """
 import sys, time
 from importlib.machinery import SourceFileLoader

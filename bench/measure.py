@@ -1,4 +1,4 @@
-"""What a contender says of its run: one line of JSON on its standard output."""
+"""The output of a contender: one line of JSON on standard output."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-#: Entries of a call, for every contender: the most that the dashboard takes.
+#: Entries of a call, for every contender: the maximum that the dashboard accepts.
 BATCH = 1000
 
-#: Calls in flight, for those who can have several.
+#: Calls in flight, for contenders that support several.
 IN_FLIGHT = 8
 
 
 def arguments(**more: Callable[[str], Any]) -> argparse.Namespace:
-    """Where things are: ``--source`` and ``--outbox`` (databases), ``--sink`` (the call). All of them URLs.
+    """The addresses: ``--source`` and ``--outbox`` (databases), ``--sink`` (the call), all of them URLs.
 
-    :param more: arguments that may be left out, and what reads them.
+    :param more: optional arguments, and their parsers.
     """
     parser = argparse.ArgumentParser()
     for name in ("source", "outbox", "sink"):
@@ -31,19 +31,19 @@ def arguments(**more: Callable[[str], Any]) -> argparse.Namespace:
 
 
 def peak() -> float:
-    """Most memory that this process has had, in MiB."""
+    """Peak memory of this process, in MiB."""
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return kilobytes / (1024 if sys.platform != "darwin" else 1024 * 1024)
 
 
 def cpu() -> float:
-    """Seconds of CPU that this process and those of its children that have ended have used."""
+    """Seconds of CPU used by this process and its children that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def measured(send: Callable[[], int]) -> None:
-    """Run ``send``, which returns how many rows it sent, and print what it took; imports are made before."""
+    """Run ``send``, which returns how many rows it sent, and print the measurements; imports happen before."""
     idle, used, began = peak(), cpu(), time.monotonic()
     rows = send()
     say(rows, seconds=time.monotonic() - began, cpu=cpu() - used, peak=peak() - idle)
@@ -52,8 +52,8 @@ def measured(send: Callable[[], int]) -> None:
 def say(rows: int, *, seconds: float, cpu: float, peak: float) -> None:
     """Print the line.
 
-    :param seconds: of the clock on the wall.
+    :param seconds: of wall-clock time.
     :param cpu: seconds of CPU of all its processes together.
-    :param peak: most memory above the idle process, in MiB, of all its processes together.
+    :param peak: peak memory above the idle process, in MiB, of all its processes together.
     """
     print(json.dumps({"rows": rows, "seconds": seconds, "cpu": cpu, "peak": peak}))

@@ -1,21 +1,21 @@
-"""Who runs when, on how many rows: all of it in about ten minutes, for each contender where that shows what it can do."""
+"""The runs of each contender, and their rows: about ten minutes in total."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-#: The outbox in an SQLite file: the same contender, at the first latency alone.
+#: The same contender with its outbox in an SQLite file, only at the first latency.
 SQLITE = "tablero_sqlite"
 
 CONTENDERS = ("tablero", SQLITE, "guide", "http_hook", "dlt_destination", "dlt_arrow", "drt_rest")
 
-#: Those that can have several calls in flight.
+#: Contenders that can have several calls in flight.
 CONCURRENT = {"tablero", SQLITE, "dlt_destination", "dlt_arrow"}
 
-#: Those that take turns several times where nobody waits for the sink: their rates lie close together.
+#: Contenders that run several times where the sink has no latency: their rates are close together.
 _CLOSE = {"tablero", SQLITE, "guide", "http_hook"}
 
-#: Those that are so much slower that a part of the rows shows it.
+#: Contenders so slow that a part of the rows is enough.
 _SLOW = {"dlt_destination", "dlt_arrow", "drt_rest"}
 
 
@@ -23,8 +23,8 @@ class Turns(NamedTuple):
     """The runs of one contender at one latency.
 
     :ivar latency: of the sink, in seconds.
-    :ivar rows: how many it sends.
-    :ivar rounds: how often it has its turn.
+    :ivar rows: number of rows sent.
+    :ivar rounds: number of runs.
     """
 
     contender: str
@@ -34,9 +34,9 @@ class Turns(NamedTuple):
 
 
 def plan(rows: int, latencies: list[float], rounds: list[int], only: list[str]) -> list[Turns]:
-    """Every contender's turns, by latency.
+    """Every contender's runs, by latency.
 
-    One call at a time sends so many rows a call, whatever their number: with a slow sink a tenth of the rows says the same.
+    With one call at a time the rate does not depend on the number of rows: with a slow sink a tenth of them is enough.
 
     :param rounds: at each of ``latencies``, for contenders whose rates lie close together; the others have one.
     """

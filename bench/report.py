@@ -1,4 +1,4 @@
-"""The result of a benchmark in words: a table, and what follows from it."""
+"""The result of a benchmark: a table, and sentences that follow from it."""
 
 from __future__ import annotations
 
@@ -84,14 +84,14 @@ class Result:
 
     @property
     def ceiling(self) -> float | None:
-        """Most rows a second that the latency allows; ``None`` where it allows any."""
+        """The maximum of rows a second that the latency allows; ``None`` without latency."""
         if not self.latency:
             return None
         return (IN_FLIGHT if self.contender in CONCURRENT else 1) * BATCH / self.latency
 
     @property
     def own_ceiling(self) -> float | None:
-        """The same for the calls that it made, whose batches need not be full."""
+        """The same for the calls actually made, whose batches need not be full."""
         return self.ceiling and self.ceiling * self.rows / (self.calls * BATCH)
 
     def __str__(self) -> str:
@@ -127,7 +127,7 @@ def table(results: list[Result], language: str) -> str:
 
 
 def sentences(results: list[Result], language: str) -> str:
-    """What follows from the table, as far as it was measured."""
+    """Sentences that follow from the table, as far as it was measured."""
     ours = [result for result in results if result.contender == "tablero"]
     said = []
     if ours and (own := ours[-1].own_ceiling):
@@ -141,14 +141,14 @@ def sentences(results: list[Result], language: str) -> str:
 
 
 def block(results: list[Result], rounds: Iterable[int], language: str) -> str:
-    """All that a README says of a benchmark."""
+    """The README's text on a benchmark."""
     about = _ABOUT[language].format(rounds=max(rounds), machine=_machine())
     parts = (_CHART[language], table(results, language), sentences(results, language), about)
     return "\n\n".join(part for part in parts if part)
 
 
 def publish(results: list[Result], rounds: Iterable[int], root: Path) -> None:
-    """Put it between the marks of both READMEs."""
+    """Put it between the marks in both READMEs."""
     for language, name in (("en", "README.md"), ("es", "README.es.md")):
         path = root / name
         before, _, rest = path.read_text(encoding="utf-8").partition("<!-- bench -->")

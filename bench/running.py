@@ -20,12 +20,12 @@ _PYTHONS = {
 
 
 def run(contender: str, server: Postgres, source: str, outbox: str, latency: float, *more: str) -> Result:
-    """One run of one contender on a fresh sink.
+    """One run of one contender with a new sink.
 
     :param server: of the source.
-    :param outbox: URL of a database, for those who keep one.
-    :param more: of its arguments.
-    :raises SystemExit: if it failed, or the sink did not get what it says it sent.
+    :param outbox: URL of a database, for contenders that need one.
+    :param more: further arguments.
+    :raises SystemExit: if it failed, or the sink did not receive what was reported as sent.
     """
     with sink(latency) as target:
         command = [str(_PYTHONS.get(contender, sys.executable)), "-m", f"bench.contenders.{contender.removesuffix('_sqlite')}"]

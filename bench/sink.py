@@ -1,4 +1,4 @@
-"""The dashboard of the benchmark: takes every call, answers after a fixed time, and counts: ``python -m bench.sink``."""
+"""The dashboard of the benchmark: accepts every call, answers after a fixed time, and counts: ``python -m bench.sink``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Sink:
         self._calls = self._rows = 0
 
     async def load(self, request: web.Request) -> web.Response:
-        """Take a batch."""
+        """Accept a batch."""
         body = await request.read()
         if self._latency:
             await asyncio.sleep(self._latency)
@@ -30,7 +30,7 @@ class Sink:
         return web.Response(body=_ANSWER, status=201, content_type="application/json")
 
     async def counts(self, _: web.Request) -> web.Response:
-        """Tell what came since it started."""
+        """The numbers of calls and entries since the start."""
         return web.json_response({"calls": self._calls, "rows": self._rows})
 
 

@@ -16,7 +16,7 @@ from .settings import Settings
 
 class _AnnouncingServer(Server):
     def on_ready(self) -> None:
-        """Print the address in one line, which whoever started the process waits for."""
+        """Print the address in one line, which the process that started this one waits for."""
         print(f"sandbox listening on {self.url}", flush=True)
 
 

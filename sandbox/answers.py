@@ -1,6 +1,6 @@
 """Answers that are not answers: a connection dropped, left hanging, cut off, or fed arbitrary bytes.
 
-Each is a Starlette response that works on the connection itself, which an ASGI application cannot
+Each is a Starlette response that uses the connection itself, which an ASGI application cannot
 otherwise reach: :func:`expose` hands it down. Simply returning without an answer would not do, since
 uvicorn then answers 500 for the application.
 """
@@ -21,7 +21,7 @@ _TRANSPORT = "sandbox.transport"
 
 
 def expose(scope: Scope, send: Send) -> None:
-    """Put the connection in ``scope``.
+    """Store the connection in ``scope``.
 
     ``send`` must be uvicorn's own: its bound object is the one that holds the transport.
     """
@@ -38,7 +38,7 @@ class NoAnswer(Response):
 
 
 class Dropped(NoAnswer):
-    """Closes the connection without a byte of answer; with ``reset`` by a TCP RST instead of a FIN."""
+    """Closes the connection without any answer; with ``reset`` by a TCP RST instead of a FIN."""
 
     def __init__(self, *, reset: bool = False) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Truncated(Response):
 
 
 class Wire(NoAnswer):
-    """Writes ``data`` to the connection as it is, HTTP or not, then closes it."""
+    """Writes ``data`` to the connection unchanged, HTTP or not, then closes it."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__()

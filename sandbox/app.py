@@ -1,4 +1,4 @@
-"""The web application: both faces and the control routes, on one port."""
+"""The web application: security server, dashboard and control routes on one port."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def create_app(sandbox: Sandbox) -> ASGIApp:
 
 
 class _Handling:
-    """One call on its way through the two faces."""
+    """One call on its way through security server and dashboard."""
 
     def __init__(self, sandbox: Sandbox, request: Request) -> None:
         self.sandbox = sandbox
-        self.settings = sandbox.settings  # one version of them for the whole call
+        self.settings = sandbox.settings  # the same settings for the whole call
         self.request = request
         self.headers = request.headers
         self.accept = ",".join(self.headers.getlist("accept"))
@@ -74,11 +74,11 @@ class _Handling:
         )
 
     async def answer(self) -> Response:
-        """Decide, remember, and only then answer."""
+        """Decide, record, and only then answer."""
         try:
             body = await self.request.body()
         except ClientDisconnect:
-            # A security server reads the whole message before it does anything, so a cut-off upload
+            # A security server reads the whole message first, so an upload that is cut off
             # reaches nobody.
             self.record.violations.append("upload_cut_off")
             self.sandbox.memory.record(self.record)
@@ -165,7 +165,7 @@ class _Handling:
         return Situation(self.settings, self.accept, normal, choice.positions, self.sandbox.closing)
 
     def _remember(self, response: Response, rows: list[dashboard.Row] | None = None) -> Response:
-        """Commit the call, and what was accepted with it, before anything is sent."""
+        """Commit the call, and the entries accepted with it, before anything is sent."""
         self.record.status = None if isinstance(response, NoAnswer) else response.status_code
         self.sandbox.memory.record(self.record, rows or [])
         return response

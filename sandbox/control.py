@@ -1,4 +1,4 @@
-"""Control routes under ``/_sandbox/``: faults, settings, totals, what was received.
+"""Control routes under ``/_sandbox/``: faults, settings, totals, received entries.
 
 They are not recorded as calls.
 """
@@ -28,19 +28,19 @@ Fields = Annotated[dict[str, Any], Body()]
 
 @router.get("/health")
 async def health() -> dict[str, bool]:
-    """Answers as soon as the server takes calls."""
+    """Answers as soon as the server accepts calls."""
     return {"ok": True}
 
 
 @router.get("/faults")
 async def list_faults(here: Here) -> list[dict[str, Any]]:
-    """The faults in force, in the order in which they are tried."""
+    """The active faults, in the order in which they are tried."""
     return here.faults.listing()
 
 
 @router.post("/faults", status_code=201)
 async def add_fault(here: Here, fields: Fields) -> dict[str, int]:
-    """Arm a fault; 422 says what is wrong with its fields."""
+    """Add a fault; 422 says what is wrong with its fields."""
     try:
         return {"id": here.faults.add(read_fault(fields))}
     except ValidationError as exc:
@@ -49,20 +49,20 @@ async def add_fault(here: Here, fields: Fields) -> dict[str, int]:
 
 @router.delete("/faults", status_code=204)
 async def clear_faults(here: Here) -> None:
-    """Disarm all faults."""
+    """Remove all faults."""
     here.faults.clear()
 
 
 @router.delete("/faults/{number}", status_code=204)
 async def remove_fault(here: Here, number: int) -> None:
-    """Disarm one fault."""
+    """Remove one fault."""
     if not here.faults.remove(number):
         raise HTTPException(404, f"there is no fault {number}")
 
 
 @router.get("/settings")
 async def get_settings(here: Here) -> dict[str, Any]:
-    """The settings in force."""
+    """The current settings."""
     return here.settings.model_dump(mode="json")
 
 
@@ -82,11 +82,11 @@ async def reset(
     faults: Annotated[bool, Body()] = True,
     settings: Annotated[bool, Body()] = True,
 ) -> None:
-    """Back to the start, wholly or in part."""
+    """Reset everything, or a part."""
     here.reset(memory=memory, faults=faults, settings=settings)
 
 
-# The three that read the file are plain functions: they run in a thread and hold up no call.
+# The three that read the file are plain functions: they run in a thread and delay no call.
 
 
 @router.get("/stats")
@@ -98,13 +98,13 @@ def stats(here: Here, distinct: bool = False) -> dict[str, Any]:
 
 @router.get("/entries")
 def entries(here: Here, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
-    """Accepted entries in order of arrival, from the one behind ``seq = after``."""
+    """Accepted entries in order of arrival, starting after ``seq = after``."""
     return read_entries(here.memory.path, after=after, limit=limit)
 
 
 @router.get("/calls")
 def calls(here: Here, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
-    """Calls in order, from the one behind ``call_id = after``."""
+    """Calls in order, starting after ``call_id = after``."""
     return read_calls(here.memory.path, after=after, limit=limit)
 
 

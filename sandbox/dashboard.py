@@ -1,7 +1,7 @@
-"""The dashboard's face: judges one ``POST /api/load`` by the contract, and answers as a NestJS service.
+"""The dashboard: judges one ``POST /api/load`` by the contract, and answers as a NestJS service.
 
-Source: Burocracia Cero, "Tablero de Monitoreo - APIs Externos" v1.3.1. A call is taken whole or refused
-whole. Written without a model per entry, because a benchmark must measure the client and not its
+Source: Burocracia Cero, "Tablero de Monitoreo - APIs Externos" v1.3.1. A call is accepted or refused
+as a whole. Written without a model per entry, because a benchmark must measure the client and not its
 stand-in: 1000 entries cost about 3 ms.
 """
 
@@ -36,13 +36,13 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{6})?Z
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the dashboard says to one call."""
+    """The dashboard's verdict on one call."""
 
     status: int
     body: dict[str, Any]
-    #: What there is to store: all entries of an accepted call, otherwise nothing.
+    #: The entries to store: all of an accepted call, otherwise none.
     rows: list[Row]
-    #: The entries as they were sent, as far as they could be read; faults look for their match in them.
+    #: The entries as sent, as far as they could be read; faults are matched against them.
     sent: list[Any]
     #: Breaches of the contract worth counting, for example ``opened_before_2020``.
     violations: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ def gone() -> Response:
 
 
 def judge(body: bytes, content_type: str, content_encoding: str, settings: Settings) -> Verdict:
-    """Whether the body of a call satisfies the contract, and what to answer if nothing else goes wrong."""
+    """Judge the body of a call by the contract, and the answer if nothing else goes wrong."""
     media_type, _, parameters = content_type.lower().partition(";")
     charset = parameters.replace(" ", "").replace('"', "")
     if media_type.strip() != "application/json" or charset not in ("", "charset=utf-8"):
@@ -105,7 +105,7 @@ def judge(body: bytes, content_type: str, content_encoding: str, settings: Setti
 
 
 def conflict(verdict: Verdict) -> Verdict:
-    """What a dashboard with a unique key says to a call in which an entry comes again."""
+    """The dashboard's answer to a call with an entry that it already has."""
     return _refused(409, "La solicitud ya existe", verdict.sent)
 
 
@@ -125,7 +125,7 @@ def _judge_entries(requests: list[Any], settings: Settings) -> Verdict:
 
 
 def _row(entry: Any) -> Row | None:
-    """The five values of an entry that is right in every way, else None; the path that must be fast."""
+    """The five values of an entry that is completely valid, else None; this path must be fast."""
     if type(entry) is not dict or len(entry) != 5:
         return None
     try:
@@ -133,7 +133,7 @@ def _row(entry: Any) -> Row | None:
         opened, status_id, changed = entry["opening_date"], entry["status_id"], entry["last_modified_date"]
     except KeyError:
         return None
-    # type() rather than isinstance(): True is an int to Python and not a status to anybody.
+    # type() rather than isinstance(): True is an int in Python, but not a status.
     if type(service_id) is not str or type(request_id) is not str or type(status_id) is not int:
         return None
     if not service_id.strip() or not request_id.strip() or not 1 <= status_id <= LAST_STATUS:
@@ -172,7 +172,7 @@ def _complaints_about_body(document: Any) -> list[str]:
 
 
 def _complaints_about_entry(entry: Any) -> list[str]:
-    """Why an entry is refused, in class-validator's words, without ``requests.<index>.`` in front."""
+    """The reason for refusing an entry, in class-validator's words, without the prefix ``requests.<index>.``."""
     if not isinstance(entry, dict):
         return ["value must be an object"]
     complaints = [f"property {key} should not exist" for key in entry if key not in FIELDS]

@@ -1,8 +1,8 @@
 """The demonstration: ``make demo``, or ``python -m sandbox.demo``.
 
-Makes the sample institution's database, starts the sandbox and an Airflow, lets ``historical_load`` send every month and
-``daily_send`` what was entered late yesterday, and proves that the dashboard has each valid row once. All of it lives in one
-folder, ``.demo``: deleting that forgets everything, and a demo in a folder that exists goes on where the last one ended.
+Creates the sample institution's database, starts the sandbox and an Airflow, lets ``historical_load`` send every month and
+``daily_send`` what was entered late yesterday, and proves that the dashboard has each valid row once. Everything is in one
+folder, ``.demo``: deleting it resets everything, and a demo in an existing folder continues where the last one ended.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SANDBOX_SECONDS = 60.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Show it; returns the exit status: 0 only if every row was delivered, or set aside as it should be."""
+    """Run it; returns the exit status: 0 only if every row was delivered, or rejected as expected."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__.partition("\n")[0])
     parser.add_argument("--once", action="store_true", help="stop by itself, instead of at Ctrl-C")
     parser.add_argument("--folder", type=Path, default=_ROOT / ".demo", help="where it lives (default %(default)s)")
@@ -114,7 +114,7 @@ def _start_sandbox(programs: Programs, folder: Path, dashboard: Path) -> str:
 
 
 def _give_up_unfinished_runs(api: Api) -> None:
-    """Close what an interrupted demo left under way. The next runs send what it did not."""
+    """Close the runs that an interrupted demo left in progress. The next runs send their remaining rows."""
     for dag_id in (HISTORY, DAILY):
         api.pause(dag_id, True)
         for run_id in api.unfinished(dag_id):

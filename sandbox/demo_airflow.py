@@ -1,6 +1,6 @@
-"""An Airflow of the demo's own: all of it in one folder, on a free port of 127.0.0.1, untouched by the user's own settings.
+"""The demo's own Airflow: in one folder, on a free port of 127.0.0.1, unaffected by the user's settings.
 
-Its parts are started one by one. ``airflow standalone`` would do, but its scheduler and triggerer serve logs on all
+Its components are started one by one. ``airflow standalone`` would work, but its scheduler and triggerer serve logs on all
 addresses of the machine.
 """
 
@@ -22,7 +22,7 @@ from .demo_failure import DemoError
 from .demo_processes import Program, Programs
 from .settings import DEFAULT_CLIENT
 
-#: Time zone of the sample institution, of its days and months, and of Airflow's pages.
+#: Time zone of the sample institution, for its days and months and for Airflow's pages.
 ZONE = "America/Santo_Domingo"
 
 USER = "admin"
@@ -34,9 +34,9 @@ _POLL_SECONDS = 1.0
 class Airflow:
     """API server, scheduler, DAG processor and triggerer, with their database in ``home``.
 
-    :param home: becomes ``AIRFLOW_HOME``; made if need be, and continued if it is there.
+    :param home: becomes ``AIRFLOW_HOME``; created if missing.
     :param root: the project's folder, with ``dags`` and ``plugins``.
-    :param settings: further environment: connections.
+    :param settings: further environment variables: connections.
     """
 
     def __init__(self, programs: Programs, home: Path, *, root: Path, settings: Mapping[str, str]) -> None:
@@ -53,9 +53,9 @@ class Airflow:
         return self._launch("db", "migrate")
 
     def start_reading(self, *dag_ids: str) -> Api:
-        """Start what reads the DAGs and answers calls; return when these DAGs have been read.
+        """Start the DAG processor and the API server; return when these DAGs have been parsed.
 
-        :raises DemoError: if a part ends, a DAG cannot be imported, or it takes too long.
+        :raises DemoError: if a component ends, a DAG cannot be imported, or it takes too long.
         """
         began, deadline = datetime.now(timezone.utc), time.monotonic() + _START_SECONDS
         self._parts += [self._launch("api-server"), self._launch("dag-processor")]
@@ -71,11 +71,11 @@ class Airflow:
         return api
 
     def start_working(self) -> None:
-        """Start what runs tasks."""
+        """Start the scheduler and the triggerer."""
         self._parts += [self._launch("scheduler", "--skip-serve-logs"), self._launch("triggerer", "--skip-serve-logs")]
 
     def check(self) -> None:
-        """See that every part is running.
+        """Check that every component is running.
 
         :raises DemoError: names the one that ended.
         """
@@ -83,9 +83,9 @@ class Airflow:
             part.must_run()
 
     def log_of(self, dag_id: str, run_id: str, task: Mapping[str, Any]) -> Path:
-        """Where the last try of a task wrote its log.
+        """The log file of a task's last try.
 
-        :param task: as the REST API describes it.
+        :param task: as returned by the REST API.
         """
         folder = self._home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task['task_id']}"
         if task["map_index"] >= 0:
@@ -98,7 +98,7 @@ class Airflow:
 
 
 def environment(inherited: Mapping[str, str], *, home: Path, root: Path, url: str) -> dict[str, str]:
-    """The environment of the demo's Airflow: the user's, less everything that speaks to an Airflow of theirs.
+    """The environment of the demo's Airflow: the user's, without any settings of an Airflow of theirs.
 
     Set for two cores: few processes, and a scheduler that does not idle between short tasks.
     """
@@ -125,13 +125,13 @@ def environment(inherited: Mapping[str, str], *, home: Path, root: Path, url: st
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
-        # The tasks of a demo that was interrupted are taken up soon.
+        # Tasks of an interrupted demo are resumed soon.
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "AIRFLOW__TABLERO__XROAD_CLIENT": DEFAULT_CLIENT,
         "AIRFLOW__TABLERO__TIMEZONE": ZONE,
         "AIRFLOW__TABLERO__PARALLEL_MONTHS": "4",
-        # Short, as are the sandbox's answers: after an interruption nothing is held for long.
+        # Short, as are the sandbox's answers: after an interruption no lease lasts long.
         "AIRFLOW__TABLERO__CONNECT_TIMEOUT": "5",
         "AIRFLOW__TABLERO__READ_TIMEOUT": "10",
         "AIRFLOW__TABLERO__RETRY_DELAY": "5",
@@ -140,7 +140,7 @@ def environment(inherited: Mapping[str, str], *, home: Path, root: Path, url: st
 
 
 def _password(file: Path) -> str:
-    """The password, made at random once, in the file from which Airflow reads it."""
+    """The password, generated once, in the file from which Airflow reads it."""
     if file.exists():
         return str(json.loads(file.read_text())[USER])
     password = secrets.token_urlsafe(9)

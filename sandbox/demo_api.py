@@ -1,4 +1,4 @@
-"""Airflow's REST API, as far as the demo needs it."""
+"""The parts of Airflow's REST API that the demo needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import requests
 
 from .demo_failure import DemoError
 
-#: Long, since all of Airflow may share two cores with others.
+#: Long, since Airflow may share two cores with other programs.
 _ANSWER_SECONDS = 120.0
 
 _NEVER = datetime.min.replace(tzinfo=timezone.utc)
@@ -26,10 +26,10 @@ class Api:
         self._url = url
         self._login = {"username": user, "password": password}
         self._session = requests.Session()
-        self._session.trust_env = False  # no proxy stands before 127.0.0.1
+        self._session.trust_env = False  # no proxy for 127.0.0.1
 
     def log_in(self) -> bool:
-        """Get a token; returns whether there is a server that gives one."""
+        """Get a token; returns whether a server answered with one."""
         try:
             answer = self._session.post(f"{self._url}/auth/token", json=self._login, timeout=10)
         except requests.RequestException:
@@ -51,11 +51,11 @@ class Api:
         return datetime.fromisoformat(parsed[0].replace("Z", "+00:00")) if parsed and parsed[0] else _NEVER
 
     def pause(self, dag_id: str, paused: bool) -> None:
-        """Keep the scheduler from running a DAG, or let it."""
+        """Pause or unpause a DAG."""
         self._call("PATCH", f"/dags/{dag_id}", {"is_paused": paused})
 
     def trigger(self, dag_id: str, run_id: str, params: Mapping[str, Any]) -> None:
-        """Start a run by hand."""
+        """Trigger a run."""
         self._call("POST", f"/dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None, "conf": dict(params)})
 
     def unfinished(self, dag_id: str) -> list[str]:
@@ -64,7 +64,7 @@ class Api:
         return [run["dag_run_id"] for run in runs]
 
     def give_up(self, dag_id: str, run_id: str) -> None:
-        """Mark a run, and what it had begun, as failed."""
+        """Mark a run and its running tasks as failed."""
         self._call("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", {"state": "failed"})
 
     def state(self, dag_id: str, run_id: str) -> str:

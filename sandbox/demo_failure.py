@@ -1,4 +1,4 @@
-"""What the demo says when something does not work: what happened, and the end of the log that tells why."""
+"""The demo's error message: what happened, and the end of the log that gives the reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class DemoError(Exception):
     """Something that the demo started does not work.
 
     :param message: what happened, in Spanish and English.
-    :param log: the file that says why.
+    :param log: the file with the reason.
     """
 
     def __init__(self, message: str, log: Path | None = None) -> None:
@@ -22,13 +22,13 @@ class DemoError(Exception):
 
 
 def last_lines(log: Path, count: int = _LINES) -> Iterator[str]:
-    """The end of a log; of a task's log, which is JSON by lines, what it says."""
+    """The end of a log; of a task's log, which is JSON by lines, its messages."""
     try:
         lines = log.read_text(errors="replace").splitlines()
     except OSError as error:
         yield str(error)
         return
-    # Airflow folds its log by such lines.
+    # Airflow's markers for folding parts of a log.
     for line in [line for line in lines if '"event":"::' not in line][-count:]:
         yield from _said(line).splitlines()
 

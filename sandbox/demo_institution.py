@@ -1,4 +1,4 @@
-"""The sample institution's life: its database, what changes on each further day, and what is entered late."""
+"""The sample institution over time: its database, the changes of each further day, and late entries."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _DAY = timedelta(days=1)
 
 
 class Institution:
-    """The sample database. It is made once, and lives on: a demo on a later day finds it some days older.
+    """The sample database. It is created once and kept: on a later day, a demo finds it some days older.
 
     :param database: SQLite file.
-    :param rows: how many changes of status to make it with; one that exists keeps its number.
-    :param zone: the institution's.
+    :param rows: number of status changes in a new database; an existing one is kept as it is.
+    :param zone: the institution's time zone.
     """
 
     def __init__(self, database: Path, *, rows: int, zone: str) -> None:
@@ -35,7 +35,7 @@ class Institution:
         self._rows = rows
 
     def live_until(self, today: date) -> None:
-        """Make the database if need be, and let some requests change on each day since, up to yesterday."""
+        """Create the database if necessary, and let some requests change on each day since, up to yesterday."""
         if not self._birth.exists():
             self._birth.write_text(json.dumps({"day": today.isoformat(), "rows": self._rows}))
         self.summary()
@@ -43,20 +43,20 @@ class Institution:
             self._change(day, _AT_WORK, _CHANGES_A_DAY)
 
     def enter_late(self, day: date) -> int:
-        """Enter some changes of ``day`` that it did not have so far; only once for each day.
+        """Enter some late changes of ``day``, only once for each day.
 
-        :returns: how many.
+        :returns: their number.
         """
         return self._change(day, _LATE, _LATE_CHANGES)
 
     def summary(self) -> Summary:
-        """What its view holds by now."""
+        """What the view contains by now."""
         birth = json.loads(self._birth.read_text())
         midnight = datetime.combine(self._born(), time(), self._zone)
         return create(self.database, rows=birth["rows"], seed=_SEED, now=midnight, zone=self._zone.key)
 
     def count(self) -> int:
-        """How many rows its view holds, counted."""
+        """The number of rows in the view."""
         with closing(sqlite3.connect(self.database, timeout=30)) as connection:
             return int(connection.execute("select count(*) from tablero_status_changes").fetchone()[0])
 

@@ -1,6 +1,6 @@
-"""Programs that the demo starts, each in a session of its own, so that all can be ended with whatever they started.
+"""Programs started by the demo, each in a session of its own, so that they can be ended with all their children.
 
-Process groups would not do: Airflow gives each task a group of its own. The session stays the same.
+Process groups are not enough: Airflow gives each task a group of its own, within the same session.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .demo_failure import DemoError
 #: Signals that end the demo. A closed terminal window sends SIGHUP.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-#: Seconds that programs get to end by themselves before they are killed. A task whose API server has gone would wait longer.
+#: Seconds for programs to end by themselves before they are killed. A task without its API server would wait longer.
 _PATIENCE = 5.0
 _KILL_SECONDS = 15.0
 
@@ -29,8 +29,8 @@ _KILL_SECONDS = 15.0
 class Program:
     """A running program.
 
-    :param name: what to call it when it fails.
-    :param log: file that takes what it prints; written anew.
+    :param name: its name in an error.
+    :param log: file for its output; overwritten.
     """
 
     def __init__(self, name: str, command: Sequence[str], *, environment: Mapping[str, str], folder: Path, log: Path) -> None:
@@ -53,11 +53,11 @@ class Program:
         return self._process.pid
 
     def exit_status(self) -> int | None:
-        """How its first process ended; ``None`` while it runs."""
+        """The exit status of its first process; ``None`` while it runs."""
         return self._process.poll()
 
     def must_run(self) -> None:
-        """Complain if it has ended.
+        """Raise if it has ended.
 
         :raises DemoError: names it.
         """
@@ -65,7 +65,7 @@ class Program:
             raise DemoError(f"{self.name}: terminó / ended (exit status {self.exit_status()})", self.log)
 
     def must_succeed(self) -> None:
-        """Wait until it has ended, and complain if it failed.
+        """Wait until it has ended, and raise if it failed.
 
         :raises DemoError: names it.
         """
@@ -74,10 +74,10 @@ class Program:
 
 
 class Programs:
-    """All programs of a demo; leaving it ends them. While they are being ended, further signals are ignored.
+    """All programs of a demo; leaving the block ends them. Meanwhile, further signals are ignored.
 
-    :param folder: programs run in it, or below.
-    :param logs: folder for what they print.
+    :param folder: the working folder of the programs, or its parent.
+    :param logs: folder for their output.
     """
 
     def __init__(self, folder: Path, logs: Path) -> None:
@@ -87,7 +87,7 @@ class Programs:
         self._sessions: list[int] = []
 
     def start(self, name: str, command: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> Program:
-        """Start a program; its log is called like it."""
+        """Start a program; its log has the same name."""
         log = self._logs / f"{name.replace(' ', '-')}.log"
         program = Program(name, command, environment=environment, folder=folder, log=log)
         self._sessions.append(program.session)
@@ -95,7 +95,7 @@ class Programs:
         return program
 
     def __enter__(self) -> Programs:
-        """End first what a demo in this folder left behind when it was killed."""
+        """First end what a killed demo left behind in this folder."""
         end(self._left_behind())
         return self
 
@@ -104,7 +104,7 @@ class Programs:
             self._end_all()
 
     def _end_all(self) -> None:
-        # Children too: a signal may have come between the start of one and its entry in the list.
+        # Children too: a signal may have arrived between the start of one and its entry in the list.
         children = {child.pid for child in psutil.Process().children() if self._works_here(child)}
         left = end({*self._sessions, *children})
         if left:
@@ -114,7 +114,7 @@ class Programs:
     def _left_behind(self) -> set[int]:
         with contextlib.suppress(FileNotFoundError):
             recorded = {int(line) for line in self._record.read_text().split()}
-            # A number may belong to someone else by now: only those count that work in the demo's folder.
+            # A number may have been reused: only processes in the demo's folder count.
             return {os.getsid(process.pid) for process in living(recorded) if self._works_here(process)}
         return set()
 
@@ -148,9 +148,9 @@ def living(sessions: Collection[int]) -> list[psutil.Process]:
 
 
 def end(sessions: Collection[int], patience: float = _PATIENCE) -> list[psutil.Process]:
-    """End all processes of these sessions: by SIGTERM, and after ``patience`` seconds by SIGKILL.
+    """End all processes of these sessions: by SIGTERM, and by SIGKILL after ``patience`` seconds.
 
-    :returns: those that live on even so; none if all is well.
+    :returns: those that survived; empty if all have ended.
     """
     for process in living(sessions):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -162,7 +162,7 @@ def end(sessions: Collection[int], patience: float = _PATIENCE) -> list[psutil.P
 
 
 def _after(seconds: float, sessions: Collection[int]) -> list[psutil.Process]:
-    """Who still lives after ``seconds``, or at once if no one does."""
+    """The processes alive after ``seconds``; returns earlier once none is left."""
     deadline = time.monotonic() + seconds
     while (left := living(sessions)) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -1,6 +1,6 @@
-"""The proof: what the outbox says became of every row, held against what the institution has and the dashboard received.
+"""The proof: the state of every row in the outbox, compared with the institution's rows and with what the dashboard received.
 
-Read with plain SQL from outside, so that the proof does not rely on the code under proof.
+Read with plain SQL from outside, so that the proof does not rely on the code that it checks.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _DELIVERED = "select coalesce(sum(rows), 0) from batch where state = 'delivered'
 
 @dataclass
 class Account:
-    """What became of the rows of a window, or of several.
+    """The states of the rows of one or more windows.
 
     :ivar label: ``2022-03``, ``2022-03-14``, ``2022``.
     :ivar settled: whether ``reconcile`` found that every row is accounted for.
@@ -55,7 +55,7 @@ class Account:
 
     @property
     def closes(self) -> bool:
-        """Whether every row is settled, and the sum says so too."""
+        """Whether every row is settled and the sum matches."""
         ended = self.delivered + self.rejected.total() + self.excluded + self.duplicates
         return self.settled and self.pending == 0 and self.read == ended == self.recount
 
@@ -74,7 +74,7 @@ class Account:
 
 
 class Progress(NamedTuple):
-    """How far a run is.
+    """The progress of a run.
 
     :ivar windows: months or days that are read and have nothing pending.
     :ivar rows: acknowledged in this run.
@@ -85,16 +85,16 @@ class Progress(NamedTuple):
 
 
 class Outbox:
-    """The outbox's file, read-only.
+    """The outbox's file, opened read-only.
 
-    :param file: it need not be there yet.
+    :param file: need not exist yet.
     """
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     def progress(self, run_id: str) -> Progress:
-        """How far a run is; nothing while there is no outbox yet."""
+        """The progress of a run; zero while there is no outbox yet."""
         try:
             with self._reading() as connection:
                 return Progress(*connection.execute(_PROGRESS, {"run_id": run_id}).fetchone())
@@ -107,7 +107,7 @@ class Outbox:
             return [_account(row) for row in connection.execute(_RECONCILIATIONS, (run_id,))]
 
     def delivered(self) -> int:
-        """Rows that the dashboard has acknowledged, ever."""
+        """The total of rows acknowledged by the dashboard."""
         with self._reading() as connection:
             return int(connection.execute(_DELIVERED).fetchone()[0])
 
@@ -124,7 +124,7 @@ def _account(row: tuple[Any, ...]) -> Account:
 
 
 def by_year(months: Iterable[Account]) -> list[Account]:
-    """Accounts of months, added up by year."""
+    """Accounts of months, summed by year."""
     years: dict[str, Account] = {}
     for month in months:
         year = month.label[:4]
@@ -133,7 +133,7 @@ def by_year(months: Iterable[Account]) -> list[Account]:
 
 
 class Finding(NamedTuple):
-    """One sentence of the proof, and whether it holds."""
+    """One statement of the proof, and whether it holds."""
 
     holds: bool
     text: str
@@ -142,13 +142,13 @@ class Finding(NamedTuple):
 def prove(
     months: Account, day: Account, *, in_source: int, delivered: int, summary: Summary, dashboard: dict[str, Any]
 ) -> list[Finding]:
-    """Hold the accounts against both ends.
+    """Compare the accounts with both ends.
 
-    :param months: what the historical load found, added up.
-    :param day: what the daily send found.
+    :param months: the result of the historical load, summed.
+    :param day: the result of the daily send.
     :param in_source: rows in the institution's view now, counted there.
-    :param delivered: rows acknowledged, by the outbox.
-    :param summary: what the institution's maker knows to be in the view.
+    :param delivered: rows acknowledged, from the outbox.
+    :param summary: what the generator put into the view.
     :param dashboard: the sandbox's totals, with ``distinct_entries``.
     """
     set_aside = (months.rejected.total(), months.excluded, months.duplicates)

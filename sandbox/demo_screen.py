@@ -1,4 +1,4 @@
-"""What the demo shows: a live bar in a terminal, plain lines elsewhere."""
+"""The demo's output: a live bar in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _COLUMNS = (
 
 
 class Screen:
-    """Where the demo prints what it does.
+    """Where the demo prints its progress.
 
     :param console: a terminal, a pipe or a file.
     """
@@ -47,7 +47,7 @@ class Screen:
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
-        """Show that something is under way, and how long it took once it is done."""
+        """Show that something is in progress, and how long it took."""
         began = time.monotonic()
         with self._console.status(text) if self._console.is_terminal else nullcontext():
             yield
@@ -55,7 +55,7 @@ class Screen:
 
     @contextmanager
     def progress(self, text: str, months: int) -> Iterator[Callable[[Progress], None]]:
-        """Show how far a load of many months is; call what it yields as often as there is news."""
+        """Show the progress of a load of many months; call the yielded function whenever it changes."""
         began = time.monotonic()
         done = Progress()
 
@@ -87,7 +87,7 @@ class Screen:
         self.say(f"✓ {text}: {line()}")
 
     def accounts(self, months: Sequence[Account], day: Account) -> None:
-        """Print what became of every row."""
+        """Print the states of all rows."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for spanish, english in _COLUMNS:
             table.add_column(f"{spanish}\n{english}", justify="right" if spanish else "left", no_wrap=True)
@@ -105,10 +105,10 @@ class Screen:
 
 
 def describe(progress: Progress, months: int, seconds: float) -> str:
-    """How far a load is, how fast, and when it will be over, in one line.
+    """The progress, speed and expected end of a load, in one line.
 
-    :param months: how many there are.
-    :param seconds: since it began.
+    :param months: their number.
+    :param seconds: since the start.
     """
     parts = [f"{progress.windows}/{months} meses/months", f"{progress.rows:,} filas/rows"]
     if progress.rows and seconds > 0:

@@ -1,4 +1,4 @@
-"""What the demonstration does, step by step: load the history, enter some changes late, send the day, prove it all."""
+"""The steps of the demonstration: load the history, enter some late changes, send the day, prove everything."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ HISTORY, DAILY = "historical_load", "daily_send"
 _FIRST_YEAR = 2020
 _POLL_SECONDS = 1.0
 
-#: A run in which nothing happens for so long is given up.
+#: Seconds without progress after which a run is given up.
 _STALL_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
 class Story:
-    """Everything that takes part, up and running.
+    """All components, up and running.
 
-    :ivar dashboard: the file in which the sandbox remembers what it received.
+    :ivar dashboard: the file in which the sandbox records what it received.
     :ivar today: the institution's civil day.
     """
 
@@ -41,7 +41,7 @@ class Story:
     today: date
 
     def run(self) -> bool:
-        """Do all of it.
+        """Run all steps.
 
         :returns: whether the proof holds.
         :raises DemoError: if a run fails.
@@ -53,7 +53,7 @@ class Story:
         return self._prove(months, day, before)
 
     def print_addresses(self) -> None:
-        """Print where Airflow listens, and its account."""
+        """Print Airflow's address and account."""
         self.screen.say(
             f"\n  Airflow: {self.airflow.url}   usuario/user: {USER}   clave/password: {self.airflow.password}\n", "bold"
         )
@@ -70,7 +70,7 @@ class Story:
         with self.screen.step(f"Envío diario / Daily send {yesterday}: +{late} cambios tardíos / late changes"):
             self.api.pause(DAILY, False)
             run_id = self._run(DAILY, {"day": yesterday.isoformat()}, lambda _: None)
-            # The scheduled run, which begins as soon as it may.
+            # The scheduled run, which begins as soon as it is due.
             for other in self.api.unfinished(DAILY):
                 self._watch(DAILY, other, lambda _: None)
         (account,) = self.outbox.accounts(run_id)
@@ -98,7 +98,7 @@ class Story:
 
     def _failure(self, dag_id: str, run_id: str, state: str) -> DemoError:
         for wanted in ("failed", "up_for_retry", "running"):
-            # The first one is the cause; reconcile, which fails after it, only says so.
+            # The first one is the cause; reconcile fails only as a consequence.
             for task in sorted(self.api.tasks(dag_id, run_id, wanted), key=lambda task: str(task["end_date"])):
                 name = f"{task['task_id']} {task['rendered_map_index'] or ''}".strip()
                 return DemoError(f"{dag_id}: {name}: {wanted}", self.airflow.log_of(dag_id, run_id, task))

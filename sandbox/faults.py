@@ -1,4 +1,4 @@
-"""Failures on demand: what can go wrong, and the book that decides which call it happens to.
+"""Faults on demand: what can go wrong, and the book that decides which call it happens to.
 
 A fault is plain data, so that it can be posted to ``/_sandbox/faults`` as JSON and written in a test as
 keyword arguments::
@@ -8,9 +8,9 @@ keyword arguments::
     {"kind": "refuse", "match": {"request_id": "-13$"}}
     {"kind": "delay", "seconds": 0.2, "probability": 0.1}
 
-Faults are tried in the order in which they were added. ``delay`` lets the later ones have their turn;
-of the others the first that fires decides. What X-Road itself refuses (a wrong address, an unknown
-client) is refused before any fault is looked at.
+Faults are tried in the order in which they were added. A later fault may follow a ``delay``;
+otherwise the first that fires decides. What X-Road itself refuses (a wrong address, an unknown
+client) is refused before any fault is tried.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from .xroad import render_error, soap_fault
 
 
 class Match(BaseModel):
-    """Which entries a fault is about; an entry matches when every field given here does."""
+    """The entries that a fault is about; an entry matches if every field given here does."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -71,7 +71,7 @@ class Match(BaseModel):
             self._pattern = re.compile(self.request_id)
 
     def positions(self, entries: Sequence[Any]) -> list[int]:
-        """Indexes of the entries that match; entries that are no objects never do."""
+        """Indexes of the matching entries; entries that are not objects never match."""
         return [index for index, entry in enumerate(entries) if isinstance(entry, dict) and self._matches(entry)]
 
     def _matches(self, entry: dict[str, Any]) -> bool:
@@ -84,12 +84,12 @@ class Match(BaseModel):
 
 @dataclass(frozen=True)
 class Situation:
-    """What a fault may look at to make its answer."""
+    """What a fault may use for its answer."""
 
     settings: Settings
     #: The ``Accept`` header of the call; decides between JSON and XML for X-Road's errors.
     accept: str
-    #: What would be answered if nothing went wrong.
+    #: The normal answer.
     normal: Response
     #: Indexes of the entries that match the fault; empty for a fault without ``match``.
     positions: Sequence[int]
@@ -98,25 +98,25 @@ class Situation:
 
 
 class _Fault(BaseModel):
-    """What all kinds share: when a fault fires."""
+    """The common part of all faults: when a fault fires."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: Calls it may happen to: posted entries, or the metadata services and ``listClients``.
     target: Literal["load", "metadata"] = "load"
-    #: How many times it fires at most; null = for ever.
+    #: Maximum number of times it fires; null = unlimited.
     times: Annotated[int, Field(ge=1)] | None = None
-    #: How many calls that it could have happened to are let through first.
+    #: Number of matching calls that are let through first.
     after: int = Field(default=0, ge=0)
-    #: Chance that it fires at all, for each such call; drawn from a generator seeded by the setting ``seed``.
+    #: Probability that it fires, for each such call; drawn from a generator seeded by the setting ``seed``.
     probability: float = Field(default=1.0, ge=0, le=1)
     #: Only calls that contain an entry like this; null = any call.
     match: Match | None = None
-    #: Only calls with more entries than this, as where time or memory run out.
+    #: Only calls with more entries than this, as if time or memory ran out.
     larger_than: int = Field(default=0, ge=0)
 
     def stores(self) -> bool:
-        """Whether the entries of a valid call are accepted all the same, durably, before the fault shows."""
+        """Whether the entries of a valid call are accepted nevertheless, durably, before the fault shows."""
         return bool(getattr(self, "accept", False))
 
     def relayed(self) -> bool:
@@ -135,22 +135,22 @@ class StatusFault(_Fault):
     status: int = Field(ge=200, le=599)
     #: ``message`` of the body; null = the name of the status.
     message: str | list[str] | None = None
-    #: ``success`` of the body. False with a 2xx status is a refusal that only the body tells.
+    #: ``success`` of the body. False with a 2xx status is a refusal that only the body reveals.
     success: bool | None = None
     #: The whole body instead, any JSON.
     body: Any = None
-    #: Seconds for a ``Retry-After`` header, or the text of one as it is.
+    #: Seconds for a ``Retry-After`` header, or its literal text.
     retry_after: float | str | None = None
-    #: Send those seconds as such, or as the HTTP date they lead to.
+    #: Whether as seconds, or as the corresponding HTTP date.
     retry_after_as: Literal["seconds", "date"] = "seconds"
     accept: bool = False
 
     def relayed(self) -> bool:
-        """True: it is the dashboard that answers."""
+        """True: the dashboard answers."""
         return True
 
     def answer(self, situation: Situation) -> Response:
-        """JSON with the status, and ``Retry-After`` if asked for."""
+        """JSON with the status, and ``Retry-After`` if requested."""
         headers = {} if self.retry_after is None else {"Retry-After": self._retry_after()}
         if self.status in (204, 205, 304):  # these have no body by definition
             return Response(b"", self.status, headers)
@@ -176,7 +176,7 @@ class StatusFault(_Fault):
 
 
 class DelayFault(_Fault):
-    """Waits, then goes on as if nothing had happened, even if the client has left meanwhile."""
+    """Waits, then continues as if nothing had happened, even if the client has left meanwhile."""
 
     kind: Literal["delay"]
     seconds: float = Field(ge=0)
@@ -198,7 +198,7 @@ class DropBeforeFault(_Fault):
     """Closes the connection; nothing was accepted."""
 
     kind: Literal["drop_before"]
-    #: By a TCP reset instead of an orderly close.
+    #: Whether by a TCP reset instead of an orderly close.
     reset: bool = False
 
     def answer(self, situation: Situation) -> Response:
@@ -207,13 +207,13 @@ class DropBeforeFault(_Fault):
 
 
 class DropAfterFault(_Fault):
-    """Accepts the entries, durably, then closes the connection: the outcome that nobody can know."""
+    """Accepts the entries, durably, then closes the connection: an outcome that the client cannot know."""
 
     kind: Literal["drop_after"]
     reset: bool = False
 
     def stores(self) -> bool:
-        """True: that is its point."""
+        """True: that is its purpose."""
         return True
 
     def answer(self, situation: Situation) -> Response:
@@ -222,7 +222,7 @@ class DropAfterFault(_Fault):
 
 
 class TruncateFault(_Fault):
-    """Sends only the beginning of the normal answer, under the Content-Length of the whole."""
+    """Sends only the beginning of the normal answer, with the Content-Length of the whole."""
 
     kind: Literal["truncate"]
     #: How many bytes of the body are sent; null = half.
@@ -230,7 +230,7 @@ class TruncateFault(_Fault):
     accept: bool = False
 
     def relayed(self) -> bool:
-        """True: headers of an answer that was under way."""
+        """True: these are headers of an answer in progress."""
         return True
 
     def answer(self, situation: Situation) -> Response:
@@ -239,7 +239,7 @@ class TruncateFault(_Fault):
 
 
 class HtmlFault(_Fault):
-    """A page, such as a load balancer, a proxy or a login portal sends."""
+    """A page such as those of load balancers, proxies or login portals."""
 
     kind: Literal["html"]
     status: int = Field(default=502, ge=200, le=599)
@@ -253,7 +253,7 @@ class HtmlFault(_Fault):
 
 
 class SoapFault(_Fault):
-    """A SOAP fault with HTTP 200, such as X-Road's SOAP handler sends."""
+    """A SOAP fault with HTTP 200, as sent by X-Road's SOAP handler."""
 
     kind: Literal["soap"]
     code: str = "Server.ClientProxy.InvalidSoapAction"
@@ -266,7 +266,7 @@ class SoapFault(_Fault):
 
 
 class XRoadFault(_Fault):
-    """An X-Road error of any type, sent as it is spelled here."""
+    """An X-Road error of any type, sent as spelled here."""
 
     kind: Literal["xroad"]
     type: str = Field(min_length=1)
@@ -276,7 +276,7 @@ class XRoadFault(_Fault):
     accept: bool = False
 
     def answer(self, situation: Situation) -> Response:
-        """The error, JSON or XML as the call's ``Accept`` asks."""
+        """The error, as JSON or XML according to the call's ``Accept``."""
         return render_error(self.type, self.message, situation.settings, situation.accept, self.status)
 
 
@@ -293,12 +293,12 @@ class RedirectFault(_Fault):
         return True
 
     def answer(self, situation: Situation) -> Response:
-        """The status and its ``Location``."""
+        """The status and a ``Location``."""
         return Response(b"", self.status, {"Location": self.location})
 
 
 class RefuseFault(_Fault):
-    """The dashboard refuses a valid call, the whole of it, because an entry in it matches."""
+    """The dashboard refuses a whole valid call because an entry in it matches."""
 
     kind: Literal["refuse"]
     match: Match
@@ -308,7 +308,7 @@ class RefuseFault(_Fault):
     name_indexes: bool = True
 
     def relayed(self) -> bool:
-        """True: it is the dashboard that refuses."""
+        """True: the dashboard refuses."""
         return True
 
     def answer(self, situation: Situation) -> Response:
@@ -321,13 +321,13 @@ class RefuseFault(_Fault):
 
 
 class RawFault(_Fault):
-    """Arbitrary status, headers and body, or arbitrary bytes in place of an HTTP answer; for fuzzing."""
+    """Arbitrary status, headers and body, or arbitrary bytes instead of an HTTP answer; for fuzzing."""
 
     kind: Literal["raw"]
     status: int = Field(default=200, ge=200, le=599)
     headers: dict[str, str] = Field(default_factory=dict)
     body_base64: str = ""
-    #: Written to the connection as they are, which is then closed; the other three do not count.
+    #: Written to the connection unchanged, which is then closed; the other three fields are ignored.
     wire_base64: str | None = None
     accept: bool = False
 
@@ -341,7 +341,7 @@ class RawFault(_Fault):
         return value
 
     def answer(self, situation: Situation) -> Response:
-        """The bytes; the length is added to the headers, and nothing else."""
+        """The bytes, with only the length added to the headers."""
         if self.wire_base64 is not None:
             return Wire(base64.b64decode(self.wire_base64))
         return Response(base64.b64decode(self.body_base64), self.status, self.headers)
@@ -369,13 +369,13 @@ _ANY_FAULT: TypeAdapter[Fault] = TypeAdapter(Fault)
 
 
 def read_fault(fields: dict[str, Any]) -> Fault:
-    """The fault that ``fields`` describe; raises ``pydantic.ValidationError`` that names what is wrong."""
+    """The fault described by ``fields``; raises ``pydantic.ValidationError`` that names what is wrong."""
     return _ANY_FAULT.validate_python(fields)
 
 
 @dataclass
 class _Armed:
-    """A fault in the book, with its counters and its own dice."""
+    """A fault in the book, with its counters and its own random generator."""
 
     number: int
     fault: Fault
@@ -389,14 +389,14 @@ class _Armed:
         if self.fault.larger_than and len(entries) <= self.fault.larger_than:
             return None
         if self.fault.kind == "refuse" and not valid:
-            return None  # the dashboard has its own complaints about such a call
+            return None  # the dashboard refuses such a call anyway
         if self.fault.match is not None:
             positions = self.fault.match.positions(entries)
             if not positions:
                 return None
         self.seen += 1
-        # One draw for each call that could have been hit, so that the n-th such call of a replay has
-        # the same luck.
+        # One draw for each call that could have been hit, so that the n-th such call of a replay gets
+        # the same result.
         lucky = self.dice.random() < self.fault.probability
         if self.seen <= self.fault.after or not lucky:
             return None
@@ -408,19 +408,19 @@ class _Armed:
 
 @dataclass(frozen=True)
 class Choice:
-    """What happens to one call."""
+    """What happens to a call."""
 
     #: Seconds to wait first.
     delay: float = 0.0
     #: The fault that replaces the answer; None = the normal answer.
     fault: Fault | None = None
     positions: Sequence[int] = ()
-    #: The kinds that fired, joined by ``+``; None = nothing did.
+    #: The kinds that fired, joined by ``+``; None = none did.
     label: str | None = None
 
 
 class FaultBook:
-    """The faults in force. Any thread may use it."""
+    """The active faults. Thread-safe."""
 
     def __init__(self, seed: Callable[[], int]) -> None:
         self._seed = seed
@@ -429,14 +429,14 @@ class FaultBook:
         self._count = 0
 
     def add(self, fault: Fault) -> int:
-        """Arm a fault, behind those already there; returns its number, from 1 in a cleared book."""
+        """Add a fault after the existing ones; returns its number, from 1 in a cleared book."""
         with self._lock:
             self._count += 1
             self._armed.append(_Armed(self._count, fault, self._dice(self._count)))
             return self._count
 
     def remove(self, number: int) -> bool:
-        """Disarm one fault; False if there is none of that number."""
+        """Remove one fault; False if there is none of that number."""
         with self._lock:
             left = [armed for armed in self._armed if armed.number != number]
             found = len(left) < len(self._armed)
@@ -444,16 +444,16 @@ class FaultBook:
             return found
 
     def clear(self) -> None:
-        """Disarm all.
+        """Remove all faults.
 
-        Numbers, and with them the dice, begin again: the same faults added again fall the same way.
+        Numbers and random generators restart: the same faults added again fire in the same way.
         """
         with self._lock:
             self._armed = []
             self._count = 0
 
     def reseed(self) -> None:
-        """Give every fault fresh dice, after the seed has changed."""
+        """Restart every fault's random generator after the seed has changed."""
         with self._lock:
             for armed in self._armed:
                 armed.dice = self._dice(armed.number)

@@ -1,11 +1,11 @@
-"""Makes the database of a sample institution: its history of requests and the view that the project reads.
+"""Creates the database of a sample institution: its history of requests and the view that the project reads.
 
 ``python -m sandbox.institution --database PATH --rows 200000 --seed 7 --today 2026-11-24``
 
-The tables are the institution's own affair (Spanish names, its own status codes, dates as text in
-several forms); the view ``tablero_status_changes`` is the only thing that the project may look at. A
-small part of the rows is wrong in every way that rows are wrong in real life, and :class:`Summary` says
-how many, so that a run can be held against it.
+The tables are the institution's own (Spanish names, its own status codes, dates as text in
+several forms); the view ``tablero_status_changes`` is the only thing that the project may read. A
+small part of the rows is wrong in every way that real rows are, and :class:`Summary` says
+how many, so that a run can be compared with it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 DEFAULT_ZONE = "America/Santo_Domingo"
 FEWEST_ROWS = 500
 
-#: Raised when the same parameters make other rows than before, so that an older file is made anew.
+#: Increased when the same parameters give other rows than before, so that an older file is replaced.
 _VERSION = 1
 _FIRST_DAY = date(2020, 1, 1)
 _START = datetime.combine(_FIRST_DAY, time())  # local, as the institution writes it
@@ -66,14 +66,14 @@ select s.codigo_tablero  as service_id,
   left join servicios s on s.id_servicio = h.id_servicio
   left join estados e on e.codigo = h.codigo_estado;
 """
-# Made after the rows, which is quicker; it is what makes reading a month or a day through the view quick.
+# Created after the rows, which is faster; it makes reading a month or a day through the view fast.
 _INDEX = "create index historial_por_fecha_estado on historial_solicitudes (fecha_estado)"
 _INSERT = """
 insert into historial_solicitudes
        (id_servicio, no_solicitud, fecha_solicitud, codigo_estado, fecha_estado, canal)
 values (?, ?, ?, ?, ?, ?)
 """
-# Requests that are right themselves, opened before ?1 and without a change at that very instant.
+# Valid requests opened before ?1 and without a change at that instant.
 _CHANGEABLE = """
 select h.id_servicio, h.no_solicitud, h.fecha_solicitud, max(h.canal), s.codigo_tablero
   from historial_solicitudes h
@@ -126,12 +126,12 @@ _STATUSES = {
     "QCE": ("Queja cerrada", 19),
     "QDE": ("Queja descartada", 20),
     "PRO": ("En proceso", 21),
-    # A code that somebody mapped to a status the dashboard does not have.
+    # A code mapped to a status that the dashboard does not have.
     "ARC": ("Archivado", 99),
 }
 _UNKNOWN_CODES = ("ARC", "MIG")  # MIG, from an older system, is not in the table at all
 
-# Ways that requests take, with their weights.
+# Sequences of statuses of requests, with their weights.
 _PATHS = (
     ("REC REV EAP APR DIS ENT", 20),
     ("REC REV APR COM", 18),
@@ -154,15 +154,15 @@ _NOT_DATES = ("", "0000-00-00 00:00:00", "31/12/2021", "2021-02-30 10:00:00", "p
 
 @dataclass
 class Summary:
-    """What the view holds: ``total = valid + duplicates + excluded + sum(wrong.values())``."""
+    """The contents of the view: ``total = valid + duplicates + excluded + sum(wrong.values())``."""
 
     #: All rows.
     total: int = 0
-    #: Different rows that satisfy the contract: what a complete run delivers.
+    #: Different rows that satisfy the contract: those that a complete run delivers.
     valid: int = 0
     #: Further occurrences of valid rows, the same in all five columns.
     duplicates: int = 0
-    #: Rows of requests opened before 2020-01-01: right, but not wanted by the dashboard.
+    #: Rows of requests opened before 2020-01-01: valid, but not wanted by the dashboard.
     excluded: int = 0
     #: Rows that break the contract, by what is wrong: missing_service_id, missing_request_id,
     #: unknown_status, opening_not_a_date, opening_after_change, too_long, control_characters. Each has
@@ -179,11 +179,11 @@ _Change = tuple[datetime, _HistoryRow]
 
 
 def create(database: Path, *, rows: int, seed: int, now: datetime, zone: str = DEFAULT_ZONE) -> Summary:
-    """Make the database, or keep it if it was made with the same parameters before.
+    """Create the database, or keep it if it was created with the same parameters before.
 
-    :param database: SQLite file. One made with other parameters is replaced; one of another origin never.
+    :param database: SQLite file. One created with other parameters is replaced; one of another origin never.
     :param rows: how many status changes, at least 500.
-    :param seed: the same parameters always make the same rows.
+    :param seed: the same parameters always give the same rows.
     :param now: an aware instant; every change lies before it.
     :param zone: the institution's time zone, in which dates without an offset are written.
     :raises ValueError: if a parameter is out of range, or the file is not ours.
@@ -207,7 +207,7 @@ def create(database: Path, *, rows: int, seed: int, now: datetime, zone: str = D
         if found == parameters:
             return summary
     database.parent.mkdir(parents=True, exist_ok=True)
-    # Made beside its place and moved there when it is whole: an interrupted run leaves no half database.
+    # Created in a temporary file and moved when complete: an interrupted run leaves no incomplete database.
     unfinished = database.with_name(database.name + ".unfinished")
     unfinished.unlink(missing_ok=True)
     maker = _Maker(random.Random(f"{_VERSION}/{seed}"), rows, local_now, ZoneInfo(zone))
@@ -227,10 +227,10 @@ def create(database: Path, *, rows: int, seed: int, now: datetime, zone: str = D
 
 
 def add_changes(database: Path, n: int, when: datetime) -> list[tuple[str, str, str, int, str]]:
-    """Let ``n`` existing requests change at one instant; those that changed last come first.
+    """Let ``n`` existing requests change at one instant, those that changed last first.
 
     :param when: an aware instant; written as local time without offset, to the second.
-    :returns: the new rows as the view gives them, all valid. The stored :class:`Summary` counts them in.
+    :returns: the new rows as the view returns them, all valid. The stored :class:`Summary` includes them.
     :raises ValueError: if fewer than ``n`` requests can change at that instant.
     """
     parameters, summary = _read_parameters(database)
@@ -257,12 +257,12 @@ def add_changes(database: Path, n: int, when: datetime) -> list[tuple[str, str, 
 
 
 class _Maker:
-    """Makes the rows one by one, so that memory does not grow, and counts them in ``summary``."""
+    """Generates the rows one by one, so that memory does not grow, and counts them in ``summary``."""
 
     def __init__(self, rng: random.Random, rows: int, now: datetime, zone: ZoneInfo) -> None:
         self.summary = Summary()
         self._rng = rng
-        self._now = now  # local and naive, as all instants in here
+        self._now = now  # local and naive, like all instants in this class
         self._zone = zone
         midnight = datetime.combine(now.date(), time())
         self._yesterday = (midnight - timedelta(days=1), midnight)
@@ -303,7 +303,7 @@ class _Maker:
         self.summary.yesterday += self._yesterday[0] <= changed < self._yesterday[1]
         return row
 
-    # -- rows that are right ---------------------------------------------------------------------------
+    # -- valid rows ------------------------------------------------------------------------------------
 
     def _valid_rows(self) -> Iterator[_Change]:
         yield from self._edges_of_months()
@@ -316,7 +316,7 @@ class _Maker:
             yield from self._request(service, opened, path.split())
 
     def _edges_of_months(self) -> Iterator[_Change]:
-        """In each month a request opened in its first second and changed in its last."""
+        """In each month, a request opened in its first second and changed in its last."""
         first = _START
         while first < self._now:
             following = (first + timedelta(days=32)).replace(day=1)
@@ -326,7 +326,7 @@ class _Maker:
             first = following
 
     def _changes_of_yesterday(self) -> Iterator[_Change]:
-        """Some whatever the day of the week, among them requests with several changes on that day."""
+        """Some changes on any day of the week, among them requests with several changes on that day."""
         for _ in range(max(5, (self._valid - 300) // 4000)):
             opened = self._at_an_hour(self._yesterday[0].date() - timedelta(days=self._rng.randint(1, 20)))
             changes = [(opened, "REC")]
@@ -342,13 +342,13 @@ class _Maker:
         for code in path[1:]:
             following = self._later(moment)
             if following >= self._now:
-                break  # still under way
+                break  # still in progress
             changes.append((following, code))
             moment = following
         yield from self._changes(service, opened, changes)
 
     def _later(self, moment: datetime) -> datetime:
-        """When the next step is done: some hours or days on, in office hours, seldom at a weekend."""
+        """The time of the next step: some hours or days later, in office hours, rarely at a weekend."""
         days = self._rng.expovariate(1 / 3)
         if days < 0.3:
             return moment + timedelta(minutes=self._rng.randint(2, 90))
@@ -362,7 +362,7 @@ class _Maker:
         for changed, code in changes:
             yield changed, (service, number, opening, code, self._text(changed), channel)
 
-    # -- rows that are not -----------------------------------------------------------------------------
+    # -- invalid rows ----------------------------------------------------------------------------------
 
     def _fresh_moment(self, until: datetime | None = None) -> datetime:
         """An instant that no other wrong row has, so that all differ; a few days from either end of the
@@ -418,7 +418,7 @@ class _Maker:
     # -- single values ---------------------------------------------------------------------------------
 
     def _moment(self) -> datetime:
-        """When a request is opened: by the volume of the days and the hours of work, before ``now``."""
+        """The opening time of a request, by the volume of the days and the hours of work, before ``now``."""
         while True:
             day = self._days[bisect(self._day_weights, self._rng.random() * self._day_weights[-1])]
             moment = self._at_an_hour(day)
@@ -445,7 +445,7 @@ class _Maker:
         return "WEB" if self._rng.random() < 0.55 else "PRESENCIAL"
 
     def _text(self, moment: datetime) -> str:
-        """Mostly local time without offset; now and then as other software of the institution writes it."""
+        """Mostly local time without an offset; sometimes in the format of other software of the institution."""
         form = self._rng.random()
         if form < 0.95:
             return moment.isoformat(" ")

@@ -1,6 +1,6 @@
 """The sample institution in PostgreSQL: ``python -m sandbox.institution_postgres --url URL [--rows N --seed N]``.
 
-The rows are those of :mod:`sandbox.institution`; ``last_modified_date`` has a database's type.
+The rows are those of :mod:`sandbox.institution`; ``last_modified_date`` is a timestamp.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ CREATE VIEW tablero_status_changes AS
 
 
 def fill(url: str, *, rows: int, seed: int, now: datetime) -> int:
-    """Make table and view, unless they are there, and copy the sample rows.
+    """Create table and view if they do not exist, and copy the sample rows.
 
     :param url: libpq URL of the institution's database.
-    :returns: how many rows the table has.
+    :returns: the number of rows in the table.
     """
     with psycopg.connect(url) as connection, tempfile.TemporaryDirectory() as folder:
         if connection.execute("SELECT to_regclass('historial')").fetchone() == (None,):

@@ -1,8 +1,8 @@
-"""What was received and accepted, in one SQLite file that outlives the process.
+"""Received calls and accepted entries, in one SQLite file that outlives the process.
 
-WAL mode, ``synchronous = NORMAL``: a commit survives ``kill -9`` of the process, which is what tests
-do; a power cut may take the last commits with it. Writing goes through :class:`Memory`; reading
-functions open the file for themselves, so they work while the server runs, in another process, and
+WAL mode, ``synchronous = NORMAL``: a commit survives ``kill -9`` of the process, as in the tests;
+a power cut may lose the last commits. Writing goes through :class:`Memory`; reading
+functions open the file separately, so they work while the server runs, in another process, and
 after it was killed.
 """
 
@@ -78,7 +78,7 @@ select count(*)
 
 @dataclass
 class CallRecord:
-    """One call as it is remembered; filled in while the call is handled."""
+    """A recorded call; filled in while the call is handled."""
 
     method: str
     path: str
@@ -95,7 +95,7 @@ class CallRecord:
 
 
 class Memory:
-    """The one writer of the file; any thread may use it. An existing file is continued."""
+    """The only writer of the file; thread-safe. An existing file is continued."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -139,14 +139,14 @@ class Memory:
             return any(self._connection.execute(_HOLDS, (row[1], row[0], *row[2:])).fetchone() for row in rows)
 
     def reset(self) -> None:
-        """Forget everything; ids begin at 1 again."""
+        """Delete everything; ids restart at 1."""
         with self._lock, self._transaction() as connection:
             connection.execute("delete from entries")
             connection.execute("delete from calls")
             connection.execute("delete from sqlite_sequence")
 
     def close(self) -> None:
-        """Close the file; what was recorded stays in it."""
+        """Close the file; what was recorded remains in it."""
         with self._lock:
             self._connection.close()
 
@@ -216,7 +216,7 @@ def _rows(path: Path, query: str, parameters: tuple[int, ...]) -> list[dict[str,
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     # mode=rw: not ro, because after a kill -9 the write-ahead log has to be recovered, which a read-only
-    # handle cannot do; and not the default, which would create a file that is not there.
+    # handle cannot do; and not the default, which would create a missing file.
     address = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=30)
     try:

@@ -30,7 +30,7 @@ class Tls:
 
     certificate: Path
     key: Path
-    #: Certificates of the institution's system. Given, X-Road calls without one of them are an X-Road error.
+    #: Certificates of the institution's system. If set, X-Road calls without one of them are an X-Road error.
     client_certificates: Path | None = None
 
 
@@ -50,7 +50,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server on a socket that is bound at once, for one :class:`Sandbox`."""
+    """A uvicorn server for one :class:`Sandbox`, on a socket that is bound at once."""
 
     def __init__(
         self,
@@ -65,9 +65,9 @@ class Server(uvicorn.Server):
         client_tls = tls is not None and tls.client_certificates is not None
         self._socket = _listen(host, port)
         self._sandbox = Sandbox(Memory(database), settings, client_tls=client_tls)
-        #: The port in use, also when 0 (any free one) was asked for.
+        #: The port in use, also if 0 (any free one) was requested.
         self.port: int = self._socket.getsockname()[1]
-        #: Where clients find it.
+        #: The address for clients.
         self.url = f"{'https' if tls else 'http'}://{host}:{self.port}"
         config = uvicorn.Config(
             create_app(self._sandbox),
@@ -77,14 +77,14 @@ class Server(uvicorn.Server):
             access_log=False,
             log_config=None,
             log_level="warning",
-            proxy_headers=False,  # its wrapper would stand between answers.expose and the connection
+            proxy_headers=False,  # its wrapper would hide the connection from answers.expose
             server_header=False,
             timeout_keep_alive=keep_alive,
             timeout_graceful_shutdown=5,
             ssl_certfile=tls.certificate if tls else None,
             ssl_keyfile=tls.key if tls else None,
             ssl_ca_certs=str(tls.client_certificates) if tls and tls.client_certificates else None,
-            # Asked for, not required: without one the handshake succeeds and X-Road says what is missing.
+            # Optional: without one the handshake succeeds and X-Road says what is missing.
             ssl_cert_reqs=ssl.CERT_OPTIONAL if client_tls else ssl.CERT_NONE,
         )
         super().__init__(config)
@@ -103,19 +103,19 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone: uvicorn would take them over, and raise them again after an orderly end."""
+        """Leave signals alone: uvicorn would handle them, and raise them again after an orderly end."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so if a subclass wants to."""
+        """Start, then call :meth:`on_ready`."""
         await super().startup(sockets=sockets)
         self.on_ready()
 
     def on_ready(self) -> None:
-        """Called once, when calls are taken."""
+        """Called once, when calls are accepted."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let go of every hanging and delayed call, give the others a moment, then close."""
+        """Release every hanging and delayed call, give the others a moment, then close."""
         self._sandbox.closing.set()
         # An orderly TLS close waits for the client's; one that keeps its connection in a pool sends none.
         last_call = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._abort_connections)

@@ -1,4 +1,4 @@
-"""What the stand-ins are set to: one frozen model, replaced as a whole when a setting changes."""
+"""The settings of the stand-ins: one frozen model, replaced as a whole when a setting changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 PRODUCTION_SERVICE = "DO/GOB/CNC/MONITOREO/INTEGRACION"
 DEVELOPMENT_SERVICE = "DO/GOB/CNC/MONITOREO/INTEGRACION-DEV"
 
-#: The institution that is registered on the security server unless told otherwise.
+#: The institution registered on the security server by default.
 DEFAULT_CLIENT = "DO/GOB/INST/SOLICITUDES"
 
 #: X-Road system parameter ``max-loggable-message-body-size``: 10 MiB unless an operator changed it.
@@ -36,7 +36,7 @@ class Settings(BaseModel):
     mixed: bool = False
     #: Subsystems registered on our security server, ``instance/class/member/subsystem``.
     clients: tuple[ClientId, ...] = (DEFAULT_CLIENT,)
-    #: Those of them that hold an access right at the provider; null = all of them.
+    #: Those of them that have access at the provider; null = all of them.
     allowed_clients: tuple[ClientId, ...] | None = None
     #: What the access right is for: the whole service, exactly ``POST /api/load``, a pattern that covers it,
     #: some other endpoint only, or nothing at all. ``allowedMethods`` and the calls themselves agree on it.
@@ -45,16 +45,16 @@ class Settings(BaseModel):
     services: tuple[ServiceId, ...] = (PRODUCTION_SERVICE, DEVELOPMENT_SERVICE)
     #: Largest body in bytes that the security server can put in its message log; more is an X-Road error.
     max_loggable_bytes: int = Field(default=X_ROAD_LOGGABLE_BYTES, ge=1)
-    #: Largest body in bytes that the dashboard takes; more is answered 413.
+    #: Largest body in bytes that the dashboard accepts; more is answered 413.
     max_bytes: int = Field(default=X_ROAD_LOGGABLE_BYTES, ge=1)
-    #: Most entries that the dashboard takes in one call (the guide: batches of up to 1000); more is
+    #: Maximum number of entries that the dashboard accepts in one call (the guide: batches of up to 1000); more is
     #: answered 413.
     max_entries: int = Field(default=1000, ge=1)
-    #: What is said to a call in which entries come again: taken as if they were new, or 409, the whole of it.
+    #: The answer to a call with repeated entries: accepted as if they were new, or 409 for the whole call.
     repeats: Literal["taken", "conflict"] = "taken"
     #: Refuse a call with one sentence that names neither entry nor field.
     vague_messages: bool = False
-    #: Seed of every fault's dice, so that a run with ``probability`` can be replayed.
+    #: Seed of every fault's random generator, so that a run with ``probability`` can be replayed.
     seed: int = 0
 
     def changed(self, changes: dict[str, Any]) -> Settings:

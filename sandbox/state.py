@@ -1,4 +1,4 @@
-"""What the faces, the control routes and the server share."""
+"""The state shared by security server, dashboard, control routes and server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .settings import Settings
 
 
 class Sandbox:
-    """Everything that the faces and the control routes share.
+    """Everything that the stand-ins and the control routes share.
 
     Settings and faults may be changed from any thread.
     """
@@ -24,9 +24,9 @@ class Sandbox:
         #: X-Road's connection type "HTTPS with client certificate", its default for a new subsystem
         #: (UG-SS 9.1).
         self.client_tls = client_tls
-        #: Set when the server begins to close, so that nothing keeps it waiting.
+        #: Set when the server begins to close, so that nothing delays it.
         self.closing = asyncio.Event()
-        #: Calls under way now, and the most there ever were at once; control calls are not counted.
+        #: Calls in progress now, and the most at any time; control calls are not counted.
         self.in_flight = 0
         self.max_in_flight = 0
 
@@ -39,7 +39,7 @@ class Sandbox:
         return self.settings
 
     def reset(self, *, memory: bool = True, faults: bool = True, settings: bool = True) -> None:
-        """Back to the start: forget what was received, disarm all faults, undo all changes of settings."""
+        """Delete what was received, remove all faults, undo all changes of settings."""
         if settings:
             self.settings = self.initial_settings
         if faults:

@@ -1,7 +1,7 @@
 """The sandbox for tests: in a thread of the test's own process, or as a process that can be killed.
 
-Both give the same :class:`Handle`. It steers over HTTP and reads what was received straight from the
-SQLite file, so it can still be asked after the sandbox is gone::
+Both give the same :class:`Handle`. It controls the sandbox over HTTP and reads what was received directly from the
+SQLite file, so it still works after the sandbox is gone::
 
     with running_sandbox() as sandbox:
         sandbox.add_fault(kind="drop_after", times=1)
@@ -39,10 +39,10 @@ _STOP_SECONDS = 15.0
 
 
 class Handle:
-    """A running sandbox, as a test sees it."""
+    """A running sandbox, from a test's point of view."""
 
     def __init__(self, url: str, database: Path) -> None:
-        #: ``http://127.0.0.1:<port>``, without a slash at the end.
+        #: ``http://127.0.0.1:<port>``, without a trailing slash.
         self.url = url
         #: The SQLite file with everything that was received.
         self.database = database
@@ -55,7 +55,7 @@ class Handle:
         return port
 
     def add_fault(self, **fields: Any) -> int:
-        """Arm a fault (see ``sandbox.faults``); returns its number.
+        """Add a fault (see ``sandbox.faults``); returns its number.
 
         Without ``times`` it lasts until cleared.
         """
@@ -63,15 +63,15 @@ class Handle:
         return number
 
     def remove_fault(self, number: int) -> None:
-        """Disarm one fault."""
+        """Remove one fault."""
         self._control("DELETE", f"/faults/{number}")
 
     def clear_faults(self) -> None:
-        """Disarm all faults."""
+        """Remove all faults."""
         self._control("DELETE", "/faults")
 
     def faults(self) -> list[dict[str, Any]]:
-        """The faults in force with ``id``, ``seen`` and ``fired``."""
+        """The active faults with ``id``, ``seen`` and ``fired``."""
         faults: list[dict[str, Any]] = self._control("GET", "/faults")
         return faults
 
@@ -83,13 +83,13 @@ class Handle:
     def stats(self, *, distinct: bool = False) -> dict[str, Any]:
         """Totals: ``calls``, ``calls_accepted``, ``entries_accepted``, ``bytes``, ``by_status`` (status
         as text, "none" = no answer), ``by_fault``, ``violations``, ``in_flight``, ``max_in_flight`` and
-        on demand ``distinct_entries``.
+        optionally ``distinct_entries``.
         """
         answer: dict[str, Any] = self._control("GET", "/stats?" + urlencode({"distinct": str(distinct).lower()}))
         return answer
 
     def reset(self, *, memory: bool = True, faults: bool = True, settings: bool = True) -> None:
-        """Back to the start, wholly or in part."""
+        """Reset everything, or a part."""
         self._control("POST", "/reset", {"memory": memory, "faults": faults, "settings": settings})
 
     def entries(self) -> list[dict[str, Any]]:
@@ -101,18 +101,18 @@ class Handle:
         return read_calls(self.database)
 
     def counts(self) -> Counter[Row]:
-        """How many times each was accepted.
+        """How many times each entry was accepted.
 
         Keys are ``(service_id, request_id, opening_date, status_id, last_modified_date)``.
         """
         return count_entries(self.database)
 
     def _control(self, method: str, path: str, body: Any = None) -> Any:
-        # Not through requests: a test may have patched that, or set a proxy for it.
+        # Not through requests: a test may have patched it, or set a proxy for it.
         parts = urlsplit(self.url)
         connection: http.client.HTTPConnection
         if parts.scheme == "https":
-            # Only ever talks to the server that this handle has started.
+            # Only used for the server that this handle has started.
             context = ssl._create_unverified_context()
             connection = http.client.HTTPSConnection(parts.netloc, timeout=60, context=context)
         else:
@@ -139,11 +139,11 @@ def running_sandbox(
     keep_alive: int = KEEP_ALIVE_SECONDS,
     **settings: Any,
 ) -> Iterator[Handle]:
-    """A sandbox in a background thread, ready when entered, gone when left.
+    """A sandbox in a background thread, ready on entry and removed on exit.
 
-    ``database`` is continued if it exists; without one, a temporary file that goes with the sandbox.
-    ``settings`` are those of ``sandbox.settings.Settings``; they are also what ``Handle.reset`` goes
-    back to.
+    ``database`` is continued if it exists; without one, a temporary file that is deleted with the sandbox.
+    ``settings`` are those of ``sandbox.settings.Settings``; ``Handle.reset`` also
+    restores them.
     """
     with contextlib.ExitStack() as stack:
         if database is None:
@@ -166,7 +166,7 @@ def running_sandbox(
 
 
 class ProcessHandle(Handle):
-    """A sandbox in a process of its own."""
+    """A sandbox in a separate process."""
 
     def __init__(self, url: str, database: Path, process: subprocess.Popen[str]) -> None:
         super().__init__(url, database)
@@ -185,10 +185,10 @@ class ProcessHandle(Handle):
 
 @contextlib.contextmanager
 def sandbox_process(database: Path, *, port: int = 0, arguments: Sequence[str] = ()) -> Iterator[ProcessHandle]:
-    """A sandbox as ``python -m sandbox``, ready when entered, stopped when left (unless it already is).
+    """A sandbox as ``python -m sandbox``, ready on entry and stopped on exit (unless it has ended before).
 
-    To bring a killed one back where clients expect it, enter again with the same ``database`` and the
-    old ``port``. ``arguments`` are further ones of the command line, such as ``["--generation",
+    To restart a killed one at the same address, enter again with the same ``database`` and the
+    old ``port``. ``arguments`` are further command-line arguments, such as ``["--generation",
     "7.8"]``.
     """
     root = str(Path(__file__).resolve().parent.parent)

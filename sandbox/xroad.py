@@ -1,4 +1,4 @@
-"""The security server's face: which service is called, by whom, and how X-Road itself says no.
+"""The security server: which service is called, by whom, and X-Road's own errors.
 
 Sources: X-Road message protocol for REST 1.0.2 (PR-REST) sections 4.1 to 4.6, service metadata protocol
 for REST (PR-MREST), the X-Road 7.2.2 and 7.8.0 proxy sources where the documents and the code differ.
@@ -21,21 +21,21 @@ from starlette.responses import Response
 from .settings import Settings
 
 LOAD_PATH = "/api/load"
-#: Services that the security servers themselves answer (PR-MREST); they need no access right.
+#: Services answered by the security servers themselves (PR-MREST); they need no access right.
 METADATA_SERVICES = frozenset({"listMethods", "allowedMethods", "getOpenAPI"})
-#: Set by the security server alone. A client that sends them is told nothing: they are dropped (PR-REST 4.3).
+#: Set by the security server alone. Those sent by a client are dropped silently (PR-REST 4.3).
 SERVER_OWNED_HEADERS = ("x-road-request-id", "x-road-request-hash")
 #: The message log keeps the message id in a varchar(255).
 MAX_MESSAGE_ID = 255
 
-#: PR-REST 4.2: what may stand in a part of the path; anything else has to be percent-encoded.
+#: PR-REST 4.2: the characters allowed in a part of the path; all others must be percent-encoded.
 _PATH_PART = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*")
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
 _XML_ACCEPT = {"text/xml": "text/xml", "application/xml": "application/xml", "text/*": "text/xml"}
 
 
 class XRoadError(Exception):
-    """X-Road itself refuses a call; the dashboard never sees it."""
+    """X-Road itself refuses a call, which the dashboard never sees."""
 
     def __init__(self, error_type: str, message: str) -> None:
         super().__init__(f"{error_type}: {message}")
@@ -46,7 +46,7 @@ class XRoadError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """What the address and the ``X-Road-Client`` header of a request say."""
+    """The information in the address and the ``X-Road-Client`` header of a request."""
 
     #: ``instance/class/member/subsystem/service`` of the provider, decoded.
     service: str
@@ -67,7 +67,7 @@ class Call:
 
 
 def read_call(raw_path: str, client_headers: Iterable[str]) -> Call:
-    """Take apart the address, as it was on the wire, and the ``X-Road-Client`` header.
+    """Parse the address, as it was on the wire, and the ``X-Road-Client`` header.
 
     Order of the checks is X-Road's own: the address, then the form of the client's id. Of several client
     headers the last one counts.
@@ -104,7 +104,7 @@ def _decode(part: str) -> str:
 
 
 def check_consumer(call: Call, settings: Settings) -> str:
-    """Our own security server's checks: who calls, and whether the provider is known.
+    """The checks of our own security server: who calls, and whether the provider is known.
 
     Returns the caller's id.
     """
@@ -121,7 +121,7 @@ def check_consumer(call: Call, settings: Settings) -> str:
 
 
 def check_provider(call: Call, client: str, settings: Settings) -> None:
-    """The provider's security server's checks: does the service exist, may the caller use it."""
+    """The checks of the provider's security server: whether the service exists, and the caller has access."""
     if call.service not in settings.services:
         raise XRoadError("Server.ServerProxy.UnknownService", f"Unknown service: SERVICE:{call.service}")
     allowed = settings.clients if settings.allowed_clients is None else settings.allowed_clients
@@ -129,11 +129,11 @@ def check_provider(call: Call, client: str, settings: Settings) -> None:
         raise XRoadError("Server.ServerProxy.AccessDenied", f"Request is not allowed: SERVICE:{call.service}")
 
 
-# -- how errors are spelled and sent ---------------------------------------------------------------
+# -- spelling and sending of errors ----------------------------------------------------------------
 
 
 def spell(error_type: str, generation: str) -> str:
-    """An error type of X-Road 7.2 as ``generation`` spells it.
+    """An error type of X-Road 7.2 in the spelling of ``generation``.
 
     7.8.0 renamed them all: ``Server.ServerProxy.AccessDenied`` became ``server.serverproxy.access_denied``.
     """
@@ -145,7 +145,7 @@ def spell(error_type: str, generation: str) -> str:
 def _snake(segment: str) -> str:
     if segment in ("ClientProxy", "ServerProxy"):
         return segment.lower()
-    if segment == "OutdatedGlobalConf":  # the one code whose words changed places
+    if segment == "OutdatedGlobalConf":  # the only code whose words were reordered
         return "global_conf_outdated"
     return "_".join(word.lower() for word in _WORD.findall(segment))
 
@@ -159,10 +159,10 @@ def error_answer(error: XRoadError, settings: Settings, accept: str) -> Response
 
 
 def render_error(error_type: str, message: str | None, settings: Settings, accept: str, status: int | None = None) -> Response:
-    """An X-Road error answer with ``error_type`` as it is given.
+    """An X-Road error answer with ``error_type`` unchanged.
 
-    The status, unless given, is the one our security server would choose: 500 if the type begins with
-    ``Server.`` (``server.`` from 7.8 on), case-sensitively, else 400. That test is why a mixed pair of
+    By default the status is that of our security server: 500 if the type begins with
+    ``Server.`` (``server.`` from 7.8 on), case-sensitively, else 400. This is why a mixed pair of
     servers answers 400 (ClientRestMessageHandler).
     """
     if status is None:
@@ -203,9 +203,9 @@ def relay_headers(call: Call, message_id: str | None, body: bytes) -> dict[str, 
 
 
 def soap_fault(code: str = "Server.ClientProxy.InvalidSoapAction", message: str = "Malformed SOAP message") -> Response:
-    """What any POST outside ``/r1/`` gets: the SOAP handler's fault, with HTTP 200 and no ``X-Road-Error``.
+    """The answer to any POST outside ``/r1/``: the SOAP handler's fault, with HTTP 200 and no ``X-Road-Error``.
 
-    The trap for a client that looks at nothing but the status.
+    A trap for clients that check only the status.
     """
     return Response(
         '<?xml version="1.0" encoding="utf-8"?>'
@@ -222,7 +222,7 @@ def soap_fault(code: str = "Server.ClientProxy.InvalidSoapAction", message: str 
 
 
 def list_clients(settings: Settings, accept: str, instance: str | None) -> Response:
-    """``GET /listClients``: every subsystem in the global configuration; XML unless JSON is asked for
+    """``GET /listClients``: every subsystem in the global configuration; XML unless JSON is requested
     (PR-META C.1).
     """
     known = sorted({*settings.clients, *(service.rpartition("/")[0] for service in settings.services)})
@@ -255,7 +255,7 @@ def list_clients(settings: Settings, accept: str, instance: str | None) -> Respo
 def metadata(call: Call, client: str, settings: Settings, headers: Mapping[str, str]) -> Response:
     """``listMethods``, ``allowedMethods`` or ``getOpenAPI`` of the provider's subsystem (PR-MREST annex B).
 
-    As in the real one the request's own headers come back, ``Authorization`` included.
+    As in the real one, the request's own headers are returned, ``Authorization`` included.
     """
     if call.service_code == "getOpenAPI":
         raise XRoadError("Server.ServerProxy.InternalError", "Invalid service type: REST")
@@ -265,7 +265,7 @@ def metadata(call: Call, client: str, settings: Settings, headers: Mapping[str, 
         allowed = settings.clients if settings.allowed_clients is None else settings.allowed_clients
         if client not in allowed or settings.access == "none":
             listed = []
-        # The base endpoint is never listed: a service with an empty list is one that may be used as a whole.
+        # The base endpoint is never listed: an empty list means access to the whole service.
         path = {"endpoint": LOAD_PATH, "wildcard": "/api/**", "other": "/api/status"}.get(settings.access)
         if path is not None:
             endpoints = [{"method": "GET" if settings.access == "other" else "POST", "path": path}]

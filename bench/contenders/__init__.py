@@ -1,1 +1,1 @@
-"""Who takes part: one module each."""
+"""The contenders, one module each."""

@@ -1,7 +1,7 @@
-"""dlt at its quickest: ConnectorX reads the view as Arrow, which goes through Parquet files without being normalized row by
-row; the custom destination posts them, several at once, and writes JSON by orjson, which dlt brings along.
+"""dlt at its fastest: ConnectorX reads the view as Arrow, which goes through Parquet files without being normalized row by
+row; the custom destination posts several at once, and writes JSON with orjson, a dependency of dlt.
 
-Runs in an environment of its own (``requirements-dlt.txt``).
+Runs in its own environment (``requirements-dlt.txt``).
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from dlt.sources.sql_database import sql_table
 
 from bench.measure import BATCH, IN_FLIGHT, arguments, measured
 
-#: Files of so many rows: enough of them for all that may be in flight.
+#: Rows per file: few enough that there are files for all calls in flight.
 _ROWS_OF_A_FILE = 20 * BATCH
 
 
 def _for_connectorx(source: str) -> str:
-    """The URL of the source with its socket's folder as the host, which is where ConnectorX looks for it."""
+    """The URL of the source with its socket's folder as the host, where ConnectorX expects it."""
     address = urlsplit(source)
     folder = parse_qs(address.query).get("host", [""])[0]
     return f"postgresql://{address.username}@{quote(folder, safe='') or address.netloc}{address.path}"
 
 
 def send(source: str, sink: str, folder: str) -> int:
-    """Send every row; returns how many its destination was given."""
+    """Send every row; returns how many its destination received."""
     local = threading.local()
     lock = threading.Lock()
     sent = 0
@@ -49,7 +49,7 @@ def send(source: str, sink: str, folder: str) -> int:
 
     pipeline = dlt.pipeline("bench", destination=post, pipelines_dir=folder)
     rows = sql_table(
-        source.replace("postgresql:", "postgresql+psycopg2:"),  # for its look at the columns
+        source.replace("postgresql:", "postgresql+psycopg2:"),  # for reading the columns
         "tablero_status_changes",
         backend="connectorx",
         chunk_size=_ROWS_OF_A_FILE,

@@ -1,6 +1,6 @@
-"""dlt with a custom destination: it extracts the view into files, normalizes them, and posts them, several at once.
+"""dlt with a custom destination: it extracts the view into files, normalizes them, and posts several at once.
 
-Runs in an environment of its own (``requirements-dlt.txt``).
+Runs in its own environment (``requirements-dlt.txt``).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from dlt.sources.sql_database import sql_table
 
 from bench.measure import BATCH, IN_FLIGHT, arguments, measured
 
-#: Files of so many rows, or it would make one file, and post one call at a time.
+#: Rows per file; otherwise dlt would create one file, and post one call at a time.
 _ROWS_OF_A_FILE = 10 * BATCH
 
 
 def send(source: str, sink: str, folder: str) -> int:
-    """Send every row; returns how many its destination was given."""
+    """Send every row; returns how many its destination received."""
     local = threading.local()
     lock = threading.Lock()
     sent = 0

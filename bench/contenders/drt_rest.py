@@ -1,7 +1,7 @@
-"""drt ("data reverse tool"): a PostgreSQL source, ``rest_api`` in batch mode, its dead letters on; one call at a time, since
-it has no other way. Its limit of ten calls a second is lifted.
+"""drt ("data reverse tool"): a PostgreSQL source, ``rest_api`` in batch mode, with dead letters; one call at a time, since
+it supports nothing else. Its limit of ten calls a second is lifted.
 
-Runs in an environment of its own (``requirements-drt.txt``).
+Runs in its own environment (``requirements-drt.txt``).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ sync:
 
 
 def project(folder: Path, source: str, sink: str) -> None:
-    """Write what drt reads: its project, the profile of the source in the home folder, one sync."""
+    """Write drt's configuration: its project, the profile of the source in the home folder, one sync."""
     address = urlsplit(source)
     host = parse_qs(address.query).get("host", [address.hostname])[0]
     (folder / "drt_project.yml").write_text('name: bench\nversion: "0.1"\nprofile: bench\n', encoding="utf-8")
@@ -62,7 +62,7 @@ def project(folder: Path, source: str, sink: str) -> None:
 
 
 def send() -> int:
-    """Send every row; returns how many drt says were taken."""
+    """Send every row; returns how many were accepted according to drt."""
     app(["run"], standalone_mode=False)
     state = json.loads(Path(".drt/state.json").read_text(encoding="utf-8"))
     return int(state["bench"]["records_synced"])

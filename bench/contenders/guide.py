@@ -1,6 +1,6 @@
-"""The guide's script, made runnable: a ``while True``, three blind tries for each batch, and on to the next.
+"""The guide's script, made runnable: a ``while True`` with three blind attempts for each batch.
 
-It keeps nothing, looks at no answer but its status, and forgets a batch after its third try.
+It stores nothing, checks only the status of an answer, and drops a batch after its third attempt.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def send(source: str, sink: str) -> int:
     """Send every row."""
     sent = 0
     session = requests.Session()
-    # A cursor on the server: the script would keep all rows in memory, which is not what is compared here.
+    # A server-side cursor: the script would keep all rows in memory, which is not what is compared here.
     with psycopg.connect(source) as connection, connection.cursor("guide") as cursor:
         cursor.execute(_QUERY)
         while True:

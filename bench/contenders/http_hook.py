@@ -1,4 +1,4 @@
-"""What an Airflow user writes first: a loop over the rows of a hook's cursor, and ``HttpHook.run`` for each batch."""
+"""What an Airflow user would write first: a loop over the rows of a hook's cursor, and ``HttpHook.run`` for each batch."""
 
 from __future__ import annotations
 

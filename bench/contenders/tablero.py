@@ -1,7 +1,7 @@
 """This package, with the parallelism of ``historical_load``: two months at a time, four batches in flight each; outbox in
-PostgreSQL. Each process loads all its months in one go, without Airflow's own time per task (:mod:`bench.in_airflow`).
+PostgreSQL. Each process loads all its months at once, without Airflow's overhead per task (:mod:`bench.in_airflow`).
 
-Every row is validated, made durable and deduplicated; every attempt and acknowledgement is on disk before the next.
+Every row is validated, stored durably and deduplicated; every attempt and acknowledgement is on disk before the next.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _PROCESSES = 2
 
 
 def clock() -> datetime:
-    """Now."""
+    """The current time."""
     return datetime.now(timezone.utc)
 
 
 def settings(path: str) -> Settings:
-    """The defaults, and the sink's path."""
+    """The default settings, with the sink's path."""
     return Settings.read({"api_path": path, "concurrency": str(IN_FLIGHT // _PROCESSES)})
 
 
@@ -66,7 +66,7 @@ def work(source_url: str, outbox_url: str, path: str, windows: list[Window], sta
 
 
 def main() -> None:
-    """Run the processes, and say what they took together."""
+    """Run the processes, and print their totals."""
     given = arguments(day=date.fromisoformat)
     address = urlsplit(given.sink)
     os.environ["AIRFLOW_CONN_BENCH"] = f"http://{address.netloc}"

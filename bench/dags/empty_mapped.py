@@ -1,4 +1,4 @@
-"""What Airflow itself costs: a DAG of the shape of ``historical_load`` whose tasks do nothing."""
+"""The overhead of Airflow itself: a DAG with the structure of ``historical_load`` whose tasks do nothing."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -12,8 +13,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 import pytest
+from airflow.sdk.log import redact
 from tablero.airflow.alerts.content import Alert, failure
-from tablero.airflow.alerts.notifiers import Message, send
+from tablero.airflow.alerts.notifiers import Message, beat, send, send_async
 from tablero.outbox.incidents import OpenWindow, Situation, Trouble
 from tablero.settings import Settings
 
@@ -115,3 +117,46 @@ def test_an_alert_is_taken(vendor: Vendor, address: str, status: int, monkeypatc
     text = bodies[0]["text"]
     assert text.startswith("[Tablero] daily_send FALLÓ / FAILED: 400 filas pendientes / rows pending")
     assert "https://airflow.example.gob.do/tablero/" in text
+
+
+@pytest.fixture
+def refused_address(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The secret in the address of a server that does not answer, and of a monitor."""
+    connection = {"conn_type": "http", "host": "http://127.0.0.1:1/services/T000/B000/SECRET", "extra": {"X-Key": "KEY-0123"}}
+    monkeypatch.setenv("AIRFLOW_CONN_ALERT_HOOK", orjson.dumps(connection).decode())
+    return "SECRET"
+
+
+SETTINGS = Settings.read({"api_path": "/api/load", "alert_webhook_conn_id": "alert_hook"})
+
+CALLS: dict[str, Callable[[], None]] = {
+    "webhook": lambda: send(SETTINGS, Message.of(ALERT)),
+    "webhook from the triggerer": lambda: asyncio.run(send_async(SETTINGS, Message.of(ALERT), {})),
+    "heartbeat": lambda: beat("alert_hook"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_call_that_fails_keeps_the_address_secret(
+    call: Callable[[], None], refused_address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says which connection failed and how, but neither Tablero nor Airflow's hook writes the address into it."""
+    with caplog.at_level("DEBUG"):
+        call()
+    assert "alert_hook" in caplog.text
+    assert "Error" in caplog.text
+    assert refused_address not in caplog.text
+    assert "T000" not in caplog.text
+    assert refused_address not in str(redact(f"elsewhere: /services/T000/B000/{refused_address}"))
+
+
+def test_a_refusal_keeps_the_address_secret(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same if the server answers, and quotes the address."""
+    with answering(lambda address, *_: (403, f"no right to {address}".encode())) as (server, statuses, _):
+        connection = {"conn_type": "http", "host": f"{server}/services/T000/B000/SECRET"}
+        monkeypatch.setenv("AIRFLOW_CONN_ALERT_HOOK", orjson.dumps(connection).decode())
+        with caplog.at_level("DEBUG"):
+            send(SETTINGS, Message.of(ALERT))
+    assert statuses == [403]
+    assert "Forbidden" in caplog.text
+    assert "SECRET" not in caplog.text

@@ -34,7 +34,7 @@ FOLDERS: dict[str, set[str]] = {
         "contract",
     }
     | GROUND,
-    "airflow.alerts": {"delivery.health", "outbox"} | GROUND,
+    "airflow.alerts": {"dashboard", "delivery.health", "outbox"} | GROUND,
     "web": {"web.routes", "delivery.health", "outbox", "outbox.reports", "contract"} | GROUND,
     "web.routes": {"web", "outbox", "outbox.reports", "contract"} | GROUND,
     "delivery": {"delivery.posting", "outbox", "outbox.queue", "outbox.reports", "dashboard", "source", "contract"} | GROUND,

@@ -28,7 +28,7 @@ from tablero import __version__
 from tablero.dashboard.answer import Answer
 from tablero.dashboard.judging import Received, http_date, judge, judge_cut_short
 from tablero.dashboard.no_answer import innermost, lost
-from tablero.dashboard.redaction import Redactor, basic_credentials, header_secrets, proxy_secrets
+from tablero.dashboard.redaction import Redactor, connection_secrets, proxy_secrets
 from tablero.dashboard.transport import Transport
 from tablero.dashboard.watchdog import Watchdog
 from tablero.dashboard.xroad import request_headers
@@ -83,7 +83,7 @@ class Dashboard(HttpHook):
         if key := extra.pop("key", None):
             extra["cert"] = [extra.get("cert"), key]
         self._connection.extra = json.dumps(extra)
-        self._redact = Redactor(_secrets(self._connection, extra))
+        self._redact = Redactor(connection_secrets(self._connection, extra))
         for secret in self._redact.secrets:
             mask_secret(secret)
         self._connection.schema = _scheme(self._connection)
@@ -204,17 +204,6 @@ class Dashboard(HttpHook):
         if session is not None:
             session.close()
             self._local.session = None
-
-
-def _secrets(connection: Any, extra: dict[str, Any]) -> set[str]:
-    """The secrets of a connection: the password, the header made of it, and headers in its extra."""
-    headers = [value for key, value in extra.items() if isinstance(value, str) and key not in ("verify", "cert", "proxy")]
-    found = {secret for value in headers for secret in header_secrets(value)}
-    for key in ("proxies", "proxy"):
-        found |= proxy_secrets(extra.get(key))
-    if connection.password:
-        found |= {connection.password, *basic_credentials(connection.login or "", connection.password)}
-    return found
 
 
 def _scheme(connection: Any) -> str:

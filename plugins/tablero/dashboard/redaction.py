@@ -7,13 +7,19 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote, quote_plus, unquote
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+from requests.utils import requote_uri
 
 #: Shorter texts are not treated as secrets: removing them would make an answer unreadable.
 _SHORTEST = 4
 
 #: The same for parts of a header, which are often ordinary words.
 _SHORTEST_PART = 8
+
+#: The same for parts of a path or a query; ``services`` and ``sendMessage`` are shorter.
+_SHORTEST_PIECE = 16
 
 
 class Redactor:
@@ -82,6 +88,30 @@ def proxy_secrets(proxies: object) -> set[str]:
         elif pair:
             found |= {pair, unquote(pair)}
     return found
+
+
+def connection_secrets(connection: Any, extra: Mapping[str, Any]) -> set[str]:
+    """The secrets of an HTTP connection: the password, the header made of it, and headers in its extra."""
+    headers = [value for key, value in extra.items() if isinstance(value, str) and key not in ("verify", "cert", "proxy")]
+    found = {secret for value in headers for secret in header_secrets(value)}
+    for key in ("proxies", "proxy"):
+        found |= proxy_secrets(extra.get(key))
+    if connection.password:
+        found |= {connection.password, *basic_credentials(connection.login or "", connection.password)}
+    return found
+
+
+def address_secrets(address: str) -> set[str]:
+    """What is secret in an address that is itself the permission to call it, such as a webhook's: its path and query, as a
+    whole, parts of them that are too long for ordinary words, and a login."""
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    whole = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    pieces = {piece for piece in re.split(r"[/?&=:]", whole) if len(piece) >= _SHORTEST_PIECE}
+    found = {whole, *pieces} if len(whole) >= _SHORTEST_PART else pieces
+    # Clients write an address in their own spelling.
+    return (
+        found | {unquote(text) for text in found} | {requote_uri(text) for text in found} | proxy_secrets(f"//{parts.netloc}")
+    )
 
 
 def _spellings(secret: str) -> set[str]:

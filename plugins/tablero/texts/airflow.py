@@ -6,7 +6,7 @@ from tablero.texts.text import Text
 
 # -- callbacks -------------------------------------------------------------------------------------------------------------
 
-NOT_SENT = Text("No se pudo enviar una alerta por {by}.", "An alert could not be sent by {by}.")
+NOT_SENT = Text("No se pudo enviar una alerta por {by} ({error}).", "An alert could not be sent by {by} ({error}).")
 NOT_RECORDED = Text(
     "No se pudo registrar el fallo para la alerta: {words}", "The failure could not be recorded for the alert: {words}"
 )

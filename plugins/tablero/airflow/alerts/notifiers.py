@@ -52,8 +52,8 @@ def send(settings: Settings, message: Message) -> None:
     for notifier in _notifiers(settings, message):
         try:
             notifier.notify({})
-        except Exception:  # a broken mail server must not stop the webhook
-            log.exception("%s", texts.NOT_SENT(by=type(notifier).__name__))
+        except Exception as error:  # a broken mail server must not stop the webhook
+            _log_failure(notifier, error)
 
 
 async def send_async(settings: Settings, message: Message, context: Any) -> None:
@@ -61,8 +61,8 @@ async def send_async(settings: Settings, message: Message, context: Any) -> None
     for notifier in _notifiers(settings, message):
         try:
             await notifier.async_notify(context)
-        except Exception:  # as above
-            log.exception("%s", texts.NOT_SENT(by=type(notifier).__name__))
+        except Exception as error:  # as above
+            _log_failure(notifier, error)
 
 
 def send_digest(settings: Settings, found: Digest, page_url: str, attached: Mapping[str, bytes]) -> bool:
@@ -78,31 +78,40 @@ def send_digest(settings: Settings, found: Digest, page_url: str, attached: Mapp
         message = Message(
             str(found.subject()), found.to_text(page_url), found.to_html(page_url), {}, [str(path) for path in paths]
         )
+        notifier = _mail(settings, message)
         try:
-            _mail(settings, message).notify({})
-        except Exception:  # the run must not fail because of it
-            log.exception("%s", texts.NOT_SENT(by="mail"))
+            notifier.notify({})
+        except Exception as error:  # the run must not fail because of it
+            _log_failure(notifier, error)
             return False
     return True
 
 
 def beat(conn_id: str) -> None:
     """Call the heartbeat address; an external monitor alerts when these calls stop. Never raises."""
-    from airflow.providers.http.notifications.http import HttpNotifier
+    from tablero.airflow.alerts.webhook import WebhookNotifier
 
+    notifier = WebhookNotifier(http_conn_id=conn_id, method="GET", extra_options=_PATIENCE)
     try:
-        HttpNotifier(http_conn_id=conn_id, method="GET", extra_options=_PATIENCE).notify({})
-    except Exception:  # as above
-        log.exception("%s", texts.NOT_SENT(by=conn_id))
+        notifier.notify({})
+    except Exception as error:  # as above
+        _log_failure(notifier, error)
+
+
+def _log_failure(notifier: BaseNotifier, error: Exception) -> None:
+    # The answer of a mail server says what is wrong. The errors of a webhook quote its address, which is a secret.
+    conn_id = getattr(notifier, "http_conn_id", None)
+    sentence = texts.NOT_SENT(by=conn_id or "mail", error=type(error).__name__)
+    log.error("%s", sentence, exc_info=None if conn_id else error)
 
 
 def _notifiers(settings: Settings, message: Message) -> Iterator[BaseNotifier]:
     if settings.alert_emails:
         yield _mail(settings, message)
     if settings.alert_webhook_conn_id:
-        from airflow.providers.http.notifications.http import HttpNotifier
+        from tablero.airflow.alerts.webhook import WebhookNotifier
 
-        yield HttpNotifier(
+        yield WebhookNotifier(
             http_conn_id=settings.alert_webhook_conn_id,
             json=message.json,
             headers={"Content-Type": "application/json"},

@@ -1,0 +1,87 @@
+"""Calls of a webhook or of a monitor, whose address is a secret: whoever knows it may post there.
+
+Slack, Telegram, Teams and healthchecks.io have the secret in the path or in the query. Airflow's hook logs the address when a
+call fails, and the errors of the libraries below it quote it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.http.hooks.http import HttpHook
+from airflow.providers.http.notifications.http import HttpNotifier
+from airflow.sdk.log import mask_secret
+from tablero.dashboard.redaction import Redactor, address_secrets, connection_secrets
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+#: What a call may log by: this module, and the library below the hook.
+_LOGGERS = (log, logging.getLogger("urllib3.connectionpool"))
+
+
+class _LogsHere:
+    @property
+    def log(self) -> Any:
+        """This module's logger, instead of one that nobody can redact."""
+        return log
+
+
+class _Hook(_LogsHere, HttpHook):
+    """Airflow's hook."""
+
+
+class WebhookNotifier(_LogsHere, HttpNotifier):
+    """Airflow's notifier, which keeps the address and the headers of its connection out of the log."""
+
+    @cached_property
+    def hook(self) -> HttpHook:
+        """The hook that calls."""
+        return _Hook(method=self.method, http_conn_id=self.http_conn_id)
+
+    def notify(self, context: Context) -> None:
+        """Send."""
+        connection = self.hook.get_connection(self.http_conn_id)
+        secrets = connection_secrets(connection, connection.extra_dejson) | address_secrets(connection.host or "")
+        redact = Redactor(secrets)
+        for secret in redact.secrets:
+            mask_secret(secret)
+        with _redacted(redact):
+            super().notify(context)
+
+    async def async_notify(self, context: Context) -> None:
+        """Send without blocking the triggerer. Airflow's asynchronous hook logs the address by a logger of its own, so this one
+        calls from a thread."""
+        from asgiref.sync import sync_to_async
+
+        await sync_to_async(self.notify)(context)
+
+
+@contextmanager
+def _redacted(redact: Redactor) -> Iterator[None]:
+    """Redact what is logged meanwhile. Airflow's masking alone is not enough: it depends on the process and its configuration,
+    and another process writes the log of a callback."""
+    chosen = _Redacting(redact)
+    for logger in _LOGGERS:
+        logger.addFilter(chosen)
+    try:
+        yield
+    finally:
+        for logger in _LOGGERS:
+            logger.removeFilter(chosen)
+
+
+class _Redacting(logging.Filter):
+    def __init__(self, redact: Redactor) -> None:
+        super().__init__()
+        self._redact = redact
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = self._redact(record.getMessage()), None
+        return True

@@ -22,13 +22,14 @@ def main(words: Sequence[str] | None = None) -> int:
     :returns: the exit status.
     """
     from tablero.command_line import parser
+    from tablero.command_line.printing import only_results_on_stdout
     from tablero.errors import TableroError
 
     asked = parser.build().parse_args(words)
-    # Standard output carries the result of the command.
     _log_plainly(sys.stdout if asked.command in (None, "check", "adopt") else sys.stderr)
     try:
-        return int(asked.run(asked))
+        with only_results_on_stdout():
+            return int(asked.run(asked))
     except TableroError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -248,8 +248,12 @@ def test_the_mapping_of_one_service_is_broken(world: World) -> None:
 
 def test_a_dead_scheduler(world: World) -> None:
     """12: only the monitor notices the missing heartbeat; Airflow shows the dead component; restarted, it continues."""
-    story, night = world.begin("dead scheduler"), date(2024, 10, 1)
+    story, (before, night) = world.begin("dead scheduler"), days(date(2024, 10, 1), 2)
+    story.day(before)
     story.day(night)
+    story.night(before, "success")
+    wait_for("the monitor hears of a good night", lambda: world.beats, patience=60)
+    world.beats.clear()
     world.server.kill("scheduler")
     run_id = world.due(night)
     unwell = wait_for("Airflow says what is dead", lambda: _scheduler(world) == "unhealthy", patience=120)

@@ -152,6 +152,15 @@ def test_status_for_machines(adopted: Path) -> None:
     assert "2020-03" in found["gaps"]
 
 
+def test_what_airflow_prints_is_not_in_the_answer(adopted: Path) -> None:
+    """An institution's own settings, a plugin or a warning may print while Airflow loads; monitors parse standard output."""
+    (adopted.parent / "config").mkdir()
+    (adopted.parent / "config" / "airflow_local_settings.py").write_text("print('noise of the institution')\n")
+    done = run(adopted, "status", "--json")
+    assert "noise of the institution" in done.stderr
+    assert orjson.loads(done.stdout)["state"] == "late"
+
+
 def test_status_in_a_line(adopted: Path) -> None:
     """For people the status is one line, in both languages."""
     done = run(adopted, "status")

@@ -5,16 +5,37 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, TextIO
 
 from tablero.web.spreadsheet import safe
 
 
+@contextmanager
+def only_results_on_stdout() -> Iterator[None]:
+    """Standard output carries what a command prints with this module. What Airflow prints as it loads goes to standard error:
+    a monitor could not parse the result otherwise.
+    """
+    _results.append(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _results.pop()
+
+
+_results: list[TextIO] = []
+
+
+def _stdout() -> TextIO:
+    return _results[-1] if _results else sys.stdout
+
+
 def say(line: object) -> None:
     """Print a line of text."""
-    sys.stdout.write(f"{line}\n")
+    _stdout().write(f"{line}\n")
 
 
 def dump(value: object) -> None:
@@ -31,7 +52,7 @@ def each(rows: Iterable[Mapping[str, Any]], *, as_csv: bool) -> None:
     writer = None
     for row in rows:
         if writer is None:
-            writer = csv.DictWriter(sys.stdout, list(row), lineterminator="\n")
+            writer = csv.DictWriter(_stdout(), list(row), lineterminator="\n")
             writer.writeheader()
         writer.writerow({name: None if value is None else safe(_plain(value)) for name, value in row.items()})
 

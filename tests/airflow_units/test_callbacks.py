@@ -160,7 +160,7 @@ def test_only_the_schedule_makes_a_row_of_runs(
 def test_runs_are_recorded_though_nobody_is_alerted(
     key: str | None, value: str, alerts: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``status`` reports failed runs, so both DAGs have their callbacks; only the deadline needs somebody to alert."""
+    """``status`` reports failed runs, so both DAGs always have callbacks; the deadline exists only if alerts are configured."""
     if key is not None:
         monkeypatch.setenv(f"AIRFLOW__TABLERO__{key}", value)
     arguments = callbacks.dag_arguments(configuration.read_settings(), deadline=True)

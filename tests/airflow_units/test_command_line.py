@@ -187,7 +187,7 @@ def test_status_without_settings_or_outbox(source: Path) -> None:
 def test_status_after_an_error_that_nobody_expected(
     error: Exception, mocker: MockerFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It cannot be told, which is not *degraded*, the exit status of a Python program that fails; one line names the cause."""
+    """An unexpected error means an unknown status, not *degraded* (1, like any failed program); one line gives the cause."""
     mocker.patch.object(configuration, "outbox_url", side_effect=error)
     assert outbox.status(Namespace(json=False)) == 3
     (line,) = capsys.readouterr().out.splitlines()
@@ -268,7 +268,7 @@ def test_settings(source: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["CMD", "SECRET"])
 def test_a_setting_from_a_command_or_a_secret_is_refused(source: Path, suffix: str) -> None:
-    """Airflow would ignore it, and alerts would go to nobody: the error names the variable, and the one to use instead."""
+    """Airflow would ignore the variable, so that no alerts are sent: the error names it, and the one to use instead."""
     done = run(source, "settings", **{f"AIRFLOW__TABLERO__ALERT_EMAILS_{suffix}": "echo guardia@inst.gob.do"})
     assert (done.returncode, done.stdout) == (1, "")
     assert f"(AIRFLOW__TABLERO__ALERT_EMAILS_{suffix})" in done.stderr

@@ -35,7 +35,7 @@ from tests.web.history import date_back
 
 ZONE = pendulum.timezone("America/Santo_Domingo")
 
-#: Months that nobody has read yet.
+#: Months that were never read.
 NEVER = ("2021-05", "2021-06", "2021-07")
 
 #: The month whose second half was not accepted because the dashboard was down.

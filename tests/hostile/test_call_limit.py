@@ -1,4 +1,4 @@
-"""A call has a limit of its own, whatever stands between it and the dashboard."""
+"""A call has its own time limit, with or without a proxy on the way to the dashboard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONG = 60.0
 
 
 class Trickle:
-    """A server that answers any request with one byte every few milliseconds, until its client has gone.
+    """A server that answers any request with one byte every few milliseconds, until its client has left.
 
     :param head: what it sends first.
     """
@@ -47,7 +47,7 @@ class Trickle:
 
 @pytest.fixture(params=["direct", "proxy", "tunnel"])
 def way(request: pytest.FixtureRequest) -> str:
-    """Straight to the dashboard, through a proxy, or through a proxy that is still opening the tunnel."""
+    """The way to the dashboard: direct, through a proxy, or through a proxy that is still opening the tunnel."""
     return str(request.param)
 
 
@@ -60,7 +60,7 @@ def server(way: str) -> Iterator[Trickle]:
 
 
 def test_an_answer_that_trickles_in_is_cut_off(way: str, server: Trickle) -> None:
-    """Each silence is short, so that no time-out of the socket ends it."""
+    """The pauses are so short that no socket timeout ends the call; its own limit does."""
     transport = Transport(None, Watchdog())
     session = requests.Session()
     session.trust_env = False

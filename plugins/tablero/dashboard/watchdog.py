@@ -1,4 +1,4 @@
-"""What ends a call that takes too long: one thread for all calls."""
+"""Ends calls that take too long, with one thread for all of them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ log = logging.getLogger(__name__)
 
 
 class Watchdog:
-    """Ends blocks whose time is over.
+    """Ends blocks that exceed their time limit.
 
-    Its thread begins with a block and looks again when the earliest one is due, so that a later one need not wake it: a call
-    costs an entry in a table, not a thread. It ends when it finds no block.
+    Its thread starts with the first block and sleeps until the earliest one is due; later ones do not wake it. So a call costs
+    a table entry and not a thread. The thread ends when no block is left.
     """
 
     def __init__(self) -> None:

@@ -794,7 +794,7 @@ def test_partial_acceptance(outbox: Engine) -> None:
 
 
 def test_an_error_that_names_no_entry_of_the_call_acknowledges_nothing(outbox: Engine) -> None:
-    """A service that accepts all but one row, and counts from 1, names a position after the last: nothing is taken on trust."""
+    """If a service that counts from 1 names a position after the last row, no row counts as accepted."""
     stage(outbox, changes(5))
     (bad,) = names([4])
 

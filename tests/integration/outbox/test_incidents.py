@@ -202,7 +202,7 @@ def test_a_cleared_run_that_succeeded_unheard(outbox: Engine) -> None:
 
 
 def test_an_incident_is_open_though_nobody_is_alerted(outbox: Engine) -> None:
-    """Without anybody to alert, an incident is stored, for ``status``; whoever is named later is alerted of it."""
+    """Without a recipient an incident is stored for ``status``, and alerted once a recipient is configured."""
     for number in (1, 2):
         assert incidents.run_failed(outbox, night(number), causes={"down": True}, threshold=None, now=NOW).causes == []
         with reading(outbox) as connection:

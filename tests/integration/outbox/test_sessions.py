@@ -60,14 +60,14 @@ def test_what_is_committed_is_on_disk(there: Engine, address: URL, default: str,
 
 @pytest.mark.parametrize("default", ["repeatable read", "serializable"])
 def test_a_transaction_that_waited_for_a_lock_sees_what_others_committed(there: Engine, address: URL, default: str) -> None:
-    """Otherwise two readings of a window would both find that a row is new. The server's default does not matter."""
+    """Writing uses read committed whatever the default; otherwise two readings of a window could both count a row as new."""
     alter(there, address, f"default_transaction_isolation = '{default}'")
     with writing(there) as connection:
         assert connection.scalar(sa.text("SHOW transaction_isolation")) == "read committed"
 
 
 def test_a_server_that_takes_the_connection_and_says_nothing() -> None:
-    """The wait for it is bounded, since a task has 30 seconds to end."""
+    """The wait for a silent server is limited, since a task has 30 seconds to end."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         engine = connect(f"postgresql://tablero@127.0.0.1:{silent.getsockname()[1]}/outbox")
         with pytest.raises(OutboxUnavailable), reading(engine):

@@ -72,7 +72,7 @@ TABLE = [
     # the content is refused: the batch is split
     (400, NESTJS, REFUSED),
     (409, NESTJS, REFUSED),
-    (413, HTML, REFUSED),  # from a proxy in between: too large all the same
+    (413, HTML, REFUSED),  # from a proxy in between: still too large
     (422, NESTJS, REFUSED),
     # a person must act
     (401, {"message": "Unauthorized"}, PERMANENT),
@@ -251,7 +251,7 @@ def test_errors_that_name_entries_acknowledge_the_others(errors: list[Any]) -> N
         [{"index": 5}],  # not in the call
         [{"index": -1}],
         [{"index": 5, "path": "requests.4.status_id"}],
-        ["requests.5.status_id must be an integer"],  # the last of five rows, for someone who counts from 1
+        ["requests.5.status_id must be an integer"],  # the last of five rows, counted from 1
         [{"property": "requests[5].status_id"}],
         ["requests.1.status_id is wrong", "requests.5.status_id is wrong"],
         [{"index": True}],

@@ -37,7 +37,7 @@ def test_a_header_and_its_parts(value: str, parts: set[str]) -> None:
     ],
 )
 def test_the_address_of_a_webhook_is_a_secret(address: str, secret: str) -> None:
-    """Its path, query and login are replaced, as written and as a client spells them; the name of the server is not."""
+    """Path, query and login of a secret address are replaced, as written and as a client spells them; the server is not."""
     redact = Redactor(address_secrets(address))
     spelled = PreparedRequest()
     spelled.prepare_url(address if "://" in address else f"https://{address}", None)

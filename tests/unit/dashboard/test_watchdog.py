@@ -56,7 +56,7 @@ def test_many_blocks_share_one_thread_which_ends_with_them() -> None:
 
 
 def test_what_cannot_be_ended_does_not_end_the_watchdog() -> None:
-    """Other calls, begun before and after, still have their limit."""
+    """If one call cannot be ended, other calls, begun before and after, still have their limit."""
     watchdog, ended, later = Watchdog(), threading.Event(), threading.Event()
 
     def fails() -> None:

@@ -59,7 +59,7 @@ def test_what_is_not_known_is_a_dash() -> None:
         (SETTLED, True),
         (replace(SETTLED, recount=1001), False),  # the source grew
         (replace(SETTLED, recount=999), False),  # it shrank without being noticed
-        (replace(SETTLED, recount=None), False),  # nobody counted
+        (replace(SETTLED, recount=None), False),  # not counted
         (replace(SETTLED, delivered=979), False),  # a row is in no state
         (replace(SETTLED, read=1005, delivered=985, gone=5), True),  # five that the source no longer has
         (replace(SETTLED, gone=5), False),  # five fewer than were read

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds for a webhook or a monitor to answer: what ends runs must not wait for them.
+#: Seconds for a webhook or a monitor to answer: the callbacks of a run must not wait longer.
 _PATIENCE = {"timeout": 30}
 
 

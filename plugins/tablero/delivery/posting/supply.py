@@ -99,7 +99,7 @@ class Supply:
     def cancel(self) -> None:
         """End the statement that the current step waits for."""
         if self.is_under_way:
-            with suppress(Exception):  # a server that cannot be told to stop is left to itself
+            with suppress(Exception):  # if the server cannot cancel it, the statement is left running
                 self._cancel()
 
     def settle(self, seconds: float | None) -> None:

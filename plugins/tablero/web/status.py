@@ -38,9 +38,9 @@ class Health(Enum):
 
 @dataclass(frozen=True)
 class Totals:
-    """What became of all rows: ``read`` is the sum of the others.
+    """What became of all rows: ``read`` is the sum of the others, all of them exact.
 
-    :ivar rejected: by reason code; each is counted up to some thousands.
+    :ivar rejected: by reason code.
     """
 
     read: int
@@ -130,7 +130,6 @@ def status(connection: Connection, settings: Settings, now: datetime) -> Status:
     degraded = health.last_causes(connection)
     degraded += ["rejected"] if "rejected" not in degraded and found.having(State.REJECTIONS) else []
     is_failing = health.is_failing(connection)
-    totals = found.totals
     if open_windows or gaps or is_failing:
         state = Health.LATE
     else:
@@ -140,18 +139,18 @@ def status(connection: Connection, settings: Settings, now: datetime) -> Status:
         _settled_until(cells),
         open_windows,
         gaps,
-        Totals(
-            totals.read,
-            totals.delivered,
-            count_by_reason(connection, Filter()),
-            totals.excluded,
-            totals.duplicates,
-            totals.pending,
-        ),
+        _totals(found, count_by_reason(connection, Filter(), limit=None)),
         health.last_delivery(connection),
         is_failing,
         tuple(degraded),
     )
+
+
+def _totals(found: Coverage, rejected: dict[str, int]) -> Totals:
+    """The totals of the page, which counts rejected rows up to a limit, with all of them."""
+    known = found.totals
+    read = known.delivered + sum(rejected.values()) + known.excluded + known.duplicates + known.pending
+    return Totals(read, known.delivered, rejected, known.excluded, known.duplicates, known.pending)
 
 
 def _cells(found: Coverage, due: date) -> Iterator[Cell]:

@@ -134,7 +134,7 @@ def gather(connection: Connection, settings: Settings, period: Period) -> Digest
     return Digest(
         period,
         delivered=sum(delivered_by_day(connection, days).values()),
-        rejected=count_by_reason(connection, Filter(start=start, end=end)),
+        rejected=count_by_reason(connection, Filter(start=start, end=end), limit=None),
         pending=sum(rows for day, rows in pending_by_day(connection).items() if day in days),
         open_windows=len(calendar.stretches_unsettled(connection)),
         audits=int(connection.scalar(audits.select_from(reconciliation)) or 0),

@@ -44,13 +44,17 @@ _REFUSED = Reason.REFUSED_BY_DASHBOARD.value
 _NUMBER, _DIGEST = re.compile("[0-9]{1,18}"), re.compile("[0-9a-f]{1,32}")
 
 
-def count_by_reason(connection: Connection, chosen: Filter) -> dict[str, int]:
-    """The number of open rejections by reason, each counted up to :data:`COUNT_LIMIT` + 1."""
+def count_by_reason(connection: Connection, chosen: Filter, *, limit: int | None = COUNT_LIMIT + 1) -> dict[str, int]:
+    """The number of open rejections by reason.
+
+    :param limit: up to which each is counted, so that a page costs the same however many there are. ``None``: exactly, from an
+        index, at less than a second for a million.
+    """
     reasons = [chosen.reason] if chosen.reason else [reason.value for reason in Reason]
     counts = {}
     for reason in reasons:
         query = (_refused if reason == _REFUSED else _broken)(chosen._replace(reason=reason))
-        some = query.with_only_columns(sa.literal(1)).limit(COUNT_LIMIT + 1).subquery()
+        some = query.with_only_columns(sa.literal(1)).limit(limit).subquery()
         counts[reason] = int(connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0)
     return {reason: count for reason, count in counts.items() if count}
 

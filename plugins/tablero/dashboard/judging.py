@@ -41,12 +41,18 @@ _VERDICTS = {
     Verdict.SPLIT: Outcome.REFUSED,
 }
 
-#: How services report that they already have a row; P2002 is Prisma's code for it, 23505 PostgreSQL's.
+#: How services say that they already have what was sent. "ya está inactivo" and "duplicate entries in the call" are ordinary
+#: refusals: a row that is taken for a repeat by mistake is lost, and one that is not can be seen as refused.
 _REPEAT = re.compile(
-    r"already (exist|registered|received|loaded|been)|duplicat|duplicad|unique (constraint|violation)|P2002|23505"
-    r"|ya (existe|fue|est(a|\xe1)|ha sido|se encuentra)",
+    r"already (exist|(been )?(registered|received|loaded))"
+    r"|ya (existen?\b|(fue(ron)?|han? sido|est[a\xe1]n?|se encuentran?) (registrad|recibid|cargad))"
+    r"|unique (constraint|violation)|duplicated? key|(llave|clave) duplicada"
+    r"|(code|c[o\xf3]digo|sqlstate)\W{0,3}(23505|P2002)\b",
     re.IGNORECASE,
 )
+
+#: Codes of a unique violation: PostgreSQL's and Prisma's.
+_CODES_OF_A_REPEAT = ("23505", "P2002")
 
 #: Limits for the names searched for in an answer: their number and their length.
 _MOST_NAMES, _LONGEST_NAME = 2000, 500
@@ -124,7 +130,7 @@ def judge(seen: Received, now: datetime, redact: Redact, sent: bytes = b"") -> A
             texts.REFUSED(status=str(status)),
             named=_named(body, sent),
             too_large=status == 413,
-            is_repeat=status == 409 or bool(_REPEAT.search(kept["message"])),
+            is_repeat=status == 409 or _is_repeat(body, kept["message"]),
             **kept,
         )
     if status in _GAVE_UP:
@@ -204,7 +210,7 @@ def _success(body: Body | None, sent: bytes, kept: Mapping[str, Any]) -> Answer:
             Outcome.REFUSED,
             texts.REFUSED_IN_SUCCESS(status=status, field=said),
             named=_named(body, sent),
-            is_repeat=number == 409 or bool(_REPEAT.search(kept["message"])),
+            is_repeat=number == 409 or _is_repeat(body, kept["message"]),
             **kept,
         )
     taken = min((number for number in map(_number, (body.inserted, body.count)) if number is not None), default=None)
@@ -316,6 +322,21 @@ def _place_of(entry: object, quoted: _Quoted) -> int | None:
 def _places(line: str) -> Iterator[int]:
     """Positions in NestJS's messages: ``requests.3.status_id must be ...``."""
     return (int(match.group(1)) for match in re.finditer(r"requests\W{1,2}(\d{1,4})\b", line[:_LONGEST_NAME]))
+
+
+def _is_repeat(body: Body | None, message: str) -> bool:
+    """Whether a refusal says of everything it objects to that the dashboard already has it.
+
+    :param message: what is kept of an answer that is not a JSON object.
+    """
+    if body is None:
+        return bool(_REPEAT.search(message))
+    objections = next((said for said in (body.errors, body.message, body.error) if said), None)
+    entries = objections if isinstance(objections, list) else [objections]
+    return body.code in _CODES_OF_A_REPEAT or all(
+        any(line in _CODES_OF_A_REPEAT or _REPEAT.search(str(line)[:_LONGEST_NAME]) for line in _lines(entry))
+        for entry in entries
+    )
 
 
 def _lines(message: Any) -> list[str | int | float]:

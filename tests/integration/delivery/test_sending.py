@@ -729,6 +729,20 @@ def test_a_repeat_without_an_unknown_attempt_is_a_refusal(outbox: Engine) -> Non
     assert states(outbox) == {"pending": 4}
 
 
+def test_an_ordinary_refusal_after_an_unknown_attempt_acknowledges_nothing(outbox: Engine) -> None:
+    """A refusal that is not about repeats, though it says "ya está", is searched for its row; the others are delivered."""
+    stage(outbox, changes(20))
+    words = {"statusCode": 400, "message": "El servicio 17 ya está inactivo", "error": "Bad Request"}
+    inactive = judge(Received(400, {}, orjson.dumps(words).decode()), NOW, str)
+    (bad,) = names([7])
+    with pytest.raises(DashboardUnavailable):
+        deliver(outbox, Dashboard(in_turn(LOST)))
+    dashboard = Dashboard(lambda entries: inactive if any(entry["request_id"] == bad for entry in entries) else DELIVERED)
+    delivery = deliver(outbox, dashboard)
+    assert (delivery.rows, delivery.refused, delivery.recognised) == (19, 1, 0)
+    assert states(outbox) == {"delivered": 19, "refused": 1}
+
+
 def test_a_dashboard_that_fails_on_every_repeat(outbox: Engine) -> None:
     """If every repeat gets a bare 500, the search ends, no row is called bad, and the message names both ways out."""
     stage(outbox, changes(100))

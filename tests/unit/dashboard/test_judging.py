@@ -304,17 +304,38 @@ def test_a_count_smaller_than_the_call(body: Any, outcome: Outcome) -> None:
     ("status", "body", "is_repeat"),
     [
         (409, {"statusCode": 409, "message": "Conflict"}, True),
-        (400, {"message": "La solicitud ya existe"}, True),
+        (400, {"statusCode": 400, "message": "La solicitud ya existe", "error": "Bad Request"}, True),
+        (400, {"message": "Las solicitudes ya existen"}, True),
+        (400, {"message": "La solicitud R-1 ya fue registrada"}, True),
+        (400, {"message": "Las solicitudes ya han sido recibidas"}, True),
+        (400, {"message": "El lote ya está cargado"}, True),
         (400, {"message": ["requests already exist"]}, True),
+        (400, {"message": ["request R-1 already exists", {"id": "R-2", "reason": "has already been received"}]}, True),
+        (400, "request already registered", True),
         (422, {"message": 'duplicate key value violates unique constraint "uq"'}, True),
-        (200, {"success": False, "message": "Registro duplicado"}, True),
+        (422, {"message": "llave duplicada viola restricción de unicidad"}, True),
+        (422, {"error": {"code": "23505", "detail": "Failing row"}}, True),
+        (422, {"code": "P2002", "message": "Failed on the fields: (`request_id`)"}, True),
+        (422, {"message": "SQLSTATE[23505]"}, True),
+        (200, {"success": False, "message": "La solicitud ya existe"}, True),
         (201, {"code": 409}, True),
         (400, NESTJS, False),
+        # ordinary refusals that sound similar
+        (400, {"statusCode": 400, "message": "El servicio 17 ya está inactivo", "error": "Bad Request"}, False),
+        (400, {"message": "El periodo ya fue cerrado"}, False),
+        (400, {"message": "La solicitud ya se encuentra en estado final"}, False),
+        (400, {"message": "the service has already been disabled"}, False),
+        (400, {"message": "requests contains duplicate entries"}, False),
+        (400, {"message": "Registros duplicados en la llamada"}, False),
+        (400, {"message": "La solicitud 23505 no es válida"}, False),  # the id of a request, and no error code
+        (400, {"message": ["request R-1 already exists", "status_id must be an integer"]}, False),  # the second is no repeat
+        (400, {"message": "ya existe", "errors": [{"field": "status_id", "message": "must be an integer"}]}, False),
+        (400, {}, False),
         (500, {"message": "duplicate key value"}, False),  # it may have stopped at the first of several
     ],
 )
 def test_a_repeat_that_the_dashboard_recognises(status: int, body: Any, is_repeat: bool) -> None:
-    """A repeat is recognised by status or words; what follows from it is decided elsewhere."""
+    """A repeat is recognised by status or by words that mean nothing else, if they are said of every entry objected to."""
     assert answer(status, body).is_repeat is is_repeat
 
 

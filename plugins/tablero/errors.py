@@ -10,7 +10,7 @@
     │   ├── WindowUnreadable      the source's server ended a query because of its own time limit
     │   ├── DashboardError        the dashboard or X-Road refuses, and will refuse again
     │   ├── ImplausibleReading    a reading looks as if every row of a window had changed at once
-    │   └── NotSettledError       a run ended with rows that are neither delivered, rejected nor excluded
+    │   └── NotSettledError       a run ended with windows that are not settled, or were not read
     └── TransientError            the same call may succeed later
         ├── SourceUnavailable     the institution's database did not answer
         ├── OutboxUnavailable     the outbox did not answer, is locked or full
@@ -74,7 +74,8 @@ class ImplausibleReading(PermanentError):
 
 
 class NotSettledError(PermanentError):
-    """A run ended with rows that are neither delivered, rejected nor excluded, or with counts that do not add up."""
+    """A run ended with rows that are neither delivered, rejected nor excluded, with counts that do not add up, or without
+    having read anything; usually the consequence of an error that an earlier task raised."""
 
 
 class TransientError(TableroError):

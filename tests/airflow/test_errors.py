@@ -67,5 +67,5 @@ def test_refused_by_the_run(server: Airflow, airflow: Client, senseless: list[st
     assert set(states.values()) == {"upstream_failed"}
     assert len(airflow.tries(dag_id, run_id, first)) == 1
     assert expected in airflow.log(dag_id, run_id, first)
-    assert "Nothing was read or sent in this run" in airflow.log(dag_id, run_id, "reconcile")
+    assert "Nothing was read in this run" in airflow.log(dag_id, run_id, "reconcile")
     assert outbox.ask(server.outbox, "select * from extraction where run_id = ?", run_id) == []

@@ -310,7 +310,7 @@ def test_the_brake(world: World) -> None:
     story.day(night + DAY)
     alert = story.alert("failure", story.night(night + DAY, "failed"))
     assert "of 12 delivered rows, 12 are no longer in the source, and 12 are new" in alert["cause"]
-    assert "trigger the DAG with accept_changes" in alert["cause"]
+    assert "and accept_changes by hand" in alert["cause"]
     story.delivered()  # the day after it, and nothing of the day before
 
     story.load({"day": str(night), "accept_changes": True}, "success", DAILY)

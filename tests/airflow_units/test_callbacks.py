@@ -14,14 +14,14 @@ import pytest
 from airflow.timetables.base import TimeRestriction
 from airflow.utils.types import DagRunType
 from pytest_mock import MockerFixture
-from tablero.airflow import callbacks, configuration
+from tablero.airflow import callbacks, configuration, tasks
 from tablero.airflow.alerts import notifiers
 from tablero.airflow.timetable import CivilDayTimetable
 from tablero.contract.windows import undated_window
-from tablero.errors import OutboxUnavailable, SetupError
+from tablero.errors import NotSettledError, OutboxUnavailable, SetupError
 from tablero.outbox import findings, incidents
 from tablero.outbox.engine import connect, reading
-from tablero.outbox.incidents import Run
+from tablero.outbox.incidents import Run, Trouble
 from tablero.outbox.reports import health
 from tablero.outbox.upgrade import migrate
 
@@ -204,6 +204,24 @@ def test_a_failed_night_does_not_end_what_is_not_as_usual(
     callbacks.run_succeeded(context({}, "scheduled"))
     assert kinds == ["degraded", "failure", "recovery", "normal"]
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "prove",
+    [
+        lambda: tasks.prove_day(None, None, {}, None, None),
+        lambda: tasks.prove_months(None, None, {}, "run", None),
+    ],
+    ids=["day", "months"],
+)
+def test_a_reconcile_with_nothing_to_prove_reports_an_earlier_failure(prove: Callable[[], None]) -> None:
+    """It is no cause of its own: that of ``extract`` decides when the run is alerted. Pending rows may have been sent."""
+    with pytest.raises(NotSettledError, match="what was pending already may have been sent") as caught:
+        prove()
+    found = Trouble("reconcile", True, str(caught.value), incidents.cause_of(caught.value))
+    assert found.is_consequence
+    down = Trouble("extract", False, "the source is down", "SourceUnavailable")
+    assert callbacks._causes(incidents.Situation([down, found], [])) == {"SourceUnavailable": False}
 
 
 @pytest.mark.parametrize("zone", ["America/Santo_Domingo", "America/New_York"])

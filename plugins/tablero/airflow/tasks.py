@@ -22,7 +22,7 @@ from tablero.delivery.preflight import Finding, Level, inspect
 from tablero.delivery.reconciling import Reconciled, reconcile, require_settled, table
 from tablero.delivery.sending import Delivery, send
 from tablero.delivery.staging import Tally
-from tablero.errors import ParameterError, PermanentError, TableroError, TransientError
+from tablero.errors import NotSettledError, ParameterError, PermanentError, TableroError, TransientError
 from tablero.outbox import findings, ledger, requeue, target
 from tablero.settings import Settings
 from tablero.texts import airflow as texts
@@ -268,7 +268,7 @@ def prove_months(windows: Sequence[Json] | None, tallies: Sequence[Any] | None, 
     :param events: Airflow's ``outlet_events``.
     """
     if windows is None:
-        raise PermanentError(texts.NOTHING_PLANNED)
+        raise NotSettledError(texts.NOTHING_PLANNED)
     if params["dry_run"]:
         _report(list((tallies or ())[:]), len(windows))
         return
@@ -295,7 +295,7 @@ def prove_day(extracted: Json | None, posted: Json | None, params: Json, run: An
     :param events: Airflow's ``outlet_events``.
     """
     if extracted is None:
-        raise PermanentError(texts.NOTHING_PLANNED)
+        raise NotSettledError(texts.NOTHING_PLANNED)
     day = _Day.from_json(extracted)
     if params["dry_run"]:
         _report(day.tallies, len(day.windows))

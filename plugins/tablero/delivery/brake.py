@@ -40,4 +40,5 @@ def require_plausible(window: Window, found: Change) -> None:
     :raises ImplausibleReading: says what was found and how to continue.
     """
     if not is_plausible(found):
-        raise ImplausibleReading(texts.BRAKE(window=window.label, **found._asdict()))
+        run = texts.RUN_OF[window.kind](window=window.label)
+        raise ImplausibleReading(texts.BRAKE(window=window.label, run=run, **found._asdict()))

@@ -61,10 +61,10 @@ UNKNOWN_PARAMETER = Text(
 
 CHECKS_FAILED = Text("{count} comprobaciones fallaron:\n{findings}", "{count} checks failed:\n{findings}")
 NOTHING_PLANNED = Text(
-    "No se leyó ni envió nada en esta ejecución: falló una tarea anterior. Revise su registro (log), corrija la causa y"
-    " límpiela con las posteriores (Limpiar Instancia de Tarea, Downstream).",
-    "Nothing was read or sent in this run: a task before this one failed. Check its log, fix the cause, and clear it with"
-    " its downstream tasks (Clear Task Instance, Downstream).",
+    "No se leyó nada en esta ejecución, pues falló una tarea anterior; lo que ya estaba pendiente pudo enviarse. Revise el"
+    " registro (log) de esa tarea, corrija la causa y límpiela con las posteriores (Limpiar Instancia de Tarea, Downstream).",
+    "Nothing was read in this run, since a task before this one failed; what was pending already may have been sent. Check that"
+    " task's log, fix the cause, and clear it with its downstream tasks (Clear Task Instance, Downstream).",
 )
 DRY_RUN_INCOMPLETE = Text(
     "El ensayo leyó {read} de {planned} ventanas; revise las tareas que fallaron.",

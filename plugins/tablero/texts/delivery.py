@@ -104,14 +104,24 @@ OUTBOX_STILL_UNAVAILABLE = Text(
 BRAKE = Text(
     "{window}: de {delivered} filas entregadas, {gone} ya no están en la fuente y hay {new} nuevas. Parece que cambió la forma"
     " de leer la fuente (zona horaria, relleno o identificadores), no los datos. No se envió nada. Revise source_timezone y la"
-    " vista. Si es correcto y el tablero debe recibir las filas nuevas, lance el DAG con accept_changes. Si el tablero"
-    " ya las tiene: python -m tablero adopt. Si este outbox no es el habitual, traslade el anterior: python -m tablero move.",
+    " vista. Si es correcto y el tablero debe recibir las filas nuevas, lance a mano {run}. Si el tablero ya las tiene: python"
+    " -m tablero adopt. Si este outbox no es el habitual, traslade el anterior: python -m tablero move.",
     "{window}: of {delivered} delivered rows, {gone} are no longer in the source, and {new} are new. It looks as if the way of"
     " reading the source has changed (time zone, padding or ids), and not the data. Nothing was sent. Check source_timezone and"
-    " the view. If the change is right and the dashboard must get the new rows, trigger the DAG with accept_changes. If the"
-    " dashboard has them already: python -m tablero adopt. If this is not the usual outbox, move the previous one here:"
-    " python -m tablero move.",
+    " the view. If the change is right and the dashboard must get the new rows, trigger {run} by hand. If the dashboard has"
+    " them already: python -m tablero adopt. If this is not the usual outbox, move the previous one here: python -m tablero"
+    " move.",
 )
+
+#: The run that sends such a window all the same, by kind of the window: a month may be read by a nightly audit as well.
+RUN_OF = {
+    "month": Text(
+        'historical_load con start_month "{window}", end_month "{window}" y accept_changes',
+        'historical_load with start_month "{window}", end_month "{window}" and accept_changes',
+    ),
+    "day": Text('daily_send con day "{window}" y accept_changes', 'daily_send with day "{window}" and accept_changes'),
+    "undated": Text("historical_load con accept_changes", "historical_load with accept_changes"),
+}
 
 # -- moving ------------------------------------------------------------------------------------------------------------------
 

@@ -64,8 +64,8 @@ ALERT_AFTER_FAILURES = Text(
     "failed daily runs in a row before an alert",
 )
 ALERT_REJECTED_PERCENT = Text(
-    "alertar si se rechaza más de este porcentaje de las filas leídas; 0: nunca",
-    "alert if more than this percentage of the rows read is rejected; 0: never",
+    "alertar si se rechaza más de este porcentaje de las filas leídas; 0: solo si se rechazan todas",
+    "alert if more than this percentage of the rows read is rejected; 0: only if all of them are",
 )
 ALERT_LOW_VOLUME_PERCENT = Text(
     "alertar si un día trae menos de este porcentaje de las filas usuales de ese día de la semana; 0: nunca",

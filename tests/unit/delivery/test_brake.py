@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date, datetime, timezone
+
 import pytest
-from tablero.contract.windows import Window
+from tablero.contract.windows import Window, day_window, month_windows, undated_window
 from tablero.delivery.brake import FEWEST, Change, is_plausible, require_plausible
 from tablero.errors import ImplausibleReading, PermanentError
+
+ZONE = timezone.utc
+NOW = datetime(2026, 11, 26, tzinfo=ZONE)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +32,23 @@ from tablero.errors import ImplausibleReading, PermanentError
 def test_what_is_plausible(found: Change, plausible: bool) -> None:
     """A run is stopped if most delivered rows are gone and about as many are new; an empty view or a purge is plausible."""
     assert is_plausible(found) is plausible
+
+
+@pytest.mark.parametrize(
+    ("window", "run"),
+    [
+        (
+            month_windows(date(2026, 3, 1), date(2026, 3, 1), ZONE, NOW)[0],
+            'historical_load with start_month "2026-03", end_month "2026-03" and accept_changes',
+        ),
+        (day_window(date(2026, 11, 24), ZONE), 'daily_send with day "2026-11-24" and accept_changes'),
+        (undated_window(date(2020, 1, 1), ZONE), "historical_load with accept_changes"),
+    ],
+)
+def test_the_error_names_the_run_that_sends_the_window(window: Window, run: str) -> None:
+    """A month may be read by the nightly audit, where accepting the changes of the night's own day would not help."""
+    with pytest.raises(ImplausibleReading, match=f"trigger {re.escape(run)} by hand"):
+        require_plausible(window, Change(delivered=1200, gone=1100, new=1050))
 
 
 def test_the_error_says_what_was_seen_and_how_to_go_on() -> None:

@@ -79,8 +79,8 @@ def send(
     """Post each pending batch of ``windows`` once, and record every outcome.
 
     The oldest change goes first, batches refused before go last. Batches that are refused, or fail repeatedly, are searched for
-    the rows at fault. The pass ends early on a permanent error, after :data:`GIVE_UP_AFTER` failures in a row, when the
-    dashboard asks to wait, and when ``send_hours`` close; calls in flight are awaited.
+    the rows at fault. The pass ends early on a permanent error, after :data:`GIVE_UP_AFTER` failures in a row unless other rows
+    are accepted, when the dashboard asks to wait, and when ``send_hours`` close; calls in flight are awaited.
 
     :param engine: of the outbox.
     :param connect: creates the client; called at most once, when there is something to post.

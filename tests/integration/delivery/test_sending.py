@@ -334,6 +334,44 @@ def test_stops_after_five_failures_in_a_row(outbox: Engine) -> None:
     assert len(dashboard.calls) == GIVE_UP_AFTER
 
 
+@pytest.mark.parametrize("bad_rows", [5, 30])
+def test_the_oldest_batches_that_fail_hold_up_no_other(outbox: Engine, bad_rows: int) -> None:
+    """More oldest batches fail than a pass endures in a row, for good: the others are delivered, and these are decided."""
+    stage(outbox, changes(60), size=1)
+    bad = names(range(bad_rows))
+    dashboard = Dashboard(crashing(bad))
+    assert passes_until_all_is_settled(outbox, dashboard, most=9) <= 3 + bad_rows // 6
+    assert states(outbox) == {"delivered": 60 - bad_rows, "refused": bad_rows}
+    assert dashboard.accepted == Counter(names(range(bad_rows, 60)))
+
+
+def test_batches_that_all_fail_on_a_row_are_searched(outbox: Engine) -> None:
+    """Each batch has a row on which the dashboard fails, so none is accepted as a whole: the search still begins."""
+    stage(outbox, changes(100), size=10)
+    bad = names(range(0, 100, 10))
+    dashboard = Dashboard(crashing(bad))
+    passes_until_all_is_settled(outbox, dashboard, most=6)
+    assert states(outbox) == {"delivered": 90, "refused": 10}
+    assert dashboard.accepted == Counter(names(range(100))) - Counter(bad)
+
+
+def test_a_new_batch_is_tried_while_the_oldest_ones_fail(outbox: Engine) -> None:
+    """What a pass has just staged goes first; if it fails, one by one, what was pending before still gets its turn."""
+    stage(outbox, [change(1)])
+    march = month("2020-03")
+    dashboard = Dashboard(crashing(names(range(100, 106))))
+
+    def staging(lease: Callable[[], Lease | None]) -> Iterator[list[Fresh]]:
+        extraction = begin(outbox, march)
+        rows = [change(n, at=march.start + timedelta(minutes=n)) for n in range(100, 106)]
+        yield extraction.stage(list(pack(rows, 1, by_service=False)), lease()).fresh
+        finish(extraction, valid=6, new=6)
+
+    with pytest.raises(DashboardUnavailable):
+        send(outbox, lambda: dashboard, settings(), [FEBRUARY, march], run_id="run", clock=clock, staging=staging)
+    assert states(outbox) == {"delivered": 1, "pending": 6}
+
+
 def test_one_failing_batch_holds_up_no_other(outbox: Engine) -> None:
     """Other batches are delivered in the same pass; the failing one was tried once and stays pending."""
     stage(outbox, changes(30), size=1)

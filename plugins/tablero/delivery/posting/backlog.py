@@ -29,11 +29,15 @@ class Backlog:
         """Claim batches as they were staged, the oldest change first."""
         return self._claim("whole", most)
 
+    def least_failed(self, most: int) -> list[Claim]:
+        """The same, but first those that have failed least often."""
+        return self._claim("whole", most, least_failed=True)
+
     def parts(self, most: int) -> list[Claim]:
         """Claim parts of batches that were refused, or have failed."""
         return self._claim("parts", most)
 
-    def _claim(self, kind: str, most: int) -> list[Claim]:
+    def _claim(self, kind: str, most: int, *, least_failed: bool = False) -> list[Claim]:
         if not self._may_have_more[kind]:
             return []
         job, settings = self._job, self._job.settings
@@ -43,6 +47,7 @@ class Backlog:
             job.hold,
             limit=most,
             parts=kind == "parts",
+            least_failed=least_failed,
             most=settings.batch_size,
             by_service=settings.group_by_service,
             zone=settings.timezone,

@@ -95,6 +95,8 @@ class Pump:
         """Claim up to ``free`` batches: staged ones, then what was pending before, then the search."""
         if free <= 0 or not self._may_post() or not self._is_connected():
             return []
+        if self._pass.must_probe:
+            return self._probe() if not len(self._calls) else []
         claims = self._exchange([], self._supply.first(free)) if len(self._supply) else []
         # What was pending before is posted after everything was read: only then are rows known that the source has lost.
         if self._supply.is_exhausted:
@@ -104,6 +106,16 @@ class Pump:
             if not claims and not len(self._calls):
                 claims = self.cases.suspects_again(at_the_end=True)
         return claims
+
+    def _probe(self) -> list[Claim]:
+        """Claim one call that may succeed although the last ones failed: what has failed least often, then smaller parts."""
+        claims = self._exchange([], self._supply.first(1)) if len(self._supply) else []
+        if self._supply.is_exhausted:
+            whole, search = [self._backlog.least_failed], [self.cases.next, self._parts]
+            for claim_one in (*search, *whole) if self._pass.probes else (*whole, *search):
+                claims = claims or claim_one(1)
+        self._pass.probes += len(claims)
+        return claims or self.cases.suspects_again(at_the_end=True)
 
     def _suspects_again(self, _most: int) -> list[Claim]:
         return self.cases.suspects_again()

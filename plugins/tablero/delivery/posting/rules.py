@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from enum import Enum
 
 from tablero.dashboard.answer import Answer, Outcome
@@ -14,6 +14,13 @@ from tablero.texts import delivery as texts
 
 #: Transient failures in a row after which a pass stops: the dashboard is down.
 GIVE_UP_AFTER = 5
+
+#: Calls that find out, after these failures, whether the dashboard fails on certain rows or on everything: one batch that has
+#: failed least often, and the calls that search a batch of 1000 rows down to a single row and post what follows it.
+PROBES = 12
+
+#: The same where the failures were time-outs, which cost minutes each, and of which a smaller call is the likely remedy.
+SLOW_PROBES = 4
 
 #: Unknown outcomes in a row after which a batch is split.
 CUT_AFTER = 2
@@ -62,6 +69,16 @@ def is_own_failure(answer: Answer) -> bool:
     return answer.outcome is Outcome.UNKNOWN and answer.status == 500 and answer.xroad_error is None
 
 
+def probes_after(failures: Sequence[Answer]) -> int:
+    """How many calls find out, after these failures in a row, whether all that is pending must wait for the dashboard.
+
+    The oldest batches go first in every pass: if the dashboard fails on their rows alone, they must not hold up all others.
+    """
+    if any(answer.outcome is not Outcome.UNKNOWN for answer in failures):
+        return 0  # an answer that is certain, such as 503, does not depend on the rows
+    return PROBES if all(map(is_own_failure, failures)) else SLOW_PROBES
+
+
 class Stop(Enum):
     """Why a pass posts nothing more."""
 
@@ -69,7 +86,7 @@ class Stop(Enum):
     """A person must act."""
 
     DOWN = "down"
-    """Too many failures in a row."""
+    """Too many failures in a row, and the probes have failed as well."""
 
     WAIT = "wait"
     """The other side asked to wait."""
@@ -88,8 +105,8 @@ class Pass:
     :ivar failures: answers that leave batches pending.
     :ivar stop: why nothing more is posted; ``None`` while the pass continues.
     :ivar permanent: the answer that a person must act on.
-    :ivar resume_at: when the dashboard may be called again, in UTC.
     :ivar searched: calls of the search before the first acceptance.
+    :ivar probes: probes begun since the dashboard last accepted or refused something.
     """
 
     ever_delivered: bool = False
@@ -98,8 +115,9 @@ class Pass:
     failures: list[Answer] = field(default_factory=list)
     stop: Stop | None = None
     permanent: Answer | None = None
-    resume_at: datetime | None = None
     searched: int = 0
+    probes: int = 0
+    _in_a_row: list[Answer] = field(default_factory=list)
     _seen: Counter[str] = field(default_factory=Counter)
 
     def learn(self, answer: Answer, past: History, *, in_search: bool = False) -> None:
@@ -112,10 +130,10 @@ class Pass:
         self.searched += in_search and not self.accepted
         if answer.outcome is Outcome.DELIVERED or answer.partial:
             self.accepted += 1
-            self._seen["in a row"] = 0
+            self._is_up()
         elif answer.outcome is Outcome.REFUSED:
             self.refusal = self.refusal or answer
-            self._seen["in a row"] = 0
+            self._is_up()
             self._seen["of the path"] += answer.may_be_content
             if self._seen["of the path"] >= WRONG_PATH_AFTER and not self.proven:
                 self._stop(answer)
@@ -126,15 +144,19 @@ class Pass:
 
     def _fail(self, answer: Answer, past: History) -> None:
         self.failures.append(answer)
-        self._seen["in a row"] += 1
+        self._in_a_row.append(answer)
         if answer.unexpected:
             self._seen["strangers"] += 1 + (past.unknown_in_a_row > 0)
             if self._seen["strangers"] >= WRONG_SERVER_AFTER and not self.proven:
                 self._stop(answer)
         if answer.retry_after:
             self.stop = self.stop or Stop.WAIT
-        elif self._seen["in a row"] >= GIVE_UP_AFTER:
+        elif self.must_probe and self.probes >= probes_after(self._in_a_row):
             self.stop = self.stop or Stop.DOWN
+
+    def _is_up(self) -> None:
+        self._in_a_row.clear()
+        self.probes = 0
 
     def _stop(self, answer: Answer) -> None:
         self.stop = Stop.PERMANENT
@@ -143,6 +165,11 @@ class Pass:
     def close(self) -> None:
         """Stop because ``send_hours`` have closed."""
         self.stop = self.stop or Stop.CLOSED
+
+    @property
+    def must_probe(self) -> bool:
+        """Whether so many calls have failed in a row that only probes are posted, one at a time."""
+        return len(self._in_a_row) >= GIVE_UP_AFTER
 
     @property
     def proven(self) -> bool:

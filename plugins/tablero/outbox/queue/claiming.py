@@ -33,6 +33,7 @@ def claim(
     *,
     limit: int,
     parts: bool = False,
+    least_failed: bool = False,
     most: int = 1000,
     by_service: bool = False,
     zone: tzinfo = timezone.utc,
@@ -45,6 +46,7 @@ def claim(
     status of a request arrives last; batches that were refused before come after new ones.
 
     :param parts: claim only parts that a search has split off; otherwise only whole batches.
+    :param least_failed: first those with the fewest failures in a row, and of these the oldest.
     :param most: rows in one call; a larger batch, staged under a larger ``batch_size``, is split.
     :param by_service: only rows of one service in a call.
     :param zone: the institution's time zone, in which rows are counted by day.
@@ -61,7 +63,7 @@ def claim(
                 batch.c.cuts > 0 if parts else batch.c.cuts == 0,
                 first_in_line(),
             )
-            .order_by(refused, batch.c.first_change, batch.c.id)
+            .order_by(refused, *([batch.c.unknown_in_a_row] if least_failed else []), batch.c.first_change, batch.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True, of=batch)
         )

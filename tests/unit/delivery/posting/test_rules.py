@@ -9,6 +9,8 @@ from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.posting.rules import (
     GIVE_UP_AFTER,
     GIVE_UP_SEARCH_AFTER,
+    PROBES,
+    SLOW_PROBES,
     WRONG_PATH_AFTER,
     Pass,
     Stop,
@@ -97,6 +99,35 @@ def test_failures_in_a_row() -> None:
     """An answer of any other kind interrupts the row of failures, since the dashboard is up."""
     assert a_pass(*[DOWN] * 4, REFUSED, *[CRASHED] * 4).stop is None
     assert a_pass(*[DOWN] * 4, CRASHED).stop is Stop.DOWN
+
+
+@pytest.mark.parametrize(("failure", "probes"), [(CRASHED, PROBES), (TIMED_OUT, SLOW_PROBES), (DOWN, 0)])
+def test_probes_decide_whether_the_dashboard_is_down(failure: Answer, probes: int) -> None:
+    """Failures that may be due to the rows of these calls stop a pass only once other calls, posted one by one, fail too."""
+    found = a_pass(*[failure] * GIVE_UP_AFTER)
+    for _ in range(probes):
+        assert found.stop is None
+        assert found.must_probe
+        found.probes += 1
+        found.learn(failure, NEW)
+    assert found.stop is Stop.DOWN
+
+
+@pytest.mark.parametrize("answer", [DELIVERED, REFUSED])
+def test_a_probe_that_is_answered_ends_the_doubt(answer: Answer) -> None:
+    """The dashboard is up: all others may be posted again, and the next doubt has all its probes."""
+    found = a_pass(*[CRASHED] * GIVE_UP_AFTER)
+    found.probes += 1
+    found.learn(answer, NEW)
+    assert (found.must_probe, found.probes, found.stop) == (False, 0, None)
+
+
+def test_a_probe_that_finds_the_dashboard_unavailable_is_the_last() -> None:
+    """An answer that is certain, such as 503, does not depend on the rows of the call."""
+    found = a_pass(*[CRASHED] * GIVE_UP_AFTER)
+    found.probes += 1
+    found.learn(DOWN, NEW)
+    assert found.stop is Stop.DOWN
 
 
 def test_the_path_itself() -> None:

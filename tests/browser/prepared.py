@@ -214,7 +214,8 @@ class _Work:
         self.prove(window, run_id=run_id, now=now)
 
     def prove(self, window: Window, *, run_id: str, now: datetime) -> None:
-        reconcile(self._engine, self._source, _SETTINGS, [window], run_id=run_id, clock=_always(now), send=lambda _: None)
+        named = {"run_id": run_id, "clock": _always(now), "send": lambda _: None, "unsent": [window]}
+        reconcile(self._engine, self._source, _SETTINGS, [window], **named)  # type: ignore[arg-type]
 
 
 def _always(now: datetime) -> Callable[[], datetime]:

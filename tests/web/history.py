@@ -126,7 +126,8 @@ class History:
             send(self.engine, lambda: self.dashboard, SETTINGS, windows, run_id=run_id, clock=clock)
         date_back(self.engine, begun, now)
         if prove:
-            reconcile(self.engine, self.source, SETTINGS, windows, run_id=run_id, clock=clock, send=lambda window: None)
+            named = {"run_id": run_id, "clock": clock, "send": lambda window: None, "unsent": windows}
+            reconcile(self.engine, self.source, SETTINGS, windows, **named)  # type: ignore[arg-type]
 
     def live(self) -> None:
         """Create the history of the table above."""

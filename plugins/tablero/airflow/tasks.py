@@ -273,6 +273,8 @@ def prove_months(windows: Sequence[Json] | None, tallies: Sequence[Any] | None, 
         _report(list((tallies or ())[:]), len(windows))
         return
     months = [Window.from_json(data) for data in windows]
+    loaded = [tally for tally in (tallies or ())[:] if tally]
+    labels = {tally.get("window") for tally in loaded}
     _prove(
         months,
         [],
@@ -283,7 +285,8 @@ def prove_months(windows: Sequence[Json] | None, tallies: Sequence[Any] | None, 
         own=None,
         everything=False,
         failed_tasks={f"load_month_{index}": month for index, month in enumerate(months)},
-        unproved=sum((tally or {}).get("unproved", 0) for tally in (tallies or ())[:]),
+        unsent=[month for month in months if month.label not in labels],
+        unproved=sum(tally.get("unproved", 0) for tally in loaded),
     )
 
 
@@ -311,6 +314,7 @@ def prove_day(extracted: Json | None, posted: Json | None, params: Json, run: An
         own=own,
         everything=day.everything,
         failed_tasks={"extract": own, "post": own},
+        unsent=[*day.windows, *day.audits] if posted is None else [],
         unproved=(posted or {}).get("unproved", 0),
     )
 
@@ -326,6 +330,7 @@ def _prove(
     own: Window | None,
     everything: bool,
     failed_tasks: dict[str, Window],
+    unsent: Collection[Window],
     unproved: int,
 ) -> None:
     settings = configuration.read_settings()
@@ -347,6 +352,7 @@ def _prove(
                 run_id=run_id,
                 clock=clock,
                 send=send_found,
+                unsent=unsent,
                 accept_changes=params["accept_changes"],
             )
 

@@ -1,13 +1,14 @@
 """Use case: reconcile. Prove for each window that the rows of the source are those of the outbox, and that none is pending.
 
 Equal counts prove nothing, since a row may have changed in place. So each window is read again and merged with the outbox; what
-is new is sent, and the window is read once more, until a reading finds nothing new.
+is new is sent, and the window is read once more, until a reading finds nothing new. A retry also sends what an earlier try
+staged and could not send.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -53,11 +54,14 @@ def reconcile(
     run_id: str,
     clock: Callable[[], datetime],
     send: Callable[[Window], object],
+    unsent: Collection[Window] = (),
     accept_changes: bool = False,
 ) -> Reconciled:
-    """Read each window again, send what is new, and store the proof. A window that fails does not hold up the others.
+    """Read each window again, send what is pending, and store the proof. A window that fails does not hold up the others.
 
     :param send: sends what is pending in a window.
+    :param unsent: windows whose own task failed to send them. What is pending there is left to that task, unless this finds
+        new rows as well.
     :param accept_changes: as in :func:`tablero.delivery.staging.stage`.
     :raises OutboxUnavailable: if the outbox does not answer.
     """
@@ -69,7 +73,7 @@ def reconcile(
         account = ledger.account(engine, window)
         try:
             if source_answers:
-                account, found[window.label] = _prove(engine, window, read, send)
+                account, found[window.label] = _prove(engine, window, read, send, leave_pending=window in unsent)
         except TableroError as error:
             log.error("%s", texts.WINDOW_FAILED(window=window.label, words=error.text))
             failures.append(error)
@@ -81,15 +85,24 @@ def reconcile(
 
 
 def _prove(
-    engine: Engine, window: Window, read: Callable[[Window], Tally], send: Callable[[Window], object]
+    engine: Engine,
+    window: Window,
+    read: Callable[[Window], Tally],
+    send: Callable[[Window], object],
+    *,
+    leave_pending: bool,
 ) -> tuple[Account, int]:
     found = 0
     for _ in range(PASSES + 1):
         tally = read(window)
-        if not tally.new:
-            return replace(ledger.account(engine, window), recount=tally.read), found
+        account = ledger.account(engine, window)
+        if not tally.new and (leave_pending or not account.pending):
+            return replace(account, recount=tally.read), found
         found += tally.new
-        log.info("%s: %d rows which no earlier reading found; they are sent.", window.label, tally.new)
+        log.info(
+            "%s: %d rows which no earlier reading found; %d rows are pending and are sent.",
+            *(window.label, tally.new, account.pending),
+        )
         send(window)
     return ledger.account(engine, window), found
 

@@ -92,8 +92,10 @@ class Nights:
         def send_found(_: object) -> None:
             send(engine, lambda: self.dashboard, SETTINGS, [EVERYTHING], **named)  # type: ignore[arg-type]
 
+        unsent = [*windows, *plan.audits] if found.failed else []
+
         def proved(some: Sequence[Window]) -> Reconciled:
-            return reconcile(engine, source, SETTINGS, some, send=send_found, **named)  # type: ignore[arg-type]
+            return reconcile(engine, source, SETTINGS, some, send=send_found, unsent=unsent, **named)  # type: ignore[arg-type]
 
         counted = compare(source, proved([*windows, *plan.audits]), proved)
         found.accounts = counted.reconciled.accounts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -42,13 +42,24 @@ def load(engine: Engine, institution: Institution, dashboard: Dashboard, window:
 
 
 def prove(
-    engine: Engine, institution: Institution, *windows: Window, send: Callable[[Window], object] | None = None
+    engine: Engine,
+    institution: Institution,
+    *windows: Window,
+    send: Callable[[Window], object] | None = None,
+    unsent: Collection[Window] = (),
 ) -> Reconciled:
     def never(window: Window) -> None:
         raise AssertionError(f"{window.label} is sent")
 
     return reconcile(
-        engine, institution.source, settings(), windows or [FEBRUARY], run_id="run", clock=clock, send=send or never
+        engine,
+        institution.source,
+        settings(),
+        windows or [FEBRUARY],
+        run_id="run",
+        clock=clock,
+        send=send or never,
+        unsent=unsent,
     )
 
 
@@ -108,14 +119,29 @@ def test_a_source_that_grows_without_end(outbox: Engine, institution: Institutio
     assert not account.settled
 
 
-def test_what_is_pending_is_not_tried_again(outbox: Engine, institution: Institution) -> None:
-    """Pending rows are not retried here, and fail the run."""
+def test_what_another_task_failed_to_send_is_left_to_it(outbox: Engine, institution: Institution) -> None:
+    """Rows that their own task could not send are not retried here, and fail the run."""
     with pytest.raises(DashboardUnavailable):
         load(outbox, institution, Dashboard(lambda _: UNAVAILABLE))
-    (account,), _, failure = prove(outbox, institution)
+    (account,), _, failure = prove(outbox, institution, unsent=[FEBRUARY])
     assert failure is None
     assert account.pending == 10
     assert not account.settled
+
+
+def test_a_retry_sends_what_the_first_try_staged(outbox: Engine, institution: Institution) -> None:
+    """If sending the rows found fails, it is with a transient error, and each retry sends them again until they arrive."""
+    down, up = Dashboard(lambda _: UNAVAILABLE), Dashboard()
+    for _ in range(2):
+        (account,), _, failure = prove(outbox, institution, send=lambda window: post(outbox, down, window))
+        assert isinstance(failure, DashboardUnavailable)
+        assert account.pending == 10
+    assert len(down.calls) == 2
+    (account,), _, failure = prove(outbox, institution, send=lambda window: post(outbox, up, window))
+    assert failure is None
+    assert account.settled
+    assert set(up.accepted.values()) == {1}
+    assert account.delivered == 10
 
 
 def test_sending_fails(outbox: Engine, institution: Institution) -> None:

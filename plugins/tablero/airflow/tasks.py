@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from datetime import tzinfo
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,9 +20,9 @@ from tablero.delivery.planning import EVERYTHING, Night, plan_history, plan_nigh
 from tablero.delivery.preflight import Finding, Level, inspect
 from tablero.delivery.reconciling import Reconciled, reconcile, require_settled, table
 from tablero.delivery.sending import Delivery, send
-from tablero.delivery.staging import Tally
+from tablero.delivery.staging import Tally, stage
 from tablero.errors import NotSettledError, ParameterError, PermanentError, TableroError, TransientError
-from tablero.outbox import findings, ledger, requeue, target
+from tablero.outbox import findings, ledger, target
 from tablero.settings import Settings
 from tablero.texts import airflow as texts
 from tablero.texts import delivery as delivery_texts
@@ -203,7 +202,7 @@ def _dry_run(source: Source, settings: Settings, window: Window, params: Json, d
 
 def post(extracted: Json | None, params: Json, run: Any) -> Json:
     """Send what is pending: all of it, oldest first, in a scheduled run; otherwise that of the run's day. With ``resend``, send
-    again what was delivered of it before this run.
+    again what was delivered of it before this run, which needs a reading that passes the brake.
 
     :param extracted: ``None`` if nothing was read, which does not hold up what is pending.
     """
@@ -216,18 +215,14 @@ def post(extracted: Json | None, params: Json, run: Any) -> Json:
     with configuration.outbox() as engine:
         history.require_known_outbox(engine, accept_changes=params["accept_changes"])
         connect = _connector(engine, settings)
+        named: Json = {"run_id": run.run_id, "clock": clock, "accept_changes": params["accept_changes"]}
         if params["resend"]:
             connect()
-            _resend(engine, windows, run.run_id, settings.timezone)
-        nightly.refresh_stale(
-            engine,
-            lambda: configuration.source(settings),
-            settings,
-            windows,
-            run_id=run.run_id,
-            clock=clock,
-            accept_changes=params["accept_changes"],
-        )
+            with configuration.source(settings) as source:
+                for window in windows:
+                    stage(engine, source, settings, window, resend=True, **named)
+        else:
+            nightly.refresh_stale(engine, lambda: configuration.source(settings), settings, windows, **named)
         delivery = _send(engine, connect, settings, [EVERYTHING] if everything else windows, run.run_id)
     return _sent(delivery)
 
@@ -245,7 +240,6 @@ def load(window: Json, params: Json, run_id: str) -> Json:
             connect = _connector(engine, settings)
             if params["resend"]:
                 connect()
-                _resend(engine, [chosen], run_id, settings.timezone)
             tallies, delivery = loading.load(
                 engine,
                 source,
@@ -255,6 +249,7 @@ def load(window: Json, params: Json, run_id: str) -> Json:
                 run_id=run_id,
                 clock=clock,
                 observe=metrics.attempted,
+                resend=params["resend"],
                 accept_changes=params["accept_changes"],
             )
     return _tally(tallies[0]) | _sent(delivery)
@@ -411,12 +406,6 @@ def _send(
     engine: Engine, connect: Callable[[], Dashboard], settings: Settings, windows: Sequence[Window], run_id: str
 ) -> Delivery:
     return send(engine, connect, settings, windows, run_id=run_id, clock=clock, observe=metrics.attempted)
-
-
-def _resend(engine: Engine, windows: Sequence[Window], run_id: str, zone: tzinfo) -> None:
-    for window in windows:
-        rows = requeue.resend(engine, window, run_id=run_id, zone=zone)
-        log.info("%s: %d delivered rows are to be posted again", window.label, rows)
 
 
 def _sent(delivery: Delivery) -> Json:

@@ -25,6 +25,7 @@ def load(
     run_id: str,
     clock: Clock,
     observe: Callable[[Attempt], None] = log_line,
+    resend: bool = False,
     accept_changes: bool = False,
 ) -> tuple[list[Tally], Delivery]:
     """Stage ``windows`` one after another, and meanwhile post what is pending in any of them.
@@ -34,7 +35,8 @@ def load(
     :param engine: of the outbox.
     :param connect: creates the client; called at most once, when there is something to post.
     :param observe: called with every recorded attempt; by default it logs a line.
-    :param accept_changes: as in :func:`tablero.delivery.staging.stage`.
+    :param resend: as in :func:`tablero.delivery.staging.stage`.
+    :param accept_changes: as well.
     :returns: what each window held, and what was sent.
     :raises SourceUnavailable, SetupError, OutboxUnavailable: as :func:`tablero.delivery.staging.stage`.
     :raises DashboardError, DashboardUnavailable, WindowBusy, OutsideHours: as :func:`tablero.delivery.sending.send`.
@@ -44,7 +46,15 @@ def load(
     def staging(lease: Callable[[], Lease | None]) -> Iterator[Sequence[Fresh]]:
         for tally in tallies:
             yield from stage_in_steps(
-                engine, source, settings, tally, run_id=run_id, clock=clock, lease=lease, accept_changes=accept_changes
+                engine,
+                source,
+                settings,
+                tally,
+                run_id=run_id,
+                clock=clock,
+                lease=lease,
+                resend=resend,
+                accept_changes=accept_changes,
             )
 
     with rare_collections():

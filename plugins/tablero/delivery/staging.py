@@ -25,7 +25,7 @@ from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.contract.wire import encode
 from tablero.delivery.brake import Change, require_plausible
-from tablero.outbox import intake
+from tablero.outbox import intake, requeue
 from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.engine import reading
 from tablero.outbox.intake import RejectedRow
@@ -100,6 +100,7 @@ def stage(
     *,
     run_id: str,
     clock: Clock,
+    resend: bool = False,
     accept_changes: bool = False,
 ) -> Tally:
     """Read ``window``, compare it with the outbox, and commit the difference. May be interrupted and repeated at any point.
@@ -107,13 +108,17 @@ def stage(
     It is also the proof of a window: a reading without a difference has compared all five values of every row.
 
     :param engine: of the outbox.
+    :param resend: make the delivered rows that the source still has pending again, once per run.
     :param accept_changes: stage even if most of what was delivered seems to have changed (see :mod:`tablero.delivery.brake`).
-    :raises ImplausibleReading: if most of it seems to have changed and this is not accepted. Nothing is staged.
+    :raises ImplausibleReading: if most of it seems to have changed and this is not accepted. Nothing is staged,
+        or sent again.
     :raises SourceUnavailable, OutboxUnavailable: a retry may help.
     :raises SetupError: if the source or the outbox is not set up correctly.
     """
     tally = Tally(window)
-    steps = stage_in_steps(engine, source, settings, tally, run_id=run_id, clock=clock, accept_changes=accept_changes)
+    steps = stage_in_steps(
+        engine, source, settings, tally, run_id=run_id, clock=clock, resend=resend, accept_changes=accept_changes
+    )
     with rare_collections():
         for _ in steps:
             pass
@@ -146,6 +151,7 @@ def stage_in_steps(
     run_id: str,
     clock: Clock,
     lease: Callable[[], Lease | None] = lambda: None,
+    resend: bool = False,
     accept_changes: bool = False,
 ) -> Iterator[list[Fresh]]:
     """:func:`stage` in steps: each yields batches that are committed and may be posted while the next step is prepared.
@@ -162,6 +168,8 @@ def stage_in_steps(
     pieces = differences(chain.from_iterable(found), extraction.record)
     if extraction.record.may_hold_delivered and not accept_changes:
         pieces = _plausible(pieces, extraction.record, tally.window)
+    if resend:
+        pieces = _with_resending(pieces, partial(_resend, engine, settings, tally.window, run_id))
     new_ones = chain.from_iterable(_new(pieces, extraction.withdraw, tally))
     for step in _steps(pack(new_ones, settings.batch_size, by_service=settings.group_by_service)):
         new, fresh = extraction.stage(step, lease())
@@ -239,6 +247,21 @@ def _plausible(pieces: Iterable[Difference], record: Record, window: Window) -> 
         file.seek(0)
         while file.tell() < end:
             yield pickle.load(file)
+
+
+def _with_resending(pieces: Iterable[Difference], requeue_delivered: Callable[[], None]) -> Iterator[Difference]:
+    """The same differences, with the delivered rows of the window requeued before the first: after the brake, and before the
+    rows that are gone are withdrawn.
+    """
+    remaining = iter(pieces)
+    first = list(islice(remaining, 1))
+    requeue_delivered()
+    yield from chain(first, remaining)
+
+
+def _resend(engine: Engine, settings: Settings, window: Window, run_id: str) -> None:
+    rows = requeue.resend(engine, window, run_id=run_id, zone=settings.timezone)
+    log.info("%s: %d delivered rows are to be posted again, unless they are gone from the source", window.label, rows)
 
 
 class _Rejections:

@@ -39,7 +39,7 @@ class Record:
 
     :param connect: opens a connection for reading.
     :param states: states of the batches to include.
-    :ivar delivered: delivered rows among those returned so far.
+    :ivar delivered: rows among those returned so far that the dashboard has acknowledged.
     :ivar newest: highest batch id at creation; 0 in an empty outbox.
     :ivar may_return: whether rows of the window were withdrawn, which the source may have again.
     """
@@ -48,7 +48,8 @@ class Record:
         self._connect = connect
         self._window = window
         self.delivered = 0
-        columns = [batch.c[name] for name in ("id", "rows", "state", "first_request", "first_change", "last_change")]
+        names = ("id", "rows", "state", "resend_run_id", "first_request", "first_change", "last_change")
+        columns = [batch.c[name] for name in names]
         with connect() as connection:
             self.newest: int = connection.scalar(sa.select(sa.func.max(batch.c.id))) or 0
             self._batches: Sequence[Any] = connection.execute(
@@ -62,12 +63,13 @@ class Record:
     @property
     def may_hold_delivered(self) -> bool:
         """Whether the dashboard may have acknowledged rows of the window."""
-        return any(each.state == "delivered" for each in self._batches)
+        return any(map(_was_delivered, self._batches))
 
     def count_delivered(self, changes: Collection[StatusChange]) -> int:
         """How many of these rows the dashboard has acknowledged."""
         with self._connect() as connection:
-            return sum(len(held) for _, held, _ in holders(connection, self._window, changes, ("delivered",)))
+            found = holders(connection, self._window, changes, ON_RECORD)
+            return sum(len(held) for row, held, _ in found if _was_delivered(row))
 
     def count_unsent(self, changes: Collection[StatusChange]) -> int:
         """How many of these rows :func:`withdraw` would take back before they are sent: they are pending, and the dashboard has
@@ -75,7 +77,9 @@ class Record:
         with self._connect() as connection:
             now = now_of(connection)
             held = holders(connection, self._window, changes, ("pending",))
-            return sum(len(rows) for row, rows, _ in held if not _may_have_been_sent(connection, row, now))
+            return sum(
+                len(rows) for row, rows, _ in held if not _was_delivered(row) and not _may_have_been_sent(connection, row, now)
+            )
 
     def __iter__(self) -> Iterator[StatusChange]:
         # Batches of several readings overlap in this order. A row is final once no remaining batch can contain an earlier
@@ -94,7 +98,7 @@ class Record:
                 if rows and given is not None and row_order(rows[0]) <= row_order(given):
                     # A search has moved rows from an earlier batch to this one: skip what was returned already.
                     rows = rows[bisect_right(rows, row_order(given), key=row_order) :]
-                self.delivered += len(rows) * (each.state == "delivered")
+                self.delivered += len(rows) * _was_delivered(each)
                 waiting = sorted([*waiting[final:], *rows], key=row_order) if final < len(waiting) else rows
         yield from waiting
 
@@ -134,7 +138,7 @@ def withdraw(
     connection: Connection, window: Window, gone: Collection[StatusChange], zone: tzinfo, now: datetime
 ) -> tuple[int, int]:
     """Withdraw rows that the source no longer has: refused rows, and pending rows that have certainly not been sent and are not
-    being sent.
+    being sent. Delivered rows that were to be posted again are not; they are delivered as before.
 
     :param gone: the rows that the source no longer has.
     :param zone: the institution's time zone, in which rows are counted by day.
@@ -143,6 +147,10 @@ def withdraw(
     """
     taken = {"pending": 0, "refused": 0}
     for row, held, others in list(holders(connection, window, gone, tuple(taken), lock=True)):
+        if _was_delivered(row):
+            if row.state == "pending" and not _is_being_sent(connection, row, now):
+                _change(connection, row, held, others, zone, {"state": "delivered", "settled_at": now})
+            continue
         if row.state == "pending" and _may_have_been_sent(connection, row, now):
             continue
         taken[row.state] += len(held)
@@ -188,8 +196,17 @@ def _change(
         connection.execute(sa.update(batch).where(batch.c.id == row.id).values(values | nobody))
 
 
+def _was_delivered(row: Any) -> bool:
+    """Whether the dashboard has acknowledged the rows of a batch, also if they are to be posted again."""
+    return row.state == "delivered" or row.resend_run_id is not None
+
+
 def _may_have_been_sent(connection: Connection, row: Any, now: datetime) -> bool:
-    if row.ever_unknown or (row.claimed_until is not None and row.claimed_until > now):
+    return row.ever_unknown or _is_being_sent(connection, row, now)
+
+
+def _is_being_sent(connection: Connection, row: Any, now: datetime) -> bool:
+    if row.claimed_until is not None and row.claimed_until > now:
         return True
     under_way = sa.select(attempt.c.id).where(attempt.c.batch_id == row.id, attempt.c.outcome.is_(None)).limit(1)
     return connection.scalar(under_way) is not None

@@ -79,7 +79,8 @@ def requeue_refused(
 
 
 def resend(engine: Engine, window: Window, *, run_id: str, zone: tzinfo) -> int:
-    """Make the delivered rows of ``window`` pending again, once per run.
+    """Make the delivered rows of ``window`` pending again, once per run. Only as part of a reading of the window (see
+    :func:`tablero.delivery.staging.stage`), which restores those that the source no longer has.
 
     :param zone: the institution's time zone, in which rows are counted by day.
     :returns: the number of rows.

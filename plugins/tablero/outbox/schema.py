@@ -62,7 +62,7 @@ batch = sa.Table(
     sa.Column("claimed_by", sa.String(36)),
     sa.Column("claimed_until", Instant),
     sa.Column("settled_at", Instant),
-    # The run that asked to post it again.
+    # The run that asked to post it again after it was delivered: the dashboard has its rows, whatever its state is since.
     sa.Column("resend_run_id", sa.String(250)),
     # How a delivered batch was confirmed: acknowledged, recognised (the dashboard called a repeat a duplicate) or adopted. For
     # a withdrawn batch: refused, if it had been refused.

@@ -268,8 +268,7 @@ def prove_months(windows: Sequence[Json] | None, tallies: Sequence[Any] | None, 
         _report(list((tallies or ())[:]), len(windows))
         return
     months = [Window.from_json(data) for data in windows]
-    loaded = [tally for tally in (tallies or ())[:] if tally]
-    labels = {tally.get("window") for tally in loaded}
+    loaded = {tally.get("window") for tally in (tallies or ())[:] if tally}
     _prove(
         months,
         [],
@@ -280,8 +279,7 @@ def prove_months(windows: Sequence[Json] | None, tallies: Sequence[Any] | None, 
         own=None,
         everything=False,
         failed_tasks={f"load_month_{index}": month for index, month in enumerate(months)},
-        unsent=[month for month in months if month.label not in labels],
-        unproved=sum(tally.get("unproved", 0) for tally in loaded),
+        unsent=[month for month in months if month.label not in loaded],
     )
 
 
@@ -310,7 +308,6 @@ def prove_day(extracted: Json | None, posted: Json | None, params: Json, run: An
         everything=day.everything,
         failed_tasks={"extract": own, "post": own},
         unsent=[*day.windows, *day.audits] if posted is None else [],
-        unproved=(posted or {}).get("unproved", 0),
     )
 
 
@@ -326,7 +323,6 @@ def _prove(
     everything: bool,
     failed_tasks: dict[str, Window],
     unsent: Collection[Window],
-    unproved: int,
 ) -> None:
     settings = configuration.read_settings()
     with configuration.source(settings) as source, configuration.outbox() as engine:
@@ -357,11 +353,9 @@ def _prove(
             engine,
             settings,
             found.accounts,
-            found.found,
             run_id=run_id,
             own=own,
             audits=audits,
-            unproved=unproved,
             is_night=everything,
         )
         findings.keep_degradations(engine, dag_id, run_id, unusual, now=clock())
@@ -409,7 +403,7 @@ def _send(
 
 
 def _sent(delivery: Delivery) -> Json:
-    return {"delivered": delivery.rows, "refused": delivery.refused, "unproved": delivery.unproved}
+    return {"delivered": delivery.rows, "refused": delivery.refused}
 
 
 def _tally(tally: Tally) -> Json:

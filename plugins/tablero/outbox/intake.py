@@ -100,16 +100,23 @@ class Extraction:
             lock(connection, _STAGING)
             packs = self._without_others(connection, packs)
             packs, returned = self._without_returned(connection, packs)
+            new = sum(len(pack.changes) for pack in packs) + returned
+            self._count_new(connection, new)
             if not packs:
-                return Step(returned, [])
+                return Step(new, [])
             origin = batches.Origin(self._id)
             ids = batches.make(connection, origin, [pack.changes for pack in packs], self._zone, lease)
             waiting = self._put_in_line(connection, ids, packs)
         fresh = zip(ids, packs, strict=True)
         return Step(
-            sum(len(pack.changes) for pack in packs) + returned,
-            [Fresh(identity, pack.changes) for identity, pack in fresh if identity not in waiting] if lease else [],
+            new, [Fresh(identity, pack.changes) for identity, pack in fresh if identity not in waiting] if lease else []
         )
+
+    def _count_new(self, connection: Connection, rows: int) -> None:
+        """Count new rows where they are committed: the next reading will not find them new, whatever becomes of this one."""
+        if rows:
+            counted = {"rows_new": extraction.c.rows_new + rows}
+            connection.execute(sa.update(extraction).where(extraction.c.id == self._id).values(counted))
 
     def _without_others(self, connection: Connection, packs: Sequence[Packed]) -> Sequence[Packed]:
         """Remove rows that were staged since this extraction listed the record: by another reading of the window, or in a batch

@@ -207,6 +207,14 @@ def last_proof(engine: Engine, window: Window) -> Account | None:
     )
 
 
+def rows_found(connection: Connection, window: Window, run_id: str) -> int:
+    """The rows that all readings of exactly this window by a run were the first to find, in whichever try of its tasks."""
+    query = sa.select(sa.func.coalesce(sa.func.sum(extraction.c.rows_new), 0)).where(
+        extraction.c.window_start == window.start, extraction.c.window_end == window.end, extraction.c.run_id == run_id
+    )
+    return int(connection.execute(query).scalar_one())
+
+
 def is_stale(engine: Engine, window: Window, since: datetime) -> bool:
     """Whether rows of ``window`` are pending that have not been compared with the source since the instant ``since``."""
     asked = sa.select(extraction.c.id).where(

@@ -32,6 +32,7 @@ extraction = sa.Table(
     sa.Column("started_at", Instant, nullable=False),
     sa.Column("finished_at", Instant),
     sa.Column("rows_read", sa.BigInteger, nullable=False, server_default="0"),
+    # Counted as they are staged, so that an interrupted reading has them too; the other numbers are those of a finished one.
     sa.Column("rows_new", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("rows_known", sa.BigInteger, nullable=False, server_default="0"),
     # In the outbox, but no longer in the source; without rows that the dashboard had refused.
@@ -65,7 +66,8 @@ batch = sa.Table(
     # The run that asked to post it again after it was delivered: the dashboard has its rows, whatever its state is since.
     sa.Column("resend_run_id", sa.String(250)),
     # How a delivered batch was confirmed: acknowledged, recognised (the dashboard called a repeat a duplicate) or adopted. For
-    # a withdrawn batch: refused, if it had been refused.
+    # a withdrawn batch: refused, if it had been refused. For a refused one: unproved, if no later acceptance proves that only
+    # this row was at fault.
     sa.Column("settled_how", sa.String(12)),
     # How many times the search has split its rows off another batch; 0 for a batch as it was staged.
     sa.Column("cuts", sa.SmallInteger, nullable=False, server_default="0"),

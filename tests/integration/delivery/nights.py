@@ -114,7 +114,6 @@ class Nights:
             self.engine,
             SETTINGS,
             proof.accounts,
-            proof.found,
             run_id=run.run_id,
             own=own,  # type: ignore[arg-type]
             audits=audits,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import timedelta
 from itertools import islice
 
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract.windows import Window, day_window, local_day
 from tablero.delivery.health.degraded import WEEKS, Cause, Counts, judge
+from tablero.outbox import ledger
 from tablero.outbox.engine import reading
 from tablero.outbox.findings import Degradation
 from tablero.outbox.ledger import Account
@@ -25,21 +26,17 @@ def survey(
     engine: Engine,
     settings: Settings,
     accounts: Collection[Account],
-    found: Mapping[str, int],
     *,
     run_id: str,
     own: Window | None,
     audits: Collection[Window],
-    unproved: int = 0,
     is_night: bool = True,
 ) -> list[Degradation]:
-    """The degradations in the windows of a run.
+    """The degradations in the windows of a run, over all tries of its tasks.
 
-    :param found: rows that ``reconcile`` was the first to find, by label of the window.
     :param own: the run's own day; other days were judged by their own runs. ``None`` in a historical load, which judges all of
         its windows.
     :param audits: windows that were read only to be proved again.
-    :param unproved: rows that the run refused without another row to compare them with.
     :param is_night: whether the run is a scheduled one, whose volume is compared with earlier weeks.
     """
     unusual: list[Degradation] = []
@@ -49,7 +46,7 @@ def survey(
             if account.read is None:
                 continue
             if window in audits:
-                counts = Counts(window, account.read, found=found.get(window.label, 0))
+                counts = Counts(window, account.read, found=ledger.rows_found(connection, window, run_id))
             elif own is None or window == own or window.kind == "undated":
                 usual = usual_rows(connection, settings, window) if window == own and is_night else None
                 counts = Counts(window, account.read, account.rejected.total(), account.excluded, usual=usual)
@@ -64,7 +61,7 @@ def survey(
             whole = own or Window(
                 "month", "*", min(one.window.start for one in accounts), max(one.window.end for one in accounts)
             )
-            unusual += _doubtful_rows(connection, run_id, whole, unproved)
+            unusual += _doubtful_rows(connection, run_id, whole)
     return unusual
 
 
@@ -87,8 +84,8 @@ def _is_read(read: Collection[calendar.Stretch], window: Window) -> bool:
     return any(start <= window.start and window.end <= end for start, end in read)
 
 
-def _doubtful_rows(connection: Connection, run_id: str, whole: Window, unproved: int) -> list[Degradation]:
+def _doubtful_rows(connection: Connection, run_id: str, whole: Window) -> list[Degradation]:
     """Degradations about rows of which only the dashboard knows how many copies it has."""
     sent = outcomes.of_run(connection, run_id)
-    counts = {Cause.UNKNOWN: sent.unknown, Cause.RECOGNISED: sent.recognised, Cause.FEW_REFUSALS: unproved}
+    counts = {Cause.UNKNOWN: sent.unknown, Cause.RECOGNISED: sent.recognised, Cause.FEW_REFUSALS: sent.unproved}
     return [Degradation.of(cause.value, whole, rows, sent.delivered) for cause, rows in counts.items() if rows]

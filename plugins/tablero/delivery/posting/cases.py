@@ -170,13 +170,14 @@ class Cases:
             case.search = case.search.isolated()
             self._go_on(case, claim, waits=verdict is not Verdict.REFUSE)
 
-    def _refuse(self, claim: Claim, answer: Answer) -> None:
+    def _refuse(self, claim: Claim, answer: Answer, *, unproved: bool = False) -> None:
         words = answer.explanation
         if answer.outcome is not Outcome.REFUSED:
             sentence = texts.FAILS_ON_ROW(status=str(answer.status or "-"))
             words = f"{sentence} «{answer.message}»" if answer.message else str(sentence)
-        suspects.refuse(self._engine, [(claim, words)])
+        suspects.refuse(self._engine, [(claim, words)], unproved=unproved)
         self.findings.refused += 1
+        self.findings.unproved += unproved
 
     def _give_up(self, whole: int, answer: Answer, pieces: Collection[int]) -> None:
         self.findings.likely_repeats[whole] = answer
@@ -300,8 +301,7 @@ class Cases:
             strikes = suspects.proof(self._engine, claim).strikes
             decided = search.verdict_on_last(len(refused), strikes, ever_delivered=self._pass.proven, nothing_else_left=is_all)
             if decided is Verdict.REFUSE:
-                self._refuse(claim, answer)
-                self.findings.unproved += 1
+                self._refuse(claim, answer, unproved=True)
                 continue
             if decided is Verdict.STRIKE:
                 suspects.strike(self._engine, claim)

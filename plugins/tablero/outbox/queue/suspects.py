@@ -73,12 +73,20 @@ def strike(engine: Engine, claimed: Claim) -> None:
         )
 
 
-def refuse(engine: Engine, refused: Sequence[tuple[Claim, str]], *, now: datetime | None = None) -> None:
-    """Record single rows as refused for good, each with the dashboard's explanation. Nothing waits for them any more."""
+def refuse(
+    engine: Engine, refused: Sequence[tuple[Claim, str]], *, unproved: bool = False, now: datetime | None = None
+) -> None:
+    """Record single rows as refused for good, each with the dashboard's explanation. Nothing waits for them any more.
+
+    :param unproved: no later acceptance proves that only these rows were at fault.
+    """
+    how = "unproved" if unproved else None
     with writing(engine) as connection:
         for claimed, words in refused:
             connection.execute(
-                sa.update(batch).where(LEASED).values(state="refused", words=clean(words), settled_at=NOW, claimed_until=None),
+                sa.update(batch)
+                .where(LEASED)
+                .values(state="refused", settled_how=how, words=clean(words), settled_at=NOW, claimed_until=None),
                 {"ids": [claimed.batch_id], "worker": claimed.worker, "now": clock(connection, now)},
             )
 

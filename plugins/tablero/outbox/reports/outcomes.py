@@ -18,11 +18,13 @@ class Outcomes(NamedTuple):
     :ivar delivered: rows that this run delivered.
     :ivar unknown: rows among them that were posted before with an unknown outcome: the dashboard may have them twice.
     :ivar recognised: rows among them that the dashboard recognised as a repeat.
+    :ivar unproved: rows that this run refused without a later acceptance to prove that only they were at fault.
     """
 
     delivered: int = 0
     unknown: int = 0
     recognised: int = 0
+    unproved: int = 0
 
 
 def of_run(connection: Connection, run_id: str) -> Outcomes:
@@ -37,7 +39,11 @@ def of_run(connection: Connection, run_id: str) -> Outcomes:
         sa.func.coalesce(sa.func.sum(batch.c.rows).filter(recognised_by_dashboard), 0),
     ).where(batch.c.id.in_(ids), batch.c.state == "delivered")
     delivered, unknown, recognised = connection.execute(query).one()
-    return Outcomes(int(delivered), int(unknown), int(recognised))
+    refused = sa.select(attempt.c.batch_id).where(attempt.c.run_id == run_id, attempt.c.outcome == "refused")
+    unproved = sa.select(sa.func.count()).where(
+        batch.c.id.in_(refused), batch.c.state == "refused", batch.c.settled_how == "unproved"
+    )
+    return Outcomes(int(delivered), int(unknown), int(recognised), connection.scalar(unproved) or 0)
 
 
 def seconds_a_call(connection: Connection) -> float | None:

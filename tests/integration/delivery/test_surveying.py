@@ -1,0 +1,80 @@
+"""What degrades a run is told after each try of its tasks: one that finds nothing more does not hide what another found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import Engine
+from tablero.contract.packing import pack
+from tablero.contract.windows import Window
+from tablero.delivery.health.survey import survey
+from tablero.delivery.loading import load
+from tablero.delivery.reconciling import Reconciled, reconcile
+from tablero.delivery.sending import send
+from tablero.errors import DashboardUnavailable
+
+from tests.integration.fake_dashboard import UNAVAILABLE, Dashboard, refused
+from tests.integration.institution import Institution
+from tests.integration.samples import FEBRUARY, begin, changes, clock, settings
+
+SETTINGS = settings()
+
+
+@pytest.fixture
+def institution(outbox: Engine, tmp_path: Path) -> Institution:
+    """An institution with ten rows that another run delivered, and four that were entered late."""
+    made = Institution(tmp_path / "institution.db")
+    made.add(changes(10))
+    load(outbox, made.source, Dashboard, SETTINGS, [FEBRUARY], run_id="before", clock=clock)
+    made.add(changes(4, first=10))
+    return made
+
+
+@pytest.fixture
+def audit(outbox: Engine, institution: Institution) -> Callable[[Dashboard], tuple[Reconciled, dict[str, int]]]:
+    """Audits February in a try of ``reconcile``; returns its result, and the rows of each degradation."""
+
+    def once(dashboard: Dashboard) -> tuple[Reconciled, dict[str, int]]:
+        def send_found(window: Window) -> None:
+            send(outbox, lambda: dashboard, SETTINGS, [window], run_id="run", clock=clock)
+
+        proof = reconcile(outbox, institution.source, SETTINGS, [FEBRUARY], run_id="run", clock=clock, send=send_found)
+        found = survey(outbox, SETTINGS, proof.accounts, run_id="run", own=None, audits=[FEBRUARY])
+        return proof, {one.cause: one.rows for one in found}
+
+    return once
+
+
+def test_an_audit_whose_first_try_could_not_send(
+    audit: Callable[[Dashboard], tuple[Reconciled, dict[str, int]]],
+) -> None:
+    """The rows that an audit found are told after the try that failed, and after the one that sent them."""
+    proof, told = audit(Dashboard(lambda _: UNAVAILABLE))
+    assert isinstance(proof.failure, DashboardUnavailable)
+    assert told == {"audit": 4}
+    for _ in range(2):
+        proof, told = audit(Dashboard())
+        assert proof.failure is None
+        assert told == {"audit": 4}
+
+
+def test_an_audit_whose_first_reading_was_interrupted(
+    outbox: Engine, audit: Callable[[Dashboard], tuple[Reconciled, dict[str, int]]]
+) -> None:
+    """Rows staged by a reading that never came to its end were found by that run all the same."""
+    begin(outbox, run_id="run").stage(list(pack(changes(3, first=10), 1000, by_service=False)))
+    _, told = audit(Dashboard())
+    assert told == {"audit": 4}
+
+
+def test_rows_refused_without_proof(audit: Callable[[Dashboard], tuple[Reconciled, dict[str, int]]]) -> None:
+    """Rows that reconcile refuses with no acceptance to prove that only they were at fault are told, in each later try too."""
+    refusing = Dashboard(lambda _: refused())
+    _, told = audit(refusing)
+    assert told == {"audit": 4}
+    for _ in range(2):
+        proof, told = audit(refusing)
+        assert proof.failure is None
+        assert told == {"audit": 4, "few_refusals": 4}

@@ -50,7 +50,7 @@ class Watchdog:
                         try:
                             end()
                         except Exception:  # the other calls still need this thread
-                            log.exception("A call that takes too long could not be ended.")
+                            log.info("A call that takes too long could not be ended.", exc_info=True)
                 self._looks_at = min((until for until, _ in self._due.values()), default=now)
                 self._changed.wait(self._looks_at - now)
             self._looks_at = None

@@ -15,6 +15,9 @@ log = logging.getLogger(__name__)
 #: Longest text kept of an answer, in characters.
 MAX_KEPT = 500
 
+#: The end of a text that was truncated.
+CUT = "…"
+
 
 class Outcome(Enum):
     """The five possible outcomes of an attempt."""
@@ -151,4 +154,4 @@ def clean(text: object, most: int = MAX_KEPT) -> str:
     """Sanitise a text of the other side: one line, no control characters, at most ``most`` characters."""
     kept = re.sub("[\x00-\x20\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]+", " ", str(text)[: 4 * most])
     kept = kept.strip()
-    return kept if len(kept) <= most else kept[: most - 1] + "…"
+    return kept if len(kept) <= most else kept[: most - 1] + CUT

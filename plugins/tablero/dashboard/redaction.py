@@ -49,21 +49,6 @@ class Redactor:
         return text
 
 
-#: Shorter values of a row are replaced only as whole words, so that they do not hide half a sentence.
-_LONG_ENOUGH = 6
-
-_BETWEEN_WORDS = re.compile(r"([^\w.\-/]+)")
-
-
-def hide_values(words: str, values: Iterable[str]) -> str:
-    """Replace in a message of the other side all values of the rows that were posted."""
-    hidden = set(values)
-    for value in sorted(hidden, key=len, reverse=True):
-        if len(value) >= _LONG_ENOUGH:
-            words = words.replace(value, "***")
-    return "".join("***" if piece in hidden else piece for piece in _BETWEEN_WORDS.split(words))
-
-
 def basic_credentials(login: str, password: str) -> set[str]:
     """The value of a Basic ``Authorization`` header, in both encodings that clients use."""
     pair = f"{login}:{password}"

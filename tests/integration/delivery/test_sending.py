@@ -941,3 +941,19 @@ def test_rows_that_the_dashboard_quotes_are_not_told(outbox: Engine) -> None:
     assert "R-0000000" not in str(caught.value)
     assert "1041" not in seen[0].answer.message
     assert attempts(outbox)[0].message == "R-0000000 of 1041 is unknown"
+
+
+def test_rows_that_are_tried_once_more_are_not_told(outbox: Engine) -> None:
+    """An error about rows that are posted once more quotes the dashboard without their values; the outbox keeps its words."""
+    march = month("2020-03")
+    stage(outbox, [change(99, at=march.start)], march)
+    deliver(outbox, Dashboard(), march)
+    stage(outbox, changes(1))
+    quoting = Answer(Outcome.REFUSED, status=400, error="refused", message="The request R-0000000.")
+    dashboard = Dashboard(lambda entries: quoting if entries[0]["request_id"] in names([0]) else DELIVERED)
+    with pytest.raises(DashboardUnavailable, match="The request") as caught:
+        deliver(outbox, dashboard)
+    assert "R-0000000" not in str(caught.value)
+    deliver(outbox, dashboard)
+    (refusal,) = [row for row in all_batches(outbox) if row.state == "refused"]
+    assert "The request R-0000000." in refusal.words

@@ -9,6 +9,7 @@ from datetime import tzinfo
 
 from sqlalchemy.engine import Engine
 from tablero.dashboard.answer import Answer, Outcome
+from tablero.dashboard.quoted_rows import without_values
 from tablero.delivery.posting import search
 from tablero.delivery.posting.rules import Pass, trouble_of
 from tablero.delivery.posting.search import Search, Trouble, Verdict
@@ -127,7 +128,7 @@ class Cases:
         elif answer.outcome is Outcome.UNKNOWN and search.are_likely_repeats(
             totals := suspects.batch_totals(self._engine, claim.batch_id)
         ):
-            self._give_up(totals.batch_id, answer, [claim.batch_id])
+            self._give_up(totals.batch_id, without_values(answer, claim.changes), [claim.batch_id])
         else:
             trouble = trouble_of(answer, claim.history) or Trouble.CONTENT
             self._ready.append(Case(Search.of(rows, trouble), piece))
@@ -156,13 +157,13 @@ class Cases:
             if search.may_be_repeats(totals):
                 verdict = Verdict.OPEN
         if likely_repeats is not None:
-            self._give_up(likely_repeats, answer, [claim.batch_id, *self._pieces(case)])
+            self._give_up(likely_repeats, without_values(answer, claim.changes), [claim.batch_id, *self._pieces(case)])
             return
         if verdict is Verdict.REFUSE:
             self._refuse(claim, answer)
         elif verdict is Verdict.STRIKE:
             suspects.strike(self._engine, claim)
-            self.findings.struck.append(answer)
+            self.findings.struck.append(without_values(answer, claim.changes))
             leasing.release(self._engine, [claim.batch_id], self._hold.worker)
         else:
             self._suspects.append((claim, answer, self._pass.accepted))
@@ -305,8 +306,8 @@ class Cases:
                 continue
             if decided is Verdict.STRIKE:
                 suspects.strike(self._engine, claim)
-                self.findings.struck.append(answer)
-            open_ones.append(answer)
+                self.findings.struck.append(without_values(answer, claim.changes))
+            open_ones.append(without_values(answer, claim.changes))
         leasing.release(self._engine, self.held, self._hold.worker)
         return open_ones
 

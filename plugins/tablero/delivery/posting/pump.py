@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from tablero.dashboard.answer import Answer, Attempt, Outcome
-from tablero.dashboard.redaction import hide_values
+from tablero.dashboard.quoted_rows import without_values
 from tablero.delivery.posting.backlog import Backlog
 from tablero.delivery.posting.calls import Calls, moment
 from tablero.delivery.posting.cases import Cases
@@ -153,7 +152,7 @@ class Pump:
             return []
         claims = self._exchange(answers, self._following(answers))
         for claim, answer in answers:
-            redacted = without_values(answer, claim)
+            redacted = without_values(answer, claim.changes)
             self._client.deadlines.forget(claim.attempt_id)
             self._throttle.learn(answer, len(self._calls))
             self._pass.learn(redacted, claim.history, in_search=claim.history.cuts > 0)
@@ -214,11 +213,3 @@ class Pump:
         self._supply.settle(max(0.0, end - moment()))
         with suppress(Exception):
             self._supply.collect()
-
-
-def without_values(answer: Answer, claim: Claim) -> Answer:
-    """An answer for use outside the outbox: without values of the rows that were posted."""
-    if not answer.message or answer.outcome is Outcome.DELIVERED:
-        return answer
-    values = {value for change in claim.changes for value in (change.service_id, change.request_id)}
-    return replace(answer, message=hide_values(answer.message, values))

@@ -1,0 +1,64 @@
+"""Hiding the rows that the other side quotes: the outbox keeps its message, and all others get it without ids and dates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
+from tablero.contract.status_change import StatusChange
+from tablero.dashboard.answer import CUT, Answer, Outcome, clean
+
+HIDDEN = "***"
+
+#: Shorter values are hidden only as whole words, or they would hide half a sentence.
+_LONG_ENOUGH = 6
+
+#: An instant in any spelling. Those in a refusal are the rows', in UTC or in the zone of the service.
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d(T\d[\d:.]*| \d\d:[\d:.]*)( ?(Z|[+-]\d\d:?\d\d))?")
+
+
+def without_values(answer: Answer, changes: Iterable[StatusChange]) -> Answer:
+    """An answer for use outside the outbox: its message without values of the rows that were posted.
+
+    The message of an acknowledgement is shown nowhere, and left out.
+    """
+    if not answer.message:
+        return answer
+    return replace(answer, message="" if answer.outcome is Outcome.DELIVERED else hide_rows(answer.message, changes))
+
+
+def hide_rows(message: str, changes: Iterable[StatusChange]) -> str:
+    """Replace the ids and dates of rows in a message. Status ids are left: they are numbers like any other.
+
+    :param message: of an :class:`Answer`: sanitised, and perhaps truncated within a value.
+    """
+    values: set[str] = set()
+    for row in changes:
+        values |= {clean(row.service_id), clean(row.request_id)}
+        values |= {f"{date:%Y-%m-%d}" for date in (row.opening_date, row.last_modified_date)}
+    words = _INSTANT.sub(HIDDEN, message)
+    for value in sorted((value for value in values if value in words), key=len, reverse=True):
+        words = re.sub(_pattern(value), HIDDEN, words)
+    kept = words.removesuffix(CUT)
+    return words if kept == words else _without_cut_value(kept, values) + CUT
+
+
+def _pattern(value: str) -> str:
+    escaped = re.escape(value)
+    if len(value) >= _LONG_ENOUGH:
+        return escaped
+    # "7" is hidden in "service 7." and "(7)", and not in "requests.7.status_id", where it is a position.
+    return rf"(?<!\w)(?<!\w[./-]){escaped}(?![./-]*\w)"
+
+
+def _without_cut_value(words: str, values: Collection[str]) -> str:
+    """Replace the beginning of a value that is the end of a text."""
+    longest = max((_beginning_at_end(words, value) for value in values), default=0)
+    return words[: len(words) - longest] + HIDDEN if longest else words
+
+
+def _beginning_at_end(words: str, value: str) -> int:
+    """How many characters of a value a text ends with, if a word begins there."""
+    lengths = range(min(len(words), len(value) - 1), 0, -1)
+    return next((n for n in lengths if words.endswith(value[:n]) and not words[: len(words) - n][-1:].isalnum()), 0)

@@ -248,7 +248,7 @@ def test_no_right_to_read(mariadb: MariaDb, address: URL, engine: Engine) -> Non
     with mariadb.admin() as connection:
         connection.exec_driver_sql(f"REVOKE SELECT ON {address.database}.* FROM {address.username}@'127.0.0.1'")
         connection.exec_driver_sql(f"GRANT SELECT ON {address.database}.history TO {address.username}@'127.0.0.1'")
-    with pytest.raises(SetupError, match=r"command denied to user.*what its user may do"):
+    with pytest.raises(SetupError, match=r"command denied to user.*the permissions of its user"):
         source(engine).check()
 
 

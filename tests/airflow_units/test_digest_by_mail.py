@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 
 import orjson
 import pytest
+from pytest_mock import MockerFixture
 from tablero.airflow import callbacks
+from tablero.delivery.health import digest
 from tablero.delivery.reconciling import reconcile
 from tablero.delivery.sending import send
 from tablero.outbox.engine import connect
@@ -124,3 +127,40 @@ def test_a_mail_server_that_is_down(mailbox: Mailbox, monkeypatch: pytest.Monkey
         end_of("2020-03-03")
         end_of("2020-03-04")
     assert ["2020-02" in mail.subject for mail in mailbox.mails] == [True]
+
+
+def test_evidence_that_takes_too_long_is_left_out(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
+) -> None:
+    """Airflow kills a callback that takes longer than 50 s: the digest of a large month says where to download the evidence."""
+    monkeypatch.setenv("AIRFLOW__TABLERO__DIGEST", "monthly")
+    mocker.patch.object(callbacks, "monotonic", side_effect=itertools.count(step=2 * callbacks._EVIDENCE_SECONDS))
+    end_of("2020-03-01")
+    (mail,) = mailbox.mails
+    assert mail.files == {}
+    assert numbers(mail)["Delivered"] == "40"
+    for text in (mail.plain, mail.text):
+        assert text.count("download it from https://airflow.example.org/tablero/evidence/2020-02") == 1
+        assert text.count("descárguela de https://airflow.example.org/tablero/evidence/2020-02") == 1
+
+
+def test_an_attempt_that_airflow_killed_is_told_of_once(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A callback that was killed cannot tell of itself, so the next run does, and tries again; later ones only try."""
+
+    class Killed(BaseException):
+        """Raised by nothing else."""
+
+    def hang(*_: object) -> None:
+        raise Killed
+
+    monkeypatch.setenv("AIRFLOW__TABLERO__DIGEST", "monthly")
+    with monkeypatch.context() as slow:
+        slow.setattr(digest, "gather", hang)
+        for day in ("2020-03-01", "2020-03-02", "2020-03-03"):
+            with pytest.raises(Killed):
+                end_of(day)
+    end_of("2020-03-04")
+    end_of("2020-03-05")
+    undelivered, sent = mailbox.mails
+    assert "the digest 2020-02 could not be sent by mail" in undelivered.subject
+    assert sent.subject.startswith("[Tablero] Resumen 2020-02: 40 filas entregadas")

@@ -7,7 +7,10 @@ fail because the outbox does not answer: the alert is then sent without what it 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
@@ -18,7 +21,7 @@ from tablero.texts.text import LANGUAGES, verbatim
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.deadline import DeadlineAlert
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Connection, Engine
     from tablero.airflow.alerts.notifiers import Message
     from tablero.delivery.health.digest import Period
     from tablero.outbox.findings import Degradation
@@ -224,40 +227,70 @@ def _send(settings: Settings, message: Message) -> None:
 def _send_digest(settings: Settings, run: Any) -> None:
     """Send the digest with the first scheduled run that ends after its period; a monthly one has the evidence attached.
 
-    One that cannot be sent is told of once, by whatever way there is beside the mail, and tried again by the next run.
+    If it cannot be sent, that is alerted once, and the next run tries again. The same holds for an attempt that did not end:
+    Airflow kills a callback that takes too long.
     """
     if settings.digest is None or not settings.alert_emails or run.run_type != "scheduled" or run.data_interval_end is None:
         return
     from tablero.airflow import configuration
-    from tablero.airflow.alerts import content, notifiers
-    from tablero.airflow.alerts.notifiers import Message
+    from tablero.airflow.alerts import notifiers
     from tablero.delivery.health import digest
     from tablero.outbox import incidents
     from tablero.outbox.engine import reading
 
     period = digest.period_of(settings.digest, run.data_interval_end, settings)
-    kind = f"digest:{settings.digest}"
+    kind, label = f"digest:{settings.digest}", period.label
     try:
         with configuration.outbox() as engine:
-            if incidents.was_sent(engine, kind, period.label):
+            if incidents.was_sent(engine, kind, label):
                 return
+            if incidents.was_sent(engine, f"try {kind}", label):
+                _report_undelivered(engine, settings, run, kind, label)
+            incidents.mark_sent(engine, f"try {kind}", label, now=configuration.clock())
             with reading(engine) as connection:
                 found = digest.gather(connection, settings, period)
-            files = _evidence(engine, settings, period) if settings.digest == "monthly" else {}
+            files: dict[str, bytes] = {}
+            if settings.digest == "monthly":
+                try:
+                    files = _evidence(engine, settings, period)
+                except _OutOfTime:
+                    found = found._replace(evidence_url=f"{configuration.page_url()}evidence/{label}")
             if notifiers.send_digest(settings, found, configuration.page_url(), files):
-                incidents.mark_sent(engine, kind, period.label, now=configuration.clock())
-            elif not incidents.was_sent(engine, f"no {kind}", period.label):
-                alert = content.undelivered(run.dag_id, run.run_id, period.label, base_url=configuration.base_url())
-                _send(settings, Message.of(alert))
-                incidents.mark_sent(engine, f"no {kind}", period.label, now=configuration.clock())
+                incidents.mark_sent(engine, kind, label, now=configuration.clock())
+            else:
+                _report_undelivered(engine, settings, run, kind, label)
     except TableroError as trouble:
         log.warning("%s", texts.NO_DIGEST(words=trouble.text))
 
 
-def _evidence(engine: Engine, settings: Settings, period: Period) -> dict[str, bytes]:
-    """The evidence of a month by file name, as the page offers it; of a month before ``earliest`` there is none."""
-    from functools import partial
+def _report_undelivered(engine: Engine, settings: Settings, run: Any, kind: str, label: str) -> None:
+    """Alert once that the digest of a period was not sent."""
+    from tablero.airflow import configuration
+    from tablero.airflow.alerts import content
+    from tablero.airflow.alerts.notifiers import Message
+    from tablero.outbox import incidents
 
+    if incidents.was_sent(engine, f"no {kind}", label):
+        return
+    alert = content.undelivered(run.dag_id, run.run_id, label, base_url=configuration.base_url())
+    _send(settings, Message.of(alert))
+    incidents.mark_sent(engine, f"no {kind}", label, now=configuration.clock())
+
+
+#: Seconds in which the evidence must be computed to be attached: a callback that takes longer than ``[dag_processor]
+#: dag_file_processor_timeout``, 50 by default, is killed. A million rows take a few seconds.
+_EVIDENCE_SECONDS = 20.0
+
+
+class _OutOfTime(Exception):
+    """The evidence of a month takes too long."""
+
+
+def _evidence(engine: Engine, settings: Settings, period: Period) -> dict[str, bytes]:
+    """The evidence of a month by file name, as the page offers it; of a month before ``earliest`` there is none.
+
+    :raises _OutOfTime: after :data:`_EVIDENCE_SECONDS`.
+    """
     from tablero.airflow import configuration
     from tablero.delivery.health.digest import month_window
     from tablero.outbox.engine import reading
@@ -265,10 +298,19 @@ def _evidence(engine: Engine, settings: Settings, period: Period) -> dict[str, b
 
     if period.last < settings.earliest:
         return {}
+    end = monotonic() + _EVIDENCE_SECONDS
+
+    @contextmanager
+    def connect() -> Iterator[Connection]:  # once for each page of rows
+        if monotonic() > end:
+            raise _OutOfTime
+        with reading(engine) as connection:
+            yield connection
+
     window, now = month_window(period, settings), configuration.clock()
     with reading(engine) as connection:
         month = evidence.month_of(connection, settings, window, now=now, running=())
-    delivered = evidence.collect(partial(reading, engine), window)
+    delivered = evidence.collect(connect, window)
     name = evidence.file_name(window.label, LANGUAGES[0])
     return {f"{name}.json": evidence.to_json(month, delivered, settings, now=now, made_by=None, language=LANGUAGES[0])}
 

@@ -174,6 +174,10 @@ DIGEST_INTRO = Text(
     "Resumen de Tablero, {period}. Estado: {state}.",
     "Tablero digest, {period}. State: {state}.",
 )
+EVIDENCE_TOO_LARGE = Text(
+    "La constancia de {period} es demasiado grande para adjuntarla a este correo; descárguela de {url}",
+    "The evidence of {period} is too large to be attached to this mail; download it from {url}",
+)
 DIGEST_WELL = Text("todo al día", "all is well")
 DIGEST_NOT_WELL = Text("hay algo pendiente; vea la página", "something is pending; see the page")
 DIGEST_ROWS = {

@@ -52,7 +52,7 @@ def send(settings: Settings, message: Message) -> None:
     for notifier in _notifiers(settings, message):
         try:
             notifier.notify({})
-        except Exception as error:  # a broken mail server must not stop the webhook
+        except Exception as error:  # a broken webhook must not stop the mail
             _log_failure(notifier, error)
 
 
@@ -106,8 +106,7 @@ def _log_failure(notifier: BaseNotifier, error: Exception) -> None:
 
 
 def _notifiers(settings: Settings, message: Message) -> Iterator[BaseNotifier]:
-    if settings.alert_emails:
-        yield _mail(settings, message)
+    # The webhook first: it has half a minute, while a mail server that hangs may take longer than Airflow lets a callback live.
     if settings.alert_webhook_conn_id:
         from tablero.airflow.alerts.webhook import WebhookNotifier
 
@@ -117,6 +116,8 @@ def _notifiers(settings: Settings, message: Message) -> Iterator[BaseNotifier]:
             headers={"Content-Type": "application/json"},
             extra_options=_PATIENCE,
         )
+    if settings.alert_emails:
+        yield _mail(settings, message)
 
 
 def _mail(settings: Settings, message: Message) -> BaseNotifier:

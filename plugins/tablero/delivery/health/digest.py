@@ -41,6 +41,7 @@ class Digest(NamedTuple):
     :ivar open_windows: windows of any time that their last proof found unsettled.
     :ivar audits: months proved again in these days.
     :ivar degraded: degradations of windows in these days.
+    :ivar evidence_url: where to download the evidence of the month, if it is too large to be attached.
     """
 
     period: Period
@@ -50,6 +51,7 @@ class Digest(NamedTuple):
     open_windows: int
     audits: int
     degraded: int
+    evidence_url: str = ""
 
     @property
     def is_well(self) -> bool:
@@ -79,12 +81,17 @@ class Digest(NamedTuple):
         state = texts.DIGEST_WELL if self.is_well else texts.DIGEST_NOT_WELL
         return texts.DIGEST_INTRO(period=self.period.label, state=state)
 
+    def closing(self) -> list[Text]:
+        """The last sentence, if there is one: where the attachment is that is not there."""
+        return [texts.EVIDENCE_TOO_LARGE(period=self.period.label, url=self.evidence_url)] if self.evidence_url else []
+
     def to_text(self, page_url: str) -> str:
         """The digest as plain text in both languages."""
         blocks = []
         for language in LANGUAGES:
             lines = [f"{name.within(language)}: {count:,}" for name, count in self.rows()]
-            blocks.append("\n".join([self.intro().within(language), *lines]))
+            closing = [sentence.within(language) for sentence in self.closing()]
+            blocks.append("\n".join([self.intro().within(language), *lines, *closing]))
         return "\n\n".join([*blocks, f"{texts.PAGE_LINK}: {page_url}"])
 
     def to_html(self, page_url: str) -> str:
@@ -96,7 +103,8 @@ class Digest(NamedTuple):
                 for name, count in self.rows()
             )
             intro = html.escape(self.intro().within(language))
-            parts.append(f'<div lang="{language}"><p>{intro}</p><table cellpadding="4">{cells}</table></div>')
+            closing = "".join(f"<p>{html.escape(sentence.within(language))}</p>" for sentence in self.closing())
+            parts.append(f'<div lang="{language}"><p>{intro}</p><table cellpadding="4">{cells}</table>{closing}</div>')
         link = f'<p><a href="{html.escape(page_url)}">{html.escape(str(texts.PAGE_LINK))}</a></p>'
         return "\n".join([*parts, link])
 

@@ -126,7 +126,8 @@ class Nights:
             require_whole(counted)
         except TableroError as error:
             found.failed.append(error)
-        new, over = incidents.run_degraded(self.engine, run, list(dict.fromkeys(one.cause for one in unusual)), now=now)
+        causes_found = list(dict.fromkeys(one.cause for one in unusual))
+        new, over = incidents.run_degraded(self.engine, run, causes_found, is_complete=not found.failed, now=now)
         found.alerted += new
         found.over += over
         if found.failed:

@@ -76,7 +76,7 @@ def test_the_checks_are_lines_for_people(source: Path) -> None:
     assert any(line.startswith("[ok] source sample: 2 filas") for line in lines)
     assert any(line.startswith("[failed] dashboard: ") for line in lines)
     assert all(line.startswith("[") for line in lines)
-    assert "1 checks failed:\n[failed] dashboard" in done.stderr
+    assert "1 check failed:\n[failed] dashboard" in done.stderr
     assert done.returncode == 1
 
 
@@ -99,7 +99,7 @@ def test_adopt_only_shows_unless_told(source: Path) -> None:
 def test_adopt(source: Path) -> None:
     """``adopt`` proceeds month by month, and the next check finds the outbox bound to the dashboard."""
     done = run(source, "adopt", "--until", "2020-01-31", "--yes")
-    assert "2020-01: 1 filas dadas por entregadas / 2020-01: 1 rows counted as delivered" in done.stdout.splitlines()
+    assert "2020-01: 1 fila dada por entregada / 2020-01: 1 row counted as delivered" in done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
     ((message, run_id),) = delivered(source)
     assert "nothing was posted" in message

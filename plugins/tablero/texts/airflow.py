@@ -59,7 +59,10 @@ UNKNOWN_PARAMETER = Text(
 
 # -- tasks -----------------------------------------------------------------------------------------------------------------
 
-CHECKS_FAILED = Text("{count} comprobaciones fallaron:\n{findings}", "{count} checks failed:\n{findings}")
+CHECKS_FAILED = Text(
+    "{count} {count:comprobación falló|comprobaciones fallaron}:\n{findings}",
+    "{count} {count:check|checks} failed:\n{findings}",
+)
 NOTHING_PLANNED = Text(
     "No se leyó nada en esta ejecución, pues falló una tarea anterior; lo que ya estaba pendiente pudo enviarse. Revise el"
     " registro (log) de esa tarea, corrija la causa y límpiela con las posteriores (Limpiar Instancia de Tarea, Downstream).",
@@ -67,8 +70,8 @@ NOTHING_PLANNED = Text(
     " task's log, fix the cause, and clear it with its downstream tasks (Clear Task Instance, Downstream).",
 )
 DRY_RUN_INCOMPLETE = Text(
-    "El ensayo leyó {read} de {planned} ventanas; revise las tareas que fallaron.",
-    "The dry run read {read} of {planned} windows; check the tasks that failed.",
+    "El ensayo leyó {read} de {planned} {planned:ventana|ventanas}; revise las tareas que fallaron.",
+    "The dry run read {read} of {planned} {planned:window|windows}; check the tasks that failed.",
 )
 OUTBOX_IS_EMPTY = Text(
     "El outbox ({outbox}) está vacío, y Airflow recuerda ejecuciones que entregaron filas (la última, {run}): con él se"

@@ -7,14 +7,17 @@ from tablero.texts.text import Text
 # -- subjects --------------------------------------------------------------------------------------------------------------
 
 FAILED = Text("FALLÓ", "FAILED")
-ROWS_PENDING = Text("filas pendientes", "rows pending")
+ROWS_PENDING = Text("{rows:fila pendiente|filas pendientes}", "{rows:row|rows} pending")
 NOT_SETTLED = Text("ventanas sin completar", "windows not settled")
 NO_OUTBOX = Text("el outbox no responde", "the outbox does not answer")
 RECOVERED = Text("se recuperó", "has recovered")
 LATE = Text("ATRASADO", "LATE")
 NOT_AS_USUAL = Text("DEGRADADO: {what}", "DEGRADED: {what}")
 AS_USUAL_AGAIN = Text("vuelve a lo normal", "is back to normal")
-DIGEST_SUBJECT = Text("[Tablero] Resumen {period}: {delivered} filas entregadas", "digest {period}: {delivered} rows delivered")
+DIGEST_SUBJECT = Text(
+    "[Tablero] Resumen {period}: {delivered} {delivered:fila entregada|filas entregadas}",
+    "digest {period}: {delivered} {delivered:row|rows} delivered",
+)
 
 # -- headings of lines -----------------------------------------------------------------------------------------------------
 
@@ -81,36 +84,49 @@ CONDITIONS = {
 #: What was not as usual, by cause; ``window``, ``rows`` and ``of`` as in :class:`tablero.outbox.findings.Degradation`.
 DEGRADED = {
     "rejected": Text(
-        "{window}: {rows} de {of} filas rechazadas por el contrato o por el tablero",
-        "{window}: {rows} of {of} rows rejected, by the contract or the dashboard",
+        "{window}: {rows} de {of} {of:fila|filas} {rows:rechazada|rechazadas} por el contrato o por el tablero",
+        "{window}: {rows} of {of} {of:row|rows} rejected, by the contract or the dashboard",
     ),
     "all_rejected": Text(
         "{window}: todas las filas ({rows} de {of}) rechazadas; no se envió ninguna",
         "{window}: all rows ({rows} of {of}) rejected; none was sent",
     ),
-    "no_rows": Text("{window}: {rows} filas; lo usual ese día es {of}", "{window}: {rows} rows; usual for that day is {of}"),
+    "no_rows": Text(
+        "{window}: {rows} {rows:fila|filas}; lo usual ese día es {of}",
+        "{window}: {rows} {rows:row|rows}; usual for that day is {of}",
+    ),
     "few_rows": Text(
-        "{window}: solo {rows} filas; lo usual ese día es {of}", "{window}: only {rows} rows; usual for that day is {of}"
+        "{window}: solo {rows} {rows:fila|filas}; lo usual ese día es {of}",
+        "{window}: only {rows} {rows:row|rows}; usual for that day is {of}",
     ),
     "undated": Text(
-        "{rows} filas sin fecha válida en last_modified_date (de {of} fuera de todo mes): no se envían",
-        "{rows} rows without a valid last_modified_date (of {of} that lie in no month): they are not sent",
+        "{rows} {rows:fila|filas} sin fecha válida en last_modified_date (de {of} fuera de todo mes): no se"
+        " {rows:envía|envían}",
+        "{rows} {rows:row|rows} without a valid last_modified_date (of {of} that {of:lies|lie} in no month):"
+        " {rows:it is|they are} not sent",
     ),
     "audit": Text(
-        "{window}: la auditoría encontró {rows} filas nuevas o corregidas después de leerse el mes (de {of}); ya se enviaron",
-        "{window}: the audit found {rows} rows entered or corrected after the month was read (of {of}); they have been sent",
+        "{window}: la auditoría encontró {rows} {rows:fila nueva o corregida|filas nuevas o corregidas} después de leerse el"
+        " mes (de {of}); ya se {rows:envió|enviaron}",
+        "{window}: the audit found {rows} {rows:row|rows} entered or corrected after the month was read (of {of});"
+        " {rows:it has|they have} been sent",
     ),
     "unknown": Text(
-        "{rows} de {of} filas entregadas tras un envío sin respuesta: el tablero puede tenerlas dos veces",
-        "{rows} of {of} delivered rows were posted before without an answer: the dashboard may have them twice",
+        "{rows} de {of} {of:fila entregada|filas entregadas} tras un envío sin respuesta: el tablero puede"
+        " {rows:tenerla|tenerlas} dos veces",
+        "{rows} of {of} delivered {of:row|rows} {rows:was|were} posted before without an answer: the dashboard may have"
+        " {rows:it|them} twice",
     ),
     "recognised": Text(
-        "{rows} de {of} filas que el tablero reconoció como ya recibidas, tras un envío sin respuesta",
-        "{rows} of {of} rows that the dashboard recognised as received already, after a post without an answer",
+        "{rows} de {of} {of:fila|filas} que el tablero reconoció como ya {rows:recibida|recibidas}, tras un envío sin"
+        " respuesta",
+        "{rows} of {of} {of:row|rows} that the dashboard recognised as received already, after a post without an answer",
     ),
     "few_refusals": Text(
-        "{rows} filas apartadas porque el tablero las rechazó en dos ejecuciones, sin otra fila con que comparar",
-        "{rows} rows set aside because the dashboard refused them in two runs, with no other row to compare",
+        "{rows} {rows:fila apartada|filas apartadas} porque el tablero {rows:la|las} rechazó en dos ejecuciones, sin otra"
+        " fila con que comparar",
+        "{rows} {rows:row|rows} set aside because the dashboard refused {rows:it|them} in two runs, with no other row to"
+        " compare",
     ),
 }
 

@@ -42,20 +42,23 @@ YES = Text("hacerlo; sin esto, solo mostrar", "do it; without it, only show")
 FOLDER = Text("carpeta, por ejemplo $AIRFLOW_HOME/dags", "folder, for example $AIRFLOW_HOME/dags")
 
 WOULD_ADOPT = Text(
-    "{rows} filas se darían por entregadas; no se escribió nada. Incluyen las que este outbox ya tiene por entregadas. Si el"
-    " tablero las tiene todas, repita con --yes.",
-    "{rows} rows would be counted as delivered; nothing was written. Those that this outbox has as delivered already are among"
-    " them. If the dashboard has all of them, repeat with --yes.",
+    "{rows} {rows:fila se daría por entregada|filas se darían por entregadas}; no se escribió nada. Incluyen las que este"
+    " outbox ya tiene por entregadas. Si el tablero las tiene todas, repita con --yes.",
+    "{rows} {rows:row|rows} would be counted as delivered; nothing was written. Those that this outbox has as delivered"
+    " already are among them. If the dashboard has all of them, repeat with --yes.",
 )
-ADOPTED = Text("{window}: {rows} filas dadas por entregadas", "{window}: {rows} rows counted as delivered")
-ADOPTED_ALL = Text("{rows} filas en total ({run})", "{rows} rows in all ({run})")
+ADOPTED = Text(
+    "{window}: {rows} {rows:fila dada por entregada|filas dadas por entregadas}",
+    "{window}: {rows} {rows:row|rows} counted as delivered",
+)
+ADOPTED_ALL = Text("{rows} {rows:fila|filas} en total ({run})", "{rows} {rows:row|rows} in all ({run})")
 WOULD_ADOPT_BATCH = Text(
-    "{rows} filas del lote {batch} se darían por entregadas; no se escribió nada. Si el tablero las tiene (pregunte a"
-    " Burocracia Cero), repita con --yes.",
-    "{rows} rows of batch {batch} would be counted as delivered; nothing was written. If the dashboard has them (ask"
+    "{rows} {rows:fila|filas} del lote {batch} se {rows:daría por entregada|darían por entregadas}; no se escribió nada. Si"
+    " el tablero las tiene (pregunte a Burocracia Cero), repita con --yes.",
+    "{rows} {rows:row|rows} of batch {batch} would be counted as delivered; nothing was written. If the dashboard has them (ask"
     " Burocracia Cero), repeat with --yes.",
 )
-MOVED = Text("{table}: {rows} filas, iguales en ambos", "{table}: {rows} rows, the same in both")
+MOVED = Text("{table}: {rows} {rows:fila, igual|filas, iguales} en ambos", "{table}: {rows} {rows:row|rows}, the same in both")
 MOVED_ALL = Text(
     "Trasladado y comparado. Ahora apunte la conexión tablero_outbox a la base de datos de {conn_id} y reanude los DAG.",
     "Moved and compared. Now point connection tablero_outbox to the database of {conn_id}, and unpause the DAGs.",
@@ -102,8 +105,9 @@ NOTHING_SETTLED = Text(
     "nothing settled yet",
 )
 COUNTS = Text(
-    "{delivered} filas entregadas, {pending} pendientes, {rejected} rechazadas",
-    "{delivered} rows delivered, {pending} pending, {rejected} rejected",
+    "{delivered} {delivered:fila entregada|filas entregadas}, {pending} {pending:pendiente|pendientes}, {rejected}"
+    " {rejected:rechazada|rechazadas}",
+    "{delivered} {delivered:row|rows} delivered, {pending} pending, {rejected} rejected",
 )
 FAILING = Text(
     "las ejecuciones fallan",

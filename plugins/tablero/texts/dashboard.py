@@ -82,8 +82,8 @@ NOT_THE_DASHBOARD = Text(
     ' {{"code": 201, "success": true}} is expected. The rows may have arrived.',
 )
 FEWER_THAN_SENT = Text(
-    "El tablero dice haber recibido {taken} de {sent} filas, sin indicar cuáles. Se repetirá.",
-    "The dashboard says that it received {taken} of {sent} rows, but not which. It will be repeated.",
+    "El tablero dice haber recibido {taken} de {sent} {sent:fila|filas}, sin indicar cuáles. Se repetirá.",
+    "The dashboard says that it received {taken} of {sent} {sent:row|rows}, but not which. It will be repeated.",
 )
 
 # -- no answer ---------------------------------------------------------------------------------------------------------------

@@ -39,12 +39,13 @@ PERMANENT = Text(
     "{windows}: nothing more was posted. {cause}",
 )
 REFUSES_EVERYTHING = Text(
-    "{windows}: el tablero rechazó todo lo que se le envió en este intento ({calls} llamadas) y no aceptó nada. No se"
-    " trata de filas erróneas y no se apartó ninguna: {rows} filas quedan pendientes. Revise service_id y la versión del"
-    " contrato con Burocracia Cero; luego limpie esta tarea (Limpiar Instancia de Tarea). Primera respuesta: {cause}",
-    "{windows}: the dashboard refused all that was posted in this try ({calls} calls) and accepted nothing. These are not"
-    " bad rows, and nothing was set aside: {rows} rows stay pending. Check service_id and the version of the contract with"
-    " Burocracia Cero; then clear this task (Clear Task Instance). First answer: {cause}",
+    "{windows}: el tablero rechazó todo lo que se le envió en este intento ({calls} {calls:llamada|llamadas}) y no aceptó"
+    " nada. No se trata de filas erróneas y no se apartó ninguna: {rows} {rows:fila queda pendiente|filas quedan pendientes}."
+    " Revise service_id y la versión del contrato con Burocracia Cero; luego limpie esta tarea (Limpiar Instancia de Tarea)."
+    " Primera respuesta: {cause}",
+    "{windows}: the dashboard refused all that was posted in this try ({calls} {calls:call|calls}) and accepted nothing."
+    " These are not bad rows, and nothing was set aside: {rows} {rows:row stays pending|rows stay pending}. Check service_id"
+    " and the version of the contract with Burocracia Cero; then clear this task (Clear Task Instance). First answer: {cause}",
 )
 NOT_THE_DASHBOARD = Text(
     "{windows}: responde otro servidor, no el tablero, y nada se ha entregado nunca por esta dirección. {cause} Revise"
@@ -53,36 +54,43 @@ NOT_THE_DASHBOARD = Text(
     " api_path and the address of tablero_api.",
 )
 STILL_PENDING = Text(
-    "{windows}: {rows} filas en {batches} lotes siguen pendientes; {failed} llamadas fallaron. Se volverá a intentar."
-    " Primera causa: {cause}",
-    "{windows}: {rows} rows in {batches} batches are still pending; {failed} calls failed. They will be tried again. First"
-    " cause: {cause}",
+    "{windows}: {rows} {rows:fila|filas} en {batches} {batches:lote|lotes} {rows:sigue pendiente|siguen pendientes}; {failed}"
+    " {failed:llamada falló|llamadas fallaron}. Se volverá a intentar. Primera causa: {cause}",
+    "{windows}: {rows} {rows:row|rows} in {batches} {batches:batch|batches} {rows:is|are} still pending; {failed}"
+    " {failed:call|calls} failed. {rows:It|They} will be tried again. First cause: {cause}",
 )
 WILL_BE_TRIED_ONCE_MORE = Text(
-    "{windows}: el tablero rechazó {rows} filas, enviadas una por una, y nada más quedaba por enviar que demuestre que"
-    " acepta otras. Se intentarán una vez más antes de apartarlas. {cause}",
-    "{windows}: the dashboard refused {rows} rows, posted one by one, and nothing else was left to post that could show"
-    " that it accepts others. They will be tried once more before they are set aside. {cause}",
+    "{windows}: el tablero rechazó {rows} {rows:fila, enviada sola,|filas, enviadas una por una,} y nada más quedaba por"
+    " enviar que demuestre que acepta otras."
+    " {rows:Se intentará una vez más antes de apartarla|Se intentarán una vez más antes de apartarlas}. {cause}",
+    "{windows}: the dashboard refused {rows} {rows:row, posted alone,|rows, posted one by one,} and nothing else was left to"
+    " post that could show that it accepts others."
+    " {rows:It will be tried once more before it is|They will be tried once more before they are} set aside. {cause}",
 )
 BUSY = Text(
-    "{windows}: el tablero pide esperar. Se entregaron {delivered} filas; {rows} filas en {batches} lotes continuarán a las"
-    " {resumes}. No se consume ningún intento.",
-    "{windows}: the dashboard asks to wait. {delivered} rows were delivered; {rows} rows in {batches} batches continue at"
-    " {resumes}. No try is used up.",
+    "{windows}: el tablero pide esperar. {delivered:Se entregó|Se entregaron} {delivered} {delivered:fila|filas}; {rows}"
+    " {rows:fila|filas} en {batches} {batches:lote|lotes} {rows:continuará|continuarán} a las {resumes}. No se consume ningún"
+    " intento.",
+    "{windows}: the dashboard asks to wait. {delivered} {delivered:row was|rows were} delivered; {rows} {rows:row|rows} in"
+    " {batches} {batches:batch|batches} {rows:continues|continue} at {resumes}. No try is used up.",
 )
 CLOSED = Text(
-    "{windows}: terminó el horario de send_hours; {rows} filas en {batches} lotes esperan hasta {opens}.",
-    "{windows}: send_hours have closed; {rows} rows in {batches} batches wait until {opens}.",
+    "{windows}: terminó el horario de send_hours; {rows} {rows:fila|filas} en {batches} {batches:lote|lotes}"
+    " {rows:espera|esperan} hasta {opens}.",
+    "{windows}: send_hours have closed; {rows} {rows:row|rows} in {batches} {batches:batch|batches} {rows:waits|wait} until"
+    " {opens}.",
 )
 WAITS_FOR_EARLIER = Text(
-    "{windows}: {rows} filas en {batches} lotes esperan cambios anteriores de las mismas solicitudes, pendientes en otro"
-    " mes o día. Cargue primero ese mes o día.",
-    "{windows}: {rows} rows in {batches} batches wait for earlier changes of the same requests, which are pending in"
-    " another month or day. Load that month or day first.",
+    "{windows}: {rows} {rows:fila|filas} en {batches} {batches:lote|lotes} {rows:espera|esperan} cambios anteriores de las"
+    " mismas solicitudes, pendientes en otro mes o día. Cargue primero ese mes o día.",
+    "{windows}: {rows} {rows:row|rows} in {batches} {batches:batch|batches} {rows:waits|wait} for earlier changes of the same"
+    " requests, which are pending in another month or day. Load that month or day first.",
 )
 ANOTHER_WORKER = Text(
-    "{windows}: otra tarea tiene {rows} filas en {batches} lotes, por {seconds} s más como máximo. Se volverá a intentar.",
-    "{windows}: another task holds {rows} rows in {batches} batches, for at most {seconds} s more. It will be tried again.",
+    "{windows}: otra tarea tiene {rows} {rows:fila|filas} en {batches} {batches:lote|lotes}, por {seconds} s más como máximo."
+    " Se volverá a intentar.",
+    "{windows}: another task holds {rows} {rows:row|rows} in {batches} {batches:batch|batches}, for at most {seconds} s more."
+    " It will be tried again.",
 )
 FAILS_ON_EVERY_REPEAT = Text(
     "El lote {batch} se envió una vez sin que llegara la respuesta, y ahora el tablero falla con cada fila de él, enviada"
@@ -93,19 +101,20 @@ FAILS_ON_EVERY_REPEAT = Text(
     " Burocracia Cero): tablero adopt --batch {batch}. If not: each run tries it again.",
 )
 OUTBOX_STILL_UNAVAILABLE = Text(
-    "El outbox no responde; se guardan {answers} respuestas del tablero hasta que vuelva, y no se envía nada más mientras"
-    " tanto. {cause}",
-    "The outbox does not answer; {answers} answers of the dashboard are kept until it is back, and nothing else is posted"
-    " meanwhile. {cause}",
+    "El outbox no responde; {answers:se guarda|se guardan} {answers} {answers:respuesta|respuestas} del tablero hasta que"
+    " vuelva, y no se envía nada más mientras tanto. {cause}",
+    "The outbox does not answer; {answers} {answers:answer|answers} of the dashboard {answers:is|are} kept until it is back,"
+    " and nothing else is posted meanwhile. {cause}",
 )
 
 # -- staging -----------------------------------------------------------------------------------------------------------------
 
 BRAKE = Text(
-    "{window}: de {delivered} filas entregadas, {gone} ya no están en la fuente y hay {new} nuevas. Parece que cambió la forma"
-    " de leer la fuente (zona horaria, relleno o identificadores), no los datos. No se envió nada. Revise source_timezone y la"
-    " vista. Si es correcto y el tablero debe recibir las filas nuevas, lance a mano {run}. Si el tablero ya las tiene: python"
-    " -m tablero adopt. Si este outbox no es el habitual, traslade el anterior: python -m tablero move.",
+    "{window}: de {delivered} {delivered:fila entregada|filas entregadas}, {gone} ya no están en la fuente y hay {new}"
+    " nuevas. Parece que cambió la forma de leer la fuente (zona horaria, relleno o identificadores), no los datos. No se"
+    " envió nada. Revise source_timezone y la vista. Si es correcto y el tablero debe recibir las filas nuevas, lance a mano"
+    " {run}. Si el tablero ya las tiene: python -m tablero adopt. Si este outbox no es el habitual, traslade el anterior:"
+    " python -m tablero move.",
     "{window}: of {delivered} delivered rows, {gone} are no longer in the source, and {new} are new. It looks as if the way of"
     " reading the source has changed (time zone, padding or ids), and not the data. Nothing was sent. Check source_timezone and"
     " the view. If the change is right and the dashboard must get the new rows, trigger {run} by hand. If the dashboard has"
@@ -180,22 +189,26 @@ DRY_AND_RESEND = Text(
 
 WINDOW_FAILED = Text("{window}: {words}", "{window}: {words}")
 NOT_SETTLED = Text(
-    "{count} de {all} ventanas no están completas:\n{windows}\nLimpie la tarea fallida de ese mes o día con las posteriores"
-    " (Limpiar Instancia de Tarea, Downstream), o lance el DAG de nuevo: solo se envía lo que falta.",
-    "{count} of {all} windows are not settled:\n{windows}\nClear the failed task of that month or day with its downstream tasks"
-    " (Clear Task Instance, Downstream), or trigger the DAG again: only what is missing is sent.",
+    "{count} de {all} {all:ventana no está completa|ventanas no están completas}:\n{windows}\nLimpie la tarea fallida de"
+    " ese mes o día con las posteriores (Limpiar Instancia de Tarea, Downstream), o lance el DAG de nuevo: solo se envía lo"
+    " que falta.",
+    "{count} of {all} {all:window is|windows are} not settled:\n{windows}\nClear the failed task of that month or day"
+    " with its downstream tasks (Clear Task Instance, Downstream), or trigger the DAG again: only what is missing is sent.",
 )
 NEVER_READ = Text(
-    "{window}: nunca se leyó hasta el final; {staged} filas preparadas.",
-    "{window}: never read to its end; {staged} rows staged.",
+    "{window}: nunca se leyó hasta el final; {staged} {staged:fila preparada|filas preparadas}.",
+    "{window}: never read to its end; {staged} {staged:row|rows} staged.",
 )
-PENDING = Text("{window}: {pending} filas pendientes.", "{window}: {pending} rows pending.")
+PENDING = Text(
+    "{window}: {pending} {pending:fila pendiente|filas pendientes}.", "{window}: {pending} {pending:row|rows} pending."
+)
 NOT_READ_AGAIN = Text(
     "{window}: no se pudo leer otra vez, o la fuente siguió cambiando mientras se leía.",
     "{window}: could not be read again, or the source went on changing while it was read.",
 )
 DOES_NOT_CLOSE = Text(
-    "{window}: la suma no cuadra: {read} leídas, {accounted} con un estado, {now} en la fuente ahora, {gone} que ya no están.",
+    "{window}: la suma no cuadra: {read} {read:leída|leídas}, {accounted} con un estado, {now} en la fuente ahora, {gone} que"
+    " ya no {gone:está|están}.",
     "{window}: the sum does not add up: {read} read, {accounted} accounted for, {now} in the source now, {gone} gone from it.",
 )
 FAILED_AND_SETTLED = Text(
@@ -222,12 +235,14 @@ COUNT_DIFFERS = Text(
     " time or on chance); then clear reconcile (Clear Task Instance).",
 )
 WINDOW_LACKS_ROWS = Text(
-    "{window}: la fuente cuenta {counted} filas, pero al leerlas devuelve {read}.",
-    "{window}: the source counts {counted} rows, but returns {read} when they are read.",
+    "{window}: la fuente cuenta {counted} {counted:fila|filas}, pero al leerlas devuelve {read}.",
+    "{window}: the source counts {counted} {counted:row|rows}, but returns {read} when they are read.",
 )
 ROWS_IN_NO_WINDOW = Text(
-    "{windows}: la fuente cuenta {counted} filas, y ventana por ventana {read}: hay filas que no están en ninguna, o en dos.",
-    "{windows}: the source counts {counted} rows, and window by window {read}: some rows lie in none of them, or in two.",
+    "{windows}: la fuente cuenta {counted} {counted:fila|filas}, y ventana por ventana {read}: hay filas que no están en"
+    " ninguna, o en dos.",
+    "{windows}: the source counts {counted} {counted:row|rows}, and window by window {read}: some rows lie in none of them,"
+    " or in two.",
 )
 
 # -- adopting ----------------------------------------------------------------------------------------------------------------

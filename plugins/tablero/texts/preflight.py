@@ -18,20 +18,25 @@ CLOCKS_DIFFER = Text(
     "the clocks differ by {seconds} s; synchronise them by NTP",
 )
 EMPTY = Text("la vista está vacía", "the view is empty")
-VALID = Text("{rows} filas de muestra, todas válidas", "{rows} sample rows, all valid")
+VALID = Text(
+    "{rows} {rows:fila de muestra, válida|filas de muestra, todas válidas}",
+    "{rows} {rows:sample row, valid|sample rows, all valid}",
+)
 INVALID = Text(
-    "{wrong} de {rows} filas de muestra se rechazarían; corrija la vista: {reasons}",
-    "{wrong} of {rows} sample rows would be rejected; correct the view: {reasons}",
+    "{wrong} de {rows} {rows:fila|filas} de muestra se {wrong:rechazaría|rechazarían}; corrija la vista: {reasons}",
+    "{wrong} of {rows} {rows:sample row|sample rows} would be rejected; correct the view: {reasons}",
 )
 COVERED = Text(
-    "{rows} filas, cada una en un mes; {older} anteriores al primero, que no se envían",
-    "{rows} rows, each in a month; {older} from before the first one, which are not sent",
+    "{rows} {rows:fila|filas}, cada una en un mes; {older}"
+    " {older:anterior al primero, que no se envía|anteriores al primero, que no se envían}",
+    "{rows} {rows:row|rows}, each in a month; {older} from before the first one, which {older:is|are} not sent",
 )
 OUTSIDE = Text(
-    "de {rows} filas, {undated} no tienen una fecha válida en last_modified_date y se rechazarán, y {future} tienen fecha"
-    " futura y esperan su día; corríjalas en la fuente",
-    "of {rows} rows, {undated} have no valid date in last_modified_date and will be rejected, and {future} are in the future"
-    " and wait for their day; correct them at the source",
+    "de {rows} {rows:fila|filas}, {undated} no {undated:tiene|tienen} una fecha válida en last_modified_date y se"
+    " {undated:rechazará|rechazarán}, y {future} {future:tiene|tienen} fecha futura y {future:espera|esperan} su día;"
+    " corríjalas en la fuente",
+    "of {rows} {rows:row|rows}, {undated} {undated:has|have} no valid date in last_modified_date and will be rejected, and"
+    " {future} {future:is|are} in the future and {future:waits for its|wait for their} day; correct them at the source",
 )
 NOT_COUNTED = Text(
     "con source_sql no se ven las filas sin fecha: verifique que la consulta no las excluya",

@@ -12,6 +12,8 @@ LANGUAGES = ("es", "en")
 class Text(NamedTuple):
     """A sentence in Spanish and English; in the catalogue with ``{placeholders}``, which a call fills.
 
+    Words that depend on a number follow it with both forms: ``{rows} {rows:row is|rows are} pending``.
+
     :ivar es: Spanish, as an institution of the Dominican Republic would write it.
     :ivar en: English.
     """
@@ -74,5 +76,15 @@ def _written(value: object, language: str) -> object:
     if isinstance(value, Text):
         return value.within(language)
     if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"  # the format of babel's es_DO and en, without the cost of importing babel in every task
+        return _Amount(value)
     return value
+
+
+class _Amount(int):
+    """A number in a sentence. Its format is either empty or two forms, ``one|other``, of which it picks one."""
+
+    def __format__(self, form: str) -> str:
+        if form:
+            one, other = form.split("|")
+            return one if self == 1 else other
+        return f"{int(self):,}"  # the format of babel's es_DO and en, without the cost of importing babel in every task

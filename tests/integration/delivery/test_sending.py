@@ -494,7 +494,7 @@ def test_a_window_held_by_another_worker_is_busy(outbox: Engine) -> None:
     lease = timedelta(seconds=90)
     claiming.claim(outbox, [FEBRUARY], Hold("other", "run", lease.total_seconds()), limit=1)
     dashboard = Dashboard()
-    with pytest.raises(WindowBusy, match="another task holds 1 rows in 1 batches") as caught:
+    with pytest.raises(WindowBusy, match="another task holds 1 row in 1 batch") as caught:
         deliver(outbox, dashboard)
     assert dashboard.calls == []
     assert 0 < (caught.value.retry_after or 0) <= 90.0
@@ -613,7 +613,7 @@ def test_closed_hours(outbox: Engine) -> None:
     """Outside the send hours no call is made; the error has the next opening for deferring the task, shown in local time."""
     stage(outbox, changes(3))
     dashboard = Dashboard()
-    with pytest.raises(OutsideHours, match="3 rows in 1 batches wait until 2026-11-24 20:00") as caught:
+    with pytest.raises(OutsideHours, match="3 rows in 1 batch wait until 2026-11-24 20:00") as caught:
         at_night(outbox, dashboard, lambda: CLOSED)
     assert caught.value.opens_at == OPENS
     assert dashboard.calls == []

@@ -78,6 +78,23 @@ def test_a_text_says_the_same_in_both_languages(key: tuple[str, str]) -> None:
     assert text.es != text.en or " " not in re.sub(r"\{\w+\}", "", text.es).strip()
 
 
+#: A value followed by a plural that it does not choose, such as "{rows} rows".
+PLURAL = re.compile(r"\{\w+\} (?:filas|lotes|llamadas|ventanas|comprobaciones|rows|batches|windows|checks)\b")
+
+
+@pytest.mark.parametrize("key", [key for key in CATALOGUE if "[other]" not in key[1] and key[0] != "page"], ids=".".join)
+def test_a_number_chooses_the_form_of_its_noun(key: tuple[str, str]) -> None:
+    """A text that counts things is right for one of them too."""
+    assert [found for language in CATALOGUE[key] for found in PLURAL.findall(language)] == []
+
+
+@pytest.mark.parametrize("key", CATALOGUE, ids=".".join)
+def test_forms_come_in_pairs(key: tuple[str, str]) -> None:
+    """Words that depend on a number have a form for one and another for several."""
+    forms = [form for language in CATALOGUE[key] for _, _, form, _ in Formatter().parse(language) if form]
+    assert [form for form in forms if len(form.split("|")) != 2] == []
+
+
 def test_no_text_is_left_over() -> None:
     """Every text in the catalogue is used somewhere."""
     assert NAMES - used() == set()

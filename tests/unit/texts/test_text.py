@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tablero.texts.text import Text, joined, verbatim
 
-ROWS = Text("{rows} filas en {window}", "{rows} rows in {window}")
+ROWS = Text("{rows} {rows:fila|filas} en {window}", "{rows} {rows:row|rows} in {window}")
 
 
 def test_a_text_is_filled_in_both_languages() -> None:
@@ -16,8 +16,14 @@ def test_a_text_is_filled_in_both_languages() -> None:
 
 def test_where_the_language_is_unknown_spanish_comes_first() -> None:
     """Spanish comes before English, and text identical in both languages appears once."""
-    assert str(ROWS(rows=1, window="2020-01")) == "1 filas en 2020-01 / 1 rows in 2020-01"
+    assert str(ROWS(rows=1, window="2020-01")) == "1 fila en 2020-01 / 1 row in 2020-01"
     assert str(verbatim("FATAL: no")) == "FATAL: no"
+
+
+@pytest.mark.parametrize(("rows", "en"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (1001, "1,001 rows")])
+def test_words_follow_their_number(rows: int, en: str) -> None:
+    """One is told in the singular, none and several in the plural."""
+    assert ROWS(rows=rows, window="2020-01").en == f"{en} in 2020-01"
 
 
 def test_a_missing_value_is_a_mistake_of_ours() -> None:

@@ -8,7 +8,7 @@ from tablero.texts.text import Text
 
 FAILED = Text("FALLÓ", "FAILED")
 ROWS_PENDING = Text("{rows:fila pendiente|filas pendientes}", "{rows:row|rows} pending")
-NOT_SETTLED = Text("ventanas sin completar", "windows not settled")
+NOT_SETTLED = Text("{windows:ventana|ventanas} sin completar", "{windows:window|windows} not settled")
 NO_OUTBOX = Text("el outbox no responde", "the outbox does not answer")
 RECOVERED = Text("se recuperó", "has recovered")
 LATE = Text("ATRASADO", "LATE")

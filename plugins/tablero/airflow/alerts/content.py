@@ -265,7 +265,7 @@ def _page_of(found: Situation | None) -> str:
 def _how_much(found: Situation | None) -> str:
     """How many rows are pending; where none is, as after a reading that failed, how many windows are not settled."""
     if found and found.windows and not found.pending:
-        return f"{len(found.windows):,} {texts.NOT_SETTLED}"
+        return f"{len(found.windows):,} {texts.NOT_SETTLED(windows=len(found.windows))}"
     rows = _pending(found)
     return f"{rows:,} {texts.ROWS_PENDING(rows=rows)}"
 

@@ -259,8 +259,8 @@ def _rows_in(sent: bytes) -> int:
 
 
 def _named(body: Body | None, sent: bytes) -> tuple[int, ...]:
-    """Positions that a refusal names anywhere, as places to cut."""
-    if body is None:
+    """Positions that a refusal names anywhere, as places to cut; none in a call of one row."""
+    if body is None or _rows_in(sent) == 1:
         return ()
     by_words = {place for line in _lines(body.message)[:_MOST_NAMES] for place in _places(str(line))}
     return tuple(sorted(by_words | set(_named_errors(body, sent)[0])))

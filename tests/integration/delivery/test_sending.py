@@ -767,6 +767,26 @@ def test_a_repeat_without_an_unknown_attempt_is_a_refusal(outbox: Engine) -> Non
     assert states(outbox) == {"pending": 4}
 
 
+def test_a_repeat_that_is_named_is_recognised_once_it_is_posted_alone(outbox: Engine) -> None:
+    """A dashboard that had stored one row of a lost call, and names it as a repeat, acknowledges that row and no other."""
+    stage(outbox, changes(5))
+    stored = names([2])
+
+    class Stores(Dashboard):
+        def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+            answer = super().post(body, message_id=message_id, issue=issue)
+            repeats = [f"requests.{n} already exists" for n, request_id in enumerate(self.calls[-1]) if request_id in stored]
+            if answer == LOST or not repeats:
+                return answer
+            return judge(Received(400, {}, orjson.dumps({"message": repeats}).decode()), NOW, str, body)
+
+    dashboard = Stores(in_turn(LOST))
+    with pytest.raises(DashboardUnavailable):
+        deliver(outbox, dashboard)
+    delivery = deliver(outbox, dashboard)
+    assert (delivery.rows, delivery.refused, delivery.recognised) == (5, 0, 1)
+
+
 def test_an_ordinary_refusal_after_an_unknown_attempt_acknowledges_nothing(outbox: Engine) -> None:
     """A refusal that is not about repeats, though it says "ya está", is searched for its row; the others are delivered."""
     stage(outbox, changes(20))

@@ -251,6 +251,6 @@ class Rows(Source):
         place = self.place(value)
         return place == NO_DATE or place in window
 
-    def count(self, window: Window) -> int:
+    def rows_in(self, window: Window) -> int:
         """How many rows lie in the window."""
         return sum(self.holds(window, row[-1]) for row in self._content)

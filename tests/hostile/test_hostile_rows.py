@@ -64,7 +64,7 @@ def test_what_is_valid_can_be_sent() -> None:
 def test_a_rehearsal_counts_them_all() -> None:
     """A dry run counts the same rows and writes nothing."""
     tally = preview(None, Rows(CONTENT, ZONE), settings(), FEBRUARY, clock=clock)
-    assert tally.read == Rows(CONTENT, ZONE).count(FEBRUARY)
+    assert tally.read == Rows(CONTENT, ZONE).rows_in(FEBRUARY)
     assert tally.read == tally.valid + tally.duplicates + tally.excluded + tally.rejected.total()
 
 
@@ -75,7 +75,7 @@ def test_all_are_staged_or_set_aside_and_the_sum_closes(outbox: Engine) -> None:
 
     source = Rows(CONTENT, ZONE)
     tally = stage(outbox, source, settings(), FEBRUARY, run_id="run", clock=clock)
-    assert tally.read == source.count(FEBRUARY)
+    assert tally.read == source.rows_in(FEBRUARY)
     assert tally.read == tally.valid + tally.duplicates + tally.excluded + tally.rejected.total()
     expected = {result for row in CONTENT if isinstance(result := found(row), StatusChange) and _inside(result)}
     assert staged(outbox) == expected

@@ -18,6 +18,7 @@ from tablero.outbox import batches, intake
 from tablero.outbox.content import request_hashes, service_of
 from tablero.outbox.schema import attempt, batch, batch_day
 from tablero.settings import Settings
+from tablero.source.reader import Source
 
 ZONE = pendulum.timezone("America/Santo_Domingo")
 
@@ -38,6 +39,13 @@ def day(label: str) -> Window:
 
 
 FEBRUARY = month("2020-02")
+
+
+def counted(source: Source, window: Window) -> int:
+    """How many rows the source itself counts in a window."""
+    found = source.count([window])
+    assert found is not None
+    return found.of[window]
 
 
 def clock() -> datetime:

@@ -16,7 +16,7 @@ from tablero.contract.status_change import StatusChange
 from tablero.errors import SetupError
 from tablero.source.reader import Source
 
-from tests.integration.samples import FEBRUARY, NOW, ZONE
+from tests.integration.samples import FEBRUARY, NOW, ZONE, counted
 from tests.sources.institutions import HISTORY, SERVICES, VALID, Institution, institution
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -88,7 +88,7 @@ def read(engine: Engine, sql: str | None = None) -> tuple[set[tuple[str, int]], 
     source.check()
     validate = validator(zone=ZONE, earliest=datetime(2020, 1, 1, tzinfo=timezone.utc), now=NOW)
     found = [validate(row) for row in source.read(FEBRUARY) if source.holds(FEBRUARY, row[-1])]
-    assert source.count(FEBRUARY) == len(found)
+    assert counted(source, FEBRUARY) == len(found)
     valid = [row for row in found if isinstance(row, StatusChange)]
     return (
         {(row.request_id, row.status_id) for row in valid},

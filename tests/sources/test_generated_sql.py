@@ -10,7 +10,7 @@ from tablero.contract.windows import dateless_window, undated_window
 from tablero.errors import SetupError
 from tablero.source.reader import Source
 
-from tests.integration.samples import FEBRUARY, NOW, ZONE
+from tests.integration.samples import FEBRUARY, NOW, ZONE, counted
 from tests.sources.recording import Asked, Recorder
 
 SQL_SERVER, ORACLE = "mssql+pymssql://u:p@h/d", "oracle+oracledb://u:p@h/d"
@@ -108,16 +108,24 @@ def test_text_is_compared_byte_by_byte() -> None:
     assert compared(last(recorder).values) == ["2020-01-31", "2020-03-03", "!"], "what begins with a blank may be of any month"
 
 
-def test_count() -> None:
-    """The database counts with the same condition."""
-    for url in (SQL_SERVER, ORACLE):
-        recorder = Recorder()
-        found = source(recorder, url)
-        list(found.read(FEBRUARY))
-        read = last(recorder)
-        assert found.count(FEBRUARY) == 3
-        assert last(recorder).sql == read.sql.replace(f"SELECT {COLUMNS} ", "SELECT count(*) AS count_1 ")
-        assert last(recorder).values == read.values
+@pytest.mark.parametrize("url", [SQL_SERVER, ORACLE])
+def test_count(url: str) -> None:
+    """One statement counts, under the condition by which windows are read; then what is not clear is read."""
+    recorder = Recorder()
+    found = source(recorder, url)
+    list(found.read(FEBRUARY))
+    bounds = compared(last(recorder).values)
+    assert counted(found, FEBRUARY) == 3 + 1, "what the database counts, and what is placed here"
+    grouping, looking = sql_of(recorder)[3:]
+    assert grouping.startswith("SELECT placed.place, count(*) AS ")
+    assert grouping.endswith(" GROUP BY placed.place")
+    assert looking.startswith("SELECT placed.last_modified_date FROM (SELECT ")
+    assert looking.endswith(" WHERE placed.place = -2")
+    for sql in (grouping, looking):
+        assert f"SELECT {CHANGED} AS last_modified_date, CASE WHEN ({CHANGED} IS NULL) THEN -1 WHEN (" in sql
+        assert sql.count(" THEN ") == 2 + 2, "NULL, no date, and the two edges"
+        assert " ELSE 2 END AS place " in sql
+    assert compared(last(recorder).values)[-2:] == bounds
 
 
 def test_what_has_no_date() -> None:
@@ -137,16 +145,13 @@ def test_what_has_no_date() -> None:
     assert f"OR substr({CHANGED}, :" in last(recorder).sql
 
 
-def test_the_census() -> None:
-    """The census counts clear cases in one pass, by CASE, which both support; a second pass handles the others."""
-    for url, bound in ((SQL_SERVER, "CAST(%(param_{})s AS DATETIME2)"), (ORACLE, ":last_modified_date_{}")):
-        recorder = Recorder()
-        assert source(recorder, url).census(undated_window(date(2020, 1, 1), ZONE), NOW) == (3, 3, 3, 3)
-        counting, looking = sql_of(recorder)[2:]
-        assert counting.startswith("SELECT count(*) AS count_1, sum(CASE WHEN (")
-        assert counting.count("sum(CASE WHEN (") == 3
-        assert f"{CHANGED} < {bound.format(1)}" in looking
-        assert f"{CHANGED} IS NOT NULL" in looking
+@pytest.mark.parametrize("url", [SQL_SERVER, ORACLE])
+def test_the_census(url: str) -> None:
+    """The whole view is counted without a condition, so that each row is in one group."""
+    recorder = Recorder()
+    assert source(recorder, url).census(undated_window(date(2020, 1, 1), ZONE), NOW) == (13, 3, 3, 3)
+    grouping, _ = sql_of(recorder)[2:]
+    assert " WHERE " not in grouping
 
 
 def test_one_request() -> None:

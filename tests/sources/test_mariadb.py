@@ -18,7 +18,7 @@ from tablero.errors import SetupError, SourceUnavailable
 from tablero.source.reader import Source
 from tablero.source.view import Census
 
-from tests.integration.samples import NOW, ZONE, month
+from tests.integration.samples import NOW, ZONE, counted, month
 from tests.sources.mariadb import MariaDb
 
 pytestmark = pytest.mark.system
@@ -59,7 +59,7 @@ def fill(server: MariaDb, address: URL, changed: Sequence[Any], kind: str, *, zo
 def inside(found: Source, window: Window) -> set[str]:
     """The request ids that staging sees in a window, and the number of rows that reconciling counts there."""
     rows = [row for row in found.read(window) if found.holds(window, row[-1])]
-    assert found.count(window) == len(rows), f"count and read differ for {window.label}"
+    assert counted(found, window) == len(rows), f"count and read differ for {window.label}"
     ids = {row[1] for row in rows}
     assert len(ids) == len(rows)
     return ids
@@ -217,7 +217,7 @@ def test_a_view_in_another_database(mariadb: MariaDb, address: URL, driver: str)
 def test_a_missing_view(engine: Engine) -> None:
     """The error for a missing view says what to ask the DBA for."""
     found = source(engine)
-    for use in (found.check, lambda: list(found.read(MONTHS[0])), lambda: found.count(MONTHS[0])):
+    for use in (found.check, lambda: list(found.read(MONTHS[0])), lambda: counted(found, MONTHS[0])):
         with pytest.raises(SetupError, match=rf"{VIEW}' doesn't exist \(error 1146\).* Ask your DBA for the view {VIEW}"):
             use()
 
@@ -287,7 +287,7 @@ def test_a_server_that_restarts(mariadb: MariaDb, address: URL, engine: Engine) 
     mariadb.restart()
     with pytest.raises(SourceUnavailable, match="It will be tried again"):
         list(rows)
-    assert found.count(MONTHS[2]) == 300_000
+    assert counted(found, MONTHS[2]) == 300_000
 
 
 def test_breaking_off_does_not_read_the_rest(mariadb: MariaDb, address: URL, engine: Engine) -> None:

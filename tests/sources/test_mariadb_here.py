@@ -29,7 +29,7 @@ from tablero.source.dialects.base import CONNECT_WITHIN
 from tablero.source.reader import Source
 from tablero.source.view import Census
 
-from tests.integration.samples import FEBRUARY, NOW, ZONE, settings
+from tests.integration.samples import FEBRUARY, NOW, ZONE, counted, settings
 from tests.sources import certificates
 from tests.sources.mariadb import MariaDb, programs, running
 
@@ -253,7 +253,7 @@ def test_a_reader_of_five_columns(server: MariaDb, address: URL) -> None:
     findings = list(inspect(settings(), source=opened, outbox=None, dashboard=None, clock=lambda: NOW))
     assert Level.FAILED not in {one.level for one in findings}, findings
     assert {one.check: one.level for one in findings}["source coverage"] is Level.OK
-    assert len(list(found.read(FEBRUARY))) == found.count(FEBRUARY) == len(found.of_request("R-1") or []) == 1
+    assert len(list(found.read(FEBRUARY))) == counted(found, FEBRUARY) == len(found.of_request("R-1") or []) == 1
     assert found.census(undated_window(date(2020, 1, 1), ZONE), NOW) == Census(1, 0, 0, 0)
 
 

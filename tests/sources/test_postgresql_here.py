@@ -31,7 +31,7 @@ from tablero.source.dialects.base import CONNECT_WITHIN
 from tablero.source.reader import Source
 from tablero.source.view import Census
 
-from tests.integration.samples import NOW, ZONE, month, settings
+from tests.integration.samples import NOW, ZONE, counted, month, settings
 from tests.sources import certificates
 from tests.sources.pooler import Pooler
 from tests.sources.spanish import Server, folder_for_servers, own, running
@@ -254,7 +254,7 @@ def test_behind_a_pooler(spanish: Server, pooler: Pooler, database: str) -> None
         with other.begin() as connection:
             connection.exec_driver_sql(f"SET timezone = '{zone}'")
         other.dispose()
-        assert len(rows(found)) == found.count(JANUARY) == 12_000
+        assert len(rows(found)) == counted(found, JANUARY) == 12_000
     assert found.census(BEFORE, NOW) == Census(12_000, 0, 0, 0)
     assert len(found.of_request("R-1") or []) == 1_000
 
@@ -339,7 +339,7 @@ def test_a_reading_that_hangs_is_cancelled(spanish: Server, database: str) -> No
     assert isinstance(error, SourceUnavailable)
     assert "se interrumpió" in str(error)
     with pytest.raises(SourceUnavailable):
-        found.count(JANUARY)
+        counted(found, JANUARY)
 
 
 def test_a_server_that_does_not_answer_is_cut(spanish: Server, database: str, mocker: MockerFixture) -> None:
@@ -495,7 +495,7 @@ def test_names_in_capitals(spanish: Server, database: str, made: str, asked: str
     run(spanish, database, 'CREATE SCHEMA "Citas"', 'CREATE SCHEMA "Citas.Viejas"', f"CREATE VIEW {made} AS SELECT {CAPITALS}")
     found = source(spanish.address(database), table=asked)
     assert len(found.check()) == 5
-    assert len(rows(found)) == found.count(JANUARY) == 1
+    assert len(rows(found)) == counted(found, JANUARY) == 1
 
 
 def test_a_view_in_another_database(spanish: Server, database: str) -> None:
@@ -519,7 +519,7 @@ def test_own_sql_with_casts(spanish: Server, database: str) -> None:
          WHERE last_modified_date >= :start::timestamp AND last_modified_date < :end::timestamptz"""
     found = source(spanish.address(database), sql=sql)
     assert len(found.check()) == 6
-    assert len(rows(found)) == found.count(JANUARY) == 1
+    assert len(rows(found)) == counted(found, JANUARY) == 1
 
 
 def test_own_sql_with_another_parameter(spanish: Server, database: str) -> None:
@@ -551,7 +551,7 @@ def test_a_reader_of_five_columns(spanish: Server, database: str) -> None:
 
     findings = list(inspect(settings(), source=opened, outbox=None, dashboard=None, clock=lambda: datetime.now(timezone.utc)))
     assert {one.level for one in findings} == {Level.OK}, findings
-    assert len(rows(found)) == found.count(JANUARY) == len(found.of_request("R-1") or []) == 1
+    assert len(rows(found)) == counted(found, JANUARY) == len(found.of_request("R-1") or []) == 1
 
 
 # -- one request -------------------------------------------------------------------------------------------------------------
@@ -612,13 +612,13 @@ def test_the_sum_over_the_whole_view_closes(spanish: Server, database: str, sele
     validate = validator(zone=ZONE, earliest=datetime(1, 1, 2, tzinfo=timezone.utc), now=NOW)
     for window in (*months, BEFORE):
         of_window = rows(found, window)
-        assert found.count(window) == len(of_window), window.label
+        assert counted(found, window) == len(of_window), window.label
         requests.update(row[1] for row in of_window)
         judged.update(type(validate(row)) for row in of_window)
     assert max(requests.values()) == 1
     assert len(requests) + census.future == census.rows == 10_000
-    assert census.in_windows == len(requests) - found.count(BEFORE)
-    assert found.count(dateless_window()) == census.undated
-    assert found.count(BEFORE) == census.undated + census.older
+    assert census.in_windows == len(requests) - counted(found, BEFORE)
+    assert counted(found, dateless_window()) == census.undated
+    assert counted(found, BEFORE) == census.undated + census.older
     assert judged.total() == len(requests)
     assert set(judged) <= {StatusChange, Rejected, Excluded}

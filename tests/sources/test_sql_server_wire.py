@@ -16,7 +16,7 @@ from tablero.errors import SetupError, SourceUnavailable
 from tablero.source.reader import Source
 from tablero.source.view import Census
 
-from tests.integration.samples import FEBRUARY, NOW, ZONE
+from tests.integration.samples import FEBRUARY, NOW, ZONE, counted
 
 if TYPE_CHECKING:
     from tests.sources.sqlserver import Stand
@@ -62,7 +62,7 @@ def test_everything_that_is_asked_is_understood(stand: Stand) -> None:
     found = source(stand)
     assert found.check() == list(FIELDS)
     assert len(found.sample(7)) == 7
-    assert len(inside(found, FEBRUARY)) == found.count(FEBRUARY) == 12_000
+    assert len(inside(found, FEBRUARY)) == counted(found, FEBRUARY) == 12_000
     assert found.census(BEFORE, NOW) == Census(12_000, 0, 0, 0)
     assert [row[1] for row in found.of_request("R-77") or []] == ["R-77"]
     assert found.of_request("R-nada") == []
@@ -214,6 +214,6 @@ def test_breaking_off_leaves_no_connection_behind(stand: Stand) -> None:
     rows = found.read(FEBRUARY)
     next(rows)
     rows.close()
-    assert found.count(FEBRUARY) == 20_000
+    assert counted(found, FEBRUARY) == 20_000
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     engine.dispose()

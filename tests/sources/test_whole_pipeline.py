@@ -151,7 +151,7 @@ def test_every_sum_closes(source: Source, outbox: Engine, dashboard: Dashboard, 
 
     for window in WINDOWS:
         load(window)
-    counted = compare(source, proved(WINDOWS), proved)
+    counted = compare(source, proved(WINDOWS), proved, pytest.fail)
     require_settled(counted.reconciled.accounts)
     require_whole(counted)
     check_books(outbox)

@@ -23,6 +23,7 @@ from tablero.delivery.sending import Delivery, send
 from tablero.delivery.staging import Tally, stage
 from tablero.errors import NotSettledError, ParameterError, PermanentError, TableroError, TransientError
 from tablero.outbox import findings, ledger, target
+from tablero.outbox.ledger import Account
 from tablero.settings import Settings
 from tablero.texts import airflow as texts
 from tablero.texts import delivery as delivery_texts
@@ -347,7 +348,10 @@ def _prove(
                 accept_changes=params["accept_changes"],
             )
 
-        counted = counting.compare(source, reconciled([*windows, *audits]), reconciled)
+        def keep(account: Account) -> None:
+            ledger.keep(engine, account, run_id, clock())
+
+        counted = counting.compare(source, reconciled([*windows, *audits]), reconciled, keep)
         found = counted.reconciled
         unusual = survey(
             engine,
@@ -356,6 +360,7 @@ def _prove(
             run_id=run_id,
             own=own,
             audits=audits,
+            uncounted=counted.uncounted,
             is_night=everything,
         )
         findings.keep_degradations(engine, dag_id, run_id, unusual, now=clock())
@@ -365,8 +370,8 @@ def _prove(
     metrics.announce(events, found.accounts, {window: one for window, one in before.items() if one}, unusual)
     if found.failure is not None:
         raise found.failure
+    counting.require_whole(counted)  # first, since what lacks rows is not settled either
     require_settled(found.accounts)
-    counting.require_whole(counted)
     history.name_failed_tasks(failed_tasks)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, tzinfo
 from typing import Any
@@ -19,7 +19,7 @@ from tablero.source.dialects.registry import dialect_of
 from tablero.source.failures import translated
 from tablero.source.own_sql import OwnQuery
 from tablero.source.placing import Places
-from tablero.source.view import Census, View
+from tablero.source.view import Census, Counts, View
 from tablero.texts import source as texts
 
 #: Seconds that a cancelled statement may take to end before its connection is closed.
@@ -63,11 +63,6 @@ class Source:
         """The engine of the connection, for lineage; reading goes through the methods below."""
         return self._engine
 
-    @property
-    def can_count(self) -> bool:
-        """Whether the database counts rows by itself: it does not know those of the institution's own SQL beyond its bounds."""
-        return not self._rows.is_own
-
     def chunks(self, window: Window) -> Chunks:
         """Stream the rows that may be in ``window`` in chunks, in no particular order.
 
@@ -88,15 +83,19 @@ class Source:
         """Whether a row with this ``last_modified_date`` belongs to ``window``."""
         return self.place(value) in window
 
-    def count(self, window: Window) -> int:
-        """The number of rows of the source in ``window``, counted by the database if it can, otherwise here."""
-        if isinstance(self._rows, View):
-            with self._connected() as connection:
-                return self._rows.count(connection, window)
-        return sum(self.holds(window, row[-1]) for row in self.read(window))
+    def count(self, windows: Collection[Window]) -> Counts | None:
+        """Have the database count the rows of several windows, in one statement.
+
+        :param windows: without overlaps; with the undated window, all rows of the view are looked at.
+        :returns: ``None`` for the institution's own SQL, of which only the results for given bounds are known.
+        """
+        if not isinstance(self._rows, View):
+            return None
+        with self._connected() as connection:
+            return self._rows.count(connection, windows)
 
     def census(self, undated: Window, now: datetime) -> Census | None:
-        """Count all rows of the view by where they lie, to prove the sum over all windows.
+        """Count all rows of the view by where they lie.
 
         :param undated: the window that ends where the first month begins.
         :param now: rows at or after it are in the future.

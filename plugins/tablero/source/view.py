@@ -6,7 +6,9 @@ query then returns more rows, and :class:`~tablero.source.placing.Places` decide
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect
+from collections import Counter
+from collections.abc import Collection
 from contextlib import closing
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
@@ -14,7 +16,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.status_change import FIELDS
-from tablero.contract.windows import NO_DATE, OLDEST_DATE, Window, local_day
+from tablero.contract.windows import NO_DATE, OLDEST_DATE, Window, dateless_window, joined, local_day
 from tablero.source.codes import Meaning, meaning_of
 from tablero.source.dialects.base import Chunks, ColumnKind, Dialect
 from tablero.source.names import FoundView, look_up
@@ -24,6 +26,21 @@ _DAY = timedelta(days=1)
 
 #: Text that sorts before this is empty or begins with a blank, so it may be a date of any time.
 _AFTER_BLANKS = "!"
+
+
+#: Groups of rows besides those between two edges: without a date, and to be placed here.
+_UNDATED, _UNCLEAR = -1, -2
+
+
+class Counts(NamedTuple):
+    """The rows of some windows.
+
+    :ivar rows: all rows that were looked at; with the undated window, all of the view.
+    :ivar of: the rows in each window.
+    """
+
+    rows: int
+    of: dict[Window, int]
 
 
 class Census(NamedTuple):
@@ -92,40 +109,54 @@ class View:
         """Some rows, in any order."""
         return [row for rows in self._read(connection, self._select(connection).limit(limit)) for row in rows]
 
-    def count(self, connection: Connection, window: Window) -> int:
-        """The number of rows in ``window``, counted by the database if it can, otherwise here."""
-        condition = self._condition(connection, window)
-        if condition is None:
-            return 0
-        found = self._find(connection)
-        if window.kind != "undated" and self._span(window.start, window.end).exact:
-            return int(connection.scalar(sa.select(sa.func.count()).select_from(found.table).where(condition)) or 0)
-        values = self._values(connection, condition)
-        return sum(self._places(value) in window for value in values)
+    def count(self, connection: Connection, windows: Collection[Window]) -> Counts:
+        """Count the rows of several windows by one statement; what the database cannot place by itself is then read.
+
+        Each row falls into one group, so that none is left out. With the undated window, they are all rows of the view.
+
+        :param windows: without overlaps.
+        """
+        edges = sorted({edge for one in windows for edge in (one.start, one.end) if edge > OLDEST_DATE})
+        changed, group = self._grouped(connection, windows, edges)
+        found = connection.execute(sa.select(group, sa.func.count()).group_by(group))
+        groups = Counter({int(number): int(rows) for number, rows in found})
+        if groups.pop(_UNCLEAR, 0):
+            for rows in self._read(connection, sa.select(changed).where(group == _number(_UNCLEAR))):
+                places = [self._places(value) for (value,) in rows]
+                groups.update(_UNDATED if place == NO_DATE else bisect(edges, place) for place in places)
+        dated = {one: groups[edges.index(one.end)] for one in windows if one.end > OLDEST_DATE}
+        return Counts(groups.total(), {one: dated.get(one, 0) + (NO_DATE in one) * groups[_UNDATED] for one in windows})
+
+    def _grouped(
+        self, connection: Connection, windows: Collection[Window], edges: list[datetime]
+    ) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
+        """The columns of a subquery: ``last_modified_date``, and how many of ``edges`` it does not lie before."""
+        found, kind = self._find(connection), self._kind_of_changes(connection)
+        cases: list[tuple[sa.ColumnElement[bool], sa.ColumnElement[int]]] = [(found.changed.is_(None), _number(_UNDATED))]
+        if kind is not None:
+            changed = self._dialect.comparable(found.changed, kind)
+            cases.append((sa.or_(*self._dialect.no_dates(found.changed, kind)), _number(_UNCLEAR)))
+            for number, edge in enumerate(edges):
+                span = self._span(edge)
+                cases.append((changed < span.start, _number(number)))
+                if not span.exact:
+                    cases.append((changed < span.end, _number(_UNCLEAR)))
+        group = sa.case(*cases, else_=_number(len(edges))).label("place")
+        query = sa.select(found.changed, group).select_from(found.table)
+        if not any(window.kind == "undated" for window in windows):
+            within = (self._condition(connection, window) for window in joined(windows))
+            query = query.where(sa.or_(sa.false(), *(one for one in within if one is not None)))
+        placed = query.subquery("placed")
+        return placed.c[0], placed.c[1]
 
     def census(self, connection: Connection, first: datetime, now: datetime) -> Census:
-        """Count all rows by where they lie; the database counts the clear cases, and only the others are read.
+        """Count all rows by where they lie.
 
         :param first: start of the first month.
         """
-        found, kind = self._find(connection), self._kind_of_changes(connection)
-        without = found.changed.is_(None)
-        if kind is None:
-            rows, nulls = connection.execute(sa.select(sa.func.count(), _count_if(without)).select_from(found.table)).one()
-            return Census(int(rows), int(nulls or 0), 0, 0)
-        changed = self._dialect.comparable(found.changed, kind)
-        no_date = sa.or_(*self._dialect.no_dates(found.changed, kind))
-        past, coming = self._span(first), self._span(now)
-        counts = (without, sa.and_(~no_date, changed < past.start), sa.and_(~no_date, changed >= coming.end))
-        asked = sa.select(sa.func.count(), *map(_count_if, counts)).select_from(found.table)
-        rows, undated, older, future = (int(count or 0) for count in connection.execute(asked).one())
-        unclear = [sa.and_(changed >= edge.start, changed < edge.end) for edge in (past, coming) if not edge.exact]
-        for value in self._values(connection, sa.and_(~without, sa.or_(no_date, *unclear))):
-            place = self._places(value)
-            undated += place == NO_DATE
-            older += NO_DATE < place < first
-            future += place >= now
-        return Census(rows, undated, older, future)
+        older, since = Window("month", "", OLDEST_DATE, first), Window("month", "", first, now)
+        rows, of = self.count(connection, [dateless_window(), older, since])
+        return Census(rows, of[dateless_window()], of[older], rows - sum(of.values()))
 
     def of_request(self, connection: Connection, request_id: str, limit: int) -> list[tuple[Any, ...]]:
         """The rows of one request, at most ``limit``."""
@@ -153,12 +184,6 @@ class View:
     def _read(self, connection: Connection, query: sa.Select[Any]) -> Chunks:
         with closing(self._dialect.stream(connection, query).chunks) as chunks:
             yield from chunks
-
-    def _values(self, connection: Connection, condition: sa.ColumnElement[bool]) -> Iterator[Any]:
-        """The values of ``last_modified_date`` of the rows that meet a condition."""
-        found = self._find(connection)
-        query = sa.select(found.changed).select_from(found.table).where(condition)
-        return (value for rows in self._read(connection, query) for (value,) in rows)
 
     def _kind_of_changes(self, connection: Connection) -> ColumnKind | None:
         """The type of ``last_modified_date``; ``None`` if it is known only from values and the view is empty."""
@@ -211,5 +236,6 @@ class View:
         return len(offsets) == 1
 
 
-def _count_if(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
-    return sa.func.sum(sa.case((condition, 1), else_=0))
+def _number(value: int) -> sa.ColumnElement[int]:
+    """A number that stands in the statement itself, since databases differ in how they type parameters."""
+    return sa.literal_column(str(value), sa.Integer())

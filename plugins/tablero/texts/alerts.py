@@ -79,6 +79,7 @@ CONDITIONS = {
     "no_rows": Text("días sin ninguna fila", "days without any row"),
     "few_rows": Text("días con menos filas de lo usual", "days with fewer rows than usual"),
     "undated": Text("filas sin fecha válida", "rows without a valid date"),
+    "not_counted": Text("filas que la fuente no pudo contar", "rows that the source could not count"),
 }
 
 #: What was not as usual, by cause; ``window``, ``rows`` and ``of`` as in :class:`tablero.outbox.findings.Degradation`.
@@ -128,6 +129,12 @@ DEGRADED = {
         "{rows} {rows:row|rows} set aside because the dashboard refused {rows:it|them} in two runs, with no other row to"
         " compare",
     ),
+    "not_counted": Text(
+        "{rows} de {of} {of:fila leída|filas leídas} no se {rows:comparó|compararon} con la suma de la vista: la fuente no"
+        " pudo contarla",
+        "{rows} of {of} {of:row|rows} read {rows:was|were} not compared with the sum over the view: the source could not"
+        " count it",
+    ),
 }
 
 #: What to do about each of them.
@@ -174,6 +181,12 @@ REMEDIES = {
     "few_refusals": Text(
         "abra Rechazos en la página: si las filas son correctas, pulse Reintentar y pregunte a Burocracia Cero.",
         "open Rejections on the page: if the rows are right, press Retry and ask Burocracia Cero.",
+    ),
+    "not_counted": Text(
+        "el registro (log) de reconcile dice por qué; pida a su DBA más tiempo para las consultas del usuario de lectura"
+        " (statement_timeout), o un índice por last_modified_date. Cada ventana se leyó dos veces.",
+        "the log of reconcile says why; ask your DBA for more time for the reader's queries (statement_timeout), or for an"
+        " index on last_modified_date. Each window was read twice.",
     ),
 }
 

@@ -220,11 +220,17 @@ FAILED_AND_SETTLED = Text(
 
 # -- counting ----------------------------------------------------------------------------------------------------------------
 
-NOT_COUNTED = Text(
-    "{windows}: la fuente no pudo contar sus filas en el tiempo que su servidor permite; no se comparó la suma, aunque cada"
-    " ventana se leyó dos veces. {words}",
-    "{windows}: the source could not count its rows in the time that its server allows; the sum was not compared, though each"
-    " window was read twice. {words}",
+NOT_COUNTED_IN_TIME = Text(
+    "{windows}: la fuente no pudo contar sus filas en el tiempo que su servidor permite; lo leído no se comparó con esa suma,"
+    " aunque cada ventana se leyó dos veces. {words}",
+    "{windows}: the source could not count its rows in the time that its server allows; what was read was not compared with"
+    " that sum, though each window was read twice. {words}",
+)
+NOT_COUNTABLE = Text(
+    "{windows}: la vista no se puede contar; lo leído no se comparó con esa suma, aunque cada ventana se leyó dos veces."
+    " {words}",
+    "{windows}: the view cannot be counted; what was read was not compared with that sum, though each window was read twice."
+    " {words}",
 )
 COUNT_DIFFERS = Text(
     "La suma de la vista no cuadra:\n{complaints}\nLo que se leyó está entregado o tiene su motivo; lo demás no se leyó."
@@ -237,12 +243,6 @@ COUNT_DIFFERS = Text(
 WINDOW_LACKS_ROWS = Text(
     "{window}: la fuente cuenta {counted} {counted:fila|filas}, pero al leerlas devuelve {read}.",
     "{window}: the source counts {counted} {counted:row|rows}, but returns {read} when they are read.",
-)
-ROWS_IN_NO_WINDOW = Text(
-    "{windows}: la fuente cuenta {counted} {counted:fila|filas}, y ventana por ventana {read}: hay filas que no están en"
-    " ninguna, o en dos.",
-    "{windows}: the source counts {counted} {counted:row|rows}, and window by window {read}: some rows lie in none of them,"
-    " or in two.",
 )
 
 # -- adopting ----------------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from tablero.delivery.planning import EVERYTHING, plan_night
 from tablero.delivery.reconciling import Reconciled, reconcile, require_settled
 from tablero.delivery.sending import send
 from tablero.errors import TableroError
-from tablero.outbox import findings, incidents
+from tablero.outbox import findings, incidents, ledger
 from tablero.outbox.incidents import Run, cause_of
 from tablero.outbox.ledger import Account
 
@@ -97,7 +97,9 @@ class Nights:
         def proved(some: Sequence[Window]) -> Reconciled:
             return reconcile(engine, source, SETTINGS, some, send=send_found, unsent=unsent, **named)  # type: ignore[arg-type]
 
-        counted = compare(source, proved([*windows, *plan.audits]), proved)
+        counted = compare(
+            source, proved([*windows, *plan.audits]), proved, lambda account: ledger.keep(engine, account, run.run_id, now)
+        )
         found.accounts = counted.reconciled.accounts
         self._end(found, counted, run, now, own, plan.audits)
         return found
@@ -117,13 +119,14 @@ class Nights:
             run_id=run.run_id,
             own=own,  # type: ignore[arg-type]
             audits=audits,
+            uncounted=counted.uncounted,
         )
         findings.keep_degradations(self.engine, run.dag_id, run.run_id, unusual, now=now)
         try:
             if proof.failure is not None:
                 raise proof.failure
-            require_settled(proof.accounts)
             require_whole(counted)
+            require_settled(proof.accounts)
         except TableroError as error:
             found.failed.append(error)
         causes_found = list(dict.fromkeys(one.cause for one in unusual))

@@ -196,8 +196,6 @@ def test_an_empty_view_from_the_first_night_on(nights: Nights) -> None:
 class Down:
     """A source that does not answer."""
 
-    can_count = True
-
     def __getattr__(self, _: str) -> Any:
         raise SourceUnavailable("the source is switched off")
 

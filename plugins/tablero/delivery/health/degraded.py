@@ -30,10 +30,11 @@ class Cause(Enum):
     UNKNOWN = "unknown"
     RECOGNISED = "recognised"
     FEW_REFUSALS = "few_refusals"
+    NOT_COUNTED = "not_counted"
 
 
 #: Causes that persist until they are corrected, and whose end is alerted. The others are events.
-CONDITIONS = {Cause.REJECTED, Cause.ALL_REJECTED, Cause.NO_ROWS, Cause.FEW_ROWS, Cause.UNDATED}
+CONDITIONS = {Cause.REJECTED, Cause.ALL_REJECTED, Cause.NO_ROWS, Cause.FEW_ROWS, Cause.UNDATED, Cause.NOT_COUNTED}
 
 
 @dataclass(frozen=True)

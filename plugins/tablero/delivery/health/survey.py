@@ -30,6 +30,7 @@ def survey(
     run_id: str,
     own: Window | None,
     audits: Collection[Window],
+    uncounted: int = 0,
     is_night: bool = True,
 ) -> list[Degradation]:
     """The degradations in the windows of a run, over all tries of its tasks.
@@ -37,6 +38,7 @@ def survey(
     :param own: the run's own day; other days were judged by their own runs. ``None`` in a historical load, which judges all of
         its windows.
     :param audits: windows that were read only to be proved again.
+    :param uncounted: rows that were read and that the source could not count.
     :param is_night: whether the run is a scheduled one, whose volume is compared with earlier weeks.
     """
     unusual: list[Degradation] = []
@@ -62,6 +64,9 @@ def survey(
                 "month", "*", min(one.window.start for one in accounts), max(one.window.end for one in accounts)
             )
             unusual += _doubtful_rows(connection, run_id, whole)
+            if uncounted:
+                read = sum(one.read or 0 for one in accounts)
+                unusual.append(Degradation.of(Cause.NOT_COUNTED.value, whole, uncounted, read))
     return unusual
 
 

@@ -210,7 +210,11 @@ def last_proof(engine: Engine, window: Window) -> Account | None:
 def rows_found(connection: Connection, window: Window, run_id: str) -> int:
     """The rows that all readings of exactly this window by a run were the first to find, in whichever try of its tasks."""
     query = sa.select(sa.func.coalesce(sa.func.sum(extraction.c.rows_new), 0)).where(
-        extraction.c.window_start == window.start, extraction.c.window_end == window.end, extraction.c.run_id == run_id
+        extraction.c.window_start == window.start,
+        extraction.c.window_end == window.end,
+        # In the night after the first of a month, the month so far is the same interval as the run's own day.
+        extraction.c.kind == window.kind,
+        extraction.c.run_id == run_id,
     )
     return int(connection.execute(query).scalar_one())
 

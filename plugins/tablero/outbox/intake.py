@@ -24,7 +24,7 @@ from tablero.contract.rules import Rejected
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.outbox import batches
-from tablero.outbox.batches import Fresh, Lease, touching
+from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.engine import lock, now_of, reading, writing
 from tablero.outbox.record import ON_RECORD, Record, holders, put_back, withdraw
 from tablero.outbox.schema import batch, extraction, rejection
@@ -119,14 +119,11 @@ class Extraction:
             connection.execute(sa.update(extraction).where(extraction.c.id == self._id).values(counted))
 
     def _without_others(self, connection: Connection, packs: Sequence[Packed]) -> Sequence[Packed]:
-        """Remove rows that were staged since this extraction listed the record: by another reading of the window, or in a batch
-        to which a search has moved them. In both cases there is a batch with a higher id.
+        """Remove rows that came on record since this extraction listed it: staged or put back by another reading of the window,
+        or in a batch to which a search has moved them.
         """
         if self._undisturbed:
-            newer = sa.select(batch.c.id).where(
-                batch.c.id > self.record.newest, batch.c.extraction_id != self._id, touching(self._window)
-            )
-            self._undisturbed = connection.scalar(newer.limit(1)) is None
+            self._undisturbed = not self.record.has_changed(connection, except_by=self._id)
         if self._undisturbed:
             return packs
         staged = {

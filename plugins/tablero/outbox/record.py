@@ -40,7 +40,6 @@ class Record:
     :param connect: opens a connection for reading.
     :param states: states of the batches to include.
     :ivar delivered: rows among those returned so far that the dashboard has acknowledged.
-    :ivar newest: highest batch id at creation; 0 in an empty outbox.
     :ivar may_return: whether rows of the window were withdrawn, which the source may have again.
     """
 
@@ -51,7 +50,6 @@ class Record:
         names = ("id", "rows", "state", "resend_run_id", "first_request", "first_change", "last_change")
         columns = [batch.c[name] for name in names]
         with connect() as connection:
-            self.newest: int = connection.scalar(sa.select(sa.func.max(batch.c.id))) or 0
             self._batches: Sequence[Any] = connection.execute(
                 sa.select(*columns)
                 .where(touching(window), batch.c.state.in_(states))
@@ -59,6 +57,21 @@ class Record:
             ).all()
             withdrawn = sa.select(batch.c.id).where(touching(window), batch.c.state == "withdrawn").limit(1)
             self.may_return = connection.scalar(withdrawn) is not None
+        self._listed = frozenset(each.id for each in self._batches)
+
+    def has_changed(self, connection: Connection, *, except_by: int) -> bool:
+        """Whether rows may be on record by now that this object does not return: they were staged or put back meanwhile, or a
+        search has moved them to another batch.
+
+        The ids themselves are compared: ids are given out in one order and committed in another, so that a batch may appear
+        later than one with a higher id.
+
+        :param except_by: the extraction whose own batches do not count.
+        """
+        query = sa.select(batch.c.id, batch.c.state).where(
+            touching(self._window), batch.c.state.in_((*ON_RECORD, "split")), batch.c.extraction_id != except_by
+        )
+        return any((each.id in self._listed) is (each.state == "split") for each in connection.execute(query).all())
 
     @property
     def may_hold_delivered(self) -> bool:

@@ -13,12 +13,14 @@ from sqlalchemy.engine import Engine
 from tablero.contract.windows import undated_window
 from tablero.delivery.staging import Tally, preview, stage
 from tablero.errors import ImplausibleReading
-from tablero.outbox import ledger
-from tablero.outbox.queue import claiming, recording
+from tablero.outbox import batches, ledger
+from tablero.outbox.batches import Fresh
+from tablero.outbox.engine import writing
+from tablero.outbox.queue import claiming, cutting, recording
 from tablero.outbox.queue.claims import Hold
 from tablero.outbox.schema import extraction, rejection
 
-from tests.integration.fake_dashboard import DELIVERED, LOST
+from tests.integration.fake_dashboard import DELIVERED, LOST, refused
 from tests.integration.institution import Institution
 from tests.integration.samples import (
     FEBRUARY,
@@ -168,6 +170,44 @@ def test_staged_by_another_worker_meanwhile(outbox: Engine) -> None:
     check_books(outbox)
     assert staged(outbox) == set(changes(15))
     assert [row.rows for row in all_batches(outbox)] == [10, 5]
+
+
+def test_a_batch_that_is_committed_after_one_with_a_higher_id(postgres: Any) -> None:
+    """Another reading's batch is noticed although a later one was committed before it, and so was listed already."""
+    outbox = postgres.outbox()  # SQLite has a single writer, and commits in the order of the ids
+    march = month("2020-03")
+    with writing(outbox) as other:
+        batches.make(other, batches.Origin(extraction_id=100), [changes(10)], ZONE)
+        stage_rows(outbox, [change(20, at=march.start)], march)
+        late = begin(outbox)
+    assert late.stage([_packed(changes(10))]).new == 0
+    check_books(outbox)
+    outbox.dispose()
+
+
+def test_put_back_by_another_worker_meanwhile(outbox: Engine) -> None:
+    """Two workers find a withdrawn row in the source again: it becomes pending again, and is not staged a second time."""
+    stage_rows(outbox, changes(2))
+    stage_rows(outbox, [])
+    one, two = begin(outbox), begin(outbox)
+    assert one.stage([_packed(changes(2))]).new == 2
+    assert two.stage([_packed(changes(2))]).new == 0
+    check_books(outbox)
+    assert states(outbox) == {"pending": 2}
+
+
+def test_rows_that_a_search_moves_into_a_batch_outside_the_list(outbox: Engine) -> None:
+    """A day's reading notices that a search has moved rows between batches, even if the new batch has none of that day."""
+    first, second = day("2020-02-01"), day("2020-02-02")
+    rows = [change(n, at=(first if n < 2 else second).start) for n in range(6)]
+    stage_rows(outbox, rows)
+    (taken,) = claiming.claim(outbox, [FEBRUARY], Hold("w", "run", 100), limit=1, zone=ZONE)
+    recording.record(outbox, [(taken, refused())], keep=[taken.batch_id])
+    head, tail = cutting.cut(outbox, Fresh(taken.batch_id, taken.changes), [4], worker="w", zone=ZONE)
+    late = begin(outbox, second)
+    assert cutting.give_back(outbox, head, tail, 2, worker="w", zone=ZONE) is not None
+    assert late.stage([_packed(rows[2:])]).new == 0
+    check_books(outbox)
 
 
 def test_known_rows_come_in_the_order_of_packing(outbox: Engine) -> None:

@@ -199,30 +199,31 @@ def _rows_of_parts(connection: Connection, identity: int) -> list[StatusChange]:
 def replace(connection: Connection, whole: Any, parts: Sequence[Part], zone: tzinfo) -> list[int]:
     """Replace a batch by its parts. The caller has locked its row.
 
-    Where a split separates two changes of one request, the later part waits for the earlier one.
+    A part that shares a request with an earlier part waits for it, whatever the state of either: a part that need not be posted
+    now may have to be later, and :func:`~tablero.outbox.queue.pending.first_in_line` looks past those that are settled.
 
     :param whole: the row of the batch: :data:`COLUMNS`.
     :param parts: all rows of the batch, each in exactly one part.
-    :returns: the ids of the parts, in order.
+    :returns: the ids of the parts, in their order.
     """
     inherited = {name: getattr(whole, name) for name in _INHERITED} | {"parent_id": whole.id}
     # Read now: the batch before this one may have been replaced since the caller read this row.
     before = connection.scalar(sa.select(batch.c.after_id).where(batch.c.id == whole.id))
-    last_of_all = before if whole.first_request == whole.last_request else None
-    ids: list[int] = []
-    last: StatusChange | None = None
-    for part in parts:
-        follows = last is None or last.request_id == part.changes[0].request_id
-        values = inherited | {"after_id": before if follows else None} | dict(part.values)
+    last_of: dict[str, int] = {whole.first_request: before} if before is not None else {}
+    ids: dict[int, int] = {}
+    for position, part in sorted(enumerate(parts), key=lambda each: row_order(each[1].changes[0])):
+        requests = {change.request_id for change in part.changes}
+        after = max(
+            (last_of[request] for request in requests if request in last_of), default=None
+        )  # the latest has the highest id
+        values = inherited | {"after_id": after} | dict(part.values)
         origin = Origin(*(values.pop(name) for name in Origin._fields))
-        is_pending = values["state"] == "pending"
-        ids += make(connection, origin, [part.changes], zone, **values)
-        if is_pending:  # nothing waits for what will not be posted, but for what that waited for
-            before, last = ids[-1], part.changes[-1]
-            last_of_all = before if last.request_id == whole.last_request else last_of_all
-    connection.execute(sa.update(batch).where(batch.c.after_id == whole.id).values(after_id=last_of_all))
+        (ids[position],) = make(connection, origin, [part.changes], zone, **values)
+        last_of |= dict.fromkeys(requests, ids[position])
+    waits_for_whole = sa.update(batch).where(batch.c.after_id == whole.id)
+    connection.execute(waits_for_whole.values(after_id=last_of[whole.last_request]))
     empty(connection, whole.id)
-    return ids
+    return [ids[position] for position in range(len(parts))]
 
 
 def empty(connection: Connection, identity: int) -> None:

@@ -263,8 +263,41 @@ def test_what_is_taken_back_ends_no_waiting(outbox: Engine, institution: Institu
     institution.remove(rows)  # all changes of the request
     institution.add([*rows[:3], *rows[5:]])
     read(outbox, institution, batch_size=4)
-    hold = Hold("one", "run", 60.0)
-    assert [list(taken.changes) for taken in claiming.claim(outbox, [FEBRUARY], hold, limit=5)] == [rows[:3]]
+    assert _claimable(outbox) == [rows[:3]]
+
+
+def _claimable(engine: Engine) -> list[list[Any]]:
+    return [list(taken.changes) for taken in claiming.claim(engine, [FEBRUARY], Hold("one", "run", 60.0), limit=5)]
+
+
+def test_a_withdrawn_middle_part_ends_no_waiting(outbox: Engine) -> None:
+    """If a request fills three batches and the middle one is withdrawn, the last still waits for the first."""
+    rows = [change(1, at=FEBRUARY.start + timedelta(minutes=minute)) for minute in range(3)]
+    stage_rows(outbox, rows, size=1)
+    stage_rows(outbox, [rows[0], rows[2]], size=1)
+    assert _claimable(outbox) == [rows[:1]]
+
+
+def test_a_middle_part_that_is_put_back_is_waited_for_again(outbox: Engine) -> None:
+    """A part that the source has again takes its old place: after the first part, and before the last."""
+    rows = [change(1, at=FEBRUARY.start + timedelta(minutes=minute)) for minute in range(3)]
+    stage_rows(outbox, rows, size=1)
+    stage_rows(outbox, [rows[0], rows[2]], size=1)
+    deliver(outbox)
+    assert rows_in(outbox, "delivered") == {rows[0]}
+    stage_rows(outbox, rows, size=1)
+    assert _claimable(outbox) == [rows[1:2]]
+
+
+def test_parts_that_are_put_back_one_by_one_keep_their_order(outbox: Engine) -> None:
+    """Of a withdrawn batch the last change comes back first, then the others: they are posted in date order."""
+    rows = [change(1, at=FEBRUARY.start + timedelta(minutes=minute)) for minute in range(5)]
+    stage_rows(outbox, rows, size=4)
+    stage_rows(outbox, rows[4:], size=4)
+    stage_rows(outbox, rows[3:], size=4)
+    stage_rows(outbox, rows, size=4)
+    assert _claimable(outbox) == [rows[:3]]
+    check_books(outbox)
 
 
 def test_a_later_earliest_takes_back(outbox: Engine, institution: Institution) -> None:

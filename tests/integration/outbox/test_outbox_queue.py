@@ -27,6 +27,7 @@ from tests.integration.samples import (
     check_books,
     day,
     month,
+    rows_in,
     stage,
     staged,
     states,
@@ -569,6 +570,18 @@ def test_resend_only_rows_of_the_window(outbox: Engine) -> None:
     assert requeue.resend(outbox, FEBRUARY, run_id="whole", zone=ZONE) == 12
     check_books(outbox)
     assert staged(outbox) == set(rows)
+
+
+def test_resend_keeps_the_order_of_a_request(outbox: Engine) -> None:
+    """If only some rows of a middle batch are resent, the batches after it wait for these."""
+    first, second = day("2020-02-01"), day("2020-02-02")
+    rows = [change(1, at=(first if n < 4 else second).start + timedelta(minutes=n)) for n in range(8)]
+    stage(outbox, rows, size=3)
+    for worker in ("a", "b", "c"):
+        deliver_all(outbox, worker)
+    requeue.resend(outbox, second, run_id="again", zone=ZONE)
+    assert rows_in(outbox, "pending") == set(rows[4:])
+    assert [list(taken.changes) for taken in claim(outbox, "d")] == [rows[4:6]]
 
 
 def test_resend_leaves_what_was_refused(outbox: Engine) -> None:

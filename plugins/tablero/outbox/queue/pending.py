@@ -57,7 +57,22 @@ def pending_in(windows: Collection[Window]) -> sa.ColumnElement[bool]:
 
 
 def first_in_line() -> sa.ColumnElement[bool]:
-    """A condition: the batch does not wait for earlier changes of the same request."""
-    earlier = batch.alias("earlier")
-    waits = sa.exists().where(earlier.c.id == batch.c.after_id, earlier.c.state == "pending")
+    """A condition: the batch does not wait for earlier changes of the same request.
+
+    All batches before it are looked at, not just the last one: that may be settled, or withdrawn, before those that it waited
+    for, and may be pending again later.
+    """
+    last, earlier = batch.alias("last"), batch.alias("earlier")
+    line = (
+        sa.select(last.c.after_id, last.c.state)
+        .where(last.c.id == batch.c.after_id)
+        .correlate(batch)
+        .cte("line", recursive=True, nesting=True)
+    )
+    line = line.union(
+        sa.select(earlier.c.after_id, earlier.c.state)
+        .join(line, earlier.c.id == line.c.after_id)
+        .where(line.c.state != "pending")
+    )
+    waits = sa.exists(sa.select(1).select_from(line).where(line.c.state == "pending").correlate(batch))
     return sa.or_(batch.c.after_id.is_(None), ~waits)

@@ -23,8 +23,14 @@ STOPPED = Text(
     "Not posted: the task was told to stop.",
 )
 NOT_POSTED = Text(
-    "No se envió: esta tarea estuvo detenida tanto tiempo que otra pudo haber tomado el lote.",
-    "Not posted: this task was suspended for so long that another one may have taken the batch.",
+    "No se envió: otra tarea podía tomar el lote antes de que terminara la llamada, porque esta estuvo detenida o el outbox no"
+    " respondía.",
+    "Not posted: another task might have taken the batch before the call ended, since this one was suspended or the outbox did"
+    " not answer.",
+)
+WAITED_IN_VAIN = Text(
+    "No se envió: un cambio anterior de la misma solicitud sigue pendiente, o no se debe enviar nada más por ahora.",
+    "Not posted: an earlier change of the same request is still pending, or nothing more is to be posted for now.",
 )
 FAILS_ON_ROW = Text(
     "El tablero falla con esta fila, incluso sola (HTTP {status}), y acepta otras: corríjala en la fuente, o pida a"

@@ -22,6 +22,7 @@ from tablero.dashboard.answer import Answer, Attempt, Outcome
 from tablero.dashboard.judging import Received, judge
 from tablero.delivery import sending
 from tablero.delivery.posting import leased_client, pump, recorder
+from tablero.delivery.posting.throttle import Throttle
 from tablero.delivery.sending import GIVE_UP_AFTER, Delivery, send
 from tablero.errors import (
     DashboardBusy,
@@ -35,6 +36,7 @@ from tablero.errors import (
 from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.queue import claiming, recording
 from tablero.outbox.queue.claims import Claim, Hold
+from tablero.texts import delivery as texts
 
 from tests.integration.fake_dashboard import (
     CRASHED,
@@ -639,7 +641,7 @@ def test_hours_that_close_when_all_is_sent(outbox: Engine) -> None:
 
 def test_a_lease_is_prolonged_while_a_call_lasts(outbox: Engine, mocker: MockerFixture) -> None:
     """The lease is renewed during a call that takes longer than a lease."""
-    mocker.patch.object(sending, "_LEASE_MARGIN", 1)
+    mocker.patch.object(sending, "_LEASE_MARGIN", 2)
     stage(outbox, changes(1))
     stolen: list[Claim] = []
 
@@ -672,6 +674,118 @@ def test_a_worker_that_stood_still_posts_nothing(outbox: Engine, mocker: MockerF
         deliver(outbox, dashboard)
     assert dashboard.calls == []
     assert {row.outcome for row in attempts(outbox)} == {"transient"}
+
+
+class SlowOnTheFirst(Dashboard):
+    """Answers the first call only when all others that need not wait for it have been answered.
+
+    :ivar events: what happened, in order; tests add to it.
+    """
+
+    def __init__(self, first: Answer) -> None:
+        super().__init__(in_turn(first))
+        self.events: list[str] = []
+
+    def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+        self.events.append(f"posted {issue}")
+        is_first = not self.calls
+        answer = super().post(body, message_id=message_id, issue=issue)
+        if is_first:
+            time.sleep(0.5)
+        return answer
+
+
+def stage_two_readings_of_a_request(outbox: Engine) -> tuple[int, int]:
+    """Two batches with changes of one request, of two readings; returns their ids, the older one first."""
+    older = changes(3)
+    stage(outbox, older)
+    stage(outbox, [*older, change(1, status=3, at=FEBRUARY.start + timedelta(days=2))])
+    one, two = (row.id for row in all_batches(outbox))
+    return one, two
+
+
+@pytest.fixture
+def several_at_a_time(mocker: MockerFixture) -> None:
+    """The pass begins with several calls in flight."""
+    mocker.patch.object(Throttle, "limit", 4)
+
+
+@pytest.mark.usefixtures("several_at_a_time")
+def test_what_waits_is_posted_after_the_answer_is_durable(outbox: Engine, mocker: MockerFixture) -> None:
+    """A newer change of a request is not posted while the answer to the older one is only in hand."""
+    older, newer = stage_two_readings_of_a_request(outbox)
+    dashboard, exchange = SlowOnTheFirst(DELIVERED), recording.exchange
+
+    def slow(engine: Engine, answers: Any, *rest: Any, **more: Any) -> list[Claim]:
+        if answers:
+            time.sleep(0.3)
+        claims = exchange(engine, answers, *rest, **more)
+        dashboard.events.extend(f"recorded {claim.batch_id}" for claim, _ in answers)
+        return claims
+
+    mocker.patch.object(recording, "exchange", slow)
+    assert deliver(outbox, dashboard).rows == 4
+    assert dashboard.events == [f"posted {older}", f"recorded {older}", f"posted {newer}", f"recorded {newer}"]
+
+
+@pytest.mark.usefixtures("several_at_a_time")
+@pytest.mark.parametrize("failure", [LOST, UNAVAILABLE, Answer(Outcome.TRANSIENT, status=503, retry_after=600.0), FORBIDDEN])
+def test_a_newer_change_is_not_posted_if_the_older_one_failed(outbox: Engine, failure: Answer) -> None:
+    """The claim of the newer change ends unposted, and both are delivered in date order by the next pass."""
+    older, newer = stage_two_readings_of_a_request(outbox)
+    dashboard = SlowOnTheFirst(failure)
+    with pytest.raises(DashboardError if failure is FORBIDDEN else DashboardUnavailable):
+        deliver(outbox, dashboard)
+    assert dashboard.events == [f"posted {older}"]
+    unposted = [(row.outcome, row.error) for row in attempts(outbox) if row.batch_id == newer]
+    assert unposted == [("transient", str(texts.WAITED_IN_VAIN))]
+    again = SlowOnTheFirst(DELIVERED)
+    assert deliver(outbox, again).rows == 4
+    assert again.events == [f"posted {older}", f"posted {newer}"]
+
+
+@pytest.mark.usefixtures("several_at_a_time")
+def test_a_newer_change_does_not_wait_for_a_search(outbox: Engine) -> None:
+    """Behind a refused batch nothing waits, since whole batches are posted before its parts."""
+    older, newer = stage_two_readings_of_a_request(outbox)
+    dashboard = SlowOnTheFirst(refused())
+    assert deliver(outbox, dashboard).rows == 4
+    assert dashboard.events[:2] == [f"posted {older}", f"posted {newer}"]
+
+
+@pytest.mark.usefixtures("several_at_a_time")
+def test_what_waits_is_not_posted_after_hours(outbox: Engine) -> None:
+    """If ``send_hours`` close during the call that a claim waits for, the claim ends unposted."""
+    older, newer = stage_two_readings_of_a_request(outbox)
+    dashboard = SlowOnTheFirst(DELIVERED)
+    with pytest.raises(OutsideHours):
+        at_night(outbox, dashboard, lambda: CLOSED if dashboard.events else OPEN)
+    assert dashboard.events == [f"posted {older}"]
+    assert [row.outcome for row in attempts(outbox)] == ["delivered", "transient"]
+    assert newer in {row.id for row in all_batches(outbox) if row.state == "pending"}
+
+
+@pytest.mark.usefixtures("several_at_a_time")
+def test_what_waits_is_not_posted_when_the_task_stops(outbox: Engine, mocker: MockerFixture) -> None:
+    """A task told to stop records the answer in flight, and ends what waited for it unposted."""
+    older, _ = stage_two_readings_of_a_request(outbox)
+
+    class Stopped(BaseException):
+        pass
+
+    dashboard, wait, told = SlowOnTheFirst(DELIVERED), pump.Calls.wait, [False]
+
+    def stop_once(calls: pump.Calls, seconds: float) -> None:
+        if not told[0]:
+            told[0] = True
+            raise Stopped
+        wait(calls, seconds)
+
+    mocker.patch.object(pump.Calls, "wait", stop_once)
+    with pytest.raises(Stopped):
+        deliver(outbox, dashboard)
+    assert dashboard.events == [f"posted {older}"]
+    assert [row.outcome for row in attempts(outbox)] == ["delivered", "transient"]
 
 
 def test_answers_in_hand_are_written_until_the_outbox_takes_them(outbox: Engine, mocker: MockerFixture) -> None:

@@ -21,10 +21,12 @@ class Deadlines:
     A worker that was suspended notices here, without a query, that another worker may hold its batches by now.
 
     :param seconds: length of a lease.
+    :param longest_call: seconds that a call may take; must be less than ``seconds``.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, longest_call: float) -> None:
         self._seconds = seconds
+        self._longest_call = longest_call
         self._until: dict[int, float] = {}
         self._renewed = moment()
         self.is_open = True
@@ -40,14 +42,16 @@ class Deadlines:
         """Remove an attempt that has ended."""
         self._until.pop(attempt, None)
 
-    def is_over(self, attempt: int) -> bool:
-        """Whether another worker may hold the batch of this attempt by now."""
-        return moment() >= self._until.get(attempt, 0.0)
+    def may_end_during_call(self, attempt: int) -> bool:
+        """Whether the lease of this attempt is over, or may end before a call that begins now has ended."""
+        return moment() + self._longest_call >= self._until.get(attempt, 0.0)
 
     @property
     def until_renewal(self) -> float:
-        """Seconds until the leases must be renewed: after a third of their length."""
-        return max(0.0, self._renewed + self._seconds / 3 - moment())
+        """Seconds until the leases must be renewed: after a third of their length, or earlier, so that a claim that waits for
+        another call can always be posted."""
+        spare = self._seconds - self._longest_call
+        return max(0.0, self._renewed + min(self._seconds / 3, spare / 2) - moment())
 
     def renewed(self, since: float) -> None:
         """Note that the leases were renewed."""
@@ -63,12 +67,13 @@ class LeasedClient:
 
     :param connect: creates the client.
     :param seconds: length of a lease.
+    :param longest_call: seconds that a call may take.
     """
 
-    def __init__(self, connect: Callable[[], Client], seconds: float) -> None:
+    def __init__(self, connect: Callable[[], Client], seconds: float, longest_call: float) -> None:
         self._connect = connect
         self._client: Client | None = None
-        self.deadlines = Deadlines(seconds)
+        self.deadlines = Deadlines(seconds, longest_call)
 
     @property
     def is_connected(self) -> bool:
@@ -84,7 +89,7 @@ class LeasedClient:
         assert self._client is not None  # nothing is claimed without it
         if not self.deadlines.is_open:
             return Answer.saying(Outcome.TRANSIENT, texts.STOPPED)
-        if self.deadlines.is_over(claim.attempt_id):
+        if self.deadlines.may_end_during_call(claim.attempt_id):
             return Answer.saying(Outcome.TRANSIENT, texts.NOT_POSTED)
         try:
             return self._client.post(encode(claim.changes), message_id=claim.message_id, issue=str(claim.batch_id))

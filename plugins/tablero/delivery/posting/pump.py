@@ -20,6 +20,7 @@ from tablero.errors import OutboxUnavailable
 from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.queue import leasing
 from tablero.outbox.queue.claims import Claim
+from tablero.texts import delivery as texts
 
 #: Staged batches in stock beyond those in flight, so that no call waits for the next step of staging.
 _STOCK = 10
@@ -43,7 +44,8 @@ class Pump:
     def __init__(self, job: Job, so_far: Pass, staging: Staging | None, cancel: Callable[[], None]) -> None:
         self._job = job
         self._pass = so_far
-        self._client = LeasedClient(job.connect, job.hold.seconds)
+        longest_call = job.settings.connect_timeout + job.settings.read_timeout
+        self._client = LeasedClient(job.connect, job.hold.seconds, longest_call)
         self._calls = Calls(self._client.post)
         self._throttle = Throttle(job.settings.concurrency)
         self._recorder = Recorder(job.engine, job.hold)
@@ -152,14 +154,29 @@ class Pump:
             return []
         claims = self._exchange(answers, self._following(answers))
         for claim, answer in answers:
-            redacted = without_values(answer, claim.changes)
-            self._client.deadlines.forget(claim.attempt_id)
             self._throttle.learn(answer, len(self._calls))
-            self._pass.learn(redacted, claim.history, in_search=claim.history.cuts > 0)
-            self._observe(claim, redacted)
-            if claim.batch_id in self.cases or self.cases.wants(claim, answer):
-                self.cases.answered(claim, answer)
+            self._pass.learn(without_values(answer, claim.changes), claim.history, in_search=claim.history.cuts > 0)
+            self._close_attempt(claim, answer)
+        self._post_waiting([claim for claim, answer in answers if answer.outcome in (Outcome.TRANSIENT, Outcome.UNKNOWN)])
         return claims
+
+    def _close_attempt(self, claim: Claim, answer: Answer) -> None:
+        self._client.deadlines.forget(claim.attempt_id)
+        self._observe(claim, without_values(answer, claim.changes))
+        if claim.batch_id in self.cases or self.cases.wants(claim, answer):
+            self.cases.answered(claim, answer)
+
+    def _post_waiting(self, failed: Sequence[Claim]) -> None:
+        """Post the claims that waited for answers which are on record now. Those that must not be posted end unposted: newer
+        changes of requests whose earlier ones have failed, and all of them if the pass posts nothing more. Behind a refused
+        batch nothing waits, since whole batches are posted before the parts of refused ones.
+        """
+        if dropped := self._calls.drop_waiting(failed if self._may_post() else None):
+            unposted = [(claim, Answer.saying(Outcome.TRANSIENT, texts.WAITED_IN_VAIN)) for claim in dropped]
+            self._exchange(unposted, [])
+            for claim, answer in unposted:
+                self._close_attempt(claim, answer)
+        self._calls.post_waiting()
 
     def _following(self, answers: Sequence[tuple[Claim, Answer]]) -> list[Fresh]:
         """Staged batches that may follow immediately: none unless all calls were accepted, so that no decision is needed."""
@@ -209,6 +226,7 @@ class Pump:
             while len(self._calls) and moment() < end:
                 self._calls.wait(min(1.0, max(0.0, end - moment())))
                 self._recorder.record([(claim, interpret(answer, claim.history)) for claim, answer in self._calls.take()])
+                self._calls.post_waiting()  # these end at once, unposted
             leasing.release(self._job.engine, self.cases.held, self._job.hold.worker)
         self._supply.settle(max(0.0, end - moment()))
         with suppress(Exception):

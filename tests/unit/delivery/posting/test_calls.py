@@ -35,12 +35,14 @@ class Dashboard:
     def is_posted(self, attempt: int) -> None:
         assert self._started[attempt].wait(PATIENCE)
 
-    def answer(self, calls: Calls, attempt: int) -> None:
-        """Answer a call; returns once the call has ended."""
+    def answer(self, calls: Calls, attempt: int, *, and_post: bool = True) -> None:
+        """Answer a call; returns once the call has ended, and what waited for it is posted."""
         self._answers[attempt].set()
         while attempt in {claim.attempt_id for claim in calls.claims}:
             calls.wait(PATIENCE)
             calls.take()
+        if and_post:
+            calls.post_waiting()
 
 
 @pytest.fixture
@@ -83,4 +85,34 @@ def test_a_request_changes_in_order(dashboard: Dashboard) -> None:
     dashboard.answer(calls, 2)
     dashboard.is_posted(4)
     dashboard.answer(calls, 4)
+    calls.close()
+
+
+def test_what_waits_is_posted_when_asked_for(dashboard: Dashboard) -> None:
+    """A claim that waited for an answer is not posted when the answer is taken, but when it is on record."""
+    calls = Calls(dashboard.post)
+    calls.begin(claim(1, "R-1"))
+    calls.begin(claim(2, "R-1"))
+    dashboard.answer(calls, 1, and_post=False)
+    calls.begin(claim(3, "R-3"))
+    dashboard.answer(calls, 3, and_post=False)
+    assert dashboard.begun == [1, 3]
+    calls.post_waiting()
+    dashboard.is_posted(2)
+    dashboard.answer(calls, 2)
+    calls.close()
+
+
+def test_what_waited_for_a_failed_call_is_dropped(dashboard: Dashboard) -> None:
+    """Claims behind a failed one are removed, directly or through each other; others stay, and those under way too."""
+    calls = Calls(dashboard.post)
+    failed = claim(1, "R-1")
+    for each in (failed, claim(2, "R-1", "R-2"), claim(3, "R-2"), claim(4, "R-4"), claim(5, "R-4")):
+        calls.begin(each)
+    dashboard.answer(calls, 1, and_post=False)
+    assert [each.attempt_id for each in calls.drop_waiting([failed])] == [2, 3]
+    assert [each.attempt_id for each in calls.claims] == [4, 5]
+    assert [each.attempt_id for each in calls.drop_waiting()] == [5]
+    dashboard.answer(calls, 4)
+    assert (len(calls), sorted(dashboard.begun)) == (0, [1, 4])
     calls.close()

@@ -803,7 +803,7 @@ def test_answers_in_hand_are_written_until_the_outbox_takes_them(outbox: Engine,
         return exchange(engine, answers, *rest, **more)
 
     mocker.patch.object(recording, "exchange", sometimes)
-    mocker.patch.object(recorder, "_TRY_AGAIN_AFTER", 0.05)
+    mocker.patch.object(recorder, "TRY_AGAIN_AFTER", 0.05)
     assert deliver(outbox, dashboard, concurrency=1).rows == 20
     assert set(dashboard.accepted.values()) == {1}
     assert len(set(calls_then)) == 1
@@ -822,7 +822,7 @@ def test_an_attempt_that_the_outbox_took_and_never_said_so(outbox: Engine, mocke
         return claims
 
     mocker.patch.object(recording, "exchange", breaks)
-    mocker.patch.object(recorder, "_TRY_AGAIN_AFTER", 0.05)
+    mocker.patch.object(recorder, "TRY_AGAIN_AFTER", 0.05)
     dashboard = Dashboard()
 
     def staging(lease: Callable[[], Lease | None]) -> Iterator[list[Fresh]]:
@@ -835,6 +835,87 @@ def test_an_attempt_that_the_outbox_took_and_never_said_so(outbox: Engine, mocke
     send(outbox, lambda: dashboard, chosen, [FEBRUARY], run_id="run", clock=clock, staging=staging)
     assert set(dashboard.accepted.values()) == {1}
     assert Counter(row.outcome for row in attempts(outbox)) == {"delivered": 5, "transient": 1}
+
+
+class Away:
+    """An outbox that takes no answers for a time, which begins with :meth:`go`.
+
+    :ivar refusals: how often it was asked in vain.
+    """
+
+    def __init__(self, mocker: MockerFixture) -> None:
+        self.refusals = self._left = 0
+        for name in ("exchange", "record"):
+            mocker.patch.object(recording, name, self._unless_away(getattr(recording, name)))
+
+    def go(self, times: int) -> None:
+        """Refuse what is asked next, so many times."""
+        self._left = times
+
+    def _unless_away(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def asked(engine: Engine, answers: Any, *rest: Any, **more: Any) -> Any:
+            if answers and self._left:
+                self._left -= 1
+                self.refusals += 1
+                raise OutboxUnavailable("the connection is lost")
+            return function(engine, answers, *rest, **more)
+
+        return asked
+
+
+class Gated(Dashboard):
+    """Answers no call before the gate is opened.
+
+    :ivar is_called: set when a call has arrived.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_called, self.gate = threading.Event(), threading.Event()
+
+    def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+        self.is_called.set()
+        assert self.gate.wait(30)
+        return super().post(body, message_id=message_id, issue=issue)
+
+
+@pytest.mark.parametrize("error", [OutboxUnavailable("the connection is lost"), SystemExit(143)], ids=["failed", "stopped"])
+def test_a_pass_that_ends_early_still_writes_its_answers(outbox: Engine, mocker: MockerFixture, error: BaseException) -> None:
+    """Whether staging has failed or the task is told to end: answers to calls in flight are recorded once the outbox is back,
+    and nothing is posted again."""
+    away, dashboard = Away(mocker), Gated()
+
+    def staging(lease: Callable[[], Lease | None]) -> Iterator[list[Fresh]]:
+        yield begin(outbox).stage(list(pack(changes(4), 2, by_service=False)), lease()).fresh
+        assert dashboard.is_called.wait(30)
+        away.go(3)
+        threading.Timer(0.2, dashboard.gate.set).start()
+        raise error
+
+    with pytest.raises(type(error)):
+        send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock, staging=staging)
+    assert away.refusals == 3
+    check_books(outbox)
+    deliver(outbox, dashboard)
+    assert dashboard.accepted == Counter(names(range(4)))
+    assert {row.outcome for row in attempts(outbox)} == {"delivered"}
+
+
+def test_a_task_told_to_end_does_not_wait_for_the_outbox_for_long(outbox: Engine, mocker: MockerFixture) -> None:
+    """If the outbox stays away, the task ends nevertheless; what was in hand is then unknown, and is posted again."""
+    mocker.patch.object(pump, "GRACE", 0.2)
+    away, dashboard = Away(mocker), Gated()
+
+    def staging(lease: Callable[[], Lease | None]) -> Iterator[list[Fresh]]:
+        yield begin(outbox).stage(list(pack(changes(1), 1, by_service=False)), lease()).fresh
+        assert dashboard.is_called.wait(30)
+        away.go(10**6)
+        dashboard.gate.set()
+        raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock, staging=staging)
+    assert states(outbox) == {"pending": 1}
 
 
 # -- repeats, wrong paths, other servers -----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from tablero.delivery.posting.calls import Calls, moment
 from tablero.delivery.posting.cases import Cases
 from tablero.delivery.posting.job import Job
 from tablero.delivery.posting.leased_client import LeasedClient
-from tablero.delivery.posting.recorder import Recorder
+from tablero.delivery.posting.recorder import TRY_AGAIN_AFTER, Recorder
 from tablero.delivery.posting.rules import Pass, interpret
 from tablero.delivery.posting.supply import Supply
 from tablero.delivery.posting.throttle import Throttle
@@ -25,7 +25,7 @@ from tablero.texts import delivery as texts
 #: Staged batches in stock beyond those in flight, so that no call waits for the next step of staging.
 _STOCK = 10
 
-#: Seconds that calls in flight get when the task must end.
+#: Seconds in which calls in flight must be answered and recorded when the task is told to end.
 GRACE = 20.0
 
 #: Stages windows in steps that yield their batches; called with a function that returns the lease for them.
@@ -63,8 +63,11 @@ class Pump:
             self._keep_posting()
             self._client.deadlines.close()
             self._supply.finish()
-        except BaseException:
-            self._shut_down()
+        except Exception:
+            self._shut_down(self._job.hold.seconds)
+            raise
+        except BaseException:  # the task has been told to end
+            self._shut_down(GRACE)
             raise
         finally:
             self._calls.close()
@@ -216,18 +219,34 @@ class Pump:
 
     # -- the end ---------------------------------------------------------------------------------------------------------------
 
-    def _shut_down(self) -> None:
-        """Before the task ends: calls in flight get a moment, and their answers are recorded, or they would be repeated."""
+    def _shut_down(self, seconds: float) -> None:
+        """Before the pass ends early: calls in flight are awaited, and their answers recorded, or they would be repeated.
+
+        :param seconds: how long that may take.
+        """
         self._client.deadlines.close()
-        end = moment() + GRACE
+        settled_by = moment() + GRACE
         self._supply.cancel()
+        self._recorder.give_up({claim.attempt_id for claim in self._calls.claims})
+        try:
+            self._record_the_rest(min(moment() + seconds, self._recorder.until))
+        except BaseException:  # the task has been told to end in the meantime
+            self._record_the_rest(moment() + GRACE)
+            raise
         with suppress(OutboxUnavailable):
-            self._recorder.give_up({claim.attempt_id for claim in self._calls.claims})
-            while len(self._calls) and moment() < end:
-                self._calls.wait(min(1.0, max(0.0, end - moment())))
-                self._recorder.record([(claim, interpret(answer, claim.history)) for claim, answer in self._calls.take()])
-                self._calls.post_waiting()  # these end at once, unposted
             leasing.release(self._job.engine, self.cases.held, self._job.hold.worker)
-        self._supply.settle(max(0.0, end - moment()))
+        self._supply.settle(max(0.0, settled_by - moment()))
         with suppress(Exception):
             self._supply.collect()
+
+    def _record_the_rest(self, end: float) -> None:
+        """Record what is in hand, and what arrives, until nothing is left, as often as the outbox must be asked.
+
+        :param end: when to give up what is left.
+        """
+        while True:
+            self._recorder.keep([(claim, interpret(answer, claim.history)) for claim, answer in self._calls.take()])
+            if (self._recorder.record() and not len(self._calls)) or moment() >= end:
+                return
+            self._calls.post_waiting()  # these end at once, unposted
+            self._calls.wait(min(TRY_AGAIN_AFTER, max(0.0, end - moment())))

@@ -1,8 +1,9 @@
-"""Recording answers in the outbox; retried as long as the leases last."""
+"""Recording answers in the outbox: what is in hand stays in hand until the outbox has taken it."""
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Collection, Sequence
 
@@ -18,7 +19,7 @@ from tablero.texts import delivery as texts
 log = logging.getLogger(__name__)
 
 #: Seconds between two attempts to reach an outbox that does not answer.
-_TRY_AGAIN_AFTER = 0.5
+TRY_AGAIN_AFTER = 0.5
 
 
 class Recorder:
@@ -26,6 +27,7 @@ class Recorder:
 
     :param engine: of the outbox.
     :param hold: the worker and the length of its leases.
+    :ivar until: when the leases of what is in hand have ended for certain.
     """
 
     def __init__(self, engine: Engine, hold: Hold) -> None:
@@ -34,6 +36,7 @@ class Recorder:
         self._in_hand: Sequence[tuple[Claim, Answer]] = []
         self._not_begun: Sequence[Claim] = []
         self._after_outage = False
+        self.until = math.inf
 
     def exchange(
         self, answers: Sequence[tuple[Claim, Answer]], fresh: Sequence[Fresh], keep: Collection[int] = ()
@@ -48,7 +51,7 @@ class Recorder:
         :raises OutboxUnavailable: if the answers could not be recorded before the leases ended.
         """
         self._in_hand = answers
-        end = moment() + self._hold.seconds
+        self.until = moment() + self._hold.seconds
         while True:
             try:
                 claims = recording.exchange(
@@ -56,12 +59,12 @@ class Recorder:
                 )
                 break
             except OutboxUnavailable as error:
-                if not answers or moment() >= end:
+                if not answers or moment() >= self.until:
                     raise
-                log.warning("%s", texts.OUTBOX_STILL_UNAVAILABLE(answers=len(answers), cause=error.text))
+                self._warn(error)
                 fresh, self._after_outage = [], True  # their attempts may be on record, but were not made
-                threading.Event().wait(_TRY_AGAIN_AFTER)
-        self._in_hand, self._not_begun = [], claims
+                threading.Event().wait(TRY_AGAIN_AFTER)
+        self._in_hand, self._not_begun, self.until = [], claims, math.inf
         self._after_outage = self._after_outage and not fresh
         return claims, len(fresh)
 
@@ -70,14 +73,27 @@ class Recorder:
         self._not_begun = []
 
     def give_up(self, under_way: Collection[int]) -> None:
-        """Before the task ends: record the answers in hand, and that attempts about to begin were not made.
+        """Before the pass ends early: take in hand that the attempts about to begin were not made.
 
         :param under_way: attempts that did begin.
         """
         stopped = Answer.saying(Outcome.TRANSIENT, texts.STOPPED)
-        never_made = [(claim, stopped) for claim in self._not_begun if claim.attempt_id not in under_way]
-        self.record([*self._in_hand, *never_made])
+        self.keep([(claim, stopped) for claim in self._not_begun if claim.attempt_id not in under_way])
+        self._not_begun = []
 
-    def record(self, answers: Sequence[tuple[Claim, Answer]]) -> None:
-        """Record answers, once."""
-        recording.record(self._engine, answers)
+    def keep(self, answers: Sequence[tuple[Claim, Answer]]) -> None:
+        """Take answers in hand, for :meth:`record`."""
+        self._in_hand = [*self._in_hand, *answers]
+
+    def record(self) -> bool:
+        """Try once to record what is in hand, and begin nothing; returns whether the outbox has taken it."""
+        try:
+            recording.record(self._engine, self._in_hand)
+        except OutboxUnavailable as error:
+            self._warn(error)
+            return False
+        self._in_hand = []
+        return True
+
+    def _warn(self, error: OutboxUnavailable) -> None:
+        log.warning("%s", texts.OUTBOX_STILL_UNAVAILABLE(answers=len(self._in_hand), cause=error.text))

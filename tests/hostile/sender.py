@@ -17,6 +17,7 @@ from tablero.delivery.sending import send
 from tablero.outbox.engine import connect
 from tablero.outbox.queue import recording
 from tablero.outbox.queue.claims import Claim
+from tablero.outbox.queue.recording import Exchanged
 
 from tests.integration.samples import FEBRUARY, clock, settings
 
@@ -34,13 +35,13 @@ def main(path: Path) -> None:
     exchange = recording.exchange
     log = path.with_name(path.name + "-wal")
 
-    def exchange_and_report(engine: Engine, answers: Sequence[tuple[Claim, Answer]], *more: Any, **rest: Any) -> list[Claim]:
-        claims = exchange(engine, answers, *more, **rest)
+    def exchange_and_report(engine: Engine, answers: Sequence[tuple[Claim, Answer]], *more: Any, **rest: Any) -> Exchanged:
+        exchanged = exchange(engine, answers, *more, **rest)
         if answers:
             ids = " ".join(str(claim.batch_id) for claim, _ in answers)
             sys.stdout.write(f"{log.stat().st_size} {ids}\n")
             sys.stdout.flush()
-        return claims
+        return exchanged
 
     recording.exchange = exchange_and_report
     send(connect(f"sqlite:///{path}"), Dashboard, settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)

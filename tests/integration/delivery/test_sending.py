@@ -795,7 +795,7 @@ def test_answers_in_hand_are_written_until_the_outbox_takes_them(outbox: Engine,
     calls_then: list[int] = []
     dashboard = Dashboard()
 
-    def sometimes(engine: Engine, answers: Any, *rest: Any, **more: Any) -> list[Claim]:
+    def sometimes(engine: Engine, answers: Any, *rest: Any, **more: Any) -> recording.Exchanged:
         if answers and away[0] and len(dashboard.calls) > 2:
             away[0] -= 1
             calls_then.append(len(dashboard.calls))
@@ -814,12 +814,12 @@ def test_an_attempt_that_the_outbox_took_and_never_said_so(outbox: Engine, mocke
     made."""
     exchange, broken = recording.exchange, [True]
 
-    def breaks(engine: Engine, answers: Any, fresh: Any, *rest: Any, **more: Any) -> list[Claim]:
-        claims = exchange(engine, answers, fresh, *rest, **more)
+    def breaks(engine: Engine, answers: Any, fresh: Any, *rest: Any, **more: Any) -> recording.Exchanged:
+        exchanged = exchange(engine, answers, fresh, *rest, **more)
         if answers and fresh and broken[0]:
             broken[0] = False
             raise OutboxUnavailable("the connection is lost")
-        return claims
+        return exchanged
 
     mocker.patch.object(recording, "exchange", breaks)
     mocker.patch.object(recorder, "TRY_AGAIN_AFTER", 0.05)
@@ -869,8 +869,8 @@ class Gated(Dashboard):
     :ivar is_called: set when a call has arrived.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, decide: Callable[[list[Entry]], Answer] = lambda _: DELIVERED) -> None:
+        super().__init__(decide)
         self.is_called, self.gate = threading.Event(), threading.Event()
 
     def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
@@ -1041,10 +1041,8 @@ def test_another_server_is_recognised(outbox: Engine) -> None:
     assert len(dashboard.calls) == 2
 
 
-def test_partial_acceptance(outbox: Engine) -> None:
-    """Named rows are refused and all others acknowledged; the named ones are refused for good after a call of their own."""
-    stage(outbox, changes(100))
-    bad = names([3, 50])
+def excepting(bad: list[str]) -> Callable[[list[Entry]], Answer]:
+    """Accepts every call, except for the rows of these requests, which it names."""
 
     def decide(entries: list[Entry]) -> Answer:
         named = tuple(n for n, entry in enumerate(entries) if entry["request_id"] in bad)
@@ -1053,7 +1051,13 @@ def test_partial_acceptance(outbox: Engine) -> None:
         partial = len(named) < len(entries)
         return Answer(Outcome.REFUSED, status=201, named=named, partial=partial, error="refused", message="wrong")
 
-    dashboard = Dashboard(decide)
+    return decide
+
+
+def test_partial_acceptance(outbox: Engine) -> None:
+    """Named rows are refused and all others acknowledged; the named ones are refused for good after a call of their own."""
+    stage(outbox, changes(100))
+    dashboard = Dashboard(excepting(names([3, 50])))
     delivery = deliver(outbox, dashboard)
     assert (delivery.rows, delivery.refused) == (98, 2)
     assert [len(call) for call in dashboard.calls] == [100, 1, 1]
@@ -1073,6 +1077,59 @@ def test_an_error_that_names_no_entry_of_the_call_acknowledges_nothing(outbox: E
 
     assert deliver(outbox, CountsFromOne()).refused == 1
     assert states(outbox) == {"delivered": 4, "refused": 1}
+
+
+def test_a_partial_acceptance_is_one_record(outbox: Engine) -> None:
+    """Whatever ends the pass once the answer is on record: the accepted rows are delivered, and only the others pending."""
+    stage(outbox, changes(10))
+
+    def observe(_: Attempt) -> None:
+        raise RuntimeError("the observer is broken")
+
+    dashboard = Dashboard(excepting(names([3, 4])))
+    with pytest.raises(RuntimeError):
+        send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock, observe=observe)
+    check_books(outbox)
+    assert states(outbox) == {"delivered": 8, "pending": 2}
+    deliver(outbox, dashboard)
+    assert sorted(dashboard.calls[1:]) == [[name] for name in names([3, 4])]
+
+
+def test_a_partial_acceptance_that_arrives_when_the_task_ends(outbox: Engine) -> None:
+    """The accepted rows are not posted again by the next try, which claims the others at once."""
+    dashboard = Gated(excepting(names([3])))
+
+    def staging(lease: Callable[[], Lease | None]) -> Iterator[list[Fresh]]:
+        yield begin(outbox).stage(list(pack(changes(10), 10, by_service=False)), lease()).fresh
+        assert dashboard.is_called.wait(30)
+        threading.Timer(0.2, dashboard.gate.set).start()
+        raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock, staging=staging)
+    check_books(outbox)
+    assert states(outbox) == {"delivered": 9, "pending": 1}
+    assert deliver(outbox, dashboard).refused == 1
+    assert dashboard.calls[1:] == [names([3])]
+
+
+def test_a_partial_acceptance_that_the_outbox_took_and_never_said_so(outbox: Engine, mocker: MockerFixture) -> None:
+    """If the connection breaks after the commit, the refused rows are still posted in this pass."""
+    exchange, broken = recording.exchange, [True]
+
+    def breaks(engine: Engine, answers: Any, *rest: Any, **more: Any) -> recording.Exchanged:
+        exchanged = exchange(engine, answers, *rest, **more)
+        if answers and broken[0]:
+            broken[0] = False
+            raise OutboxUnavailable("the connection is lost")
+        return exchanged
+
+    mocker.patch.object(recording, "exchange", breaks)
+    mocker.patch.object(recorder, "TRY_AGAIN_AFTER", 0.05)
+    stage(outbox, changes(10))
+    dashboard = Dashboard(excepting(names([3])))
+    assert deliver(outbox, dashboard).refused == 1
+    assert [len(call) for call in dashboard.calls] == [10, 1]
 
 
 # -- order, size, and waiting ----------------------------------------------------------------------------------------------

@@ -169,6 +169,20 @@ def test_an_acknowledgement_counts_whoever_holds_the_lease(outbox: Engine) -> No
     assert claim(outbox, "three", at=3 * LEASE) == []
 
 
+def test_an_acknowledgement_that_excepts_rows_counts_whoever_holds_the_lease(outbox: Engine) -> None:
+    """The accepted rows are delivered although another worker posts the batch again; the others stay with that worker."""
+    stage(outbox, changes(5))
+    (late,) = claim(outbox)
+    claim(outbox, "two", at=2 * LEASE)
+    excepting = refused(1, 2, partial=True)
+    for _ in range(2):
+        recording.record(outbox, [(late, excepting)], keep=[late.batch_id], zone=ZONE, now=NOW + 2 * LEASE)
+        check_books(outbox)
+    assert states(outbox) == {"delivered": 3, "pending": 2}
+    assert claim(outbox, "one", at=2 * LEASE) == []
+    assert len(claim(outbox, "one", at=4 * LEASE)) == 2
+
+
 def test_what_came_late_does_not_hide_why_the_batch_was_posted_again(outbox: Engine) -> None:
     """An attempt recorded as unknown stays unknown; an answer that arrives later is recorded beside it."""
     stage(outbox, changes(1))

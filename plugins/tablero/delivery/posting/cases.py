@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
@@ -86,6 +86,10 @@ class Cases:
         """Whether a batch stays with this worker after this answer, to be searched."""
         return answer.partial or claim.batch_id in self._posted or trouble_of(answer, claim.history) is not None
 
+    def add(self, pieces: Sequence[Fresh]) -> None:
+        """Post parts that this worker holds, each in a call of its own."""
+        self._separate.extend(pieces)
+
     # -- what came back --------------------------------------------------------------------------------------------------------
 
     def answered(self, claim: Claim, answer: Answer) -> None:
@@ -94,8 +98,7 @@ class Cases:
         if answer.outcome is Outcome.DELIVERED:
             self._go_on(case, claim, passed=True)
         elif answer.partial:
-            self._keep_named(claim, answer)
-            self._end_search(case)
+            self._end_search(case)  # the others are delivered, and the named ones were added
         elif answer.outcome is Outcome.REFUSED or (
             # A failure is searched if the batch has failed before, or is part of one that did.
             answer.outcome is Outcome.UNKNOWN and (case is not None or trouble_of(answer, claim.history) is not None)
@@ -132,19 +135,6 @@ class Cases:
         else:
             trouble = trouble_of(answer, claim.history) or Trouble.CONTENT
             self._ready.append(Case(Search.of(rows, trouble), piece))
-
-    def _keep_named(self, claim: Claim, answer: Answer) -> None:
-        edges = search.cut_out(answer.named, len(claim.changes))
-        starts = [0, *edges]
-        pieces = cutting.accept_others(
-            self._engine,
-            Fresh(claim.batch_id, claim.changes),
-            edges,
-            [start in answer.named for start in starts],
-            worker=self._hold.worker,
-            zone=self._zone,
-        )
-        self._separate.extend(pieces)
 
     def _judge(self, case: Case | None, claim: Claim, answer: Answer) -> None:
         """Judge a single row that was refused, or failed, in a call of its own."""

@@ -48,7 +48,7 @@ class Pump:
         self._client = LeasedClient(job.connect, job.hold.seconds, longest_call)
         self._calls = Calls(self._client.post)
         self._throttle = Throttle(job.settings.concurrency)
-        self._recorder = Recorder(job.engine, job.hold)
+        self._recorder = Recorder(job.engine, job.hold, job.settings.timezone)
         self._backlog = Backlog(job)
         steps = staging(self._lease_of_fresh) if staging else None
         self._supply = Supply(steps, job.settings.concurrency + _STOCK, self._calls.wake, cancel)
@@ -190,9 +190,10 @@ class Pump:
 
     def _exchange(self, answers: Sequence[tuple[Claim, Answer]], fresh: Sequence[Fresh]) -> list[Claim]:
         keep = {claim.batch_id for claim, answer in answers if self.cases.wants(claim, answer)}
-        claims, used = self._recorder.exchange(answers, fresh, keep)
+        exchanged, used = self._recorder.exchange(answers, fresh, keep)
         self._supply.take(used)
-        return claims
+        self.cases.add(exchanged.named)
+        return exchanged.claims
 
     def _observe(self, claim: Claim, answer: Answer) -> None:
         window = self._job.window_of(claim.changes[0].last_modified_date)

@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 from collections.abc import Collection, Sequence
+from datetime import tzinfo
 
 from sqlalchemy.engine import Engine
 from tablero.dashboard.answer import Answer, Outcome
@@ -14,6 +15,7 @@ from tablero.errors import OutboxUnavailable
 from tablero.outbox.batches import Fresh
 from tablero.outbox.queue import recording
 from tablero.outbox.queue.claims import Claim, Hold
+from tablero.outbox.queue.recording import Exchanged
 from tablero.texts import delivery as texts
 
 log = logging.getLogger(__name__)
@@ -27,12 +29,14 @@ class Recorder:
 
     :param engine: of the outbox.
     :param hold: the worker and the length of its leases.
+    :param zone: the institution's time zone, in which rows are counted by day.
     :ivar until: when the leases of what is in hand have ended for certain.
     """
 
-    def __init__(self, engine: Engine, hold: Hold) -> None:
+    def __init__(self, engine: Engine, hold: Hold, zone: tzinfo) -> None:
         self._engine = engine
         self._hold = hold
+        self._zone = zone
         self._in_hand: Sequence[tuple[Claim, Answer]] = []
         self._not_begun: Sequence[Claim] = []
         self._after_outage = False
@@ -40,13 +44,13 @@ class Recorder:
 
     def exchange(
         self, answers: Sequence[tuple[Claim, Answer]], fresh: Sequence[Fresh], keep: Collection[int] = ()
-    ) -> tuple[list[Claim], int]:
+    ) -> tuple[Exchanged, int]:
         """Record ``answers`` and the attempts of ``fresh`` batches, which are posted next.
 
         Nothing is posted until the answers are recorded; after an outage they may be recorded without new attempts.
 
         :param keep: pending batches that stay with this worker.
-        :returns: the claims to post now, and the number of ``fresh`` batches used; a batch that another worker has claimed in
+        :returns: what is left to do, and the number of ``fresh`` batches used; a batch that another worker has claimed in
             the meantime is used without a claim.
         :raises OutboxUnavailable: if the answers could not be recorded before the leases ended.
         """
@@ -54,8 +58,8 @@ class Recorder:
         self.until = moment() + self._hold.seconds
         while True:
             try:
-                claims = recording.exchange(
-                    self._engine, answers, fresh, self._hold, keep=keep, after_outage=self._after_outage
+                exchanged = recording.exchange(
+                    self._engine, answers, fresh, self._hold, keep=keep, after_outage=self._after_outage, zone=self._zone
                 )
                 break
             except OutboxUnavailable as error:
@@ -64,9 +68,9 @@ class Recorder:
                 self._warn(error)
                 fresh, self._after_outage = [], True  # their attempts may be on record, but were not made
                 threading.Event().wait(TRY_AGAIN_AFTER)
-        self._in_hand, self._not_begun, self.until = [], claims, math.inf
+        self._in_hand, self._not_begun, self.until = [], exchanged.claims, math.inf
         self._after_outage = self._after_outage and not fresh
-        return claims, len(fresh)
+        return exchanged, len(fresh)
 
     def all_begun(self) -> None:
         """Note that the claims of the last exchange are being posted."""
@@ -88,7 +92,7 @@ class Recorder:
     def record(self) -> bool:
         """Try once to record what is in hand, and begin nothing; returns whether the outbox has taken it."""
         try:
-            recording.record(self._engine, self._in_hand)
+            recording.record(self._engine, self._in_hand, zone=self._zone)
         except OutboxUnavailable as error:
             self._warn(error)
             return False

@@ -5,8 +5,8 @@ The worker that searches holds these batches; a batch that another worker has cl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import tzinfo
+from collections.abc import Collection, Sequence
+from datetime import datetime, tzinfo
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from tablero.outbox import batches
 from tablero.outbox.batches import Fresh, Origin, Part
-from tablero.outbox.engine import now_of, writing
+from tablero.outbox.engine import writing
+from tablero.outbox.queue.claims import Claim
 from tablero.outbox.schema import attempt, batch
 
 
@@ -35,31 +36,30 @@ def cut(engine: Engine, whole: Fresh, at: Sequence[int], *, worker: str, zone: t
         return [Fresh(identity, part.changes) for identity, part in zip(ids, parts, strict=True)]
 
 
-def accept_others(
-    engine: Engine, whole: Fresh, at: Sequence[int], refused: Sequence[bool], *, worker: str, zone: tzinfo
-) -> list[Fresh]:
-    """Replace a batch of which the dashboard refused some rows by name and accepted the others.
+def accept_others(connection: Connection, claimed: Claim, named: Collection[int], now: datetime, zone: tzinfo) -> list[Fresh]:
+    """Split a batch of which the dashboard accepted all rows but those it named: the others are delivered, by the same commit.
 
-    :param at: positions at which a part begins, ascending, without 0.
-    :param refused: for each part, whether it was refused and stays pending.
-    :returns: the parts that stay pending; empty if another worker holds the batch by now.
+    That is recorded even if another worker holds the lease by now: the dashboard has the rows. To repeat it changes nothing.
+
+    :param named: positions of the refused rows; each becomes a batch of its own, which stays pending.
+    :param now: when the others were accepted.
+    :returns: the refused rows that the worker of this claim still holds.
     """
-    with writing(engine) as connection:
-        row = _held(connection, whole.batch_id, worker)
-        if row is None:
-            return []
-        now = now_of(connection)
-        edges = [0, *at, len(whole.changes)]
+    changes = claimed.changes
+    refused = {position for position in named if position < len(changes)}
+    query = sa.select(*batches.COLUMNS).where(batch.c.id == claimed.batch_id, batch.c.state == "pending").with_for_update()
+    row = connection.execute(query).one_or_none()
+    if row is not None and 0 < len(refused) < len(changes):
         taken = {"state": "delivered", "settled_at": now, "settled_how": "acknowledged", "cuts": row.cuts + 1}
         left = _still_held(row) | {"cuts": row.cuts + 1}
-        parts = [
-            Part(whole.changes[start:end], left if is_refused else taken)
-            for (start, end), is_refused in zip(pairwise(edges), refused, strict=True)
-        ]
-        ids = batches.replace(connection, row, parts, zone)
-        return [
-            Fresh(identity, part.changes) for identity, part, is_refused in zip(ids, parts, refused, strict=True) if is_refused
-        ]
+        edges = sorted({0, len(changes)} | refused | {position + 1 for position in refused})
+        parts = [Part(changes[start:end], left if start in refused else taken) for start, end in pairwise(edges)]
+        batches.replace(connection, row, parts, zone)
+    held = sa.select(batch.c.id).where(
+        batch.c.parent_id == claimed.batch_id, batch.c.state == "pending", batch.c.claimed_by == claimed.worker
+    )
+    ids = list(connection.scalars(held.order_by(batch.c.id)))
+    return [Fresh(identity, rows) for identity, rows in batches.rows_of(connection, ids).items()] if ids else []
 
 
 def take(engine: Engine, tail: Fresh, rows: int, *, worker: str, zone: tzinfo) -> tuple[Fresh, Fresh] | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timezone, tzinfo
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.outbox.batches import Fresh
-from tablero.outbox.engine import writing
-from tablero.outbox.queue import attempts
+from tablero.outbox.engine import now_of, writing
+from tablero.outbox.queue import attempts, cutting
 from tablero.outbox.queue.claims import Claim, Hold
 from tablero.outbox.queue.leasing import LEASED, NOW, OF_THESE, RELEASE, clock, moment
 from tablero.outbox.schema import attempt, batch
@@ -37,6 +38,17 @@ _MARK_UNKNOWN = (
 )
 
 
+class Exchanged(NamedTuple):
+    """What an exchange leaves to do.
+
+    :ivar claims: the batches to post now.
+    :ivar named: rows refused by name while all others of their call were accepted; this worker holds them.
+    """
+
+    claims: list[Claim]
+    named: list[Fresh]
+
+
 def exchange(
     engine: Engine,
     answers: Sequence[tuple[Claim, Answer]],
@@ -45,22 +57,23 @@ def exchange(
     *,
     keep: Collection[int] = (),
     after_outage: bool = False,
+    zone: tzinfo = timezone.utc,
     now: datetime | None = None,
-) -> list[Claim]:
+) -> Exchanged:
     """:func:`record` finished attempts and record the next ones in one transaction, which halves the waits for the disk.
 
     :param fresh: batches that this worker has just staged. A batch whose lease has ended and which another worker has claimed
         is left to that worker.
     :param after_outage: attempts of ``fresh`` may be on record that were never made, because the outbox committed them but the
         confirmation was lost.
+    :param zone: the institution's time zone, in which rows are counted by day.
     """
     if not answers and not fresh:
-        return []
+        return Exchanged([], [])
     with writing(engine) as connection:
-        if answers:
-            _record(connection, answers, keep, now)
+        named = _record(connection, answers, keep, zone, now) if answers else []
         if not fresh:
-            return []
+            return Exchanged([], named)
         changes = dict(fresh)
         until = moment(connection, now, hold.seconds)
         held = sorted(
@@ -73,26 +86,37 @@ def exchange(
             never_made = sa.update(attempt).where(attempt.c.batch_id.in_(held), attempt.c.outcome.is_(None))
             connection.execute(never_made.values(outcome=Outcome.TRANSIENT.value, error=str(texts.NEVER_MADE)))
         begun = dict(attempts.begin(connection, held, hold.run_id, now)) if held else {}
-        return [Claim(identity, *begun[identity], hold.worker, changes[identity]) for identity in held]
+        return Exchanged([Claim(identity, *begun[identity], hold.worker, changes[identity]) for identity in held], named)
 
 
 def record(
-    engine: Engine, answers: Sequence[tuple[Claim, Answer]], *, keep: Collection[int] = (), now: datetime | None = None
+    engine: Engine,
+    answers: Sequence[tuple[Claim, Answer]],
+    *,
+    keep: Collection[int] = (),
+    zone: tzinfo = timezone.utc,
+    now: datetime | None = None,
 ) -> None:
     """Make the outcomes of attempts durable and end the leases of batches that stay pending.
 
-    An acknowledgement is recorded even if another worker holds the lease by now: the dashboard has the rows.
+    An acknowledgement is recorded even if another worker holds the lease by now: the dashboard has the rows. The same holds for
+    one that excepts rows by name: these are split off in the same transaction.
 
     :param keep: batches whose lease continues because a search posts their parts next.
+    :param zone: the institution's time zone, in which rows are counted by day.
     """
     if answers:
         with writing(engine) as connection:
-            _record(connection, answers, keep, now)
+            _record(connection, answers, keep, zone, now)
 
 
 def _record(
-    connection: Connection, answers: Sequence[tuple[Claim, Answer]], keep: Collection[int], now: datetime | None
-) -> None:
+    connection: Connection,
+    answers: Sequence[tuple[Claim, Answer]],
+    keep: Collection[int],
+    zone: tzinfo,
+    now: datetime | None,
+) -> list[Fresh]:
     at = clock(connection, now)
     endings = [attempts.ending(claimed, answer) for claimed, answer in answers]
     connection.execute(attempts.END, endings if len(endings) > 1 else endings[0])  # one costs less by itself
@@ -106,9 +130,18 @@ def _record(
     for outcome, statement in ((Outcome.REFUSED, _REFUSE), (Outcome.UNKNOWN, _MARK_UNKNOWN)):
         if ids := _ids(answers, outcome):
             connection.execute(statement, {"ids": ids, "now": at})
+    kept: list[Fresh] = []
     for claimed, answer in answers:
-        if answer.outcome is not Outcome.DELIVERED and claimed.batch_id not in keep:
-            connection.execute(RELEASE, {"ids": [claimed.batch_id], "worker": claimed.worker})
+        named: list[Fresh] = []
+        if answer.partial:
+            accepted_at = now or now_of(connection)  # later than the refusal of the named rows, which it proves
+            named = cutting.accept_others(connection, claimed, answer.named, accepted_at, zone)
+        if claimed.batch_id in keep:
+            kept += named
+        elif answer.outcome is not Outcome.DELIVERED:
+            ids = [claimed.batch_id, *(piece.batch_id for piece in named)]
+            connection.execute(RELEASE, {"ids": ids, "worker": claimed.worker})
+    return kept
 
 
 def _ids(answers: Sequence[tuple[Claim, Answer]], outcome: Outcome, *, repeat: bool | None = None) -> list[int]:

@@ -441,6 +441,40 @@ def test_rows_that_the_dashboard_fails_on_hold_up_no_other(outbox: Engine, bad_r
     assert all(one.endswith("«Internal server error»") for one in words)
 
 
+def test_a_row_that_fails_among_refused_ones_is_decided(outbox: Engine) -> None:
+    """Refused rows were no repeats, so the one of their batch that fails is not taken for one: it is refused in two passes
+    more, and posted twice at most in each."""
+    rows = changes(3, first=50)
+    failing, *others = names([50, 51, 52])
+    stage(outbox, rows)
+
+    def decide(entries: list[Entry]) -> Answer:
+        ids = {entry["request_id"] for entry in entries}
+        return CRASHED if failing in ids else refused() if ids & set(others) else DELIVERED
+
+    for number in range(1, 7):
+        stage(outbox, [*rows, *changes(number, first=100)], size=1)
+        dashboard = Dashboard(decide)
+        with contextlib.suppress(DashboardUnavailable):
+            deliver(outbox, dashboard)
+        assert sum(call == [failing] for call in dashboard.calls) <= 2
+    assert states(outbox) == {"delivered": 6, "refused": 3}
+
+
+def test_a_row_whose_proof_is_no_proof_is_posted_again_once(outbox: Engine) -> None:
+    """Repeats that the dashboard recognises let a pass continue, and prove nothing about a refused row: it waits for the next
+    pass instead of being posted after each of them."""
+    stage(outbox, changes(6), size=1)
+    with pytest.raises(DashboardUnavailable):
+        deliver(outbox, Dashboard(lambda _: LOST))
+    (bad,) = names([0])
+    dashboard = Dashboard(lambda entries: refused() if entries[0]["request_id"] == bad else EXISTS)
+    with pytest.raises(DashboardUnavailable):
+        deliver(outbox, dashboard, concurrency=1)
+    assert sum(call == [bad] for call in dashboard.calls) == 2
+    assert states(outbox) == {"delivered": 5, "pending": 1}
+
+
 def test_one_failure_of_the_dashboard_is_the_moments(outbox: Engine) -> None:
     """After one failure a batch is posted whole again; it is split after the second in a row, and no row is refused."""
     stage(outbox, changes(100))

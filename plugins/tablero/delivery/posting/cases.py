@@ -69,6 +69,7 @@ class Cases:
         self._separate: deque[Fresh] = deque()
         self._posted: dict[int, Case] = {}
         self._suspects: list[tuple[Claim, Answer, int]] = []
+        self._posted_again: set[int] = set()
         self.findings = Findings()
 
     def __contains__(self, batch_id: int) -> bool:
@@ -264,17 +265,21 @@ class Cases:
         return case.head
 
     def suspects_again(self, *, at_the_end: bool = False) -> list[Claim]:
-        """Post single rows again that were refused before the dashboard accepted something.
+        """Post single rows again that were refused before the dashboard accepted something, each once in a pass.
 
         :param at_the_end: nothing else is left to post; ask the outbox whether another worker got an acceptance.
         """
         again = [
             claim
             for claim, _, accepted in self._suspects
-            if self._pass.accepted > accepted
-            or (at_the_end and suspects.proof(self._engine, claim, until_now=True).accepted_since)
+            if claim.batch_id not in self._posted_again
+            and (
+                self._pass.accepted > accepted
+                or (at_the_end and suspects.proof(self._engine, claim, until_now=True).accepted_since)
+            )
         ]
         ids = {claim.batch_id for claim in again}
+        self._posted_again |= ids
         self._suspects = [kept for kept in self._suspects if kept[0].batch_id not in ids]
         return claiming.begin(self._engine, sorted(ids), self._hold) if ids else []
 

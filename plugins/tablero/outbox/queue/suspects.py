@@ -31,7 +31,7 @@ class BatchTotals(NamedTuple):
     """Totals of the batch that a row was split off, over all of its parts.
 
     :ivar batch_id: the batch as it was staged.
-    :ivar rows: rows in all parts.
+    :ivar rows: rows in all parts that are delivered or pending; a refused row was no repeat.
     :ivar delivered: delivered rows among them.
     :ivar failed_alone: single rows on which the dashboard failed.
     :ivar answerless: whether some attempt got no answer from the dashboard itself.
@@ -109,7 +109,7 @@ def batch_totals(engine: Engine, batch_id: int) -> BatchTotals:
     )
     query = sa.select(
         sa.func.min(batch.c.id),
-        sa.func.sum(batch.c.rows),
+        sa.func.coalesce(sa.func.sum(batch.c.rows).filter(batch.c.state.in_(("delivered", "pending"))), 0),
         sa.func.coalesce(sa.func.sum(batch.c.rows).filter(batch.c.state == "delivered"), 0),
         sa.func.count().filter(alone),
         answerless,

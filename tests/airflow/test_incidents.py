@@ -325,7 +325,8 @@ def test_an_empty_outbox_where_rows_were_delivered(world: World) -> None:
     """Nothing is sent with an empty outbox where rows were delivered before; with the usual outbox the night succeeds."""
     story, night = world.begin("empty outbox", remembers=True), date(2024, 11, 12)
     story.day(night)
-    story.night(night, "success")
+    # Airflow remembers the other incidents too, so that this outbox has to be accepted while it is empty.
+    story.load({"start_month": "2024-11", "end_month": "2024-11", "accept_changes": True}, "success")
     usual = story.outbox
     story.use(usual.with_name("new.db"))
     story.day(night + DAY)

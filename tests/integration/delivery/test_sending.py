@@ -913,17 +913,28 @@ class Gated(Dashboard):
         return super().post(body, message_id=message_id, issue=issue)
 
 
+def answer_as_the_pass_ends(dashboard: Gated, mocker: MockerFixture) -> None:
+    """The gate is opened once the pass posts nothing new, and not before."""
+    close = leased_client.Deadlines.close
+
+    def close_and_answer(deadlines: leased_client.Deadlines) -> None:
+        close(deadlines)
+        dashboard.gate.set()
+
+    mocker.patch.object(leased_client.Deadlines, "close", close_and_answer)
+
+
 @pytest.mark.parametrize("error", [OutboxUnavailable("the connection is lost"), SystemExit(143)], ids=["failed", "stopped"])
 def test_a_pass_that_ends_early_still_writes_its_answers(outbox: Engine, mocker: MockerFixture, error: BaseException) -> None:
     """Whether staging has failed or the task is told to end: answers to calls in flight are recorded once the outbox is back,
     and nothing is posted again."""
     away, dashboard = Away(mocker), Gated()
+    answer_as_the_pass_ends(dashboard, mocker)
 
     def staging(lease: Callable[[], Lease | None]) -> Iterator[list[Fresh]]:
         yield begin(outbox).stage(list(pack(changes(4), 2, by_service=False)), lease()).fresh
         assert dashboard.is_called.wait(30)
         away.go(3)
-        threading.Timer(0.2, dashboard.gate.set).start()
         raise error
 
     with pytest.raises(type(error)):
@@ -939,12 +950,12 @@ def test_a_task_told_to_end_does_not_wait_for_the_outbox_for_long(outbox: Engine
     """If the outbox stays away, the task ends nevertheless; what was in hand is then unknown, and is posted again."""
     mocker.patch.object(pump, "GRACE", 0.2)
     away, dashboard = Away(mocker), Gated()
+    answer_as_the_pass_ends(dashboard, mocker)
 
     def staging(lease: Callable[[], Lease | None]) -> Iterator[list[Fresh]]:
         yield begin(outbox).stage(list(pack(changes(1), 1, by_service=False)), lease()).fresh
         assert dashboard.is_called.wait(30)
         away.go(10**6)
-        threading.Timer(0.1, dashboard.gate.set).start()
         raise SystemExit(143)
 
     with pytest.raises(SystemExit):
@@ -1129,14 +1140,14 @@ def test_a_partial_acceptance_is_one_record(outbox: Engine) -> None:
     assert sorted(dashboard.calls[1:]) == [[name] for name in names([3, 4])]
 
 
-def test_a_partial_acceptance_that_arrives_when_the_task_ends(outbox: Engine) -> None:
+def test_a_partial_acceptance_that_arrives_when_the_task_ends(outbox: Engine, mocker: MockerFixture) -> None:
     """The accepted rows are not posted again by the next try, which claims the others at once."""
     dashboard = Gated(excepting(names([3])))
+    answer_as_the_pass_ends(dashboard, mocker)
 
     def staging(lease: Callable[[], Lease | None]) -> Iterator[list[Fresh]]:
         yield begin(outbox).stage(list(pack(changes(10), 10, by_service=False)), lease()).fresh
         assert dashboard.is_called.wait(30)
-        threading.Timer(0.2, dashboard.gate.set).start()
         raise SystemExit(143)
 
     with pytest.raises(SystemExit):

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 from tablero.contract.windows import Window
 from tablero.source.reader import Source
 
+from tests.integration.samples import counted
 from tests.postgres import PostgresServer
 
 pytestmark = pytest.mark.integration
@@ -90,7 +91,7 @@ def test_the_view_is_one_that_the_package_reads(reader: Engine) -> None:
     assert source.check() == ["service_id", "request_id", "opening_date", "status_id", "last_modified_date"]
     rows = sorted((row[:2] + row[3:4] for row in source.read(DAY)), key=str)
     assert rows == [("1041", "A-1", 9), ("1041", "A-1", None), (None, "A-2", 9)]
-    assert source.count(DAY) == 3
+    assert counted(source, DAY) == 3
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def read(engine: Engine, sql: str | None = None) -> tuple[set[tuple[str, int]], 
     source.check()
     validate = validator(zone=ZONE, earliest=datetime(2020, 1, 1, tzinfo=timezone.utc), now=NOW)
     found = [validate(row) for row in source.read(FEBRUARY) if source.holds(FEBRUARY, row[-1])]
-    assert counted(source, FEBRUARY) == len(found)
+    assert source.count([FEBRUARY]) is None if sql else counted(source, FEBRUARY) == len(found)
     valid = [row for row in found if isinstance(row, StatusChange)]
     return (
         {(row.request_id, row.status_id) for row in valid},

@@ -24,7 +24,8 @@ class Transport(HTTPAdapter):
     def __init__(self, certificate_name: str | None, watchdog: Watchdog) -> None:
         self._certificate_name = certificate_name
         self._watchdog = watchdog
-        self._connection: HTTPConnection | None = None
+        self._connecting: HTTPConnection | None = None
+        self._socket: Any = None
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -63,17 +64,20 @@ class Transport(HTTPAdapter):
 
         class Remembered(base):  # type: ignore[misc, valid-type]  # made of any of urllib3's classes
             def connect(self) -> None:
-                transport._connection = self  # before, since the proxy's answer to CONNECT may trickle in as well
+                transport._connecting, transport._socket = self, None
                 super().connect()
+                transport._connecting, transport._socket = None, self.sock
 
         return Remembered
 
     def _hang_up(self) -> None:
-        connected: Any = self._connection and self._connection.sock
-        if connected is not None:
+        # While a proxy's answer to CONNECT trickles in, only the connection knows its socket; once a body without an end is
+        # read, it does not know it any longer.
+        open_socket: Any = self._socket or (self._connecting and self._connecting.sock)
+        if open_socket is not None:
             with suppress(OSError):
                 # TLS within TLS has no shutdown, but knows the socket under it.
-                getattr(connected, "socket", connected).shutdown(socket.SHUT_RDWR)
+                getattr(open_socket, "socket", open_socket).shutdown(socket.SHUT_RDWR)
 
 
 def _socket_options() -> list[tuple[int, int, int]]:

@@ -59,7 +59,8 @@ def fill(server: MariaDb, address: URL, changed: Sequence[Any], kind: str, *, zo
 def inside(found: Source, window: Window) -> set[str]:
     """The request ids that staging sees in a window, and the number of rows that reconciling counts there."""
     rows = [row for row in found.read(window) if found.holds(window, row[-1])]
-    assert counted(found, window) == len(rows), f"count and read differ for {window.label}"
+    counts = found.count([window])  # None for the institution's own SQL
+    assert counts is None or counts.of[window] == len(rows), f"count and read differ for {window.label}"
     ids = {row[1] for row in rows}
     assert len(ids) == len(rows)
     return ids

@@ -519,7 +519,8 @@ def test_own_sql_with_casts(spanish: Server, database: str) -> None:
          WHERE last_modified_date >= :start::timestamp AND last_modified_date < :end::timestamptz"""
     found = source(spanish.address(database), sql=sql)
     assert len(found.check()) == 6
-    assert len(rows(found)) == counted(found, JANUARY) == 1
+    assert len(rows(found)) == 1
+    assert found.count([JANUARY]) is None, "the bounds of own SQL may be wider than the window"
 
 
 def test_own_sql_with_another_parameter(spanish: Server, database: str) -> None:

@@ -26,7 +26,7 @@ select label, rows_read, delivered, rejected, excluded, duplicates, pending, rec
 _PROGRESS = """
 select (select count(distinct window_start)
           from extraction e
-         where e.run_id = :run_id and e.finished_at is not null
+         where e.run_id = :run_id and e.finished_at is not null and e.kind <> 'undated'
            and not exists (select 1 from batch b where b.extraction_id = e.id and b.state = 'pending')),
        (select coalesce(sum(b.rows), 0)
           from attempt a join batch b on b.id = a.batch_id

@@ -247,7 +247,7 @@ class _Run:
 
     def _prove(self, windows: list[Window]) -> None:
         began = time.monotonic()
-        accounts, _, failure = reconcile(
+        accounts, failure = reconcile(
             self._engine,
             self._source,
             self._settings,

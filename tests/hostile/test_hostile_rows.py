@@ -83,7 +83,7 @@ def test_all_are_staged_or_set_aside_and_the_sum_closes(outbox: Engine) -> None:
 
     dashboard = Dashboard()
     send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
-    accounts, _, failure = reconcile(outbox, source, settings(), [FEBRUARY], run_id="run", clock=clock, send=pytest.fail)
+    accounts, failure = reconcile(outbox, source, settings(), [FEBRUARY], run_id="run", clock=clock, send=pytest.fail)
     assert failure is None
     assert accounts[0].settled
     assert accounts[0].delivered == len(expected) == dashboard.accepted.total()

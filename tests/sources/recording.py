@@ -24,7 +24,7 @@ class Asked:
 class Recorder:
     """The recorded statements, in order.
 
-    :ivar value: the value returned once by every query for rows; queries for groups return 3 rows of each.
+    :ivar value: the value returned once by every query for rows; queries for groups return 4 rows of each.
     :ivar kind: its type, as a driver describes it.
     """
 
@@ -84,15 +84,15 @@ class _Cursor(SimpleNamespace):
 
     def execute(self, sql: str, values: Any = None) -> None:
         self.recorder.asked.append(Asked(" ".join(sql.split()), values))
-        grouped = "placed.place, count(*)" in sql
+        grouped = "placed.place, count(*)" in sql  # four rows a group, one of them without a value
         names = ["service_id", "request_id", "opening_date", "status_id", "last_modified_date"]
         head = sql.partition("FROM")[0]
         if "SELECT *" not in head and "service_id" not in head:
             names = re.findall(r" AS (current_timestamp_\d+)", head) or ["one"]
         if grouped:
-            names = ["place", "count_1"]
+            names = ["place", "count_1", "count_2"]
         self.description = [(name.upper(), self.recorder.kind, None, None, None, None, True) for name in names]
-        self.rows = [(number, 3) for number in range(-2, 3)] if grouped else [tuple([self.recorder.value] * len(names))]
+        self.rows = [(number, 4, 3) for number in range(-1, 3)] if grouped else [tuple([self.recorder.value] * len(names))]
 
     def fetchone(self) -> Any:
         return self.rows.pop() if self.rows else None

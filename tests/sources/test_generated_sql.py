@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timezone
 from typing import Any, NamedTuple
 
 import pytest
-from tablero.contract.windows import dateless_window, undated_window
+from tablero.contract.windows import dateless_window, month_windows, undated_window
 from tablero.errors import SetupError
 from tablero.source.reader import Source
 
@@ -117,15 +118,45 @@ def test_count(url: str) -> None:
     bounds = compared(last(recorder).values)
     assert counted(found, FEBRUARY) == 3 + 1, "what the database counts, and what is placed here"
     grouping, looking = sql_of(recorder)[3:]
-    assert grouping.startswith("SELECT placed.place, count(*) AS ")
+    assert grouping.startswith("SELECT placed.place, count(*) AS count_1, count(placed.last_modified_date) AS ")
     assert grouping.endswith(" GROUP BY placed.place")
     assert looking.startswith("SELECT placed.last_modified_date FROM (SELECT ")
-    assert looking.endswith(" WHERE placed.place = -2")
+    assert looking.endswith(" WHERE placed.place = -1 AND placed.last_modified_date IS NOT NULL")
     for sql in (grouping, looking):
-        assert f"SELECT {CHANGED} AS last_modified_date, CASE WHEN ({CHANGED} IS NULL) THEN -1 WHEN (" in sql
-        assert sql.count(" THEN ") == 2 + 2, "NULL, no date, and the two edges"
-        assert " ELSE 2 END AS place " in sql
-    assert compared(last(recorder).values)[-2:] == bounds
+        assert f"SELECT {CHANGED} AS last_modified_date, CASE WHEN ({CHANGED} < " in sql
+        assert sql.count(" THEN ") == 1 + 2, "no date, and the two edges"
+        assert " ELSE 2 END END AS place " in sql
+    assert sorted(compared(last(recorder).values)[-2:]) == bounds
+
+
+#: How deep SQL Server lets CASEs nest in what it sends to a linked server, where each WHEN is a level.
+DEEPEST = 10
+
+
+@pytest.mark.parametrize("value", ["2020-02-01", date(2020, 2, 1), START, NOW], ids=["text", "date", "datetime", "offset"])
+def test_a_linked_server_takes_the_count(value: Any) -> None:
+    """Error 125, *Case expressions may only be nested to level 10*, is not reached by a load of twenty years."""
+    recorder = Recorder(value)
+    windows = month_windows(date(2020, 1, 1), date(2039, 12, 1), ZONE, datetime(2040, 1, 2, tzinfo=timezone.utc))
+    found = source(recorder, SQL_SERVER, table="[OFICINA].Citas.dbo.Cambios")
+    found.count([undated_window(date(2020, 1, 1), ZONE), *windows])
+    grouping, _ = sql_of(recorder)[2:]
+    assert "CASE WHEN" in grouping
+    assert deepest(grouping) <= DEEPEST
+
+
+def deepest(sql: str) -> int:
+    """How deep CASEs nest in a statement, if each WHEN is a CASE of its own."""
+    levels, most = [0], 0
+    for word in re.findall(r"\b(?:CASE|WHEN|END)\b", sql):
+        if word == "CASE":
+            levels.append(0)
+        elif word == "WHEN":
+            levels[-1] += 1
+        else:
+            levels.pop()
+        most = max(most, sum(levels))
+    return most
 
 
 def test_what_has_no_date() -> None:
@@ -149,7 +180,7 @@ def test_what_has_no_date() -> None:
 def test_the_census(url: str) -> None:
     """The whole view is counted without a condition, so that each row is in one group."""
     recorder = Recorder()
-    assert source(recorder, url).census(undated_window(date(2020, 1, 1), ZONE), NOW) == (13, 3, 3, 3)
+    assert source(recorder, url).census(undated_window(date(2020, 1, 1), ZONE), NOW) == (14, 4, 3, 3)
     grouping, _ = sql_of(recorder)[2:]
     assert " WHERE " not in grouping
 

@@ -125,6 +125,14 @@ def test_zero_dates_are_undated(mariadb: MariaDb, address: URL, engine: Engine, 
     assert found.census(BEFORE, NOW) == Census(3, 1, 0, 0)
 
 
+def test_a_zero_date_that_counts_as_null(mariadb: MariaDb, address: URL, engine: Engine) -> None:
+    """In a column that is NOT NULL, MariaDB takes a zero date for NULL in conditions, but not in counts."""
+    fill(mariadb, address, [ZERO_DATES[0], "2020-02-01 00:00:00"], "datetime(6) NOT NULL")
+    found = source(engine)
+    assert by_window(found, [*MONTHS, BEFORE]) == {"2020-02": {"1"}, "undated": {"0"}}
+    assert found.census(BEFORE, NOW) == Census(2, 1, 0, 0)
+
+
 def test_a_zero_date_of_opening_is_a_rejected_row(mariadb: MariaDb, address: URL, engine: Engine) -> None:
     """A zero opening date, for which drivers return text or nothing, rejects its own row only, for the right reason."""
     fill(mariadb, address, ["2020-02-01 00:00:00", "2020-02-02 00:00:00"], DATETIME)

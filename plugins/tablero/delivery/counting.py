@@ -97,13 +97,12 @@ class _Books:
         self._again = again
         self._keep = keep
         self._accounts = {one.window: one for one in reconciled.accounts}
-        self._found = dict(reconciled.found)
         self._failure = reconciled.failure
         self.complaints: list[Text] = []
 
     @property
     def reconciled(self) -> Reconciled:
-        return Reconciled(list(self._accounts.values()), self._found, self._failure)
+        return Reconciled(list(self._accounts.values()), self._failure)
 
     def read(self, window: Window) -> int:
         return self._accounts[window].recount or 0
@@ -146,8 +145,6 @@ class _Books:
         """Read windows again; whether all of them could be read."""
         found = self._again(windows)
         self._accounts |= {one.window: one for one in found.accounts}
-        for label, rows in found.found.items():
-            self._found[label] = self._found.get(label, 0) + rows
         self.fail(found.failure)
         return found.failure is None and all(one.recount is not None for one in found.accounts)
 

@@ -35,13 +35,11 @@ class Reconciled(NamedTuple):
     """The result of a reconciliation.
 
     :ivar accounts: one per window; also stored in the outbox.
-    :ivar found: rows that no earlier reading had found, by label of the window.
     :ivar failure: the error to raise in the end; ``None`` if there is none. Transient errors take precedence, so that a window
         that cannot be read at all does not keep the others from being retried.
     """
 
     accounts: list[Account]
-    found: dict[str, int]
     failure: TableroError | None
 
 
@@ -65,7 +63,7 @@ def reconcile(
     :param accept_changes: as in :func:`tablero.delivery.staging.stage`.
     :raises OutboxUnavailable: if the outbox does not answer.
     """
-    accounts, found = [], {}
+    accounts: list[Account] = []
     read = partial(stage, engine, source, settings, run_id=run_id, clock=clock, accept_changes=accept_changes)
     failures: list[TableroError] = []
     source_answers = True
@@ -73,7 +71,7 @@ def reconcile(
         account = ledger.account(engine, window)
         try:
             if source_answers:
-                account, found[window.label] = _prove(engine, window, read, send, leave_pending=window in unsent)
+                account = _prove(engine, window, read, send, leave_pending=window in unsent)
         except TableroError as error:
             log.error("%s", texts.WINDOW_FAILED(window=window.label, words=error.text))
             failures.append(error)
@@ -81,7 +79,7 @@ def reconcile(
             source_answers = not isinstance(error, SourceUnavailable) or answers(source)
         ledger.keep(engine, account, run_id, clock())
         accounts.append(account)
-    return Reconciled(accounts, found, min(failures, key=_urgency, default=None))
+    return Reconciled(accounts, min(failures, key=_urgency, default=None))
 
 
 def _prove(
@@ -91,20 +89,18 @@ def _prove(
     send: Callable[[Window], object],
     *,
     leave_pending: bool,
-) -> tuple[Account, int]:
-    found = 0
+) -> Account:
     for _ in range(PASSES + 1):
         tally = read(window)
         account = ledger.account(engine, window)
         if not tally.new and (leave_pending or not account.pending):
-            return replace(account, recount=tally.read), found
-        found += tally.new
+            return replace(account, recount=tally.read)
         log.info(
             "%s: %d rows which no earlier reading found; %d rows are pending and are sent.",
             *(window.label, tally.new, account.pending),
         )
         send(window)
-    return ledger.account(engine, window), found
+    return ledger.account(engine, window)
 
 
 def answers(source: Source) -> bool:

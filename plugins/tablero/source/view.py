@@ -28,8 +28,8 @@ _DAY = timedelta(days=1)
 _AFTER_BLANKS = "!"
 
 
-#: Groups of rows besides those between two edges: without a date, and to be placed here.
-_UNDATED, _UNCLEAR = -1, -2
+#: The group of rows that the database cannot place; the others are numbered by the edges that they do not lie before.
+_UNCLEAR = -1
 
 
 class Counts(NamedTuple):
@@ -57,18 +57,9 @@ class Census(NamedTuple):
     older: int
     future: int
 
-    @property
-    def in_windows(self) -> int:
-        """Rows in the windows from the first month until now."""
-        return self.rows - self.undated - self.older - self.future
 
-
-class _Span(NamedTuple):
-    """Two instants as bounds of the column's type, and whether they are exact."""
-
-    start: Any
-    end: Any
-    exact: bool
+#: A bound, and the group of the values below it and not below the bound before.
+_Step = tuple[Any, int]
 
 
 class View:
@@ -112,42 +103,65 @@ class View:
     def count(self, connection: Connection, windows: Collection[Window]) -> Counts:
         """Count the rows of several windows by one statement; what the database cannot place by itself is then read.
 
-        Each row falls into one group, so that none is left out. With the undated window, they are all rows of the view.
+        Each row falls into one group, so that none is left out. With the undated window, they are all rows of the view. Rows
+        without a value are in whichever group, and told from the others by count(column), which leaves them out.
 
         :param windows: without overlaps.
         """
         edges = sorted({edge for one in windows for edge in (one.start, one.end) if edge > OLDEST_DATE})
         changed, group = self._grouped(connection, windows, edges)
-        found = connection.execute(sa.select(group, sa.func.count()).group_by(group))
-        groups = Counter({int(number): int(rows) for number, rows in found})
+        found = connection.execute(sa.select(group, sa.func.count(), sa.func.count(changed)).group_by(group)).all()
+        groups = Counter({int(number): int(dated) for number, _, dated in found})
+        undated = sum(int(rows) - int(dated) for _, rows, dated in found)
         if groups.pop(_UNCLEAR, 0):
-            for rows in self._read(connection, sa.select(changed).where(group == _number(_UNCLEAR))):
+            unclear = sa.select(changed).where(group == _number(_UNCLEAR), changed.is_not(None))
+            for rows in self._read(connection, unclear):
                 places = [self._places(value) for (value,) in rows]
-                groups.update(_UNDATED if place == NO_DATE else bisect(edges, place) for place in places)
+                undated += places.count(NO_DATE)
+                groups.update(bisect(edges, place) for place in places if place != NO_DATE)
         dated = {one: groups[edges.index(one.end)] for one in windows if one.end > OLDEST_DATE}
-        return Counts(groups.total(), {one: dated.get(one, 0) + (NO_DATE in one) * groups[_UNDATED] for one in windows})
+        return Counts(groups.total() + undated, {one: dated.get(one, 0) + (NO_DATE in one) * undated for one in windows})
 
     def _grouped(
         self, connection: Connection, windows: Collection[Window], edges: list[datetime]
     ) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
-        """The columns of a subquery: ``last_modified_date``, and how many of ``edges`` it does not lie before."""
+        """The columns of a subquery: ``last_modified_date``, and the group of the row."""
         found, kind = self._find(connection), self._kind_of_changes(connection)
-        cases: list[tuple[sa.ColumnElement[bool], sa.ColumnElement[int]]] = [(found.changed.is_(None), _number(_UNDATED))]
+        group: sa.ColumnElement[int] = _number(_UNCLEAR)
         if kind is not None:
             changed = self._dialect.comparable(found.changed, kind)
-            cases.append((sa.or_(*self._dialect.no_dates(found.changed, kind)), _number(_UNCLEAR)))
-            for number, edge in enumerate(edges):
-                span = self._span(edge)
-                cases.append((changed < span.start, _number(number)))
-                if not span.exact:
-                    cases.append((changed < span.end, _number(_UNCLEAR)))
-        group = sa.case(*cases, else_=_number(len(edges))).label("place")
-        query = sa.select(found.changed, group).select_from(found.table)
+            no_date = sa.or_(*self._dialect.no_dates(found.changed, kind))
+            group = sa.case((no_date, group), else_=self._search(changed, self._steps(edges), len(edges)))
+        query = sa.select(found.changed, group.label("place")).select_from(found.table)
         if not any(window.kind == "undated" for window in windows):
             within = (self._condition(connection, window) for window in joined(windows))
             query = query.where(sa.or_(sa.false(), *(one for one in within if one is not None)))
         placed = query.subquery("placed")
         return placed.c[0], placed.c[1]
+
+    def _steps(self, edges: list[datetime]) -> list[_Step]:
+        """The groups in ascending order, by the bounds below which they end."""
+        steps: list[_Step] = []
+        for number, edge in enumerate(edges):
+            start, end = self._span(edge)
+            for bound, group in ((start, number), (end, _UNCLEAR)):
+                if not steps or bound > steps[-1][0]:
+                    steps.append((bound, group))
+        return steps
+
+    def _search(self, changed: sa.ColumnElement[Any], steps: list[_Step], last: int) -> sa.ColumnElement[int]:
+        """The group of a value, by bisection: a view may compute the value anew for each comparison.
+
+        CASEs nest as deep as the search is; SQL Server allows ten levels on a linked server, where each WHEN is a level.
+
+        :param last: the group of values that no step is above.
+        """
+        if not steps:
+            return _number(last)
+        middle = len(steps) // 2
+        bound, group = steps[middle]
+        below, above = self._search(changed, steps[:middle], group), self._search(changed, steps[middle + 1 :], last)
+        return sa.case((changed < self._bound(bound), below), else_=above)
 
     def census(self, connection: Connection, first: datetime, now: datetime) -> Census:
         """Count all rows by where they lie.
@@ -201,34 +215,37 @@ class View:
             return changed.is_(None) if undated else None
         compared = self._dialect.comparable(changed, kind)
         if undated:
-            older = [compared < self._span(window.end).end] if window.end > OLDEST_DATE else []
+            older = [compared < self._bound(self._span(window.end)[1])] if window.end > OLDEST_DATE else []
             return sa.or_(changed.is_(None), *self._dialect.no_dates(changed, kind), *older)
-        start, end, _ = self._span(window.start, window.end)
+        start, end = map(self._bound, self._span(window.start, window.end))
         inside = sa.and_(compared >= start, compared < end)
         if kind is ColumnKind.TEXT:
             return sa.or_(inside, compared < _AFTER_BLANKS)
         return sa.and_(inside, *map(sa.not_, self._dialect.zero_dates(changed)))
 
-    def _span(self, start: datetime, end: datetime | None = None) -> _Span:
-        """Bounds of the column's type that include everything from ``start`` to ``end``."""
+    def _span(self, start: datetime, end: datetime | None = None) -> tuple[Any, Any]:
+        """Values of the column's type between which everything from ``start`` to ``end`` lies.
+
+        :param end: ``start`` if omitted; both values are then the same where the type expresses an instant exactly.
+        """
         kind, end = self._kind, end or start
-        assert kind is not None  # ensured by the caller
         if kind is ColumnKind.AWARE:
-            return self._bounds(start, end, exact=True)
+            return start, end
         if kind is ColumnKind.NAIVE:
             local_start, local_end = (edge.astimezone(self._zone).replace(tzinfo=None) for edge in (start, end))
             if self._is_steady(start) and self._is_steady(end):
-                return self._bounds(local_start, local_end, exact=True)
-            return self._bounds(local_start - _DAY, local_end + _DAY, exact=False)
+                return local_start, local_end
+            return local_start - _DAY, local_end + _DAY
         # Offsets are at most 14 hours, so local dates of two zones differ by at most one day.
         days = local_day(start, self._zone) - _DAY, local_day(end, self._zone) + 2 * _DAY
         if kind is ColumnKind.DAY:
-            return self._bounds(*days, exact=False)
-        return self._bounds(*(day.isoformat() for day in days), exact=False)
+            return days
+        return days[0].isoformat(), days[1].isoformat()
 
-    def _bounds(self, start: Any, end: Any, *, exact: bool) -> _Span:
-        assert self._kind is not None
-        return _Span(self._dialect.bound(start, self._kind), self._dialect.bound(end, self._kind), exact)
+    def _bound(self, value: Any) -> Any:
+        """The value as it is compared with the column."""
+        assert self._kind is not None  # ensured by the caller
+        return self._dialect.bound(value, self._kind)
 
     def _is_steady(self, instant: datetime) -> bool:
         """Whether the clocks do not change within a day of ``instant``."""

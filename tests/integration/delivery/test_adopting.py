@@ -76,7 +76,7 @@ def test_the_load_after_it_sends_only_the_rest(outbox: Engine, institution: Inst
     assert adopted(outbox, institution) == len(BEFORE) == 56
     load(outbox, institution, dashboard)
     assert sorted(dashboard.accepted) == sorted(row.request_id for row in AFTER)
-    (found,), _, failure = reconcile(
+    (found,), failure = reconcile(
         outbox,
         institution.source,
         SETTINGS,

@@ -54,7 +54,7 @@ class Load:
 
     def prove(self) -> list[Account]:
         """Reconcile; the sum must match."""
-        accounts, _, failure = reconcile(
+        accounts, failure = reconcile(
             self._engine, self._source, SETTINGS, MONTHS, run_id="run", clock=lambda: NOW, send=self.month
         )
         assert failure is None

@@ -50,7 +50,7 @@ class Source:
 
 def reconciled(rows: dict[Window, int | None], failure: TableroError | None = None) -> Reconciled:
     accounts = [Account(window, read=count, delivered=count or 0, recount=count) for window, count in rows.items()]
-    return Reconciled(accounts, {window.label: 0 for window in rows}, failure)
+    return Reconciled(accounts, failure)
 
 
 def run(
@@ -135,14 +135,13 @@ def test_rows_that_arrived_meanwhile_are_read() -> None:
 
     def again(windows: Sequence[Window]) -> Reconciled:
         read.extend(windows)
-        return reconciled({window: source.rows[window] for window in windows})._replace(found={"2020-02": 4})
+        return reconciled({window: source.rows[window] for window in windows})
 
     counted = run(source, READ, again)
     require_whole(counted)
     assert read == [FEBRUARY]
     assert source.asked == [[BEFORE, *MONTHS], [FEBRUARY]]
     assert {one.window.label: one.recount for one in counted.reconciled.accounts}["2020-02"] == 204
-    assert counted.reconciled.found["2020-02"] == 4
 
 
 @pytest.mark.parametrize("steps", [[1] * 9, [-1] * 9, [5] * 9, [2, -3, 2, -3, 2, -3, 2, -3]])

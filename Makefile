@@ -34,7 +34,7 @@ endef
 export FITNESS NO_PYTHON
 
 .PHONY: help setup demo test test-system test-all test-airflows test-pythons coverage mutation compose-test chaos bench \
-    bench-airflow lint dist pins
+    bench-airflow bench-page lint dist pins
 
 help:
 	@echo 'make setup          el entorno .venv, y nada más / the environment .venv, and nothing else'
@@ -55,6 +55,7 @@ help:
 	@echo 'make bench          velocidad, junto a lo que usted correría si no / speed, beside what you would run otherwise;'
 	@echo '                    ROWS=, ROUNDS=, PUBLISH=1 (tabla y gráfico en los README / table and chart into the READMEs)'
 	@echo 'make bench-airflow  lo que cuesta dentro de Airflow, sin nada que enviar / what it costs inside Airflow, nothing to send'
+	@echo 'make bench-page     lo que tarda la página con 10.000.000 de filas / what the page takes with 10,000,000 rows; ROWS=, SQLITE=1'
 	@echo 'make lint           ruff, mypy'
 	@echo 'make dist           el paquete, en dist/ / the wheel, into dist/'
 	@echo 'make pins           requirements.txt de nuevo, donde algo cambió / requirements.txt anew, where something has changed'
@@ -102,6 +103,9 @@ bench: $(MADE) $(DLT)/made-from-requirements $(DRT)/made-from-requirements
 
 bench-airflow: $(MADE)
 	PYTHONPATH=plugins:. $(VENV)/bin/python -m bench.in_airflow
+
+bench-page: $(MADE)
+	PYTHONPATH=plugins:. $(VENV)/bin/python -m bench.page --rows $(or $(ROWS),10000000) $(if $(SQLITE),--sqlite)
 
 lint: $(MADE)
 	$(VENV)/bin/ruff check

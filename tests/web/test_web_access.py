@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 from tablero.errors import OutboxUnavailable
 
-from tests.web.conftest import Site
+from tests.web.application import Site
 
 #: A value for each path parameter.
 PARTS = {"label": "2026-10", "identity": "1", "name": "tablero.css", "path": "no/such/page"}

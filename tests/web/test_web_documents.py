@@ -27,7 +27,7 @@ from tablero.outbox.schema import rejection
 from tablero.outbox.upgrade import migrate
 
 from tests.postgres import PostgresServer
-from tests.web.conftest import Site
+from tests.web.application import Site
 from tests.web.history import NOW, ZONE
 
 DOCUMENTS = ["evidence/2026-09/rows.jsonl", "rejections.csv"]

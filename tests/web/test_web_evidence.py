@@ -18,7 +18,7 @@ from pytest_mock import MockerFixture
 from tablero.outbox.schema import batch
 
 from tests.integration.samples import rows_in
-from tests.web.conftest import Site
+from tests.web.application import Site
 from tests.web.history import NOW, ZONE, History, day_window
 
 

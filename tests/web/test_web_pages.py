@@ -23,7 +23,8 @@ from tablero.web.status import status
 
 from tests.integration.samples import states as rows_by_state
 from tests.postgres import PostgresServer
-from tests.web.conftest import Site, make_history
+from tests.web.application import Site
+from tests.web.conftest import make_history
 from tests.web.history import FORMULA, HOSTILE, NOW, WORDS, ZONE, History
 
 PAGES = [

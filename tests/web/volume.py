@@ -1,4 +1,4 @@
-"""Fills a PostgreSQL outbox with millions of status changes, as after years of operation.
+"""Fills an outbox with millions of status changes, as after years of operation.
 
 Every month from 2020-01 on has its share, in batches of a thousand whose rows are spread over the month, as the historical load
 creates them; every day was read four times by the daily send, and proved each time.
@@ -6,117 +6,155 @@ creates them; every day was read four times by the daily send, and proved each t
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+import hashlib
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, timedelta, timezone
+from itertools import islice
+from typing import Any
 
 import pendulum
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.status_change import StatusChange
+from tablero.contract.windows import Window, day_window, month_windows
 from tablero.outbox.batches import Origin, make
+from tablero.outbox.engine import writing
+from tablero.outbox.schema import attempt, extraction, reconciliation, rejection
 
-ZONE = "America/Santo_Domingo"
+ZONE = pendulum.timezone("America/Santo_Domingo")
 
 #: Rows of a batch.
 _BATCH = 1_000
 
-_MONTHS = """
-CREATE TEMPORARY TABLE month ON COMMIT DROP AS
-SELECT row_number() OVER (ORDER BY first) AS number, first, (first AT TIME ZONE :zone) AS starts,
-       LEAST(((first + interval '1 month') AT TIME ZONE :zone), CAST(:now AS timestamptz)) AS ends
-  FROM generate_series(timestamp '2020-01-01', CAST(:now AS timestamptz) AT TIME ZONE :zone, interval '1 month') AS first
-"""
-
-_EXTRACTIONS = """
-INSERT INTO extraction (kind, label, window_start, window_end, run_id, started_at, finished_at, rows_read, rows_new,
-                        rows_known, duplicates, excluded, rejected)
-SELECT 'month', to_char(first, 'YYYY-MM'), starts, ends, 'manual__history', CAST(:now AS timestamptz) - interval '1 day',
-       CAST(:now AS timestamptz) - interval '1 day', :rows / (SELECT count(*) FROM month), 0, 0, 3, 5,
-       '{"unknown_status": 7}'
-  FROM month ORDER BY number
-"""
-
-_DAILY = """
-INSERT INTO extraction (kind, label, window_start, window_end, run_id, started_at, finished_at, rows_read, rejected)
-SELECT 'day', to_char(day, 'YYYY-MM-DD'), day AT TIME ZONE :zone, (day + interval '1 day') AT TIME ZONE :zone,
-       'scheduled__' || to_char(day + again * interval '1 day', 'YYYY-MM-DD'),
-       (day + (again + 1) * interval '1 day') AT TIME ZONE :zone, (day + (again + 1) * interval '1 day') AT TIME ZONE :zone,
-       3000, '{}'
-  FROM generate_series(timestamp '2020-01-01', (CAST(:now AS timestamptz) AT TIME ZONE :zone) - interval '1 day',
-                       interval '1 day') AS day,
-       generate_series(0, 3) AS again
- ORDER BY day, again
-"""
-
-_PROOFS = """
-INSERT INTO reconciliation (kind, label, window_start, window_end, run_id, counted_at, rows_read, delivered, rejected,
-                            excluded, duplicates, pending, recount, settled)
-SELECT kind, label, window_start, window_end, run_id, finished_at + interval '1 second', rows_read, rows_read, '{}', 0, 0, 0,
-       rows_read, true
-  FROM extraction ORDER BY id
-"""
-
-_ATTEMPTS = """
-INSERT INTO attempt (batch_id, run_id, message_id, started_at, outcome, seconds, http_status)
-SELECT id, 'manual__history_' || id / 500, 'message-' || id, settled_at - interval '1 second', 'delivered',
-       0.2 + (id % 97) / 50.0, 201
-  FROM batch ORDER BY id
-"""
-
-_PENDING = """
-UPDATE batch SET state = 'pending', settled_at = NULL WHERE id > (SELECT max(id) FROM batch) - 50
-"""
-
-_REJECTIONS = """
-INSERT INTO rejection (digest, reason, service_id, request_id, opening_date, status_id, last_modified_date, changed_at,
-                       extraction_id, resolved)
-SELECT md5(CAST(number AS text)),
-       (ARRAY['unknown_status', 'missing_request_id', 'opening_after_change', 'too_long'])[1 + number % 4],
-       CAST(1040 + number % 7 AS text), 'WRONG-' || number, '2020-01-01', '99', '2020-01-01',
-       timestamptz '2020-01-02' + number * interval '36 minutes', 1, number % 10 = 0
-  FROM generate_series(1, 100000) AS number
-"""
-
-#: Batches inserted in one transaction.
+#: Batches, or rows of another table, inserted in one transaction.
 _STEP = 100
+_LINES = 5_000
 
-_SETTLED = """
-UPDATE batch SET settled_at = CAST(:now AS timestamptz) - interval '30 days' + id * interval '30 days' / (:rows / :size)
-"""
+#: How often each day was read: by its own run, and by those of the following days.
+_READINGS = 4
+
+_FIRST = date(2020, 1, 1)
+
+_REFUSED, _REJECTED, _PENDING = 2_000, 100_000, 50
+
+_REASONS = ("unknown_status", "missing_request_id", "opening_after_change", "too_long")
 
 
-def fill(engine: Engine, *, rows: int, now: str) -> None:
+def fill(engine: Engine, *, rows: int, now: datetime) -> None:
     """Fill an empty outbox.
 
     :param rows: how many status changes are staged.
-    :param now: an instant as ISO 8601; the last month ends there.
+    :param now: where the last month ends.
     """
-    values = {"zone": ZONE, "now": now, "rows": rows, "size": _BATCH}
-    with engine.begin() as connection:
-        for statement in (_MONTHS, _EXTRACTIONS, _DAILY, _PROOFS):
-            _run(connection, statement, values)
-        months = connection.execute(sa.text("SELECT starts, ends FROM month ORDER BY number")).all()
+    months = month_windows(_FIRST, now.astimezone(ZONE).date().replace(day=1), ZONE, now)
+    _insert(engine, extraction, _readings(months, rows, now))
+    _insert(engine, reconciliation, map(_proof, _readings(months, rows, now)))
     count = rows // _BATCH
-    zone = pendulum.timezone(ZONE)
-    settled = {"state": "delivered", "settled_at": datetime.fromisoformat(now), "settled_how": "acknowledged"}
+    settled = {"state": "delivered", "settled_how": "acknowledged"}
     for first in range(0, count, _STEP):
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             for number in range(first, min(first + _STEP, count)):
                 month = number * len(months) // count
-                make(connection, Origin(month + 1), [_rows(number, *months[month])], zone, **settled)
-    with engine.begin() as connection:
-        refused = {"state": "refused", "words": "«unknown service_id»", "settled_at": datetime.fromisoformat(now)}
-        for statement in (_SETTLED, _ATTEMPTS, _PENDING):
-            _run(connection, statement, values)
-        make(connection, Origin(1), [[_bad(number)] for number in range(2000)], zone, **refused)
-        _run(connection, _REJECTIONS, values)
+                if number >= count - _PENDING:
+                    state: dict[str, Any] = {"state": "pending"}
+                else:
+                    state = settled | {"settled_at": _settled_at(number, count, now)}
+                make(connection, Origin(month + 1), [_rows(number, months[month])], ZONE, **state)
+    _insert(engine, attempt, (_attempt(number, count, now) for number in range(count)))
+    with writing(engine) as connection:
+        refused = {"state": "refused", "words": "«unknown service_id»", "settled_at": now}
+        make(connection, Origin(1), [[_bad(number)] for number in range(_REFUSED)], ZONE, **refused)
+    _insert(engine, rejection, map(_rejection, range(_REJECTED)))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.text("VACUUM ANALYZE"))
+        connection.exec_driver_sql("VACUUM ANALYZE" if engine.dialect.name == "postgresql" else "ANALYZE")
 
 
-def _rows(number: int, starts: datetime, ends: datetime) -> list[StatusChange]:
+def _insert(engine: Engine, table: sa.Table, lines: Iterable[dict[str, Any]]) -> None:
+    lines = iter(lines)
+    while some := list(islice(lines, _LINES)):
+        with writing(engine) as connection:
+            connection.execute(sa.insert(table), some)
+
+
+def _readings(months: list[Window], rows: int, now: datetime) -> Iterator[dict[str, Any]]:
+    for month in months:
+        yield _reading(month, "manual__history", now - timedelta(days=1), rows // len(months)) | {
+            "duplicates": 3,
+            "excluded": 5,
+            "rejected": {"unknown_status": 7},
+        }
+    day = _FIRST
+    while day < now.astimezone(ZONE).date():
+        window = day_window(day, ZONE)
+        for again in range(_READINGS):
+            night = day + timedelta(days=again)
+            yield _reading(window, f"scheduled__{night}", window.end + again * timedelta(days=1), 3000)
+        day += timedelta(days=1)
+
+
+def _reading(window: Window, run_id: str, at: datetime, rows: int) -> dict[str, Any]:
+    return {
+        "kind": window.kind,
+        "label": window.label,
+        "window_start": window.start,
+        "window_end": window.end,
+        "run_id": run_id,
+        "started_at": at,
+        "finished_at": at,
+        "rows_read": rows,
+        "duplicates": 0,
+        "excluded": 0,
+        "rejected": {},
+    }
+
+
+def _proof(reading: dict[str, Any]) -> dict[str, Any]:
+    names = ("kind", "label", "window_start", "window_end", "run_id", "rows_read", "duplicates", "excluded", "rejected")
+    return {name: reading[name] for name in names} | {
+        "counted_at": reading["finished_at"] + timedelta(seconds=1),
+        "delivered": reading["rows_read"],
+        "pending": 0,
+        "recount": reading["rows_read"],
+        "settled": True,
+    }
+
+
+def _settled_at(number: int, count: int, now: datetime) -> datetime:
+    """All of it in the last month, one after another."""
+    return now - timedelta(days=30) * (1 - number / count)
+
+
+def _attempt(number: int, count: int, now: datetime) -> dict[str, Any]:
+    return {
+        "batch_id": number + 1,
+        "run_id": f"manual__history_{number // 500}",
+        "message_id": f"message-{number}",
+        "started_at": _settled_at(number, count, now) - timedelta(seconds=1),
+        "outcome": "delivered",
+        "seconds": 0.2 + number % 97 / 50,
+        "http_status": 201,
+    }
+
+
+def _rejection(number: int) -> dict[str, Any]:
+    return {
+        "digest": hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest(),
+        "reason": _REASONS[number % len(_REASONS)],
+        "service_id": str(1040 + number % 7),
+        "request_id": f"WRONG-{number}",
+        "opening_date": "2020-01-01",
+        "status_id": "99",
+        "last_modified_date": "2020-01-01",
+        "changed_at": datetime(2020, 1, 2, tzinfo=timezone.utc) + number * timedelta(minutes=36),
+        "extraction_id": 1,
+        "resolved": number % 10 == 0,
+    }
+
+
+def _rows(number: int, month: Window) -> list[StatusChange]:
     """The rows of a batch; multiplying by a prime spreads them over its month."""
-    starts = starts.astimezone(timezone.utc)
-    second = (ends - starts).total_seconds() / 1_000_004
+    starts = month.start.astimezone(timezone.utc)
+    second = (month.end - month.start).total_seconds() / 1_000_004
     return [
         StatusChange(
             str(1040 + row % 7),
@@ -132,8 +170,3 @@ def _rows(number: int, starts: datetime, ends: datetime) -> list[StatusChange]:
 def _bad(number: int) -> StatusChange:
     moment = datetime(2020, 1, 2, tzinfo=timezone.utc) + number * timedelta(hours=1)
     return StatusChange("9999", f"BAD-{number}", moment, 1, moment)
-
-
-def _run(connection: sa.Connection, statement: str, values: dict[str, object]) -> None:
-    text = sa.text(statement)
-    connection.execute(text, {name: values[name] for name in text.compile().params})

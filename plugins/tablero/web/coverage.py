@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from enum import Enum
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 import pendulum
@@ -199,50 +200,80 @@ class Coverage:
 
 
 def gather(
-    connection: Connection,
-    settings: Settings,
-    now: datetime,
-    running: Collection[str],
-    *,
-    span: tuple[date, date] | None = None,
+    connection: Connection, settings: Settings, now: datetime, running: Collection[str], *, calendar: bool = False
 ) -> Facts:
-    """Collect the facts from the outbox.
+    """Collect the facts about all months from the outbox.
 
     :param running: ids of the active runs.
-    :param span: the days to be shown as days, with their rows; by default those of the last :data:`CALENDAR_MONTHS`, of which
-        only the state is shown.
+    :param calendar: also count the rejected rows and the degradations of the days of the last :data:`CALENDAR_MONTHS`. Without
+        them a day with many rejected rows is settled; the states of months are the same.
     """
     zone, today = settings.timezone, local_day(now, settings.timezone)
-    first, last = span or (max(calendar_start(today), settings.earliest), today)
+    span = max(calendar_start(today), settings.earliest), today
     months = [window_of(f"{month:%Y-%m}", zone) for month in months_between(settings.earliest, today)]
-    days = [day_window(day, zone) for day in _days(first, last)]
-    broken_by_day = _by_day(coverage_report.count_rejections(connection, days))
-    degraded = _by_day(findings_report.degraded_days(connection, days))
-    rows_by_day = _unsettled(connection, days)
-    if span is None:
-        rows_by_day = _with_delivered(connection, rows_by_day, {*rows_by_day, *broken_by_day, *degraded})
-    else:
-        rows_by_day = _with_delivered(connection, rows_by_day, list(_days(first, last)))
+    pending = coverage_report.pending_by_day(connection)
+    days = _DayFacts({day: Rows(0, rows) for day, rows in pending.items()})
+    if calendar:
+        days = _count_days(connection, settings, span, pending)
+        known = {*days.rows, *days.broken, *days.degraded}
+        days = days._replace(rows=_with_delivered(connection, days.rows, known))
     return Facts(
-        span=(first, last),
+        span=span,
         months=coverage_report.rows_by_month(connection, months),
-        days=rows_by_day,
+        days=days.rows,
         moving=coverage_report.days_on_their_way(connection, now),
         readings=coverage_report.last_readings(connection),
         unfinished=coverage_report.unfinished_windows(connection, running) if running else (),
         proofs=coverage_report.last_proofs(connection),
         running=running,
         broken=coverage_report.count_rejections(connection, [*months, undated_window(settings.earliest, zone)]),
-        broken_by_day=broken_by_day,
-        degraded=degraded,
+        broken_by_day=days.broken,
+        degraded=days.degraded,
     )
 
 
-def _unsettled(connection: Connection, days: Sequence[Window]) -> dict[date, Rows]:
-    """The pending rows of all days, and the refused ones of ``days``, which determine the state of a day."""
+def gather_window(
+    connection: Connection, settings: Settings, now: datetime, running: Collection[str], first: date, last: date
+) -> Facts:
+    """Collect the facts about one month, or one day, from the outbox.
+
+    :param first, last: its days.
+    """
+    zone = settings.timezone
+    month = window_of(f"{first:%Y-%m}", zone)
+    days = _count_days(connection, settings, (first, last), coverage_report.pending_by_day(connection))
+    return Facts(
+        span=(first, last),
+        months=coverage_report.rows_by_month(connection, [month]),
+        days=_with_delivered(connection, days.rows, list(_days(first, last))),
+        moving=coverage_report.days_on_their_way(connection, now),
+        readings=coverage_report.last_readings(connection, month),
+        unfinished=coverage_report.unfinished_windows(connection, running) if running else (),
+        proofs=coverage_report.last_proofs(connection, month),
+        running=running,
+        broken=coverage_report.count_rejections(connection, [month]),
+        broken_by_day=days.broken,
+        degraded=days.degraded,
+    )
+
+
+class _DayFacts(NamedTuple):
+    """Facts by civil day."""
+
+    rows: Mapping[date, Rows]
+    broken: Mapping[date, int] = MappingProxyType({})
+    degraded: Mapping[date, Sequence[Degradation]] = MappingProxyType({})
+
+
+def _count_days(connection: Connection, settings: Settings, span: tuple[date, date], pending: Mapping[date, int]) -> _DayFacts:
+    """What determines the state of the days of ``span``; the delivered rows are not counted."""
+    days = [day_window(day, settings.timezone) for day in _days(*span)]
     refused = _by_day(coverage_report.refused_in(connection, days))
-    pending = coverage_report.pending_by_day(connection)
-    return {day: Rows(0, pending.get(day, 0), refused.get(day, 0)) for day in pending.keys() | refused.keys()}
+    return _DayFacts(
+        {day: Rows(0, pending.get(day, 0), refused.get(day, 0)) for day in pending.keys() | refused.keys()},
+        _by_day(coverage_report.count_rejections(connection, days)),
+        _by_day(findings_report.degraded_days(connection, days)),
+    )
 
 
 def _with_delivered(connection: Connection, found: Mapping[date, Rows], days: Collection[date]) -> dict[date, Rows]:

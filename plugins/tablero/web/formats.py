@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import date, datetime, tzinfo
+from functools import lru_cache
 
+from babel import Locale
 from babel.dates import format_date, get_day_names, get_month_names
 from babel.numbers import format_decimal
 from tablero.web.language import Texts
@@ -28,7 +30,7 @@ class Formats:
 
     def number(self, value: float) -> str:
         """An integer with thousands separators, or a float with one decimal."""
-        return format_decimal(value, "#,##0" if isinstance(value, int) else "#,##0.0", self._texts.locale)
+        return _decimal(value, "#,##0" if isinstance(value, int) else "#,##0.0", self._texts.locale)
 
     def compact(self, value: int) -> str:
         """A number for a small cell: at most three digits and a unit, rounded down."""
@@ -42,8 +44,8 @@ class Formats:
         """A share as a percentage with one decimal; a share above zero is never shown as ``0 %``."""
         percents = share * 100
         if 0 < percents < 0.1:
-            return f"< {format_decimal(0.1, '0.0', self._texts.locale)} %"
-        return f"{format_decimal(percents, '0.#', self._texts.locale)} %"
+            return f"< {_decimal(0.1, '0.0', self._texts.locale)} %"
+        return f"{_decimal(percents, '0.#', self._texts.locale)} %"
 
     def instant(self, moment: datetime) -> str:
         """An instant to the minute."""
@@ -94,7 +96,7 @@ class Formats:
     def duration(self, seconds: float) -> str:
         """A duration."""
         if seconds < 10:
-            return f"{format_decimal(seconds, '0.00', self._texts.locale)} s"
+            return f"{_decimal(seconds, '0.00', self._texts.locale)} s"
         whole = round(seconds)
         if whole < 60:
             return f"{whole} s"
@@ -105,4 +107,15 @@ class Formats:
         return f"{self.number(hours)} h {minutes} min"
 
     def _date(self, pattern: str, day: date) -> str:
-        return format_date(day, pattern, self._texts.locale)
+        return _date(day, pattern, self._texts.locale)
+
+
+# A calendar has the same days on every request, and hundreds of small numbers; Babel parses the pattern for each.
+@lru_cache(maxsize=4_096)
+def _date(day: date, pattern: str, locale: Locale) -> str:
+    return format_date(day, pattern, locale)
+
+
+@lru_cache(maxsize=4_096)
+def _decimal(value: float, pattern: str, locale: Locale) -> str:
+    return format_decimal(value, pattern, locale)

@@ -5,7 +5,7 @@ Counts come from ``batch_day`` and ``batch``, which have one row for hundreds of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import Window
 from tablero.outbox.reports.snapshot import COUNT_LIMIT, Rows, as_table
-from tablero.outbox.schema import batch, batch_day, extraction, reconciliation, rejection
+from tablero.outbox.schema import LONGEST_WINDOW, batch, batch_day, extraction, reconciliation, rejection
 
 
 class Read(NamedTuple):
@@ -125,11 +125,14 @@ def days_on_their_way(connection: Connection, now: datetime) -> set[date]:
     return set(connection.scalars(query))
 
 
-def last_readings(connection: Connection) -> list[Read]:
-    """The last finished reading of each window."""
+def last_readings(connection: Connection, window: Window | None = None) -> list[Read]:
+    """The last finished reading of each window.
+
+    :param window: only of those that touch this month or day.
+    """
     newest = (
         sa.select(sa.func.max(extraction.c.id))
-        .where(extraction.c.finished_at.is_not(None))
+        .where(extraction.c.finished_at.is_not(None), *_touching(extraction, window))
         .group_by(extraction.c.window_start, extraction.c.window_end)
     )
     query = sa.select(*(extraction.c[name] for name in Read._fields)).where(extraction.c.id.in_(newest))
@@ -144,11 +147,26 @@ def unfinished_windows(connection: Connection, run_ids: Iterable[str]) -> list[t
     return [(start, end) for start, end in connection.execute(query)]
 
 
-def last_proofs(connection: Connection) -> list[Proven]:
-    """The last reconciliation of each window."""
-    newest = sa.select(sa.func.max(reconciliation.c.id)).group_by(reconciliation.c.window_start, reconciliation.c.window_end)
+def last_proofs(connection: Connection, window: Window | None = None) -> list[Proven]:
+    """The last reconciliation of each window.
+
+    :param window: only of those that touch this month or day.
+    """
+    newest = (
+        sa.select(sa.func.max(reconciliation.c.id))
+        .where(*_touching(reconciliation, window))
+        .group_by(reconciliation.c.window_start, reconciliation.c.window_end)
+    )
     query = sa.select(*(reconciliation.c[name] for name in Proven._fields)).where(reconciliation.c.id.in_(newest))
     return [Proven._make(row) for row in connection.execute(query).all()]
+
+
+def _touching(table: sa.Table, window: Window | None) -> Iterator[sa.ColumnElement[bool]]:
+    """Conditions that use the index by window: no month or day is longer than :data:`LONGEST_WINDOW`."""
+    if window is not None:
+        yield table.c.window_start < window.end
+        yield table.c.window_start > window.start - LONGEST_WINDOW
+        yield table.c.window_end > window.start
 
 
 def count_rejections(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:

@@ -36,7 +36,8 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
     at_work = runs.at_work()
     running = {run.run_id for run in at_work}
     with page.outbox() as connection:
-        found = coverage.survey(coverage.gather(connection, page.settings, page.now, running), page.settings, page.now)
+        facts = coverage.gather(connection, page.settings, page.now, running, calendar=True)
+        found = coverage.survey(facts, page.settings, page.now)
         live = _live(connection, at_work, runs, page)
         unusual = findings_report.last_found(connection, since=page.now - _RECENT, limit=_LISTED)
         unconfirmed = windows_report.unconfirmed(connection, limit=_LISTED + 1)

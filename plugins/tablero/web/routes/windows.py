@@ -42,7 +42,7 @@ def show_window(
     chosen = state if state in _STATES else None
     running = {run.run_id for run in runs.at_work()}
     with page.outbox() as connection:
-        facts = coverage.gather(connection, settings, page.now, running, span=(first, last))
+        facts = coverage.gather_window(connection, settings, page.now, running, first, last)
         readings = windows_report.readings_of(connection, window, limit=_LISTED)
         proofs = windows_report.proofs_of(connection, window, limit=_LISTED)
         proof = windows_report.last_proof(connection, window)

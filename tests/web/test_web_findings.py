@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from tablero.contract.windows import day_window, month_windows
 from tablero.outbox.findings import Degradation, keep_degradations, keep_dry_run
+from tablero.outbox.ledger import ViewCount, keep_view_count
 
 from tests.web.history import LOADED, NOW, ZONE, History
 from tests.web.test_web_pages import words_of
@@ -142,3 +143,48 @@ def test_a_dry_run_that_the_brake_would_stop_says_so(admin: Any, own_history: Hi
 def test_a_dry_run_that_is_not_on_record_is_not_found(admin: Any, run: str) -> None:
     """An unknown dry run is not found, whatever the address."""
     assert admin.get(f"/tablero/dry-run?run={run}").status_code == 404
+
+
+UNTIL = datetime(2026, 11, 20, 16, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("count", "icon", "words"),
+    [
+        (ViewCount("complete", UNTIL, 1_234, 1_234, 5), "settled", "the source counts 1,234 rows up to 20 Nov 2026"),
+        (ViewCount("differs", UNTIL, 1_230, 1_234, 5), "mismatch", "and 1,230 were read; difference: 4."),
+        (ViewCount("changing", UNTIL, 1_235, 1_234, 5), "pending", "difference: -1. The next historical load"),
+        (ViewCount("not_in_time", UNTIL, 1_234), "pending", "could not be counted in the time that its server allows"),
+        (ViewCount("not_possible", UNTIL, 1_234), "pending", "The whole view cannot be counted"),
+        (ViewCount("own_sql", UNTIL, 1), "pending", "With source_sql there is no view to count"),
+        (ViewCount("of_2030", UNTIL, 1), "pending", "of_2030"),
+    ],
+    ids=lambda value: value.result if isinstance(value, ViewCount) else None,
+)
+def test_where_the_proof_over_the_whole_view_stands(
+    admin: Any, own_history: History, count: ViewCount, icon: str, words: str
+) -> None:
+    """The first page and the evidence say what the count of the whole view gave, when, and in which run."""
+    keep_view_count(own_history.engine, count, "manual__load", LOADED)
+    first, evidence = admin.get("/tablero/").text, admin.get("/tablero/evidence/2026-10").text
+    shown = re.search(r'<use href="#i-(\w+)"/></svg><span data-view class="who">(.*?)</span></li>', first, re.DOTALL)
+    assert shown
+    assert shown[1] == icon
+    assert 'dags/historical_load/runs/manual__load"' in shown[2]
+    for page in (shown[2], evidence):
+        assert words in words_of(page)
+        assert LOADED.astimezone(ZONE).isoformat() in page
+        assert "manual__load" in page
+    document = admin.get("/tablero/evidence/2026-10.json").json()["view_count"]
+    assert (document["result"], document["rows_counted"], document["run_id"]) == (
+        count.result,
+        count.rows_counted,
+        "manual__load",
+    )
+
+
+def test_a_view_that_was_not_counted_yet(admin: Any) -> None:
+    """Before the first load that begins at the first month the pages say that it is missing."""
+    for path in ("", "evidence/2026-10"):
+        assert "The whole view was not counted yet" in words_of(admin.get(f"/tablero/{path}").text)
+    assert admin.get("/tablero/evidence/2026-10.json").json()["view_count"] is None

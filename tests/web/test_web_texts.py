@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tablero.outbox.ledger import CountResult
 from tablero.texts.page import TEXTS
 from tablero.texts.text import Counted
 from tablero.web.coverage import State, Why
@@ -35,6 +36,7 @@ FAMILIES = {
         name + end for name in ("read", "delivered", "rejected", "excluded", "duplicates", "pending") for end in ("", ".means")
     ],
     "dag.": ["month", "day"],
+    "view.": ["none", *(result.value for result in CountResult)],
     "nav.": ["coverage", "rejections", "evidence", "activity", "actions"],
     "live.": ["running", "queued"],
     "daily.last.": ["success", "failed"],

@@ -352,6 +352,8 @@ def _prove(
             ledger.keep(engine, account, run_id, clock())
 
         counted = counting.compare(source, reconciled([*windows, *audits]), reconciled, keep)
+        if counted.view is not None:
+            ledger.keep_view_count(engine, counted.view, run_id, clock())
         found = counted.reconciled
         unusual = survey(
             engine,

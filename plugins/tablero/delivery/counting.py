@@ -18,7 +18,7 @@ from typing import NamedTuple
 from tablero.contract.windows import NO_DATE, OLDEST_DATE, Window
 from tablero.delivery.reconciling import PASSES, Reconciled
 from tablero.errors import NotSettledError, SetupError, SourceUnavailable, TableroError, TransientError, WindowUnreadable
-from tablero.outbox.ledger import Account
+from tablero.outbox.ledger import Account, CountResult, ViewCount
 from tablero.source.reader import Source
 from tablero.texts import delivery as texts
 from tablero.texts.text import Text, joined
@@ -35,11 +35,27 @@ class Counted(NamedTuple):
     :ivar reconciled: with the accounts of windows that were read again, and of those that lack rows, which are not settled.
     :ivar complaints: where rows are missing; empty if all counts match, or could not be compared.
     :ivar uncounted: rows read of windows that the source could not count.
+    :ivar view: the count of the whole view; ``None`` if the windows are not all of it, or could not be read.
     """
 
     reconciled: Reconciled
     complaints: list[Text]
     uncounted: int
+    view: ViewCount | None = None
+
+
+class _Comparison(NamedTuple):
+    """The count of a stretch, compared with what was read.
+
+    :ivar read: rows that were read window by window.
+    :ivar counted: rows that the source counts in the windows; ``None`` if it cannot.
+    :ivar later: rows of the view after the last window; ``None`` unless it counted the whole view.
+    """
+
+    result: CountResult
+    read: int
+    counted: int | None = None
+    later: int | None = None
 
 
 def compare(source: Source, reconciled: Reconciled, again: Again, keep: Keep) -> Counted:
@@ -52,19 +68,23 @@ def compare(source: Source, reconciled: Reconciled, again: Again, keep: Keep) ->
     :param keep: stores the account of a window that lacks rows.
     :raises OutboxUnavailable: as ``again`` and ``keep``.
     """
-    books, uncounted = _Books(source, reconciled, again, keep), 0
+    books, uncounted, view = _Books(source, reconciled, again, keep), 0, None
     for stretch in stretches(one.window for one in reconciled.accounts if one.recount is not None):
         try:
-            books.compare(stretch)
+            found = books.compare(stretch)
         except (SetupError, WindowUnreadable) as error:
-            text = texts.NOT_COUNTED_IN_TIME if isinstance(error, WindowUnreadable) else texts.NOT_COUNTABLE
+            late = isinstance(error, WindowUnreadable)
+            text = texts.NOT_COUNTED_IN_TIME if late else texts.NOT_COUNTABLE
             log.warning("%s", text(windows=_named(stretch), words=error.text))
-            uncounted += sum(map(books.read, stretch))
+            uncounted += books.read(stretch)
+            found = _Comparison(CountResult.NOT_IN_TIME if late else CountResult.NOT_POSSIBLE, books.read(stretch))
         except SourceUnavailable as error:
             log.error("%s", texts.WINDOW_FAILED(window=_named(stretch), words=error.text))
             books.fail(error)
             break
-    return Counted(books.reconciled, books.complaints, uncounted)
+        if found is not None and _is_whole(stretch):
+            view = ViewCount(found.result.value, stretch[-1].end, found.read, found.counted, found.later)
+    return Counted(books.reconciled, books.complaints, uncounted, view)
 
 
 def require_whole(counted: Counted) -> None:
@@ -89,6 +109,11 @@ def stretches(windows: Iterable[Window]) -> list[list[Window]]:
     return found
 
 
+def _is_whole(stretch: Sequence[Window]) -> bool:
+    """Whether nothing of the view lies before or between the windows: undated rows, and the months from the first one."""
+    return stretch[0].start == NO_DATE and len(stretch) > 1
+
+
 class _Books:
     """The accounts, updated as windows are read again."""
 
@@ -104,42 +129,50 @@ class _Books:
     def reconciled(self) -> Reconciled:
         return Reconciled(list(self._accounts.values()), self._failure)
 
-    def read(self, window: Window) -> int:
-        return self._accounts[window].recount or 0
+    def read(self, windows: Iterable[Window]) -> int:
+        return sum(self._accounts[window].recount or 0 for window in windows)
 
     def fail(self, error: TableroError | None) -> None:
         """Transient errors take precedence, as in a reconciliation."""
         if not isinstance(self._failure, TransientError):
             self._failure = error or self._failure
 
-    def compare(self, windows: list[Window]) -> None:
-        """Compare the windows of a stretch, and read those that differ again."""
+    def compare(self, windows: list[Window]) -> _Comparison | None:
+        """Compare the windows of a stretch, and read those that differ again. ``None`` if one can no longer be read."""
         found = self._source.count(windows)
         if found is None:
-            return  # the institution's own SQL
-        if windows[0].start == NO_DATE:
-            inside = sum(found.of.values())
-            log.info("The view has %d rows: %d in %s, %d later.", found.rows, inside, _named(windows), found.rows - inside)
-        counts, moving = found.of, set[Window]()
+            return _Comparison(CountResult.OWN_SQL, self.read(windows))
+        counts, moving = dict(found.of), set[Window]()
+        later = found.rows - sum(counts.values()) if windows[0].start == NO_DATE else None
+        if later is not None:
+            log.info("The view has %d rows: %d in %s, %d later.", found.rows, found.rows - later, _named(windows), later)
+        differing = windows
         for number in range(PASSES + 1):
-            differing = [window for window, rows in counts.items() if rows != self.read(window)]
+            differing = [window for window in differing if counts[window] != self.read([window])]
             if not differing:
-                log.info("%s: the source counts %d rows, as many as were read.", _named(windows), sum(map(self.read, windows)))
+                log.info("%s: the source counts %d rows, as many as were read.", _named(windows), self.read(windows))
             if not differing or number == PASSES:
                 break
             if not self._read_again(differing):
-                return  # the run fails because of that
+                return None  # the run fails because of that
             again = self._source.count(differing)
             assert again is not None  # it was counted before
             moving |= {window for window in differing if again.of[window] != counts[window]}
-            counts = again.of
+            counts |= again.of
+        read = self.read(windows)
+        lacking = [window for window in differing if window not in moving]
         for window in differing:
             if window in moving:
                 log.info("%s: the source goes on changing; it counts %d rows now.", window.label, counts[window])
-                continue
-            self.complaints.append(texts.WINDOW_LACKS_ROWS(window=window.label, counted=counts[window], read=self.read(window)))
-            self._accounts[window] = replace(self._accounts[window], recount=counts[window])  # so it is not settled
-            self._keep(self._accounts[window])
+        for window in lacking:
+            self._complain(window, counts[window])
+        result = CountResult.DIFFERS if lacking else CountResult.CHANGING if differing else CountResult.COMPLETE
+        return _Comparison(result, read, sum(counts.values()), later)
+
+    def _complain(self, window: Window, counted: int) -> None:
+        self.complaints.append(texts.WINDOW_LACKS_ROWS(window=window.label, counted=counted, read=self.read([window])))
+        self._accounts[window] = replace(self._accounts[window], recount=counted)  # so it is not settled
+        self._keep(self._accounts[window])
 
     def _read_again(self, windows: list[Window]) -> bool:
         """Read windows again; whether all of them could be read."""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from tablero.contract.windows import Window
 from tablero.outbox import batches
 from tablero.outbox.batches import touching, within
 from tablero.outbox.engine import reading, writing
-from tablero.outbox.schema import attempt, batch, extraction, reconciliation
+from tablero.outbox.schema import attempt, batch, extraction, reconciliation, view_count
 
 #: Batches read at a time.
 _PAGE = 20
@@ -172,6 +173,56 @@ def keep(engine: Engine, found: Account, run_id: str, now: datetime) -> None:
                 settled=found.settled,
             )
         )
+
+
+class CountResult(Enum):
+    """The result of counting the whole view. The value is stored; its sentence is ``texts.page.VIEW_COUNTS[value]``."""
+
+    COMPLETE = "complete"
+    """As many rows as were read."""
+
+    DIFFERS = "differs"
+    """More or fewer than were read, however often that was repeated."""
+
+    CHANGING = "changing"
+    """The source changed between each reading and the next count."""
+
+    NOT_IN_TIME = "not_in_time"
+    """The server's time limit ended the count."""
+
+    NOT_POSSIBLE = "not_possible"
+    """The count failed for another reason."""
+
+    OWN_SQL = "own_sql"
+    """With ``source_sql`` there is no view to count."""
+
+
+class ViewCount(NamedTuple):
+    """The rows of the whole view: those that were read window by window, and those that the source counted.
+
+    :ivar result: value of a :class:`CountResult`.
+    :ivar until: end of the last window; undated rows are in a window too.
+    :ivar rows_read: rows that were read, in all windows.
+    :ivar rows_counted: rows that the source counted in these windows; ``None`` if it could not.
+    :ivar rows_later: rows of the view at or after ``until``; ``None`` as before.
+    """
+
+    result: str
+    until: datetime
+    rows_read: int
+    rows_counted: int | None = None
+    rows_later: int | None = None
+
+    @property
+    def difference(self) -> int | None:
+        """Rows that were counted and not read; negative if more were read."""
+        return None if self.rows_counted is None else self.rows_counted - self.rows_read
+
+
+def keep_view_count(engine: Engine, found: ViewCount, run_id: str, now: datetime) -> None:
+    """Store the count of the whole view."""
+    with writing(engine) as connection:
+        connection.execute(sa.insert(view_count).values(run_id=run_id, counted_at=now, **found._asdict()))
 
 
 def oldest_pending(engine: Engine, now: datetime) -> float:

@@ -246,6 +246,22 @@ reconciliation = sa.Table(
     sa.Index("reconciliation_window", "window_start", "window_end"),
 )
 
+#: How many rows the view had when the source counted all of them, after a load had read it; see ``ledger.ViewCount``.
+view_count = sa.Table(
+    "view_count",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("run_id", sa.String(250), nullable=False),
+    sa.Column("counted_at", Instant, nullable=False),
+    # The end of the last window that was read.
+    sa.Column("until", Instant, nullable=False),
+    sa.Column("rows_read", sa.BigInteger, nullable=False),
+    # NULL if the source could not count.
+    sa.Column("rows_counted", sa.BigInteger),
+    sa.Column("rows_later", sa.BigInteger),
+    sa.Column("result", sa.String(12), nullable=False),
+)
+
 #: What people did on the page: who requeued which rows, and when.
 operator_action = sa.Table(
     "operator_action",

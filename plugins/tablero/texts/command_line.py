@@ -121,6 +121,14 @@ GAPS = Text(
     "sin leer: {windows}",
     "never read: {windows}",
 )
+VIEW_COUNTS = {
+    "complete": Text("vista contada el {day}: no falta ninguna fila", "view counted on {day}: no row is missing"),
+    "differs": Text(
+        "vista contada el {day}: diferencia de {difference}", "view counted on {day}: a difference of {difference}"
+    ),
+    "changing": Text("vista contada el {day} mientras cambiaba", "view counted on {day} while it was changing"),
+}
+VIEW_NOT_COUNTED = Text("la vista no se pudo contar ({day})", "the view could not be counted ({day})")
 NOT_AS_USUAL = Text(
     "fuera de lo usual: {causes}",
     "not as usual: {causes}",

@@ -154,6 +154,44 @@ TEXTS: dict[str, Text | Counted] = {
         "Cada noche se comprueban otra vez los meses que llevan más tiempo sin comprobarse; el más antiguo, el",
         "Each night the months that were not proven for longest are proven again; the oldest proof is of",
     ),
+    "view.none": Text(
+        "La vista entera no se ha contado todavía; la cuenta una carga histórica que empieza en el primer mes.",
+        "The whole view was not counted yet; a historical load that begins at the first month counts it.",
+    ),
+    "view.complete": Text(
+        "La vista entera cuadra: la fuente cuenta {counted} {counted:fila|filas} hasta el {until}, incluso sin fecha, tantas"
+        " como se leyeron; {later} más {later:es posterior|son posteriores}.",
+        "The whole view adds up: the source counts {counted} {counted:row|rows} up to {until}, undated ones too, as many as"
+        " were read; {later} more {later:is|are} later.",
+    ),
+    "view.differs": Text(
+        "La vista entera no cuadra: la fuente cuenta {counted} {counted:fila|filas} hasta el {until}, y se {read:leyó|leyeron}"
+        " {read}; diferencia: {difference}.",
+        "The whole view does not add up: the source counts {counted} {counted:row|rows} up to {until}, and {read}"
+        " {read:was|were} read; difference: {difference}.",
+    ),
+    "view.changing": Text(
+        "La vista entera cambiaba mientras se contaba: {counted} {counted:fila|filas} hasta el {until}, y {read} leídas;"
+        " diferencia: {difference}. La próxima carga histórica la cuenta otra vez.",
+        "The whole view was changing while it was counted: {counted} {counted:row|rows} up to {until}, and {read} read;"
+        " difference: {difference}. The next historical load counts it again.",
+    ),
+    "view.not_in_time": Text(
+        "La vista entera no se pudo contar en el tiempo que permite su servidor; hasta el {until} se {read:leyó|leyeron} {read}"
+        " {read:fila|filas}, cada mes dos veces.",
+        "The whole view could not be counted in the time that its server allows; up to {until}, {read} {read:row was|rows were}"
+        " read, each month twice.",
+    ),
+    "view.not_possible": Text(
+        "La vista entera no se puede contar; hasta el {until} se {read:leyó|leyeron} {read} {read:fila|filas}, cada mes dos"
+        " veces.",
+        "The whole view cannot be counted; up to {until}, {read} {read:row was|rows were} read, each month twice.",
+    ),
+    "view.own_sql": Text(
+        "Con source_sql no hay una vista que contar; hasta el {until} se {read:leyó|leyeron} {read} {read:fila|filas}, cada mes"
+        " dos veces.",
+        "With source_sql there is no view to count; up to {until}, {read} {read:row was|rows were} read, each month twice.",
+    ),
     "months.title": Text("Mes por mes", "Month by month"),
     "months.hint": Text(
         "Cada casilla es un mes, con sus filas entregadas. Ábrala para ver el detalle.",
@@ -544,6 +582,7 @@ TEXTS: dict[str, Text | Counted] = {
         one=Text("{n} fila en la fuente", "{n} row in the source"),
         other=Text("{n} filas en la fuente", "{n} rows in the source"),
     ),
+    "evidence.view": Text("Conteo de la vista entera", "Count of the whole view"),
     "evidence.digest": Text("Huella SHA-256 de las filas entregadas", "SHA-256 of the delivered rows"),
     "evidence.made": Text("Emitida", "Issued"),
     "evidence.counts": Text("Filas entregadas por servicio y estado", "Rows delivered by service and status"),

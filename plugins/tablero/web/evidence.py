@@ -21,8 +21,10 @@ from tablero import __version__
 from tablero.contract.status_change import StatusChange
 from tablero.contract.statuses import status_name
 from tablero.contract.windows import Window
+from tablero.outbox.reports import coverage as coverage_report
 from tablero.outbox.reports import evidence as evidence_report
 from tablero.outbox.reports import windows as windows_report
+from tablero.outbox.reports.coverage import Whole
 from tablero.outbox.reports.evidence import Acknowledged, Connect
 from tablero.outbox.reports.snapshot import Proof
 from tablero.settings import Settings
@@ -70,12 +72,14 @@ class Month:
     :ivar cell: its state, as on the first page.
     :ivar proof: its last proof, of the whole month or of as much as there was.
     :ivar acknowledged: when its rows were acknowledged.
+    :ivar whole: the last count of the whole view.
     """
 
     window: Window
     cell: Cell
     proof: Proof | None
     acknowledged: Acknowledged
+    whole: Whole | None
 
 
 def month_of(connection: Connection, settings: Settings, window: Window, *, now: datetime, running: Collection[str]) -> Month:
@@ -90,6 +94,7 @@ def month_of(connection: Connection, settings: Settings, window: Window, *, now:
         next(cell for cell in months if cell.label == window.label),
         windows_report.last_proof(connection, window),
         evidence_report.acknowledged(connection, window),
+        coverage_report.last_view_count(connection),
     )
 
 
@@ -146,6 +151,7 @@ def to_json(
             "rows_in_source": proof.recount,
             "settled": proof.settled,
         },
+        "view_count": month.whole.to_json(settings.timezone) if month.whole else None,
         "digest": {
             "algorithm": "sha256",
             "of": f"{file_name(month.window.label, language)}.jsonl",

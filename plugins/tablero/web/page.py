@@ -26,6 +26,7 @@ from tablero.contract.statuses import STATUSES
 from tablero.contract.windows import local_day
 from tablero.errors import SetupError
 from tablero.outbox.findings import Degradation
+from tablero.outbox.reports.coverage import Whole
 from tablero.outbox.reports.snapshot import Readiness, readiness, snapshot
 from tablero.settings import Settings
 from tablero.texts.alerts import DEGRADED
@@ -46,6 +47,8 @@ _YEAR = 365 * 24 * 3600
 PAGE_SECONDS = 15.0
 DOCUMENT_SECONDS = 600.0
 
+#: By the result of a count of the whole view.
+_VIEW_ICONS = {"complete": "settled", "differs": "mismatch"}
 
 AskSource = Callable[[str, float], Sequence[Row] | None]
 
@@ -232,6 +235,23 @@ class Page:
         if sentence is None:  # stored by a newer version of this package
             return f"{found.label}: {found.cause}"
         return sentence(window=found.label, rows=found.rows, of=found.of_rows).within(self.texts.language)
+
+    def view_count(self, found: Whole | None) -> str:
+        """The sentence for the last count of the whole view."""
+        if found is None:
+            return self.texts("view.none")
+        count = found.view
+        values = {"counted": count.rows_counted, "read": count.rows_read, "later": count.rows_later}
+        try:
+            return self.texts(
+                f"view.{count.result}", until=self.formats.instant(count.until), difference=count.difference, **values
+            )
+        except KeyError:  # stored by a newer version of this package
+            return count.result
+
+    def view_icon(self, found: Whole | None) -> str:
+        """The icon for it, which is that of a state."""
+        return _VIEW_ICONS.get(found.view.result, "pending") if found else "never"
 
     def fix(self, code: str) -> str:
         """The remedy for a reason."""

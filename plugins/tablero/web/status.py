@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from enum import Enum
 from typing import Any
 
 from sqlalchemy.engine import Connection
 from tablero import __version__
 from tablero.contract.windows import local_day
+from tablero.outbox.reports import coverage as coverage_report
 from tablero.outbox.reports import health
+from tablero.outbox.reports.coverage import Whole
 from tablero.outbox.reports.rejections import count_by_reason
 from tablero.outbox.requeue import Filter
 from tablero.settings import Settings
@@ -61,6 +63,7 @@ class Status:
     :ivar totals: counts of all rows; ``None`` if unknown.
     :ivar last_delivery: last acknowledgement, in UTC.
     :ivar is_failing: whether scheduled runs are failing.
+    :ivar whole: the last count of the whole view, with its local time; ``None`` if there was none.
     :ivar degraded: causes of degradation in the last scheduled run, or ``rejected`` for months with too many rejected rows.
     """
 
@@ -72,6 +75,7 @@ class Status:
     last_delivery: datetime | None
     is_failing: bool = False
     degraded: tuple[str, ...] = ()
+    whole: Whole | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The form for machines; see :mod:`tablero.command_line.outbox`."""
@@ -82,6 +86,7 @@ class Status:
             "gaps": self.gaps,
             "totals": asdict(self.totals) if self.totals else None,
             "last_delivery": self.last_delivery.isoformat() if self.last_delivery else None,
+            "view_count": self.whole.to_json(timezone.utc) if self.whole else None,
             "version": __version__,
         }
 
@@ -105,6 +110,9 @@ class Status:
             yield texts.GAPS(windows=_some(self.gaps))
         if self.degraded:
             yield texts.NOT_AS_USUAL(causes=", ".join(self.degraded))
+        if self.whole:
+            sentence = texts.VIEW_COUNTS.get(self.whole.view.result, texts.VIEW_NOT_COUNTED)
+            yield sentence(day=self.whole.counted_at.date(), difference=self.whole.view.difference)
 
 
 def unknown() -> Status:
@@ -143,7 +151,13 @@ def status(connection: Connection, settings: Settings, now: datetime) -> Status:
         health.last_delivery(connection),
         is_failing,
         tuple(degraded),
+        _whole(connection, settings),
     )
+
+
+def _whole(connection: Connection, settings: Settings) -> Whole | None:
+    found = coverage_report.last_view_count(connection)
+    return found._replace(counted_at=found.counted_at.astimezone(settings.timezone)) if found else None
 
 
 def _totals(found: Coverage, rejected: dict[str, int]) -> Totals:

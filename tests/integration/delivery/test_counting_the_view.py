@@ -19,7 +19,7 @@ from tablero.delivery.staging import stage
 from tablero.errors import NotSettledError
 from tablero.outbox import ledger
 from tablero.outbox.engine import reading
-from tablero.outbox.ledger import Account
+from tablero.outbox.ledger import Account, ViewCount
 from tablero.source.dialects.base import Chunks
 from tablero.source.reader import Source
 
@@ -112,6 +112,7 @@ def test_the_sum_over_the_view_closes(outbox: Engine, source: Source, caplog: py
     assert f"The view has {rows} rows: {rows - 3} in undated … 2020-04, 3 later." in said
     assert f"undated … 2020-04: the source counts {rows - 3} rows, as many as were read." in said
     assert sum(one.recount or 0 for one in counted.reconciled.accounts) == rows - 3
+    assert counted.view == ViewCount("complete", MONTHS[-1].end, rows - 3, rows - 3, 3)
 
 
 def test_a_load_of_some_months_closes_over_them(outbox: Engine, source: Source, caplog: pytest.LogCaptureFixture) -> None:

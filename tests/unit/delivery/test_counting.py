@@ -14,7 +14,7 @@ from tablero.contract.windows import Window, dateless_window, day_window, month_
 from tablero.delivery.counting import Counted, compare, require_whole, stretches
 from tablero.delivery.reconciling import PASSES, Reconciled
 from tablero.errors import NotSettledError, SetupError, SourceUnavailable, TableroError, WindowUnreadable
-from tablero.outbox.ledger import Account
+from tablero.outbox.ledger import Account, ViewCount
 from tablero.source.view import Counts
 
 ZONE = pendulum.timezone("America/Santo_Domingo")
@@ -90,7 +90,7 @@ def test_a_full_load_closes_over_the_whole_view(caplog: pytest.LogCaptureFixture
         counted = run(source, READ)
     require_whole(counted)
     assert source.asked == [[BEFORE, *MONTHS]]
-    assert counted == Counted(reconciled(READ), [], 0)
+    assert counted == Counted(reconciled(READ), [], 0, ViewCount("complete", MARCH.end, 605, 605, 7))
     assert "The view has 612 rows: 605 in undated … 2020-03, 7 later." in caplog.text
     assert "undated … 2020-03: the source counts 605 rows, as many as were read." in caplog.text
 
@@ -99,7 +99,9 @@ def test_a_night_counts_its_stretches_alone() -> None:
     """A nightly run counts its stretches, one for each gap between its windows, and never the whole view."""
     day = day_window(date(2020, 4, 1), ZONE)
     source = Source({JANUARY: 1, FEBRUARY: 2, day: 3})
-    require_whole(run(source, {**source.rows, dateless_window(): 4}))
+    counted = run(source, {**source.rows, dateless_window(): 4})
+    require_whole(counted)
+    assert counted.view is None
     assert source.asked == [[JANUARY, FEBRUARY], [day]]
 
 
@@ -118,6 +120,7 @@ def test_a_reading_that_skips_a_row_is_red() -> None:
     (account,) = kept
     assert (account.window, account.read, account.recount, account.settled) == (FEBRUARY, 199, 200, False)
     assert account in counted.reconciled.accounts
+    assert counted.view == ViewCount("differs", MARCH.end, 604, 605, 7)
     assert [one.window for one in counted.reconciled.accounts if not one.settled] == [FEBRUARY]
 
 
@@ -154,9 +157,18 @@ def test_a_source_that_goes_on_changing_is_not_red(steps: list[int], caplog: pyt
         return source.rows[FEBRUARY]
 
     source = Source({**ROWS, FEBRUARY: 1_000}, then=lambda _: live() and None)
+    read: list[int] = []
+
+    def again(windows: Sequence[Window]) -> Reconciled:
+        read.append(live())
+        return reconciled(dict.fromkeys(windows, read[-1]))
+
     with caplog.at_level(logging.INFO):
-        require_whole(run(source, {**READ, FEBRUARY: 990}, lambda windows: reconciled(dict.fromkeys(windows, live()))))
+        counted = run(source, {**READ, FEBRUARY: 990}, again)
+    require_whole(counted)
     assert "2020-02: the source goes on changing" in caplog.text
+    assert counted.view is not None
+    assert (counted.view.result, counted.view.difference) == ("changing", source.rows[FEBRUARY] - read[-1])
 
 
 def test_a_month_that_changes_hides_no_other() -> None:
@@ -190,7 +202,8 @@ def test_a_view_that_cannot_be_counted_is_a_warning(error: TableroError, words: 
     with caplog.at_level(logging.WARNING):
         counted = run(source, READ)
     require_whole(counted)
-    assert counted == Counted(reconciled(READ), [], 605)
+    result = "not_in_time" if isinstance(error, WindowUnreadable) else "not_possible"
+    assert counted == Counted(reconciled(READ), [], 605, ViewCount(result, MARCH.end, 605))
     (record,) = caplog.records
     assert "undated … 2020-03" in record.getMessage()
     assert words in record.getMessage()
@@ -227,7 +240,7 @@ def test_windows_that_were_not_read_are_left_out() -> None:
 def test_the_institutions_own_sql_is_not_counted() -> None:
     """The institution's own SQL is not counted, since only its results for given bounds are known."""
     counted = run(Source(None), {**READ, FEBRUARY: 1})
-    assert counted == Counted(reconciled({**READ, FEBRUARY: 1}), [], 0)
+    assert counted == Counted(reconciled({**READ, FEBRUARY: 1}), [], 0, ViewCount("own_sql", MARCH.end, 406))
 
 
 def test_an_account_is_not_changed_by_counting() -> None:

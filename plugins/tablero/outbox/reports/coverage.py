@@ -6,14 +6,15 @@ Counts come from ``batch_day`` and ``batch``, which have one row for hundreds of
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import date, datetime
-from typing import NamedTuple
+from datetime import date, datetime, tzinfo
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import Window
+from tablero.outbox.ledger import ViewCount
 from tablero.outbox.reports.snapshot import COUNT_LIMIT, Rows, as_table
-from tablero.outbox.schema import LONGEST_WINDOW, batch, batch_day, extraction, reconciliation, rejection
+from tablero.outbox.schema import LONGEST_WINDOW, batch, batch_day, extraction, reconciliation, rejection, view_count
 
 
 class Read(NamedTuple):
@@ -38,6 +39,31 @@ class Proven(NamedTuple):
     pending: int
     recount: int | None
     settled: bool
+
+
+class Whole(NamedTuple):
+    """A count of the whole view, and the run that made it."""
+
+    run_id: str
+    counted_at: datetime
+    view: ViewCount
+
+    def to_json(self, zone: tzinfo) -> dict[str, Any]:
+        """The form for machines.
+
+        :param zone: for its times.
+        """
+        found = self.view
+        return {
+            "result": found.result,
+            "counted_at": self.counted_at.astimezone(zone).isoformat(),
+            "run_id": self.run_id,
+            "until": found.until.astimezone(zone).isoformat(),
+            "rows_read": found.rows_read,
+            "rows_counted": found.rows_counted,
+            "rows_later": found.rows_later,
+            "difference": found.difference,
+        }
 
 
 def rows_by_month(connection: Connection, months: Sequence[Window]) -> dict[str, Rows]:
@@ -182,3 +208,12 @@ def count_rejections(connection: Connection, windows: Iterable[Window]) -> dict[
 
 def _open_in(window: sa.FromClause) -> sa.ColumnElement[bool]:
     return sa.and_(~rejection.c.resolved, rejection.c.changed_at >= window.c.first, rejection.c.changed_at < window.c.after)
+
+
+def last_view_count(connection: Connection) -> Whole | None:
+    """The last count of the whole view; of loads that ended earlier, such as one of some months, only if there is no other."""
+    counted = sa.select(view_count).order_by(view_count.c.until.desc(), view_count.c.id.desc()).limit(1)
+    row = connection.execute(counted).one_or_none()
+    if row is None:
+        return None
+    return Whole(row.run_id, row.counted_at, ViewCount(*(getattr(row, name) for name in ViewCount._fields)))

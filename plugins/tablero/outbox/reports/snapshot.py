@@ -21,7 +21,7 @@ from tablero.outbox.engine import Instant, to_microseconds, translated
 from tablero.outbox.upgrade import schema_version
 
 #: The oldest schema version that the queries support.
-OLDEST_SCHEMA = "0006"
+OLDEST_SCHEMA = "0007"
 
 #: Rejections are counted up to this number; the page then says "more than".
 COUNT_LIMIT = 10_000

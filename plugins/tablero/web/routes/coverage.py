@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from sqlalchemy.engine import Connection
 from tablero.outbox.reports import activity as activity_report
+from tablero.outbox.reports import coverage as coverage_report
 from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports import windows as windows_report
 from tablero.web import coverage
@@ -41,6 +42,7 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
         live = _live(connection, at_work, runs, page)
         unusual = findings_report.last_found(connection, since=page.now - _RECENT, limit=_LISTED)
         unconfirmed = windows_report.unconfirmed(connection, limit=_LISTED + 1)
+        whole = coverage_report.last_view_count(connection)
     daily = runs.daily()
     missing = found.having(*_MISSING)
     return page.render(
@@ -53,6 +55,8 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
         calendars=[(month, weeks_of(month, found.days)) for month in calendar_months(found.days)],
         daily=daily,
         daily_path=runs.path_of("day", daily.last.run_id) if daily.last else "",
+        whole=whole,
+        whole_path=runs.path_of("month", whole.run_id) if whole else "",
         at_work=live,
         unusual=unusual,
         unconfirmed=unconfirmed[:_LISTED],

@@ -19,12 +19,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window, day_window, month_windows, undated_window
 from tablero.dashboard.answer import Answer, Outcome
+from tablero.delivery import dry_run
 from tablero.delivery.reconciling import reconcile
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.errors import TransientError
 from tablero.outbox.engine import connect
-from tablero.outbox.findings import Degradation, keep_degradations, keep_dry_run
+from tablero.outbox.findings import Degradation, keep_degradations
 from tablero.outbox.schema import batch, reconciliation, rejection
 from tablero.outbox.upgrade import migrate
 from tablero.settings import Settings
@@ -163,19 +164,20 @@ def prepare(folder: Path, *, rows: int, now: datetime) -> Prepared:
         day = day_window(today - timedelta(days=back), ZONE)
         at = day.end + timedelta(hours=2, minutes=3)
         work.run(day, run_id=f"scheduled__{at:%Y-%m-%d}T06:00:00+00:00", now=at)
-    keep_what_is_rare(engine, months, day, now=now)
+    february = next(month for month in months if month.label == "2024-02")
+    named = {"dag_id": "historical_load", "run_id": DRY_RUN, "clock": _always(now - timedelta(days=1))}
+    dry_run.run(engine, work.source, _SETTINGS, february, **named)
+    keep_what_is_rare(engine, day, now=now)
     engine.dispose()
     return made
 
 
-def keep_what_is_rare(engine: Engine, months: list[Window], last_day: Window, *, now: datetime) -> None:
+def keep_what_is_rare(engine: Engine, last_day: Window, *, now: datetime) -> None:
     """What normally takes a bad night: a proof that did not add up, a batch that needs a decision, and a day with
-    few rows; also a dry run.
+    few rows.
     """
-    february = next(month for month in months if month.label == "2024-02")
     found = [Degradation.of("few_rows", last_day, 3, 180), Degradation.of("unknown", last_day, 3, 25)]
     keep_degradations(engine, "daily_send", f"scheduled__{now:%Y-%m-%d}T06:00:00+00:00", found, now=now - timedelta(hours=3))
-    keep_dry_run(engine, "historical_load", DRY_RUN, february, _DRY_RUN_RESULT, now=now - timedelta(days=1))
     with engine.begin() as connection:
         connection.execute(
             sa.update(reconciliation)
@@ -186,13 +188,6 @@ def keep_what_is_rare(engine: Engine, months: list[Window], last_day: Window, *,
         connection.execute(sa.update(batch).where(batch.c.id == first).values(ever_unknown=True, cuts=1))
 
 
-_DRY_RUN_RESULT = {
-    **{"read": 814, "new": 3, "known": 809, "gone": 1, "withdrawn": 1, "resent": 0, "batches": 1, "seconds": 0.6, "nights": 1},
-    "rejected": {"unknown_status": 2},
-    "samples": [{"reason": "unknown_status", "row": ["10…", "LC…17", "2024-02-15 08:00:00", "ARC", "2024-02-15 09:00:00"]}],
-    "brake": None,
-}
-
 _VIEW = {"table": "tablero_status_changes", "sql": None, "zone": ZONE, "day_zone": ZONE}
 
 _SETTINGS = Settings.read({"api_path": "/api/load", "batch_size": 200})
@@ -201,12 +196,12 @@ _SETTINGS = Settings.read({"api_path": "/api/load", "batch_size": 200})
 class _Work:
     def __init__(self, engine: Engine, source: Source) -> None:
         self._engine = engine
-        self._source = source
+        self.source = source
         self.dashboard = _Dashboard()
 
     def run(self, window: Window, *, run_id: str, now: datetime) -> None:
         clock = _always(now)
-        stage(self._engine, self._source, _SETTINGS, window, run_id=run_id, clock=clock)
+        stage(self._engine, self.source, _SETTINGS, window, run_id=run_id, clock=clock)
         begun = datetime.now(timezone.utc)
         with suppress(TransientError):
             send(self._engine, lambda: self.dashboard, _SETTINGS, [window], run_id=run_id, clock=clock)
@@ -215,7 +210,7 @@ class _Work:
 
     def prove(self, window: Window, *, run_id: str, now: datetime) -> None:
         named = {"run_id": run_id, "clock": _always(now), "send": lambda _: None, "unsent": [window]}
-        reconcile(self._engine, self._source, _SETTINGS, [window], **named)  # type: ignore[arg-type]
+        reconcile(self._engine, self.source, _SETTINGS, [window], **named)  # type: ignore[arg-type]
 
 
 def _always(now: datetime) -> Callable[[], datetime]:

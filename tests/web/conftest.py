@@ -5,17 +5,18 @@ Airflow is real: its application, its authentication, its database. Only the ser
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from tablero.outbox.engine import connect
 from tablero.outbox.upgrade import migrate
 
 from tests.web.application import Site, browser_of, mount_page, prepare_airflow
-from tests.web.history import History
+from tests.web.history import NOW, History
 
 #: Tests of modules that do not depend on Airflow.
 _PURE = ("test_web_coverage", "test_web_texts", "test_web_small")
@@ -45,6 +46,24 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     """A shared outbox that is only read."""
     folder = tmp_path_factory.mktemp("history")
     return make_history(f"sqlite:///{folder / 'outbox.db'}", folder)
+
+
+@pytest.fixture
+def keep_run(airflow_database: None) -> Iterator[Callable[[str, str], None]]:
+    """Puts a run into Airflow's database, by DAG and run id, for the time of the test."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
+    from airflow.utils.types import DagRunType
+
+    def keep(dag_id: str, run_id: str) -> None:
+        with create_session() as session:
+            kind = DagRunType.from_run_id(run_id)
+            session.add(DagRun(dag_id=dag_id, run_id=run_id, run_type=kind, state=DagRunState.SUCCESS, run_after=NOW))
+
+    yield keep
+    with create_session() as session:
+        session.execute(sa.delete(DagRun))
 
 
 @pytest.fixture

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from tablero.contract.windows import day_window, month_windows
-from tablero.outbox.findings import Degradation, keep_degradations, keep_dry_run
+import sqlalchemy as sa
+from tablero.contract.windows import Window, day_window, month_windows
+from tablero.delivery import dry_run
+from tablero.outbox.findings import Degradation, keep_degradations
 from tablero.outbox.ledger import ViewCount, keep_view_count
+from tablero.outbox.schema import attempt
+from tablero.settings import Settings
 
-from tests.web.history import LOADED, NOW, ZONE, History
+from tests.web.conftest import Site
+from tests.web.history import LOADED, NOW, SETTINGS, ZONE, History, requests
 from tests.web.test_web_pages import words_of
 
 YESTERDAY = day_window(date(2026, 11, 22), ZONE)
@@ -88,55 +94,70 @@ def test_a_cause_of_a_newer_version_is_shown_by_its_name(admin: Any, own_history
     assert "2026-11-22: of_tomorrow" in words_of(admin.get("/tablero/").text)
 
 
-RESULT = {
-    "read": 49,
-    "new": 3,
-    "known": 40,
-    "gone": 1,
-    "withdrawn": 1,
-    "resent": 0,
-    "rejected": {"unknown_status": 2, "missing_service_id": 1},
-    "samples": [{"reason": "unknown_status", "row": ["1041", "O…1", "2026-10-09 08:00:00", 99, None]}],
-    "batches": 2,
-    "seconds": 93.0,
-    "nights": 1,
-    "brake": None,
-}
+DRY = "manual__2026-11-23T12:00:00+00:00"
+
+#: The five counts that add up to the rows of the source.
+PARTS = ("new", "known", "rejected", "excluded", "duplicates")
+
+
+def dry_run_of(history: History, *windows: Window, settings: Settings = SETTINGS, dag_id: str = "historical_load") -> None:
+    """A dry run of the source as it is now, stored by its own use case."""
+    for window in windows:
+        dry_run.run(history.engine, history.source, settings, window, dag_id=dag_id, run_id=DRY, clock=lambda: NOW)
 
 
 def test_a_dry_run_is_shown_with_what_it_would_do(admin: Any, own_history: History) -> None:
-    """A dry run is shown with totals, windows, reasons with remedies, and masked samples."""
-    run_id = "manual__2026-11-23T12:00:00+00:00"
-    months = month_windows(date(2026, 9, 1), date(2026, 10, 1), ZONE, LOADED)
-    keep_dry_run(own_history.engine, "historical_load", run_id, months[0], {"read": 45, "known": 45}, now=NOW)
-    keep_dry_run(own_history.engine, "historical_load", run_id, months[1], RESULT, now=NOW)
+    """A dry run is shown with totals that add up, windows, reasons with remedies, masked samples, and its duration."""
+    own_history.add(*requests("OCT-NEW", date(2026, 10, 20), 3))
+    own_history.correct("DELETE FROM tablero_status_changes WHERE request_id = 'OCT-0001'")
+    dry_run_of(own_history, *month_windows(date(2026, 9, 1), date(2026, 10, 1), ZONE, LOADED))
 
     activity = admin.get("/tablero/activity").text
     (link,) = re.findall(r'href="\./(dry-run\?run=[^"]*)"', activity)
     assert "2 windows" in activity
     page = admin.get(f"/tablero/{link}").text
     text = words_of(page)
-    assert re.findall(r'data-sum="(\w+)">([0-9,]+)<', page) == [
-        ("read", "94"),
-        ("new", "3"),
-        ("known", "85"),
-        ("withdrawn", "1"),
-        ("resent", "0"),
-        ("batches", "2"),
-    ]
-    assert "1 min 33 s" in text
+    sums = {name: int(count) for name, count in re.findall(r'data-sum="(\w+)">([0-9,]+)<', page)}
+    assert sums == {
+        **{"read": 96, "new": 3, "known": 88, "rejected": 3, "excluded": 1, "duplicates": 1},
+        **{"gone": 1, "withdrawn": 0, "resent": 0, "batches": 1},
+    }
+    assert sums["read"] == sum(sums[part] for part in PARTS)
+    assert "Would take 0.25 s" in text
     assert "Map the institution's code" in text
-    assert "O…1" in text
-    assert "dags/historical_load/runs/manual__2026-11-23T12%3A00%3A00%2B00%3A00" in page
+    assert "OCT********" in text
+    assert "OCT-FORMULA" not in text
+    assert f'dags/historical_load/runs/{quote(DRY, safe="")}"' in page
 
 
 def test_a_dry_run_that_the_brake_would_stop_says_so(admin: Any, own_history: History) -> None:
     """If the brake would stop a load, the page says so in the words of a run."""
-    result = RESULT | {"brake": "most rows of 2026-11-22 are gone", "nights": 3}
-    keep_dry_run(own_history.engine, "daily_send", NIGHT, YESTERDAY, result, now=NOW)
-    text = words_of(admin.get(f"/tablero/dry-run?run={NIGHT}").text)
-    assert "1 min 33 s, 3 nights" in text
-    assert "most rows of 2026-11-22 are gone" in text
+    own_history.correct("UPDATE tablero_status_changes SET request_id = 'X' || request_id WHERE request_id LIKE 'SEP-%'")
+    dry_run_of(own_history, *month_windows(date(2026, 9, 1), date(2026, 9, 1), ZONE, LOADED))
+    assert "accept_changes" in words_of(admin.get(f"/tablero/dry-run?run={quote(DRY)}").text)
+
+
+def test_how_many_nights_a_load_takes_is_counted_for_all_months_together(admin: Any, own_history: History, site: Site) -> None:
+    """Each of two months needs a part of one night, and together they need two if they are loaded one after the other."""
+    own_history.add(*requests("S", date(2026, 9, 10), 300), *requests("O", date(2026, 10, 20), 300))
+    slow = SETTINGS.model_copy(
+        update={"batch_size": 2, "concurrency": 1, "parallel_months": 1, "send_hours": (time(1), time(1, 1))}
+    )
+    dry_run_of(own_history, *month_windows(date(2026, 9, 1), date(2026, 10, 1), ZONE, LOADED), settings=slow)
+    site.settings = slow
+    page = words_of(admin.get(f"/tablero/dry-run?run={quote(DRY)}").text)
+    assert "Would take 1 min 15 s, 2 nights" in page
+    assert page.count("2 nights") == 1
+
+
+def test_a_dry_run_without_a_call_on_record_has_no_duration(admin: Any, own_history: History) -> None:
+    """Before the first call nobody knows how long one takes: a dash, not 0."""
+    with own_history.engine.begin() as connection:
+        connection.execute(sa.delete(attempt))
+    dry_run_of(own_history, YESTERDAY, dag_id="daily_send")
+    page = admin.get(f"/tablero/dry-run?run={quote(DRY)}").text
+    assert "Would take –" in words_of(page)
+    assert f'dags/daily_send/runs/{quote(DRY, safe="")}"' in page
 
 
 @pytest.mark.parametrize("run", ["", "nobody", "x" * 5_000, "%00"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 import tablero
 from sqlalchemy.engine import Engine
-from tablero.contract.windows import day_window
+from tablero.contract.windows import day_window, month_windows
 from tablero.errors import OutboxUnavailable, SettingsError, SetupError, SourceUnavailable
 from tablero.outbox.engine import connect
 from tablero.outbox.reports.snapshot import OLDEST_SCHEMA, Readiness
@@ -125,7 +126,34 @@ def test_a_window_shows_its_counts_its_proof_its_batches_and_its_runs(admin: Any
     assert re.search(r"Batch \d+ split", text)
     assert WORDS in text
     assert "HTTP 400" in text
-    assert 'data-airflow href="../../dags/historical_load/runs/manual__history"' in page
+
+
+@pytest.mark.parametrize(
+    ("path", "dag_id", "run_id"),
+    [
+        ("window/2026-09", "daily_send", "scheduled__2026-11-24"),
+        ("window/2026-10", "historical_load", "manual__history"),
+        ("window/2026-11-22", "daily_send", "scheduled__2026-11-23"),
+        ("batch/1", "historical_load", "manual__august"),
+    ],
+)
+def test_a_run_is_linked_under_its_own_dag(
+    admin: Any, own_history: History, keep_run: Callable[[str, str], None], path: str, dag_id: str, run_id: str
+) -> None:
+    """Links lead to the DAG that did it, whatever the window: the daily send audits months, too. A run that Airflow does not
+    have is named without a link.
+    """
+    audited = month_windows(date(2026, 9, 1), date(2026, 9, 1), ZONE, NOW)
+    own_history.run(*audited, run_id="scheduled__2026-11-24", now=NOW)
+    link = f'href="../../dags/{dag_id}/runs/{run_id}"'
+    before = admin.get(f"/tablero/{path}").text
+    assert run_id in before
+    assert link not in before
+    keep_run(dag_id, run_id)
+    title = {"daily_send": "Daily send", "historical_load": "Historical load"}[dag_id]
+    page = admin.get(f"/tablero/{path}").text
+    assert f'<a class="run" data-airflow {link}>{title}<' in page
+    assert page.count(f">{run_id}<") == page.count(link)
 
 
 def test_the_batches_of_a_window_can_be_filtered(admin: Any) -> None:

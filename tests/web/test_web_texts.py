@@ -35,14 +35,17 @@ FAMILIES = {
     "count.": [
         name + end for name in ("read", "delivered", "rejected", "excluded", "duplicates", "pending") for end in ("", ".means")
     ],
-    "dag.": ["month", "day"],
+    "dag.": ["historical_load", "daily_send"],
     "view.": ["none", *(result.value for result in CountResult)],
     "nav.": ["coverage", "rejections", "evidence", "activity", "actions"],
     "live.": ["running", "queued"],
     "daily.last.": ["success", "failed"],
     "proofs.": ["settled", "pending", "uncounted", "mismatch"],
     "review.run.": ["daily_send", "historical_load"],
-    "dry.": ["read", "new", "known", "withdrawn", "resent", "batches"],
+    "dry.": [
+        *("read", "new", "known", "rejected", "excluded", "duplicates"),
+        *("gone", "withdrawn", "resent", "batches"),
+    ],
     "action.": ["adopt_batch", "retry_batch"],
     "action.done.": ["adopt_batch", "retry_batch", "refused", "broken"],
     "settled.": ["acknowledged", "recognised", "adopted"],

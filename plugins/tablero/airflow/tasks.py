@@ -431,7 +431,7 @@ def _report(tallies: Sequence[Json], planned: int) -> None:
     for tally in tallies:
         log.info(
             "dry run %s: %d rows, %d new to send, %d calls, %d bytes; %d duplicate, %d excluded, rejected: %s",
-            *(tally[key] for key in ("window", "read", "new", "batches", "bytes", "duplicate", "excluded")),
+            *(tally[key] for key in ("window", "read", "new", "batches", "bytes", "duplicates", "excluded")),
             tally["rejected"] or "none",
         )
         log.info(

@@ -18,6 +18,7 @@ from tablero.delivery.staging import preview
 from tablero.errors import ImplausibleReading
 from tablero.outbox import findings, ledger
 from tablero.outbox.engine import reading
+from tablero.outbox.findings import DryRunResult, Sample
 from tablero.outbox.intake import RejectedRow
 from tablero.outbox.reports import outcomes
 from tablero.settings import Settings
@@ -60,26 +61,28 @@ def run(
             pace, waiting = outcomes.seconds_a_call(connection), ledger.waiting(connection, window)
     calls = tally.batches + waiting.batches
     seconds = forecast(calls, pace, settings.concurrency)
-    result = {
-        "read": tally.read,
-        "new": tally.new,
-        "known": tally.known,
-        "gone": tally.gone,
-        "withdrawn": tally.withdrawn,
-        "resent": waiting.doubtful,
-        "duplicate": tally.duplicates,
-        "excluded": tally.excluded,
-        "rejected": dict(tally.rejected),
-        "batches": calls,
-        "bytes": tally.bytes,
-        "seconds": seconds,
-        "nights": nights(seconds, settings.send_hours),
-        "brake": brake,
-    }
+    result = DryRunResult(
+        read=tally.read,
+        new=tally.new,
+        known=tally.known,
+        rejected=dict(tally.rejected),
+        excluded=tally.excluded,
+        duplicates=tally.duplicates,
+        gone=tally.gone,
+        withdrawn=tally.withdrawn,
+        resent=waiting.doubtful,
+        batches=calls,
+        bytes=tally.bytes,
+        seconds=seconds,
+        nights=nights(seconds, settings.send_hours),
+        brake=brake,
+        samples=tuple(map(_masked, tally.samples)),
+    )
     if engine is not None:
-        kept = result | {"samples": [_masked(sample) for sample in tally.samples]}
-        findings.keep_dry_run(engine, dag_id, run_id, window, kept, now=clock())
-    return {"window": window.label, **result}
+        findings.keep_dry_run(engine, dag_id, run_id, window, result, now=clock())
+    counts = result.to_json()
+    del counts["samples"]
+    return {"window": window.label, **counts}
 
 
 def forecast(calls: int, seconds_a_call: float | None, concurrency: int) -> float | None:
@@ -97,9 +100,9 @@ def nights(seconds: float | None, send_hours: tuple[time, time] | None) -> int |
     return max(1, math.ceil(seconds / ((closes - opens) % _DAY_SECONDS)))
 
 
-def _masked(sample: RejectedRow) -> dict[str, Any]:
-    values = {name: _mask(value) if name in _MASKED else value for name, value in zip(FIELDS, sample.values, strict=True)}
-    return {"reason": sample.reason, **values}
+def _masked(row: RejectedRow) -> Sample:
+    named = zip(FIELDS, row.values, strict=True)
+    return Sample(row.reason, tuple(_mask(value) if name in _MASKED else value for name, value in named))
 
 
 def _mask(value: str | None) -> str | None:

@@ -37,18 +37,73 @@ class Degradation(NamedTuple):
         return cls(cause, window.label, window.start, window.end, rows, of_rows)
 
 
-class DryRun(NamedTuple):
-    """The result of a dry run for one window.
+class Sample(NamedTuple):
+    """A rejected row that a dry run found.
 
-    :ivar result: counts, masked samples and forecast, as JSON; see :mod:`tablero.delivery.dry_run`.
+    :ivar reason: reason code.
+    :ivar values: the five values in the order of the contract, ids masked; ``None`` for NULL.
     """
 
+    reason: str
+    values: tuple[str | None, ...]
+
+
+class DryRunResult(NamedTuple):
+    """What a run would do with one window: ``read`` is the sum of the five counts after it.
+
+    :ivar read: rows of the source that lie in the window.
+    :ivar new: valid rows that would be staged.
+    :ivar known: valid rows that were staged before.
+    :ivar rejected: rejected rows by reason code.
+    :ivar duplicates: repetitions of a row.
+    :ivar gone: rows on record that the source does not return any more.
+    :ivar withdrawn: those of them that were never sent, and would not be.
+    :ivar resent: rows that were sent without a known outcome, and would be sent again.
+    :ivar batches: calls, those of batches that wait already included.
+    :ivar bytes: of the new rows in their wire form.
+    :ivar seconds: that the calls would take; ``None`` if no response time is on record.
+    :ivar nights: how many nights of ``send_hours`` that is.
+    :ivar brake: why the brake would stop the run; ``None`` if it would not.
+    """
+
+    read: int
+    new: int
+    known: int
+    rejected: dict[str, int]
+    excluded: int
+    duplicates: int
+    gone: int
+    withdrawn: int
+    resent: int
+    batches: int
+    bytes: int
+    seconds: float | None
+    nights: int | None
+    brake: str | None
+    samples: tuple[Sample, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The form in which it is stored."""
+        samples = [{"reason": sample.reason, "values": list(sample.values)} for sample in self.samples]
+        return self._asdict() | {"samples": samples}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> DryRunResult:
+        """The reverse of :meth:`to_json`; what a newer version of this package adds is ignored."""
+        samples = tuple(Sample(sample["reason"], tuple(sample["values"])) for sample in data["samples"])
+        return cls(**{name: data[name] for name in cls._fields} | {"samples": samples})
+
+
+class DryRun(NamedTuple):
+    """A dry run of one window."""
+
+    dag_id: str
     run_id: str
     done_at: datetime
     label: str
     window_start: datetime
     window_end: datetime
-    result: dict[str, Any]
+    result: DryRunResult
 
 
 def keep_degradations(engine: Engine, dag_id: str, run_id: str, found: Iterable[Degradation], *, now: datetime) -> None:
@@ -68,7 +123,7 @@ def degradations_of(connection: Connection, dag_id: str, run_id: str) -> list[De
     return [Degradation._make(row) for row in connection.execute(query.order_by(degradation.c.id))]
 
 
-def keep_dry_run(engine: Engine, dag_id: str, run_id: str, window: Window, result: dict[str, Any], *, now: datetime) -> None:
+def keep_dry_run(engine: Engine, dag_id: str, run_id: str, window: Window, result: DryRunResult, *, now: datetime) -> None:
     """Store the result of a dry run for one window, in place of the result of an earlier try."""
     same = sa.and_(dry_run.c.run_id == run_id, dry_run.c.window_start == window.start, dry_run.c.window_end == window.end)
     with writing(engine) as connection:
@@ -81,7 +136,7 @@ def keep_dry_run(engine: Engine, dag_id: str, run_id: str, window: Window, resul
                 label=window.label,
                 window_start=window.start,
                 window_end=window.end,
-                result=result,
+                result=result.to_json(),
             )
         )
 
@@ -89,4 +144,5 @@ def keep_dry_run(engine: Engine, dag_id: str, run_id: str, window: Window, resul
 def dry_run_of(connection: Connection, run_id: str) -> Sequence[DryRun]:
     """The results of a dry run for all its windows, in order of time."""
     query = sa.select(*(dry_run.c[name] for name in DryRun._fields)).where(dry_run.c.run_id == run_id)
-    return [DryRun._make(row) for row in connection.execute(query.order_by(dry_run.c.window_start, dry_run.c.id))]
+    found = connection.execute(query.order_by(dry_run.c.window_start, dry_run.c.id))
+    return [DryRun._make((*row[:-1], DryRunResult.from_json(row.result))) for row in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple, cast
 from urllib.parse import quote
@@ -38,6 +39,26 @@ class Run(NamedTuple):
     run_type: str
     start: datetime | None
     end: datetime | None
+
+
+class RunLink(NamedTuple):
+    """A link to a run.
+
+    :ivar dag_id: ``None`` for what is no run of Airflow, such as ``tablero adopt``, and for runs that were deleted there.
+    :ivar path: relative to Airflow's root; ``None`` likewise.
+    """
+
+    run_id: str
+    dag_id: str | None
+    path: str | None
+
+
+def link_to(dag_id: str | None, run_id: str, map_index: int | None = None) -> RunLink:
+    """The link to a run of a known DAG, or to the task that loaded a month in it."""
+    if dag_id is None:
+        return RunLink(run_id, None, None)
+    task = "" if map_index is None else f"/tasks/{_MONTH_TASK}/mapped/{map_index}"
+    return RunLink(run_id, dag_id, f"dags/{dag_id}/runs/{quote(run_id, safe='')}{task}")
 
 
 class Daily(NamedTuple):
@@ -105,24 +126,28 @@ class Runs:
         )
         return int(self._session.scalar(query) or 0)
 
-    def path_of(self, kind: str, run_id: str, label: str | None = None) -> str:
-        """The address of a run in Airflow, relative to Airflow's root.
+    def links(self, asked: Iterable[tuple[str, str | None]]) -> list[RunLink]:
+        """Links to runs of which only the id is on record, in the order of ``asked``.
 
-        :param kind: of the window: ``month`` belongs to the historical load, ``day`` to the daily send.
-        :param label: of the window; the page of its mapped task is returned if that is still known.
+        A window does not tell which DAG read or proved it: the daily send audits months, too.
+
+        :param asked: run ids, each with the label of a month that it has loaded, whose mapped task is linked, or ``None``.
         """
-        dag_id = HISTORY if kind == "month" else DAILY
-        path = f"dags/{dag_id}/runs/{quote(run_id, safe='')}"
-        if label is None or kind != "month":
-            return path
-        query = sa.select(TaskInstance.map_index).where(
-            TaskInstance.dag_id == dag_id,
-            TaskInstance.run_id == run_id,
+        pairs = list(asked)
+        run_ids = {run_id for run_id, _ in pairs}
+        dags = sa.select(DagRun.run_id, DagRun.dag_id).where(DagRun.dag_id.in_(DAGS), DagRun.run_id.in_(run_ids))
+        dag_of = {run_id: dag_id for run_id, dag_id in self._session.execute(dags)}
+        label = cast("sa.ColumnElement[str]", TaskInstance.rendered_map_index)
+        mapped = sa.select(TaskInstance.run_id, label, TaskInstance.map_index).where(
+            TaskInstance.dag_id == HISTORY,
+            TaskInstance.run_id.in_(run_ids),
             TaskInstance.task_id == _MONTH_TASK,
-            cast("sa.ColumnElement[str]", TaskInstance.rendered_map_index) == label,
+            label.in_({label for _, label in pairs if label is not None}),
         )
-        index = self._session.scalar(query.limit(1))
-        return path if index is None else f"{path}/tasks/{_MONTH_TASK}/mapped/{index}"
+        index_of: dict[tuple[str, str | None], int] = {
+            (run_id, label): index for run_id, label, index in self._session.execute(mapped)
+        }
+        return [link_to(dag_of.get(run_id), run_id, index_of.get((run_id, label))) for run_id, label in pairs]
 
     def start(self, rerun: Rerun, user: Any) -> str:
         """Trigger a run on behalf of a user; returns its id.

@@ -79,7 +79,7 @@ def test_nothing_is_staged(outbox: Engine, institution: Institution) -> None:
         assert connection.scalar(sa.select(sa.func.count()).select_from(batch)) == 0
         assert connection.scalar(sa.select(sa.func.count()).select_from(extraction)) == 0
         (kept,) = findings.dry_run_of(connection, "run")
-    assert (kept.label, kept.result["new"]) == ("2020-02", 40)
+    assert (kept.label, kept.result.new) == ("2020-02", 40)
 
 
 def test_samples_are_masked(outbox: Engine, institution: Institution) -> None:
@@ -89,9 +89,9 @@ def test_samples_are_masked(outbox: Engine, institution: Institution) -> None:
     assert "samples" not in found
     with reading(outbox) as connection:
         (kept,) = findings.dry_run_of(connection, "run")
-    (sample,) = kept.result["samples"]
-    assert (sample["service_id"], sample["request_id"]) == ("402**********", "JUA*******")
-    assert (sample["reason"], sample["status_id"]) == ("unknown_status", "99")
+    (sample,) = kept.result.samples
+    assert sample.reason == "unknown_status"
+    assert sample.values == ("402**********", "JUA*******", "2020-02-01", "99", "2020-02-02 10:00:00")
 
 
 def test_the_brake_is_told(outbox: Engine, institution: Institution) -> None:

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from itertools import chain, islice
 
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
 from tablero.contract.status_change import FIELDS
 from tablero.contract.windows import day_window
-from tablero.outbox.findings import DryRun
+from tablero.delivery.dry_run import nights
+from tablero.outbox.findings import DryRunResult
 from tablero.outbox.reports import activity as activity_report
 from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports import rejections as rejections_report
 from tablero.outbox.reports.activity import Call
 from tablero.outbox.reports.snapshot import COUNT_LIMIT
 from tablero.outbox.requeue import Filter
+from tablero.settings import Settings
 from tablero.web import charts
-from tablero.web.access import DAILY, HISTORY
-from tablero.web.airflow_runs import RunsDep
+from tablero.web.airflow_runs import link_to
 from tablero.web.charts import percentile
 from tablero.web.page import PageDep
 
@@ -32,12 +34,12 @@ _FINDINGS_SINCE, _FINDINGS = timedelta(days=90), 30
 
 _DRY_RUNS, _SAMPLES, _LONGEST_RUN_ID = 10, 50, 250
 
-#: Counts of a dry run, in the order in which they are shown.
-_SUMMED = ("read", "new", "known", "withdrawn", "resent", "batches")
+#: Counts of a dry run, in the order in which they are shown: the first is the sum of the next five.
+_COLUMNS = ("read", "new", "known", "rejected", "excluded", "duplicates", "gone", "withdrawn", "resent", "batches")
 
 
 @router.get("/activity")
-def show_activity(page: PageDep, runs: RunsDep) -> Response:
+def show_activity(page: PageDep) -> Response:
     """The page of charts."""
     zone = page.settings.timezone
     days = [page.today - timedelta(days=back) for back in reversed(range(_DAYS))]
@@ -77,43 +79,52 @@ def show_activity(page: PageDep, runs: RunsDep) -> Response:
         reasons=dict(sorted(reasons.items(), key=lambda item: -item[1])),
         most_rejected=max(reasons.values(), default=1),
         limit=COUNT_LIMIT,
-        unusual=[(found, runs.path_of(kind_of(found.dag_id), found.run_id)) for found in unusual],
+        unusual=[(found, link_to(found.dag_id, found.run_id)) for found in unusual],
         dry_runs=dry_runs,
     )
 
 
 @router.get("/dry-run")
-def show_dry_run(page: PageDep, runs: RunsDep, run: str = "") -> Response:
+def show_dry_run(page: PageDep, run: str = "") -> Response:
     """The result of a dry run, window by window."""
     with page.outbox() as connection:
         windows = findings_report.windows_of_dry_run(connection, run.replace("\x00", "")[:_LONGEST_RUN_ID])
     if not windows:
         raise HTTPException(404)
-    dag_id = HISTORY if any(len(window.label) != len("YYYY-MM-DD") for window in windows) else DAILY
+    results = [window.result for window in windows]
+    seconds = _seconds(results, page.settings)
     return page.render(
         "dry_run.html",
-        run_id=windows[0].run_id,
-        kind=kind_of(dag_id),
-        path=runs.path_of(kind_of(dag_id), windows[0].run_id),
+        run=link_to(windows[0].dag_id, windows[0].run_id),
         done_at=max(window.done_at for window in windows),
         windows=windows,
-        sums={name: sum(int(window.result.get(name) or 0) for window in windows) for name in _SUMMED},
-        columns=_SUMMED,
-        rejected=_rejected(windows),
-        samples=[sample for window in windows for sample in window.result.get("samples") or ()][:_SAMPLES],
+        columns=_COLUMNS,
+        sums={name: sum(_count(result, name) for result in results) for name in _COLUMNS},
+        count=_count,
+        seconds=seconds,
+        nights=nights(seconds, page.settings.send_hours),
+        rejected=_rejected(results),
+        samples=list(islice(chain.from_iterable(result.samples for result in results), _SAMPLES)),
         fields=FIELDS,
     )
 
 
-def kind_of(dag_id: str) -> str:
-    """The kind of window that a DAG processes."""
-    return "month" if dag_id == HISTORY else "day"
+def _count(result: DryRunResult, column: str) -> int:
+    return sum(result.rejected.values()) if column == "rejected" else int(getattr(result, column))
 
 
-def _rejected(windows: Sequence[DryRun]) -> dict[str, int]:
+def _seconds(results: Sequence[DryRunResult], settings: Settings) -> float | None:
+    """How long all windows take, ``parallel_months`` of them at a time; ``None`` if that is unknown for one of them."""
+    known = [result.seconds for result in results if result.seconds is not None]
+    if len(known) < len(results):
+        return None
+    return max(*known, sum(known) / settings.parallel_months) if len(known) > 1 else sum(known)
+
+
+def _rejected(results: Sequence[DryRunResult]) -> dict[str, int]:
     counts: Counter[str] = Counter()
-    for window in windows:
-        counts.update(window.result.get("rejected") or {})
+    for result in results:
+        counts.update(result.rejected)
     return dict(counts.most_common())
 
 

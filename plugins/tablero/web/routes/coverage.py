@@ -13,7 +13,7 @@ from tablero.outbox.reports import coverage as coverage_report
 from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports import windows as windows_report
 from tablero.web import coverage
-from tablero.web.airflow_runs import Run, Runs, RunsDep
+from tablero.web.airflow_runs import Run, Runs, RunsDep, link_to
 from tablero.web.coverage import Cell, Coverage, State
 from tablero.web.page import Page, PageDep
 from tablero.web.progress import LATELY, pace
@@ -54,9 +54,9 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
         years=by_year(found.months),
         calendars=[(month, weeks_of(month, found.days)) for month in calendar_months(found.days)],
         daily=daily,
-        daily_path=runs.path_of("day", daily.last.run_id) if daily.last else "",
+        daily_link=link_to(daily.last.dag_id, daily.last.run_id) if daily.last else None,
         whole=whole,
-        whole_path=runs.path_of("month", whole.run_id) if whole else "",
+        whole_link=runs.links([(whole.run_id, None)])[0] if whole else None,
         at_work=live,
         unusual=unusual,
         unconfirmed=unconfirmed[:_LISTED],
@@ -126,6 +126,5 @@ def _live(connection: Connection, at_work: list[Run], runs: Runs, page: Page) ->
         seconds = min(LATELY, (page.now - run.start).total_seconds()) if run.start else 0.0
         progress = activity_report.progress_of(connection, run.run_id, since=page.now - timedelta(seconds=seconds))
         speed = pace(progress, pending=pending, windows_left=runs.months_left(run), seconds=seconds, now=page.now)
-        kind = "month" if run.dag_id == "historical_load" else "day"
-        live.append({"run": run, "progress": progress, "pace": speed, "path": runs.path_of(kind, run.run_id)})
+        live.append({"run": run, "progress": progress, "pace": speed, "link": link_to(run.dag_id, run.run_id)})
     return live

@@ -18,7 +18,7 @@ from tablero.outbox.reports.rejections import Rejection
 from tablero.outbox.reports.snapshot import COUNT_LIMIT
 from tablero.outbox.requeue import Filter
 from tablero.web.access import WRITE, FormDep
-from tablero.web.airflow_runs import CannotStart, Runs, RunsDep
+from tablero.web.airflow_runs import CannotStart, Runs, RunsDep, link_to
 from tablero.web.coverage import months_between, window_of
 from tablero.web.page import Page, PageDep
 from tablero.web.reruns import Rerun, plan_days, plan_months
@@ -112,14 +112,14 @@ def show_actions(page: PageDep) -> Response:
 
 
 @router.get("/actions/{identity}")
-def show_action(page: PageDep, runs: RunsDep, identity: int) -> Response:
+def show_action(page: PageDep, identity: int) -> Response:
     """One action, and the runs triggered for it."""
     with page.outbox() as connection:
         action = actions_report.action_of(connection, identity) if 0 < identity < 2**62 else None
     if action is None:
         raise HTTPException(404)
-    paths = [runs.path_of("month" if run["dag_id"] == "historical_load" else "day", run["run_id"]) for run in action.runs]
-    return page.render("action.html", action=action, kind=_kind(action.reason), runs=list(zip(action.runs, paths, strict=True)))
+    started = [link_to(run["dag_id"], run["run_id"]) for run in action.runs]
+    return page.render("action.html", action=action, kind=_kind(action.reason), runs=started)
 
 
 def _kind(reason: str) -> str:

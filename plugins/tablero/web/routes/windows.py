@@ -15,7 +15,7 @@ from tablero.outbox.reports import windows as windows_report
 from tablero.outbox.reports.activity import Progress
 from tablero.web import coverage
 from tablero.web.access import may_write
-from tablero.web.airflow_runs import RunsDep
+from tablero.web.airflow_runs import RunsDep, link_to
 from tablero.web.coverage import State, window_of
 from tablero.web.page import PageDep
 from tablero.web.progress import LATELY, pace
@@ -52,6 +52,7 @@ def show_window(
         more = len(batches) > _BATCHES
         batches = batches[:_BATCHES]
         attempts = windows_report.last_attempts(connection, [batch.id for batch in batches], each=_ATTEMPTS_EACH)
+    links = runs.links([*((shown.run_id, None) for shown in proofs), *((shown.run_id, shown.label) for shown in readings)])
     month = window.kind == "month"
     cell, days = coverage.survey_window(facts, settings, page.now)
     delivered, recently, pending = progress
@@ -66,7 +67,6 @@ def show_window(
         upper=None if month else first.replace(day=1),
         weeks=weeks_of(first, days) if month else [],
         whole_month=month,
-        cell_kind=window.kind,
         is_loading=cell.state is State.IN_PROGRESS,
         progress=so_far,
         pace=pace(so_far, pending=pending, windows_left=0, seconds=LATELY, now=page.now),
@@ -78,9 +78,9 @@ def show_window(
         rejected=cell.rejected,
         rejected_link=page.link("rejections", month=label[:7]),
         proof=proof,
-        unusual=[(found, runs.path_of(window.kind, found.run_id)) for found in unusual],
-        proofs=[(shown, runs.path_of(shown.kind, shown.run_id)) for shown in proofs],
-        readings=[(reading, runs.path_of(reading.kind, reading.run_id, reading.label)) for reading in readings],
+        unusual=[(found, link_to(found.dag_id, found.run_id)) for found in unusual],
+        proofs=list(zip(proofs, links[: len(proofs)], strict=True)),
+        readings=list(zip(readings, links[len(proofs) :], strict=True)),
         states=_STATES,
         chosen_state=chosen,
         batches=batches,
@@ -110,13 +110,11 @@ def show_batch(
         parts = windows_report.parts_of(connection, identity, limit=_LISTED)
         unconfirmed = windows_report.unconfirmed_parts(connection, identity)
         requeues = actions_report.requeues_of(connection, identity, limit=_LISTED)
-    kind = found.kind or "month"
     return page.render(
         "batch.html",
         batch=found,
         day=local_day(found.first_change, zone),
-        kind=kind,
-        path=runs.path_of(kind, found.run_id, found.label) if found.run_id else "",
+        run=next(iter(runs.links([(found.run_id, found.label)]))) if found.run_id else None,
         attempts=attempts[:_ATTEMPTS],
         more_attempts=len(attempts) > _ATTEMPTS,
         rows=rows[:_ROWS],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.engine import Engine
@@ -18,7 +18,7 @@ from tablero.delivery.staging import preview
 from tablero.errors import ImplausibleReading
 from tablero.outbox import findings, ledger
 from tablero.outbox.engine import reading
-from tablero.outbox.findings import DryRunResult, Sample
+from tablero.outbox.findings import DryRunResult, Sample, nights
 from tablero.outbox.intake import RejectedRow
 from tablero.outbox.reports import outcomes
 from tablero.settings import Settings
@@ -29,8 +29,6 @@ _MASKED = {"service_id", "request_id"}
 
 #: Characters of them that stay readable.
 _SHOWN = 3
-
-_DAY_SECONDS = 86_400
 
 
 def run(
@@ -88,16 +86,6 @@ def run(
 def forecast(calls: int, seconds_a_call: float | None, concurrency: int) -> float | None:
     """Seconds that this number of calls takes; ``None`` if no response time is on record."""
     return None if seconds_a_call is None else math.ceil(calls / concurrency) * seconds_a_call
-
-
-def nights(seconds: float | None, send_hours: tuple[time, time] | None) -> int | None:
-    """How many nights of ``send_hours`` that takes; 1 without ``send_hours``."""
-    if seconds is None:
-        return None
-    if send_hours is None:
-        return 1
-    opens, closes = (at.hour * 3600 + at.minute * 60 for at in send_hours)
-    return max(1, math.ceil(seconds / ((closes - opens) % _DAY_SECONDS)))
 
 
 def _masked(row: RejectedRow) -> Sample:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -11,6 +12,8 @@ from sqlalchemy.engine import Connection, Engine
 from tablero.contract.windows import Window
 from tablero.outbox.engine import writing
 from tablero.outbox.schema import degradation, dry_run
+
+_DAY_SECONDS = 86_400
 
 
 class Degradation(NamedTuple):
@@ -92,6 +95,16 @@ class DryRunResult(NamedTuple):
         """The reverse of :meth:`to_json`; what a newer version of this package adds is ignored."""
         samples = tuple(Sample(sample["reason"], tuple(sample["values"])) for sample in data["samples"])
         return cls(**{name: data[name] for name in cls._fields} | {"samples": samples})
+
+
+def nights(seconds: float | None, send_hours: tuple[time, time] | None) -> int | None:
+    """How many nights of ``send_hours`` that takes; 1 without ``send_hours``."""
+    if seconds is None:
+        return None
+    if send_hours is None:
+        return 1
+    opens, closes = (at.hour * 3600 + at.minute * 60 for at in send_hours)
+    return max(1, math.ceil(seconds / ((closes - opens) % _DAY_SECONDS)))
 
 
 class DryRun(NamedTuple):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import time
 
 import pytest
-from tablero.delivery.dry_run import forecast, nights
+from tablero.delivery.dry_run import forecast
+from tablero.outbox.findings import nights
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
 from tablero.contract.status_change import FIELDS
 from tablero.contract.windows import day_window
-from tablero.delivery.dry_run import nights
-from tablero.outbox.findings import DryRunResult
+from tablero.outbox.findings import DryRunResult, nights
 from tablero.outbox.reports import activity as activity_report
 from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports import rejections as rejections_report

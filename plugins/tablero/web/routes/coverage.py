@@ -13,6 +13,7 @@ from tablero.outbox.reports import coverage as coverage_report
 from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports import windows as windows_report
 from tablero.web import coverage
+from tablero.web.access import HISTORY
 from tablero.web.airflow_runs import Run, Runs, RunsDep, link_to
 from tablero.web.coverage import Cell, Coverage, State
 from tablero.web.page import Page, PageDep
@@ -56,7 +57,7 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
         daily=daily,
         daily_link=link_to(daily.last.dag_id, daily.last.run_id) if daily.last else None,
         whole=whole,
-        whole_link=runs.links([(whole.run_id, None)])[0] if whole else None,
+        whole_link=link_to(HISTORY, whole.run_id) if whole else None,
         at_work=live,
         unusual=unusual,
         unconfirmed=unconfirmed[:_LISTED],

@@ -55,6 +55,7 @@ WRONG = [
     ("api_path", "/api/load?x=1", "absolute path"),
     ("api_path", "/api /load", "absolute path"),
     ("api_path", "https://host/api/load", "absolute path"),
+    ("api_path", "/api/load\n/x", "absolute path"),
     ("api_path", "/services-data/requests", "deprecated"),
     ("api_path", "/r1/DO/GOB/CNC/MONITOREO/INTEGRACION/services-data/requests/", "deprecated"),
     ("xroad_client", "DO/GOB/INST", "DO/GOB/<member>/<subsystem>"),
@@ -63,7 +64,11 @@ WRONG = [
     ("timezone", "America/Macondo", "name of a time zone"),
     ("timezone", "-04:00", "name of a time zone"),
     ("source_timezone", "local time", "name of a time zone"),
+    ("timezone", "right/America/Santo_Domingo", "name of a time zone"),
+    ("timezone", "localtime", "name of a time zone"),
     ("earliest", "01/01/2020", "a date such as 2020-01-31"),
+    ("earliest", "0", "a date such as 2020-01-31"),
+    ("earliest", "2019-12-31", "must be 2020-01-01 or more"),
     ("batch_size", "0", "must be 1 or more"),
     ("batch_size", "1001", "must be 1000 or less"),
     ("batch_size", "many", "whole number"),
@@ -76,8 +81,14 @@ WRONG = [
     ("lookback_days", "-1", "must be 0 or more"),
     ("audit_months", "-1", "must be 0 or more"),
     ("deadline", "noon", "time of day such as 02:00"),
-    ("extra_statuses", "22;23", "status numbers separated by commas"),
-    ("extra_statuses", "-22", "status numbers separated by commas"),
+    ("extra_statuses", "22;23", "status numbers above 0, separated by commas"),
+    ("extra_statuses", "-22", "status numbers above 0"),
+    ("extra_statuses", "0", "status numbers above 0"),
+    ("extra_statuses", "99999999999999999999", "status numbers above 0"),
+    ("alert_emails", "ana@example.org; luis@example.org", "mail addresses separated by commas"),
+    ("alert_emails", "ti", "mail addresses separated by commas"),
+    ("alert_webhook_conn_id", "my alerts", "id of an Airflow connection"),
+    ("heartbeat_conn_id", "a\nb", "id of an Airflow connection"),
     ("alert_rejected_percent", "101", "must be 100 or less"),
     ("alert_low_volume_percent", "-5", "must be 0 or more"),
     ("alert_low_volume_percent", "few", "must be a number"),
@@ -120,12 +131,21 @@ def test_a_wrong_value(key: str, text: str, allowed: str) -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.read({key: text})
     said = caught.value.text
-    start = f"[tablero] {key} = {text!r} (AIRFLOW__TABLERO__{key.upper()}): "
+    shown = "'…'" if "://" in text else repr(text)
+    start = f"[tablero] {key} = {shown} (AIRFLOW__TABLERO__{key.upper()}): "
     assert said.es.startswith(start)
     assert said.en.startswith(start)
     assert allowed in said.en
     assert said.es.endswith(f" Significa: {meaning_of(key).es}.")
     assert said.en.endswith(f" It means: {meaning_of(key).en}.")
+
+
+@pytest.mark.parametrize("key", ["alert_webhook_conn_id", "heartbeat_conn_id"])
+def test_an_address_instead_of_a_connection(key: str) -> None:
+    """An address in place of the id is refused, and not shown: it may contain a secret."""
+    with pytest.raises(SettingsError, match="the address belongs in the connection") as caught:
+        Settings.read({key: "https://example.org/hooks/S3CRET"})
+    assert "S3CRET" not in str(caught.value)
 
 
 def test_all_wrong_values_are_told_at_once() -> None:

@@ -62,27 +62,35 @@ def plan_day(settings: Settings, day: str, *, now: datetime) -> Window:
     """The window of a given day; today's window ends at ``now``.
 
     :param day: ``YYYY-MM-DD``.
-    :raises ParameterError: if it is not a date, or in the future.
+    :raises ParameterError: if it is not a date, before ``earliest`` or in the future.
     """
     try:
         chosen = date.fromisoformat(day)
     except ValueError:
         raise ParameterError(texts.NO_DAY(given=repr(day))) from None
-    window = day_window(chosen, settings.timezone)
-    if window.start >= now:
-        raise ParameterError(texts.DAY_IN_FUTURE(given=day, today=local_day(now, settings.timezone)))
-    return Window(window.kind, window.label, window.start, min(window.end, now))
+    return _window_of(chosen, settings, now)
 
 
-def plan_interval(settings: Settings, start: datetime, end: datetime) -> Window:
-    """The civil day that equals a run's data interval.
+def plan_interval(settings: Settings, start: datetime, end: datetime, *, now: datetime) -> Window:
+    """The civil day that equals a run's data interval; today's window ends at ``now``.
 
-    :raises ParameterError: if the interval is not a civil day.
+    :raises ParameterError: if the interval is not a civil day, or that day is before ``earliest`` or in the future.
     """
-    window = day_window(local_day(start, settings.timezone), settings.timezone)
-    if (window.start, window.end) != (start, end):
+    day = local_day(start, settings.timezone)
+    if (start, end) != tuple(first_instant(one, settings.timezone) for one in (day, day + _DAY)):
         raise ParameterError(texts.NO_CIVIL_DAY(start=start, end=end, zone=settings.timezone.name))
-    return window
+    return _window_of(day, settings, now)
+
+
+def _window_of(day: date, settings: Settings, now: datetime) -> Window:
+    """What there is of a day so far: a reading must not count as one of hours that had not come yet."""
+    today = local_day(now, settings.timezone)
+    if day > today:
+        raise ParameterError(texts.DAY_IN_FUTURE(given=day, today=today))
+    if day < settings.earliest:
+        raise ParameterError(texts.DAY_TOO_EARLY(given=day, earliest=settings.earliest))
+    window = day_window(day, settings.timezone)
+    return replace(window, end=min(window.end, now))
 
 
 def plan_run(
@@ -94,13 +102,13 @@ def plan_run(
     :param interval: the data interval, if the run has one.
     :param owns_interval: whether the run was created for its interval, by the schedule or a backfill. A manually triggered run
         has an interval as well, but ``day`` takes precedence there.
-    :raises ParameterError: if the run has no day, or two different ones.
+    :raises ParameterError: if the run has no day, two different ones, or one that is before ``earliest`` or in the future.
     """
     if interval is None or (day and not owns_interval):
         if not day:
             raise ParameterError(texts.NO_INTERVAL)
         return plan_day(settings, day, now=now)
-    own = plan_interval(settings, *interval)
+    own = plan_interval(settings, *interval, now=now)
     if day and plan_day(settings, day, now=now).label != own.label:
         raise ParameterError(texts.ANOTHER_DAY(own=own.label, given=day))
     return own
@@ -120,7 +128,7 @@ def plan_night(engine: Engine, settings: Settings, own: Window) -> Night:
         read = calendar.stretches_read(connection)
         unsettled = calendar.stretches_unsettled(connection)
         pending = pending_by_day(connection)
-        proved = calendar.proved_months(connection)
+        proofs = calendar.month_proofs(connection)
     last_days = {day - back * _DAY for back in range(1, settings.lookback_days + 1)}
     left = {*_gaps(read, own.start, zone), *_touched(unsettled, zone), *pending} - last_days
     earlier = [
@@ -136,10 +144,24 @@ def plan_night(engine: Engine, settings: Settings, own: Window) -> Night:
         known = set(earlier)
         audits = longest_unproved(
             [month for month in months if month not in known],
-            {month.month_start: month.counted_at for month in proved},
+            _last_proofs(proofs, months),
             settings.audit_months,
         )
     return Night([own, *earlier, dateless_window()], audits)
+
+
+def _last_proofs(proofs: Iterable[calendar.Proof], months: Sequence[Window]) -> dict[datetime, datetime]:
+    """When each of these months was last proved, by its first instant.
+
+    The proof of a part of a month, as of a gap in it or of the month as far as it had come, is none of the whole month. Of the
+    last of ``months``, which has not ended, each proof is one of a part.
+    """
+    ends = {month.start: month.end for month in months[:-1]}
+    last: dict[datetime, datetime] = {}
+    for proof in proofs:
+        if proof.end >= ends.get(proof.start, proof.end):
+            last[proof.start] = max(proof.counted_at, last.get(proof.start, proof.counted_at))
+    return last
 
 
 def longest_unproved(months: Sequence[Window], proved: Mapping[datetime, datetime], count: int) -> list[Window]:

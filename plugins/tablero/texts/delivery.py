@@ -167,8 +167,12 @@ NO_DAY = Text(
     "day es {given}; indique un día como AAAA-MM-DD, por ejemplo 2026-11-23.",
     "day is {given}; give a day as YYYY-MM-DD, for example 2026-11-23.",
 )
-DAY_IN_FUTURE = Text(
-    "day es {given}, que está en el futuro; hoy es {today}.", "day is {given}, in the future; today is {today}."
+DAY_IN_FUTURE = Text("El día {given} está en el futuro; hoy es {today}.", "The day {given} is in the future; today is {today}.")
+DAY_TOO_EARLY = Text(
+    "El día {given} es anterior a {earliest} (earliest en [tablero]), así que no hay nada que enviar. Indique otro día, o"
+    " corrija earliest.",
+    "The day {given} is before {earliest} (earliest in [tablero]), so there is nothing to send. Name another day, or correct"
+    " earliest.",
 )
 NO_CIVIL_DAY = Text(
     "El intervalo de datos, de {start} a {end}, no es un día civil de {zone}. Déjelo al DAG, o indique el día con el parámetro"

@@ -113,8 +113,16 @@ NOT_A_SUBSYSTEM = Text(
     "must be an X-Road subsystem, DO/GOB/<member>/<subsystem>",
 )
 NOT_STATUSES = Text(
-    "deben ser números de estado separados por comas, como 22,23",
-    "must be status numbers separated by commas, such as 22,23",
+    "deben ser números de estado mayores que 0, separados por comas, como 22,23",
+    "must be status numbers above 0, separated by commas, such as 22,23",
+)
+NOT_ADDRESSES = Text(
+    "deben ser direcciones de correo separadas por comas, como ana@example.org,luis@example.org",
+    "must be mail addresses separated by commas, such as ana@example.org,luis@example.org",
+)
+NOT_A_CONNECTION = Text(
+    "debe ser el id de una conexión de Airflow, como avisos; la dirección va en la conexión",
+    "must be the id of an Airflow connection, such as alerts; the address belongs in the connection",
 )
 NOT_A_DIGEST = Text(
     "debe ser daily, weekly o monthly; omítala para no recibir resúmenes",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy.engine import Engine
@@ -114,6 +115,16 @@ def test_audits(outbox: Engine) -> None:
     assert audits[-1].end == OWN.end
     assert len(night(outbox, audit_months=2).audits) == 2
     assert night(outbox).audits == []
+
+
+def test_a_part_of_a_month_is_not_the_month(outbox: Engine) -> None:
+    """The proof of a gap in a month, or of the month as far as it had come, is no proof of the whole month."""
+    read(outbox, "2020-02", "2020-03", "2020-04", "2020-05")
+    for ago, label in ((9, "2020-02"), (8, "2020-03"), (7, "2020-04"), (6, "2020-05")):
+        ledger.keep(outbox, Account(month(label), read=0, recount=0), "run", NOW - timedelta(days=ago))
+    part = replace(month("2020-04"), end=day("2020-04-20").end)
+    ledger.keep(outbox, Account(part, read=0, recount=0), "run", NOW)
+    assert [window.label for window in night(outbox, audit_months=4).audits] == ["2020-06", "2020-02", "2020-03", "2020-04"]
 
 
 def test_no_audit_of_what_is_read_anyway(outbox: Engine) -> None:

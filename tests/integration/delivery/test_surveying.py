@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from tablero.delivery.loading import load
 from tablero.delivery.reconciling import Reconciled, reconcile
 from tablero.delivery.sending import send
 from tablero.errors import DashboardUnavailable
+from tablero.outbox.ledger import Account
 
 from tests.integration.fake_dashboard import UNAVAILABLE, Dashboard, refused
 from tests.integration.institution import Institution
-from tests.integration.samples import FEBRUARY, begin, changes, clock, settings
+from tests.integration.samples import FEBRUARY, begin, changes, clock, day, month, settings
 
 SETTINGS = settings()
 
@@ -67,6 +69,16 @@ def test_an_audit_whose_first_reading_was_interrupted(
     begin(outbox, run_id="run").stage(list(pack(changes(3, first=10), 1000, by_service=False)))
     _, told = audit(Dashboard())
     assert told == {"audit": 4}
+
+
+def test_what_a_night_reads_first_it_judges(outbox: Engine, institution: Institution) -> None:
+    """A night judges what no run has read before, as after a pause; the rest was judged by the runs that read it."""
+    bad = Account(FEBRUARY, read=10, rejected=Counter({"service_id_empty": 10}))
+    own = day("2020-03-01")
+    load(outbox, institution.source, Dashboard, SETTINGS, [month("2020-01")], run_id="night", clock=clock)
+    unread = Account(month("2020-01"), read=10, rejected=Counter({"service_id_empty": 10}))
+    found = survey(outbox, SETTINGS, [bad, unread], run_id="night", own=own, audits=[])
+    assert [(one.cause, one.label) for one in found] == [("all_rejected", "2020-01")]
 
 
 def test_rows_refused_without_proof(audit: Callable[[Dashboard], tuple[Reconciled, dict[str, int]]]) -> None:

@@ -69,6 +69,8 @@ def test_a_day_by_name() -> None:
     ("day", "words"),
     [
         ("2026-11-25", "in the future; today is 2026-11-24"),
+        ("9999-12-31", "in the future; today is 2026-11-24"),
+        ("2019-12-31", "before 2020-01-01"),
         ("yesterday", "give a day as YYYY-MM-DD"),
         ("2026-02-30", "give a day as YYYY-MM-DD"),
         ("24/11/2026", "give a day as YYYY-MM-DD"),
@@ -83,7 +85,15 @@ def test_no_day(day: str, words: str) -> None:
 def test_the_day_of_a_run() -> None:
     """The data interval of a scheduled run is exactly one civil day."""
     start = datetime(2026, 11, 22, 4, tzinfo=UTC)
-    assert plan_interval(SETTINGS, start, start + timedelta(days=1)).label == "2026-11-22"
+    assert plan_interval(SETTINGS, start, start + timedelta(days=1), now=NOW).label == "2026-11-22"
+
+
+def test_the_interval_of_a_day_that_has_not_ended() -> None:
+    """Today's interval ends now, or the reading would count as one of the evening; tomorrow's is refused."""
+    today, tomorrow = (datetime(2026, 11, day, 4, tzinfo=UTC) for day in (24, 25))
+    assert plan_interval(SETTINGS, today, tomorrow, now=NOW).end == NOW
+    with pytest.raises(ParameterError, match="in the future"):
+        plan_interval(SETTINGS, tomorrow, tomorrow + timedelta(days=1), now=NOW)
 
 
 @pytest.mark.parametrize("hours", [(0, 23), (1, 25), (0, 48), (0, 0), (2, 26)])
@@ -91,16 +101,16 @@ def test_an_interval_that_is_no_civil_day(hours: tuple[int, int]) -> None:
     """An interval of half a day or of two days is refused."""
     midnight = datetime(2026, 11, 22, 4, tzinfo=UTC)
     with pytest.raises(ParameterError, match="not one civil day in America/Santo_Domingo"):
-        plan_interval(SETTINGS, *(midnight + timedelta(hours=number) for number in hours))
+        plan_interval(SETTINGS, *(midnight + timedelta(hours=number) for number in hours), now=NOW)
 
 
 def test_a_day_of_23_hours() -> None:
     """Where the clocks change, a shorter interval is still a civil day."""
     settings = Settings.read({"timezone": "America/New_York"})
     start = datetime(2021, 3, 14, 5, tzinfo=UTC)
-    assert plan_interval(settings, start, start + timedelta(hours=23)).label == "2021-03-14"
+    assert plan_interval(settings, start, start + timedelta(hours=23), now=NOW).label == "2021-03-14"
     with pytest.raises(ParameterError):
-        plan_interval(settings, start, start + timedelta(hours=24))
+        plan_interval(settings, start, start + timedelta(hours=24), now=NOW)
 
 
 MIDNIGHT = datetime(2026, 11, 22, 4, tzinfo=UTC)

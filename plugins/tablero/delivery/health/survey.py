@@ -35,21 +35,22 @@ def survey(
 ) -> list[Degradation]:
     """The degradations in the windows of a run, over all tries of its tasks.
 
-    :param own: the run's own day; other days were judged by their own runs. ``None`` in a historical load, which judges all of
-        its windows.
+    :param own: the run's own day. Of other windows a night judges those that no run had read before, as after a pause; the rest
+        were judged by the runs that read them first. ``None`` in a historical load, which judges all of its windows.
     :param audits: windows that were read only to be proved again.
     :param uncounted: rows that were read and that the source could not count.
     :param is_night: whether the run is a scheduled one, whose volume is compared with earlier weeks.
     """
     unusual: list[Degradation] = []
     with reading(engine) as connection:
+        read_before = calendar.stretches_read(connection, but_by=run_id)
         for account in accounts:
             window = account.window
             if account.read is None:
                 continue
             if window in audits:
                 counts = Counts(window, account.read, found=ledger.rows_found(connection, window, run_id))
-            elif own is None or window == own or window.kind == "undated":
+            elif own is None or window == own or window.kind == "undated" or not _is_read(read_before, window):
                 usual = usual_rows(connection, settings, window) if window == own and is_night else None
                 counts = Counts(window, account.read, account.rejected.total(), account.excluded, usual=usual)
             else:

@@ -11,26 +11,31 @@ from sqlalchemy.engine import Connection
 from tablero.outbox.schema import batch, batch_day, degradation, extraction, reconciliation
 
 
-class Proved(NamedTuple):
-    """The last proof of a month, or of as much of it as there was at that time.
+class Proof(NamedTuple):
+    """The last proof of a month, or of a part of one.
 
-    :ivar month_start: its first instant.
+    :ivar start: its first instant.
+    :ivar end: the first instant after it.
     :ivar counted_at: when it was proved.
-    :ivar settled: the result.
     """
 
-    month_start: datetime
+    start: datetime
+    end: datetime
     counted_at: datetime
-    settled: bool
 
 
 Stretch = tuple[datetime, datetime]
 
 
-def stretches_read(connection: Connection) -> list[Stretch]:
-    """The intervals that were read to their end: disjoint, half-open, ascending."""
+def stretches_read(connection: Connection, *, but_by: str | None = None) -> list[Stretch]:
+    """The intervals that were read to their end: disjoint, half-open, ascending.
+
+    :param but_by: a run whose readings do not count.
+    """
     edges = (extraction.c.window_start, extraction.c.window_end)
     query = sa.select(*edges).where(extraction.c.finished_at.is_not(None), extraction.c.kind.in_(("day", "month"))).distinct()
+    if but_by is not None:
+        query = query.where(extraction.c.run_id != but_by)
     joined: list[Stretch] = []
     for start, end in connection.execute(query.order_by(*edges)):
         if joined and start <= joined[-1][1]:
@@ -63,16 +68,12 @@ def stretches_unsettled(connection: Connection) -> list[Stretch]:
     return [(start, end) for start, end in connection.execute(query)]
 
 
-def proved_months(connection: Connection) -> list[Proved]:
-    """The last proof of each month that was ever proved as a month, ascending."""
-    newest = (
-        sa.select(sa.func.max(reconciliation.c.id))
-        .where(reconciliation.c.kind == "month")
-        .group_by(reconciliation.c.window_start)
-    )
-    columns = (reconciliation.c.window_start, reconciliation.c.counted_at, reconciliation.c.settled)
-    query = sa.select(*columns).where(reconciliation.c.id.in_(newest)).order_by(reconciliation.c.window_start)
-    return [Proved._make(row) for row in connection.execute(query)]
+def month_proofs(connection: Connection) -> list[Proof]:
+    """The last proof of each month, and of each part of one, that was ever proved."""
+    edges = (reconciliation.c.window_start, reconciliation.c.window_end)
+    last = sa.func.max(reconciliation.c.counted_at, type_=reconciliation.c.counted_at.type)
+    query = sa.select(*edges, last).where(reconciliation.c.kind == "month").group_by(*edges)
+    return [Proof._make(row) for row in connection.execute(query)]
 
 
 def rows_on(connection: Connection, days: Collection[date]) -> dict[date, int]:

@@ -143,8 +143,8 @@ def gather(connection: Connection, settings: Settings, period: Period) -> Digest
         period,
         delivered=sum(delivered_by_day(connection, days).values()),
         rejected=count_by_reason(connection, Filter(start=start, end=end), limit=None),
-        pending=sum(rows for day, rows in pending_by_day(connection).items() if day in days),
-        open_windows=len(calendar.stretches_unsettled(connection)),
+        pending=sum(pending_by_day(connection, among=days).values()),
+        open_windows=calendar.count_unsettled(connection),
         audits=int(connection.scalar(audits.select_from(reconciliation)) or 0),
         degraded=int(connection.scalar(degraded.select_from(degradation)) or 0),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -47,6 +47,16 @@ def stretches_read(connection: Connection, *, but_by: str | None = None) -> list
 
 def stretches_unsettled(connection: Connection) -> list[Stretch]:
     """Windows whose last proof found them unsettled, unless a later proof of a window that contains them found it settled."""
+    query = _unsettled().order_by(reconciliation.c.window_start)
+    return [(start, end) for start, end in connection.execute(query)]
+
+
+def count_unsettled(connection: Connection) -> int:
+    """How many there are."""
+    return int(connection.scalar(sa.select(sa.func.count()).select_from(_unsettled().subquery())) or 0)
+
+
+def _unsettled() -> sa.Select[Any]:
     later = reconciliation.alias("later")
     same = reconciliation.alias("same")
     settled_since = sa.exists().where(
@@ -60,12 +70,9 @@ def stretches_unsettled(connection: Connection) -> list[Stretch]:
         same.c.window_start == reconciliation.c.window_start,
         same.c.window_end == reconciliation.c.window_end,
     )
-    query = (
-        sa.select(reconciliation.c.window_start, reconciliation.c.window_end)
-        .where(~reconciliation.c.settled, reconciliation.c.kind.in_(("day", "month")), ~settled_since, ~newer)
-        .order_by(reconciliation.c.window_start)
+    return sa.select(reconciliation.c.window_start, reconciliation.c.window_end).where(
+        ~reconciliation.c.settled, reconciliation.c.kind.in_(("day", "month")), ~settled_since, ~newer
     )
-    return [(start, end) for start, end in connection.execute(query)]
 
 
 def month_proofs(connection: Connection) -> list[Proof]:

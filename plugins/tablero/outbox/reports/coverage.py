@@ -115,8 +115,11 @@ def delivered_by_day(connection: Connection, days: Collection[date]) -> dict[dat
     return {day: int(rows) for day, rows in connection.execute(query) if day in days}
 
 
-def pending_by_day(connection: Connection) -> dict[date, int]:
-    """The pending rows of each civil day that has any."""
+def pending_by_day(connection: Connection, among: Collection[date] | None = None) -> dict[date, int]:
+    """The pending rows of each civil day that has any.
+
+    :param among: only of these days.
+    """
     query = (
         sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows))
         .join(batch, batch.c.id == batch_day.c.batch_id)
@@ -124,6 +127,8 @@ def pending_by_day(connection: Connection) -> dict[date, int]:
         .where(sa.text("batch.state = 'pending'"))
         .group_by(batch_day.c.day)
     )
+    if among is not None:
+        query = query.where(batch_day.c.day.in_(list(among)))
     return {day: int(rows) for day, rows in connection.execute(query)}
 
 

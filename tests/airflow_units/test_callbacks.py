@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import date, datetime, time, timezone
 from pathlib import Path
@@ -11,11 +11,17 @@ from typing import Any
 
 import pendulum
 import pytest
+from airflow.sdk.exceptions import AirflowRuntimeError, AirflowTaskTimeout, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 from airflow.timetables.base import TimeRestriction
 from airflow.utils.types import DagRunType
 from pytest_mock import MockerFixture
+from sqlalchemy.engine import Engine
 from tablero.airflow import callbacks, configuration, tasks
-from tablero.airflow.alerts import notifiers
+from tablero.airflow.alerts import notifiers, sending
+from tablero.airflow.alerts.notifiers import Message
+from tablero.airflow.operators import Ended, Stopped
+from tablero.airflow.retries import TableroRetryPolicy
 from tablero.airflow.timetable import CivilDayTimetable
 from tablero.contract.windows import undated_window
 from tablero.errors import NotSettledError, OutboxUnavailable, SetupError
@@ -28,8 +34,8 @@ from tablero.outbox.upgrade import migrate
 CALLBACKS = [callbacks.task_failed, callbacks.run_failed, callbacks.run_succeeded]
 
 
-class Opened(Exception):
-    """The outbox was opened."""
+class Opened(BaseException):
+    """The outbox was opened. No callback survives it, unlike any error."""
 
 
 @pytest.fixture(autouse=True)
@@ -44,13 +50,28 @@ def refusing_outbox(mocker: MockerFixture, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def sent_subjects(mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The subjects of the alerts sent."""
+def sent(mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch) -> list[Message]:
+    """The alerts sent, to one channel, which takes all of them."""
     monkeypatch.setenv("AIRFLOW__TABLERO__ALERT_EMAILS", "operations@example.org")
-    subjects: list[str] = []
-    mocker.patch.object(callbacks, "_send", lambda settings, message: subjects.append(message.subject))
-    mocker.patch.object(callbacks, "_new_degradations", return_value=([], []))
-    return subjects
+    messages: list[Message] = []
+
+    def send(_settings: object, given: Mapping[str, Sequence[Message]], *, seconds: float) -> dict[str, int]:
+        for some in given.values():
+            messages.extend(some)
+        return {channel: len(some) for channel, some in given.items()}
+
+    mocker.patch.object(sending, "send", send)
+    return messages
+
+
+@pytest.fixture
+def outbox(mocker: MockerFixture, tmp_path: Path) -> Iterator[Engine]:
+    """An outbox that works."""
+    engine = connect(f"sqlite:///{tmp_path}/outbox.db")
+    migrate(engine)
+    mocker.patch.object(configuration, "outbox", return_value=nullcontext(engine))
+    yield engine
+    engine.dispose()
 
 
 def context(conf: dict[str, Any] | None, run_type: str = "manual") -> Any:
@@ -73,52 +94,40 @@ def test_any_other_run_is_remembered(callback: Callable[[Any], None], conf: dict
         callback(context(conf))
 
 
+@pytest.mark.parametrize("trouble", [OutboxUnavailable("the disk is full"), TypeError("'int' object is not callable")])
 @pytest.mark.parametrize(("callback", "tells"), zip(CALLBACKS, [False, True, False], strict=True))
 def test_the_outbox_is_away(
     callback: Callable[[Any], None],
     tells: bool,
-    sent_subjects: list[str],
+    trouble: Exception,
+    sent: list[Message],
     mocker: MockerFixture,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """If the outbox is down a failure is still alerted, a success reports no recovery, and no callback fails."""
-
-    def outbox() -> None:
-        raise OutboxUnavailable("the disk is full")
-
-    mocker.patch.object(configuration, "outbox", outbox)
+    """Whatever error the outbox raises, a failure is still alerted, a success reports no recovery, and no callback fails."""
+    mocker.patch.object(configuration, "outbox", side_effect=trouble)
     with caplog.at_level("WARNING"):
         callback(context({}))
-    assert ["FAILED" in subject for subject in sent_subjects] == [True] * tells
-    assert "the disk is full" in caplog.text
+    assert ["FAILED" in message.subject for message in sent] == [True] * tells
+    assert str(trouble) in caplog.text
 
 
-def test_the_outbox_is_full_for_three_nights(sent_subjects: list[str], mocker: MockerFixture) -> None:
+def test_the_outbox_is_full_for_three_nights(sent: list[Message], mocker: MockerFixture, outbox: Engine) -> None:
     """An outage of the outbox is alerted in its first night, and its end once, although neither can be recorded."""
-
-    def full() -> None:
-        raise OutboxUnavailable("the disk is full")
-
-    mocker.patch.object(incidents, "run_succeeded", return_value=False)
-    mocker.patch.object(configuration, "outbox", full)
+    mocker.patch.object(configuration, "outbox", side_effect=OutboxUnavailable("the disk is full"))
     for _ in range(3):
         callbacks.run_failed(context({}, "scheduled"))
-    mocker.patch.object(configuration, "outbox", nullcontext)
+    mocker.patch.object(configuration, "outbox", return_value=nullcontext(outbox))
     for _ in range(2):
         callbacks.run_succeeded(context({}, "scheduled"))
-    assert ["FAILED" in subject for subject in sent_subjects] == [True, False]
-    assert "recovered" in sent_subjects[1]
+    assert [message.json["kind"] for message in sent] == ["failure", "recovery"]
 
 
 def test_the_heartbeat_needs_no_outbox(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture) -> None:
     """The heartbeat does not need the outbox, and manual runs do not call it."""
-
-    def away() -> None:
-        raise OutboxUnavailable("the server is away")
-
     beats: list[str] = []
-    mocker.patch.object(notifiers, "beat", beats.append)
-    mocker.patch.object(configuration, "outbox", away)
+    mocker.patch.object(notifiers, "beat", lambda conn_id, *, seconds: beats.append(conn_id))
+    mocker.patch.object(configuration, "outbox", side_effect=OutboxUnavailable("the server is away"))
     monkeypatch.setenv("AIRFLOW__TABLERO__HEARTBEAT_CONN_ID", "monitor")
     for run_type in ("scheduled", "manual", "backfill"):
         callbacks.run_succeeded(context({}, run_type))
@@ -128,29 +137,27 @@ def test_the_heartbeat_needs_no_outbox(monkeypatch: pytest.MonkeyPatch, mocker: 
 
 @pytest.mark.parametrize("run_type", [*DagRunType])
 def test_only_the_schedule_makes_a_row_of_runs(
-    run_type: DagRunType, sent_subjects: list[str], monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
+    run_type: DagRunType, sent: list[Message], monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture, outbox: Engine
 ) -> None:
     """Only scheduled runs count as failures in a row; manual runs and backfills are alerted at their first failure."""
     heard = []
 
-    def failed(engine: object, run: Run, *, threshold: int, **_: Any) -> incidents.Opened:
+    def failed(_connection: object, run: Run, *, threshold: int, **_: Any) -> incidents.Opened:
         heard.append((run, threshold))
         return incidents.Opened(["down"], None)
 
-    def succeeded(engine: object, run: Run, **_: Any) -> bool:
+    def succeeded(_connection: object, run: Run, **_: Any) -> bool:
         heard.append((run, None))
         return True
 
     monkeypatch.setenv("AIRFLOW__TABLERO__ALERT_AFTER_FAILURES", "3")
-    mocker.patch.object(configuration, "outbox", nullcontext)
-    mocker.patch.object(incidents, "situation", return_value=incidents.Situation([], []))
     mocker.patch.object(incidents, "run_failed", failed)
     mocker.patch.object(incidents, "run_succeeded", succeeded)
     callbacks.run_failed(context({}, run_type))
     callbacks.run_succeeded(context({}, run_type))
     scheduled = run_type is DagRunType.SCHEDULED
     assert heard == [(Run("daily_send", "run", scheduled), 3 if scheduled else 1), (Run("daily_send", "run", scheduled), None)]
-    assert len(sent_subjects) == 2
+    assert len(sent) == 2
 
 
 @pytest.mark.parametrize(
@@ -169,41 +176,61 @@ def test_runs_are_recorded_though_nobody_is_alerted(
     assert ("deadline" in arguments) is alerts
 
 
-def test_a_failed_run_nobody_is_alerted_of(mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The incident is recorded, but counts as alerted only after an alert was sent to somebody."""
-    engine = connect(f"sqlite:///{tmp_path}/outbox.db")
-    migrate(engine)
-    mocker.patch.object(configuration, "outbox", return_value=nullcontext(engine))
-    subjects: list[str] = []
-    mocker.patch.object(notifiers, "send", lambda settings, message: subjects.append(message.subject))
+def test_a_failed_run_nobody_is_alerted_of(sent: list[Message], monkeypatch: pytest.MonkeyPatch, outbox: Engine) -> None:
+    """The incident is recorded, but counts as alerted only after an alert was queued for somebody."""
+    monkeypatch.delenv("AIRFLOW__TABLERO__ALERT_EMAILS")
     callbacks.run_failed(context({}, "scheduled"))
-    with reading(engine) as connection:
+    with reading(outbox) as connection:
         assert health.is_failing(connection)
-    assert subjects == []
+    assert sent == []
     monkeypatch.setenv("AIRFLOW__TABLERO__ALERT_EMAILS", "operations@example.org")
     callbacks.run_failed(context({}, "scheduled"))
-    assert ["FAILED" in subject for subject in subjects] == [True]
-    engine.dispose()
+    assert [message.json["kind"] for message in sent] == ["failure"]
 
 
-def test_a_failed_night_does_not_end_what_is_not_as_usual(
-    mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_failed_night_does_not_end_what_is_not_as_usual(sent: list[Message], outbox: Engine) -> None:
     """A run that failed before it judged anything keeps the degradation of the night before; the next success ends it."""
-    monkeypatch.setenv("AIRFLOW__TABLERO__ALERT_EMAILS", "operations@example.org")
-    engine = connect(f"sqlite:///{tmp_path}/outbox.db")
-    migrate(engine)
-    mocker.patch.object(configuration, "outbox", return_value=nullcontext(engine))
-    kinds: list[str] = []
-    mocker.patch.object(notifiers, "send", lambda settings, message: kinds.append(message.json["kind"]))
     found = findings.Degradation.of("undated", undated_window(date(2020, 1, 1), timezone.utc), 3, 3)
-    findings.keep_degradations(engine, "daily_send", "run", [found], now=datetime.now(timezone.utc))
+    findings.keep_degradations(outbox, "daily_send", "run", [found], now=datetime.now(timezone.utc))
     callbacks.run_succeeded(context({}, "scheduled"))
-    findings.keep_degradations(engine, "daily_send", "run", [], now=datetime.now(timezone.utc))
+    findings.keep_degradations(outbox, "daily_send", "run", [], now=datetime.now(timezone.utc))
     callbacks.run_failed(context({}, "scheduled"))
     callbacks.run_succeeded(context({}, "scheduled"))
-    assert kinds == ["degraded", "failure", "recovery", "normal"]
-    engine.dispose()
+    assert [message.json["kind"] for message in sent] == ["degraded", "failure", "recovery", "normal"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "cause"),
+    [
+        (Stopped(143), "The task was told to end (SIGTERM)", "Stopped"),
+        (AirflowTaskTimeout("Timeout, PID: 77"), "has reached its time limit (execution_timeout)", "AirflowTaskTimeout"),
+        ("the heartbeat was lost", "Airflow has ended the task (the heartbeat was lost)", "Killed"),
+        (Ended(SetupError("no such view")), "no such view", "SetupError"),
+    ],
+    ids=["stopped", "out of time", "killed", "ended"],
+)
+def test_an_end_that_is_nobodys_mistake(
+    error: BaseException | str, said: str, cause: str, outbox: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A task that is stopped or out of time is no unexpected error, neither in its log nor in the alert."""
+    with caplog.at_level("INFO"):
+        callbacks.task_failed(context({}) | {"exception": error})
+        callbacks.task_retried(context({}) | {"exception": error})
+    (found,) = incidents.situation(outbox, "daily_send", "run", since=None).troubles
+    assert said in found.words
+    assert found.cause.partition(":")[0] == cause
+    assert [said in record.getMessage() for record in caplog.records if record.levelname != "INFO"] == [True, True]
+    assert "Unexpected error" not in caplog.text + found.words
+
+
+def test_an_error_of_a_library_that_has_an_error_in_it(outbox: Engine) -> None:
+    """Only our own exception is taken apart: Airflow's errors carry answers of its server, which are no exceptions."""
+    carried = AirflowRuntimeError(ErrorResponse(error=ErrorType.GENERIC_ERROR, detail={}))
+    callbacks.task_failed(context({}) | {"exception": carried})
+    (found,) = incidents.situation(outbox, "daily_send", "run", since=None).troubles
+    assert found.cause == "AirflowRuntimeError"
+    decision = TableroRetryPolicy(1, 1, 1, "seed").evaluate(carried, 1, 1)
+    assert str(decision.reason).startswith("AirflowRuntimeError: ")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from pytest_mock import MockerFixture
-from tablero.airflow import callbacks
+from tablero.airflow import callbacks, digests
 from tablero.delivery.health import digest
 from tablero.delivery.reconciling import reconcile
 from tablero.delivery.sending import send
@@ -134,7 +134,7 @@ def test_evidence_that_takes_too_long_is_left_out(
 ) -> None:
     """Airflow kills a callback that takes longer than 50 s: the digest of a large month says where to download the evidence."""
     monkeypatch.setenv("AIRFLOW__TABLERO__DIGEST", "monthly")
-    mocker.patch.object(callbacks, "monotonic", side_effect=itertools.count(step=2 * callbacks._EVIDENCE_SECONDS))
+    mocker.patch.object(digests, "monotonic", side_effect=itertools.count(step=2 * digests._EVIDENCE_SECONDS))
     end_of("2020-03-01")
     (mail,) = mailbox.mails
     assert mail.files == {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -15,7 +14,7 @@ import orjson
 import pytest
 from airflow.sdk.log import redact
 from tablero.airflow.alerts.content import Alert, failure
-from tablero.airflow.alerts.notifiers import Message, beat, send, send_async
+from tablero.airflow.alerts.notifiers import WEBHOOK, Message, beat, send
 from tablero.outbox.incidents import OpenWindow, Situation, Trouble
 from tablero.settings import Settings
 
@@ -112,7 +111,7 @@ def test_an_alert_is_taken(vendor: Vendor, address: str, status: int, monkeypatc
         connection = orjson.dumps({"conn_type": "http", "host": f"{server}{address}"}).decode()
         monkeypatch.setenv("AIRFLOW_CONN_ALERT_HOOK", connection)
         settings = Settings.read({"api_path": "/api/load", "alert_webhook_conn_id": "alert_hook"})
-        send(settings, Message.of(ALERT))
+        assert send(settings, {WEBHOOK: [Message.of(ALERT)]}, seconds=30) == {WEBHOOK: 1}
     assert statuses == [status]
     text = bodies[0]["text"]
     assert text.startswith("[Tablero] daily_send FALLÓ / FAILED: 400 filas pendientes / rows pending")
@@ -129,16 +128,15 @@ def refused_address(monkeypatch: pytest.MonkeyPatch) -> str:
 
 SETTINGS = Settings.read({"api_path": "/api/load", "alert_webhook_conn_id": "alert_hook"})
 
-CALLS: dict[str, Callable[[], None]] = {
-    "webhook": lambda: send(SETTINGS, Message.of(ALERT)),
-    "webhook from the triggerer": lambda: asyncio.run(send_async(SETTINGS, Message.of(ALERT), {})),
-    "heartbeat": lambda: beat("alert_hook"),
+CALLS: dict[str, Callable[[], object]] = {
+    "webhook": lambda: send(SETTINGS, {WEBHOOK: [Message.of(ALERT)]}, seconds=30),
+    "heartbeat": lambda: beat("alert_hook", seconds=30),
 }
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_call_that_fails_keeps_the_address_secret(
-    call: Callable[[], None], refused_address: str, caplog: pytest.LogCaptureFixture
+    call: Callable[[], object], refused_address: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log says which connection failed and how, but neither Tablero nor Airflow's hook writes the address into it."""
     with caplog.at_level("DEBUG"):
@@ -156,7 +154,7 @@ def test_a_refusal_keeps_the_address_secret(caplog: pytest.LogCaptureFixture, mo
         connection = {"conn_type": "http", "host": f"{server}/services/T000/B000/SECRET"}
         monkeypatch.setenv("AIRFLOW_CONN_ALERT_HOOK", orjson.dumps(connection).decode())
         with caplog.at_level("DEBUG"):
-            send(SETTINGS, Message.of(ALERT))
+            assert send(SETTINGS, {WEBHOOK: [Message.of(ALERT)]}, seconds=30) == {WEBHOOK: 0}
     assert statuses == [403]
     assert "Forbidden" in caplog.text
     assert "SECRET" not in caplog.text

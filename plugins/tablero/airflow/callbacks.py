@@ -1,34 +1,38 @@
-"""What Airflow calls when tasks and runs end: record what happened, decide whether to alert, send the alert.
+"""What Airflow calls when tasks and runs end: record what happened, decide whether to alert, send what waits to be sent.
 
 Task callbacks run in the task's process, run callbacks in the dag-processor, the deadline's in the triggerer. None of them may
-fail because the outbox does not answer: the alert is then sent without what it knows.
+fail because the outbox does not answer, or cannot even be addressed: the alert is then sent without what it knows.
+
+An alert is queued in the outbox together with the decision, and sent afterwards: what no channel takes now, the next callback
+sends. Alerts go first, then the digest, and last the heartbeat; each has only a share of the time that Airflow allows.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
 from tablero.errors import TableroError
 from tablero.texts import airflow as texts
-from tablero.texts.text import LANGUAGES, verbatim
+from tablero.texts.text import Text, verbatim
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.deadline import DeadlineAlert
     from sqlalchemy.engine import Connection, Engine
-    from tablero.airflow.alerts.notifiers import Message
-    from tablero.delivery.health.digest import Period
+    from tablero.airflow.alerts.budget import Budget
+    from tablero.airflow.alerts.content import Alert
     from tablero.outbox.findings import Degradation
     from tablero.outbox.incidents import Run, Situation
     from tablero.settings import Settings
 
 log = logging.getLogger(__name__)
+
+
+class Killed(Exception):
+    """Airflow has ended the task, which could not raise anything itself."""
 
 
 def task_failed(context: Context) -> None:
@@ -43,12 +47,11 @@ def task_failed(context: Context) -> None:
         ti = context["ti"]
         index = ti.map_index if ti.map_index is not None else -1
         label = getattr(ti, "rendered_map_index", None) or (index if index >= 0 else "")
-        words = str(error) if error is not None else ""
         found = Trouble(
             f"{ti.task_id} {label}".strip(),
             isinstance(error, PermanentError),
-            words or type(error).__name__,
-            cause_of(error) if error is not None else "",
+            str(explanation(error)),
+            cause_of(error),
             ti.task_id,
             index,
             getattr(ti, "try_number", None),
@@ -56,8 +59,8 @@ def task_failed(context: Context) -> None:
         try:
             with configuration.outbox() as engine:
                 incidents.record_trouble(engine, ti.dag_id, ti.run_id, found, now=configuration.clock())
-        except TableroError as trouble:
-            log.warning("%s", texts.NOT_RECORDED(words=trouble.text))
+        except Exception as trouble:
+            _warn(texts.NOT_RECORDED, trouble)
     _log_last(error, retried=False)
 
 
@@ -66,24 +69,38 @@ def task_retried(context: Context) -> None:
     _log_last(_error(context), retried=True)
 
 
-def _error(context: Any) -> BaseException | None:
-    """The exception that ended the task; for :class:`tablero.airflow.operators.Ended`, the error that it carries."""
+def _error(context: Any) -> BaseException:
+    """The exception that ended the task."""
+    from tablero.airflow.operators import reason_of
+
     error = context.get("exception")
-    if isinstance(error, str):  # of a task that was killed, Airflow passes a text
-        return RuntimeError(error)
-    meant: BaseException | None = getattr(error, "error", error)
-    return meant
+    if isinstance(error, BaseException):
+        return reason_of(error)
+    return Killed(error or "-")  # of a task that was killed, Airflow passes a text
 
 
-def _log_last(error: BaseException | None, *, retried: bool) -> None:
+def explanation(error: BaseException) -> Text:
+    """What the operator is told about the end of a task: why, and what to do."""
+    from airflow.sdk.exceptions import AirflowTaskTimeout
+    from tablero.airflow.operators import Stopped
+
+    match error:
+        case TableroError():
+            return error.text
+        case Stopped():
+            return texts.STOPPED
+        case AirflowTaskTimeout():
+            return texts.TIME_IS_OVER
+        case Killed():
+            return texts.KILLED(words=verbatim(str(error)))
+        case _:
+            return texts.UNEXPECTED(kind=type(error).__name__, words=verbatim(str(error) or "-"))
+
+
+def _log_last(error: BaseException, *, retried: bool) -> None:
     """Write the sentence for the operator as the last line of the log, outside the group of lines that Airflow's log view
     folds."""
-    if error is None:
-        return
-    if isinstance(error, TableroError):
-        said = error.text
-    else:
-        said = texts.UNEXPECTED(kind=type(error).__name__, words=verbatim(str(error) or "-"))
+    said = explanation(error)
     log.info("::endgroup::")
     if retried:
         log.warning("%s", texts.WILL_RETRY(words=said))
@@ -91,108 +108,145 @@ def _log_last(error: BaseException | None, *, retried: bool) -> None:
         log.error("%s", said)
 
 
+def _warn(sentence: Text, trouble: Exception) -> None:
+    # Of an error that is not ours, the traceback is needed as well.
+    log.warning("%s", sentence(words=explanation(trouble)), exc_info=None if isinstance(trouble, TableroError) else trouble)
+
+
 def run_failed(context: Context) -> None:
     """Alert about a failed run, each cause once per incident; ``on_failure_callback`` of the DAG."""
     from tablero.airflow import configuration
-    from tablero.airflow.alerts import content, unrecorded
-    from tablero.airflow.alerts.notifiers import Message
-    from tablero.outbox import incidents
-    from tablero.outbox.incidents import Opened
 
     run = context["dag_run"]
     if _is_dry_run(run):
         return
-    settings = configuration.read_settings()
-    found: Situation | None = None
-    silent: TableroError | None = None
-    degraded: list[Degradation] = []
+    settings, budget = configuration.read_settings(), configuration.callback_budget()
     try:
         with configuration.outbox() as engine:
-            found = incidents.situation(engine, run.dag_id, run.run_id, since=run.start_date)
-            ended = _ended(run)
-            opened = incidents.run_failed(
-                engine,
-                ended,
-                causes=_causes(found),
-                # A manual run has no next run to wait for: its first failure is reported.
-                threshold=(settings.alert_after_failures if ended.scheduled else 1) if _is_anyone_alerted(settings) else None,
-                now=configuration.clock(),
-            )
-            degraded = _new_degradations(engine, settings, ended, is_complete=False)[0]
-    except TableroError as trouble:
-        log.warning("%s", trouble)
-        silent = trouble
-        is_new = _is_anyone_alerted(settings) and unrecorded.remember(configuration.airflow_home(), run.dag_id)
-        opened = Opened([""] if is_new else [], None)
-    if opened.causes:
-        alert = content.failure(
-            run.dag_id,
-            run.run_id,
-            found,
-            base_url=configuration.base_url(),
-            since=opened.since.astimezone(settings.timezone) if opened.since else None,
-            degraded=degraded,
-            silent=silent.text if silent else None,
+            _record_failure(engine, settings, run)
+    except Exception as trouble:
+        _warn(texts.NOT_RECORDED, trouble)
+        _alert_without_outbox(settings, run, explanation(trouble), budget)
+    else:
+        _send(settings, run, budget)
+
+
+def _record_failure(engine: Engine, settings: Settings, run: Any) -> None:
+    """Record a failed run, and queue the alert if there is to be one."""
+    from tablero.airflow import configuration
+    from tablero.airflow.alerts import content, sending
+    from tablero.outbox import incidents
+    from tablero.outbox.engine import writing
+
+    ended, now, base_url = _ended(run), configuration.clock(), configuration.base_url()
+    found = incidents.situation(engine, run.dag_id, run.run_id, since=run.start_date)
+    # A manual run has no next run to wait for: its first failure is reported.
+    threshold = settings.alert_after_failures if ended.scheduled else 1
+    with writing(engine) as connection:
+        opened = incidents.run_failed(
+            connection,
+            ended,
+            causes=_causes(found),
+            threshold=threshold if _is_anyone_alerted(settings) else None,
+            now=now,
         )
-        _send(settings, Message.of(alert))
-    elif degraded:
-        alert = content.degraded(run.dag_id, run.run_id, degraded, base_url=configuration.base_url())
-        _send(settings, Message.of(alert))
-    _send_digest(settings, run)
+        degraded = _new_degradations(connection, settings, ended, is_complete=False, now=now)[0]
+        if opened.causes:
+            since = opened.since.astimezone(settings.timezone) if opened.since else None
+            alert = content.failure(run.dag_id, run.run_id, found, base_url=base_url, since=since, degraded=degraded)
+            sending.enqueue(connection, settings, alert, now=now)
+        elif degraded:
+            alert = content.degraded(run.dag_id, run.run_id, degraded, base_url=base_url)
+            sending.enqueue(connection, settings, alert, now=now)
+
+
+def _alert_without_outbox(settings: Settings, run: Any, why: Text, budget: Budget) -> None:
+    """Alert once that a run failed and that the outbox, which would remember the alert, is the cause or fails as well."""
+    from tablero.airflow import configuration
+    from tablero.airflow.alerts import content, sending, unrecorded
+
+    home = configuration.airflow_home()
+    if unrecorded.is_noted(home, run.dag_id):
+        return
+    alert = content.failure(run.dag_id, run.run_id, None, base_url=configuration.base_url(), silent=why)
+    if sending.send_at_once(settings, alert, seconds=budget.half):
+        unrecorded.note(home, run.dag_id)
 
 
 def run_succeeded(context: Context) -> None:
     """Alert about incidents that are over and about degraded windows, and send the heartbeat; ``on_success_callback`` of the
     DAG."""
     from tablero.airflow import configuration
-    from tablero.airflow.alerts import content, notifiers, unrecorded
-    from tablero.airflow.alerts.notifiers import Message
-    from tablero.outbox import incidents
+    from tablero.airflow.alerts import notifiers, unrecorded
 
     run = context["dag_run"]
     if _is_dry_run(run):
         return
-    settings, base_url = configuration.read_settings(), configuration.base_url()
-    ended = _ended(run)
-    if settings.heartbeat_conn_id and ended.scheduled:
-        notifiers.beat(settings.heartbeat_conn_id)
-    alerts = []
+    settings, budget = configuration.read_settings(), configuration.callback_budget()
     try:
         with configuration.outbox() as engine:
-            is_over = incidents.run_succeeded(engine, ended, now=configuration.clock())
-            if unrecorded.forget(configuration.airflow_home(), run.dag_id) or is_over:
-                alerts.append(content.recovery(run.dag_id, run.run_id, base_url=base_url))
-            new, over = _new_degradations(engine, settings, ended, is_complete=True)
-    except TableroError as trouble:
+            _record_success(engine, settings, run)
+    except Exception as trouble:
         # Whether an incident is open is not known now; the next run that ends will notice that it is over.
-        log.warning("%s", texts.END_NOT_RECORDED(words=trouble.text))
-        return
-    if new:
-        alerts.append(content.degraded(run.dag_id, run.run_id, new, base_url=base_url))
-    if over:
-        alerts.append(content.normal(run.dag_id, run.run_id, over, base_url=base_url))
-    for alert in alerts:
-        _send(settings, Message.of(alert))
-    _send_digest(settings, run)
+        _warn(texts.END_NOT_RECORDED, trouble)
+    else:
+        unrecorded.forget(configuration.airflow_home(), run.dag_id)
+        _send(settings, run, budget)
+    if settings.heartbeat_conn_id and _ended(run).scheduled:
+        notifiers.beat(settings.heartbeat_conn_id, seconds=budget.left)
 
 
-def _new_degradations(engine: Any, settings: Settings, run: Run, *, is_complete: bool) -> tuple[list[Degradation], list[str]]:
+def _record_success(engine: Engine, settings: Settings, run: Any) -> None:
+    """Record a run that succeeded, and queue what there is to tell: that something is over, or not as usual."""
+    from tablero.airflow import configuration
+    from tablero.airflow.alerts import content, sending, unrecorded
+    from tablero.outbox import incidents
+    from tablero.outbox.engine import writing
+
+    ended, now, base_url = _ended(run), configuration.clock(), configuration.base_url()
+    alerts: list[Alert] = []
+    with writing(engine) as connection:
+        is_over = incidents.run_succeeded(connection, ended, now=now)
+        if is_over or unrecorded.is_noted(configuration.airflow_home(), run.dag_id):
+            alerts.append(content.recovery(run.dag_id, run.run_id, base_url=base_url))
+        new, over = _new_degradations(connection, settings, ended, is_complete=True, now=now)
+        if new:
+            alerts.append(content.degraded(run.dag_id, run.run_id, new, base_url=base_url))
+        if over:
+            alerts.append(content.normal(run.dag_id, run.run_id, over, base_url=base_url))
+        for alert in alerts:
+            sending.enqueue(connection, settings, alert, now=now)
+
+
+def _new_degradations(
+    connection: Connection, settings: Settings, run: Run, *, is_complete: bool, now: datetime
+) -> tuple[list[Degradation], list[str]]:
     """The degradations of a run that were not reported yet, and the causes that are over.
 
     :param is_complete: whether the run judged all its windows.
     """
-    from tablero.airflow import configuration
     from tablero.delivery.health.degraded import CONDITIONS
     from tablero.outbox import findings, incidents
-    from tablero.outbox.engine import reading
 
     if not _is_anyone_alerted(settings):
         return [], []
-    with reading(engine) as connection:
-        found = findings.degradations_of(connection, run.dag_id, run.run_id)
+    found = findings.degradations_of(connection, run.dag_id, run.run_id)
     causes = list(dict.fromkeys(one.cause for one in found))
-    new, over = incidents.run_degraded(engine, run, causes, is_complete=is_complete, now=configuration.clock())
+    new, over = incidents.run_degraded(connection, run, causes, is_complete=is_complete, now=now)
     return [one for one in found if one.cause in new], [one for one in over if one in {kind.value for kind in CONDITIONS}]
+
+
+def _send(settings: Settings, run: Any, budget: Budget) -> None:
+    """Send the alerts that wait, and the digest if it is due. Never raises: the next callback sends what is left."""
+    from tablero.airflow import configuration, digests
+    from tablero.airflow.alerts import sending
+
+    try:
+        with configuration.outbox() as engine:
+            sending.send_queued(engine, settings, now=configuration.clock(), seconds=budget.half)
+            digests.send(engine, settings, run, budget)
+    except Exception as trouble:
+        _warn(texts.ALERTS_WAIT, trouble)
 
 
 def _is_anyone_alerted(settings: Settings) -> bool:
@@ -218,136 +272,38 @@ def _causes(found: Situation) -> dict[str, bool]:
     return causes or {one.cause: False for one in found.troubles} or {"": False}
 
 
-def _send(settings: Settings, message: Message) -> None:
-    from tablero.airflow.alerts import notifiers
-
-    notifiers.send(settings, message)
-
-
-def _send_digest(settings: Settings, run: Any) -> None:
-    """Send the digest with the first scheduled run that ends after its period; a monthly one has the evidence attached.
-
-    If it cannot be sent, that is alerted once, and the next run tries again. The same holds for an attempt that did not end:
-    Airflow kills a callback that takes too long.
-    """
-    if settings.digest is None or not settings.alert_emails or run.run_type != "scheduled" or run.data_interval_end is None:
-        return
-    from tablero.airflow import configuration
-    from tablero.airflow.alerts import notifiers
-    from tablero.delivery.health import digest
-    from tablero.outbox import incidents
-    from tablero.outbox.engine import reading
-
-    period = digest.period_of(settings.digest, run.data_interval_end, settings)
-    kind, label = f"digest:{settings.digest}", period.label
-    try:
-        with configuration.outbox() as engine:
-            if incidents.was_sent(engine, kind, label):
-                return
-            if incidents.was_sent(engine, f"try {kind}", label):
-                _report_undelivered(engine, settings, run, kind, label)
-            incidents.mark_sent(engine, f"try {kind}", label, now=configuration.clock())
-            with reading(engine) as connection:
-                found = digest.gather(connection, settings, period)
-            files: dict[str, bytes] = {}
-            if settings.digest == "monthly":
-                try:
-                    files = _evidence(engine, settings, period)
-                except _OutOfTime:
-                    found = found._replace(evidence_url=f"{configuration.page_url()}evidence/{label}")
-            if notifiers.send_digest(settings, found, configuration.page_url(), files):
-                incidents.mark_sent(engine, kind, label, now=configuration.clock())
-            else:
-                _report_undelivered(engine, settings, run, kind, label)
-    except TableroError as trouble:
-        log.warning("%s", texts.NO_DIGEST(words=trouble.text))
-
-
-def _report_undelivered(engine: Engine, settings: Settings, run: Any, kind: str, label: str) -> None:
-    """Alert once that the digest of a period was not sent."""
-    from tablero.airflow import configuration
-    from tablero.airflow.alerts import content
-    from tablero.airflow.alerts.notifiers import Message
-    from tablero.outbox import incidents
-
-    if incidents.was_sent(engine, f"no {kind}", label):
-        return
-    alert = content.undelivered(run.dag_id, run.run_id, label, base_url=configuration.base_url())
-    _send(settings, Message.of(alert))
-    incidents.mark_sent(engine, f"no {kind}", label, now=configuration.clock())
-
-
-#: Seconds in which the evidence must be computed to be attached: a callback that takes longer than ``[dag_processor]
-#: dag_file_processor_timeout``, 50 by default, is killed. A million rows take a few seconds.
-_EVIDENCE_SECONDS = 20.0
-
-
-class _OutOfTime(Exception):
-    """The evidence of a month takes too long."""
-
-
-def _evidence(engine: Engine, settings: Settings, period: Period) -> dict[str, bytes]:
-    """The evidence of a month by file name, as the page offers it; of a month before ``earliest`` there is none.
-
-    :raises _OutOfTime: after :data:`_EVIDENCE_SECONDS`.
-    """
-    from tablero.airflow import configuration
-    from tablero.delivery.health.digest import month_window
-    from tablero.outbox.engine import reading
-    from tablero.web import evidence
-
-    if period.last < settings.earliest:
-        return {}
-    end = monotonic() + _EVIDENCE_SECONDS
-
-    @contextmanager
-    def connect() -> Iterator[Connection]:  # once for each page of rows
-        if monotonic() > end:
-            raise _OutOfTime
-        with reading(engine) as connection:
-            yield connection
-
-    window, now = month_window(period, settings), configuration.clock()
-    with reading(engine) as connection:
-        month = evidence.month_of(connection, settings, window, now=now, running=())
-    delivered = evidence.collect(connect, window)
-    name = evidence.file_name(window.label, LANGUAGES[0])
-    return {f"{name}.json": evidence.to_json(month, delivered, settings, now=now, made_by=None, language=LANGUAGES[0])}
-
-
 class LateNotifier(BaseNotifier):
     """Alerts that a scheduled day was not settled by the deadline; the deadline's callback, which runs in the triggerer."""
 
-    def notify(self, context: Context) -> None:
+    def notify(self, context: Any) -> None:
         """Send at once."""
-        settings, message = self._compose(context)
-        _send(settings, message)
-
-    async def async_notify(self, context: Context) -> None:
-        """Send without blocking the triggerer."""
-        from asgiref.sync import sync_to_async
-        from tablero.airflow.alerts import notifiers
-
-        settings, message = await sync_to_async(self._compose)(context)
-        await notifiers.send_async(settings, message, context)
-
-    def _compose(self, context: Any) -> tuple[Settings, Message]:
         from tablero.airflow import configuration
-        from tablero.airflow.alerts import content
-        from tablero.airflow.alerts.notifiers import Message
+        from tablero.airflow.alerts import content, sending
+        from tablero.airflow.alerts.budget import Budget
         from tablero.outbox import incidents
+        from tablero.outbox.engine import writing
 
-        settings = configuration.read_settings()
+        settings, budget = configuration.read_settings(), Budget(configuration.callback_limit())
         run = context["dag_run"]
-        dag_id, run_id = run["dag_id"], run["dag_run_id"]
-        found: Situation | None = None
+        dag_id, run_id, deadline = run["dag_id"], run["dag_run_id"], f"{settings.deadline:%H:%M}"
+        base_url, now = configuration.base_url(), configuration.clock()
         try:
             with configuration.outbox() as engine:
                 found = incidents.situation(engine, dag_id, run_id, since=_instant(run.get("start_date")))
-        except TableroError as trouble:
-            log.warning("%s", trouble)
-        deadline = f"{settings.deadline:%H:%M}"
-        return settings, Message.of(content.late(dag_id, run_id, deadline, found, base_url=configuration.base_url()))
+                alert = content.late(dag_id, run_id, deadline, found, base_url=base_url)
+                with writing(engine) as connection:
+                    sending.enqueue(connection, settings, alert, now=now)
+                sending.send_queued(engine, settings, now=now, seconds=budget.half)
+        except Exception as trouble:
+            _warn(texts.NOT_RECORDED, trouble)
+            alert = content.late(dag_id, run_id, deadline, None, base_url=base_url)
+            sending.send_at_once(settings, alert, seconds=budget.half)
+
+    async def async_notify(self, context: Any) -> None:
+        """Send without blocking the triggerer."""
+        from asgiref.sync import sync_to_async
+
+        await sync_to_async(self.notify)(context)
 
 
 def _instant(value: str | datetime | None) -> datetime | None:

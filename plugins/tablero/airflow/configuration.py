@@ -20,6 +20,7 @@ from tablero.texts import airflow as texts
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Engine
+    from tablero.airflow.alerts.budget import Budget
     from tablero.dashboard.client import Dashboard
     from tablero.source.reader import Source
 
@@ -67,6 +68,24 @@ def base_url() -> str:
 def page_url() -> str:
     """The address of Tablero's page."""
     return f"{base_url().rstrip('/')}/tablero/"
+
+
+def callback_limit() -> float:
+    """Seconds after which Airflow kills a process of its dag-processor, where the callbacks of runs are called."""
+    return float(conf.getint("dag_processor", "dag_file_processor_timeout", fallback=50))
+
+
+def callback_budget() -> Budget:
+    """The time that is left for a callback of a run."""
+    import time
+
+    import psutil  # type: ignore[import-untyped]
+    from tablero.airflow.alerts.budget import Budget
+
+    limit = callback_limit()
+    used = time.time() - psutil.Process().create_time()
+    # An older process is none of the dag-processor's.
+    return Budget(limit, used if used < limit else 0.0)
 
 
 def clock() -> datetime:

@@ -48,6 +48,11 @@ class Ended(SystemExit):
         return str(self.error)
 
 
+def reason_of(error: BaseException) -> BaseException:
+    """What an exception that ended a task stands for: for :class:`Ended`, the error that it carries."""
+    return error.error if isinstance(error, Ended) else error
+
+
 class Stopped(SystemExit):
     """The task received SIGTERM."""
 

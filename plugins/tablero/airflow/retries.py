@@ -42,7 +42,9 @@ class TableroRetryPolicy(RetryPolicy):
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
         """Decide about an exception; called by Airflow in the process of the task."""
-        exception = getattr(exception, "error", exception)  # the cause of ``operators.Ended``
+        from tablero.airflow.operators import reason_of
+
+        exception = reason_of(exception)
         cause = f"{type(exception).__name__}: {exception}"[:_REASON_LENGTH]
         if isinstance(exception, PermanentError):
             return RetryDecision.fail(cause)

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from tablero.errors import NotSettledError, PermanentError
+from tablero.errors import ImplausibleReading, NotSettledError, PermanentError
 from tablero.outbox.engine import reading, writing
-from tablero.outbox.schema import incident, notice, reconciliation, trouble
+from tablero.outbox.schema import incident, reconciliation, trouble
 
 #: Prefix of the id of a scheduled run. A timestamp in UTC follows, so that these ids sort in the order of the runs.
 _SCHEDULED = "scheduled__"
@@ -122,10 +122,11 @@ class Opened(NamedTuple):
 def cause_of(error: BaseException) -> str:
     """A key for the cause of a failure, without the window, numbers and names that the message contains.
 
-    Transient errors have one cause per class: a server that is down may refuse connections today and time out tomorrow.
+    Transient errors have one cause per class: a server that is down may refuse connections today and time out tomorrow. So have
+    those that a whole reading raises, whose words differ between a day and a month.
     """
     kind = type(error).__name__
-    if not isinstance(error, PermanentError) or isinstance(error, NotSettledError):
+    if not isinstance(error, PermanentError) or isinstance(error, (ImplausibleReading, NotSettledError)):
         return kind
     words = _VARIABLE.sub("", str(error))
     return f"{kind}:{hashlib.blake2b(words.encode(), digest_size=8).hexdigest()}"
@@ -156,7 +157,7 @@ def situation(engine: Engine, dag_id: str, run_id: str, *, since: datetime | Non
     return Situation([Trouble(*row) for row in troubles], [OpenWindow(*row) for row in windows])
 
 
-def run_failed(engine: Engine, run: Run, *, causes: Mapping[str, bool], threshold: int | None, now: datetime) -> Opened:
+def run_failed(connection: Connection, run: Run, *, causes: Mapping[str, bool], threshold: int | None, now: datetime) -> Opened:
     """Count a failed run.
 
     :param causes: the causes of its failure, each with whether it is permanent and therefore alerted at once.
@@ -164,41 +165,39 @@ def run_failed(engine: Engine, run: Run, *, causes: Mapping[str, bool], threshol
         so that the incident is only stored.
     :returns: the causes to alert now; each is alerted once per incident.
     """
-    with writing(engine) as connection:
-        found = {row.cause: row for row in connection.execute(_open((run.series,)).where(~_is_degraded)).all()}
-        for row in list(found.values()):
-            if _ended_unheard(connection, row, run):
-                _close(connection, row, now)
-                del found[row.cause]
-        # All incidents of a series count the same runs. A cleared run may fail again, and so may an earlier one: neither counts
-        # twice.
-        last = next(iter(found.values()), None)
-        follows = last is None or _follows(run, last.last_run_id)
-        failures = (0 if last is None else last.failures) + follows
-        counted = {"failures": failures, "last_run_id": run.run_id if last is None or follows else last.last_run_id}
-        untold = [cause for cause in causes if cause not in found or found[cause].alerted_at is None]
-        tell = [] if threshold is None else [cause for cause in untold if causes[cause] or failures >= threshold]
-        for cause in found.keys() | causes.keys():
-            values = counted | ({"alerted_at": now} if cause in tell else {})
-            _put(connection, run.series, cause, found.get(cause), values, now)
-        return Opened(tell, min((row.opened_at for row in found.values()), default=now))
+    found = {row.cause: row for row in connection.execute(_open((run.series,)).where(~_is_degraded)).all()}
+    for row in list(found.values()):
+        if _ended_unheard(connection, row, run):
+            _close(connection, row, now)
+            del found[row.cause]
+    # All incidents of a series count the same runs. A cleared run may fail again, and so may an earlier one: neither counts
+    # twice.
+    last = next(iter(found.values()), None)
+    follows = last is None or _follows(run, last.last_run_id)
+    failures = (0 if last is None else last.failures) + follows
+    counted = {"failures": failures, "last_run_id": run.run_id if last is None or follows else last.last_run_id}
+    untold = [cause for cause in causes if cause not in found or found[cause].alerted_at is None]
+    tell = [] if threshold is None else [cause for cause in untold if causes[cause] or failures >= threshold]
+    for cause in found.keys() | causes.keys():
+        values = counted | ({"alerted_at": now} if cause in tell else {})
+        _put(connection, run.series, cause, found.get(cause), values, now)
+    return Opened(tell, min((row.opened_at for row in found.values()), default=now))
 
 
-def run_succeeded(engine: Engine, run: Run, *, now: datetime) -> bool:
+def run_succeeded(connection: Connection, run: Run, *, now: datetime) -> bool:
     """Close the incidents that end with this run.
 
     :returns: whether to send a recovery notice: one of these incidents was alerted.
     """
-    with writing(engine) as connection:
-        found = connection.execute(_open((run.dag_id, _by_hand(run.dag_id))).where(~_is_degraded)).all()
-        over = [one for one in found if _ends(connection, run, one)]
-        for one in over:
-            _close(connection, one, now)
+    found = connection.execute(_open((run.dag_id, _by_hand(run.dag_id))).where(~_is_degraded)).all()
+    over = [one for one in found if _ends(connection, run, one)]
+    for one in over:
+        _close(connection, one, now)
     return any(one.alerted_at is not None for one in over)
 
 
 def run_degraded(
-    engine: Engine, run: Run, causes: Collection[str], *, is_complete: bool, now: datetime
+    connection: Connection, run: Run, causes: Collection[str], *, is_complete: bool, now: datetime
 ) -> tuple[list[str], list[str]]:
     """Compare the degradations of a run that ended with those that were alerted before.
 
@@ -208,40 +207,25 @@ def run_degraded(
     :returns: the causes to alert now, and those that are over and had been alerted. Runs started by a person are alerted once
         per run, since no later run ends their incident.
     """
-    with writing(engine) as connection:
-        if not run.scheduled:
-            known = sa.select(incident.c.cause).where(incident.c.dag_id == run.series, incident.c.last_run_id == run.run_id)
-            told = set(connection.scalars(known))
-            new = [cause for cause in causes if _DEGRADED + cause not in told]
-            for cause in new:
-                values = {"last_run_id": run.run_id, "failures": 0, "alerted_at": now, "closed_at": now}
-                _put(connection, run.series, _DEGRADED + cause, None, values, now)
-            return new, []
-        found = {row.cause.removeprefix(_DEGRADED): row for row in connection.execute(_open((run.series,)).where(_is_degraded))}
-        new = [cause for cause in causes if cause not in found]
-        missing = [cause for cause, row in found.items() if cause not in causes and run.run_id >= row.last_run_id]
-        over = missing if is_complete else []
-        for cause in over:
-            _close(connection, found[cause], now)
-        for cause in causes:
-            row = found.get(cause)
-            values = {"failures": 0, "last_run_id": max(run.run_id, row.last_run_id if row else "")}
-            _put(connection, run.series, _DEGRADED + cause, row, values | ({} if row else {"alerted_at": now}), now)
-        return new, over
-
-
-def was_sent(engine: Engine, kind: str, label: str) -> bool:
-    """Whether the mail of this kind for this period was sent."""
-    same = sa.and_(notice.c.kind == kind, notice.c.label == label)
-    with reading(engine) as connection:
-        return connection.scalar(sa.select(notice.c.sent_at).where(same)) is not None
-
-
-def mark_sent(engine: Engine, kind: str, label: str, *, now: datetime) -> None:
-    """Record that it was sent."""
-    with writing(engine) as connection:
-        connection.execute(sa.delete(notice).where(notice.c.kind == kind, notice.c.label == label))
-        connection.execute(sa.insert(notice).values(kind=kind, label=label, sent_at=now))
+    if not run.scheduled:
+        known = sa.select(incident.c.cause).where(incident.c.dag_id == run.series, incident.c.last_run_id == run.run_id)
+        told = set(connection.scalars(known))
+        new = [cause for cause in causes if _DEGRADED + cause not in told]
+        for cause in new:
+            values = {"last_run_id": run.run_id, "failures": 0, "alerted_at": now, "closed_at": now}
+            _put(connection, run.series, _DEGRADED + cause, None, values, now)
+        return new, []
+    found = {row.cause.removeprefix(_DEGRADED): row for row in connection.execute(_open((run.series,)).where(_is_degraded))}
+    new = [cause for cause in causes if cause not in found]
+    missing = [cause for cause, row in found.items() if cause not in causes and run.run_id >= row.last_run_id]
+    over = missing if is_complete else []
+    for cause in over:
+        _close(connection, found[cause], now)
+    for cause in causes:
+        row = found.get(cause)
+        values = {"failures": 0, "last_run_id": max(run.run_id, row.last_run_id if row else "")}
+        _put(connection, run.series, _DEGRADED + cause, row, values | ({} if row else {"alerted_at": now}), now)
+    return new, over
 
 
 _is_degraded = incident.c.cause.startswith(_DEGRADED, autoescape=True)

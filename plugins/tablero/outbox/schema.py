@@ -211,6 +211,7 @@ incident = sa.Table(
     sa.Column("opened_at", Instant, nullable=False),
     sa.Column("last_run_id", sa.String(250), nullable=False),
     sa.Column("failures", sa.Integer, nullable=False),
+    # When its alert was queued; NULL as long as nobody is to be alerted.
     sa.Column("alerted_at", Instant),
     sa.Column("closed_at", Instant),
     sa.Index(
@@ -330,6 +331,18 @@ dry_run = sa.Table(
     sa.Column("window_end", Instant, nullable=False),
     sa.Column("result", sa.JSON, nullable=False),
     sa.Index("dry_run_run", "run_id"),
+)
+
+#: Alerts that a channel (``mail``, ``webhook``) has not taken yet; see ``alerts.queue``.
+notification = sa.Table(
+    "notification",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("channel", sa.String(10), nullable=False),
+    sa.Column("queued_at", Instant, nullable=False),
+    # Until then the callback that claimed it may be sending it.
+    sa.Column("claimed_until", Instant),
+    sa.Column("message", sa.JSON, nullable=False),
 )
 
 #: Mails sent once per period, by whichever run is first.

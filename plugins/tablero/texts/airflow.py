@@ -7,6 +7,14 @@ from tablero.texts.text import Text
 # -- callbacks -------------------------------------------------------------------------------------------------------------
 
 NOT_SENT = Text("No se pudo enviar una alerta por {by} ({error}).", "An alert could not be sent by {by} ({error}).")
+NOT_SENT_IN_TIME = Text(
+    "No se pudo enviar una alerta por {by}: no respondió en {seconds} s.",
+    "An alert could not be sent by {by}: it did not answer within {seconds} s.",
+)
+ALERTS_WAIT = Text(
+    "Lo que falta por avisar se enviará al terminar otra ejecución: {words}",
+    "What has not been alerted yet will be sent when another run ends: {words}",
+)
 NOT_RECORDED = Text(
     "No se pudo registrar el fallo para la alerta: {words}", "The failure could not be recorded for the alert: {words}"
 )
@@ -14,8 +22,29 @@ END_NOT_RECORDED = Text(
     "No se pudo registrar el fin de un incidente, si lo había: {words}",
     "The end of an incident, if there is one, could not be recorded: {words}",
 )
-NO_DIGEST = Text("No se pudo preparar el resumen: {words}", "The digest could not be prepared: {words}")
 WILL_RETRY = Text("{words}\nSe volverá a intentar automáticamente.", "{words}\nIt will be retried automatically.")
+STOPPED = Text(
+    "La tarea recibió la orden de terminar (SIGTERM), como cuando se apaga su máquina o se desaloja su pod. Lo enviado está"
+    " registrado. Si no continúa por sí sola, límpiela con las posteriores (Limpiar Instancia de Tarea, Downstream): solo se"
+    " envía lo que falta.",
+    "The task was told to end (SIGTERM), as when its machine is shut down or its pod evicted. What was sent is on record. If it"
+    " does not go on by itself, clear it with its downstream tasks (Clear Task Instance, Downstream): only what is missing is"
+    " sent.",
+)
+TIME_IS_OVER = Text(
+    "La tarea llegó a su tiempo máximo (execution_timeout). Lo enviado está registrado. Si no continúa por sí sola, límpiela"
+    " con las posteriores (Limpiar Instancia de Tarea, Downstream): solo se envía lo que falta. Si vuelve a ocurrir, revise por"
+    " qué la fuente o el tablero tardan tanto.",
+    "The task has reached its time limit (execution_timeout). What was sent is on record. If it does not go on by itself, clear"
+    " it with its downstream tasks (Clear Task Instance, Downstream): only what is missing is sent. If it happens again, check"
+    " why the source or the dashboard takes so long.",
+)
+KILLED = Text(
+    "Airflow dio la tarea por terminada ({words}), como cuando su máquina deja de responder. Lo enviado está registrado. Si no"
+    " continúa por sí sola, límpiela con las posteriores (Limpiar Instancia de Tarea, Downstream): solo se envía lo que falta.",
+    "Airflow has ended the task ({words}), as when its machine does not answer any more. What was sent is on record. If it does"
+    " not go on by itself, clear it with its downstream tasks (Clear Task Instance, Downstream): only what is missing is sent.",
+)
 UNEXPECTED = Text(
     "Error inesperado, {kind}: {words}\nSi se repite, envíe este registro (log) completo a quien da mantenimiento a Tablero.",
     "Unexpected error, {kind}: {words}\nIf it happens again, send this whole log to whoever maintains Tablero.",

@@ -18,6 +18,7 @@ from tablero.delivery.reconciling import Reconciled, reconcile, require_settled
 from tablero.delivery.sending import send
 from tablero.errors import TableroError
 from tablero.outbox import findings, incidents, ledger
+from tablero.outbox.engine import writing
 from tablero.outbox.incidents import Run, cause_of
 from tablero.outbox.ledger import Account
 
@@ -130,14 +131,15 @@ class Nights:
         except TableroError as error:
             found.failed.append(error)
         causes_found = list(dict.fromkeys(one.cause for one in unusual))
-        new, over = incidents.run_degraded(self.engine, run, causes_found, is_complete=not found.failed, now=now)
-        found.alerted += new
-        found.over += over
-        if found.failed:
-            causes = {cause_of(error): True for error in found.failed}
-            found.alerted += incidents.run_failed(self.engine, run, causes=causes, threshold=1, now=now).causes
-        elif incidents.run_succeeded(self.engine, run, now=now):
-            found.over.append("failure")
+        with writing(self.engine) as connection:
+            new, over = incidents.run_degraded(connection, run, causes_found, is_complete=not found.failed, now=now)
+            found.alerted += new
+            found.over += over
+            if found.failed:
+                causes = {cause_of(error): True for error in found.failed}
+                found.alerted += incidents.run_failed(connection, run, causes=causes, threshold=1, now=now).causes
+            elif incidents.run_succeeded(connection, run, now=now):
+                found.over.append("failure")
 
     def all(self, first: int, count: int, *, rows: int = 5) -> list[Night]:
         """Days of work, each followed by its night.

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
-from tablero.errors import DashboardUnavailable, NotSettledError, SetupError, SourceUnavailable
+from tablero.errors import DashboardUnavailable, ImplausibleReading, NotSettledError, SetupError, SourceUnavailable
 from tablero.outbox import incidents, ledger
-from tablero.outbox.engine import reading
+from tablero.outbox.engine import reading, writing
 from tablero.outbox.incidents import OpenWindow, Run, Trouble
 from tablero.outbox.ledger import Account
 from tablero.outbox.reports import health
@@ -31,11 +31,13 @@ def by_hand(name: str, dag: str = DAG) -> Run:
 
 def fail(engine: Engine, run: Run, *, threshold: int = 1, permanent: bool = False, cause: str = "down") -> bool:
     """Record a failure; returns whether it is alerted."""
-    return bool(incidents.run_failed(engine, run, causes={cause: permanent}, threshold=threshold, now=NOW).causes)
+    with writing(engine) as connection:
+        return bool(incidents.run_failed(connection, run, causes={cause: permanent}, threshold=threshold, now=NOW).causes)
 
 
 def succeed(engine: Engine, run: Run) -> bool:
-    return incidents.run_succeeded(engine, run, now=NOW)
+    with writing(engine) as connection:
+        return incidents.run_succeeded(connection, run, now=NOW)
 
 
 def prove(engine: Engine, run: Run, window: Window = FEBRUARY, *, settled: bool = True) -> None:
@@ -204,7 +206,9 @@ def test_a_cleared_run_that_succeeded_unheard(outbox: Engine) -> None:
 def test_an_incident_is_open_though_nobody_is_alerted(outbox: Engine) -> None:
     """Without a recipient an incident is stored for ``status``, and alerted once a recipient is configured."""
     for number in (1, 2):
-        assert incidents.run_failed(outbox, night(number), causes={"down": True}, threshold=None, now=NOW).causes == []
+        with writing(outbox) as connection:
+            found = incidents.run_failed(connection, night(number), causes={"down": True}, threshold=None, now=NOW)
+        assert found.causes == []
         with reading(outbox) as connection:
             assert health.is_failing(connection)
     assert fail(outbox, night(3))
@@ -270,8 +274,9 @@ def test_failures_in_a_row_may_have_different_causes(outbox: Engine) -> None:
 
 def test_since_when(outbox: Engine) -> None:
     """An incident began with the first night of its failures in a row."""
-    first = incidents.run_failed(outbox, night(1), causes={"down": False}, threshold=2, now=NOW)
-    second = incidents.run_failed(outbox, night(2), causes={"down": False}, threshold=2, now=NOW + timedelta(days=1))
+    with writing(outbox) as connection:
+        first = incidents.run_failed(connection, night(1), causes={"down": False}, threshold=2, now=NOW)
+        second = incidents.run_failed(connection, night(2), causes={"down": False}, threshold=2, now=NOW + timedelta(days=1))
     assert (first.causes, second.causes, second.since) == ([], ["down"], NOW)
 
 
@@ -283,6 +288,7 @@ def test_since_when(outbox: Engine) -> None:
         (SetupError("there is no view"), SetupError("no right to the view"), False),
         (SetupError("2026-11-23: no column 'x'"), SetupError("2026-11-24: no column 'y'"), True),
         (NotSettledError("2020-02: 7 rows pending"), NotSettledError("2020-03: the sum does not close"), True),
+        (ImplausibleReading("2020-02: trigger the load"), ImplausibleReading("2020-02-07: trigger the day"), True),
     ],
 )
 def test_what_one_cause_is(one: Exception, other: Exception, same: bool) -> None:
@@ -294,7 +300,8 @@ def test_what_one_cause_is(one: Exception, other: Exception, same: bool) -> None
 
 
 def degrade(engine: Engine, run: Run, *causes: str, is_complete: bool = True) -> tuple[list[str], list[str]]:
-    return incidents.run_degraded(engine, run, causes, is_complete=is_complete, now=NOW)
+    with writing(engine) as connection:
+        return incidents.run_degraded(connection, run, causes, is_complete=is_complete, now=NOW)
 
 
 def test_not_as_usual_is_told_once_and_its_end_too(outbox: Engine) -> None:
@@ -336,12 +343,3 @@ def test_a_failed_night_ends_no_degradation(outbox: Engine) -> None:
     assert degrade(outbox, night(3), "no_rows", is_complete=False) == (["no_rows"], [])
     assert degrade(outbox, night(4), "undated", "no_rows") == ([], [])
     assert degrade(outbox, night(5), "no_rows") == ([], ["undated"])
-
-
-def test_a_mail_of_a_period_goes_out_once(outbox: Engine) -> None:
-    """The digest of a period is sent once, by whichever run comes first."""
-    assert not incidents.was_sent(outbox, "digest:daily", "2026-11-23")
-    for _ in range(2):
-        incidents.mark_sent(outbox, "digest:daily", "2026-11-23", now=NOW)
-    assert incidents.was_sent(outbox, "digest:daily", "2026-11-23")
-    assert not incidents.was_sent(outbox, "digest:daily", "2026-11-24")

@@ -1,4 +1,5 @@
-"""Alerts: what they say, the channels by which they are sent, and a note for those sent while the outbox is unavailable.
+"""Alerts: what they say, the channels by which they are sent and the time for it, and a note for those sent while the outbox is
+unavailable.
 
 Never here: the decision whether to alert; that is in ``outbox.incidents`` and ``airflow.callbacks``.
 """

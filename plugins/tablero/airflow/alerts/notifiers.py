@@ -1,31 +1,33 @@
-"""Where alerts go: mail, a webhook, and a heartbeat for an external monitor.
+"""Where messages go: mail, a webhook, and a heartbeat for an external monitor.
 
-Airflow's own notifiers send them. A notifier that fails is logged, and the next one is tried.
+Airflow's own notifiers send them, each channel in a thread of its own: one that hangs, as a mail server that accepts the
+connection and says nothing, takes no time from another one. What fails is logged.
 """
 
 from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from threading import Thread
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from airflow.sdk import BaseNotifier
 from tablero.texts import airflow as texts
 
 if TYPE_CHECKING:
-    from airflow.providers.smtp.hooks.smtp import SmtpHook
     from tablero.airflow.alerts.content import Alert
     from tablero.delivery.health.digest import Digest
     from tablero.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: Seconds for a webhook or a monitor to answer: the callbacks of a run must not wait longer.
+MAIL, WEBHOOK = "mail", "webhook"
+
+#: Seconds for a webhook or a monitor to accept the connection, and again to answer.
 _PATIENCE = {"timeout": 30}
 
 
@@ -47,100 +49,136 @@ class Message(NamedTuple):
         return cls(alert.title, alert.to_text(), alert.to_html(), alert.to_json())
 
 
-def send(settings: Settings, message: Message) -> None:
-    """Send a message by every channel in the settings; never raises."""
-    for notifier in _notifiers(settings, message):
-        try:
-            notifier.notify({})
-        except Exception as error:  # a broken webhook must not stop the mail
-            _log_failure(notifier, error)
+class _Notifier(Protocol):
+    """One of ours: Airflow's, and what has to be done before it is called in a thread."""
+
+    def prepare(self) -> None: ...
+
+    def notify(self, context: Any) -> None: ...
 
 
-async def send_async(settings: Settings, message: Message, context: Any) -> None:
-    """The same without blocking the triggerer."""
-    for notifier in _notifiers(settings, message):
-        try:
-            await notifier.async_notify(context)
-        except Exception as error:  # as above
-            _log_failure(notifier, error)
+def channels_of(settings: Settings) -> list[str]:
+    """The channels in the settings by which alerts are sent."""
+    named = {WEBHOOK: settings.alert_webhook_conn_id, MAIL: settings.alert_emails}
+    return [channel for channel, address in named.items() if address]
 
 
-def send_digest(settings: Settings, found: Digest, page_url: str, attached: Mapping[str, bytes]) -> bool:
+def send(settings: Settings, messages: Mapping[str, Sequence[Message]], *, seconds: float) -> dict[str, int]:
+    """Send to each channel its messages in this order, to all channels at the same time; never raises.
+
+    A channel ends with the first message that it does not take: the others would fail as well.
+
+    :param messages: by channel.
+    :param seconds: for all of them together. What is still being sent then may arrive, and counts as not taken.
+    :returns: how many of its messages each channel has taken.
+    """
+    taken = dict.fromkeys(messages, 0)
+
+    def work(channel: str, notifiers: Sequence[_Notifier]) -> None:
+        for notifier in notifiers:
+            try:
+                notifier.notify({})
+            except Exception as error:  # whatever a library raises: a broken webhook must not stop the mail
+                _log_failure(_name(settings, channel), error)
+                return
+            taken[channel] += 1
+
+    prepared = {channel: list(_prepared(settings, channel, some)) for channel, some in messages.items()}
+    jobs = {_name(settings, channel): partial(work, channel, notifiers) for channel, notifiers in prepared.items()}
+    _run_in_time(jobs, seconds)
+    return dict(taken)
+
+
+def send_digest(settings: Settings, found: Digest, page_url: str, attached: Mapping[str, bytes], *, seconds: float) -> bool:
     """Send the digest by mail; never raises.
 
     :param attached: files by name.
+    :param seconds: for the mail server.
     :returns: whether it was sent.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         paths = [Path(folder) / name for name in attached]
         for path in paths:
             path.write_bytes(attached[path.name])
         message = Message(
             str(found.subject()), found.to_text(page_url), found.to_html(page_url), {}, [str(path) for path in paths]
         )
-        notifier = _mail(settings, message)
+        return send(settings, {MAIL: [message]}, seconds=seconds)[MAIL] == 1
+
+
+def beat(conn_id: str, *, seconds: float) -> None:
+    """Call the heartbeat address; an external monitor alerts when these calls stop. Never raises.
+
+    :param seconds: for the monitor.
+    """
+    from tablero.airflow.alerts.webhook import WebhookNotifier
+
+    def call() -> None:
         try:
             notifier.notify({})
-        except Exception as error:  # the run must not fail because of it
-            _log_failure(notifier, error)
-            return False
-    return True
-
-
-def beat(conn_id: str) -> None:
-    """Call the heartbeat address; an external monitor alerts when these calls stop. Never raises."""
-    from tablero.airflow.alerts.webhook import WebhookNotifier
+        except Exception as error:  # as above
+            _log_failure(conn_id, error)
 
     notifier = WebhookNotifier(http_conn_id=conn_id, method="GET", extra_options=_PATIENCE)
     try:
-        notifier.notify({})
+        notifier.prepare()
     except Exception as error:  # as above
-        _log_failure(notifier, error)
+        _log_failure(conn_id, error)
+    else:
+        _run_in_time({conn_id: call}, seconds)
 
 
-def _log_failure(notifier: BaseNotifier, error: Exception) -> None:
-    # The answer of a mail server says what is wrong. The errors of a webhook quote its address, which is a secret.
-    conn_id = getattr(notifier, "http_conn_id", None)
-    sentence = texts.NOT_SENT(by=conn_id or "mail", error=type(error).__name__)
-    log.error("%s", sentence, exc_info=None if conn_id else error)
+def _prepared(settings: Settings, channel: str, messages: Collection[Message]) -> Iterator[_Notifier]:
+    for message in messages:
+        notifier = (_webhook if channel == WEBHOOK else _mail)(settings, message)
+        try:
+            notifier.prepare()
+        except Exception as error:  # as above
+            _log_failure(_name(settings, channel), error)
+            return
+        yield notifier
 
 
-def _notifiers(settings: Settings, message: Message) -> Iterator[BaseNotifier]:
-    # The webhook first: it has half a minute, while a mail server that hangs may take longer than Airflow lets a callback live.
-    if settings.alert_webhook_conn_id:
-        from tablero.airflow.alerts.webhook import WebhookNotifier
+def _webhook(settings: Settings, message: Message) -> _Notifier:
+    from tablero.airflow.alerts.webhook import WebhookNotifier
 
-        yield WebhookNotifier(
-            http_conn_id=settings.alert_webhook_conn_id,
-            json=message.json,
-            headers={"Content-Type": "application/json"},
-            extra_options=_PATIENCE,
-        )
-    if settings.alert_emails:
-        yield _mail(settings, message)
-
-
-def _mail(settings: Settings, message: Message) -> BaseNotifier:
-    from airflow.providers.smtp.hooks.smtp import SmtpHook
-    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
-
-    class Hook(SmtpHook):
-        """Adds a plain text part: Airflow's own hook sends HTML only."""
-
-        def _build_mime_message(self, *args: Any, **kwargs: Any) -> Any:
-            whole, recipients = super()._build_mime_message(*args, **kwargs)
-            parts = list(whole.get_payload())
-            both = MIMEMultipart("alternative")
-            both.attach(MIMEText(message.text, "plain", "utf-8"))
-            both.attach(parts[0])
-            whole.set_payload([both, *parts[1:]])
-            return whole, recipients
-
-    class Notifier(SmtpNotifier):
-        @cached_property
-        def hook(self) -> SmtpHook:
-            return Hook(smtp_conn_id=self.smtp_conn_id, auth_type=self.auth_type)
-
-    return Notifier(
-        to=list(settings.alert_emails), subject=message.subject, html_content=message.html, files=list(message.files)
+    return WebhookNotifier(
+        http_conn_id=str(settings.alert_webhook_conn_id),
+        json=message.json,
+        headers={"Content-Type": "application/json"},
+        extra_options=_PATIENCE,
     )
+
+
+def _mail(settings: Settings, message: Message) -> _Notifier:
+    from tablero.airflow.alerts.mail import MailNotifier
+
+    subject, text, html, _, files = message
+    return MailNotifier(to=settings.alert_emails, subject=subject, text=text, html=html, files=files)
+
+
+def _name(settings: Settings, channel: str) -> str:
+    """The name of a channel in the log: of a webhook, its connection."""
+    return str(settings.alert_webhook_conn_id) if channel == WEBHOOK else channel
+
+
+def _run_in_time(jobs: Mapping[str, Callable[[], None]], seconds: float) -> None:
+    """Run all at the same time, and wait for them no longer than this."""
+    end = monotonic() + seconds
+    threads = [
+        # The log of a callback knows its run by context variables.
+        Thread(target=copy_context().run, args=(job,), name=name, daemon=True)
+        for name, job in jobs.items()
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, end - monotonic()))
+        if thread.is_alive():
+            log.error("%s", texts.NOT_SENT_IN_TIME(by=thread.name, seconds=round(seconds)))
+
+
+def _log_failure(name: str, error: Exception) -> None:
+    # The answer of a mail server says what is wrong. The errors of a webhook quote its address, which is a secret.
+    sentence = texts.NOT_SENT(by=name, error=type(error).__name__)
+    log.error("%s", sentence, exc_info=error if name == MAIL else None)

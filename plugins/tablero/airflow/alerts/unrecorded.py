@@ -12,30 +12,31 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 
-def remember(home: Path, dag_id: str) -> bool:
-    """Note that a failure of a DAG is alerted; returns whether there was no note yet.
+def is_noted(home: Path, dag_id: str) -> bool:
+    """Whether a failure of a DAG was alerted.
 
-    :param home: ``AIRFLOW_HOME``. If it is not writable, the failure counts as new: two alerts are better than none.
+    :param home: ``AIRFLOW_HOME``.
     """
-    note = _note(home, dag_id)
+    return _note(home, dag_id).is_file()
+
+
+def note(home: Path, dag_id: str) -> None:
+    """Note that it was. Where nothing can be written, each run alerts: two alerts are better than none."""
+    file = _note(home, dag_id)
     try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.touch(exist_ok=False)
-    except FileExistsError:
-        return False
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
     except OSError as error:
-        log.warning("%s: %s", note, error.strerror)
-    return True
+        log.warning("%s: %s", file, error.strerror)
 
 
-def forget(home: Path, dag_id: str) -> bool:
-    """Remove the note; returns whether there was one."""
+def forget(home: Path, dag_id: str) -> None:
+    """Remove the note, if there is one."""
     try:
-        _note(home, dag_id).unlink()
-    except OSError:
-        return False
-    return True
+        _note(home, dag_id).unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s: %s", _note(home, dag_id), error.strerror)
 
 
 def _note(home: Path, dag_id: str) -> Path:
-    return home / "tablero" / f"untold-end.{dag_id}"
+    return home / "tablero" / f"alerted-without-outbox.{dag_id}"

@@ -34,33 +34,40 @@ class _LogsHere:
 
 
 class _Hook(_LogsHere, HttpHook):
-    """Airflow's hook."""
+    """Airflow's hook, with a connection that was looked up before."""
+
+    def __init__(self, connection: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._connection = connection
+
+    def get_connection(self, conn_id: str) -> Any:  # type: ignore[override]  # a class method in the base class
+        """The connection."""
+        return self._connection
 
 
 class WebhookNotifier(_LogsHere, HttpNotifier):
     """Airflow's notifier, which keeps the address and the headers of its connection out of the log."""
 
+    def prepare(self) -> None:
+        """Look the connection up and have its secrets masked: Airflow does both only where a callback runs, not in a thread
+        beside it."""
+        for secret in self._redact.secrets:
+            mask_secret(secret)
+
     @cached_property
     def hook(self) -> HttpHook:
         """The hook that calls."""
-        return _Hook(method=self.method, http_conn_id=self.http_conn_id)
+        return _Hook(HttpHook.get_connection(self.http_conn_id), method=self.method, http_conn_id=self.http_conn_id)
+
+    @cached_property
+    def _redact(self) -> Redactor:
+        connection = self.hook.get_connection(self.http_conn_id)
+        return Redactor(connection_secrets(connection, connection.extra_dejson) | address_secrets(connection.host or ""))
 
     def notify(self, context: Context) -> None:
         """Send."""
-        connection = self.hook.get_connection(self.http_conn_id)
-        secrets = connection_secrets(connection, connection.extra_dejson) | address_secrets(connection.host or "")
-        redact = Redactor(secrets)
-        for secret in redact.secrets:
-            mask_secret(secret)
-        with _redacted(redact):
+        with _redacted(self._redact):
             super().notify(context)
-
-    async def async_notify(self, context: Context) -> None:
-        """Send without blocking the triggerer. Airflow's asynchronous hook logs the address by a logger of its own, so this one
-        calls from a thread."""
-        from asgiref.sync import sync_to_async
-
-        await sync_to_async(self.notify)(context)
 
 
 @contextmanager

@@ -9,13 +9,15 @@ from __future__ import annotations
 import struct
 import tempfile
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from itertools import chain, islice
-from typing import IO, Any
+from operator import and_, eq, itemgetter
+from typing import IO
 
 import msgspec
+from tablero.contract.packing import row_order
 from tablero.contract.status_change import StatusChange, of_values
 
 #: Rows sorted in memory at a time; a longer stream is merged from files of this size.
@@ -23,33 +25,44 @@ RUN = 100_000
 #: Rows of each file in memory during a merge.
 _PIECE = 500
 
-Key = Callable[[StatusChange], tuple[Any, ...]]
+_request, _changed = (itemgetter(StatusChange._fields.index(name)) for name in ("request_id", "last_modified_date"))
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[tuple[str, str, datetime, int, datetime]])
 _length = struct.Struct("<I")
 
 
-def in_order(changes: Iterable[StatusChange], key: Key, run: int = RUN) -> Iterator[StatusChange]:
-    """The status changes in ascending order of ``key``, which must be unique for distinct ones."""
-    return chain.from_iterable(_pieces_in_order(iter(changes), key, run))
+def in_order(changes: Iterable[StatusChange], run: int = RUN) -> Iterator[StatusChange]:
+    """The status changes in :data:`~tablero.contract.packing.row_order`."""
+    return chain.from_iterable(_pieces_in_order(iter(changes), run))
 
 
-def _pieces_in_order(stream: Iterator[StatusChange], key: Key, run: int) -> Iterator[list[StatusChange]]:
-    first = sorted(islice(stream, run), key=key)
+def _sort(rows: list[StatusChange]) -> None:
+    """Sort by two values, one after the other, and by all five only if these are not distinct: four times as fast."""
+    rows.sort(key=_changed)
+    rows.sort(key=_request)
+    requests, moments = list(map(_request, rows)), list(map(_changed, rows))
+    same_request, same_moment = (map(eq, column, islice(column, 1, None)) for column in (requests, moments))
+    if any(map(and_, same_request, same_moment)):
+        rows.sort(key=row_order)
+
+
+def _pieces_in_order(stream: Iterator[StatusChange], run: int) -> Iterator[list[StatusChange]]:
+    _sort(first := list(islice(stream, run)))
     if len(first) < run:
         yield first
         return
     with ExitStack() as files:
         runs = [files.enter_context(_write(first))]
         del first
-        while piece := sorted(islice(stream, run), key=key):
+        while piece := list(islice(stream, run)):
+            _sort(piece)
             runs.append(files.enter_context(_write(piece)))
             del piece
-        yield from _merge([_read(file) for file in runs], key)
+        yield from _merge([_read(file) for file in runs])
 
 
-def _merge(runs: list[Iterator[list[StatusChange]]], key: Key) -> Iterator[list[StatusChange]]:
+def _merge(runs: list[Iterator[list[StatusChange]]]) -> Iterator[list[StatusChange]]:
     """Merge sorted runs, each given in pieces.
 
     Rows up to the lowest of the last rows in memory can be sorted at once, since no row still to be read is below it. This
@@ -57,17 +70,17 @@ def _merge(runs: list[Iterator[list[StatusChange]]], key: Key) -> Iterator[list[
     """
     heads = [(next(run), run) for run in runs]
     while heads:
-        bound = min(key(piece[-1]) for piece, _ in heads)
+        bound = min(row_order(piece[-1]) for piece, _ in heads)
         merged: list[StatusChange] = []
         left = []
         for piece, run in heads:
-            cut = bisect_right(piece, bound, key=key)
+            cut = bisect_right(piece, bound, key=row_order)
             merged += piece[:cut]
             rest = piece[cut:] or next(run, [])
             if rest:
                 left.append((rest, run))
         heads = left
-        merged.sort(key=key)
+        _sort(merged)
         yield merged
 
 

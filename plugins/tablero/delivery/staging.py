@@ -18,7 +18,7 @@ from operator import ne
 from sqlalchemy.engine import Engine
 from tablero.contract.chunks import chunk_validator, inside
 from tablero.contract.merging import Difference, differences
-from tablero.contract.packing import Packed, pack, row_order
+from tablero.contract.packing import Packed, pack
 from tablero.contract.rules import Excluded
 from tablero.contract.sorting import in_order
 from tablero.contract.status_change import StatusChange
@@ -45,8 +45,8 @@ _CHUNK = 5_000
 #: Rejected rows of a window that a dry run shows.
 _SAMPLES = 20
 
-#: New objects after which Python looks for garbage; its own default is 700.
-_OBJECTS = 20_000
+#: New objects after which Python looks for garbage; its own default is 700. More than the rows that are read at a time have.
+_OBJECTS = 500_000
 
 Clock = Callable[[], datetime]
 
@@ -313,7 +313,7 @@ def _classified(
 
 def _distinct(chunks: Iterable[list[StatusChange]], tally: Tally) -> Iterator[list[StatusChange]]:
     """The distinct status changes, in order."""
-    ordered = in_order(chain.from_iterable(chunks), row_order)
+    ordered = in_order(chain.from_iterable(chunks))
     before = None
     while chunk := list(islice(ordered, _CHUNK)):
         different = list(compress(chunk, map(ne, chain([before], chunk), chunk)))

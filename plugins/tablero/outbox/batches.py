@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta, tzinfo
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -69,6 +70,8 @@ class Part(NamedTuple):
     values: Mapping[str, Any] = MappingProxyType({})
 
 
+_changed = itemgetter(StatusChange._fields.index("last_modified_date"))
+
 #: All columns but the rows themselves, which are large.
 COLUMNS = tuple(column for column in batch.columns if column.name not in ("requests", "content"))
 
@@ -107,7 +110,7 @@ def make(
     :returns: the ids, in the order of ``contents``.
     """
     held = {"claimed_by": lease.worker, "claimed_until": lease.until} if lease else {}
-    instants = [sorted([change.last_modified_date for change in changes]) for changes in contents]
+    instants = [_instants(changes) for changes in contents]
     kept = [
         {**origin._asdict(), **held, **values, **_holding(changes, moments)}
         for changes, moments in zip(contents, instants, strict=True)
@@ -119,10 +122,14 @@ def make(
 
 def refill(connection: Connection, identity: int, changes: Sequence[StatusChange], zone: tzinfo, **values: Any) -> None:
     """Replace the rows of a batch that was never posted. The caller has locked its row."""
-    moments = sorted([change.last_modified_date for change in changes])
+    moments = _instants(changes)
     connection.execute(sa.update(batch).where(batch.c.id == identity).values(**_holding(changes, moments), **values))
     connection.execute(sa.delete(batch_day).where(batch_day.c.batch_id == identity))
     _count_days(connection, {identity: moments}, zone)
+
+
+def _instants(changes: Sequence[StatusChange]) -> list[datetime]:
+    return sorted(map(_changed, changes))
 
 
 def _holding(changes: Sequence[StatusChange], moments: Sequence[datetime]) -> dict[str, Any]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections.abc import Sequence
+from operator import itemgetter
 
 import msgspec
 from tablero.contract.status_change import StatusChange
 
 #: The fastest level; level 6 takes four times as long and saves a tenth.
 _LEVEL = 1
+
+_service, _request = (itemgetter(StatusChange._fields.index(name)) for name in ("service_id", "request_id"))
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[StatusChange]).decode
@@ -37,13 +40,13 @@ def request_hash(request_id: str) -> bytes:
 
 def request_hashes(changes: Sequence[StatusChange]) -> bytes:
     """The sorted distinct hashes of the requests in a batch; searching for a request checks them before unpacking rows."""
-    requests = {change.request_id for change in changes}
-    hashes = array("I", sorted({zlib.crc32(request.encode()) for request in requests}))
+    requests = map(str.encode, set(map(_request, changes)))
+    hashes = array("I", sorted(set(map(zlib.crc32, requests))))
     hashes.byteswap()
     return hashes.tobytes()
 
 
 def service_of(changes: Sequence[StatusChange]) -> str | None:
     """The service of all rows, or ``None`` if they belong to several."""
-    services = {change.service_id for change in changes}
+    services = set(map(_service, changes))
     return services.pop() if len(services) == 1 else None

@@ -32,7 +32,7 @@ def test_like_sorted(changes: list[StatusChange], run: int, piece: int) -> None:
     """The order is that of ``sorted`` for any run length and block size; nothing is lost, duplicates included."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sorting, "_PIECE", piece)
-        assert list(in_order(iter(changes), row_order, run)) == sorted(changes, key=row_order)
+        assert list(in_order(iter(changes), run)) == sorted(changes, key=row_order)
 
 
 INSTANTS = st.datetimes(timezones=st.just(timezone.utc))
@@ -41,7 +41,7 @@ INSTANTS = st.datetimes(timezones=st.just(timezone.utc))
 @given(st.lists(st.builds(StatusChange, st.text(), st.text(), INSTANTS, st.integers(1, 99), INSTANTS), max_size=9))
 def test_every_value_comes_back_as_it_was(changes: list[StatusChange]) -> None:
     """Any text and any instant survive being written to a file."""
-    found = list(in_order(iter(changes), row_order, 1))
+    found = list(in_order(iter(changes), 1))
     assert found == sorted(changes, key=row_order)
     assert all(type(one) is StatusChange and one.opening_date.tzinfo is timezone.utc for one in found)
 
@@ -50,7 +50,7 @@ def test_every_value_comes_back_as_it_was(changes: list[StatusChange]) -> None:
 def test_around_the_length_of_a_run(length: int) -> None:
     """Sorting works with one row less than a run, exactly a run, and one more, also across blocks of the file."""
     run = 2_000 if length > 5000 else 10
-    found = list(in_order(map(change, range(length, 0, -1)), row_order, run))
+    found = list(in_order(map(change, range(length, 0, -1)), run))
     assert found == list(map(change, range(1, length + 1)))
 
 
@@ -67,7 +67,7 @@ def test_merging_holds_a_piece_of_each_file(mocker: MockerFixture) -> None:
             yield piece
 
     mocker.patch.object(sorting, "_read", counted)
-    stream = in_order(map(change, range(1000, 0, -1)), row_order, 100)
+    stream = in_order(map(change, range(1000, 0, -1)), 100)
     next(stream)
     assert pieces <= 10 + 2
 
@@ -78,7 +78,7 @@ def test_files_are_gone_when_the_reader_stops(tmp_path: Path, mocker: MockerFixt
     opened = []
     make = tempfile.TemporaryFile
     mocker.patch.object(tempfile, "TemporaryFile", lambda **options: opened.append(make(**options)) or opened[-1])
-    stream = in_order(map(change, range(100, 0, -1)), row_order, 10)
+    stream = in_order(map(change, range(100, 0, -1)), 10)
     assert list(islice(stream, 3)) == list(map(change, (1, 2, 3)))
     del stream
     assert len(opened) == 10

@@ -167,7 +167,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction, committed to disk at the end whatever the server's default, or rolled back on an exception."""
     with translated(engine), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            connection.exec_driver_sql(_BEGIN_DURABLE)
+            connection.connection.cursor().execute(_BEGIN_DURABLE)
         yield connection
 
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import islice
+from operator import attrgetter
 from queue import Empty, SimpleQueue
 
+from tablero.contract.status_change import StatusChange
 from tablero.dashboard.answer import Answer
 from tablero.outbox.queue.claims import Claim
+
+_request = attrgetter("request_id")
 
 
 def moment() -> float:
@@ -16,12 +22,31 @@ def moment() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
+class _Requests:
+    """The requests of a batch, whose rows are in the order of requests."""
+
+    def __init__(self, changes: Sequence[StatusChange]) -> None:
+        self._changes = changes
+        self._first, self._last = changes[0].request_id, changes[-1].request_id
+
+    @cached_property
+    def _all(self) -> frozenset[str]:
+        return frozenset(map(_request, self._changes))
+
+    def meet(self, other: _Requests) -> bool:
+        """Whether a request has changes in both batches; for most batches the first and the last request rule it out."""
+        if self._last < other._first or other._last < self._first:
+            return False
+        return not self._all.isdisjoint(other._all)
+
+
 class Calls:
     """Posts several claims at a time. Its methods must be called from one thread, except :meth:`wake`.
 
     A claim with a change of a request waits for the calls before it that have one of the same request: the changes of a request
     arrive in the order in which they are begun, oldest first, although the calls of others overtake each other. It goes on
-    waiting until :meth:`post_waiting` is called, when the answers it waited for are on record.
+    waiting until :meth:`post_waiting` is called, when the answers it waited for are on record; the calls of others do not wait
+    for it.
 
     The threads are daemons, so that a task can end without waiting for a dashboard that does not answer.
 
@@ -31,7 +56,7 @@ class Calls:
     def __init__(self, post: Callable[[Claim], Answer]) -> None:
         self._post = post
         self._under_way: dict[int, Claim] = {}
-        self._requests: dict[int, frozenset[str]] = {}
+        self._requests: dict[int, _Requests] = {}
         self._waiting: set[int] = set()
         self._to_do: SimpleQueue[Claim | None] = SimpleQueue()
         self._done: SimpleQueue[tuple[Claim, Answer] | None] = SimpleQueue()
@@ -39,8 +64,17 @@ class Calls:
         self._threads = 0
 
     def __len__(self) -> int:
-        """Calls that were begun and whose results were not taken yet."""
+        """Claims that were begun and whose results were not taken yet."""
         return len(self._under_way)
+
+    @property
+    def in_flight(self) -> int:
+        """The claims among them that are being posted."""
+        return len(self._under_way) - len(self._waiting)
+
+    def free(self, limit: int) -> int:
+        """How many claims may be begun so that at most ``limit`` calls are in flight, and at most as many wait."""
+        return min(limit - self.in_flight - sum(1 for _ in self._ready()), 2 * limit - len(self._under_way))
 
     @property
     def claims(self) -> list[Claim]:
@@ -49,13 +83,17 @@ class Calls:
 
     def begin(self, claim: Claim) -> None:
         """Post a claim in a thread, after those that it waits for."""
-        requests = frozenset(change.request_id for change in claim.changes)
-        if all(map(requests.isdisjoint, self._requests.values())):
-            self._to_do.put(claim)
-        else:
-            self._waiting.add(claim.attempt_id)
+        requests = _Requests(claim.changes)
+        waits = any(map(requests.meet, self._requests.values()))
         self._under_way[claim.attempt_id], self._requests[claim.attempt_id] = claim, requests
-        if self._threads < len(self._under_way):
+        self._waiting.add(claim.attempt_id)
+        if not waits:
+            self._start(claim.attempt_id)
+
+    def _start(self, attempt_id: int) -> None:
+        self._waiting.remove(attempt_id)
+        self._to_do.put(self._under_way[attempt_id])
+        if self._threads < self.in_flight:
             self._threads += 1
             threading.Thread(target=self._work, name=f"tablero-post-{self._threads}", daemon=True).start()
 
@@ -77,13 +115,17 @@ class Calls:
             del self._under_way[claim.attempt_id], self._requests[claim.attempt_id]
         return ended
 
-    def post_waiting(self) -> None:
-        """Post the claims that need not wait any longer."""
-        before: list[frozenset[str]] = []
+    def post_waiting(self, limit: int) -> None:
+        """Post the claims that need not wait any longer, as long as fewer than ``limit`` calls are in flight."""
+        for attempt_id in list(islice(self._ready(), max(0, limit - self.in_flight))):
+            self._start(attempt_id)
+
+    def _ready(self) -> Iterator[int]:
+        """The waiting claims that no longer have one before them that they must wait for."""
+        before: list[_Requests] = []
         for attempt_id, requests in self._requests.items():
-            if attempt_id in self._waiting and all(map(requests.isdisjoint, before)):
-                self._waiting.remove(attempt_id)
-                self._to_do.put(self._under_way[attempt_id])
+            if attempt_id in self._waiting and not any(map(requests.meet, before)):
+                yield attempt_id
             before.append(requests)
 
     def drop_waiting(self, failed: Iterable[Claim] | None = None) -> list[Claim]:
@@ -92,12 +134,12 @@ class Calls:
         :param failed: only those that waited for one of these, or for another one that is removed.
         :returns: the removed claims.
         """
-        unsent = {change.request_id for claim in failed or () for change in claim.changes}
+        unsent = [_Requests(claim.changes) for claim in failed or ()]
         dropped = []
         for attempt_id in [each for each in self._under_way if each in self._waiting]:
-            if failed is None or not self._requests[attempt_id].isdisjoint(unsent):
+            if failed is None or any(map(self._requests[attempt_id].meet, unsent)):
                 self._waiting.remove(attempt_id)
-                unsent |= self._requests.pop(attempt_id)
+                unsent.append(self._requests.pop(attempt_id))
                 dropped.append(self._under_way.pop(attempt_id))
         return dropped
 

@@ -28,34 +28,36 @@ class Deadlines:
         self._seconds = seconds
         self._longest_call = longest_call
         self._until: dict[int, float] = {}
-        self._renewed = moment()
+        self._oldest = moment()
         self.is_open = True
 
-    def hold(self, attempts: Collection[int], since: float) -> None:
-        """Start, or restart, the leases of these attempts.
+    def hold(self, batches: Collection[int], since: float) -> None:
+        """Start, or restart, the leases of these batches.
 
         :param since: a time before the outbox was asked for them.
         """
-        self._until.update((attempt, since + self._seconds) for attempt in attempts)
+        self._until.update((batch, since + self._seconds) for batch in batches)
+        self._oldest = min(self._oldest, since)
 
-    def forget(self, attempt: int) -> None:
-        """Remove an attempt that has ended."""
-        self._until.pop(attempt, None)
+    def forget(self, batch: int) -> None:
+        """Remove a batch whose attempt has ended."""
+        self._until.pop(batch, None)
 
-    def may_end_during_call(self, attempt: int) -> bool:
-        """Whether the lease of this attempt is over, or may end before a call that begins now has ended."""
-        return moment() + self._longest_call >= self._until.get(attempt, 0.0)
+    def may_end_during_call(self, batch: int) -> bool:
+        """Whether the lease of this batch is over, or may end before a call that begins now has ended."""
+        return moment() + self._longest_call >= self._until.get(batch, 0.0)
 
     @property
     def until_renewal(self) -> float:
-        """Seconds until the leases must be renewed: after a third of their length, or earlier, so that a claim that waits for
-        another call can always be posted."""
+        """Seconds until the leases must be renewed: after a third of their length, or earlier, so that a batch that waits for
+        its turn can always be posted."""
         spare = self._seconds - self._longest_call
-        return max(0.0, self._renewed + min(self._seconds / 3, spare / 2) - moment())
+        return max(0.0, self._oldest + min(self._seconds / 3, spare / 2) - moment())
 
-    def renewed(self, since: float) -> None:
-        """Note that the leases were renewed."""
-        self._renewed = since
+    def renewed(self, batches: Collection[int], since: float) -> None:
+        """Restart the leases of these batches, which are all that this worker still holds."""
+        self._oldest = since
+        self.hold(batches, since)
 
     def close(self) -> None:
         """Post nothing new, so that no further leases are taken."""
@@ -89,7 +91,7 @@ class LeasedClient:
         assert self._client is not None  # nothing is claimed without it
         if not self.deadlines.is_open:
             return Answer.saying(Outcome.TRANSIENT, texts.STOPPED)
-        if self.deadlines.may_end_during_call(claim.attempt_id):
+        if self.deadlines.may_end_during_call(claim.batch_id):
             return Answer.saying(Outcome.TRANSIENT, texts.NOT_POSTED)
         try:
             return self._client.post(encode(claim.changes), message_id=claim.message_id, issue=str(claim.batch_id))

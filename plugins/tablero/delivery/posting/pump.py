@@ -50,6 +50,7 @@ class Pump:
         self._throttle = Throttle(job.settings.concurrency)
         self._recorder = Recorder(job.engine, job.hold, job.settings.timezone)
         self._backlog = Backlog(job)
+        self._fresh_since = moment()
         steps = staging(self._lease_of_fresh) if staging else None
         self._supply = Supply(steps, job.settings.concurrency + _STOCK, self._calls.wake, cancel)
         self.cases = Cases(job.engine, job.hold, job.settings.timezone, so_far)
@@ -78,8 +79,10 @@ class Pump:
         is_final_check = False
         while True:
             self._supply.replenish()
-            since = moment()
-            self._begin(self._next(self._throttle.limit - len(self._calls)), since)
+            claims = self._next(self._calls.free(self._throttle.limit))
+            self._begin(claims)
+            if claims and self._calls.free(self._throttle.limit) > 0:
+                continue  # some of them wait for calls in flight, and others need not
             if not len(self._calls) and not self._supply.is_under_way:
                 if is_final_check and not self._is_more_to_come():
                     return
@@ -88,10 +91,9 @@ class Pump:
                 continue
             is_final_check = False
             self._calls.wait(self._client.deadlines.until_renewal)
-            since = moment()
-            self._begin(self._take_answers(), since)
+            self._begin(self._take_answers())
+            self._collect()
             self._renew()
-            self._supply.collect()
 
     # -- what is posted next ---------------------------------------------------------------------------------------------------
 
@@ -106,9 +108,9 @@ class Pump:
         if self._supply.is_exhausted:
             for claim_more in (self._backlog.whole, self._suspects_again, self.cases.next, self._parts):
                 if len(claims) < free:
-                    claims += claim_more(free - len(claims))
+                    claims += self._leased(claim_more, free - len(claims))
             if not claims and not len(self._calls):
-                claims = self.cases.suspects_again(at_the_end=True)
+                claims = self._leased(self._last_suspects)
         return claims
 
     def _probe(self) -> list[Claim]:
@@ -117,12 +119,15 @@ class Pump:
         if self._supply.is_exhausted:
             whole, search = [self._backlog.least_failed], [self.cases.next, self._parts]
             for claim_one in (*search, *whole) if self._pass.probes else (*whole, *search):
-                claims = claims or claim_one(1)
+                claims = claims or self._leased(claim_one)
         self._pass.probes += len(claims)
-        return claims or self.cases.suspects_again(at_the_end=True)
+        return claims or self._leased(self._last_suspects)
 
     def _suspects_again(self, _most: int) -> list[Claim]:
         return self.cases.suspects_again()
+
+    def _last_suspects(self, _most: int) -> list[Claim]:
+        return self.cases.suspects_again(at_the_end=True)
 
     def _parts(self, most: int) -> list[Claim]:
         return self._backlog.parts(most) if self._pass.may_search else []
@@ -142,8 +147,7 @@ class Pump:
             self._client.connect()
         return self._client.is_connected
 
-    def _begin(self, claims: Sequence[Claim], since: float) -> None:
-        self._client.deadlines.hold([claim.attempt_id for claim in claims], since)
+    def _begin(self, claims: Sequence[Claim]) -> None:
         for claim in claims:
             self._calls.begin(claim)
         self._recorder.all_begun()
@@ -157,14 +161,14 @@ class Pump:
             return []
         claims = self._exchange(answers, self._following(answers))
         for claim, answer in answers:
-            self._throttle.learn(answer, len(self._calls))
+            self._throttle.learn(answer, self._calls.in_flight)
             self._pass.learn(without_values(answer, claim.changes), claim.history, in_search=claim.history.cuts > 0)
             self._close_attempt(claim, answer)
         self._post_waiting([claim for claim, answer in answers if answer.outcome in (Outcome.TRANSIENT, Outcome.UNKNOWN)])
         return claims
 
     def _close_attempt(self, claim: Claim, answer: Answer) -> None:
-        self._client.deadlines.forget(claim.attempt_id)
+        self._client.deadlines.forget(claim.batch_id)
         self._observe(claim, without_values(answer, claim.changes))
         if claim.batch_id in self.cases or self.cases.wants(claim, answer):
             self.cases.answered(claim, answer)
@@ -179,13 +183,13 @@ class Pump:
             self._exchange(unposted, [])
             for claim, answer in unposted:
                 self._close_attempt(claim, answer)
-        self._calls.post_waiting()
+        self._calls.post_waiting(self._throttle.limit)
 
     def _following(self, answers: Sequence[tuple[Claim, Answer]]) -> list[Fresh]:
         """Staged batches that may follow immediately: none unless all calls were accepted, so that no decision is needed."""
         if any(answer.outcome is not Outcome.DELIVERED for _, answer in answers):
             return []
-        free = min(len(answers), self._throttle.limit - len(self._calls))
+        free = min(len(answers), self._calls.free(self._throttle.limit))
         return self._supply.first(free) if free > 0 and self._may_post() else []
 
     def _exchange(self, answers: Sequence[tuple[Claim, Answer]], fresh: Sequence[Fresh]) -> list[Claim]:
@@ -201,22 +205,35 @@ class Pump:
 
     # -- leases ----------------------------------------------------------------------------------------------------------------
 
+    def _leased(self, claim_more: Callable[[int], list[Claim]], most: int = 1) -> list[Claim]:
+        """Claim batches, whose leases begin now."""
+        since = moment()
+        claims = claim_more(most)
+        self._client.deadlines.hold([claim.batch_id for claim in claims], since)
+        return claims
+
     def _renew(self) -> None:
         deadlines = self._client.deadlines
         if deadlines.until_renewal > 0:
             return
         since = moment()
         held = [*(claim.batch_id for claim in self._calls.claims), *self._supply, *self.cases.held]
+        still: set[int] = set()
         with suppress(OutboxUnavailable):  # recording the answers reports it, if there are any
             still = leasing.renew(self._job.engine, held, self._job.hold)
-            deadlines.hold([claim.attempt_id for claim in self._calls.claims if claim.batch_id in still], since)
-        deadlines.renewed(since)
+        deadlines.renewed(still, since)
 
     def _lease_of_fresh(self) -> Lease | None:
         """The lease for batches staged now; called from the staging thread. ``None`` once this pass posts nothing more, so that
         another worker may post them at once.
         """
-        return leasing.lease(self._job.engine, self._job.hold) if self._client.deadlines.is_open else None
+        if not self._client.deadlines.is_open:
+            return None
+        self._fresh_since = moment()
+        return leasing.lease(self._job.engine, self._job.hold)
+
+    def _collect(self) -> None:
+        self._client.deadlines.hold(self._supply.collect(), self._fresh_since)
 
     # -- the end ---------------------------------------------------------------------------------------------------------------
 
@@ -249,5 +266,5 @@ class Pump:
             self._recorder.keep([(claim, interpret(answer, claim.history)) for claim, answer in self._calls.take()])
             if (self._recorder.record() and not len(self._calls)) or moment() >= end:
                 return
-            self._calls.post_waiting()  # these end at once, unposted
+            self._calls.post_waiting(len(self._calls))  # these end at once, unposted
             self._calls.wait(min(TRY_AGAIN_AFTER, max(0.0, end - moment())))

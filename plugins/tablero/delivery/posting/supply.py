@@ -62,21 +62,22 @@ class Supply:
             self._step = threading.Thread(target=self._make, name="tablero-stage", daemon=True)
             self._step.start()
 
-    def collect(self) -> None:
-        """Add the batches of a step that has ended to the stock.
+    def collect(self) -> list[int]:
+        """Add the batches of a step that has ended to the stock; returns their ids.
 
         :raises BaseException: the exception of the step.
         """
         if self._step is None or not self._is_made.is_set():
-            return
+            return []
         made, self._step = self._made, None
         if isinstance(made, BaseException):
             self._exhausted = True
             raise made
         if made is None:
             self._exhausted = True
-        else:
-            self._stock.extend(made)
+            return []
+        self._stock.extend(made)
+        return [identity for identity, _ in made]
 
     def first(self, most: int) -> list[Fresh]:
         """The first batches in stock. They stay there until :meth:`take`, when their attempts are on record."""

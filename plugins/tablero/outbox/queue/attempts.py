@@ -10,28 +10,33 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.dashboard.answer import Answer, Outcome, clean
-from tablero.outbox.queue.claims import Claim
-from tablero.outbox.queue.leasing import clock
+from tablero.outbox.queue.claims import Claim, Hold
+from tablero.outbox.queue.leasing import NOW, clock
+from tablero.outbox.queue.statement import Statement
 from tablero.outbox.schema import attempt, batch
 from tablero.texts import outbox as texts
 
-_BEGIN = sa.insert(attempt).returning(attempt.c.id, sort_by_parameter_order=True)
-#: The same with the server's own time, which saves the round trip of asking for it.
-_BEGIN_NOW = _BEGIN.values(started_at=sa.func.now())
+#: One attempt, if the worker still holds the batch.
+_BEGIN = Statement(
+    sa.insert(attempt)
+    .from_select(
+        ["batch_id", "run_id", "message_id", "started_at"],
+        sa.select(batch.c.id, sa.bindparam("run_id", type_=sa.String), sa.bindparam("message_id", type_=sa.String), NOW).where(
+            batch.c.id == sa.bindparam("batch_id"), batch.c.state == "pending", batch.c.claimed_by == sa.bindparam("worker")
+        ),
+    )
+    .returning(attempt.c.batch_id, attempt.c.id, attempt.c.message_id)
+)
 
 
-def begin(connection: Connection, ids: Sequence[int], run_id: str, now: datetime | None) -> list[tuple[int, tuple[int, str]]]:
-    """The id and the message id of the new attempt, by batch."""
-    started = clock(connection, now)
-    values = [{"batch_id": identity, "run_id": run_id, "message_id": str(uuid4())} for identity in ids]
-    if started is None:
-        attempts = connection.scalars(_BEGIN_NOW, values)
-    else:
-        attempts = connection.scalars(_BEGIN, [{**value, "started_at": started} for value in values])
-    return [
-        (identity, (attempt_id, str(value["message_id"])))
-        for identity, attempt_id, value in zip(ids, attempts, values, strict=True)
-    ]
+def begin(connection: Connection, ids: Sequence[int], hold: Hold, now: datetime | None) -> dict[int, tuple[int, str]]:
+    """Begin an attempt of each of these batches that the worker still holds.
+
+    :returns: the id and the message id of the new attempt, by batch.
+    """
+    same = {"run_id": hold.run_id, "worker": hold.worker, "now": clock(connection, now)}
+    begun = _BEGIN.execute(connection, ({**same, "batch_id": identity, "message_id": str(uuid4())} for identity in ids))
+    return {identity: (attempt_id, message_id) for identity, attempt_id, message_id in begun}
 
 
 def give_up(connection: Connection, ids: Collection[int]) -> None:
@@ -54,8 +59,11 @@ _NO_OUTCOME_YET = attempt.c.outcome.is_(None)
 #: Only a real answer has a duration.
 _GIVEN_UP = sa.and_(attempt.c.outcome == Outcome.UNKNOWN.value, attempt.c.seconds.is_(None))
 
+#: What is kept of an answer as it is.
+_KEPT = ("seconds", "http_status", "message", "xroad_request_id", "xroad_error", "xroad_detail")
+
 #: A recorded outcome never changes: an "unknown" explains why the batch was posted again, whatever arrived later.
-END = (
+_END = Statement(
     sa.update(attempt)
     .where(attempt.c.id == sa.bindparam("attempt_id"))
     .values(
@@ -65,12 +73,17 @@ END = (
             (_GIVEN_UP, sa.bindparam("late_error", type_=sa.String)),
             else_=attempt.c.error,
         ),
+        **{name: sa.bindparam(name) for name in _KEPT},
     )
 )
 
 
-def ending(claimed: Claim, answer: Answer) -> dict[str, Any]:
-    """The parameters of :data:`END` for one attempt."""
+def end(connection: Connection, answers: Sequence[tuple[Claim, Answer]]) -> None:
+    """Record how attempts ended."""
+    _END.execute(connection, (_ending(claimed, answer) for claimed, answer in answers))
+
+
+def _ending(claimed: Claim, answer: Answer) -> dict[str, Any]:
     return {
         "attempt_id": claimed.attempt_id,
         "ended": (Outcome.DELIVERED if answer.partial else answer.outcome).value,

@@ -92,7 +92,7 @@ def _begin_held(connection: Connection, ids: Sequence[int], hold: Hold, now: dat
         return []
     until = moment(connection, now, hold.seconds)
     connection.execute(sa.update(batch).where(batch.c.id.in_(ids)).values(claimed_by=hold.worker, claimed_until=until))
-    begun = dict(attempts.begin(connection, ids, hold.run_id, now))
+    begun = attempts.begin(connection, ids, hold, now)
     changes = rows_of(connection, ids)
     query = sa.select(batch.c.id, *_HISTORY).where(batch.c.id.in_(ids))
     histories = {row.id: History(*row[1:]) for row in connection.execute(query)}

@@ -13,13 +13,14 @@ from tablero.outbox.batches import Fresh
 from tablero.outbox.engine import now_of, writing
 from tablero.outbox.queue import attempts, cutting
 from tablero.outbox.queue.claims import Claim, Hold
-from tablero.outbox.queue.leasing import LEASED, NOW, OF_THESE, RELEASE, clock, moment
+from tablero.outbox.queue.leasing import LEASED, NOW, OF_THESE, RELEASE, clock
+from tablero.outbox.queue.statement import Statement
 from tablero.outbox.schema import attempt, batch
 from tablero.texts import outbox as texts
 
-_DELIVER = (
+_DELIVER = Statement(
     sa.update(batch)
-    .where(OF_THESE)
+    .where(batch.c.id == sa.bindparam("batch_id"), batch.c.state == "pending")
     .values(state="delivered", settled_at=NOW, settled_how=sa.bindparam("how"), claimed_until=None, unknown_in_a_row=0)
 )
 _REFUSE = (
@@ -62,8 +63,8 @@ def exchange(
 ) -> Exchanged:
     """:func:`record` finished attempts and record the next ones in one transaction, which halves the waits for the disk.
 
-    :param fresh: batches that this worker has just staged. A batch whose lease has ended and which another worker has claimed
-        is left to that worker.
+    :param fresh: batches that this worker has just staged; their leases go on as they are. A batch whose lease has ended and
+        which another worker has claimed is left to that worker.
     :param after_outage: attempts of ``fresh`` may be on record that were never made, because the outbox committed them but the
         confirmation was lost.
     :param zone: the institution's time zone, in which rows are counted by day.
@@ -75,18 +76,12 @@ def exchange(
         if not fresh:
             return Exchanged([], named)
         changes = dict(fresh)
-        until = moment(connection, now, hold.seconds)
-        held = sorted(
-            connection.scalars(
-                sa.update(batch).where(LEASED).values(claimed_until=until).returning(batch.c.id),
-                {"ids": list(changes), "worker": hold.worker},
-            )
-        )
         if after_outage:
+            held = connection.scalars(sa.select(batch.c.id).where(LEASED), {"ids": list(changes), "worker": hold.worker}).all()
             never_made = sa.update(attempt).where(attempt.c.batch_id.in_(held), attempt.c.outcome.is_(None))
             connection.execute(never_made.values(outcome=Outcome.TRANSIENT.value, error=str(texts.NEVER_MADE)))
-        begun = dict(attempts.begin(connection, held, hold.run_id, now)) if held else {}
-        return Exchanged([Claim(identity, *begun[identity], hold.worker, changes[identity]) for identity in held], named)
+        begun = attempts.begin(connection, list(changes), hold, now)
+        return Exchanged([Claim(identity, *begun[identity], hold.worker, changes[identity]) for identity in begun], named)
 
 
 def record(
@@ -118,15 +113,10 @@ def _record(
     now: datetime | None,
 ) -> list[Fresh]:
     at = clock(connection, now)
-    endings = [attempts.ending(claimed, answer) for claimed, answer in answers]
-    connection.execute(attempts.END, endings if len(endings) > 1 else endings[0])  # one costs less by itself
-    how = {
-        "acknowledged": _ids(answers, Outcome.DELIVERED, repeat=False),
-        "recognised": _ids(answers, Outcome.DELIVERED, repeat=True),
-    }
-    for settled_how, ids in how.items():
-        if ids:
-            connection.execute(_DELIVER, {"ids": ids, "now": at, "how": settled_how})
+    attempts.end(connection, answers)
+    accepted = [(claimed.batch_id, answer) for claimed, answer in answers if answer.outcome is Outcome.DELIVERED]
+    how = {False: "acknowledged", True: "recognised"}
+    _DELIVER.execute(connection, ({"batch_id": each, "how": how[answer.is_repeat], "now": at} for each, answer in accepted))
     for outcome, statement in ((Outcome.REFUSED, _REFUSE), (Outcome.UNKNOWN, _MARK_UNKNOWN)):
         if ids := _ids(answers, outcome):
             connection.execute(statement, {"ids": ids, "now": at})
@@ -144,9 +134,5 @@ def _record(
     return kept
 
 
-def _ids(answers: Sequence[tuple[Claim, Answer]], outcome: Outcome, *, repeat: bool | None = None) -> list[int]:
-    return [
-        claimed.batch_id
-        for claimed, answer in answers
-        if answer.outcome is outcome and (repeat is None or answer.is_repeat is repeat)
-    ]
+def _ids(answers: Sequence[tuple[Claim, Answer]], outcome: Outcome) -> list[int]:
+    return [claimed.batch_id for claimed, answer in answers if answer.outcome is outcome]

@@ -14,6 +14,9 @@ from tablero.delivery.posting.calls import Calls
 #: Seconds after which a test gives up.
 PATIENCE = 30.0
 
+#: Calls that may be in flight.
+LIMIT = 4
+
 
 class Dashboard:
     """Answers a call when the test releases it.
@@ -42,7 +45,7 @@ class Dashboard:
             calls.wait(PATIENCE)
             calls.take()
         if and_post:
-            calls.post_waiting()
+            calls.post_waiting(LIMIT)
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def dashboard() -> Dashboard:
 
 
 def claim(attempt: int, *requests: str) -> Any:
-    return SimpleNamespace(attempt_id=attempt, changes=[SimpleNamespace(request_id=name) for name in requests])
+    return SimpleNamespace(attempt_id=attempt, changes=[SimpleNamespace(request_id=name) for name in sorted(requests)])
 
 
 def test_others_do_not_wait(dashboard: Dashboard) -> None:
@@ -97,7 +100,7 @@ def test_what_waits_is_posted_when_asked_for(dashboard: Dashboard) -> None:
     calls.begin(claim(3, "R-3"))
     dashboard.answer(calls, 3, and_post=False)
     assert dashboard.begun == [1, 3]
-    calls.post_waiting()
+    calls.post_waiting(LIMIT)
     dashboard.is_posted(2)
     dashboard.answer(calls, 2)
     calls.close()
@@ -115,4 +118,34 @@ def test_what_waited_for_a_failed_call_is_dropped(dashboard: Dashboard) -> None:
     assert [each.attempt_id for each in calls.drop_waiting()] == [5]
     dashboard.answer(calls, 4)
     assert (len(calls), sorted(dashboard.begun)) == (0, [1, 4])
+    calls.close()
+
+
+def test_a_call_that_waits_takes_no_place(dashboard: Dashboard) -> None:
+    """Others are posted while a claim waits; once it need not, it comes before them, and no call too many is in flight."""
+    calls = Calls(dashboard.post)
+    for attempt, request in enumerate(("R-0", "R-0", "R-0", "R-3")):
+        calls.begin(claim(attempt, request))
+    assert (calls.in_flight, calls.free(LIMIT), calls.free(2)) == (2, 2, 0)
+    calls.begin(claim(4, "R-4"))
+    dashboard.answer(calls, 0, and_post=False)
+    assert (calls.in_flight, calls.free(LIMIT)) == (2, 1)  # one place is kept for the second change of R-0
+    calls.post_waiting(2)
+    assert calls.in_flight == 2
+    calls.post_waiting(LIMIT)
+    dashboard.is_posted(1)
+    assert (calls.in_flight, sorted(dashboard.begun)) == (3, [0, 1, 3, 4])
+    for attempt in (1, 2, 3, 4):
+        dashboard.answer(calls, attempt)
+    calls.close()
+
+
+def test_few_claims_wait(dashboard: Dashboard) -> None:
+    """At most as many claims wait as calls may be in flight: their attempts are on record, but have not been made."""
+    calls = Calls(dashboard.post)
+    for attempt in range(6):
+        calls.begin(claim(attempt, "LONG"))
+    assert (calls.in_flight, calls.free(LIMIT)) == (1, 2)
+    for attempt in range(6):
+        dashboard.answer(calls, attempt)
     calls.close()

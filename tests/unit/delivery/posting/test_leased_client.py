@@ -52,3 +52,15 @@ def test_renewals_leave_room_for_a_call(clock: Clock, client: LeasedClient) -> N
     """Leases are renewed early enough that a claim which has to wait can be posted at any time."""
     clock.now += client.deadlines.until_renewal
     assert post(client) is Outcome.DELIVERED
+
+
+def test_a_lease_taken_long_ago_is_renewed_at_once(clock: Clock, client: LeasedClient) -> None:
+    """If staging took longer than a renewal may wait, its batches are renewed before they are posted."""
+    clock.now += 20.0
+    client.deadlines.renewed([1], since=clock.now)
+    assert client.deadlines.until_renewal > 0
+    client.deadlines.hold([2], since=clock.now - 100.0)
+    assert client.deadlines.until_renewal == 0
+    client.deadlines.renewed([1, 2], since=clock.now)
+    assert client.deadlines.until_renewal > 0
+    assert not client.deadlines.may_end_during_call(2)

@@ -142,7 +142,7 @@ def _asking() -> Iterator[Connection]:
     from pathlib import Path
 
     from tablero.airflow import configuration
-    from tablero.outbox.engine import connect, reading
+    from tablero.outbox.engine import address_of, connect, reading
     from tablero.outbox.reports.snapshot import Readiness, readiness
 
     engine = connect(configuration.outbox_url())
@@ -151,8 +151,8 @@ def _asking() -> Iterator[Connection]:
         missing = engine.dialect.name == "sqlite" and not Path(engine.url.database or "").is_file()
         found = Readiness.EMPTY if missing else readiness(engine)
         if found is not Readiness.READY:
-            where = engine.url.render_as_string(hide_password=True)
-            raise SetupError((texts.NO_OUTBOX if found is Readiness.EMPTY else texts.OLDER_OUTBOX)(outbox=where))
+            said = texts.NO_OUTBOX if found is Readiness.EMPTY else texts.OLDER_OUTBOX
+            raise SetupError(said(outbox=address_of(engine)))
         with reading(engine) as connection:
             yield connection
     finally:

@@ -21,6 +21,7 @@ from tablero.contract.windows import undated_window
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.errors import TableroError, TransientError
 from tablero.outbox import target
+from tablero.outbox.engine import address_of
 from tablero.outbox.upgrade import check_writable, schema_version
 from tablero.settings import Settings
 from tablero.source.reader import Source
@@ -181,8 +182,7 @@ def _outbox(
 ) -> Iterator[Finding]:
     with opener() as engine:
         check_writable(engine)
-        where = engine.url.render_as_string(hide_password=True)
-        yield Finding("outbox", Level.OK, texts.OUTBOX(where=where, schema=str(schema_version(engine))))
+        yield Finding("outbox", Level.OK, texts.OUTBOX(where=address_of(engine), schema=str(schema_version(engine))))
         if dashboard is not None:
             yield from _guarded("target", lambda: _target(settings, engine, dashboard))
 

@@ -98,6 +98,15 @@ def connect(url: str | URL) -> Engine:
     raise SetupError(texts.OTHER_DATABASE(kind=repr(backend)))
 
 
+def address_of(engine: Engine) -> str:
+    """The address of an outbox as it is shown to people: user, server and database or file. No password, and no parameter,
+    some of which are secrets as well, such as ``sslpassword``."""
+    url = engine.url
+    host = url.host or url.query.get("host")  # a socket's directory is a parameter
+    server = host if isinstance(host, str) else None
+    return URL.create(url.drivername, url.username, None, server, url.port, url.database).render_as_string()
+
+
 #: Defaults that the connection may override. Without the encoding, a SQL_ASCII database returns bytes instead of text. The
 #: limits, in seconds and milliseconds, end the wait for a server that has vanished, since a task has 30 s to end.
 _PSYCOPG = {

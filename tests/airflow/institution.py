@@ -30,7 +30,7 @@ class Change(NamedTuple):
     request: str
     changed: datetime
     status: int = 2
-    opened: datetime = datetime(2020, 1, 1, 4, tzinfo=timezone.utc)
+    opened: datetime = datetime(2020, 1, 2, 4, tzinfo=timezone.utc)
     service: str | None = "123"
 
     @property

@@ -104,7 +104,6 @@ def evening(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[],
                 "connect_timeout": 60,
                 "read_timeout": 120,
                 "timezone": zone.key,
-                "earliest": "2019-12-31",  # requests are opened at midnight in Santo Domingo, which is earlier in some zones
                 "retries": 1,
                 "send_hours": f"{opens:%H:%M}-{now:%H:%M}",
                 "daily_at": f"{opens + timedelta(minutes=1):%H:%M}",

@@ -120,7 +120,6 @@ def station(tmp_path_factory: pytest.TempPathFactory, sandbox: Handle) -> Iterat
         settings = {
             **SETTINGS,
             "timezone": zone.key,
-            "earliest": "2019-12-31",  # requests are opened at midnight in Santo Domingo, which is earlier in some zones
             "alert_webhook_conn_id": "alert_hook",
             "parallel_months": len(ROWS),
             "concurrency": 1,

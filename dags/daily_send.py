@@ -25,9 +25,9 @@ from datetime import timedelta
 import pendulum
 import tablero.package.supported  # noqa: F401 before what an older Airflow does not have
 from airflow.sdk import Param, TriggerRule, dag
+from tablero.airflow.assets import RECONCILIATIONS, SETTLED
 from tablero.airflow.callbacks import dag_arguments, task_arguments
 from tablero.airflow.configuration import page_url, read_settings, retry_arguments
-from tablero.airflow.metrics import RECONCILIATIONS, SETTLED
 from tablero.airflow.operators import tablero_task
 from tablero.airflow.timetable import CivilDayTimetable
 from tablero.texts import forms as texts

@@ -77,7 +77,6 @@ class World:
             settings = {
                 **SETTINGS,
                 "timezone": zone.key,
-                "earliest": "2019-12-31",
                 "retries": 0,
                 "daily_at": "02:00",
                 "deadline": "23:59",
@@ -110,7 +109,8 @@ class World:
     def begin(self, name: str, *, remembers: bool = False) -> Incident:
         """A new institution with an empty outbox; the previous one is forgotten, unless Airflow ``remembers``."""
         if not remembers:
-            self.server.change("delete from asset_event")
+            for memory in ("asset_event", "asset_state_store"):
+                self.server.change(f"delete from {memory}")
         self.sandbox.reset()
         for heard in (self.mailbox.mails, self.webhook, self.beats):
             heard.clear()
@@ -178,7 +178,7 @@ class Incident:
             self.world.zone,
             [one if isinstance(one, Window) else day_window(one, self.world.zone) for one in windows],
         )
-        settings = Settings.read({"timezone": zone.key, "earliest": "2019-12-31", "api_path": "/api/load"})
+        settings = Settings.read({"timezone": zone.key, "api_path": "/api/load"})
         engine = connect(f"sqlite:///{self.outbox}")
         source_engine = connect(f"sqlite:///{self.institution.path}")
         try:

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import Any
 
-from tablero.airflow.metrics import RECONCILIATIONS, SETTLED, WINDOWS, announce
+from tablero.airflow.assets import RECONCILIATIONS, SETTLED, WINDOWS
+from tablero.airflow.metrics import announce
 from tablero.outbox.findings import Degradation
 from tablero.outbox.ledger import Account
 

@@ -10,6 +10,7 @@ from pytest_mock import MockerFixture
 from sqlalchemy import create_engine
 from tablero.airflow import history
 from tablero.contract.windows import month_windows
+from tablero.dashboard.answer import Answer, Attempt, Outcome
 from tablero.errors import SetupError
 from tablero.outbox import ledger
 
@@ -28,6 +29,13 @@ class Events(list[Any]):
 
     def limit(self, count: int) -> Events:
         return Events(self[:count])
+
+
+class State(dict[str, Any]):
+    """What Airflow keeps for an asset."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
 
 
 def running(mocker: MockerFixture, **context: Any) -> None:
@@ -85,7 +93,7 @@ def test_an_empty_outbox_beside_runs_that_delivered(
 ) -> None:
     """An empty outbox after runs that delivered is refused, naming the last such run, unless an operator accepts it."""
     mocker.patch.object(ledger, "is_empty", return_value=True)
-    running(mocker, inlet_events=events(*delivered))
+    running(mocker, inlet_events=events(*delivered), asset_state_store={history.RECONCILIATIONS: State()})
     with pytest.raises(SetupError, match=rf"the last one, {named}\)"):
         history.require_known_outbox(ENGINE, accept_changes=False)
     history.require_known_outbox(ENGINE, accept_changes=True)
@@ -95,5 +103,32 @@ def test_an_empty_outbox_beside_runs_that_delivered(
 def test_an_outbox_that_may_be_as_it_is(empty: bool, delivered: tuple[int | None, ...], mocker: MockerFixture) -> None:
     """An outbox is accepted if it is new and nothing was ever delivered, or if it knows what was delivered."""
     mocker.patch.object(ledger, "is_empty", return_value=empty)
-    running(mocker, inlet_events=events(*delivered))
+    running(mocker, inlet_events=events(*delivered), asset_state_store={history.RECONCILIATIONS: State()})
     history.require_known_outbox(ENGINE, accept_changes=False)
+
+
+def attempt(answer: Answer) -> Attempt:
+    """A call with ten rows and this answer."""
+    return Attempt(1, 10, "message", answer, FEBRUARY)
+
+
+@pytest.mark.parametrize("answer", [Answer(Outcome.DELIVERED), Answer(Outcome.REFUSED, named=(1,), partial=True)])
+def test_runs_that_delivered_and_were_never_green(answer: Answer, mocker: MockerFixture) -> None:
+    """A delivery is noted with the first acknowledgement, whatever becomes of the task and of the proof of its run."""
+    mocker.patch.object(ledger, "is_empty", return_value=True)
+    running(mocker, inlet_events=events(), asset_state_store={history.RECONCILIATIONS: State()})
+    seen: list[Attempt] = []
+    observe = history.remembering(seen.append, "run-7")
+    refused = Answer(Outcome.REFUSED)
+    observe(attempt(refused))
+    history.require_known_outbox(ENGINE, accept_changes=False)
+    observe(attempt(answer))
+    with pytest.raises(SetupError, match=r"the last one, run-7\)"):
+        history.require_known_outbox(ENGINE, accept_changes=False)
+    assert [one.answer for one in seen] == [refused, answer]
+
+
+def test_a_delivery_that_airflow_does_not_note(mocker: MockerFixture) -> None:
+    """If Airflow does not answer, the rows are sent all the same."""
+    running(mocker)
+    history.remembering(lambda _: None, "run")(attempt(Answer(Outcome.DELIVERED)))

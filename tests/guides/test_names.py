@@ -13,7 +13,7 @@ import pytest
 from airflow.configuration import conf
 from airflow.sdk import DAG, Asset, Connection
 from tablero.airflow.alerts.content import failure
-from tablero.airflow.metrics import RECONCILIATIONS
+from tablero.airflow.assets import RECONCILIATIONS
 from tablero.delivery.health.degraded import Cause
 from tablero.outbox.findings import Degradation
 from tablero.outbox.incidents import Situation

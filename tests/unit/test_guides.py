@@ -170,7 +170,7 @@ def test_the_line_of_an_attempt_is_as_it_is_written(language: str, caplog: pytes
 def test_the_dag_of_the_page_is_scheduled_on_the_asset(language: str) -> None:
     """The asset in the example DAG has the name and the address used in the code."""
     (asset,) = [line for line in block(language, "python").splitlines() if line.startswith("RECONCILIATIONS = ")]
-    assert ast.dump(ast.parse(asset)) in [ast.dump(ast.Module([node], [])) for node in source("airflow/metrics").body]
+    assert ast.dump(ast.parse(asset)) in [ast.dump(ast.Module([node], [])) for node in source("airflow/assets").body]
 
 
 def outline(page: str) -> list[str]:

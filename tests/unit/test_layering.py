@@ -73,7 +73,7 @@ PLAIN = {
 
 #: Our modules that a DAG file may import when it is parsed.
 AT_THE_TOP_OF_A_DAG = {
-    *(f"airflow.{name}" for name in ("callbacks", "configuration", "metrics", "operators", "timetable")),
+    *(f"airflow.{name}" for name in ("assets", "callbacks", "configuration", "operators", "timetable")),
     "package.supported",
     "texts.forms",
 }

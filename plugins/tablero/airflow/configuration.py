@@ -5,6 +5,7 @@ DAG files import it, so it imports heavy modules only within functions.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Collection, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
-from tablero.errors import SetupError, TransientError
+from tablero.errors import SetupError, TableroError, TransientError
 from tablero.settings import Settings, is_indirect
 from tablero.texts import airflow as texts
 
@@ -101,20 +102,17 @@ def source(settings: Settings) -> Iterator[Source]:
     :raises TransientError: if Airflow's metadata database does not answer.
     """
     from airflow.providers.common.sql.hooks.sql import DbApiHook
-    from airflow.sdk.exceptions import AirflowException
     from tablero.source.own_sql import load_sql
     from tablero.source.reader import Source
 
     connection = _connection(SOURCE)
-    try:
+    with _translated(connection):
         hook = connection.get_hook()
         if not isinstance(hook, DbApiHook):
             raise SetupError(texts.NOT_SQL(conn_id=SOURCE, type=repr(hook.conn_type)))
         if hook.conn_type == "sqlite":
             _require_file(hook.get_uri())
         engine = _source_engine(hook, connection)
-    except (AirflowException, ImportError) as error:
-        raise SetupError(texts.NO_DRIVER(conn_id=SOURCE, type=repr(connection.conn_type), words=error)) from error
     try:
         yield Source(
             engine,
@@ -198,16 +196,13 @@ def outbox_url() -> URL:
     :raises SetupError: if the type of the connection is unsupported, or it is SQLite and tasks run on several machines.
     :raises TransientError: if Airflow's metadata database does not answer.
     """
-    from airflow.sdk.exceptions import AirflowNotFoundException
     from sqlalchemy import make_url
 
-    try:
-        return store_url(OUTBOX)
-    except SetupError as error:
-        if not isinstance(error.__cause__, AirflowNotFoundException):
-            raise
-        _require_one_machine()
-        return make_url(f"sqlite:///{_own_file()}")
+    connection = _find_connection(OUTBOX)
+    if connection is not None:
+        return _store_url(connection)
+    _require_one_machine()
+    return make_url(f"sqlite:///{_own_file()}")
 
 
 def _own_file() -> Path:
@@ -220,18 +215,22 @@ def store_url(conn_id: str) -> URL:
 
     :raises SetupError, TransientError: as :func:`outbox_url`; also if there is no such connection.
     """
+    return _store_url(_connection(conn_id))
+
+
+def _store_url(connection: Any) -> URL:
     from sqlalchemy import make_url
 
-    connection = _connection(conn_id)
-    hook = connection.get_hook()
-    if hook.conn_type == "sqlite":
-        _require_one_machine()
-        return make_url(hook.get_uri())
-    if hook.conn_type == "postgres":
-        from tablero.source import parameters
+    with _translated(connection):
+        hook = connection.get_hook()
+        if hook.conn_type == "sqlite":
+            _require_one_machine()
+            return make_url(hook.get_uri())
+        if hook.conn_type == "postgres":
+            from tablero.source import parameters
 
-        return parameters.postgresql(hook.sqlalchemy_url, connection)
-    return make_url(f"{hook.conn_type}://")
+            return parameters.postgresql(hook.sqlalchemy_url, connection)
+        return make_url(f"{hook.conn_type}://")
 
 
 def _require_one_machine() -> None:
@@ -265,24 +264,78 @@ def dashboard(settings: Settings) -> Dashboard:
     from tablero.dashboard.client import Dashboard
 
     settings.require_client()
-    _connection(API)
-    return Dashboard(settings, API, clock=clock)
+    with _translated(_connection(API)):
+        return Dashboard(settings, API, clock=clock)
 
 
 def _connection(conn_id: str) -> Any:
+    """A connection.
+
+    :raises SetupError: if there is none, or its Extra is no JSON object.
+    :raises TransientError: if Airflow's metadata database does not answer.
+    """
+    found = _find_connection(conn_id)
+    if found is None:
+        raise SetupError(texts.NO_CONNECTION(conn_id=conn_id, variable=_variable(conn_id)))
+    return found
+
+
+def _find_connection(conn_id: str) -> Any | None:
+    """The same; ``None`` if there is none."""
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
-        return BaseHook.get_connection(conn_id)
+        found = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
-        # Airflow 3.3 raises this also while its database does not answer. A PostgreSQL outbox that seems to be missing would be
-        # replaced by a new SQLite file, in which nothing has been delivered.
+        # Airflow 3.3 raises this also for a variable that it cannot read, and while its database does not answer. A PostgreSQL
+        # outbox that seems to be missing would be replaced by a new SQLite file, in which nothing has been delivered.
+        if os.environ.get(_variable(conn_id)):
+            raise SetupError(texts.VARIABLE_UNREADABLE(conn_id=conn_id, variable=_variable(conn_id))) from None
         _require_metadata(conn_id)
+        try:
+            found = BaseHook.get_connection(conn_id)
+        except AirflowNotFoundException:
+            return None
+    _require_json(found)
+    return found
+
+
+def _variable(conn_id: str) -> str:
+    """The environment variable that may define a connection."""
+    return f"AIRFLOW_CONN_{conn_id.upper()}"
+
+
+def _require_json(connection: Any) -> None:
+    # Airflow ignores an Extra that is not JSON, and with it the TLS that it asks for.
+    extra = connection.extra
+    if not isinstance(extra, str) or not extra.strip():
+        return
     try:
-        return BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException as error:
-        raise SetupError(texts.NO_CONNECTION(conn_id=conn_id, variable=f"AIRFLOW_CONN_{conn_id.upper()}")) from error
+        is_object = isinstance(json.loads(extra), dict)
+    except ValueError:
+        is_object = False
+    if not is_object:
+        raise SetupError(texts.EXTRA_IS_NO_JSON(conn_id=connection.conn_id))
+
+
+@contextmanager
+def _translated(connection: Any) -> Iterator[None]:
+    """Translate whatever making a hook or an address of a connection raises.
+
+    :raises SetupError: names the connection and what to change in it.
+    """
+    from airflow.sdk.exceptions import AirflowException
+
+    try:
+        yield
+    except TableroError:
+        raise
+    except (AirflowException, ImportError) as error:
+        kind = repr(connection.conn_type)
+        raise SetupError(texts.NO_DRIVER(conn_id=connection.conn_id, type=kind, words=error)) from error
+    except Exception as error:  # the words of a library may quote the address, with its password
+        raise SetupError(texts.CONNECTION_UNUSABLE(conn_id=connection.conn_id, error=type(error).__name__)) from error
 
 
 def _require_metadata(conn_id: str) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow.sdk import get_current_context
 from sqlalchemy.engine import Engine
-from tablero.airflow.metrics import RECONCILIATIONS
+from tablero.airflow.assets import RECONCILIATIONS
 from tablero.contract.windows import Window
+from tablero.dashboard.answer import Attempt, Outcome
 from tablero.errors import SetupError
 from tablero.outbox import ledger
+from tablero.outbox.engine import address_of
 from tablero.texts import airflow as texts
 from tablero.texts import delivery as delivery_texts
 
@@ -19,6 +21,37 @@ log = logging.getLogger(__name__)
 
 #: How many asset events are searched, newest first; most runs deliver something.
 _EVENTS = 50
+
+#: The key, in the state that Airflow keeps for the asset, of the last run that delivered.
+_DELIVERED = "delivered_by"
+
+
+def remembering(observe: Callable[[Attempt], None], run_id: str) -> Callable[[Attempt], None]:
+    """Observe attempts, and note in Airflow, with the first one that delivers, that rows were delivered.
+
+    At once, because the task may fail for another reason, and its run be red for weeks: an event of an asset is only emitted by
+    a task that succeeds.
+
+    :param observe: called with every attempt.
+    """
+    is_noted = False
+
+    def observed(attempt: Attempt) -> None:
+        nonlocal is_noted
+        observe(attempt)
+        has_delivered = attempt.answer.outcome is Outcome.DELIVERED or attempt.answer.partial
+        if has_delivered and not is_noted:
+            is_noted = True
+            _note_delivery(run_id)
+
+    return observed
+
+
+def _note_delivery(run_id: str) -> None:
+    try:
+        get_current_context()["asset_state_store"][RECONCILIATIONS].set(_DELIVERED, run_id)
+    except Exception:  # rows are being delivered; the event of their reconciliation says the same
+        log.debug("the delivery could not be noted", exc_info=True)
 
 
 def require_known_outbox(engine: Engine, *, accept_changes: bool) -> None:
@@ -31,16 +64,19 @@ def require_known_outbox(engine: Engine, *, accept_changes: bool) -> None:
         return
     run = _last_run_that_delivered()
     if run is not None:
-        where = engine.url.render_as_string(hide_password=True)
-        raise SetupError(texts.OUTBOX_IS_EMPTY(outbox=where, run=run))
+        raise SetupError(texts.OUTBOX_IS_EMPTY(outbox=address_of(engine), run=run))
 
 
 def _last_run_that_delivered() -> str | None:
     try:
-        inlets = get_current_context()["inlet_events"]
+        context = get_current_context()
     except RuntimeError:
         return None  # no task: a test, or the command line
-    for event in inlets[RECONCILIATIONS].ascending(False).limit(_EVENTS):
+    noted = context["asset_state_store"][RECONCILIATIONS].get(_DELIVERED)
+    if noted is not None:
+        return str(noted)
+    # Runs of version 0.1 left only these.
+    for event in context["inlet_events"][RECONCILIATIONS].ascending(False).limit(_EVENTS):
         extra: Any = event.extra or {}
         if any(window.get("delivered") for window in extra.get("windows", ())):
             return str(event.source_run_id)

@@ -7,24 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.observability import stats
 from structlog.contextvars import bound_contextvars
+from tablero.airflow.assets import RECONCILIATIONS, SETTLED, WINDOWS
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Attempt, Outcome, log_line
 from tablero.outbox.findings import Degradation
 from tablero.outbox.ledger import Account
-
-#: Updated for each window that a reconciliation finds settled with other counts than before; the event's extra contains them.
-WINDOWS = Asset(name="tablero_windows", uri="x-tablero://windows")
-
-#: Updated once for each reconciliation that finds any window settled; the event's extra contains the counts of those that
-#: changed. Other DAGs are scheduled on this asset: if a task emits several events of one asset, Airflow 3.3.2 passes only the
-#: first to the run that they trigger, and the others to the run after it.
-RECONCILIATIONS = Asset(name="tablero_reconciliations", uri="x-tablero://reconciliations")
-
-#: The outlet through which the events of both assets are emitted.
-SETTLED = AssetAlias("tablero_settled")
 
 
 def attempted(attempt: Attempt) -> None:
@@ -58,7 +47,7 @@ def announce(
 ) -> None:
     """Emit the asset events of the settled windows: one for each that changed, and one for all.
 
-    :param events: Airflow's ``outlet_events`` of a task with the outlet :data:`SETTLED`.
+    :param events: Airflow's ``outlet_events`` of a task with the outlet :data:`~tablero.airflow.assets.SETTLED`.
     :param before: the previous proof of each window.
     :param unusual: the degradations of the run.
     """

@@ -249,7 +249,7 @@ def load(window: Json, params: Json, run_id: str) -> Json:
                 [chosen],
                 run_id=run_id,
                 clock=clock,
-                observe=metrics.attempted,
+                observe=history.remembering(metrics.attempted, run_id),
                 resend=params["resend"],
                 accept_changes=params["accept_changes"],
             )
@@ -406,7 +406,8 @@ def _connector(engine: Engine, settings: Settings) -> Callable[[], Dashboard]:
 def _send(
     engine: Engine, connect: Callable[[], Dashboard], settings: Settings, windows: Sequence[Window], run_id: str
 ) -> Delivery:
-    return send(engine, connect, settings, windows, run_id=run_id, clock=clock, observe=metrics.attempted)
+    observe = history.remembering(metrics.attempted, run_id)
+    return send(engine, connect, settings, windows, run_id=run_id, clock=clock, observe=observe)
 
 
 def _sent(delivery: Delivery) -> Json:

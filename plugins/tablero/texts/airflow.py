@@ -76,6 +76,24 @@ NO_CONNECTION = Text(
     "No existe la conexión {conn_id}. Créela en la interfaz (Administración > Conexiones), o defina {variable}.",
     "There is no connection {conn_id}. Create it in the UI (Admin > Connections), or set {variable}.",
 )
+VARIABLE_UNREADABLE = Text(
+    "La variable {variable} no se puede leer como la conexión {conn_id}. Escríbala como URI o como un objeto JSON."
+    " «airflow connections get {conn_id}» muestra cómo la entiende Airflow.",
+    "Variable {variable} cannot be read as connection {conn_id}. Write it as a URI or as a JSON object."
+    ' "airflow connections get {conn_id}" shows how Airflow understands it.',
+)
+EXTRA_IS_NO_JSON = Text(
+    "El Extra de la conexión {conn_id} no es un objeto JSON, y Airflow lo descartaría entero, incluido el TLS que pida."
+    ' Escríbalo así: {{"sslmode": "verify-full"}} (Administración > Conexiones).',
+    "The Extra of connection {conn_id} is no JSON object, and Airflow would drop all of it, including the TLS that it asks for."
+    ' Write it like this: {{"sslmode": "verify-full"}} (Admin > Connections).',
+)
+CONNECTION_UNUSABLE = Text(
+    "La conexión {conn_id} no se puede usar como está escrita ({error}). Revise su tipo, host, puerto y Extra (Administración"
+    " > Conexiones).",
+    "Connection {conn_id} cannot be used as it is written ({error}). Check its type, host, port and Extra (Admin >"
+    " Connections).",
+)
 METADATA_UNAVAILABLE = Text(
     "No se pudo consultar la conexión {conn_id}: la base de datos de Airflow no responde ({words}). Se intentará de nuevo; no"
     " se leyó ni envió nada.",

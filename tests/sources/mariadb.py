@@ -124,6 +124,17 @@ class MariaDb:
             connection.exec_driver_sql(f"GRANT SELECT ON {name}.* TO {name}@'127.0.0.1'")
         return self.address(driver, name, _PASSWORD, name)
 
+    def running(self, address: URL) -> int:
+        """How many statements its user has running, once those that were cancelled have ended."""
+        with self.admin() as connection:
+            for _ in range(20):
+                listed = connection.exec_driver_sql("SHOW PROCESSLIST").mappings()
+                found = sum(each["User"] == address.username and each["Command"] == "Query" for each in listed)
+                if not found:
+                    break
+                time.sleep(0.1)
+        return found
+
     def drop(self, address: URL) -> None:
         """Drop a database and its user."""
         with self.admin() as connection:

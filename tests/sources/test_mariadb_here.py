@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timezone
 from pathlib import Path
@@ -30,6 +30,7 @@ from tablero.source.reader import Source
 from tablero.source.view import Census
 
 from tests.integration.samples import FEBRUARY, NOW, ZONE, counted, settings
+from tests.interrupting import TimeIsUp, interrupted_after
 from tests.sources import certificates
 from tests.sources.mariadb import MariaDb, programs, running
 
@@ -38,6 +39,15 @@ pytestmark = pytest.mark.system
 VIEW = "tablero_status_changes"
 EARLIEST = datetime(2020, 1, 1, 4, tzinfo=timezone.utc)
 ROW = "'1041' service_id, 'R-1' request_id, '2020-02-01' opening_date, 2 status_id, CAST('2020-02-03' AS datetime)"
+
+#: All that a task asks of the source.
+QUESTIONS: list[Callable[[Source], Any]] = [
+    lambda found: list(found.read(FEBRUARY)),
+    lambda found: found.count([FEBRUARY]),
+    lambda found: found.census(undated_window(date(2020, 1, 1), ZONE), NOW),
+    lambda found: found.check(),
+    lambda found: found.sample(10),
+]
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +203,22 @@ def test_a_reading_that_hangs_is_cancelled(server: MariaDb, address: URL) -> Non
         assert not thread.is_alive()
         blocker.exec_driver_sql("UNLOCK TABLES")
     assert isinstance(ended[0], SourceUnavailable)
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=["read", "count", "census", "check", "sample"])
+def test_a_task_whose_time_is_up_does_not_wait(server: MariaDb, address: URL, question: Callable[[Source], Any]) -> None:
+    """Whatever the main thread asks, a signal ends the wait, in which mysqlclient runs no handler, and the statement."""
+    run(server, address, "CREATE TABLE h (n int)", f"CREATE VIEW {VIEW} AS SELECT {ROW} last_modified_date FROM h")
+    with server.admin(address.database or "") as blocker:
+        blocker.exec_driver_sql("LOCK TABLES h WRITE")
+        unlock = threading.Timer(40, blocker.exec_driver_sql, ("UNLOCK TABLES",))  # a test that hangs would fail
+        unlock.start()
+        began = time.monotonic()
+        with pytest.raises(TimeIsUp), interrupted_after(1):
+            question(source(address))
+        unlock.cancel()
+        assert time.monotonic() - began < 20
+        assert server.running(address) == 0
 
 
 def test_a_server_that_does_not_answer_is_cut(made: Path, driver: str, mocker: MockerFixture) -> None:

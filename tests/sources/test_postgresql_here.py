@@ -32,6 +32,7 @@ from tablero.source.reader import Source
 from tablero.source.view import Census
 
 from tests.integration.samples import NOW, ZONE, counted, month, settings
+from tests.interrupting import TimeIsUp, interrupted_after
 from tests.sources import certificates
 from tests.sources.pooler import Pooler
 from tests.sources.spanish import Server, folder_for_servers, own, running
@@ -340,6 +341,21 @@ def test_a_reading_that_hangs_is_cancelled(spanish: Server, database: str) -> No
     assert "se interrumpió" in str(error)
     with pytest.raises(SourceUnavailable):
         counted(found, JANUARY)
+
+
+def test_a_task_whose_time_is_up_leaves_no_statement(spanish: Server, database: str) -> None:
+    """Whatever a signal handler raises ends the statement: psycopg itself would cancel it for some exceptions only."""
+    run(spanish, database, "CREATE TABLE h (n int)")
+    make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM h")
+    with sa.create_engine(spanish.address(database)).begin() as blocker:
+        blocker.exec_driver_sql("LOCK TABLE h")
+        for question in (rows, lambda found: found.count([JANUARY])):
+            began = time.monotonic()
+            with pytest.raises(TimeIsUp), interrupted_after(1):
+                question(source(spanish.address(database)))
+            assert time.monotonic() - began < 20
+            query = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND wait_event_type = 'Lock'"
+            assert spanish.psql("postgres", query) == [["0"]]
 
 
 def test_a_server_that_does_not_answer_is_cut(spanish: Server, database: str, mocker: MockerFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
@@ -9,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
+from pytest_mock import MockerFixture
 from tablero.contract.rules import Excluded, Rejected, validator
 from tablero.contract.status_change import FIELDS, StatusChange
 from tablero.contract.windows import Window, dateless_window, month_windows, undated_window
 from tablero.errors import SetupError, SourceUnavailable
+from tablero.source import reader
 from tablero.source.reader import Source
 from tablero.source.view import Census
 
 from tests.integration.samples import FEBRUARY, NOW, ZONE, counted
+from tests.interrupting import TimeIsUp, interrupted_after
 
 if TYPE_CHECKING:
     from tests.sources.sqlserver import Stand
@@ -69,6 +73,17 @@ def test_everything_that_is_asked_is_understood(stand: Stand) -> None:
     clock = found.clock()
     assert clock is not None
     assert abs(clock - datetime.now()) < timedelta(minutes=5)  # noqa: DTZ005 its zone is that of the server
+
+
+def test_a_task_whose_time_is_up_does_not_wait(stand: Stand, mocker: MockerFixture) -> None:
+    """pymssql can cancel nothing from outside, but the task ends; the server ends a statement when its connection is closed."""
+    mocker.patch.object(reader, "GRACE", 0.1)
+    answered = threading.Event()
+    stand.answer = lambda query: answered.wait(60) and stand.catalog.answer(query)
+    with pytest.raises(TimeIsUp), interrupted_after(0.5):
+        source(stand).count([FEBRUARY])
+    assert not answered.is_set()
+    answered.set()
 
 
 def test_steps_of_a_datetime(stand: Stand) -> None:

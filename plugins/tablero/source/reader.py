@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -17,6 +17,7 @@ from tablero.errors import SourceUnavailable, TableroError
 from tablero.source.dialects.base import Chunks
 from tablero.source.dialects.registry import dialect_of
 from tablero.source.failures import translated
+from tablero.source.interruptible import interruptible
 from tablero.source.own_sql import OwnQuery
 from tablero.source.placing import Places
 from tablero.source.view import Census, Counts, View
@@ -24,6 +25,8 @@ from tablero.texts import source as texts
 
 #: Seconds that a cancelled statement may take to end before its connection is closed.
 GRACE = 5.0
+
+Result = TypeVar("Result")
 
 #: Time limit for a query about one request, in seconds.
 QUESTION = 10.0
@@ -36,6 +39,9 @@ class Source:
     view),
     :class:`~tablero.errors.WindowUnreadable` if the server ended a query because of its own limit, and
     :class:`~tablero.errors.SourceUnavailable` if a retry may help.
+
+    What a signal handler raises in the main thread (the task is told to end, or its time is up) ends the wait for any driver
+    and cancels the statement, as :meth:`cancel` does for other threads.
 
     :param engine: of the connection ``tablero_source``.
     :param table: name of the view, with its schema if necessary (``reports.tablero_status_changes``); quoted as in SQL if it is
@@ -68,6 +74,15 @@ class Source:
 
         A row has five values in the order of the contract. Rows outside the window may be included; check with :meth:`holds`.
         """
+        chunks = self._chunks(window)
+        while (rows := self._interruptibly(lambda: next(chunks, None))) is not None:
+            try:
+                yield rows
+            except GeneratorExit:
+                self._interruptibly(chunks.close)
+                raise
+
+    def _chunks(self, window: Window) -> Chunks:
         with self._connected() as connection, closing(self._rows.chunks(connection, window)) as chunks:
             for rows in chunks:
                 yield rows
@@ -89,10 +104,9 @@ class Source:
         :param windows: without overlaps; with the undated window, all rows of the view are looked at.
         :returns: ``None`` for the institution's own SQL, of which only the results for given bounds are known.
         """
-        if not isinstance(self._rows, View):
+        if not isinstance(view := self._rows, View):
             return None
-        with self._connected() as connection:
-            return self._rows.count(connection, windows)
+        return self._ask(lambda connection: view.count(connection, windows))
 
     def census(self, undated: Window, now: datetime) -> Census | None:
         """Count all rows of the view by where they lie.
@@ -101,10 +115,9 @@ class Source:
         :param now: rows at or after it are in the future.
         :returns: ``None`` for the institution's own SQL, which only returns rows within bounds.
         """
-        if not isinstance(self._rows, View):
+        if not isinstance(view := self._rows, View):
             return None
-        with self._connected() as connection:
-            return self._rows.census(connection, undated.end, now)
+        return self._ask(lambda connection: view.census(connection, undated.end, now))
 
     def of_request(self, request_id: str, limit: int = 1_000) -> list[tuple[Any, ...]] | None:
         """The rows of one request, in no particular order.
@@ -113,34 +126,35 @@ class Source:
         :returns: ``None`` for the institution's own SQL, which cannot be queried by request.
         :raises WindowUnreadable: if it takes longer than :data:`QUESTION`.
         """
-        if not isinstance(self._rows, View):
+        if not isinstance(view := self._rows, View):
             return None
-        with self._connected() as connection, self._within(QUESTION, connection):
-            return self._rows.of_request(connection, request_id, limit)
+
+        def look(connection: Connection) -> list[tuple[Any, ...]]:
+            with self._within(QUESTION, connection):
+                return view.of_request(connection, request_id, limit)
+
+        return self._ask(look)
 
     def check(self) -> list[str]:
         """Check the columns without reading rows; returns their names."""
-        with self._connected() as connection:
-            return self._rows.check(connection)
+        return self._ask(self._rows.check)
 
     def sample(self, limit: int) -> list[tuple[Any, ...]]:
         """Some rows, in any order."""
-        with self._connected() as connection:
-            return self._rows.sample(connection, limit)
+        return self._ask(lambda connection: self._rows.sample(connection, limit))
 
     def clock(self) -> datetime | None:
         """The database's clock; ``None`` on SQLite, which uses ours. A naive value is in an unknown time zone."""
         if self._engine.dialect.name == "sqlite":
             return None
-        with self._connected() as connection:
-            value = connection.scalar(sa.select(sa.func.current_timestamp()))
+        value = self._ask(lambda connection: connection.scalar(sa.select(sa.func.current_timestamp())))
         return value if isinstance(value, datetime) else self._read_instant(value)
 
     def cancel(self) -> None:
         """End a read in another thread with :class:`~tablero.errors.SourceUnavailable` within seconds. Thread-safe.
 
         The statement is cancelled on the server; if that does not end it, its connection is closed. No further reads are
-        possible.
+        possible. Returns at once.
         """
         self._is_cancelled = True
         # Not here: to cancel may take a connection, and a server that hangs may not give one.
@@ -156,6 +170,17 @@ class Source:
     def _cut(self) -> None:
         for connection in list(self._in_use.values()):
             self._dialect.cut(connection)
+            self._dialect.cancel(self._engine, connection)  # a statement that has begun since
+
+    def _ask(self, question: Callable[[Connection], Result]) -> Result:
+        def ask() -> Result:
+            with self._connected() as connection:
+                return question(connection)
+
+        return self._interruptibly(ask)
+
+    def _interruptibly(self, work: Callable[[], Result]) -> Result:
+        return interruptible(work, self.cancel, 2 * GRACE)
 
     def _refuse_if_cancelled(self) -> None:
         if self._is_cancelled:
@@ -180,6 +205,7 @@ class Source:
                 driver_connection = connection.connection.driver_connection
                 self._in_use[id(driver_connection)] = driver_connection
                 try:
+                    self._refuse_if_cancelled()  # while it was connecting
                     self._dialect.begin(connection)
                     yield connection
                 except (exc.SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 import traceback
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta, timezone
 from itertools import chain
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Any
 import pendulum
 import pytest
 import sqlalchemy as sa
+from pytest_mock import MockerFixture
 from sqlalchemy.engine import Engine
 from tablero.contract.rules import validator
 from tablero.contract.status_change import FIELDS, StatusChange
@@ -19,6 +23,7 @@ from tablero.contract.windows import Window, dateless_window, day_window, month_
 from tablero.delivery.staging import stage
 from tablero.errors import SetupError, SourceUnavailable
 from tablero.outbox.schema import rejection
+from tablero.source import reader
 from tablero.source.own_sql import load_sql
 from tablero.source.reader import Source
 from tablero.source.view import Census
@@ -457,3 +462,25 @@ def test_sampling_days(source_engine: Engine) -> None:
     found = source(source_engine)
     days = [day(f"2020-02-{number:02}") for number in range(1, 30)]
     assert set().union(*by_window(found, days).values()) == inside(found, month("2020-02"))
+
+
+def test_a_read_that_is_cancelled_while_it_connects(tmp_path: Path, mocker: MockerFixture) -> None:
+    """A read that is cancelled during a slow connect is over once it is connected; no statement begins."""
+    mocker.patch.object(reader, "GRACE", 0.0)
+    address = tmp_path / "source.db"
+    fill(sa.create_engine(f"sqlite:///{address}"), ["2020-02-01 10:00:00"])
+    connecting, connected = threading.Event(), threading.Event()
+
+    def connect() -> sqlite3.Connection:
+        connecting.set()
+        connected.wait(60)
+        return sqlite3.connect(address, check_same_thread=False)
+
+    found = source(sa.create_engine("sqlite://", creator=connect, poolclass=sa.NullPool))
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(found.count, [month("2020-02")])
+        connecting.wait(60)
+        found.cancel()
+        connected.set()
+        with pytest.raises(SourceUnavailable):
+            asked.result()

@@ -165,7 +165,8 @@ class Dialect:
         """Cancel a statement of another thread on the server; does nothing if the driver has no means."""
         for name in ("cancel", "interrupt"):
             if callable(found := getattr(driver_connection, name, None)):
-                found()
+                with suppress(Exception):  # it may have been closed in the meantime
+                    found()
                 return
 
     def cut(self, driver_connection: Any) -> None:

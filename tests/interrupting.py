@@ -1,0 +1,28 @@
+"""A signal handler that raises in the main thread, as SIGTERM and Airflow's ``execution_timeout`` do."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class TimeIsUp(BaseException):
+    """Like ``AirflowTaskTimeout``: no library catches it."""
+
+
+@contextmanager
+def interrupted_after(seconds: float) -> Iterator[None]:
+    """Raise :class:`TimeIsUp` in the main thread after that many seconds."""
+
+    def raise_it(_number: int, _frame: Any) -> None:
+        raise TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, raise_it)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -26,6 +26,7 @@ from requests import exceptions as http
 from requests.utils import default_user_agent, get_environ_proxies
 from tablero import __version__
 from tablero.dashboard.answer import Answer
+from tablero.dashboard.encoding import decode
 from tablero.dashboard.judging import Received, http_date, judge, judge_cut_short
 from tablero.dashboard.no_answer import innermost, lost
 from tablero.dashboard.redaction import Redactor, connection_secrets, proxy_secrets
@@ -154,10 +155,11 @@ class Dashboard(HttpHook):
 
     def _exchange(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> tuple[Answer, Received | None]:
         session = self._session()
+        transport = self._transport(session, url)
         patience = self._settings.connect_timeout + self._settings.read_timeout
         try:
             with (
-                self._transport(session, url).within(patience),
+                transport.within(patience),
                 session.request(
                     method,
                     url,
@@ -178,7 +180,7 @@ class Dashboard(HttpHook):
                 return judge(seen, self._clock(), self._redact, body or b""), seen
         except (http.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             self._forget_session()
-            return lost(error, url, self._redact), None
+            return lost(error, url, self._redact, never_connected=transport.is_connecting), None
 
     def _transport(self, session: requests.Session, url: str) -> Transport:
         adapter = session.get_adapter(url)
@@ -234,7 +236,7 @@ def _read(response: requests.Response, most: int) -> str:
     length = response.headers.get("Content-Length", "")
     if length.isdigit() and not response.headers.get("Content-Encoding") and len(content) < min(int(length), most):
         raise http.ContentDecodingError(f"{len(content)} of {length} bytes arrived")
-    return content.decode("utf-8", errors="replace")
+    return decode(content, response.headers.get("Content-Type", ""))
 
 
 def _parse(text: str) -> Any:

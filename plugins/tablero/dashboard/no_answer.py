@@ -14,19 +14,20 @@ from tablero.texts import dashboard as texts
 _LONGEST = 200
 
 
-def lost(error: BaseException, url: str, redact: Callable[[str], str]) -> Answer:
+def lost(error: BaseException, url: str, redact: Callable[[str], str], *, never_connected: bool = False) -> Answer:
     """The result of a call that ended without an answer.
 
     :param error: as raised by requests or urllib3.
     :param url: of the call.
     :param redact: removes secrets from what is kept.
+    :param never_connected: the connection for the call was never established, so nothing was sent.
     """
     words = innermost(error, redact)
     if _is_about_certificates(error):
         return Answer.saying(Outcome.PERMANENT, texts.CERTIFICATE(words=words))
     if isinstance(error, (http.InvalidURL, http.MissingSchema, http.InvalidSchema, http.InvalidHeader)):
         return Answer.saying(Outcome.PERMANENT, texts.WRONG_ADDRESS(words=words, check=texts.CHECK))
-    if _never_connected(error):
+    if never_connected:
         return Answer.saying(Outcome.TRANSIENT, texts.NO_CONNECTION(url=url, words=words))
     return Answer.saying(Outcome.UNKNOWN, texts.LOST(words=words))
 
@@ -35,14 +36,6 @@ def innermost(error: BaseException, redact: Callable[[str], str]) -> str:
     """The message of the innermost cause, which is the one that helps a person."""
     *_, reason = _chain(error)
     return clean(redact(str(reason)), _LONGEST)
-
-
-def _never_connected(error: BaseException) -> bool:
-    """Whether nothing can have been sent, because the connection was never established."""
-    if isinstance(error, (http.ConnectTimeout, http.ProxyError)):
-        return True
-    refused = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
-    return isinstance(getattr(error.args[0] if error.args else None, "reason", None), refused)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

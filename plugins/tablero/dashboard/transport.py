@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 from contextlib import AbstractContextManager, suppress
+from http import HTTPStatus
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -28,6 +30,14 @@ class Transport(HTTPAdapter):
         self._socket: Any = None
         super().__init__()
 
+    @property
+    def is_connecting(self) -> bool:
+        """Whether the connection for the last call, tunnel and TLS included, was begun and never finished. If so, nothing of
+        the call was sent. The exception of a failed call does not tell: through a proxy, urllib3 raises the same one for an
+        answer that was lost.
+        """
+        return self._connecting is not None
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Called by requests to create the connection pools."""
         if self._certificate_name:
@@ -46,10 +56,11 @@ class Transport(HTTPAdapter):
         return manager
 
     def within(self, seconds: float) -> AbstractContextManager[None]:
-        """Close the connection if the block takes longer.
+        """Make one call in this block, and close its connection if the block takes longer.
 
         A socket time-out bounds only each silence: an answer that trickles in would hold the call for ever.
         """
+        self._connecting = None
         return self._watchdog.within(seconds, self._hang_up)
 
     def _remember_connections(self, manager: Any) -> None:
@@ -63,6 +74,8 @@ class Transport(HTTPAdapter):
         transport = self
 
         class Remembered(base):  # type: ignore[misc, valid-type]  # made of any of urllib3's classes
+            response_class = _FinalResponse
+
             def connect(self) -> None:
                 transport._connecting, transport._socket = self, None
                 super().connect()
@@ -78,6 +91,17 @@ class Transport(HTTPAdapter):
             with suppress(OSError):
                 # TLS within TLS has no shutdown, but knows the socket under it.
                 getattr(open_socket, "socket", open_socket).shutdown(socket.SHUT_RDWR)
+
+
+class _FinalResponse(http.client.HTTPResponse):
+    """Skips interim answers, such as 103 Early Hints (RFC 9110, 15.2); the base class skips only 100."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # not in the stubs
+            if not 100 < status < 200 or status == HTTPStatus.SWITCHING_PROTOCOLS:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
 
 
 def _socket_options() -> list[tuple[int, int, int]]:

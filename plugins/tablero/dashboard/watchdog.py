@@ -10,6 +10,10 @@ from contextlib import contextmanager
 
 log = logging.getLogger(__name__)
 
+#: Seconds after which a block that has not ended is ended again: at first there may be nothing to end, such as a connection
+#: whose address is still looked up.
+_AGAIN_AFTER = 1.0
+
 
 class Watchdog:
     """Ends blocks that exceed their time limit.
@@ -25,7 +29,7 @@ class Watchdog:
 
     @contextmanager
     def within(self, seconds: float, end: Callable[[], None]) -> Iterator[None]:
-        """Call ``end``, from the watchdog's thread, if the block takes longer."""
+        """Call ``end``, from the watchdog's thread, if the block takes longer; and again each second until the block ends."""
         block, until = object(), time.monotonic() + seconds
         with self._changed:
             self._due[block] = until, end
@@ -46,11 +50,11 @@ class Watchdog:
                 now = time.monotonic()
                 for block, (until, end) in list(self._due.items()):
                     if until <= now:
-                        del self._due[block]
+                        self._due[block] = now + _AGAIN_AFTER, end
                         try:
                             end()
                         except Exception:  # the other calls still need this thread
                             log.info("A call that takes too long could not be ended.", exc_info=True)
-                self._looks_at = min((until for until, _ in self._due.values()), default=now)
+                self._looks_at = min(until for until, _ in self._due.values())
                 self._changed.wait(self._looks_at - now)
             self._looks_at = None

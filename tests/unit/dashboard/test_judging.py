@@ -373,17 +373,18 @@ def test_a_success_that_is_not_the_dashboards(status: int, body: str) -> None:
 
 # -- no answer -------------------------------------------------------------------------------------------------------------
 
-#: Every exception of requests. All are *unknown* except those that certainly sent nothing.
+#: Every exception of requests. All are *unknown* except those of an address that cannot be used: whether anything was sent is
+#: known from the connection, and not from the exception.
 REQUESTS = {
     "RequestException": UNKNOWN,
     "InvalidJSONError": UNKNOWN,
     "JSONDecodeError": UNKNOWN,
     "HTTPError": UNKNOWN,
     "ConnectionError": UNKNOWN,
-    "ProxyError": TRANSIENT,
+    "ProxyError": UNKNOWN,
     "SSLError": UNKNOWN,
     "Timeout": UNKNOWN,
-    "ConnectTimeout": TRANSIENT,
+    "ConnectTimeout": UNKNOWN,
     "ReadTimeout": UNKNOWN,
     "URLRequired": UNKNOWN,
     "TooManyRedirects": UNKNOWN,
@@ -419,6 +420,8 @@ def test_an_exception_of_requests(name: str, outcome: Outcome) -> None:
     assert found.outcome is outcome
     assert found.status is None
     assert "cut off" in found.error
+    unsent = lost(error, "https://ss/api/load", str, never_connected=True)
+    assert unsent.outcome is (PERMANENT if outcome is PERMANENT else TRANSIENT)
 
 
 URLLIB3 = exceptions(urllib3.exceptions, urllib3.exceptions.HTTPError)
@@ -435,10 +438,11 @@ def made(name: str) -> Exception:
 
 @pytest.mark.parametrize("name", URLLIB3)
 def test_an_exception_of_urllib3(name: str) -> None:
-    """An exception of urllib3 that requests lets through occurs while reading the answer: the call may have been accepted."""
+    """An exception of urllib3 that requests lets through leaves the outcome unknown once the connection was established."""
     found = lost(made(name), "https://ss/api/load", str)
-    assert found.outcome in (UNKNOWN, TRANSIENT)
+    assert found.outcome is UNKNOWN
     assert found.error
+    assert lost(made(name), "https://ss/api/load", str, never_connected=True).outcome is TRANSIENT
 
 
 def wrapped(reason: Exception) -> Exception:
@@ -449,8 +453,6 @@ def wrapped(reason: Exception) -> Exception:
 @pytest.mark.parametrize(
     ("error", "outcome", "words"),
     [
-        (wrapped(urllib3.exceptions.NewConnectionError(None, "Connection refused")), TRANSIENT, "No connection to https://ss"),
-        (wrapped(urllib3.exceptions.ConnectTimeoutError(None, "timed out")), TRANSIENT, "No connection to https://ss"),
         (wrapped(urllib3.exceptions.ReadTimeoutError(None, "/", "Read timed out")), UNKNOWN, "It will be repeated"),
         (wrapped(urllib3.exceptions.ProtocolError("Connection aborted.")), UNKNOWN, "Connection aborted"),
         (requests.ConnectionError(ConnectionResetError(104, "Connection reset by peer")), UNKNOWN, "Connection reset"),
@@ -460,8 +462,25 @@ def wrapped(reason: Exception) -> Exception:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
-def test_as_they_come(error: Exception, outcome: Outcome, words: str) -> None:
+def test_an_answer_that_was_lost(error: Exception, outcome: Outcome, words: str) -> None:
     """In nested exceptions the innermost cause is reported and decides the outcome."""
     found = lost(error, "https://ss/api/load", str)
     assert found.outcome is outcome
     assert words in found.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        wrapped(urllib3.exceptions.NewConnectionError(None, "Connection refused")),
+        wrapped(urllib3.exceptions.ConnectTimeoutError(None, "Connection refused")),
+        requests.exceptions.SSLError("Connection refused"),
+        requests.ConnectionError(ConnectionRefusedError(111, "Connection refused")),
+    ],
+)
+def test_a_call_that_was_never_sent(error: Exception) -> None:
+    """Without a connection, tunnel and TLS included, nothing was sent: a retry may succeed."""
+    found = lost(error, "https://ss/api/load", str, never_connected=True)
+    assert found.outcome is TRANSIENT
+    assert "No connection to https://ss/api/load" in found.error
+    assert "Connection refused" in found.error

@@ -20,6 +20,13 @@ def test_a_block_that_takes_too_long_is_ended() -> None:
         assert ended.wait(LONG)
 
 
+def test_a_block_with_nothing_to_end_yet_is_ended_later() -> None:
+    """A block that goes on is ended again, since at first there may be no connection to close."""
+    ended = threading.Semaphore(0)
+    with Watchdog().within(0.01, ended.release):
+        assert all(ended.acquire(timeout=LONG) for _ in range(3))
+
+
 def test_a_block_in_time_is_left_alone() -> None:
     """A block that finishes in time is not ended, even if the watchdog checks later."""
     watchdog, ended, later = Watchdog(), threading.Event(), threading.Event()

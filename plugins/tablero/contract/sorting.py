@@ -12,8 +12,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
-from itertools import chain, islice
-from operator import and_, eq, itemgetter
+from itertools import chain, compress, islice
+from operator import and_, eq, itemgetter, ne
 from typing import IO
 
 import msgspec
@@ -32,34 +32,34 @@ _decoder = msgspec.msgpack.Decoder(list[tuple[str, str, datetime, int, datetime]
 _length = struct.Struct("<I")
 
 
-def in_order(changes: Iterable[StatusChange], run: int = RUN) -> Iterator[StatusChange]:
-    """The status changes in :data:`~tablero.contract.packing.row_order`."""
-    return chain.from_iterable(_pieces_in_order(iter(changes), run))
+def in_order(changes: Iterable[StatusChange], run: int = RUN) -> Iterator[list[StatusChange]]:
+    """The distinct status changes in :data:`~tablero.contract.packing.row_order`, in lists of any length."""
+    stream = iter(changes)
+    rows = list(islice(stream, run))
+    if len(rows) < run:
+        yield _sorted(rows)
+        return
+    with ExitStack() as files:
+        runs = []
+        while rows:
+            runs.append(files.enter_context(_write(_sorted(rows))))
+            rows = list(islice(stream, run))
+        yield from _merge([_read(file) for file in runs])
 
 
-def _sort(rows: list[StatusChange]) -> None:
-    """Sort by two values, one after the other, and by all five only if these are not distinct: four times as fast."""
+def _sorted(rows: list[StatusChange]) -> list[StatusChange]:
+    """The distinct rows, in order.
+
+    They are sorted by two values, one after the other, and by all five only if these are not distinct: four times as fast.
+    """
     rows.sort(key=_changed)
     rows.sort(key=_request)
     requests, moments = list(map(_request, rows)), list(map(_changed, rows))
     same_request, same_moment = (map(eq, column, islice(column, 1, None)) for column in (requests, moments))
-    if any(map(and_, same_request, same_moment)):
-        rows.sort(key=row_order)
-
-
-def _pieces_in_order(stream: Iterator[StatusChange], run: int) -> Iterator[list[StatusChange]]:
-    _sort(first := list(islice(stream, run)))
-    if len(first) < run:
-        yield first
-        return
-    with ExitStack() as files:
-        runs = [files.enter_context(_write(first))]
-        del first
-        while piece := list(islice(stream, run)):
-            _sort(piece)
-            runs.append(files.enter_context(_write(piece)))
-            del piece
-        yield from _merge([_read(file) for file in runs])
+    if not any(map(and_, same_request, same_moment)):
+        return rows
+    rows.sort(key=row_order)
+    return list(compress(rows, map(ne, rows, chain((None,), rows))))
 
 
 def _merge(runs: list[Iterator[list[StatusChange]]]) -> Iterator[list[StatusChange]]:
@@ -80,8 +80,7 @@ def _merge(runs: list[Iterator[list[StatusChange]]]) -> Iterator[list[StatusChan
             if rest:
                 left.append((rest, run))
         heads = left
-        _sort(merged)
-        yield merged
+        yield _sorted(merged)
 
 
 def _write(changes: list[StatusChange]) -> IO[bytes]:

@@ -197,10 +197,9 @@ def _success(body: Body | None, sent: bytes, kept: Mapping[str, Any]) -> Answer:
     status = str(kept["status"])
     if body is None:
         return Answer.saying(Outcome.UNKNOWN, texts.NOT_THE_DASHBOARD(status=status), unexpected=True, **kept)
-    rows = _rows_in(sent)
     named, is_all_named = _named_errors(body, sent)
     objection = _objection(body)
-    is_partial = body.success is True and objection in ("error", "errors") and is_all_named and len(named) < rows
+    is_partial = body.success is True and objection in ("error", "errors") and is_all_named and len(named) < _rows_in(sent)
     if objection is not None and not is_partial:
         number = _number(getattr(body, objection))
         if objection in _CODES and number is not None and number >= 500:
@@ -214,8 +213,8 @@ def _success(body: Body | None, sent: bytes, kept: Mapping[str, Any]) -> Answer:
             **kept,
         )
     taken = min((number for number in map(_number, (body.inserted, body.count)) if number is not None), default=None)
-    if taken is not None and taken < rows - (len(named) if is_partial else 0):
-        return Answer.saying(Outcome.UNKNOWN, texts.FEWER_THAN_SENT(taken=int(max(taken, 0)), sent=rows), **kept)
+    if taken is not None and taken < _rows_in(sent) - (len(named) if is_partial else 0):
+        return Answer.saying(Outcome.UNKNOWN, texts.FEWER_THAN_SENT(taken=int(max(taken, 0)), sent=_rows_in(sent)), **kept)
     if is_partial:
         return Answer.saying(
             Outcome.REFUSED, texts.REFUSED_SOME(status=status, rows=len(named)), named=named, partial=True, **kept

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from itertools import chain, compress, islice
-from operator import ne
+from itertools import chain, islice
 
 from sqlalchemy.engine import Engine
 from tablero.contract.chunks import chunk_validator, inside
@@ -38,9 +37,6 @@ log = logging.getLogger(__name__)
 #: Batches, and rejections, committed in one transaction.
 _STEP_BATCHES = 10
 _STEP_REJECTIONS = 1_000
-
-#: Rows compared with their neighbours at a time.
-_CHUNK = 5_000
 
 #: Rejected rows of a window that a dry run shows.
 _SAMPLES = 20
@@ -313,14 +309,18 @@ def _classified(
 
 def _distinct(chunks: Iterable[list[StatusChange]], tally: Tally) -> Iterator[list[StatusChange]]:
     """The distinct status changes, in order."""
-    ordered = in_order(chain.from_iterable(chunks))
-    before = None
-    while chunk := list(islice(ordered, _CHUNK)):
-        different = list(compress(chunk, map(ne, chain([before], chunk), chunk)))
-        tally.valid += len(different)
-        tally.duplicates += len(chunk) - len(different)
-        before = chunk[-1]
-        yield different
+    found = 0
+
+    def counted() -> Iterator[list[StatusChange]]:
+        nonlocal found
+        for chunk in chunks:
+            found += len(chunk)
+            yield chunk
+
+    for rows in in_order(chain.from_iterable(counted())):
+        tally.valid += len(rows)
+        yield rows
+    tally.duplicates = found - tally.valid
 
 
 def _steps(packs: Iterator[Packed]) -> Iterator[list[Packed]]:

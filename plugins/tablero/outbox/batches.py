@@ -16,6 +16,7 @@ from tablero.contract.packing import row_order
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window, first_instant, local_day
 from tablero.outbox.content import pack_rows, request_hashes, service_of, unpack_rows
+from tablero.outbox.engine import Instant
 from tablero.outbox.schema import LONGEST_WINDOW, batch, batch_day
 
 
@@ -81,11 +82,20 @@ _INSERT = sa.insert(batch).returning(batch.c.id, sort_by_parameter_order=True)
 
 def touching(window: Window) -> sa.ColumnElement[bool]:
     """A condition: the batch may contain rows of ``window``. An index range, so its cost does not grow with the outbox."""
-    return sa.and_(
-        batch.c.first_change < window.end,
-        batch.c.first_change > window.start - LONGEST_WINDOW,
-        batch.c.last_change >= window.start,
-    )
+    return _touching(**edges_of(window))
+
+
+def _touching(longest_before: Any, start: Any, end: Any) -> sa.ColumnElement[bool]:
+    return sa.and_(batch.c.first_change < end, batch.c.first_change > longest_before, batch.c.last_change >= start)
+
+
+#: The same for a statement that is built once, and executed with :func:`edges_of` a window.
+TOUCHING = _touching(*(sa.bindparam(name, type_=Instant) for name in ("longest_before", "start", "end")))
+
+
+def edges_of(window: Window) -> dict[str, datetime]:
+    """The parameters of :data:`TOUCHING`."""
+    return {"longest_before": window.start - LONGEST_WINDOW, "start": window.start, "end": window.end}
 
 
 def is_inside(row: Any, window: Window) -> bool:

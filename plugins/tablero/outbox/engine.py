@@ -245,18 +245,22 @@ def _is_permanent(cause: BaseException) -> bool:
     return meaning in (Meaning.MISSING, Meaning.REFUSED, Meaning.WRONG)
 
 
+_LOCK = sa.text("SELECT pg_advisory_xact_lock(:key)")
+_NOW = sa.select(sa.func.clock_timestamp(type_=Instant))
+
+
 def lock(connection: Connection, key: int) -> None:
     """Hold this lock until the end of the transaction, after waiting for it.
 
     Does nothing on SQLite, which has a single writer.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+        connection.execute(_LOCK, {"key": key})
 
 
 def now_of(connection: Connection) -> datetime:
     """The current time in UTC by the outbox's clock: the server's, or this machine's for an SQLite file."""
     if connection.dialect.name == "postgresql":
-        now: datetime = connection.execute(sa.select(sa.func.clock_timestamp(type_=Instant))).scalar_one()
+        now: datetime = connection.execute(_NOW).scalar_one()
         return now.astimezone(timezone.utc)
     return datetime.now(timezone.utc)

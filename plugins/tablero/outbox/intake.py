@@ -25,7 +25,7 @@ from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.outbox import batches
 from tablero.outbox.batches import Fresh, Lease
-from tablero.outbox.engine import lock, now_of, reading, writing
+from tablero.outbox.engine import Instant, lock, now_of, reading, writing
 from tablero.outbox.record import ON_RECORD, Record, holders, put_back, withdraw
 from tablero.outbox.schema import batch, extraction, rejection
 
@@ -36,6 +36,21 @@ _UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 #: Key of the lock that serialises staging: "staging" in bytes.
 _STAGING = int.from_bytes(b"staging", "big")
+
+# Built once, because every window, or every step, needs them.
+_BEGIN = sa.insert(extraction).returning(extraction.c.id)
+_FINISH = sa.update(extraction).where(extraction.c.id == sa.bindparam("extraction"))
+_COUNT_NEW = _FINISH.values(rows_new=extraction.c.rows_new + sa.bindparam("new"))
+_RESOLVE = (
+    sa.update(rejection)
+    .where(
+        rejection.c.changed_at >= sa.bindparam("start", type_=Instant),
+        rejection.c.changed_at < sa.bindparam("end", type_=Instant),
+        rejection.c.extraction_id < sa.bindparam("extraction"),
+        ~rejection.c.resolved,
+    )
+    .values(resolved=sa.true())
+)
 
 
 class RejectedRow(NamedTuple):
@@ -115,8 +130,7 @@ class Extraction:
     def _count_new(self, connection: Connection, rows: int) -> None:
         """Count new rows where they are committed: the next reading will not find them new, whatever becomes of this one."""
         if rows:
-            counted = {"rows_new": extraction.c.rows_new + rows}
-            connection.execute(sa.update(extraction).where(extraction.c.id == self._id).values(counted))
+            connection.execute(_COUNT_NEW, {"extraction": self._id, "new": rows})
 
     def _without_others(self, connection: Connection, packs: Sequence[Packed]) -> Sequence[Packed]:
         """Remove rows that came on record since this extraction listed it: staged or put back by another reading of the window,
@@ -193,30 +207,18 @@ class Extraction:
     ) -> None:
         """Record that the whole window was read, with its counts. Rejections that it no longer contains are resolved."""
         with writing(self._engine) as connection:
-            connection.execute(
-                sa.update(rejection)
-                .where(
-                    rejection.c.changed_at >= self._window.start,
-                    rejection.c.changed_at < self._window.end,
-                    rejection.c.extraction_id < self._id,
-                    ~rejection.c.resolved,
-                )
-                .values(resolved=sa.true())
-            )
-            connection.execute(
-                sa.update(extraction)
-                .where(extraction.c.id == self._id)
-                .values(
-                    finished_at=now,
-                    rows_read=read,
-                    rows_new=new,
-                    rows_known=known,
-                    rows_gone=self._gone,
-                    duplicates=duplicates,
-                    excluded=excluded,
-                    rejected=dict(rejected),
-                )
-            )
+            connection.execute(_RESOLVE, {"extraction": self._id, "start": self._window.start, "end": self._window.end})
+            found = {
+                "finished_at": now,
+                "rows_read": read,
+                "rows_new": new,
+                "rows_known": known,
+                "rows_gone": self._gone,
+                "duplicates": duplicates,
+                "excluded": excluded,
+                "rejected": dict(rejected),
+            }
+            connection.execute(_FINISH, {"extraction": self._id, **found})
 
 
 def _changes(packs: Sequence[Packed]) -> Iterator[StatusChange]:
@@ -236,19 +238,16 @@ def begin(engine: Engine, window: Window, *, run_id: str, zone: tzinfo, now: dat
     :param now: when the reading starts.
     """
     with writing(engine) as connection:
-        identity = connection.scalar(
-            sa.insert(extraction)
-            .values(
-                kind=window.kind,
-                label=window.label,
-                window_start=window.start,
-                window_end=window.end,
-                run_id=run_id,
-                started_at=now,
-                rejected={},
-            )
-            .returning(extraction.c.id)
-        )
+        values = {
+            "kind": window.kind,
+            "label": window.label,
+            "window_start": window.start,
+            "window_end": window.end,
+            "run_id": run_id,
+            "started_at": now,
+            "rejected": {},
+        }
+        identity = connection.scalar(_BEGIN, values)
     assert identity is not None  # RETURNING of one inserted row
     # Before the source is queried: a row on record that the query does not return was gone by then.
     return Extraction(engine, identity, window, zone, Record(partial(reading, engine), window))

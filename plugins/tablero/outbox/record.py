@@ -15,7 +15,7 @@ from tablero.contract.packing import row_order
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.outbox import batches
-from tablero.outbox.batches import Part, is_inside, touching, within
+from tablero.outbox.batches import TOUCHING, Part, edges_of, is_inside, touching, within
 from tablero.outbox.engine import now_of
 from tablero.outbox.schema import attempt, batch
 
@@ -27,6 +27,18 @@ _PAGE = 20
 
 _request = attrgetter("request_id")
 
+
+#: The batches of a window, and those that came on record since they were listed; built once, because every window needs them.
+_LISTED = (
+    sa.select(
+        *(batch.c[name] for name in ("id", "rows", "state", "resend_run_id", "first_request", "first_change", "last_change"))
+    )
+    .where(TOUCHING, batch.c.state.in_(sa.bindparam("states", expanding=True)))
+    .order_by(batch.c.first_request, batch.c.id)
+)
+_NOW_LISTED = sa.select(batch.c.id, batch.c.state).where(
+    TOUCHING, batch.c.state.in_((*ON_RECORD, "split")), batch.c.extraction_id != sa.bindparam("except_by")
+)
 
 Connect = Callable[[], AbstractContextManager[Connection]]
 
@@ -47,17 +59,11 @@ class Record:
         self._connect = connect
         self._window = window
         self.delivered = 0
-        names = ("id", "rows", "state", "resend_run_id", "first_request", "first_change", "last_change")
-        columns = [batch.c[name] for name in names]
         with connect() as connection:
-            self._batches: Sequence[Any] = connection.execute(
-                sa.select(*columns)
-                .where(touching(window), batch.c.state.in_(states))
-                .order_by(batch.c.first_request, batch.c.id)
-            ).all()
-            withdrawn = sa.select(batch.c.id).where(touching(window), batch.c.state == "withdrawn").limit(1)
-            self.may_return = connection.scalar(withdrawn) is not None
+            listed = connection.execute(_LISTED, {**edges_of(window), "states": [*states, "withdrawn"]}).all()
+        self._batches: Sequence[Any] = [each for each in listed if each.state in states]
         self._listed = frozenset(each.id for each in self._batches)
+        self.may_return = any(each.state == "withdrawn" for each in listed)
 
     def has_changed(self, connection: Connection, *, except_by: int) -> bool:
         """Whether rows may be on record by now that this object does not return: they were staged or put back meanwhile, or a
@@ -68,10 +74,8 @@ class Record:
 
         :param except_by: the extraction whose own batches do not count.
         """
-        query = sa.select(batch.c.id, batch.c.state).where(
-            touching(self._window), batch.c.state.in_((*ON_RECORD, "split")), batch.c.extraction_id != except_by
-        )
-        return any((each.id in self._listed) is (each.state == "split") for each in connection.execute(query).all())
+        now_listed = connection.execute(_NOW_LISTED, {**edges_of(self._window), "except_by": except_by}).all()
+        return any((each.id in self._listed) is (each.state == "split") for each in now_listed)
 
     @property
     def may_hold_delivered(self) -> bool:

@@ -514,6 +514,30 @@ def test_names_in_capitals(spanish: Server, database: str, made: str, asked: str
     assert len(rows(found)) == counted(found, JANUARY) == 1
 
 
+@pytest.mark.parametrize("made", ['"TABLERO_STATUS_CHANGES"', VIEW])
+def test_a_name_in_capitals_changes_no_instant(spanish: Server, database: str, made: str) -> None:
+    """What a view means depends on the session, which is the same while its name is looked up and afterwards."""
+    columns = CAPITALS.replace("'2024-01-03'::timestamp", "('2024-01-31 21:30:00-04'::timestamptz)::timestamp")
+    run(spanish, database, f"CREATE VIEW {made} AS SELECT {columns}", f"ALTER DATABASE {database} SET timezone = 'UTC'")
+    ((shown,),) = spanish.psql(
+        database, f"SELECT \"LAST_MODIFIED_DATE\"::timestamptz AT TIME ZONE 'UTC' FROM {made}", PGTZ="America/Santo_Domingo"
+    )
+    found = source(spanish.address(database))
+    for _ in range(2):
+        (row,) = rows(found)
+        assert found.place(row[-1]).replace(tzinfo=None) == datetime.fromisoformat(shown)
+    assert counted(source(spanish.address(database)), JANUARY) == 1
+
+
+def test_bytes_that_are_no_text_in_a_view_in_capitals(spanish: Server) -> None:
+    """Nor does looking up a name change how text is read in SQL_ASCII."""
+    database = spanish.database("ENCODING 'SQL_ASCII' LOCALE 'C'")
+    run(spanish, database, "CREATE TABLE t (id text)", "INSERT INTO t VALUES (E'\\xf1')")
+    run(spanish, database, f'CREATE VIEW "{VIEW.upper()}" AS SELECT {CAPITALS.replace(chr(39) + "R-1" + chr(39), "id")} FROM t')
+    ((_, request, *_),) = rows(source(spanish.address(database)))
+    assert request == "\udcf1"
+
+
 def test_a_view_in_another_database(spanish: Server, database: str) -> None:
     """A view in another database is a permanent error of PostgreSQL's own."""
     with pytest.raises(SetupError):

@@ -206,7 +206,7 @@ class Source:
                 self._in_use[id(driver_connection)] = driver_connection
                 try:
                     self._refuse_if_cancelled()  # while it was connecting
-                    self._dialect.begin(connection)
+                    self._dialect.set_up(connection)
                     yield connection
                 except (exc.SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error):
                     connection.invalidate()  # its state is unknown, and a rollback could hide the cause

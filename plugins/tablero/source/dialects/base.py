@@ -85,8 +85,8 @@ class Dialect:
         :raises SetupError: if the driver does not support it.
         """
 
-    def begin(self, connection: Connection) -> None:
-        """Set up a transaction that reads."""
+    def set_up(self, connection: Connection) -> None:
+        """Set up a connection, whichever transactions it begins."""
 
     def kind_of(self, connection: Connection, column: sa.ColumnClause[Any]) -> ColumnKind | None:
         """The type of a column, determined from one value; ``None`` if there is none.

@@ -58,8 +58,12 @@ class PostgreSQL(Dialect):
         event.listen(engine, "do_connect", _ask_for_utf8)
         event.listen(engine, "connect", _prepare)
 
-    def begin(self, connection: Connection) -> None:
-        """Set time zone and date format for this transaction."""
+    def set_up(self, connection: Connection) -> None:
+        """Set time zone and date format in each transaction: one is rolled back if the view is found under another name."""
+        event.listen(connection, "begin", self._begin)
+        connection.begin()
+
+    def _begin(self, connection: Connection) -> None:
         try:
             connection.exec_driver_sql(_BEGIN, (str(self.zone),))
         except sa.exc.DataError as error:
@@ -84,6 +88,8 @@ class PostgreSQL(Dialect):
 
     def stream(self, connection: Connection, query: sa.Executable, values: dict[str, Any] | None = None) -> Stream:
         """With a server-side cursor, in binary if the types of all columns allow it."""
+        if not connection.in_transaction():
+            connection.begin()
         statement: Any = query
         compiled = statement.compile(connection.engine)
         driver: Any = connection.connection.driver_connection
@@ -138,7 +144,7 @@ def _take_any_bytes(connection: Any) -> None:
     class AnyBytesInBinary(AnyBytes):
         format = Format.BINARY
 
-    for name in ("text", "varchar", "bpchar"):
+    for name in ("text", "varchar", "bpchar", "name"):
         connection.adapters.register_loader(name, AnyBytes)
         connection.adapters.register_loader(name, AnyBytesInBinary)
 

@@ -89,10 +89,16 @@ class _Cursor(SimpleNamespace):
         head = sql.partition("FROM")[0]
         if "SELECT *" not in head and "service_id" not in head:
             names = re.findall(r" AS (current_timestamp_\d+)", head) or ["one"]
+        if "placed.last_modified_date, placed.place" in head:
+            names = ["last_modified_date", "place"]
         if grouped:
             names = ["place", "count_1", "count_2"]
         self.description = [(name.upper(), self.recorder.kind, None, None, None, None, True) for name in names]
-        self.rows = [(number, 4, 3) for number in range(-1, 3)] if grouped else [tuple([self.recorder.value] * len(names))]
+        self.rows = (
+            [(number, 4, 3) for number in range(-1, 3)]
+            if grouped
+            else [tuple(-1 if name == "place" else self.recorder.value for name in names)]
+        )
 
     def fetchone(self) -> Any:
         return self.rows.pop() if self.rows else None

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, Engine
 from tablero.contract.reasons import Reason
 from tablero.contract.rules import Rejected, validator
 from tablero.contract.status_change import FIELDS, StatusChange
-from tablero.contract.windows import Window, dateless_window, day_window, undated_window
+from tablero.contract.windows import Window, dateless_window, day_window, month_windows, undated_window
 from tablero.errors import SetupError, SourceUnavailable
 from tablero.source.reader import Source
 from tablero.source.view import Census
@@ -36,13 +36,15 @@ def source(engine: Engine, *, table: str = VIEW, sql: str | None = None, zone: s
     return Source(engine, table=table, sql=sql, zone=pendulum.timezone(zone) if zone else ZONE, day_zone=ZONE)
 
 
-def fill(server: MariaDb, address: URL, changed: Sequence[Any], kind: str, *, zone: str = "-04:00", ids: str = "") -> None:
+def fill(
+    server: MariaDb, address: URL, changed: Sequence[Any], kind: str, *, zone: str = "-04:00", ids: str = "", mode: str = ""
+) -> None:
     """Create a view of one row for each value of last_modified_date, written in a session with the institution's zone.
 
     :param ids: ids of the requests, a letter each; by default their position.
     """
     with server.admin(address.database or "") as connection:
-        connection.exec_driver_sql("SET sql_mode = ''")
+        connection.exec_driver_sql("SET sql_mode = %s", (mode,))
         connection.exec_driver_sql("SET time_zone = %s", (zone,))
         connection.exec_driver_sql(
             f"CREATE TABLE history (service_id varchar(20), request_id varchar(40), opening_date {kind}, status_id int,"
@@ -123,6 +125,44 @@ def test_zero_dates_are_undated(mariadb: MariaDb, address: URL, engine: Engine, 
     assert by_window(found, DAYS) == {"2020-01-31": {"1"}, "2020-02-01": {"2"}}
     assert inside(found, BEFORE) == inside(found, dateless_window()) == {"0"}
     assert found.census(BEFORE, NOW) == Census(3, 1, 0, 0)
+
+
+IMPOSSIBLE = ["2020-02-30", "2020-04-31", "2019-02-29", "2019-11-31"]
+
+
+@pytest.mark.parametrize("kind", [DATETIME, DATE])
+def test_impossible_dates_are_undated(mariadb: MariaDb, address: URL, engine: Engine, kind: str) -> None:
+    """Days that a month does not have, as ALLOW_INVALID_DATES and STR_TO_DATE let in, are undated; others are read as usual."""
+    dates = [*IMPOSSIBLE, "2020-02-29", "2020-03-01"]
+    fill(mariadb, address, dates, kind, mode="ALLOW_INVALID_DATES")
+    found = source(engine)
+    windows = [*month_windows(date(2020, 1, 1), date(2026, 11, 1), ZONE, NOW), BEFORE]
+    assert by_window(found, windows) == {"2020-02": {"4"}, "2020-03": {"5"}, "undated": set("0123")}
+    assert by_window(found, DAYS) == {"2020-02-29": {"4"}, "2020-03-01": {"5"}}
+    assert found.census(BEFORE, NOW) == Census(6, 4, 0, 0)
+    counts = found.count(windows)
+    assert counts is not None
+    assert sum(counts.of.values()) == counts.rows == 6
+    validate = validator(zone=ZONE, earliest=datetime(2020, 1, 1, tzinfo=timezone.utc), now=NOW)
+    assert all(isinstance(validate(row), Rejected) for row in found.read(dateless_window()))
+
+
+@pytest.mark.parametrize("made", ["varbinary(40)", "blob"])
+@pytest.mark.parametrize(
+    "shown", ["last_modified_date", "concat(CAST(last_modified_date AS datetime), x'')", "CAST(last_modified_date AS BINARY)"]
+)
+def test_text_without_a_character_set(mariadb: MariaDb, address: URL, engine: Engine, made: str, shown: str) -> None:
+    """Bytes are no text: drivers return them as bytes, which lie in no window, so the check refuses the column."""
+    fill(mariadb, address, ["2020-02-01 00:00:00"], made if shown == "last_modified_date" else TEXT)
+    with mariadb.admin(address.database or "") as connection:
+        connection.exec_driver_sql(
+            f"CREATE OR REPLACE VIEW {VIEW} AS SELECT service_id, request_id, '2020-01-01' opening_date, status_id,"
+            f" {shown} last_modified_date FROM history"
+        )
+    found = source(engine)
+    for use in (found.check, lambda: list(found.read(MONTHS[2])), lambda: counted(found, MONTHS[2])):
+        with pytest.raises(SetupError, match=r"holds no date and time \(BINARY\)"):
+            use()
 
 
 def test_a_zero_date_that_counts_as_null(mariadb: MariaDb, address: URL, engine: Engine) -> None:

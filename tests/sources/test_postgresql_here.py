@@ -431,7 +431,19 @@ def test_bytes_that_are_no_text(spanish: Server) -> None:
 
 @pytest.mark.parametrize(
     "type_",
-    ["cuando", "mas_cuando", "char(25)", "citext", "varchar(40)", "text", "name", "timestamptz(0)", "timestamp(3)", "date"],
+    [
+        "cuando",
+        "mas_cuando",
+        "char(25)",
+        "citext",
+        "text COLLATE sin_mayusculas",
+        "varchar(40)",
+        "text",
+        "name",
+        "timestamptz(0)",
+        "timestamp(3)",
+        "date",
+    ],
 )
 def test_types_of_dates(spanish: Server, database: str, type_: str) -> None:
     """Rows with domains, padded text and text types of extensions are read and valid."""
@@ -441,6 +453,7 @@ def test_types_of_dates(spanish: Server, database: str, type_: str) -> None:
         "CREATE EXTENSION citext",
         "CREATE DOMAIN cuando AS timestamp CHECK (VALUE > '1990-01-01')",
         "CREATE DOMAIN mas_cuando AS cuando",
+        "CREATE COLLATION sin_mayusculas (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
         f"CREATE TABLE h (a {type_}, b {type_})",
         "INSERT INTO h VALUES ('2024-01-02', '2024-01-03')",
     )

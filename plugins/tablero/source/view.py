@@ -28,8 +28,9 @@ _DAY = timedelta(days=1)
 _AFTER_BLANKS = "!"
 
 
-#: The group of rows that the database cannot place; the others are numbered by the edges that they do not lie before.
-_UNCLEAR = -1
+#: The group of values that are perhaps no date. Others are numbered by the edges that they do not lie before, or negatively by
+#: the edge near which they lie: see :func:`_near`.
+_PERHAPS_NO_DATE = -1
 
 
 class Counts(NamedTuple):
@@ -111,14 +112,19 @@ class View:
         edges = sorted({edge for one in windows for edge in (one.start, one.end) if edge > OLDEST_DATE})
         changed, group = self._grouped(connection, windows, edges)
         found = connection.execute(sa.select(group, sa.func.count(), sa.func.count(changed)).group_by(group)).all()
-        groups = Counter({int(number): int(dated) for number, _, dated in found})
+        groups = Counter({int(number): int(dated) for number, _, dated in found if number >= 0})
         undated = sum(int(rows) - int(dated) for _, rows, dated in found)
-        if groups.pop(_UNCLEAR, 0):
-            unclear = sa.select(changed).where(group == _number(_UNCLEAR), changed.is_not(None))
+        if any(dated for number, _, dated in found if number < 0):
+            unclear = sa.select(changed, group).where(group < _number(0), changed.is_not(None))
             for rows in self._read(connection, unclear):
-                places = [self._places(value) for (value,) in rows]
-                undated += places.count(NO_DATE)
-                groups.update(bisect(edges, place) for place in places if place != NO_DATE)
+                for value, number in rows:
+                    place = self._places(value)
+                    if place != NO_DATE:
+                        groups[bisect(edges, place)] += 1
+                    elif number == _PERHAPS_NO_DATE:
+                        undated += 1
+                    else:  # a date to the database alone: no window's reading returns it, so its count must not agree
+                        groups[_near(number) + 1] += 1
         dated = {one: groups[edges.index(one.end)] for one in windows if one.end > OLDEST_DATE}
         return Counts(groups.total() + undated, {one: dated.get(one, 0) + (NO_DATE in one) * undated for one in windows})
 
@@ -127,7 +133,7 @@ class View:
     ) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
         """The columns of a subquery: ``last_modified_date``, and the group of the row."""
         found, kind = self._find(connection), self._kind_of_changes(connection)
-        group: sa.ColumnElement[int] = _number(_UNCLEAR)
+        group: sa.ColumnElement[int] = _number(_PERHAPS_NO_DATE)
         if kind is not None:
             changed = self._dialect.comparable(found.changed, kind)
             no_date = sa.or_(*self._dialect.no_dates(found.changed, kind))
@@ -144,7 +150,7 @@ class View:
         steps: list[_Step] = []
         for number, edge in enumerate(edges):
             start, end = self._span(edge)
-            for bound, group in ((start, number), (end, _UNCLEAR)):
+            for bound, group in ((start, number), (end, _near(number))):
                 if not steps or bound > steps[-1][0]:
                     steps.append((bound, group))
         return steps
@@ -221,7 +227,7 @@ class View:
         inside = sa.and_(compared >= start, compared < end)
         if kind is ColumnKind.TEXT:
             return sa.or_(inside, compared < _AFTER_BLANKS)
-        return sa.and_(inside, *map(sa.not_, self._dialect.zero_dates(changed)))
+        return sa.and_(inside, *map(sa.not_, self._dialect.false_dates(changed)))
 
     def _span(self, start: datetime, end: datetime | None = None) -> tuple[Any, Any]:
         """Values of the column's type between which everything from ``start`` to ``end`` lies.
@@ -251,6 +257,11 @@ class View:
         """Whether the clocks do not change within a day of ``instant``."""
         offsets = {(instant + shift).astimezone(self._zone).utcoffset() for shift in (-_DAY, timedelta(), _DAY)}
         return len(offsets) == 1
+
+
+def _near(number: int) -> int:
+    """The group of values that lie near an edge, on either side of it; and back."""
+    return -2 - number
 
 
 def _number(value: int) -> sa.ColumnElement[int]:

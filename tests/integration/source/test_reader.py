@@ -19,12 +19,13 @@ from pytest_mock import MockerFixture
 from sqlalchemy.engine import Engine
 from tablero.contract.rules import validator
 from tablero.contract.status_change import FIELDS, StatusChange
-from tablero.contract.windows import Window, dateless_window, day_window, month_windows, undated_window
+from tablero.contract.windows import NO_DATE, Window, dateless_window, day_window, month_windows, undated_window
 from tablero.delivery.staging import stage
 from tablero.errors import SetupError, SourceUnavailable
 from tablero.outbox.schema import rejection
 from tablero.source import reader
 from tablero.source.own_sql import load_sql
+from tablero.source.placing import Places
 from tablero.source.reader import Source
 from tablero.source.view import Census
 
@@ -484,3 +485,15 @@ def test_a_read_that_is_cancelled_while_it_connects(tmp_path: Path, mocker: Mock
         connected.set()
         with pytest.raises(SourceUnavailable):
             asked.result()
+
+
+@pytest.mark.parametrize("windows", [MONTHS, [day_window(date(2020, 2, 15), ZONE)]], ids=["months", "a day"])
+def test_a_date_to_the_database_alone_is_counted(source_engine: Engine, mocker: MockerFixture, windows: list[Window]) -> None:
+    """A value that only the database takes for a date is returned for no window, so the count must not agree with that."""
+    fill(source_engine, ["2020-02-15 12:00:00"])
+    found = source(source_engine)
+    mocker.patch.object(Places, "__call__", return_value=NO_DATE)
+    assert not any(found.holds(window, row[-1]) for window in windows for row in found.read(window))
+    counts = found.count(windows)
+    assert counts is not None
+    assert sum(counts.of.values()) == 1

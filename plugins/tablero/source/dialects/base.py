@@ -27,8 +27,15 @@ _DAY = timedelta(days=1)
 #: The range of Python's dates with a margin; values outside are not treated as dates.
 _FIRST_DATE, _LAST_DATE = date(1, 1, 3), date(9999, 12, 30)
 
-#: Text ranges without a valid day, regardless of the year: from the day after the last of a month to the first of the next.
-#: February ends on the 28th, as in most years; :class:`tablero.source.placing.Places` decides exactly.
+#: The days of a month, by the last one that it has in every year; :class:`tablero.source.placing.Places` decides exactly.
+_DAYS = {
+    "31": r"(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])",
+    "30": r"(0[469]|11)-(0[1-9]|[12][0-9]|30)",
+    "28": r"02-(0[1-9]|1[0-9]|2[0-8])",
+}
+_A_DAY = f"^[0-9]{{4}}-({'|'.join(_DAYS.values())})"
+
+#: The same by ranges of text between which no day lies, for databases without regular expressions.
 _LAST_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _GAPS = [(f"{month:02}-{days + 1:02}", f"{month + 1:02}-01") for month, days in enumerate(_LAST_DAYS[:-1], start=1)]
 _FIRST_YEAR, _FIRST_DAY, _AFTER_THE_LAST = "0001", "01-01", "12-32"
@@ -112,27 +119,32 @@ class Dialect:
         """A bound in the form in which it is compared with a column."""
         return value
 
-    def looks_like_a_day(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
-        """A condition: text begins with the digits and dashes of ``YYYY-MM-DD``."""
-        return column.regexp_match("^[0-9]{4}-[0-9]{2}-[0-9]{2}")
+    def is_a_day(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
+        """A condition: text begins with a day, ``YYYY-MM-DD``, that every year has."""
+        return column.regexp_match(_A_DAY)
+
+    def is_a_day_by_ranges(self, column: sa.ColumnClause[Any], has_digits: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+        """The same without regular expressions.
+
+        :param has_digits: a condition: text begins with the digits and dashes of ``YYYY-MM-DD``.
+        """
+        day = self.substring(self.comparable(column, ColumnKind.TEXT), 6, 5)
+        gaps = (sa.and_(day >= start, day < end) for start, end in _GAPS)
+        return sa.and_(has_digits, day >= _FIRST_DAY, day < _AFTER_THE_LAST, *map(sa.not_, gaps))
 
     def no_dates(self, column: sa.ColumnClause[Any], kind: ColumnKind) -> list[sa.ColumnElement[bool]]:
         """Conditions of which at least one holds for every value other than NULL that is not a date; others may match too."""
         if kind is ColumnKind.TEXT:
-            text = self.comparable(column, kind)
-            day = self.substring(text, 6, 5)
-            gaps = [sa.and_(day >= start, day < end) for start, end in _GAPS]
-            outside = [text < _FIRST_YEAR, day < _FIRST_DAY, day >= _AFTER_THE_LAST]
-            return [sa.not_(self.looks_like_a_day(column)), *outside, *gaps]
+            return [sa.not_(self.is_a_day(column)), self.comparable(column, kind) < _FIRST_YEAR]
         first, last = (self.bound(_of_kind(edge, kind), kind) for edge in (_FIRST_DATE, _LAST_DATE))
-        return [column < first, column >= last, *self.zero_dates(column)]
+        return [column < first, column >= last, *self.false_dates(column)]
 
     def substring(self, text: sa.ColumnElement[Any], first: int, length: int) -> sa.ColumnElement[Any]:
         """``length`` characters of a text from position ``first``, counted from 1."""
         return sa.func.substr(text, first, length)
 
-    def zero_dates(self, column: sa.ColumnClause[Any]) -> list[sa.ColumnElement[bool]]:
-        """Conditions for values that sort among dates but are not dates; such a row is in no month."""
+    def false_dates(self, column: sa.ColumnClause[Any]) -> list[sa.ColumnElement[bool]]:
+        """Conditions for values that the database sorts among dates, and that are none; such a row is in no month."""
         return []
 
     def stream(self, connection: Connection, query: sa.Executable, values: dict[str, Any] | None = None) -> Stream:

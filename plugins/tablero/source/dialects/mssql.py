@@ -35,9 +35,10 @@ class SQLServer(Dialect):
         }
         return sa.cast(sa.literal(value), types[kind])
 
-    def looks_like_a_day(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
+    def is_a_day(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
         """With SQL Server's LIKE patterns."""
-        return self.comparable(column, ColumnKind.TEXT).like(f"{_DIGITS}{_DIGITS}-{_DIGITS}-{_DIGITS}%")
+        has_digits = self.comparable(column, ColumnKind.TEXT).like(f"{_DIGITS}{_DIGITS}-{_DIGITS}-{_DIGITS}%")
+        return self.is_a_day_by_ranges(column, has_digits)
 
     def substring(self, text: sa.ColumnElement[Any], first: int, length: int) -> sa.ColumnElement[Any]:
         """With ``SUBSTRING``, since SQL Server has no ``SUBSTR``."""

@@ -61,7 +61,10 @@ class MySQL(Dialect):
             ((_, code, *_),) = result.cursor.description if result.cursor is not None else ()
         if code not in _KINDS:
             raise UnreadableType(f"MySQL {code}")
-        return _KINDS[code]
+        kind = _KINDS[code]
+        if kind is ColumnKind.TEXT and _is_binary(connection, column):
+            raise UnreadableType("BINARY")
+        return kind
 
     def comparable(self, column: sa.ColumnClause[Any], kind: ColumnKind) -> sa.ColumnElement[Any]:
         """Text as bytes, since a collation must match the column's character set."""
@@ -69,9 +72,11 @@ class MySQL(Dialect):
             return column
         return sa.type_coerce(sa.cast(column, sa.LargeBinary), sa.String)
 
-    def zero_dates(self, column: sa.ColumnClause[Any]) -> list[sa.ColumnElement[bool]]:
-        """Dates without a month or a day (``2020-02-00``), which some drivers return as None."""
-        return [sa.func.month(column) == 0, sa.func.dayofmonth(column) == 0]
+    def false_dates(self, column: sa.ColumnClause[Any]) -> list[sa.ColumnElement[bool]]:
+        """Dates without a month or a day (``2020-02-00``), or after the last of a month (``2020-02-30``); some drivers return
+        them as None."""
+        day = sa.func.dayofmonth(column)
+        return [sa.func.month(column) == 0, day == 0, day > sa.func.dayofmonth(sa.func.last_day(column))]
 
     def abandon(self, connection: Connection) -> None:
         """Close the connection, since the drivers would otherwise read all remaining rows first."""
@@ -96,6 +101,12 @@ class MySQL(Dialect):
         socket = getattr(connection, "_sock", connection)  # of pymysql; mysqlclient tells its number itself, since 2.3
         file_number = socket.fileno() if hasattr(socket, "fileno") else None
         self._lines[id(connection)] = _Line(int(connection.thread_id()), file_number)
+
+
+def _is_binary(connection: Connection, column: sa.ColumnClause[Any]) -> bool:
+    """Whether a column that is described like text has no character set: drivers return bytes. The type alone answers."""
+    empty = sa.select(column).limit(0).scalar_subquery()
+    return bool(connection.scalar(sa.select(sa.func.charset(empty))) == "binary")
 
 
 def _ask_for_utf8(dialect: Any, record: Any, _arguments: Any, options: dict[str, Any]) -> None:

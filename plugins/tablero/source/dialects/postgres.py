@@ -86,6 +86,10 @@ class PostgreSQL(Dialect):
         """Text in byte order."""
         return column.collate("C") if kind is ColumnKind.TEXT else column
 
+    def is_a_day(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
+        """In the "C" collation too, since a nondeterministic one supports no regular expressions."""
+        return super().is_a_day(column.collate("C"))  # type: ignore[arg-type]
+
     def stream(self, connection: Connection, query: sa.Executable, values: dict[str, Any] | None = None) -> Stream:
         """With a server-side cursor, in binary if the types of all columns allow it."""
         if not connection.in_transaction():

@@ -31,11 +31,12 @@ class SQLite(Dialect):
             raise UnreadableType(str(other))
         return None
 
-    def looks_like_a_day(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
+    def is_a_day(self, column: sa.ColumnClause[Any]) -> sa.ColumnElement[bool]:
         """With SQLite's GLOB patterns, for text only."""
         digits = "[0-9][0-9]"
         pattern = f"{digits}{digits}-{digits}-{digits}*"
-        return sa.and_(sa.func.typeof(column) == "text", column.op("GLOB", is_comparison=True)(pattern))
+        has_digits = sa.and_(sa.func.typeof(column) == "text", column.op("GLOB", is_comparison=True)(pattern))
+        return self.is_a_day_by_ranges(column, has_digits)
 
     def own_bounds(self, start: datetime, end: datetime) -> dict[str, Any]:
         """Days as text."""

@@ -129,6 +129,22 @@ def test_a_value_is_in_no_error(server: MariaDb, address: URL) -> None:
     assert "402" not in "".join(traceback.format_exception(caught.value))
 
 
+def test_a_value_is_in_no_log(server: MariaDb, address: URL, caplog: pytest.LogCaptureFixture) -> None:
+    """If a query fails in the middle of a stream, what SQLAlchemy and the driver say of it shows nothing of a row."""
+    run(
+        server,
+        address,
+        "CREATE FUNCTION g(n int) RETURNS datetime BEGIN"
+        " IF n > 9000 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'fila de JUAN PEREZ'; END IF; RETURN '2020-02-03'; END",
+        f"CREATE VIEW {VIEW} AS SELECT {ROW.rpartition(',')[0]}, g(seq) last_modified_date FROM seq_1_to_20000",
+        f"GRANT EXECUTE ON {address.database}.* TO {address.username}@'127.0.0.1'",
+    )
+    with pytest.raises(SetupError, match="error 1644") as caught:
+        list(source(address).read(FEBRUARY))
+    assert "JUAN" not in "".join(traceback.format_exception(caught.value))
+    assert "JUAN" not in caplog.text
+
+
 def test_a_limit_of_time(server: MariaDb, address: URL) -> None:
     """A statement that hits a time limit is an error of its own kind."""
     run(server, address, f"CREATE VIEW {VIEW} AS SELECT {ROW} last_modified_date FROM (SELECT SLEEP(5) s) x WHERE s = 0")

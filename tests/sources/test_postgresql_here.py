@@ -25,7 +25,7 @@ from tablero.contract.rules import Excluded, Rejected, validator
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window, dateless_window, month_windows, undated_window
 from tablero.delivery.preflight import Level, inspect
-from tablero.errors import SetupError, SourceUnavailable, WindowUnreadable
+from tablero.errors import SetupError, SourceUnavailable, TableroError, WindowUnreadable
 from tablero.source import parameters, reader
 from tablero.source.dialects.base import CONNECT_WITHIN
 from tablero.source.reader import Source
@@ -146,6 +146,36 @@ def test_a_function_that_raises(spanish: Server, database: str) -> None:
     with pytest.raises(SetupError, match="SQLSTATE P0001") as caught:
         rows(source(spanish.address(database)))
     assert "JUAN" not in whole(caught.value)
+
+
+@pytest.mark.parametrize("state", ["P0001", "U0001", "42501", "57014", "08000"])
+def test_a_function_that_raises_any_code(spanish: Server, database: str, state: str) -> None:
+    """Nothing of what a function says is shown, whichever code it chooses."""
+    run(
+        spanish,
+        database,
+        "CREATE FUNCTION f() RETURNS timestamp LANGUAGE plpgsql AS"
+        f" $$ BEGIN RAISE EXCEPTION 'paciente JUAN PEREZ ROSARIO' USING ERRCODE = '{state}'; END $$",
+    )
+    make_view(spanish, database, f"SELECT {GOOD.rpartition(',')[0]}, f() last_modified_date")
+    with pytest.raises(TableroError, match=f"SQLSTATE {state}") as caught:
+        rows(source(spanish.address(database)))
+    assert "JUAN" not in whole(caught.value)
+
+
+def test_columns_that_differ_only_in_capitals(spanish: Server, database: str) -> None:
+    """Two columns that may be meant are named, and none of them is taken."""
+    columns = f"""{CAPITALS}, 'otro' "Request_Id" """
+    run(spanish, database, f"CREATE VIEW {VIEW} AS SELECT {columns}")
+    with pytest.raises(SetupError, match="differ only in capitals: REQUEST_ID, Request_Id"):
+        source(spanish.address(database)).check()
+
+
+@pytest.mark.parametrize("name", [".", "", '"'])
+def test_a_name_that_is_none(spanish: Server, database: str, name: str) -> None:
+    """A setting that names no view is a permanent error that says so."""
+    with pytest.raises(SetupError, match="this is not the name of a view"):
+        source(spanish.address(database), table=name).check()
 
 
 def test_a_limit_of_time(spanish: Server, database: str) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import exc
 from sqlalchemy.engine import Engine
 from tablero.contract.status_change import FIELDS
 from tablero.errors import SetupError, SourceUnavailable, TableroError, WindowUnreadable
-from tablero.source.codes import Meaning, arguments_of, code_of, meaning_of_words, without_values
+from tablero.source.codes import Meaning, Words, arguments_of, code_of, meaning_of_words, without_values
 from tablero.source.dialects.base import UnreadableType
 from tablero.texts import source as texts
 from tablero.texts.text import Text
@@ -34,28 +34,29 @@ def translated(engine: Engine, name: str, *, own_sql: bool) -> Iterator[None]:
         raise SetupError(texts.NO_INSTANTS(view=name, type=error.name)) from error
     except (exc.SQLAlchemyError, driver.Error) as error:
         cause = getattr(error, "orig", None) or error
-        ours, quotes_values = _judged(cause, engine, name, own_sql=own_sql)
-        # A chained exception is printed as well, so one that quotes a value is not chained.
-        raise ours from (None if quotes_values else error)
-    except (UnicodeError, ValueError, TypeError, AttributeError, OverflowError, NotImplementedError) as error:
+        ours, said = _judged(cause, engine, name, own_sql=own_sql)
+        # A chained exception is printed as well, so one that may quote a value is not chained.
+        raise ours from (error if said is Words.NAMES else None)
+    except (UnicodeError, ValueError, TypeError, AttributeError, OverflowError, RuntimeError) as error:
         # Drivers raise these for unexpected values and connection options, and quote them.
         raise SetupError(texts.DRIVER_FAILED(view=name, driver=engine.driver, kind=type(error).__name__)) from None
 
 
-def _judged(cause: BaseException, engine: Engine, name: str, *, own_sql: bool) -> tuple[TableroError, bool]:
+def _judged(cause: BaseException, engine: Engine, name: str, *, own_sql: bool) -> tuple[TableroError, Words]:
     dialect = engine.dialect.name
     code, words = code_of(cause, dialect), words_of(cause)
     meaning = code.meaning if code is not None else meaning_of_words(words, dialect, cause)
-    quotes_values = code.quotes_values if code is not None else meaning is None and not _from_connecting(cause)
+    unknown = meaning is None and not _from_connecting(cause)
+    said = code.words if code is not None else Words.VALUES if unknown else Words.NAMES
     if meaning is None:
         driver: Any = engine.dialect.loaded_dbapi
         for_good = isinstance(cause, (driver.ProgrammingError, driver.DataError, exc.ArgumentError))
         meaning = Meaning.WRONG if for_good else Meaning.PASSING
-    if quotes_values:
-        words = f"{without_values(words)} …"
+    if said is not Words.NAMES:
+        words = f"{without_values(words)} …" if said is Words.VALUES else "…"
     marks = ", ".join(filter(None, (code.shown if code is not None else "", _condition(cause))))
-    said = texts.SAYS(view=name, words=f"{words} ({marks})" if marks else words)
-    return _error(meaning, said, name, own_sql=own_sql), quotes_values
+    answer = texts.SAYS(view=name, words=f"{words} ({marks})" if marks else words)
+    return _error(meaning, answer, name, own_sql=own_sql), said
 
 
 def _error(meaning: Meaning, said: Text, name: str, *, own_sql: bool) -> TableroError:
@@ -76,7 +77,11 @@ _OF_DB_LIB = "DB-Lib error message"
 
 
 def words_of(error: BaseException) -> str:
-    """The database's message without the driver's formatting: some drivers pass number and message separately, or bytes."""
+    """The database's message on one line, without a driver's formatting: some pass number and message separately, or bytes."""
+    return " ".join(_words_of(error).split())
+
+
+def _words_of(error: BaseException) -> str:
     diagnosis = getattr(error, "diag", None)
     if diagnosis is not None and diagnosis.message_primary:  # psycopg, whose str() also quotes the statement and values
         return str(diagnosis.message_primary).strip()

@@ -59,11 +59,16 @@ def look_up(connection: Connection, name: str) -> FoundView:
 
 
 def parsed(name: str) -> tuple[str | None, str]:
-    """Schema and name of ``reports.changes``, ``"Citas"."Cambios"`` or ``Citas.dbo.Cambios``."""
-    parts = []
+    """Schema and name of ``reports.changes``, ``"Citas"."Cambios"`` or ``Citas.dbo.Cambios``.
+
+    :raises SetupError: if it is none.
+    """
+    parts: list[str] = []
     for match in _PART.finditer(name):
         quoted = next((part for part in match.groups()[:3] if part is not None), None)
-        parts.append(match[4] if quoted is None else quoted_name(quoted.replace('""', '"'), quote=True))
+        parts.append(match[4].strip() if quoted is None else quoted_name(quoted.replace('""', '"'), quote=True))
+    if not all(parts) or not parts:
+        raise SetupError(texts.NO_NAME(view=name))
     schema = parts[0] if len(parts) == 2 else ".".join(parts[:-1])
     return schema or None, parts[-1]
 
@@ -84,12 +89,14 @@ def _by_any_capitals(connection: Connection, asked: str, view: str, schema: str 
         columns = _columns_of(connection, candidate, schema)
         if not columns:
             continue
-        real = {name.lower(): name for name in columns}
-        missing = [field for field in FIELDS if field not in real]
+        real = {field: [field] if field in columns else [name for name in columns if name.lower() == field] for field in FIELDS}
+        if several := [name for names in real.values() if len(names) > 1 for name in names]:
+            raise SetupError(texts.COLUMNS_ALIKE(view=asked, found=", ".join(several)))
+        missing = [field for field in FIELDS if not real[field]]
         if missing:
             listed = {"missing": ", ".join(missing), "found": ", ".join(columns), "columns": ", ".join(FIELDS)}
             raise SetupError(texts.COLUMNS_MISSING(view=asked, **listed))
-        names = [field if field in columns else quoted_name(real[field], quote=True) for field in FIELDS]
+        names = [field if field in columns else quoted_name(real[field][0], quote=True) for field in FIELDS]
         return _view(candidate, schema, tuple(names))
     return None
 

@@ -91,6 +91,14 @@ COLUMNS_MISSING = Text(
     "A {view} le faltan las columnas {missing}; tiene: {found}. Nombre las cinco columnas {columns}.",
     "{view} lacks the columns {missing}; it has: {found}. Name the five columns {columns}.",
 )
+COLUMNS_ALIKE = Text(
+    "{view} tiene columnas cuyos nombres solo se distinguen por mayúsculas: {found}. Deje una de cada nombre.",
+    "{view} has columns whose names differ only in capitals: {found}. Leave one of each name.",
+)
+NO_NAME = Text(
+    "[tablero] source_table = {view}: no es el nombre de una vista. Escriba vista o esquema.vista.",
+    "[tablero] source_table = {view}: this is not the name of a view. Write view or schema.view.",
+)
 NO_INSTANTS = Text(
     "{view}.last_modified_date es de un tipo que no contiene fecha y hora ({type}). Conviértala en la vista a timestamp, o a"
     " texto ISO 8601.",

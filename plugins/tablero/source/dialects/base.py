@@ -159,12 +159,12 @@ class Dialect:
         try:
             for rows in result.partitions(CHUNK):
                 yield list(rows)
-        except GeneratorExit:
+        except BaseException:  # GeneratorExit included
             self.abandon(connection)
             raise
 
     def abandon(self, connection: Connection) -> None:
-        """Called when a query is not read to its end: discard the rest without reading it."""
+        """Called when a query is not read to its end, or fails: discard the rest without reading it."""
 
     def own_bounds(self, start: datetime, end: datetime) -> dict[str, Any]:
         """The bounds for ``source_sql``: local times of the source, a day too wide on both sides."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
@@ -48,6 +49,8 @@ class MySQL(Dialect):
         """Set the session's time zone to that of the source, in which TIMESTAMP is returned and compared."""
         if engine.driver == "mysqlconnector":
             raise SetupError(texts.DRIVER_HOLDS_EVERYTHING)
+        pool = type(engine.pool)
+        logging.getLogger(f"{pool.__module__}.{pool.__qualname__}").addFilter(_without_traceback)
         event.listen(engine, "do_connect", _ask_for_utf8)
         event.listen(engine, "connect", _be_patient)
         event.listen(engine, "connect", _require_tls)
@@ -101,6 +104,12 @@ class MySQL(Dialect):
         socket = getattr(connection, "_sock", connection)  # of pymysql; mysqlclient tells its number itself, since 2.3
         file_number = socket.fileno() if hasattr(socket, "fileno") else None
         self._lines[id(connection)] = _Line(int(connection.thread_id()), file_number)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """A failed query fails once more when its cursor is closed, and SQLAlchemy's pool logs that with the server's words."""
+    record.exc_info = None
+    return True
 
 
 def _is_binary(connection: Connection, column: sa.ColumnClause[Any]) -> bool:

@@ -53,7 +53,9 @@ def postgresql(address: URL, connection: Saved) -> URL:
     known = {option.keyword.decode() for option in Conninfo.get_defaults()}
     given = dict(address.query) | _beyond_airflow(connection)
     if unknown := sorted(given.keys() - known):
-        raise SetupError(texts.PARAMETER_NOT_KNOWN(connection=connection.conn_id, names=", ".join(unknown)))
+        raise _not_known(connection, ", ".join(unknown))
+    if not all(part.isdigit() for part in str(given.get("port") or 0).split(",")):
+        raise _not_known(connection, f"port = {given['port']}")
     _require_utf8(connection, "client_encoding", given)
     query = {name: _as_text(connection, name, value) for name, value in given.items()}
     return address.set(drivername="postgresql+psycopg", query=query)
@@ -63,17 +65,21 @@ def mysql(connection: Saved) -> tuple[URL, dict[str, Any]]:
     """The URL for MariaDB or MySQL and the arguments of the driver.
 
     TLS is requested by ``ssl_mode`` (``REQUIRED``, ``VERIFY_CA``, ``VERIFY_IDENTITY``) or by naming files: ``ssl_ca``,
-    ``ssl_cert``, ``ssl_key``, or ``ssl`` with ``ca``, ``cert``, ``key`` in it. The driver itself refuses unknown parameters.
+    ``ssl_cert``, ``ssl_key``, or ``ssl`` with ``ca``, ``cert``, ``key`` in it; or by the drivers' own ``ssl_verify_cert`` and
+    ``ssl_verify_identity``. The driver itself refuses unknown parameters.
     """
     given = _beyond_airflow(connection)
     _require_utf8(connection, "charset", given)
     given.pop("charset", None)
     client = connection.extra_dejson.get("client", "mysqlclient")
     driver = {"pymysql": "mysql+pymysql", "mysql-connector-python": "mysql+mysqlconnector"}.get(client, "mysql+mysqldb")
-    files = _tls_files(connection, given)
-    mode = str(given.pop("ssl_mode", "")).upper()
-    if files or mode:
-        given |= _tls_of_pymysql(mode, files) if client == "pymysql" else {"ssl": files} | ({"ssl_mode": mode} if mode else {})
+    mode, files = _tls(connection, given)
+    if mode == "DISABLED":
+        given["ssl_disabled" if client == "pymysql" else "ssl_mode"] = True if client == "pymysql" else mode
+    elif client == "pymysql" and (mode or files):
+        given["ssl"] = _context(connection, mode, files)
+    elif mode or files:
+        given |= ({"ssl": files} if files else {}) | ({"ssl_mode": mode} if mode else {})
     address = URL.create(
         driver, connection.login, connection.password, connection.host or "localhost", connection.port, connection.schema
     )
@@ -85,7 +91,7 @@ def oracle(connection: Saved) -> tuple[URL, dict[str, Any]]:
     given = _beyond_airflow(connection)
     for name in ("thick_mode", "thick_mode_lib_dir", "thick_mode_config_dir", "fetch_decimals", "fetch_lobs"):
         if given.pop(name, None):
-            raise SetupError(texts.PARAMETER_NOT_KNOWN(connection=connection.conn_id, names=name))
+            raise _not_known(connection, name)
     service, sid = given.pop("service_name", None), given.pop("sid", None)
     address = URL.create(
         "oracle+oracledb",
@@ -115,26 +121,67 @@ def _as_text(connection: Saved, name: str, value: Any) -> str:
     raise SetupError(texts.PARAMETER_NOT_TEXT(connection=connection.conn_id, name=name))
 
 
-def _tls_files(connection: Saved, given: dict[str, Any]) -> dict[str, Any]:
-    """Remove the TLS files from ``given``, in whichever form they are given, and return them."""
-    files = given.pop("ssl", None) or {}
-    if isinstance(files, str):
+#: What a connection may ask of TLS with MariaDB and MySQL, from the least.
+_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
+
+_FILES = ("ca", "capath", "cert", "key", "cipher")
+
+#: Names by which drivers ask for a mode.
+_SWITCHES = {"verify_cert": "VERIFY_CA", "verify_identity": "VERIFY_IDENTITY", "check_hostname": "VERIFY_IDENTITY"}
+
+
+def _tls(connection: Saved, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Remove what concerns TLS from ``given``, in whichever form it is given; returns the mode and the files.
+
+    :returns: an empty mode if only files are named: the driver then verifies what it can.
+    """
+    asks = any(name.startswith("ssl") for name in given)
+    named = _object(connection, given.pop("ssl", None) or {})
+    if unknown := sorted(named.keys() - {*_FILES, *_SWITCHES}):
+        raise _not_known(connection, ", ".join(f"ssl.{name}" for name in unknown))
+    for name in (*_FILES, *_SWITCHES, "disabled"):
+        if (value := given.pop(f"ssl_{name}", None)) is not None:
+            named[name] = value
+    mode = str(given.pop("ssl_mode", "")).upper()
+    if mode and mode not in _MODES:
+        raise _not_known(connection, f"ssl_mode = {mode}")
+    files = {name: named[name] for name in _FILES if named.get(name)}
+    modes = [mode] if mode else []
+    modes += [_SWITCHES[name] for name in _SWITCHES if _is_on(named.get(name))]
+    if _is_on(named.get("disabled")) or mode == "DISABLED":
+        if files or len(set(modes)) > 1 or mode not in ("", "DISABLED"):
+            raise _not_known(connection, "ssl_disabled")
+        return "DISABLED", {}
+    if "check_hostname" in named and not modes:
+        modes.append("VERIFY_CA")
+    if asks and not modes and not files:
+        modes.append("REQUIRED")
+    return max(modes, key=_MODES.index, default=""), files
+
+
+def _object(connection: Saved, given: Any) -> dict[str, Any]:
+    if isinstance(given, str):
         try:
-            files = json.loads(files)
+            given = json.loads(given)
         except ValueError:
-            files = None
-    if not isinstance(files, dict):
+            given = None
+    if not isinstance(given, dict):
         raise SetupError(texts.PARAMETER_NOT_TEXT(connection=connection.conn_id, name="ssl"))
-    for name in ("ca", "capath", "cert", "key", "cipher"):
-        if value := given.pop(f"ssl_{name}", None):
-            files[name] = value
-    return files
+    return dict(given)
 
 
-def _tls_of_pymysql(mode: str, files: dict[str, Any]) -> dict[str, Any]:
-    # pymysql has no modes, and without a CA it verifies nothing.
-    if mode == "DISABLED":
-        return {"ssl_disabled": True}
+def _is_on(value: Any) -> bool:
+    return str(value).lower() in ("true", "1", "yes", "on")
+
+
+def _not_known(connection: Saved, names: str) -> SetupError:
+    return SetupError(texts.PARAMETER_NOT_KNOWN(connection=connection.conn_id, names=names))
+
+
+def _context(connection: Saved, mode: str, files: dict[str, Any]) -> ssl.SSLContext:
+    """TLS for pymysql, which has no modes, and without a CA verifies nothing."""
+    if mode == "PREFERRED":  # it cannot go on without
+        raise _not_known(connection, f"ssl_mode = {mode}")
     try:
         context = ssl.create_default_context(cafile=files.get("ca"), capath=files.get("capath"))
         if files.get("cert"):
@@ -143,10 +190,7 @@ def _tls_of_pymysql(mode: str, files: dict[str, Any]) -> dict[str, Any]:
             context.set_ciphers(files["cipher"])
     except OSError as error:  # includes ssl.SSLError
         raise SetupError(texts.TLS_FILE_NOT_READ(words=str(error))) from error
-    if mode in ("", "VERIFY_IDENTITY"):
-        context.check_hostname = bool(files.get("check_hostname", True))
-    else:
-        context.check_hostname = False
-        if mode != "VERIFY_CA" and not (files.get("ca") or files.get("capath")):
-            context.verify_mode = ssl.CERT_NONE
-    return {"ssl": context}
+    context.check_hostname = mode in ("", "VERIFY_IDENTITY")
+    if mode == "REQUIRED" and not (files.get("ca") or files.get("capath")):
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -65,6 +65,7 @@ def test_what_the_hook_put_into_the_address_stays() -> None:
         ({"prepare_threshold": 5, "autocommit": True}, "cannot be applied: autocommit, prepare_threshold"),
         ({"sslrootcert": {"path": "x"}}, "not text, a number, true or false"),
         ({"client_encoding": "latin1"}, "always reads in UTF-8"),
+        ({"port": "abc"}, "cannot be applied: port = abc"),
     ],
 )
 def test_what_libpq_does_not_know_is_refused(extra: dict[str, Any], words: str) -> None:
@@ -107,6 +108,63 @@ def test_no_tls_unless_it_is_asked_for() -> None:
     """TLS is off unless it is requested, or if it is switched off explicitly."""
     assert parameters.mysql(saved(client="pymysql"))[1] == {}
     assert parameters.mysql(saved(client="pymysql", ssl_mode="DISABLED"))[1] == {"ssl_disabled": True}
+
+
+@pytest.mark.parametrize(
+    ("extra", "verifies", "checks_name"),
+    [
+        ({"ssl": {}}, False, False),
+        ({"ssl_disabled": False}, False, False),
+        ({"ssl_verify_cert": True}, True, False),
+        ({"ssl_verify_identity": True}, True, True),
+        ({"ssl_verify_identity": "true", "ssl_mode": "REQUIRED"}, True, True),
+        ({"ssl": {"check_hostname": False}}, True, False),
+        ({"ssl": {"check_hostname": True}, "ssl_mode": "VERIFY_CA"}, True, True),
+    ],
+)
+def test_what_else_asks_pymysql_for_tls(extra: dict[str, Any], verifies: bool, checks_name: bool) -> None:
+    """Each form in which a connection asks for TLS is one context, the strictest that is asked for."""
+    _, arguments = parameters.mysql(saved(client="pymysql", **extra))
+    context = arguments.pop("ssl")
+    assert arguments == {}
+    assert (context.verify_mode is ssl.CERT_REQUIRED, context.check_hostname) == (verifies, checks_name)
+
+
+@pytest.mark.parametrize(
+    ("extra", "arguments"),
+    [
+        ({"ssl": {}}, {"ssl_mode": "REQUIRED"}),
+        ({"ssl_verify_identity": True}, {"ssl_mode": "VERIFY_IDENTITY"}),
+        ({"ssl": {"ca": "/ca.pem", "check_hostname": True}}, {"ssl": {"ca": "/ca.pem"}, "ssl_mode": "VERIFY_IDENTITY"}),
+        ({"ssl_disabled": True}, {"ssl_mode": "DISABLED"}),
+    ],
+)
+def test_what_else_asks_mysqlclient_for_tls(extra: dict[str, Any], arguments: dict[str, Any]) -> None:
+    """The same in mysqlclient's terms, which would ignore what it does not know in ``ssl``."""
+    assert parameters.mysql(saved(**extra))[1] == arguments
+
+
+@pytest.mark.parametrize("client", ["pymysql", "mysqlclient"])
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"ssl_mode": "VERIFY-FULL"}, "cannot be applied: ssl_mode = VERIFY-FULL"),
+        ({"ssl": {"ca": "/ca.pem", "verify": True}}, "cannot be applied: ssl.verify"),
+        ({"ssl_disabled": True, "ssl_mode": "REQUIRED"}, "cannot be applied: ssl_disabled"),
+        ({"ssl_mode": "DISABLED", "ssl_ca": "/ca.pem"}, "cannot be applied: ssl_disabled"),
+    ],
+)
+def test_tls_that_cannot_be_done_is_refused(client: str, extra: dict[str, Any], words: str) -> None:
+    """A mode, a name or a contradiction that a driver would ignore is refused."""
+    with pytest.raises(SetupError, match=words):
+        parameters.mysql(saved(client=client, **extra))
+
+
+def test_pymysql_cannot_prefer_tls() -> None:
+    """PyMySQL either uses TLS or does not; what it cannot do is refused."""
+    with pytest.raises(SetupError, match="ssl_mode = PREFERRED"):
+        parameters.mysql(saved(client="pymysql", ssl_mode="PREFERRED"))
+    assert parameters.mysql(saved(ssl_mode="PREFERRED"))[1] == {"ssl_mode": "PREFERRED"}
 
 
 @pytest.mark.parametrize("given", ["no json", "[1]", 7])

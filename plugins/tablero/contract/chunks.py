@@ -21,7 +21,6 @@ from tablero.contract.rules import (
     Rejected,
     Row,
     identifier,
-    is_unsendable,
     status_of,
     validator,
 )
@@ -134,7 +133,7 @@ def _identifiers(column: Column) -> Column | None:
     kinds = set(map(type, column))
     if kinds == {str}:
         texts: Column = list(map(str.strip, column))
-        plain = all(texts) and max(map(len, texts)) <= MAX_ID_LENGTH and not is_unsendable("".join(texts))
+        plain = all(texts) and max(map(len, texts)) <= MAX_ID_LENGTH and "".join(texts).isprintable()
         return texts if plain else None
     if kinds == {UUID} or (kinds == {int} and max(map(abs, column)) < _PLAIN_NUMBER):
         return list(map(str, column))

@@ -95,8 +95,8 @@ def validator(
     return validate
 
 
-#: C0, DEL and C1 controls, and lone surrogates, which UTF-8 cannot encode.
-_UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+#: C0, DEL and C1 controls, lone surrogates, which UTF-8 cannot encode, and what shows other characters in another order.
+_UNSENDABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
 def identifier(value: object, missing: Reason) -> str:
@@ -121,14 +121,12 @@ def identifier(value: object, missing: Reason) -> str:
         raise Broken(missing)
     if len(text) > MAX_ID_LENGTH:
         raise Broken(Reason.TOO_LONG)
-    if is_unsendable(text):
-        raise Broken(Reason.CONTROL_CHARACTERS)
+    if not text.isprintable():
+        if _UNSENDABLE.search(text):
+            raise Broken(Reason.CONTROL_CHARACTERS)
+        if not any(map(str.isprintable, text)):
+            raise Broken(missing)  # nothing of it can be seen
     return text
-
-
-def is_unsendable(text: str) -> bool:
-    """Whether a text contains a character that is not allowed in an id (*ours*)."""
-    return not text.isprintable() and _UNSENDABLE.search(text) is not None
 
 
 def _whole_number(value: int | Decimal) -> str:

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Engine
 from tablero.contract.rules import Rejected, validator
 from tablero.contract.windows import undated_window
 from tablero.dashboard.answer import Answer, Outcome
-from tablero.errors import TableroError, TransientError
+from tablero.errors import TableroError, TransientError, WindowUnreadable
 from tablero.outbox import target
 from tablero.outbox.engine import address_of
 from tablero.outbox.upgrade import check_writable, schema_version
@@ -30,6 +30,9 @@ from tablero.texts.text import Text, verbatim
 
 #: Rows validated as a sample.
 SAMPLE = 1_000
+
+#: Time limit for a query that a load does not need, in seconds.
+PATIENCE = 120.0
 
 #: Tolerated difference between another clock and ours, in seconds.
 CLOCK_TOLERANCE = 120
@@ -109,18 +112,19 @@ def inspect(
         yield from _guarded("dashboard", lambda: _dashboard(settings, dashboard(), clock))
 
 
-def _guarded(name: str, check: Callable[[], Iterator[Finding]], *, needed: bool = True) -> Iterator[Finding]:
+def _guarded(
+    name: str, check: Callable[[], Iterator[Finding]], *, harmless: tuple[type[TableroError], ...] = ()
+) -> Iterator[Finding]:
     """Run a check; an exception becomes its finding.
 
-    :param needed: whether a load needs what is checked.
+    :param harmless: exceptions of what a load does not need.
     """
     try:
         yield from check()
+    except harmless as error:
+        yield Finding(name, Level.WARNING, texts.NOT_SEEN(words=error.text))
     except TableroError as error:
-        if needed:
-            yield Finding(name, Level.FAILED, error.text, isinstance(error, TransientError))
-        else:
-            yield Finding(name, Level.WARNING, texts.NOT_SEEN(words=error.text))
+        yield Finding(name, Level.FAILED, error.text, isinstance(error, TransientError))
 
 
 def _source(
@@ -128,22 +132,27 @@ def _source(
 ) -> Iterator[Finding]:
     with opener() as source:
         yield Finding("source", Level.OK, texts.COLUMNS(names=", ".join(source.check())))
-        yield from _guarded("source clock", lambda: _source_clock(source, now), needed=False)
+        yield from _guarded("source clock", lambda: _source_clock(source, now), harmless=(TableroError,))
         if nightly:
             return
-        yield from _guarded("source sample", lambda: _sample(settings, source, now))
-        yield from _guarded("source coverage", lambda: _coverage(settings, source, now), needed=False)
+        yield from _guarded("source sample", lambda: _sample(settings, source, now), harmless=(WindowUnreadable,))
+        # A load reads undated rows by the condition by which they are counted.
+        harmless = (WindowUnreadable, TransientError)
+        yield from _guarded("source coverage", lambda: _coverage(settings, source, now), harmless=harmless)
 
 
 def _source_clock(source: Source, now: datetime) -> Iterator[Finding]:
     theirs = source.clock()
     if theirs is not None:
         aware = theirs if theirs.tzinfo else theirs.replace(tzinfo=now.tzinfo)
-        yield _clocks("source clock", (aware - now).total_seconds())
+        difference = (aware - now).total_seconds()
+        if theirs.tzinfo is None:  # of which the zone is not known
+            difference = (difference + _ZONE_STEP / 2) % _ZONE_STEP - _ZONE_STEP / 2
+        yield _clocks("source clock", difference)
 
 
 def _clocks(name: str, difference: float) -> Finding:
-    apart = abs((difference + _ZONE_STEP / 2) % _ZONE_STEP - _ZONE_STEP / 2)
+    apart = abs(difference)
     if apart <= CLOCK_TOLERANCE:
         return Finding(name, Level.OK, texts.CLOCKS_AGREE)
     return Finding(name, Level.WARNING, texts.CLOCKS_DIFFER(seconds=round(apart)))
@@ -153,7 +162,7 @@ def _sample(settings: Settings, source: Source, now: datetime) -> Iterator[Findi
     validate = validator(
         zone=settings.source_zone, earliest=settings.earliest_instant, now=now, extra_statuses=settings.extra_statuses
     )
-    rows = source.sample(SAMPLE)
+    rows = source.sample(SAMPLE, within=PATIENCE)
     reasons = Counter(found.reason.value for found in map(validate, rows) if isinstance(found, Rejected))
     wrong = reasons.total()
     if not rows:
@@ -162,12 +171,13 @@ def _sample(settings: Settings, source: Source, now: datetime) -> Iterator[Findi
         yield Finding("source sample", Level.OK, texts.VALID(rows=len(rows)))
     else:
         listed = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
-        level = Level.FAILED if wrong == len(rows) else Level.WARNING
+        # A sample shows what it holds, perhaps the oldest rows; only if that is all, there is nothing to load.
+        level = Level.FAILED if wrong == len(rows) < SAMPLE else Level.WARNING
         yield Finding("source sample", level, texts.INVALID(wrong=wrong, rows=len(rows), reasons=listed))
 
 
 def _coverage(settings: Settings, source: Source, now: datetime) -> Iterator[Finding]:
-    census = source.census(undated_window(settings.earliest, settings.timezone), now)
+    census = source.census(undated_window(settings.earliest, settings.timezone), now, within=PATIENCE)
     if census is None:
         yield Finding("source coverage", Level.WARNING, texts.NOT_COUNTED)
     elif census.undated or census.future:

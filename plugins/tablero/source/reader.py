@@ -108,16 +108,18 @@ class Source:
             return None
         return self._ask(lambda connection: view.count(connection, windows))
 
-    def census(self, undated: Window, now: datetime) -> Census | None:
+    def census(self, undated: Window, now: datetime, *, within: float | None = None) -> Census | None:
         """Count all rows of the view by where they lie.
 
         :param undated: the window that ends where the first month begins.
         :param now: rows at or after it are in the future.
+        :param within: time limit in seconds.
         :returns: ``None`` for the institution's own SQL, which only returns rows within bounds.
+        :raises WindowUnreadable: if it takes longer.
         """
         if not isinstance(view := self._rows, View):
             return None
-        return self._ask(lambda connection: view.census(connection, undated.end, now))
+        return self._ask(lambda connection: view.census(connection, undated.end, now), within)
 
     def of_request(self, request_id: str, limit: int = 1_000) -> list[tuple[Any, ...]] | None:
         """The rows of one request, in no particular order.
@@ -128,20 +130,20 @@ class Source:
         """
         if not isinstance(view := self._rows, View):
             return None
-
-        def look(connection: Connection) -> list[tuple[Any, ...]]:
-            with self._within(QUESTION, connection):
-                return view.of_request(connection, request_id, limit)
-
-        return self._ask(look)
+        return self._ask(lambda connection: view.of_request(connection, request_id, limit), QUESTION)
 
     def check(self) -> list[str]:
         """Check the columns without reading rows; returns their names."""
         return self._ask(self._rows.check)
 
-    def sample(self, limit: int) -> list[tuple[Any, ...]]:
-        """Some rows, in any order."""
-        return self._ask(lambda connection: self._rows.sample(connection, limit))
+    def sample(self, limit: int, *, within: float | None = None) -> list[tuple[Any, ...]]:
+        """Some rows, in any order.
+
+        :param limit: maximum number of rows.
+        :param within: time limit in seconds.
+        :raises WindowUnreadable: if it takes longer.
+        """
+        return self._ask(lambda connection: self._rows.sample(connection, limit), within)
 
     def clock(self) -> datetime | None:
         """The database's clock; ``None`` on SQLite, which uses ours. A naive value is in an unknown time zone."""
@@ -172,9 +174,9 @@ class Source:
             self._dialect.cut(connection)
             self._dialect.cancel(self._engine, connection)  # a statement that has begun since
 
-    def _ask(self, question: Callable[[Connection], Result]) -> Result:
+    def _ask(self, question: Callable[[Connection], Result], within: float | None = None) -> Result:
         def ask() -> Result:
-            with self._connected() as connection:
+            with self._connected() as connection, self._within(within, connection):
                 return question(connection)
 
         return self._interruptibly(ask)
@@ -187,7 +189,10 @@ class Source:
             raise SourceUnavailable(texts.CANCELLED(view=self._rows.name))
 
     @contextmanager
-    def _within(self, seconds: float, connection: Connection) -> Iterator[None]:
+    def _within(self, seconds: float | None, connection: Connection) -> Iterator[None]:
+        if seconds is None:
+            yield
+            return
         driver_connection = connection.connection.driver_connection
         timer = threading.Timer(seconds, self._dialect.cancel, (self._engine, driver_connection))
         timer.daemon = True

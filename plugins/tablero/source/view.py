@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from tablero.contract.reasons import Reason
+from tablero.contract.rules import Broken, identifier
 from tablero.contract.status_change import FIELDS
 from tablero.contract.windows import NO_DATE, OLDEST_DATE, Window, dateless_window, joined, local_day
 from tablero.source.codes import Meaning, meaning_of
@@ -184,7 +186,7 @@ class View:
         same = found.columns[FIELDS.index("request_id")] == sa.literal(request_id, sa.types.NullType())
         query = self._select(connection).where(same).limit(limit)
         try:
-            return [row for rows in self._read(connection, query) for row in rows if str(row[1]).strip() == request_id]
+            return [row for rows in self._read(connection, query) for row in rows if _is_sent_as(row[1], request_id)]
         except Exception as error:
             if meaning_of(error, connection.dialect.name) is Meaning.WRONG:
                 return []  # the id cannot be compared with a numeric column
@@ -257,6 +259,13 @@ class View:
         """Whether the clocks do not change within a day of ``instant``."""
         offsets = {(instant + shift).astimezone(self._zone).utcoffset() for shift in (-_DAY, timedelta(), _DAY)}
         return len(offsets) == 1
+
+
+def _is_sent_as(value: object, request_id: str) -> bool:
+    try:
+        return identifier(value, Reason.MISSING_REQUEST_ID) == request_id
+    except Broken:
+        return False
 
 
 def _near(number: int) -> int:

@@ -116,10 +116,12 @@ def test_an_id_that_is_too_long(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("name", IDS)
 @pytest.mark.parametrize(
-    "character", ["\x00", "\x07", "\t", "\n", "\x1b", "\x7f", "\x85", "\x9f", chr(0xD800), chr(0xDFFF)], ids=repr
+    "character",
+    ["\x00", "\x07", "\t", "\n", "\x1b", "\x7f", "\x85", "\x9f", chr(0xD800), chr(0xDFFF), "\u202e", "\u2066"],
+    ids=repr,
 )
 def test_an_id_with_characters_that_cannot_be_sent(name: str, character: str) -> None:
-    """Control characters (C0, DEL, C1) and lone surrogates, which UTF-8 cannot encode, are rejected."""
+    """Controls (C0, DEL, C1), lone surrogates, which UTF-8 cannot encode, and what turns an order around are rejected."""
     assert reason(**{name: f"R{character}1"}) is Reason.CONTROL_CHARACTERS
 
 
@@ -363,3 +365,11 @@ def test_a_row_is_judged_alike_whatever_came_before(rows: list[tuple[Any, ...]])
     # By type and representation: NaN is not equal to itself.
     assert [repr(warm(row)) for row in rows * 2] == [repr(fresh()(row)) for row in rows * 2]
     json.loads(encode(found for row in rows if isinstance(found := warm(row), StatusChange)))
+
+
+@pytest.mark.parametrize("invisible", ["\u200b", "\u2060\u200e", "\u00ad", "\ufeff"])
+@pytest.mark.parametrize("name", ["service_id", "request_id"])
+def test_an_id_of_which_nothing_can_be_seen_is_missing(name: str, invisible: str) -> None:
+    """An id of invisible characters alone is none; beside visible ones they are sent as they are."""
+    assert reason(**{name: invisible}) is getattr(Reason, f"MISSING_{name.upper()}")
+    assert getattr(valid(**{name: f"R{invisible}1"}), name) == f"R{invisible}1"

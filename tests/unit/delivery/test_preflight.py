@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 from tablero.dashboard.answer import Answer, Outcome
-from tablero.delivery.preflight import Finding, Level, inspect
+from tablero.delivery.preflight import SAMPLE, Finding, Level, inspect
 from tablero.errors import OutboxUnavailable, SetupError, SourceUnavailable, TableroError, WindowUnreadable
 from tablero.settings import Settings
 from tablero.source.view import Census
@@ -42,7 +42,7 @@ class FakeSource:
         self._answers: dict[str, Any] = defaults | answers
 
     def __getattr__(self, name: str) -> Any:
-        def answer(*_: Any) -> Any:
+        def answer(*_: Any, within: float = 0) -> Any:
             found = self._answers[name]
             if isinstance(found, TableroError):
                 raise found
@@ -149,10 +149,21 @@ def test_it_does_not_stop_at_the_first() -> None:
     assert str(findings[0]) == "[failed] source: the source is down"
 
 
-@pytest.mark.parametrize(("check", "level"), [("sample", Level.FAILED), ("clock", Level.WARNING), ("census", Level.WARNING)])
-def test_one_check_of_the_source_fails(check: str, level: Level) -> None:
+@pytest.mark.parametrize(
+    ("check", "error", "level"),
+    [
+        ("sample", WindowUnreadable("cut off"), Level.WARNING),  # a load reads month by month
+        ("sample", SetupError("cut off"), Level.FAILED),
+        ("sample", SourceUnavailable("cut off"), Level.FAILED),
+        ("clock", SetupError("cut off"), Level.WARNING),
+        ("census", WindowUnreadable("cut off"), Level.WARNING),
+        ("census", SourceUnavailable("cut off"), Level.WARNING),
+        ("census", SetupError("cut off"), Level.FAILED),  # a load reads undated rows by the same condition
+    ],
+)
+def test_one_check_of_the_source_fails(check: str, error: TableroError, level: Level) -> None:
     """If one check of the source fails, the others still run; what a load does not need is only a warning."""
-    findings = found(source=FakeSource(**{check: WindowUnreadable("cut off")}))
+    findings = found(source=FakeSource(**{check: error}))
     (bad,) = [one for one in findings.values() if one.level is not Level.OK]
     assert bad.level is level
     assert "cut off" in str(bad.text)
@@ -167,6 +178,7 @@ def test_one_check_of_the_source_fails(check: str, level: Level) -> None:
         (NOW.replace(tzinfo=None) - timedelta(hours=4), Level.OK),  # local time, in a zone that only it knows
         (NOW.replace(tzinfo=None) + timedelta(hours=5, minutes=45), Level.OK),
         (NOW.replace(tzinfo=None) - timedelta(hours=4, minutes=5), Level.WARNING),
+        (NOW - timedelta(hours=1), Level.WARNING),
     ],
 )
 def test_the_clocks(theirs: datetime, level: Level) -> None:
@@ -188,10 +200,11 @@ def test_a_database_without_a_clock() -> None:
         ([GOOD_ROW] * 3, Level.OK, "3 filas de muestra, todas válidas"),
         ([GOOD_ROW, BAD_ROW], Level.WARNING, "1 of 2 sample rows would be rejected; correct the view: unknown_status 1"),
         ([BAD_ROW] * 3, Level.FAILED, "3 of 3 sample rows would be rejected"),
+        ([BAD_ROW] * SAMPLE, Level.WARNING, "1,000 of 1,000 sample rows would be rejected"),
     ],
 )
 def test_the_sample(rows: list[Any], level: Level, words: str) -> None:
-    """Some invalid rows are normal; if all are invalid, the view is wrong."""
+    """Some invalid rows are normal, perhaps the oldest ones; if all of the view is invalid, it is wrong."""
     finding = found(source=FakeSource(sample=rows))["source sample"]
     assert finding.level is level
     assert words in str(finding.text)

@@ -351,7 +351,7 @@ def _prove(
         def keep(account: Account) -> None:
             ledger.keep(engine, account, run_id, clock())
 
-        counted = counting.compare(source, reconciled([*windows, *audits]), reconciled, keep)
+        counted = counting.compare(source, reconciled([*windows, *audits]), reconciled, keep, is_load=own is None)
         if counted.view is not None:
             ledger.keep_view_count(engine, counted.view, run_id, clock())
         found = counted.reconciled
@@ -363,6 +363,7 @@ def _prove(
             own=own,
             audits=audits,
             uncounted=counted.uncounted,
+            future=counting.count_future(source, clock()) if everything else 0,
             is_night=everything,
         )
         findings.keep_degradations(engine, dag_id, run_id, unusual, now=clock())

@@ -13,9 +13,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
-from tablero.contract.windows import NO_DATE, OLDEST_DATE, Window
+from tablero.contract.windows import NO_DATE, Window
 from tablero.delivery.reconciling import PASSES, Reconciled
 from tablero.errors import NotSettledError, SetupError, SourceUnavailable, TableroError, TransientError, WindowUnreadable
 from tablero.outbox.ledger import Account, CountResult, ViewCount
@@ -58,18 +59,20 @@ class _Comparison(NamedTuple):
     later: int | None = None
 
 
-def compare(source: Source, reconciled: Reconciled, again: Again, keep: Keep) -> Counted:
+def compare(source: Source, reconciled: Reconciled, again: Again, keep: Keep, *, is_load: bool = True) -> Counted:
     """Have the source count what was read. If it cannot, a warning is logged; if it does not answer, the run fails.
 
-    Windows that could not be read are left out, since the run fails anyway; so are undated rows if only they are read, since
-    counting them means reading them.
+    Windows that could not be read are left out, since the run fails anyway.
 
+    :param is_load: whether the windows are those of a historical load. A night leaves undated rows out, since counting them
+        means to look at the whole view.
     :param again: reconciles some windows once more.
     :param keep: stores the account of a window that lacks rows.
     :raises OutboxUnavailable: as ``again`` and ``keep``.
     """
     books, uncounted, view = _Books(source, reconciled, again, keep), 0, None
-    for stretch in stretches(one.window for one in reconciled.accounts if one.recount is not None):
+    read = (one.window for one in reconciled.accounts if one.recount is not None)
+    for stretch in stretches(window for window in read if is_load or window.kind != "undated"):
         try:
             found = books.compare(stretch)
         except (SetupError, WindowUnreadable) as error:
@@ -87,6 +90,19 @@ def compare(source: Source, reconciled: Reconciled, again: Again, keep: Keep) ->
     return Counted(books.reconciled, books.complaints, uncounted, view)
 
 
+def count_future(source: Source, now: datetime) -> int:
+    """Rows dated more than a day ahead, which are probably mistyped and would not be sent for years; 0 if the source cannot
+    count them.
+    """
+    ahead = Window("month", "", now + timedelta(days=1), datetime.max.replace(year=9998, tzinfo=timezone.utc))
+    try:
+        counted = source.count([ahead])
+    except TableroError as error:
+        log.warning("%s", texts.NOT_COUNTABLE(windows=f"> {ahead.start:%Y-%m-%d}", words=error.text))
+        return 0
+    return counted.of[ahead] if counted else 0
+
+
 def require_whole(counted: Counted) -> None:
     """Fail if the source counts rows that no reading returned.
 
@@ -100,8 +116,6 @@ def stretches(windows: Iterable[Window]) -> list[list[Window]]:
     """Groups of consecutive windows without a gap, in order of time."""
     found: list[list[Window]] = []
     for window in sorted(windows, key=lambda one: (one.start, -one.end.timestamp())):
-        if window.start == NO_DATE and window.end <= OLDEST_DATE:
-            continue
         if found and found[-1][-1].end == window.start:
             found[-1].append(window)
         else:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy.engine import Engine
-from tablero.contract.windows import Window
+from tablero.contract.windows import Window, dateless_window, undated_window
 from tablero.delivery.reconciling import answers
 from tablero.delivery.staging import Tally, stage
 from tablero.errors import OutboxUnavailable, SourceUnavailable, TableroError
@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 
 #: How long a reading counts as up to date when its pending rows are posted.
 FRESH = timedelta(minutes=15)
+
+#: Up to this number of rows from before the first month, a night reads them with the undated ones; a view with a long history
+#: has millions, which every load reads.
+MOST_OLDER = 10_000
 
 
 class Read(NamedTuple):
@@ -54,10 +58,11 @@ def read(
     """
     found = Read([], [])
     source_answers = True
-    for window in windows:
-        is_read = False
+    for planned in windows:
+        window, is_read = planned, False
         try:
             if source_answers:
+                window = _with_older_rows(source, settings, planned)
                 tally = stage(engine, source, settings, window, run_id=run_id, clock=clock, accept_changes=accept_changes)
                 found.tallies.append(tally)
                 is_read = True
@@ -70,6 +75,16 @@ def read(
         if is_read or window.kind != "undated":
             found.windows.append(window)
     return found
+
+
+def _with_older_rows(source: Source, settings: Settings, window: Window) -> Window:
+    """With the rows without a date, those from before the first month, among which are the mistyped ones of today."""
+    if window != dateless_window():
+        return window
+    whole = undated_window(settings.earliest, settings.timezone)
+    older = Window("month", "", window.end, whole.end)
+    counted = source.count([older])
+    return whole if counted is not None and counted.of[older] <= MOST_OLDER else window
 
 
 def refresh_stale(

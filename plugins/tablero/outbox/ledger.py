@@ -270,6 +270,21 @@ def rows_found(connection: Connection, window: Window, run_id: str) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def newly_gone(connection: Connection, account: Account, run_id: str) -> int:
+    """The rows of a window that the source has ceased to return since the last proof by another run; 0 without one."""
+    before = connection.scalar(
+        sa.select(reconciliation.c.gone)
+        .where(
+            reconciliation.c.window_start == account.window.start,
+            reconciliation.c.window_end == account.window.end,
+            reconciliation.c.run_id != run_id,
+        )
+        .order_by(reconciliation.c.id.desc())
+        .limit(1)
+    )
+    return 0 if before is None else max(account.gone - before, 0)
+
+
 def is_stale(engine: Engine, window: Window, since: datetime) -> bool:
     """Whether rows of ``window`` are pending that have not been compared with the source since the instant ``since``."""
     asked = sa.select(extraction.c.id).where(

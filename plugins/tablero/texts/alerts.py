@@ -100,11 +100,25 @@ DEGRADED = {
         "{window}: solo {rows} {rows:fila|filas}; lo usual ese día es {of}",
         "{window}: only {rows} {rows:row|rows}; usual for that day is {of}",
     ),
+    "all_excluded": Text(
+        "{window}: ninguna fila por enviar; {rows} de {of} {of:es|son} de solicitudes abiertas antes de earliest",
+        "{window}: no row to send; {rows} of {of} {of:is|are} of requests opened before earliest",
+    ),
+    "gone": Text(
+        "{window}: {rows} de {of} {of:fila entregada|filas entregadas} ya no {rows:está|están} en la vista, y antes"
+        " {rows:estaba|estaban}",
+        "{window}: {rows} of {of} delivered {of:row|rows} {rows:is|are} no longer in the view, and {rows:was|were} there"
+        " before",
+    ),
     "undated": Text(
         "{rows} {rows:fila|filas} sin fecha válida en last_modified_date (de {of} fuera de todo mes): no se"
         " {rows:envía|envían}",
         "{rows} {rows:row|rows} without a valid last_modified_date (of {of} that {of:lies|lie} in no month):"
         " {rows:it is|they are} not sent",
+    ),
+    "future": Text(
+        "{rows} {rows:fila|filas} con last_modified_date en el futuro: no se {rows:envía|envían} hasta ese día",
+        "{rows} {rows:row|rows} with a last_modified_date in the future: {rows:it is|they are} not sent before that day",
     ),
     "audit": Text(
         "{window}: la auditoría encontró {rows} {rows:fila nueva o corregida|filas nuevas o corregidas} después de leerse el"
@@ -138,6 +152,10 @@ DEGRADED = {
 }
 
 #: What to do about each of them.
+NO_ROWS_YET = Text(
+    "{window}: la vista no devolvió ninguna fila, ni hay antes un día con que comparar",
+    "{window}: the view returned no row, and there is no earlier day to compare with",
+)
 REMEDIES = {
     "rejected": Text(
         "abra Rechazos en la página: dice qué filas, y por qué; corríjalas en la fuente o en la vista.",
@@ -158,11 +176,27 @@ REMEDIES = {
         " intervención.",
         "ask your DBA whether the view lacks data of that day (an incomplete load). What arrives late is sent automatically.",
     ),
+    "all_excluded": Text(
+        "revise opening_date en la vista, y [tablero] earliest: lo abierto antes de 2020-01-01 no se envía. Si el día solo tuvo"
+        " solicitudes antiguas, no hay nada que hacer.",
+        "check opening_date in the view, and [tablero] earliest: what was opened before 2020-01-01 is not sent. If the day had"
+        " only old requests, there is nothing to do.",
+    ),
+    "gone": Text(
+        "pregunte a su DBA si la vista dejó de mostrarlas (un filtro nuevo) o si se borraron. El tablero las conserva.",
+        "ask your DBA whether the view stopped showing them (a new filter), or whether they were deleted. The dashboard keeps"
+        " them.",
+    ),
     "undated": Text(
         "corrija last_modified_date de esas filas en la fuente (Rechazos en la página las muestra): se envían la noche"
         " siguiente.",
         "correct last_modified_date of these rows at the source (Rejections on the page shows them): they are sent the next"
         " night.",
+    ),
+    "future": Text(
+        "corrija last_modified_date de esas filas en la fuente (busque las posteriores a mañana): se envían la noche"
+        " siguiente.",
+        "correct last_modified_date of these rows at the source (look for those after tomorrow): they are sent the next night.",
     ),
     "audit": Text(
         "nada, si se conoce la causa. Si ocurre a menudo, aumente [tablero] lookback_days o revise cómo llegan los datos.",

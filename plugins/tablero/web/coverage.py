@@ -329,7 +329,7 @@ def _still_degraded(found: Iterable[Degradation], rows: int, settings: Settings)
     for one in found:
         if one.cause not in findings_report.LOW_VOLUME:
             yield one
-        elif is_low_volume(rows, one.of_rows, settings.alert_low_volume_percent):
+        elif is_low_volume(rows, one.of_rows or None, settings.alert_low_volume_percent):
             yield one._replace(rows=rows)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window, day_window
 from tablero.delivery import nightly
-from tablero.delivery.counting import Counted, compare, require_whole
+from tablero.delivery.counting import Counted, compare, count_future, require_whole
 from tablero.delivery.health.survey import survey
 from tablero.delivery.planning import EVERYTHING, plan_night
 from tablero.delivery.reconciling import Reconciled, reconcile, require_settled
@@ -78,7 +78,8 @@ class Nights:
 
     def work(self, day: date, rows: int = 5) -> None:
         """The changes that the institution makes in a day."""
-        self.enter(*(self.change(day, hour=8 + number % 10) for number in range(rows)))
+        if rows:
+            self.enter(*(self.change(day, hour=8 + number % 10) for number in range(rows)))
 
     def night(self, day: date) -> Night:
         """The scheduled run after a day: what its tasks do, except the preflight."""
@@ -98,9 +99,10 @@ class Nights:
         def proved(some: Sequence[Window]) -> Reconciled:
             return reconcile(engine, source, SETTINGS, some, send=send_found, unsent=unsent, **named)  # type: ignore[arg-type]
 
-        counted = compare(
-            source, proved([*windows, *plan.audits]), proved, lambda account: ledger.keep(engine, account, run.run_id, now)
-        )
+        def keep(account: Account) -> None:
+            ledger.keep(engine, account, run.run_id, now)
+
+        counted = compare(source, proved([*windows, *plan.audits]), proved, keep, is_load=False)
         found.accounts = counted.reconciled.accounts
         self._end(found, counted, run, now, own, plan.audits)
         return found
@@ -121,6 +123,7 @@ class Nights:
             own=own,  # type: ignore[arg-type]
             audits=audits,
             uncounted=counted.uncounted,
+            future=count_future(self.institution.source, now),
         )
         findings.keep_degradations(self.engine, run.dag_id, run.run_id, unusual, now=now)
         try:

@@ -96,6 +96,63 @@ def test_rows_without_a_date_written_after_go_live(nights: Nights, changed: str 
     assert (nights.missing, nights.repeated) == (set(), set())
 
 
+@pytest.mark.parametrize(
+    ("changed", "cause"),
+    [
+        ("1926-09-06 10:00:00", "undated"),
+        ("0224-09-06 10:00:00", "undated"),
+        ("2019-12-31 10:00:00", "undated"),
+        ("2062-09-06 10:00:00", "future"),
+    ],
+)
+def test_rows_with_a_mistyped_year(nights: Nights, changed: str, cause: str) -> None:
+    """A row from before the first month, or from far ahead, is alerted once, and reported as over once corrected."""
+    nights.all(0, 5)
+    row = nights.change(days(5, 1)[0], request="R-AÑO")
+    nights.institution.add([(*row[:4], changed)])
+    assert [night.alerted for night in nights.all(5, 4)] == [[cause], [], [], []]
+    nights.institution.remove([row])
+    nights.enter(nights.change(days(9, 1)[0], request="R-AÑO"))
+    (after,) = nights.all(9, 1)
+    assert (after.is_green, after.alerted, after.over) == (True, [], [cause])
+    assert (nights.missing, nights.repeated) == (set(), set())
+
+
+def test_an_institution_that_is_closed_at_the_weekend(nights: Nights) -> None:
+    """Only the first weekend is reported: from then on an empty Saturday is usual. The view that empties later is not."""
+    found = []
+    for day in days(2, 40):  # from a Thursday on
+        if day.weekday() < 5:
+            nights.work(day)
+        found.append(nights.night(day))
+    assert [night.day.weekday() for night in found if night.alerted] == [5]
+    (empty,) = nights.all(42, 1, rows=0)
+    assert (empty.day.weekday(), empty.alerted) == (1, ["no_rows"])
+
+
+def test_a_view_whose_rows_are_all_rejected_and_that_empties_then(nights: Nights) -> None:
+    """Rejected rows are rows: the day that has none left is not back to normal."""
+    found = []
+    for day in days(0, 40):
+        nights.institution.add([("", *nights.change(day)[1:])])
+        found.append(nights.night(day))
+    assert [night.alerted for night in found] == [["all_rejected"], *[[]] * 39]
+    (empty,) = nights.all(40, 1, rows=0)
+    assert empty.alerted == ["no_rows"]
+
+
+@pytest.mark.parametrize("opened", ["1970-01-01 00:00:00", "2019-12-31 23:59:59"])
+def test_a_view_whose_rows_are_all_excluded(nights: Nights, opened: str) -> None:
+    """Requests that all seem to be older than the contract asks for are reported in the first morning."""
+    found = []
+    for day in days(0, 10):
+        row = nights.change(day)
+        nights.institution.add([(row[0], row[1], opened, *row[3:])])
+        found.append(nights.night(day))
+    assert [night.alerted for night in found] == [["all_excluded"], *[[]] * 9]
+    assert all(night.is_green for night in found)
+
+
 def test_a_row_that_the_reading_skips(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row that the read skips makes each night that counts its day fail, with one alert."""
     nights.all(0, 5)

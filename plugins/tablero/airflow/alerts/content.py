@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from tablero.delivery.health.degraded import Cause
 from tablero.outbox.findings import Degradation
 from tablero.outbox.incidents import Situation, Trouble
 from tablero.texts import alerts as texts
@@ -244,6 +245,8 @@ def undelivered(dag_id: str, run_id: str, period: str, *, base_url: str) -> Aler
 
 def sentence(found: Degradation) -> Text:
     """A degradation in words."""
+    if found.cause == Cause.NO_ROWS.value and not found.of_rows:
+        return texts.NO_ROWS_YET(window=found.label)
     return texts.DEGRADED[found.cause](window=found.label, rows=found.rows, of=found.of_rows)
 
 

@@ -25,7 +25,10 @@ class Cause(Enum):
     ALL_REJECTED = "all_rejected"
     NO_ROWS = "no_rows"
     FEW_ROWS = "few_rows"
+    ALL_EXCLUDED = "all_excluded"
+    GONE = "gone"
     UNDATED = "undated"
+    FUTURE = "future"
     AUDIT = "audit"
     UNKNOWN = "unknown"
     RECOGNISED = "recognised"
@@ -34,7 +37,16 @@ class Cause(Enum):
 
 
 #: Causes that persist until they are corrected, and whose end is alerted. The others are events.
-CONDITIONS = {Cause.REJECTED, Cause.ALL_REJECTED, Cause.NO_ROWS, Cause.FEW_ROWS, Cause.UNDATED, Cause.NOT_COUNTED}
+CONDITIONS = {
+    Cause.REJECTED,
+    Cause.ALL_REJECTED,
+    Cause.NO_ROWS,
+    Cause.FEW_ROWS,
+    Cause.ALL_EXCLUDED,
+    Cause.UNDATED,
+    Cause.FUTURE,
+    Cause.NOT_COUNTED,
+}
 
 
 @dataclass(frozen=True)
@@ -45,8 +57,10 @@ class Counts:
     :ivar rejected: rows among them rejected by the contract or refused by the dashboard.
     :ivar excluded: rows among them that the dashboard does not ask for.
     :ivar found: rows that only an audit found; 0 if the window was not audited.
-    :ivar usual: row counts of up to :data:`WEEKS` earlier days of the same weekday; ``None`` if the volume is not compared,
-        since the window is not a day or not the run's own.
+    :ivar delivered: rows among them that the dashboard has.
+    :ivar gone: delivered rows that the source no longer returns, and still did at the last proof.
+    :ivar usual: the same without excluded rows, in up to :data:`WEEKS` earlier days of the same weekday; empty if nothing is
+        known of them, ``None`` if the volume is not compared, since the window is not a day or not the run's own.
     """
 
     window: Window
@@ -54,6 +68,8 @@ class Counts:
     rejected: int = 0
     excluded: int = 0
     found: int = 0
+    delivered: int = 0
+    gone: int = 0
     usual: Sequence[int] | None = None
 
 
@@ -75,21 +91,31 @@ def judge(counts: Counts, *, rejected_percent: float, low_volume_percent: float)
         yield Degradation.of(Cause.ALL_REJECTED.value, window, counts.rejected, eligible)
     elif rejected_percent and counts.rejected * 100 > eligible * rejected_percent:
         yield Degradation.of(Cause.REJECTED.value, window, counts.rejected, eligible)
+    if rejected_percent and counts.gone * 100 > counts.delivered * rejected_percent:
+        yield Degradation.of(Cause.GONE.value, window, counts.gone, counts.delivered)
     if counts.usual is not None:
         yield from _volume(counts, counts.usual, low_volume_percent)
 
 
 def _volume(counts: Counts, usual: Sequence[int], percent: float) -> Iterator[Degradation]:
-    # An empty day counts even without days to compare with, so that an empty view is noticed from the first night on.
-    expected = int(median(usual)) if usual else 1
-    if is_low_volume(counts.read, expected, percent):
-        cause = Cause.FEW_ROWS if counts.read else Cause.NO_ROWS
-        yield Degradation.of(cause.value, counts.window, counts.read, expected)
+    expected = int(median(usual)) if usual else None
+    eligible = counts.read - counts.excluded
+    if not is_low_volume(eligible, expected, percent):
+        return
+    if eligible or not counts.excluded:
+        cause = Cause.FEW_ROWS if eligible else Cause.NO_ROWS
+        yield Degradation.of(cause.value, counts.window, eligible, expected or 0)
+    else:
+        yield Degradation.of(Cause.ALL_EXCLUDED.value, counts.window, counts.excluded, counts.read)
 
 
-def is_low_volume(rows: int, expected: int, percent: float) -> bool:
-    """Whether a day has no rows, or far fewer than usual.
+def is_low_volume(rows: int, expected: int | None, percent: float) -> bool:
+    """Whether a day has no rows that may be sent, or far fewer than usual.
 
+    :param expected: ``None`` if nothing is known of earlier days: then an empty day counts, so that an empty view is noticed
+        from the first night on.
     :param percent: share of the expected rows below which a day counts; 0: never, not even for an empty day.
     """
-    return percent > 0 and expected > 0 and (rows == 0 or rows * 100 < expected * percent)
+    if not percent or expected == 0:
+        return False
+    return rows == 0 or (expected is not None and rows * 100 < expected * percent)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import timedelta
-from itertools import islice
 
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract.windows import Window, day_window, local_day
@@ -31,6 +31,7 @@ def survey(
     own: Window | None,
     audits: Collection[Window],
     uncounted: int = 0,
+    future: int = 0,
     is_night: bool = True,
 ) -> list[Degradation]:
     """The degradations in the windows of a run, over all tries of its tasks.
@@ -39,6 +40,7 @@ def survey(
         were judged by the runs that read them first. ``None`` in a historical load, which judges all of its windows.
     :param audits: windows that were read only to be proved again.
     :param uncounted: rows that were read and that the source could not count.
+    :param future: rows of the view that are dated far ahead.
     :param is_night: whether the run is a scheduled one, whose volume is compared with earlier weeks.
     """
     unusual: list[Degradation] = []
@@ -49,7 +51,13 @@ def survey(
             if account.read is None:
                 continue
             if window in audits:
-                counts = Counts(window, account.read, found=ledger.rows_found(connection, window, run_id))
+                counts = Counts(
+                    window,
+                    account.read,
+                    found=ledger.rows_found(connection, window, run_id),
+                    delivered=account.delivered,
+                    gone=ledger.newly_gone(connection, account, run_id),
+                )
             elif own is None or window == own or window.kind == "undated" or not _is_read(read_before, window):
                 usual = usual_rows(connection, settings, window) if window == own and is_night else None
                 counts = Counts(window, account.read, account.rejected.total(), account.excluded, usual=usual)
@@ -65,6 +73,10 @@ def survey(
                 "month", "*", min(one.window.start for one in accounts), max(one.window.end for one in accounts)
             )
             unusual += _doubtful_rows(connection, run_id, whole)
+            if future:
+                unusual.append(Degradation.of(Cause.FUTURE.value, whole, future, future))
+            if own is None:
+                unusual += _nothing_to_send(accounts, replace(whole, label=f"{whole.start.year}-{whole.end.year}"))
             if uncounted:
                 read = sum(one.read or 0 for one in accounts)
                 unusual.append(Degradation.of(Cause.NOT_COUNTED.value, whole, uncounted, read))
@@ -72,18 +84,34 @@ def survey(
 
 
 def usual_rows(connection: Connection, settings: Settings, own: Window) -> list[int] | None:
-    """The rows of the same weekday in earlier weeks, from days that were read and not themselves degraded: a fault that lasts
-    must not become the norm. ``None`` if ``own`` is not a whole day.
+    """The rows of the same weekday in earlier weeks, without excluded ones. ``None`` if ``own`` is not a whole day.
+
+    They are from days that were read and not themselves degraded: a fault that lasts must not become the norm. Where there is
+    no other day of that weekday, as in an institution that is closed on Saturdays, degraded ones do; but nothing is a norm as
+    long as the source has never returned a row.
     """
     zone = settings.timezone
     day = local_day(own.start, zone)
     if own != day_window(day, zone):
         return None
     read = calendar.stretches_read(connection)
-    odd = calendar.days_with(connection, [cause.value for cause in (Cause.NO_ROWS, Cause.FEW_ROWS)])
+    odd = calendar.days_with(connection, [cause.value for cause in (Cause.NO_ROWS, Cause.FEW_ROWS, Cause.ALL_EXCLUDED)])
     weeks = (day - back * _WEEK for back in range(1, _FURTHEST + 1))
-    known = (one for one in weeks if one >= settings.earliest and one not in odd and _is_read(read, day_window(one, zone)))
-    return list(calendar.rows_on(connection, list(islice(known, WEEKS))).values())
+    known = [one for one in weeks if one >= settings.earliest and _is_read(read, day_window(one, zone))]
+    compared = [one for one in known if one not in odd] or known
+    if not calendar.is_any_row_known(connection):
+        return []
+    return list(calendar.rows_on(connection, compared[:WEEKS], zone).values())
+
+
+def _nothing_to_send(accounts: Collection[Account], whole: Window) -> Iterator[Degradation]:
+    """A load that found no row to send in any month: the view is empty, or all its requests are older than ``earliest``."""
+    read = sum(one.read or 0 for one in accounts)
+    if excluded := sum(one.excluded for one in accounts):
+        if excluded == read:
+            yield Degradation.of(Cause.ALL_EXCLUDED.value, whole, excluded, read)
+    elif not read:
+        yield Degradation.of(Cause.NO_ROWS.value, whole, 0, 0)
 
 
 def _is_read(read: Collection[calendar.Stretch], window: Window) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from tablero.contract.windows import day_window
 from tablero.outbox.schema import batch, batch_day, degradation, extraction, reconciliation
 
 
@@ -83,8 +84,27 @@ def month_proofs(connection: Connection) -> list[Proof]:
     return [Proof._make(row) for row in connection.execute(query)]
 
 
-def rows_on(connection: Connection, days: Collection[date]) -> dict[date, int]:
-    """The valid rows of each of these civil days in any state; 0 for a day without rows."""
+def is_any_row_known(connection: Connection) -> bool:
+    """Whether any reading of a day or month has returned a row that was not excluded."""
+    returned = sa.and_(extraction.c.kind.in_(("day", "month")), extraction.c.rows_read > extraction.c.excluded)
+    return connection.scalar(sa.select(sa.exists().where(returned))) or False
+
+
+def rows_on(connection: Connection, days: Collection[date], zone: tzinfo) -> dict[date, int]:
+    """The rows of each of these civil days, without excluded ones; 0 for a day without rows.
+
+    Rejected rows are included where the day was read as a day, and not only as part of a month.
+
+    :param zone: of the days.
+    """
+    starts = {day_window(day, zone).start: day for day in days}
+    last = sa.select(sa.func.max(extraction.c.id)).where(extraction.c.kind == "day", extraction.c.finished_at.is_not(None))
+    readings = connection.execute(
+        sa.select(extraction.c.window_start, extraction.c.rows_read - extraction.c.excluded).where(
+            extraction.c.id.in_(last.where(extraction.c.window_start.in_(list(starts))).group_by(extraction.c.window_start))
+        )
+    )
+    read = {starts[start]: int(rows) for start, rows in readings}
     query = (
         sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows))
         .join(batch, batch.c.id == batch_day.c.batch_id)
@@ -92,7 +112,7 @@ def rows_on(connection: Connection, days: Collection[date]) -> dict[date, int]:
         .group_by(batch_day.c.day)
     )
     counts = {day: int(rows) for day, rows in connection.execute(query)}
-    return {day: counts.get(day, 0) for day in days}
+    return {day: max(counts.get(day, 0), read.get(day, 0)) for day in days}
 
 
 def days_with(connection: Connection, causes: Collection[str]) -> set[date]:

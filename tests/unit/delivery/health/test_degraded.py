@@ -48,7 +48,7 @@ def test_rejections_and_audits(counts: dict[str, int], found: list[str]) -> None
         (0, [400] * 8, ["no_rows"]),
         (0, [0] * 8, []),  # a Sunday
         (0, [400, 0, 0, 0, 0, 0, 0, 0], []),  # one busy Sunday is not a pattern
-        (0, [], ["no_rows"]),  # an empty view, already in the first night
+        (0, [], ["no_rows"]),  # nothing is known of earlier days: an empty view, already in the first night
         (3, [], []),
         (0, None, []),  # not compared
     ],
@@ -56,6 +56,19 @@ def test_rejections_and_audits(counts: dict[str, int], found: list[str]) -> None
 def test_volume(read: int, usual: list[int] | None, found: list[str]) -> None:
     """The volume is compared with the median of the same weekday."""
     assert causes(read=read, usual=usual) == found
+
+
+def test_a_day_without_a_row_to_send() -> None:
+    """Excluded rows do not count as volume: a day that has no others is reported as that, unless it is usual."""
+    assert causes(read=7, excluded=7, usual=[400] * 8) == causes(read=7, excluded=7, usual=[]) == ["all_excluded"]
+    assert causes(read=7, excluded=7, usual=[0] * 8) == []
+    assert causes(read=7, excluded=6, usual=[400] * 8) == ["few_rows"]
+
+
+@pytest.mark.parametrize(("gone", "found"), [(0, []), (20, []), (21, ["gone"]), (400, ["gone"])])
+def test_rows_that_left_the_view(gone: int, found: list[str]) -> None:
+    """A window is degraded if too large a share of its delivered rows has left the view since the last proof."""
+    assert causes(read=400, delivered=400, gone=gone) == found
 
 
 def test_switched_off() -> None:
@@ -93,4 +106,4 @@ def test_each_cause_can_be_told(cause: Cause) -> None:
     """Each cause has a sentence and a remedy; conditions end, events do not."""
     assert cause.value in alerts.DEGRADED
     assert cause.value in alerts.REMEDIES
-    assert (cause in CONDITIONS) == (cause.value not in ("audit", "unknown", "recognised", "few_refusals"))
+    assert (cause in CONDITIONS) == (cause.value not in ("gone", "audit", "unknown", "recognised", "few_refusals"))

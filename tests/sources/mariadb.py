@@ -107,6 +107,19 @@ class MariaDb:
         with engine.connect() as connection:
             yield connection
 
+    def client(self, database: str, query: str) -> list[list[str]]:
+        """The rows that the program ``mariadb`` prints for the DBA."""
+        command = [
+            "mariadb",
+            "--no-defaults",
+            f"--socket={self._folder}/socket",
+            "--user=root",
+            "--batch",
+            "--skip-column-names",
+        ]
+        found = subprocess.run([*command, database, "--execute", query], capture_output=True, text=True, check=True)
+        return [line.split("\t") for line in found.stdout.splitlines()]
+
     def admin_address(self, database: str) -> URL:
         """The address for the server's root."""
         return URL.create("mysql+pymysql", "root", database=database, query={"unix_socket": f"{self._folder}/socket"})

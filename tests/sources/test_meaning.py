@@ -118,4 +118,5 @@ def test_as_the_page_for_dbas_writes_them(
             connection.exec_driver_sql("SET datestyle = 'German'")
         other.dispose()
     found = Source(sa.create_engine(address), table=VIEW, sql=None, zone=ZONE, day_zone=ZONE)
-    assert posted(found, ZONE) == {"R": (sent, sent)}
+    ((_, _, opening, changed),) = spanish.psql(database, views.shown(VIEW), PGTZ=ZONE.name)
+    assert posted(found, ZONE) == {"R": (as_sent(opening), as_sent(changed))} == {"R": (sent, sent)}

@@ -12,11 +12,11 @@ from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer, Attempt, Outcome, log_line
 from tablero.delivery.planning import EVERYTHING
-from tablero.delivery.posting.cases import Findings
 from tablero.delivery.posting.hours import SendHours
 from tablero.delivery.posting.job import Client, Job
 from tablero.delivery.posting.pump import Pump, Staging
 from tablero.delivery.posting.rules import GIVE_UP_AFTER, Pass, Stop
+from tablero.delivery.posting.single_rows import Findings
 from tablero.errors import DashboardBusy, DashboardError, DashboardUnavailable, OutsideHours, WindowBusy
 from tablero.outbox.queue import pending
 from tablero.outbox.queue.claims import Hold
@@ -106,11 +106,11 @@ def send(
     pump = Pump(job, so_far, staging, cancel)
     try:
         pump.run()
-        undecided = pump.cases.close(nothing_else_left=so_far.stop is None and not so_far.failures)
+        undecided = pump.close()
     finally:
-        delivery.refused, delivery.unproved = pump.cases.findings.refused, pump.cases.findings.unproved
+        delivery.refused, delivery.unproved = pump.single.findings.refused, pump.single.findings.unproved
         log.info("%s: %s", _labels(windows), delivery)
-    _conclude(job, so_far, pump.cases.findings, undecided, delivery)
+    _conclude(job, so_far, pump.single.findings, undecided, delivery)
     return delivery
 
 

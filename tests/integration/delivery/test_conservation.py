@@ -134,7 +134,8 @@ class Walk:
         most = self._random.choice([1000, 3])
         taken = claiming.claim(self._engine, windows, hold, limit=limit, most=most, zone=ZONE, now=self._now)
         if not taken or limit > 2:
-            taken += claiming.claim(self._engine, windows, hold, limit=limit, parts=True, most=most, zone=ZONE, now=self._now)
+            found = claiming.lease_parts(self._engine, windows, hold, limit=limit, most=most, zone=ZONE, now=self._now)
+            taken += claiming.begin(self._engine, [part.batch_id for part in found], hold, now=self._now)
         for one in taken:
             assert one.changes, "an empty call"
             assert all(self._acknowledged[row] < self._allowed[row] for row in one.changes), "posted again"

@@ -46,7 +46,12 @@ def claim(
 ) -> list[Claim]:
     hold = Hold(worker, run_id, LEASE.total_seconds())
     found = claiming.claim(engine, windows or [FEBRUARY], hold, limit=limit, zone=ZONE, now=NOW + at)
-    return found + claiming.claim(engine, windows or [FEBRUARY], hold, limit=limit, parts=True, zone=ZONE, now=NOW + at)
+    return found + searched(engine, hold, *windows, limit=limit, now=NOW + at)
+
+
+def searched(engine: Engine, hold: Hold, *windows: Window, limit: int = 10, now: datetime = NOW) -> list[Claim]:
+    parts = claiming.lease_parts(engine, windows or [FEBRUARY], hold, limit=limit, zone=ZONE, now=now)
+    return claiming.begin(engine, [part.batch_id for part in parts], hold, now=now)
 
 
 def record(engine: Engine, *answers: tuple[Claim, Answer]) -> None:
@@ -373,19 +378,21 @@ def test_a_released_batch_is_free_at_once(outbox: Engine) -> None:
 
 
 def test_whole_batches_come_before_what_was_refused(outbox: Engine) -> None:
-    """Whole batches are claimed oldest first, new ones before refused ones, and parts only on request."""
+    """Whole batches are claimed oldest first; refused ones and parts only for a search, and of these single rows last."""
     stage(outbox, changes(30), size=10)
     (first,) = claim(outbox, "one", limit=1)
     record(outbox, (first, refused()))
     leasing.release(outbox, [first.batch_id], "one")
     hold = Hold("two", "run", 9.0)
     taken = claiming.claim(outbox, [FEBRUARY], hold, limit=9, zone=ZONE, now=NOW)
-    assert [one.changes[0].request_id for one in taken] == [change(n).request_id for n in (10, 20, 0)]
-    split(outbox, taken[2], [1, 7])
+    assert [one.changes[0].request_id for one in taken] == [change(n).request_id for n in (10, 20)]
+    (again,) = searched(outbox, hold)
+    assert again.changes == first.changes
+    split(outbox, again, [1, 7])
     third = Hold("three", "run", 9.0)
     assert claiming.claim(outbox, [FEBRUARY], third, limit=9, zone=ZONE, now=NOW) == []
-    parts = claiming.claim(outbox, [FEBRUARY], third, limit=9, parts=True, zone=ZONE, now=NOW)
-    assert [len(part.changes) for part in parts] == [1, 6, 3]
+    parts = searched(outbox, third)
+    assert [len(part.changes) for part in parts] == [6, 3, 1]
     assert {part.history.cuts for part in parts} == {1}
 
 

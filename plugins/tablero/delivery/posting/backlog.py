@@ -1,56 +1,71 @@
-"""Batches that were pending before the pass: whole ones, and parts of refused ones."""
+"""Batches that were pending before the pass, or are searched."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from tablero.delivery.posting.job import Job
 from tablero.outbox.queue import claiming, pending
-from tablero.outbox.queue.claims import Claim
+from tablero.outbox.queue.claims import Claim, Leased
 
 
 class Backlog:
-    """Claims batches that were pending before the pass, and remembers when there was nothing left to claim.
+    """Claims pending batches, and remembers when there was nothing left to claim.
 
     :param job: the parameters of the pass.
     """
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._may_have_more = {"whole": True, "parts": True}
+        self._may_have_whole = self._may_have_parts = True
 
     def is_empty(self) -> bool:
         """Whether nothing is pending, including batches that another worker holds."""
-        return not pending.backlog(self._job.engine, self._job.windows).batches
+        return not self.count()
+
+    def count(self) -> int:
+        """The number of batches that are pending, including those that some worker holds."""
+        return pending.backlog(self._job.engine, self._job.windows).batches
 
     def reset(self) -> None:
         """Query again: batches that waited for others may be claimed now."""
-        self._may_have_more = dict.fromkeys(self._may_have_more, True)
+        self._may_have_whole = self._may_have_parts = True
+
+    def has_parts(self) -> None:
+        """Note that there are new batches to be searched."""
+        self._may_have_parts = True
 
     def whole(self, most: int) -> list[Claim]:
-        """Claim batches as they were staged, the oldest change first."""
-        return self._claim("whole", most)
+        """Claim batches that need no search, the oldest change first."""
+        return self._claim(most)
 
     def least_failed(self, most: int) -> list[Claim]:
         """The same, but first those that have failed least often."""
-        return self._claim("whole", most, least_failed=True)
+        return self._claim(most, least_failed=True)
 
-    def parts(self, most: int) -> list[Claim]:
-        """Claim parts of batches that were refused, or have failed."""
-        return self._claim("parts", most)
+    def parts(self, most: int, *, largest: bool = False) -> list[Leased]:
+        """Lease batches that are searched.
 
-    def _claim(self, kind: str, most: int, *, least_failed: bool = False) -> list[Claim]:
-        if not self._may_have_more[kind]:
+        :param largest: first the one with the most rows.
+        """
+        if not self._may_have_parts:
             return []
-        job, settings = self._job, self._job.settings
-        claims = claiming.claim(
-            job.engine,
-            job.windows,
-            job.hold,
-            limit=most,
-            parts=kind == "parts",
-            least_failed=least_failed,
-            most=settings.batch_size,
-            by_service=settings.group_by_service,
-            zone=settings.timezone,
-        )
-        self._may_have_more[kind] = len(claims) >= most
+        parts = claiming.lease_parts(*self._what, limit=most, largest=largest, **self._limits)
+        self._may_have_parts = len(parts) >= most
+        return parts
+
+    def _claim(self, most: int, *, least_failed: bool = False) -> list[Claim]:
+        if not self._may_have_whole:
+            return []
+        claims = claiming.claim(*self._what, limit=most, least_failed=least_failed, **self._limits)
+        self._may_have_whole = len(claims) >= most
         return claims
+
+    @property
+    def _what(self) -> tuple[Any, Any, Any]:
+        return self._job.engine, self._job.windows, self._job.hold
+
+    @property
+    def _limits(self) -> dict[str, Any]:
+        settings = self._job.settings
+        return {"most": settings.batch_size, "by_service": settings.group_by_service, "zone": settings.timezone}

@@ -1,22 +1,27 @@
-"""The search applied to the outbox: batches that were refused, or failed, are split until the rows at fault are found."""
+"""The search applied to the outbox: batches that were refused, or failed, are split until the rows at fault are found.
+
+A batch that is searched comes from the outbox, and what is left of a search that ends goes back there. So only as many
+batches are in memory as calls are in flight, and the next pass continues where this one ends.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import tzinfo
 
 from sqlalchemy.engine import Engine
+from tablero.contract.status_change import StatusChange
 from tablero.dashboard.answer import Answer, Outcome
-from tablero.dashboard.quoted_rows import without_values
 from tablero.delivery.posting import search
-from tablero.delivery.posting.rules import Pass, trouble_of
-from tablero.delivery.posting.search import Search, Trouble, Verdict
+from tablero.delivery.posting.backlog import Backlog
+from tablero.delivery.posting.rules import Pass, is_cut_unposted, trouble_of
+from tablero.delivery.posting.search import Search, Trouble
+from tablero.delivery.posting.single_rows import Judged, SingleRows
 from tablero.outbox.batches import Fresh
 from tablero.outbox.queue import claiming, cutting, leasing, suspects
 from tablero.outbox.queue.claims import Claim, Hold
-from tablero.texts import delivery as texts
 
 
 @dataclass
@@ -34,21 +39,10 @@ class Case:
     tail: Fresh | None = None
     split_request: str | None = None
 
-
-@dataclass
-class Findings:
-    """The results of the searches of a pass.
-
-    :ivar refused: number of rows refused for good.
-    :ivar unproved: those among them without proof by a later acceptance.
-    :ivar struck: answers about rows that will be refused for good if they fail in the next pass as well.
-    :ivar likely_repeats: batches of which every row fails, as if the dashboard already had them, each with an answer.
-    """
-
-    refused: int = 0
-    unproved: int = 0
-    struck: list[Answer] = field(default_factory=list)
-    likely_repeats: dict[int, Answer] = field(default_factory=dict)
+    @property
+    def pieces(self) -> list[Fresh]:
+        """What is not settled, in order."""
+        return [piece for piece in (self.head, self.tail) if piece is not None]
 
 
 class Cases:
@@ -58,126 +52,98 @@ class Cases:
     :param hold: the worker and its lease.
     :param zone: the institution's time zone, in which rows are counted by day.
     :param so_far: state of the pass.
+    :param backlog: where the batches to be searched come from.
+    :param single: judges the rows that are found.
     """
 
-    def __init__(self, engine: Engine, hold: Hold, zone: tzinfo, so_far: Pass) -> None:
+    def __init__(self, engine: Engine, hold: Hold, zone: tzinfo, so_far: Pass, backlog: Backlog, single: SingleRows) -> None:
         self._engine = engine
         self._hold = hold
         self._zone = zone
         self._pass = so_far
+        self._backlog = backlog
+        self._single = single
         self._ready: deque[Case] = deque()
-        self._separate: deque[Fresh] = deque()
-        self._posted: dict[int, Case] = {}
-        self._suspects: list[tuple[Claim, Answer, int]] = []
-        self._posted_again: set[int] = set()
-        self.findings = Findings()
+        self._posted: dict[int, Case | None] = {}
+        self._in_trouble: dict[int, Trouble] = {}
+        self._samples = 0
 
     def __contains__(self, batch_id: int) -> bool:
+        """Whether the batch was posted by a search."""
         return batch_id in self._posted
 
     @property
     def held(self) -> list[int]:
         """Batches that this worker keeps and that are not being posted."""
-        pieces = [piece for case in self._ready for piece in (case.head, case.tail)] + list(self._separate)
-        tails = [case.tail for case in self._posted.values()]
-        suspects = [claim.batch_id for claim, _, _ in self._suspects]
-        return [piece.batch_id for piece in (*pieces, *tails) if piece is not None] + suspects
+        ready = [piece.batch_id for case in self._ready for piece in case.pieces]
+        return ready + [case.tail.batch_id for case in self._posted.values() if case is not None and case.tail is not None]
 
     def wants(self, claim: Claim, answer: Answer) -> bool:
         """Whether a batch stays with this worker after this answer, to be searched."""
         return answer.partial or claim.batch_id in self._posted or trouble_of(answer, claim.history) is not None
 
     def add(self, pieces: Sequence[Fresh]) -> None:
-        """Post parts that this worker holds, each in a call of its own."""
-        self._separate.extend(pieces)
+        """Search these parts, which this worker holds, when it is their turn."""
+        self._put_back(pieces)
 
     # -- what came back --------------------------------------------------------------------------------------------------------
 
     def answered(self, claim: Claim, answer: Answer) -> None:
         """Process an answer that has been recorded."""
+        of_search = claim.batch_id in self._posted
         case = self._posted.pop(claim.batch_id, None)
+        trouble = trouble_of(answer, claim.history)
         if answer.outcome is Outcome.DELIVERED:
             self._go_on(case, claim, passed=True)
         elif answer.partial:
             self._end_search(case)  # the others are delivered, and the named ones were added
-        elif answer.outcome is Outcome.REFUSED or (
-            # A failure is searched if the batch has failed before, or is part of one that did.
-            answer.outcome is Outcome.UNKNOWN and (case is not None or trouble_of(answer, claim.history) is not None)
-        ):
-            self._search_batch(case, claim, answer)
-        else:
+        elif trouble is None and not (answer.outcome is Outcome.UNKNOWN and case is not None):
             leasing.release(self._engine, [claim.batch_id], self._hold.worker)
             self._end_search(case)
-
-    def _search_batch(self, case: Case | None, claim: Claim, answer: Answer) -> None:
-        rows = len(claim.changes)
-        if rows == 1:
+        elif len(claim.changes) == 1:
             self._judge(case, claim, answer)
-            return
-        piece = Fresh(claim.batch_id, claim.changes)
-        edges = search.cut_out(answer.named, rows)
-        if edges:
-            parts = cutting.cut(self._engine, piece, edges, worker=self._hold.worker, zone=self._zone)
-            # Parts that are not named go first: their acceptance proves that the named ones are at fault.
-            named = [start in answer.named for start in (0, *edges)]
-            self._separate.extend(part for _, part in sorted(zip(named, parts, strict=False), key=lambda pair: pair[0]))
+        elif edges := search.cut_out(answer.named, len(claim.changes)):
+            self._put_back(cutting.cut(self._engine, _fresh(claim), edges, worker=self._hold.worker, zone=self._zone))
             self._end_search(case)
         elif case is not None:
-            case.head = piece
-            case.search = case.search.refused(rows)
-            if self._pass.accepted:
-                self._ready.append(case)
-            else:
-                self._ready.appendleft(case)  # smaller calls are accepted sooner, and an acceptance is needed as proof
-        elif answer.outcome is Outcome.UNKNOWN and search.are_likely_repeats(
-            totals := suspects.batch_totals(self._engine, claim.batch_id)
-        ):
-            self._give_up(totals.batch_id, without_values(answer, claim.changes), [claim.batch_id])
+            self._refused_again(case, claim)
         else:
-            trouble = trouble_of(answer, claim.history) or Trouble.CONTENT
-            self._ready.append(Case(Search.of(rows, trouble), piece))
+            self._in_trouble_now(claim, answer, trouble or Trouble.CONTENT, at_once=of_search)
+
+    def _refused_again(self, case: Case, claim: Claim) -> None:
+        case.head = _fresh(claim)
+        case.search = case.search.refused(len(claim.changes))
+        if self._pass.must_sample and case.search.found:
+            self._put_back(case.pieces)  # neither the first rows nor all others were accepted: look elsewhere
+        elif self._pass.accepted:
+            self._ready.append(case)
+        else:
+            self._ready.appendleft(case)  # smaller calls are accepted sooner, and an acceptance is needed as proof
+
+    def _in_trouble_now(self, claim: Claim, answer: Answer, trouble: Trouble, *, at_once: bool) -> None:
+        """A batch was refused, or has failed, as a whole.
+
+        :param at_once: it is its turn to be searched; otherwise batches that were not posted yet go first.
+        """
+        if answer.outcome is Outcome.UNKNOWN:
+            totals = suspects.batch_totals(self._engine, claim.batch_id)
+            if self._single.are_repeats(totals, claim, answer):
+                return
+        if at_once:
+            self._ready.append(Case(Search.of(len(claim.changes), trouble), _fresh(claim)))
+        else:
+            self._in_trouble[claim.batch_id] = trouble
+            self._put_back([_fresh(claim)])
 
     def _judge(self, case: Case | None, claim: Claim, answer: Answer) -> None:
-        """Judge a single row that was refused, or failed, in a call of its own."""
-        refused = answer.outcome is Outcome.REFUSED
-        verdict = search.verdict(suspects.proof(self._engine, claim), refused=refused)
-        likely_repeats = None
-        if not refused and verdict is not Verdict.OPEN:
-            totals = suspects.batch_totals(self._engine, claim.batch_id)
-            likely_repeats = totals.batch_id if search.are_likely_repeats(totals) else None
-            if search.may_be_repeats(totals):
-                verdict = Verdict.OPEN
-        if likely_repeats is not None:
-            self._give_up(likely_repeats, without_values(answer, claim.changes), [claim.batch_id, *self._pieces(case)])
+        judged = self._single.judge(claim, answer)
+        if case is None:
             return
-        if verdict is Verdict.REFUSE:
-            self._refuse(claim, answer)
-        elif verdict is Verdict.STRIKE:
-            suspects.strike(self._engine, claim)
-            self.findings.struck.append(without_values(answer, claim.changes))
-            leasing.release(self._engine, [claim.batch_id], self._hold.worker)
-        else:
-            self._suspects.append((claim, answer, self._pass.accepted))
-        if case is not None:
-            case.search = case.search.isolated()
-            self._go_on(case, claim, waits=verdict is not Verdict.REFUSE)
-
-    def _refuse(self, claim: Claim, answer: Answer, *, unproved: bool = False) -> None:
-        words = answer.explanation
-        if answer.outcome is not Outcome.REFUSED:
-            sentence = texts.FAILS_ON_ROW(status=str(answer.status or "-"))
-            words = f"{sentence} «{answer.message}»" if answer.message else str(sentence)
-        suspects.refuse(self._engine, [(claim, words)], unproved=unproved)
-        self.findings.refused += 1
-        self.findings.unproved += unproved
-
-    def _give_up(self, whole: int, answer: Answer, pieces: Collection[int]) -> None:
-        self.findings.likely_repeats[whole] = answer
-        leasing.release(self._engine, pieces, self._hold.worker)
-
-    @staticmethod
-    def _pieces(case: Case | None) -> list[int]:
-        return [case.tail.batch_id] if case is not None and case.tail is not None else []
+        if judged is Judged.REPEAT:
+            leasing.release(self._engine, [piece.batch_id for piece in case.pieces], self._hold.worker)
+            return
+        case.search = case.search.isolated()
+        self._go_on(case, claim, waits=judged is Judged.PENDING)
 
     def _go_on(self, case: Case | None, claim: Claim, *, passed: bool = False, waits: bool = False) -> None:
         """The head is settled; continue with what is left.
@@ -203,12 +169,17 @@ class Cases:
             parts = cutting.take(self._engine, waiting, count, worker=self._hold.worker, zone=self._zone)
             waiting, case.tail = parts if parts is not None else (waiting, None)
         case.search = case.search.without(count)
-        leasing.hand_back(self._engine, [waiting.batch_id], self._hold.worker)
+        self._put_back([waiting])
 
     def _end_search(self, case: Case | None) -> None:
         """End the search of this batch; its tail is posted as it is."""
         if case is not None and case.tail is not None:
-            self._separate.append(case.tail)
+            self._put_back([case.tail])
+
+    def _put_back(self, pieces: Iterable[Fresh]) -> None:
+        """Let any worker take these up, this one as well."""
+        leasing.hand_back(self._engine, [piece.batch_id for piece in pieces], self._hold.worker)
+        self._backlog.has_parts()
 
     # -- what is next ----------------------------------------------------------------------------------------------------------
 
@@ -216,13 +187,11 @@ class Cases:
         """Begin up to ``most`` calls of the searches."""
         pieces: list[Fresh] = []
         while len(pieces) < most and self._pass.may_search:
-            if self._separate:
-                pieces.append(self._separate.popleft())
-            elif self._ready:
+            if self._ready:
                 if (head := self._next_head(case := self._ready.popleft())) is not None:
                     pieces.append(head)
                     self._posted[head.batch_id] = case
-            else:
+            elif not self._take_up(most - len(pieces), pieces):
                 break
         begun = claiming.begin(self._engine, [piece.batch_id for piece in pieces], self._hold) if pieces else []
         for missed in {piece.batch_id for piece in pieces} - {claim.batch_id for claim in begun}:
@@ -230,13 +199,47 @@ class Cases:
             leasing.hand_back(self._engine, [missed], self._hold.worker)
         return begun
 
+    def _take_up(self, most: int, pieces: list[Fresh]) -> bool:
+        """Begin to search more batches: their rows are added to ``pieces``, or to the cases that are ready.
+
+        :returns: whether there were any.
+        """
+        is_sample = self._pass.must_sample
+        found = self._backlog.parts(1 if is_sample else most, largest=is_sample)
+        for part in found:
+            trouble = self._in_trouble.pop(part.batch_id, None)
+            whole, rows = Fresh(part.batch_id, part.changes), len(part.changes)
+            between = search.sample(rows, _begins(part.changes), self._samples) if is_sample else None
+            if between is not None:
+                self._samples += 1
+                piece = self._cut_out(whole, *between)
+            elif trouble is not None:
+                self._ready.append(Case(Search.of(rows, trouble), whole))
+                continue
+            elif is_cut_unposted(part.history, rows):
+                piece = self._cut_out(whole, 0, search.between_requests(rows // 2, rows, _begins(part.changes)))
+            else:
+                piece = whole
+            if piece is not None:
+                self._posted[piece.batch_id] = None
+                pieces.append(piece)
+        return bool(found)
+
+    def _cut_out(self, whole: Fresh, start: int, end: int) -> Fresh | None:
+        """Make these rows a batch of their own; ``None`` if another worker holds them by now."""
+        edges = [edge for edge in (start, end) if 0 < edge < len(whole.changes)]
+        parts = cutting.cut(self._engine, whole, edges, worker=self._hold.worker, zone=self._zone)
+        if not parts:
+            return None
+        piece = parts.pop(1 if start else 0)
+        self._put_back(parts)
+        return piece
+
     def _next_head(self, case: Case) -> Fresh | None:
         """Split off what is to be posted next; ``None`` if another worker holds it by now."""
-        rows = [*(case.head.changes if case.head else ()), *(case.tail.changes if case.tail else ())]
-        begins = [n for n in range(1, len(rows)) if rows[n].request_id != rows[n - 1].request_id]
-        wished = case.search.next_head
+        rows = [change for piece in case.pieces for change in piece.changes]
         within = len(case.head.changes) if case.head else len(rows)
-        size = search.between_requests(wished, within, begins)
+        size = search.between_requests(case.search.next_head, within, _begins(rows))
         if case.head is None:
             return self._off_the_tail(case, min(size, _rest_of_split_request(case) or size))
         if case.tail is not None:
@@ -264,47 +267,20 @@ class Cases:
         case.head, case.tail = pieces if pieces is not None else (None, None)
         return case.head
 
-    def suspects_again(self, *, at_the_end: bool = False) -> list[Claim]:
-        """Post single rows again that were refused before the dashboard accepted something, each once in a pass.
-
-        :param at_the_end: nothing else is left to post; ask the outbox whether another worker got an acceptance.
-        """
-        again = [
-            claim
-            for claim, _, accepted in self._suspects
-            if claim.batch_id not in self._posted_again
-            and (
-                self._pass.accepted > accepted
-                or (at_the_end and suspects.proof(self._engine, claim, until_now=True).accepted_since)
-            )
-        ]
-        ids = {claim.batch_id for claim in again}
-        self._posted_again |= ids
-        self._suspects = [kept for kept in self._suspects if kept[0].batch_id not in ids]
-        return claiming.begin(self._engine, sorted(ids), self._hold) if ids else []
-
     # -- the end ---------------------------------------------------------------------------------------------------------------
 
-    def close(self, *, nothing_else_left: bool) -> list[Answer]:
-        """Judge the remaining rows and release what is held; returns the refusals of rows that are not proved to be at fault.
-
-        :param nothing_else_left: the pass was not stopped, and everything else is settled.
-        """
-        refused = [(claim, answer) for claim, answer, _ in self._suspects if answer.outcome is Outcome.REFUSED]
-        is_all = nothing_else_left and not self._ready and not self._separate and len(refused) == len(self._suspects)
-        open_ones = []
-        for claim, answer in refused:
-            strikes = suspects.proof(self._engine, claim).strikes
-            decided = search.verdict_on_last(len(refused), strikes, ever_delivered=self._pass.proven, nothing_else_left=is_all)
-            if decided is Verdict.REFUSE:
-                self._refuse(claim, answer, unproved=True)
-                continue
-            if decided is Verdict.STRIKE:
-                suspects.strike(self._engine, claim)
-                self.findings.struck.append(without_values(answer, claim.changes))
-            open_ones.append(without_values(answer, claim.changes))
+    def close(self) -> None:
+        """Release what is held."""
         leasing.release(self._engine, self.held, self._hold.worker)
-        return open_ones
+
+
+def _fresh(claim: Claim) -> Fresh:
+    return Fresh(claim.batch_id, claim.changes)
+
+
+def _begins(changes: Sequence[StatusChange]) -> list[int]:
+    """The positions after 0 at which a request begins."""
+    return [n for n in range(1, len(changes)) if changes[n].request_id != changes[n - 1].request_id]
 
 
 def _rest_of_split_request(case: Case) -> int:

@@ -14,6 +14,7 @@ from tablero.delivery.posting.job import Job
 from tablero.delivery.posting.leased_client import LeasedClient
 from tablero.delivery.posting.recorder import TRY_AGAIN_AFTER, Recorder
 from tablero.delivery.posting.rules import Pass, interpret
+from tablero.delivery.posting.single_rows import SingleRows
 from tablero.delivery.posting.supply import Supply
 from tablero.delivery.posting.throttle import Throttle
 from tablero.errors import OutboxUnavailable
@@ -53,7 +54,8 @@ class Pump:
         self._fresh_since = moment()
         steps = staging(self._lease_of_fresh) if staging else None
         self._supply = Supply(steps, job.settings.concurrency + _STOCK, self._calls.wake, cancel)
-        self.cases = Cases(job.engine, job.hold, job.settings.timezone, so_far)
+        self.single = SingleRows(job.engine, job.hold, so_far)
+        self.cases = Cases(job.engine, job.hold, job.settings.timezone, so_far, self._backlog, self.single)
 
     def run(self) -> None:
         """Post all that may be posted, and record every outcome.
@@ -95,6 +97,13 @@ class Pump:
             self._collect()
             self._renew()
 
+    def close(self) -> list[Answer]:
+        """Judge the rows of which nothing is proved, and release what is held; returns the answers about those left pending."""
+        self.cases.close()
+        held = len(self.single.held)
+        is_over = held and self._pass.stop is None and not self._pass.failures
+        return self.single.close(nothing_else_left=bool(is_over) and self._backlog.count() == held)
+
     # -- what is posted next ---------------------------------------------------------------------------------------------------
 
     def _next(self, free: int) -> list[Claim]:
@@ -103,34 +112,26 @@ class Pump:
             return []
         if self._pass.must_probe:
             return self._probe() if not len(self._calls) else []
-        claims = self._exchange([], self._supply.first(free)) if len(self._supply) else []
-        # What was pending before is posted after everything was read: only then are rows known that the source has lost.
-        if self._supply.is_exhausted:
-            for claim_more in (self._backlog.whole, self._suspects_again, self.cases.next, self._parts):
-                if len(claims) < free:
-                    claims += self._leased(claim_more, free - len(claims))
-            if not claims and not len(self._calls):
-                claims = self._leased(self._last_suspects)
-        return claims
+        claims = self._claim(free, self._backlog.whole, self.single.again, self.cases.next)
+        return claims or ([] if len(self._calls) else self._leased(self.single.again_at_the_end, free))
 
     def _probe(self) -> list[Claim]:
         """Claim one call that may succeed although the last ones failed: what has failed least often, then smaller parts."""
-        claims = self._exchange([], self._supply.first(1)) if len(self._supply) else []
-        if self._supply.is_exhausted:
-            whole, search = [self._backlog.least_failed], [self.cases.next, self._parts]
-            for claim_one in (*search, *whole) if self._pass.probes else (*whole, *search):
-                claims = claims or self._leased(claim_one)
+        whole, parts = self._backlog.least_failed, self.cases.next
+        claims = self._claim(1, *((parts, whole) if self._pass.probes else (whole, parts)))
         self._pass.probes += len(claims)
-        return claims or self._leased(self._last_suspects)
+        return claims or self._leased(self.single.again_at_the_end)
 
-    def _suspects_again(self, _most: int) -> list[Claim]:
-        return self.cases.suspects_again()
+    def _claim(self, most: int, *sources: Callable[[int], list[Claim]]) -> list[Claim]:
+        """Claim staged batches, and what these sources give.
 
-    def _last_suspects(self, _most: int) -> list[Claim]:
-        return self.cases.suspects_again(at_the_end=True)
-
-    def _parts(self, most: int) -> list[Claim]:
-        return self._backlog.parts(most) if self._pass.may_search else []
+        What was pending before is posted after everything was read: only then are rows known that the source has lost.
+        """
+        claims = self._exchange([], self._supply.first(most)) if len(self._supply) else []
+        for source in sources if self._supply.is_exhausted else ():
+            if len(claims) < most:
+                claims += self._leased(source, most - len(claims))
+        return claims
 
     def _is_more_to_come(self) -> bool:
         """Whether batches are in stock, or a step of staging is left, that may be posted."""
@@ -162,7 +163,7 @@ class Pump:
         claims = self._exchange(answers, self._following(answers))
         for claim, answer in answers:
             self._throttle.learn(answer, self._calls.in_flight)
-            self._pass.learn(without_values(answer, claim.changes), claim.history, in_search=claim.history.cuts > 0)
+            self._pass.learn(without_values(answer, claim.changes), claim.history, in_search=claim.batch_id in self.cases)
             self._close_attempt(claim, answer)
         self._post_waiting([claim for claim, answer in answers if answer.outcome in (Outcome.TRANSIENT, Outcome.UNKNOWN)])
         return claims
@@ -217,11 +218,16 @@ class Pump:
         if deadlines.until_renewal > 0:
             return
         since = moment()
-        held = [*(claim.batch_id for claim in self._calls.claims), *self._supply, *self.cases.held]
+        held = [*(claim.batch_id for claim in self._calls.claims), *self._supply, *self._searched]
         still: set[int] = set()
         with suppress(OutboxUnavailable):  # recording the answers reports it, if there are any
             still = leasing.renew(self._job.engine, held, self._job.hold)
         deadlines.renewed(still, since)
+
+    @property
+    def _searched(self) -> list[int]:
+        """Batches that are held for the search."""
+        return [*self.cases.held, *self.single.held]
 
     def _lease_of_fresh(self) -> Lease | None:
         """The lease for batches staged now; called from the staging thread. ``None`` once this pass posts nothing more, so that
@@ -252,7 +258,7 @@ class Pump:
             self._record_the_rest(moment() + GRACE)
             raise
         with suppress(OutboxUnavailable):
-            leasing.release(self._job.engine, self.cases.held, self._job.hold.worker)
+            leasing.release(self._job.engine, self._searched, self._job.hold.worker)
         self._supply.settle(max(0.0, settled_by - moment()))
         with suppress(Exception):
             self._supply.collect()

@@ -9,6 +9,7 @@ from enum import Enum
 
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.posting.search import Trouble
+from tablero.outbox.queue.claiming import SEARCHED_AFTER
 from tablero.outbox.queue.claims import History
 from tablero.texts import delivery as texts
 
@@ -21,9 +22,6 @@ PROBES = 12
 
 #: The same where the failures were time-outs, which cost minutes each, and of which a smaller call is the likely remedy.
 SLOW_PROBES = 4
-
-#: Unknown outcomes in a row after which a batch is split.
-CUT_AFTER = 2
 
 #: 2xx answers from something else than the dashboard, before any acceptance, after which the address counts as wrong.
 WRONG_SERVER_AFTER = 2
@@ -57,9 +55,19 @@ def trouble_of(answer: Answer, past: History) -> Trouble | None:
     """
     if answer.outcome is Outcome.REFUSED:
         return Trouble.SIZE if answer.too_large else Trouble.CONTENT
-    if answer.outcome is Outcome.UNKNOWN and past.unknown_in_a_row + 1 >= CUT_AFTER:
+    if answer.outcome is Outcome.UNKNOWN and past.unknown_in_a_row + 1 >= SEARCHED_AFTER:
         return Trouble.CONTENT if is_own_failure(answer) else Trouble.SIZE
     return None
+
+
+def is_cut_unposted(past: History, rows: int) -> bool:
+    """Whether a batch that earlier passes have posted in vain is split without being posted once more.
+
+    A whole batch is posted once more: the night may have been bad, and not the batch. Whatever ends the passes, each gets
+    further than the one before.
+    """
+    spared = 0 if past.cuts else 1
+    return rows > 1 and (past.refusals > spared or past.unknown_in_a_row >= SEARCHED_AFTER + spared)
 
 
 def is_own_failure(answer: Answer) -> bool:
@@ -106,6 +114,7 @@ class Pass:
     :ivar stop: why nothing more is posted; ``None`` while the pass continues.
     :ivar permanent: the answer that a person must act on.
     :ivar searched: calls of the search before the first acceptance.
+    :ivar isolated: rows that the search has found, refused or failed alone, before the first acceptance.
     :ivar probes: probes begun since the dashboard last accepted or refused something.
     """
 
@@ -116,6 +125,7 @@ class Pass:
     stop: Stop | None = None
     permanent: Answer | None = None
     searched: int = 0
+    isolated: int = 0
     probes: int = 0
     _in_a_row: list[Answer] = field(default_factory=list)
     _seen: Counter[str] = field(default_factory=Counter)
@@ -180,6 +190,14 @@ class Pass:
     def may_search(self) -> bool:
         """Whether a search is useful: something was accepted, or it is not yet clear that everything is refused."""
         return self.accepted > 0 or self.searched < GIVE_UP_SEARCH_AFTER
+
+    @property
+    def must_sample(self) -> bool:
+        """Whether the search must post single requests from all places: it has come to a row, and nothing was accepted yet.
+
+        Bad rows may be neighbours: what is next to a refused row says little about all others.
+        """
+        return self.isolated > 0 and not self.accepted
 
     @property
     def asked_to_wait(self) -> float | None:

@@ -6,6 +6,7 @@ what is left. ``docs/adr/0010`` says why there is one search for everything, and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -108,6 +109,21 @@ def smaller_half(rows: int) -> int:
     return power // 2 if power > 1 and 2 * rows <= 3 * power else rows - power
 
 
+def sample(rows: int, begins: Sequence[int], number: int) -> tuple[int, int] | None:
+    """Which request to post alone, to learn whether the dashboard accepts anything: by turns the last one and a middle one.
+
+    Taken from the largest part each time, the samples soon lie everywhere, whatever the bad rows have in common.
+
+    :param begins: positions after 0 at which a request begins, ascending.
+    :param number: samples taken before.
+    :returns: positions of its first row and of the first row after it; ``None`` if all rows are of one request.
+    """
+    if not begins:
+        return None
+    chosen = len(begins) - 1 if number % 2 == 0 else (len(begins) - 1) // 2
+    return begins[chosen], begins[chosen + 1] if chosen + 1 < len(begins) else rows
+
+
 class Verdict(Enum):
     """The verdict on a single row that was refused, or failed, in a call of its own."""
 
@@ -138,12 +154,14 @@ def are_likely_repeats(totals: BatchTotals) -> bool:
     return may_be_repeats(totals) and totals.failed_alone >= min(FAILS_ON_EVERY_REPEAT_AFTER, totals.rows)
 
 
-def verdict(proof: Proof, *, refused: bool) -> Verdict:
+def verdict(proof: Proof, *, refused: bool, may_be_access: bool = False, accepted: bool = True) -> Verdict:
     """Judge a single row.
 
     :param refused: by the dashboard's own answer; otherwise it failed on the row, which must happen in two passes.
+    :param may_be_access: the answer may as well be about the access as a whole, such as a key that has expired.
+    :param accepted: whether the dashboard has accepted anything in this pass.
     """
-    if not proof.accepted_since:
+    if not proof.accepted_since or (may_be_access and not accepted):
         return Verdict.OPEN
     if refused or proof.strikes >= 1:
         return Verdict.REFUSE
@@ -176,7 +194,7 @@ def cut_out(named: tuple[int, ...], rows: int) -> list[int]:
     return sorted({edge for position in inside for edge in (position, position + 1)} - {0, rows})
 
 
-def between_requests(head: int, rows: int, begins: list[int]) -> int:
+def between_requests(head: int, rows: int, begins: Sequence[int]) -> int:
     """A length for the head that splits no request if possible, since a request's changes are posted together.
 
     :param head: desired number of rows.

@@ -15,12 +15,14 @@ class History(NamedTuple):
     :ivar unknown_in_a_row: attempts with an unknown outcome since the last known outcome.
     :ivar ever_unknown: the dashboard may already have these rows: an attempt had an unknown outcome, or they are being resent.
     :ivar strikes: passes that count against a single row.
+    :ivar refusals: attempts of this very batch that were refused.
     """
 
     cuts: int = 0
     unknown_in_a_row: int = 0
     ever_unknown: bool = False
     strikes: int = 0
+    refusals: int = 0
 
 
 class Claim(NamedTuple):
@@ -40,6 +42,17 @@ class Claim(NamedTuple):
     worker: str
     changes: Sequence[StatusChange]
     history: History = History()
+
+
+class Leased(NamedTuple):
+    """A batch that this worker holds to search it; whether it is posted as it is, or split first, is decided by the search.
+
+    :ivar changes: the status changes, in the order in which they are posted.
+    """
+
+    batch_id: int
+    changes: Sequence[StatusChange]
+    history: History
 
 
 class Hold(NamedTuple):

@@ -112,6 +112,15 @@ def test_every_setting_is_an_option_of_airflow() -> None:
     assert all(option["description"] for option in section["options"].values())
 
 
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [("retry_delay", "float"), ("batch_size", "integer"), ("group_by_service", "boolean"), ("digest", "string")],
+)
+def test_the_type_of_an_option(key: str, kind: str) -> None:
+    """The type is that of the setting, whose default may be written in a narrower one."""
+    assert get_provider_info()["config"]["tablero"]["options"][key]["type"] == kind
+
+
 @pytest.mark.parametrize(("value", "text"), [(None, None), ((), None), (True, "true"), (1000, "1000"), ("x", "x")])
 def test_how_a_default_is_written(value: object, text: str | None) -> None:
     """A default is written as a person would write it in airflow.cfg."""

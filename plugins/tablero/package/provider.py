@@ -37,7 +37,7 @@ def _options() -> dict[str, dict[str, Any]]:
         key: {
             "description": str(field.description),
             "version_added": None,
-            "type": _TYPES.get(type(field.default), "string"),
+            "type": _TYPES.get(field.annotation, "string"),
             "example": None,
             "default": written(field.default),
         }
@@ -45,7 +45,8 @@ def _options() -> dict[str, dict[str, Any]]:
     }
 
 
-_TYPES = {bool: "boolean", int: "integer", float: "float"}
+#: Airflow's names of types. The type of a default says less: 60 may stand for 60.5.
+_TYPES: dict[Any, str] = {bool: "boolean", int: "integer", float: "float"}
 
 
 def written(value: object) -> str | None:

@@ -15,9 +15,10 @@
         ├── SourceUnavailable     the institution's database did not answer
         ├── OutboxUnavailable     the outbox did not answer, is locked or full
         ├── DashboardUnavailable  batches were posted without an acknowledgement
-        ├── DashboardBusy         the dashboard asks to wait: the task is deferred and uses up no try
         ├── WindowBusy            another worker holds what is left of the window
-        └── OutsideHours          ``send_hours`` have closed: the task is deferred until they open and uses up no try
+        └── Deferral              the task is deferred, which uses up no try
+            ├── DashboardBusy     the dashboard asks to wait
+            └── OutsideHours      ``send_hours`` have closed
 
 The retry policy (``airflow.retries``) uses two properties of an error: its branch, and ``retry_after``.
 Exceptions of libraries are translated where they enter (``source.failures``, ``outbox.engine``, ``dashboard.client``), always
@@ -94,10 +95,14 @@ class DashboardUnavailable(TransientError):
     """Batches were posted without an acknowledgement; they stay pending."""
 
 
-class DashboardBusy(TransientError):
-    """The dashboard asks to wait after it has accepted something: the task is deferred and uses up no try.
+class WindowBusy(TransientError):
+    """Another worker holds what is left of the window under its lease."""
 
-    :param resume_at: when to call it again, in UTC.
+
+class Deferral(TransientError):
+    """The task has to wait: it is deferred, and uses up no try.
+
+    :param resume_at: when it goes on, in UTC.
     """
 
     def __init__(self, message: Text, *, resume_at: datetime) -> None:
@@ -105,16 +110,9 @@ class DashboardBusy(TransientError):
         self.resume_at = resume_at
 
 
-class WindowBusy(TransientError):
-    """Another worker holds what is left of the window under its lease."""
+class DashboardBusy(Deferral):
+    """The dashboard asks to wait, after it has accepted something."""
 
 
-class OutsideHours(TransientError):
-    """``send_hours`` have closed.
-
-    :param opens_at: the next opening, in UTC.
-    """
-
-    def __init__(self, message: Text, *, opens_at: datetime) -> None:
-        super().__init__(message)
-        self.opens_at = opens_at
+class OutsideHours(Deferral):
+    """``send_hours`` have closed; the task goes on when they open."""

@@ -16,7 +16,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
 from pytest_mock import MockerFixture
 from tablero.airflow.operators import Ended, Stopped, tablero_task
-from tablero.errors import DashboardUnavailable, OutsideHours
+from tablero.errors import DashboardBusy, DashboardUnavailable, OutsideHours
 
 OPENS = datetime(2026, 11, 25, 0, 0, tzinfo=timezone.utc)
 
@@ -27,7 +27,7 @@ def operator(function: Callable[[], Any], **arguments: Any) -> Any:
 
 
 def closed() -> None:
-    raise OutsideHours("send_hours have closed", opens_at=OPENS)
+    raise OutsideHours("send_hours have closed", resume_at=OPENS)
 
 
 def test_the_task_is_deferred_to_the_opening() -> None:
@@ -41,7 +41,7 @@ def test_the_task_is_deferred_to_the_opening() -> None:
 
 def test_resumed_at_the_opening() -> None:
     """After the opening the function is called again and finds what is left; its result is the task's."""
-    results = iter([OutsideHours("closed", opens_at=OPENS), {"delivered": 7}])
+    results = iter([OutsideHours("closed", resume_at=OPENS), {"delivered": 7}])
 
     def work() -> Any:
         result = next(results)
@@ -92,13 +92,11 @@ def test_an_error_that_nobody_foresaw_passes() -> None:
         operator(fail).execute({})
 
 
-def test_whoever_is_asked_for_patience_waits() -> None:
-    """Any error that has a time to resume at defers the task."""
+def test_a_dashboard_that_asks_to_wait() -> None:
+    """It defers the task as closed hours do."""
 
     def busy() -> None:
-        error = DashboardUnavailable("wait")
-        error.resume_at = OPENS  # type: ignore[attr-defined]
-        raise error
+        raise DashboardBusy("wait", resume_at=OPENS)
 
     with pytest.raises(TaskDeferred):
         operator(busy).execute({})

@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk import RetryAction
 from tablero import errors
 from tablero.airflow.retries import TableroRetryPolicy
-from tablero.errors import DashboardBusy, DashboardUnavailable, OutsideHours, PermanentError, TransientError
+from tablero.errors import DashboardUnavailable, Deferral, OutsideHours, PermanentError, TransientError
 from tablero.settings import Settings
 
 SETTINGS = Settings.read({})
@@ -39,9 +39,7 @@ def test_permanent_errors_fail_at_once(kind: type[PermanentError]) -> None:
     assert decision.reason == f"{kind.__name__}: the service does not exist"
 
 
-@pytest.mark.parametrize(
-    "kind", [one for one in subclasses(TransientError) if one not in (OutsideHours, DashboardBusy)], ids=str
-)
+@pytest.mark.parametrize("kind", [one for one in subclasses(TransientError) if not issubclass(one, Deferral)], ids=str)
 def test_transient_errors_are_tried_again(kind: type[TransientError]) -> None:
     """Transient errors are retried after our own delay, which replaces Airflow's."""
     decision = decide(kind("not now"))
@@ -63,7 +61,7 @@ def test_errors_of_no_kind_of_ours_are_tried_again(error: BaseException) -> None
 
 def test_hours_that_have_closed() -> None:
     """A task normally defers before the policy is consulted; if it does not, closed hours are still retried."""
-    closed = OutsideHours("closed", opens_at=datetime(2026, 11, 25, tzinfo=timezone.utc))
+    closed = OutsideHours("closed", resume_at=datetime(2026, 11, 25, tzinfo=timezone.utc))
     assert decide(closed).action is RetryAction.RETRY
 
 

@@ -15,14 +15,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import DecoratedOperator, TaskDecorator, task_decorator_factory
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.exceptions import TaskDeferred
-from tablero.errors import TableroError
+from tablero.errors import Deferral, TableroError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -79,22 +78,15 @@ class TableroOperator(DecoratedOperator, PythonOperator):
         try:
             with stopping_on_sigterm():
                 return super().execute(context)
-        except TableroError as error:
-            moment = resumes_at(error)
-            if moment is None:
-                raise Ended(error) from error
+        except Deferral as error:
             self.log.info("%s", error)
-            raise TaskDeferred(trigger=DateTimeTrigger(moment=moment), method_name="resume") from error
+            raise TaskDeferred(trigger=DateTimeTrigger(moment=error.resume_at), method_name="resume") from error
+        except TableroError as error:
+            raise Ended(error) from error
 
     def resume(self, context: Context, event: object = None) -> Any:
         """Continue after a deferral: the function itself finds out what is left to do."""
         return self.execute(context)
-
-
-def resumes_at(error: TableroError) -> datetime | None:
-    """When to resume a task that was interrupted by this error; ``None`` if the error is a failure."""
-    moment = getattr(error, "opens_at", None) or getattr(error, "resume_at", None)
-    return moment if isinstance(moment, datetime) else None
 
 
 @contextmanager

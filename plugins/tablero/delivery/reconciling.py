@@ -17,7 +17,7 @@ from typing import NamedTuple
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.delivery.staging import Tally, stage
-from tablero.errors import NotSettledError, OutsideHours, SourceUnavailable, TableroError, TransientError
+from tablero.errors import Deferral, NotSettledError, SourceUnavailable, TableroError, TransientError
 from tablero.outbox import ledger
 from tablero.outbox.ledger import Account
 from tablero.settings import Settings
@@ -113,7 +113,7 @@ def answers(source: Source) -> bool:
 
 
 def _urgency(failure: TableroError) -> int:
-    if isinstance(failure, OutsideHours):
+    if isinstance(failure, Deferral):
         return 0
     return 1 if isinstance(failure, TransientError) else 2
 

@@ -127,8 +127,8 @@ def _conclude(job: Job, so_far: Pass, findings: Findings, undecided: Sequence[An
     how_much = {"windows": windows, "rows": left.rows, "batches": left.batches}
     now = job.clock()
     if so_far.stop is Stop.CLOSED:
-        opens_at = _next_opening(job.settings, now)
-        raise OutsideHours(texts.CLOSED(**how_much, opens=_local(job.settings, opens_at)), opens_at=opens_at)
+        opening = _next_opening(job.settings, now)
+        raise OutsideHours(texts.CLOSED(**how_much, opens=_local(job.settings, opening)), resume_at=opening)
     wait = so_far.asked_to_wait
     if so_far.stop is Stop.WAIT and so_far.accepted and wait is not None:
         resumes = now + timedelta(seconds=wait)

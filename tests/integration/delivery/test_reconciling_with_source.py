@@ -196,7 +196,7 @@ def test_a_window_that_cannot_be_read_is_red_alone(outbox: Engine, institution: 
 
 def test_what_may_pass_is_raised_first(outbox: Engine, institution: Institution, mocker: MockerFixture) -> None:
     """Transient errors are raised first, so that a window that can never be read does not prevent retries of the others."""
-    closed = OutsideHours("closed", opens_at=NOW)
+    closed = OutsideHours("closed", resume_at=NOW)
     failing(mocker, {"2020-02": SetupError("no"), "2020-03": SourceUnavailable("cut off"), "2020-04": closed})
     assert isinstance(prove(outbox, institution, FEBRUARY, MARCH).failure, SourceUnavailable)
     assert prove(outbox, institution, FEBRUARY, MARCH, APRIL).failure is closed

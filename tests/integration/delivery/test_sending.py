@@ -651,7 +651,7 @@ def test_closed_hours(outbox: Engine) -> None:
     dashboard = Dashboard()
     with pytest.raises(OutsideHours, match="3 rows in 1 batch wait until 2026-11-24 20:00") as caught:
         at_night(outbox, dashboard, lambda: CLOSED)
-    assert caught.value.opens_at == OPENS
+    assert caught.value.resume_at == OPENS
     assert dashboard.calls == []
 
 

@@ -149,6 +149,8 @@ def _record_failure(engine: Engine, settings: Settings, run: Any) -> None:
             causes=_causes(found),
             threshold=threshold if _is_anyone_alerted(settings) else None,
             now=now,
+            # Where the preflight fails, nothing else is tried; otherwise everything is, whatever fails before it.
+            is_complete=all(one.task_id not in (None, "preflight") for one in found.troubles),
         )
         degraded = _new_degradations(connection, settings, ended, is_complete=False, now=now)[0]
         if opened.causes:
@@ -225,14 +227,14 @@ def _new_degradations(
 
     :param is_complete: whether the run judged all its windows.
     """
-    from tablero.delivery.health.degraded import CONDITIONS
+    from tablero.delivery.health.degraded import CONDITIONS, EVENTS
     from tablero.outbox import findings, incidents
 
     if not _is_anyone_alerted(settings):
         return [], []
     found = findings.degradations_of(connection, run.dag_id, run.run_id)
     causes = list(dict.fromkeys(one.cause for one in found))
-    new, over = incidents.run_degraded(connection, run, causes, is_complete=is_complete, now=now)
+    new, over = incidents.run_degraded(connection, run, causes, events=EVENTS, is_complete=is_complete, now=now)
     return [one for one in found if one.cause in new], [one for one in over if one in {kind.value for kind in CONDITIONS}]
 
 

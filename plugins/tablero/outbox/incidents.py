@@ -157,12 +157,22 @@ def situation(engine: Engine, dag_id: str, run_id: str, *, since: datetime | Non
     return Situation([Trouble(*row) for row in troubles], [OpenWindow(*row) for row in windows])
 
 
-def run_failed(connection: Connection, run: Run, *, causes: Mapping[str, bool], threshold: int | None, now: datetime) -> Opened:
+def run_failed(
+    connection: Connection,
+    run: Run,
+    *,
+    causes: Mapping[str, bool],
+    threshold: int | None,
+    now: datetime,
+    is_complete: bool = False,
+) -> Opened:
     """Count a failed run.
 
     :param causes: the causes of its failure, each with whether it is permanent and therefore alerted at once.
     :param threshold: number of failed runs in a row after which other causes are alerted; ``None`` if nobody is to be alerted,
         so that the incident is only stored.
+    :param is_complete: whether all tasks of the run came to do their work. Then a cause that is missing is over, and is alerted
+        again if it returns while another one lasts.
     :returns: the causes to alert now; each is alerted once per incident.
     """
     found = {row.cause: row for row in connection.execute(_open((run.series,)).where(~_is_degraded)).all()}
@@ -175,6 +185,9 @@ def run_failed(connection: Connection, run: Run, *, causes: Mapping[str, bool], 
     last = next(iter(found.values()), None)
     follows = last is None or _follows(run, last.last_run_id)
     failures = (0 if last is None else last.failures) + follows
+    if is_complete and follows and run.scheduled:
+        for cause in found.keys() - causes.keys():
+            _close(connection, found.pop(cause), now)
     counted = {"failures": failures, "last_run_id": run.run_id if last is None or follows else last.last_run_id}
     untold = [cause for cause in causes if cause not in found or found[cause].alerted_at is None]
     tell = [] if threshold is None else [cause for cause in untold if causes[cause] or failures >= threshold]
@@ -197,26 +210,23 @@ def run_succeeded(connection: Connection, run: Run, *, now: datetime) -> bool:
 
 
 def run_degraded(
-    connection: Connection, run: Run, causes: Collection[str], *, is_complete: bool, now: datetime
+    connection: Connection, run: Run, causes: Collection[str], *, events: Collection[str] = (), is_complete: bool, now: datetime
 ) -> tuple[list[str], list[str]]:
     """Compare the degradations of a run that ended with those that were alerted before.
 
     :param causes: the causes of the degradations; may be empty.
+    :param events: causes that do not last. They are alerted once per run, as all are of a run that a person starts, since no
+        later run ends their incident.
     :param is_complete: whether the run judged all its windows. If not, as in a run that failed before it read them, that a
         cause is missing does not mean that it is over.
-    :returns: the causes to alert now, and those that are over and had been alerted. Runs started by a person are alerted once
-        per run, since no later run ends their incident.
+    :returns: the causes to alert now, and those that are over and had been alerted.
     """
+    new = _once_per_run(connection, run, [cause for cause in causes if cause in events or not run.scheduled], now)
     if not run.scheduled:
-        known = sa.select(incident.c.cause).where(incident.c.dag_id == run.series, incident.c.last_run_id == run.run_id)
-        told = set(connection.scalars(known))
-        new = [cause for cause in causes if _DEGRADED + cause not in told]
-        for cause in new:
-            values = {"last_run_id": run.run_id, "failures": 0, "alerted_at": now, "closed_at": now}
-            _put(connection, run.series, _DEGRADED + cause, None, values, now)
         return new, []
+    causes = [cause for cause in causes if cause not in events]
     found = {row.cause.removeprefix(_DEGRADED): row for row in connection.execute(_open((run.series,)).where(_is_degraded))}
-    new = [cause for cause in causes if cause not in found]
+    new += [cause for cause in causes if cause not in found]
     missing = [cause for cause, row in found.items() if cause not in causes and run.run_id >= row.last_run_id]
     over = missing if is_complete else []
     for cause in over:
@@ -226,6 +236,16 @@ def run_degraded(
         values = {"failures": 0, "last_run_id": max(run.run_id, row.last_run_id if row else "")}
         _put(connection, run.series, _DEGRADED + cause, row, values | ({} if row else {"alerted_at": now}), now)
     return new, over
+
+
+def _once_per_run(connection: Connection, run: Run, causes: Collection[str], now: datetime) -> list[str]:
+    known = sa.select(incident.c.cause).where(incident.c.dag_id == run.series, incident.c.last_run_id == run.run_id)
+    alerted = set(connection.scalars(known))
+    new = [cause for cause in causes if _DEGRADED + cause not in alerted]
+    for cause in new:
+        values = {"last_run_id": run.run_id, "failures": 0, "alerted_at": now, "closed_at": now}
+        _put(connection, run.series, _DEGRADED + cause, None, values, now)
+    return new
 
 
 _is_degraded = incident.c.cause.startswith(_DEGRADED, autoescape=True)

@@ -12,6 +12,7 @@ from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window, day_window
 from tablero.delivery import nightly
 from tablero.delivery.counting import Counted, compare, count_future, require_whole
+from tablero.delivery.health.degraded import EVENTS
 from tablero.delivery.health.survey import survey
 from tablero.delivery.planning import EVERYTHING, plan_night
 from tablero.delivery.reconciling import Reconciled, reconcile, require_settled
@@ -135,7 +136,9 @@ class Nights:
             found.failed.append(error)
         causes_found = list(dict.fromkeys(one.cause for one in unusual))
         with writing(self.engine) as connection:
-            new, over = incidents.run_degraded(connection, run, causes_found, is_complete=not found.failed, now=now)
+            new, over = incidents.run_degraded(
+                connection, run, causes_found, events=EVENTS, is_complete=not found.failed, now=now
+            )
             found.alerted += new
             found.over += over
             if found.failed:

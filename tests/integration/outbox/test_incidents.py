@@ -301,7 +301,7 @@ def test_what_one_cause_is(one: Exception, other: Exception, same: bool) -> None
 
 def degrade(engine: Engine, run: Run, *causes: str, is_complete: bool = True) -> tuple[list[str], list[str]]:
     with writing(engine) as connection:
-        return incidents.run_degraded(connection, run, causes, is_complete=is_complete, now=NOW)
+        return incidents.run_degraded(connection, run, causes, events={"audit"}, is_complete=is_complete, now=NOW)
 
 
 def test_not_as_usual_is_told_once_and_its_end_too(outbox: Engine) -> None:
@@ -312,6 +312,31 @@ def test_not_as_usual_is_told_once_and_its_end_too(outbox: Engine) -> None:
     assert degrade(outbox, night(4), "undated") == ([], ["no_rows"])
     assert degrade(outbox, night(5)) == ([], ["undated"])
     assert degrade(outbox, night(6), "no_rows") == (["no_rows"], [])
+
+
+def test_what_happens_anew_is_told_anew(outbox: Engine) -> None:
+    """Each night reports what its audits found, once even if cleared, and never as over: no night undoes it."""
+    assert degrade(outbox, night(1), "audit", "undated") == (["audit", "undated"], [])
+    assert degrade(outbox, night(1), "audit", "undated") == ([], [])
+    assert degrade(outbox, night(2), "audit", "undated") == (["audit"], [])
+    assert degrade(outbox, night(3), "undated") == ([], [])
+
+
+def test_a_cause_that_returns_while_another_lasts(outbox: Engine) -> None:
+    """A cause that a later failed run no longer had is over, so its return is alerted; not if the run did not get that far."""
+
+    def failed(number: int, *causes: str, is_complete: bool = True) -> list[str]:
+        with writing(outbox) as connection:
+            found = dict.fromkeys(causes, True)
+            return incidents.run_failed(
+                connection, night(number), causes=found, threshold=1, now=NOW, is_complete=is_complete
+            ).causes
+
+    assert failed(1, "dashboard", "source") == ["dashboard", "source"]
+    assert failed(2, "outbox", is_complete=False) == ["outbox"]
+    assert failed(3, "dashboard", "source") == []
+    assert failed(4, "dashboard") == []
+    assert failed(5, "dashboard", "source") == ["source"]
 
 
 def test_an_earlier_night_that_is_cleared_ends_nothing(outbox: Engine) -> None:

@@ -48,6 +48,9 @@ CONDITIONS = {
     Cause.NOT_COUNTED,
 }
 
+#: The values of the others, which each run reports of itself.
+EVENTS = {cause.value for cause in Cause} - {cause.value for cause in CONDITIONS}
+
 
 @dataclass(frozen=True)
 class Counts:

@@ -28,6 +28,7 @@ from tablero.delivery.reconciling import reconcile
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.errors import TransientError
+from tablero.outbox import target
 from tablero.outbox.schema import attempt, batch, rejection
 from tablero.settings import Settings
 from tablero.source.reader import Source
@@ -113,24 +114,25 @@ class History:
                 )
             )
 
-    def run(self, *windows: Window, run_id: str, now: datetime, prove: bool = True) -> None:
+    def run(self, *windows: Window, run_id: str, now: datetime, prove: bool = True, settings: Settings = SETTINGS) -> None:
         """What a run does with some windows: read, send, reconcile. Failures are ignored."""
 
         def clock() -> datetime:
             return now
 
         for window in windows:
-            stage(self.engine, self.source, SETTINGS, window, run_id=run_id, clock=clock)
+            stage(self.engine, self.source, settings, window, run_id=run_id, clock=clock)
         begun = datetime.now(timezone.utc)
         with suppress(TransientError):
-            send(self.engine, lambda: self.dashboard, SETTINGS, windows, run_id=run_id, clock=clock)
+            send(self.engine, lambda: self.dashboard, settings, windows, run_id=run_id, clock=clock)
         date_back(self.engine, begun, now)
         if prove:
             named = {"run_id": run_id, "clock": clock, "send": lambda window: None, "unsent": windows}
-            reconcile(self.engine, self.source, SETTINGS, windows, **named)  # type: ignore[arg-type]
+            reconcile(self.engine, self.source, settings, windows, **named)  # type: ignore[arg-type]
 
     def live(self) -> None:
         """Create the history of the table above."""
+        target.remember(self.engine, target.name_of(SETTINGS, "https://dashboard.test"), LOADED)
         self.add(*requests("AUG", date(2026, 8, 3), 60))
         self.add(*requests("SEP", date(2026, 9, 1), 45))
         self.add(*requests("OCT", date(2026, 10, 5), 40))

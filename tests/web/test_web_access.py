@@ -215,3 +215,14 @@ def test_behind_tls_the_way_back_is_the_one_that_the_browser_knows(
     back = unquote(link[1])
     assert back == "https://airflow.institucion.gob.do/tablero/request?id=REQ-77"
     assert is_safe_url(back)
+
+
+@pytest.mark.parametrize(("base_url", "secure"), [("https://airflow.institucion.gob.do", True), ("", False)])
+def test_cookies_are_secure_where_the_browser_sees_tls(
+    admin: Any, monkeypatch: pytest.MonkeyPatch, base_url: str, secure: bool
+) -> None:
+    """Cookies are marked *Secure* by the address that browsers see, although the server itself sees plain HTTP."""
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base_url)
+    cookies = admin.get("/tablero/rejections?lang=es").headers.get_list("set-cookie")
+    assert len(cookies) == 2
+    assert {"; Secure" in cookie for cookie in cookies} == {secure}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tablero.contract.windows import day_window, first_instant
 from tablero.outbox.reports.coverage import Proven, Read
-from tablero.outbox.reports.snapshot import COUNT_LIMIT, Rows
+from tablero.outbox.reports.snapshot import COUNT_LIMIT, Count, Rows
 from tablero.settings import Settings
 from tablero.web.coverage import (
     Coverage,
@@ -39,7 +39,7 @@ def read(label: str, number: int = 1, at: datetime = READ_AT, **changes: Any) ->
     """A finished reading of a whole month or day."""
     window = window_of(label, ZONE)
     values = {"window_start": window.start, "window_end": window.end, "finished_at": at, "excluded": 0, "duplicates": 0}
-    return Read(**{"id": number, "run_id": f"run-{number}", **values, **changes})
+    return Read(**{"id": number, "kind": window.kind, "run_id": f"run-{number}", **values, **changes})
 
 
 def proven(label: str, number: int = 1, at: datetime = READ_AT + timedelta(minutes=5), **changes: Any) -> Proven:
@@ -126,10 +126,10 @@ ONE_DAY = day_window(DAY, ZONE)
             Judgement(State.SETTLED),
             id="another day does not add up",
         ),
-        pytest.param({"broken_by_day": {DAY: 1}}, Judgement(State.REJECTIONS), id="a row of four breaks the contract"),
+        pytest.param({"broken_by_day": {DAY: Count(1)}}, Judgement(State.REJECTIONS), id="a row of four breaks the contract"),
         pytest.param({"days": {DAY: Rows(3, 0, 1)}}, Judgement(State.REJECTIONS), id="the dashboard refused one of four"),
         pytest.param(
-            {"days": {DAY: Rows(97, 0, 2)}, "broken_by_day": {DAY: 3}},
+            {"days": {DAY: Rows(97, 0, 2)}, "broken_by_day": {DAY: Count(3)}},
             Judgement(State.SETTLED),
             id="few rows are rejected",
         ),
@@ -201,22 +201,22 @@ def by_days(labels: list[str]) -> Facts:
         pytest.param(replace(by_days([]), months={}), Judgement(State.NEVER), id="none of its days was ever read"),
         pytest.param(by_days([]), Judgement(State.PENDING, Why.UNREAD), id="rows are staged of a reading without end"),
         pytest.param(
-            replace(by_days(OCTOBER), broken={"2026-10": 4}),
+            replace(by_days(OCTOBER), broken={"2026-10": Count(4)}),
             Judgement(State.REJECTIONS),
             id="many rows break the contract, on days that are not shown",
         ),
         pytest.param(
-            replace(by_days(OCTOBER), months={"2026-10": Rows(950)}, broken={"2026-10": 50}),
+            replace(by_days(OCTOBER), months={"2026-10": Rows(950)}, broken={"2026-10": Count(50)}),
             Judgement(State.SETTLED),
             id="five in a hundred rows break the contract",
         ),
         pytest.param(
-            replace(by_days(OCTOBER), months={"2026-10": Rows(949)}, broken={"2026-10": 50}),
+            replace(by_days(OCTOBER), months={"2026-10": Rows(949)}, broken={"2026-10": Count(50)}),
             Judgement(State.REJECTIONS),
             id="more than five in a hundred do",
         ),
         pytest.param(
-            replace(by_days(OCTOBER), months={"2026-10": Rows(999)}, broken_by_day={date(2026, 10, 5): 1}),
+            replace(by_days(OCTOBER), months={"2026-10": Rows(999)}, broken_by_day={date(2026, 10, 5): Count(1)}),
             Judgement(State.SETTLED),
             id="on one of its days all rows are rejected, and they are few",
         ),
@@ -226,7 +226,7 @@ def by_days(labels: list[str]) -> Facts:
             id="the dashboard refused a row",
         ),
         pytest.param(
-            replace(by_days(OCTOBER), days={date(2026, 10, 5): Rows(0, 1)}, broken={"2026-10": 4}),
+            replace(by_days(OCTOBER), days={date(2026, 10, 5): Rows(0, 1)}, broken={"2026-10": Count(4)}),
             Judgement(State.PENDING, Why.ROWS),
             id="what is pending weighs more than what is rejected",
         ),
@@ -257,12 +257,13 @@ def test_a_month_is_as_good_as_its_worst_day(facts: Facts, expected: Judgement) 
         (500, Rows(500), 0, False),
         (2, Rows(), 0, True),
         (0, Rows(0, 0, 2), 0, True),
+        (COUNT_LIMIT, Rows(10_000_000), 5, False),
         (COUNT_LIMIT + 1, Rows(10_000_000), 5, True),
     ],
 )
 def test_many_rejected_rows_are_told_from_few(broken: int, rows: Rows, percent: float, expected: bool) -> None:
     """Rejections are judged by their share of the rows that could be sent; all rows, or an unknown share, is too many."""
-    assert too_many_rejected(broken, rows, percent) is expected
+    assert too_many_rejected(Count.up_to_limit(broken), rows, percent) is expected
 
 
 def test_a_month_knows_when_it_was_last_proved_as_a_whole() -> None:
@@ -279,10 +280,59 @@ def test_a_month_knows_when_it_was_last_proved_as_a_whole() -> None:
     assert found.proved_since == READ_AT + timedelta(minutes=5)
 
 
+def test_a_proof_that_did_not_close_proves_nothing() -> None:
+    """Where the last proof of a month did not close, the month is not proved, whatever an earlier proof found."""
+    later = READ_AT + timedelta(days=2)
+    for settled in (True, False):
+        proofs = [proven("2026-10", 1, settled=not settled), proven("2026-10", 2, later, settled=settled)]
+        found = survey(replace(by_days(OCTOBER), proofs=proofs), SETTINGS, NOW)
+        assert found.months[-2].proved_at == (later if settled else None)
+
+
+def test_what_is_undated_says_nothing_about_a_month() -> None:
+    """A reading of what lay in no month counts in the totals; once ``earliest`` is earlier, its months are still unread."""
+    undated = read("2020-01", 7, kind="undated", excluded=4, window_end=window_of("2026-08", ZONE).start)
+    found = survey(replace(FACTS, readings=[*FACTS.readings, undated]), SETTINGS, NOW)
+    assert {cell.state for cell in found.months if cell.label < "2026-11"} == {State.NEVER}
+    assert found.totals.excluded == 4
+
+
+def test_a_month_counts_from_the_first_day_that_was_ever_read() -> None:
+    """An institution that began in the middle of a month is not late with the days before."""
+    began = [label for label in OCTOBER if label >= "2026-10-15"]
+    assert month(by_days(began)) == Judgement(State.SETTLED)
+    assert month(by_days(began[:-1])) == Judgement(State.PENDING, Why.UNREAD)
+    assert month(by_days(["2026-09-03", *began])) == Judgement(State.PENDING, Why.UNREAD)
+
+
+def test_rows_of_months_that_are_not_shown_are_counted_all_the_same() -> None:
+    """After ``earliest`` was set to a later date, the rows before it are in the totals and on a line of their own."""
+    pending = {date(2019, 12, 30): Rows(0, 2)}
+    facts = replace(FACTS, outside=Rows(5, 2, 1), days={**FACTS.days, **pending}, broken={"2026-10": Count(3)})
+    found = survey(facts, SETTINGS, NOW)
+    assert (found.totals.delivered, found.totals.pending, found.totals.rejected) == (8, 2, Count(4))
+    assert found.totals.read == Count(8 + 2 + 4)
+    assert found.totals.outside == Rows(5, 2, 1)
+    assert found.late_outside == ["2019-12"]
+
+
+@pytest.mark.parametrize(
+    ("found", "count"),
+    [(0, Count(0)), (COUNT_LIMIT, Count(COUNT_LIMIT)), (COUNT_LIMIT + 1, Count(COUNT_LIMIT, is_exact=False))],
+)
+def test_what_was_not_counted_to_the_end_is_no_number(found: int, count: Count) -> None:
+    """A count that stopped is neither a number nor equal to the exact count of as many rows; its sums are not exact, either."""
+    assert Count.up_to_limit(found) == count
+    assert bool(count) is (found > 0)
+    assert (count + Count(5)) == Count(count.counted + 5, count.is_exact)
+    with pytest.raises(TypeError):
+        count / 2  # type: ignore[operator]
+
+
 def test_rows_that_lie_in_no_month_are_counted_among_the_rejected() -> None:
     """Undated rows are counted among the rejected ones, and separately."""
-    found = survey(Facts(span=(DAY, DAY), broken={"undated": 12, "2026-10": 3}), SETTINGS, NOW)
-    assert (found.totals.rejected, found.totals.undated) == (15, 12)
+    found = survey(Facts(span=(DAY, DAY), broken={"undated": Count(12), "2026-10": Count(3)}), SETTINGS, NOW)
+    assert (found.totals.rejected, found.totals.undated) == (Count(15), Count(12))
 
 
 def test_the_month_of_today_is_complete_when_all_days_that_are_due_are() -> None:

@@ -6,8 +6,9 @@ import csv
 import hashlib
 import io
 import re
-from contextlib import nullcontext
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from threading import Event, Semaphore
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,8 @@ import pytest
 import sqlalchemy as sa
 from pytest_mock import MockerFixture
 from tablero.outbox.schema import batch
+from tablero.web import evidence
+from tablero.web.evidence import BeingPrepared, Delivered
 
 from tests.integration.samples import rows_in
 from tests.web.application import Site
@@ -69,8 +72,9 @@ def test_the_documents_agree(viewer: Any) -> None:
     assert document["last_proof"] == {
         "window": "2026-10",
         "counted_at": "2026-11-20T12:00:00-04:00",
-        "rows_in_source": 49,
-        "settled": True,
+        **{"delivered": 42, "rejected": 5, "excluded": 1, "duplicates": 1, "pending": 0},
+        **{"read": 49, "gone": 0, "rows_in_source": 49, "settled": True},
+        "result": "settled",
     }
     assert document["institution"] == "DO/GOB/12345/TRAMITES"
     assert document["made_by"] == "vera"
@@ -97,6 +101,62 @@ def test_a_month_without_deliveries_has_the_evidence_of_nothing(viewer: Any, mon
     assert document["counts"] == []
     assert document["last_acknowledgement"] is None
     assert document["digest"]["value"] == hashlib.sha256(b"").hexdigest()
+    table = list(csv.DictReader(io.StringIO(viewer.get(f"/tablero/evidence/{month}.csv").content.decode("utf-8-sig"))))
+    assert [(row["month"], row["rows"], row["coverage"]) for row in table] == [(month, "0", "Never loaded")]
+    assert document["digest"]["value"] in table[0].values()
+
+
+class Slow:
+    """An evidence cache whose months are read only when the test lets them."""
+
+    def __init__(self, mocker: MockerFixture, **limits: Any) -> None:
+        self.reads: list[str] = []
+        self.may_end = Event()
+        self.has_begun = Semaphore(0)
+        mocker.patch.object(evidence, "collect", self._collect)
+        self.cache = evidence.Cache(**limits)
+
+    def _collect(self, _: Any, window: Any) -> Delivered:
+        self.reads.append(window)
+        self.has_begun.release()
+        assert self.may_end.wait(30)
+        return Delivered({}, window)
+
+    def ask(self, label: str) -> Delivered:
+        return self.cache.collect(None, SimpleNamespace(window=label, acknowledged=()))  # type: ignore[arg-type]
+
+
+def test_a_month_is_read_once_however_many_ask_for_it(mocker: MockerFixture) -> None:
+    """Six requests for the same month at the same time read its rows once."""
+    slow = Slow(mocker, patience=30)
+    with ThreadPoolExecutor(6) as threads:
+        answers = [threads.submit(slow.ask, "2026-10") for _ in range(6)]
+        assert slow.has_begun.acquire(timeout=30)
+        slow.may_end.set()
+        assert {answer.result().digest for answer in answers} == {"2026-10"}
+    assert slow.reads == ["2026-10"]
+
+
+def test_months_that_take_long_do_not_take_all_threads(mocker: MockerFixture) -> None:
+    """Who asks for a month that is being read, or for one more than are read at a time, is told to come back."""
+    slow = Slow(mocker, readers=1, patience=0)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(slow.ask, "2026-10")
+        assert slow.has_begun.acquire(timeout=30)
+        for label in ("2026-10", "2026-09"):
+            with pytest.raises(BeingPrepared):
+                slow.ask(label)
+        slow.may_end.set()
+        assert first.result().digest == "2026-10"
+    assert slow.ask("2026-09").digest == "2026-09"
+
+
+def test_a_document_that_is_being_prepared_says_so(admin: Any, whole_app: Any, mocker: MockerFixture) -> None:
+    """The page says what to do: wait and try again."""
+    mocker.patch.object(whole_app.state.page.state.site.evidence, "collect", side_effect=BeingPrepared)
+    answer = admin.get("/tablero/evidence/2026-10")
+    assert answer.status_code == 503
+    assert "Wait a moment and try again" in answer.text
 
 
 def test_batches_that_the_dashboard_recognised_are_told_from_acknowledged_ones(admin: Any, own_history: History) -> None:
@@ -116,16 +176,17 @@ def test_the_monthly_digest_carries_the_document_of_the_page(
     viewer: Any, site: Site, own_history: History, mocker: MockerFixture
 ) -> None:
     """The first scheduled run after a month mails the document, which names no user since nobody requested it."""
-    from tablero.airflow import callbacks, configuration
+    from tablero.airflow import configuration, digests
     from tablero.airflow.alerts import notifiers
+    from tablero.airflow.alerts.budget import Budget
 
     mailed: dict[str, bytes] = {}
-    mocker.patch.object(configuration, "outbox", return_value=nullcontext(own_history.engine))
     mocker.patch.object(configuration, "clock", return_value=site.now)
-    mocker.patch.object(notifiers, "send_digest", lambda _, __, ___, files: mailed.update(files) or True)
+    mocker.patch.object(notifiers, "send_digest", lambda _, __, ___, files, **____: mailed.update(files) or True)
     settings = site.settings.model_copy(update={"digest": "monthly", "alert_emails": ("ops@example.test",)})
     after_october = datetime(2026, 11, 1, 4, tzinfo=timezone.utc)
-    callbacks._send_digest(settings, SimpleNamespace(run_type="scheduled", data_interval_end=after_october))
+    run = SimpleNamespace(run_type="scheduled", data_interval_end=after_october)
+    digests.send(own_history.engine, settings, run, Budget(600))
 
     viewer.headers["accept-language"] = "es"
     assert list(mailed) == ["tablero-constancia-2026-10.json"]

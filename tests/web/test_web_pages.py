@@ -121,7 +121,7 @@ def test_a_window_shows_its_counts_its_proof_its_batches_and_its_runs(admin: Any
     page = admin.get("/tablero/window/2026-10").text
     text = words_of(page)
     assert re.search(r'data-count="delivered">42<', page)
-    assert re.search(r'data-count="recount">49<', page)
+    assert re.search(r'data-proof="source">49<', page)
     assert "adds up" in text
     assert re.search(r"Batch \d+ split", text)
     assert WORDS in text
@@ -203,6 +203,49 @@ def test_a_refused_row_that_was_corrected(admin: Any, own_history: History) -> N
     (number,) = re.findall(r"/batch/(\d+)", listed)
     assert "Corrected there, it is another row" in admin.get(f"/tablero/batch/{number}").text
     assert not re.search("OCT-REFUSED", admin.get("/tablero/rejections?reason=refused_by_dashboard").text)
+
+
+def test_a_request_of_which_a_part_is_wrong_is_not_complete(admin: Any) -> None:
+    """If a request has delivered changes and rejected rows, the answer is not *yes*, and empty values are named so."""
+    page = admin.get("/tablero/request", params={"id": HOSTILE})
+    text = words_of(page.text)
+    assert "In part: 1 status change is delivered. 1 more row has errors and was not sent" in text
+    assert "Yes:" not in text
+
+
+def test_empty_values_of_a_row_with_errors_are_named(admin: Any) -> None:
+    """A value that is missing in the source is *empty*, not a word of a programming language."""
+    text = words_of(admin.get("/tablero/request?id=OCT-NO-SERVICE").text)
+    assert "None" not in text
+
+
+def test_beyond_the_last_change_of_a_request_there_is_nothing(admin: Any) -> None:
+    """An address beyond the last change does not say that nothing is known of the request."""
+    assert admin.get("/tablero/request?id=REQ-77&skip=10").status_code == 404
+
+
+def test_the_rejected_rows_of_a_day_are_those_of_the_day(admin: Any) -> None:
+    """A day's page leads to the rejected rows of that day alone."""
+    (link,) = set(re.findall(r'href="\.\./(rejections\?month=[^"]*)"', admin.get("/tablero/window/2026-10-09").text))
+    assert link == "rejections?month=2026-10-09"
+    counts = re.findall(r'class="amount">(\d+) rows?<', admin.get(f"/tablero/{link}").text)
+    assert sum(map(int, counts)) == 3
+
+
+@pytest.mark.parametrize("month", ["2026-13", "2026-02-30", "2026-1", "x", "9999-12"])
+def test_a_month_that_does_not_exist_filters_nothing(admin: Any, month: str) -> None:
+    """A filter by a month that does not exist is refused, since all rows would be shown, downloaded and retried instead."""
+    for path in ("rejections", "rejections.csv"):
+        assert admin.get(f"/tablero/{path}?month={month}").status_code == 400
+
+
+@pytest.mark.parametrize("path", ["", "window/2026-10", "status.json", "evidence/2026-10.json", "nowhere"])
+def test_head_is_answered_like_get_without_a_body(admin: Any, path: str) -> None:
+    """Monitors ask with HEAD."""
+    answer = admin.head(f"/tablero/{path}")
+    assert answer.status_code == admin.get(f"/tablero/{path}").status_code
+    assert answer.content == b""
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_a_request_that_nobody_knows_is_not_confused_with_one_that_is_wrong(admin: Any) -> None:
@@ -316,7 +359,6 @@ ODD = [
     "rejections?reason=unknown_status&before=99999999999999999-ff",
     "rejections?reason=refused_by_dashboard&before=1-ff",
     "rejections?reason=refused_by_dashboard&before=1-99999999999999999999",
-    "rejections?month=2026-99",
     "rejections?reason=unknown_status&service=%00",
     "window/2026-10?state=nothing",
     "window/2026-10?after=99999",

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tablero.outbox.schema import batch, operator_action, requeued
+from pytest_mock import MockerFixture
+from tablero.outbox.schema import batch, operator_action, rejection, requeued
 
 from tests.integration.samples import contents
 from tests.web.history import NOW, WORDS, ZONE, History, day_window
@@ -253,3 +254,40 @@ def test_the_csv_holds_every_reason(viewer: Any) -> None:
     rows = list(csv.DictReader(io.StringIO(viewer.get("/tablero/rejections.csv").content.decode("utf-8-sig"))))
     assert sorted(row["code"] for row in rows) == ["missing_service_id", *2 * ["refused_by_dashboard"], *2 * ["unknown_status"]]
     assert {row["the dashboard's message"] for row in rows if row["code"] == "refused_by_dashboard"} == {f"HTTP 400 «{WORDS}»"}
+
+
+def test_rows_that_are_in_no_month_can_be_retried_by_their_reason(admin: Any, own_history: History) -> None:
+    """Undated rows lie in no month: the load of the current month reads them again."""
+    own_history.put_undated("U-1")
+    action = ask(admin, "reason=change_missing", requests=None)
+    assert "1 row is to be read from the source again" in action.text
+    assert runs() == [("historical_load", {"start_month": "2026-11", "end_month": "2026-11"}, "admin")]
+
+
+def test_nothing_is_confirmed_that_no_run_can_do(admin: Any, own_history: History) -> None:
+    """Rows whose date lies in the future cannot be read yet: the review says so and has no button."""
+    with own_history.engine.begin() as connection:
+        later = sa.update(rejection).where(rejection.c.reason == "missing_service_id")
+        connection.execute(later.values(changed_at=NOW + timedelta(days=90)))
+    form = fields(admin.get("/tablero/rejections?reason=missing_service_id").text) | {"whole": ["yes"]}
+    review = admin.post("/tablero/requeue/review", data=form, headers=OWN).text
+    assert "their date lies in the future" in review
+    assert "Yes, retry" not in review
+
+
+def test_a_month_that_does_not_exist_retries_nothing(admin: Any, own_history: History) -> None:
+    """A form with a month that does not exist is refused: without the month it would mean all rows."""
+    form = fields(admin.get("/tablero/rejections?reason=unknown_status").text) | {"whole": ["yes"], "month": ["2026-13"]}
+    for path in ("requeue/review", "requeue"):
+        assert admin.post(f"/tablero/{path}", data=form, headers=OWN).status_code == 400
+    assert runs() == []
+
+
+def test_an_action_without_its_run_has_no_tick(admin: Any, own_history: History, mocker: MockerFixture) -> None:
+    """If a run could not be started, the action does not look as if all went well."""
+    from tablero.web.airflow_runs import CannotStart, Runs
+
+    mocker.patch.object(Runs, "start", side_effect=CannotStart("no"))
+    lead = re.search(r'<p class="lead">(.*?)</p>', ask(admin, "reason=unknown_status", requests=None).text)
+    assert lead
+    assert "#i-mismatch" in lead[1]

@@ -124,7 +124,9 @@ def test_a_figure_stays_within_its_ground(values: list[float]) -> None:
         (3, ["0", "1", "2", "3"]),
         (150, ["0", "50", "100", "150"]),
         (121_000, ["0", "50k", "100k", "150k"]),
-        (0.3, ["0", "0.1", "0.2", "0.3"]),
+        (1, ["0", "1"]),
+        (8, ["0", "2", "4", "6", "8"]),
+        (10, ["0", "5", "10"]),
         (9e6, ["0", "2.5M", "5M", "7.5M", "10M"]),
     ],
 )
@@ -146,11 +148,33 @@ FORMATS = Formats(texts("es"), timezone(timedelta(hours=-4)))
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(0, "0"), (999, "999"), (1_000, "1k"), (1_990, "1.9k"), (9_999, "9.9k"), (121_499, "121k"), (5_000_000, "5M")],
+    [
+        (0, "0"),
+        (999, "999"),
+        (1_000, "1k"),
+        (1_990, "1.9k"),
+        (9_999, "9.9k"),
+        (12_999, "12k"),
+        (121_499, "121k"),
+        (999_999, "999k"),
+        (5_000_000, "5M"),
+    ],
 )
 def test_a_number_fits_into_a_cell(number: int, text: str) -> None:
     """A short number is rounded down, with one decimal below ten units."""
     assert FORMATS.compact(number) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        *((0, "0 %"), (0.0004, "< 0.1 %"), (0.05, "5 %"), (0.0504, "5.04 %"), (0.05001, "5.01 %"), (0.0554, "5.5 %")),
+        *((0.9997, "99.97 %"), (0.99999, "99.99 %"), (1.0, "100 %")),
+    ],
+)
+def test_a_share_is_not_rounded_to_a_whole_number(share: float, text: str) -> None:
+    """What is not finished is not 100 %, and what is above a limit of 5 % does not read as 5 %."""
+    assert FORMATS.percent(share) == text
 
 
 def test_instants_are_written_in_the_zone() -> None:

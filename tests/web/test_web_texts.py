@@ -17,6 +17,9 @@ from tablero.web.language import Texts, choose
 
 WEB = Path(__file__).resolve().parents[2] / "plugins" / "tablero" / "web"
 
+#: The counts whose sum is what was read.
+PARTS = ("delivered", "rejected", "excluded", "duplicates", "pending")
+
 #: Names of texts that are composed: a prefix and its suffixes.
 FAMILIES = {
     "state.": [
@@ -33,7 +36,8 @@ FAMILIES = {
     ],
     "outcome.": ["delivered", "refused", "transient", "permanent", "unknown", "open"],
     "count.": [
-        name + end for name in ("read", "delivered", "rejected", "excluded", "duplicates", "pending") for end in ("", ".means")
+        *(name + end for name in ("read", *PARTS) for end in ("", ".means")),
+        *("gone", "source"),
     ],
     "dag.": ["historical_load", "daily_send"],
     "view.": ["none", *(result.value for result in CountResult)],
@@ -54,7 +58,7 @@ FAMILIES = {
     "problem.": [
         name + end
         for name in (
-            *("400", "401", "403", "404", "form", "busy", "settled", "500", "settings"),
+            *("400", "401", "403", "404", "form", "busy", "settled", "preparing", "500", "settings"),
             *("outbox.empty", "outbox.older", "outbox.away", "outbox.missing"),
         )
         for end in ("", ".advice")

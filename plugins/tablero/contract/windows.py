@@ -17,6 +17,10 @@ from tablero.texts import contract as texts
 
 Kind = Literal["month", "day", "undated"]
 
+#: The kinds of windows that say something about days and months. What is undated lies in none of them, whichever was the first
+#: month when it was read.
+DATED: tuple[Kind, ...] = ("month", "day")
+
 #: The instant for rows whose ``last_modified_date`` is not a date: before any request, and within the range of every database.
 NO_DATE = datetime(1900, 1, 1, tzinfo=timezone.utc)
 

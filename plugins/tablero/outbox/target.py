@@ -39,6 +39,17 @@ def name_of(settings: Settings, url: str) -> str:
     return f"{address.host}{port}{path}"
 
 
+def known(connection: Connection) -> str | None:
+    """The stored target; ``None`` before the first task that sends."""
+    return connection.scalar(sa.select(target.c.name))
+
+
+def is_other(name: str, settings: Settings) -> bool:
+    """Whether a stored target is certainly not the dashboard of the settings, as far as their path tells."""
+    path = settings.api_path.rstrip("/")
+    return name != path if settings.over_xroad else not name.endswith(path)
+
+
 def require(engine: Engine, name: str) -> None:
     """Check that the outbox delivers to this dashboard, or to none yet.
 
@@ -66,11 +77,10 @@ def remember(engine: Engine, name: str, now: datetime) -> None:
 
 
 def _require(connection: Connection, name: str) -> str | None:
-    """The stored target; ``None`` if there is none."""
-    known = connection.scalar(sa.select(target.c.name))
-    if known is None or known == name:
-        return known
+    found = known(connection)
+    if found is None or found == name:
+        return found
     acknowledged = sa.select(attempt.c.id).where(attempt.c.outcome == "delivered").limit(1)
     if connection.scalar(acknowledged) is None:
-        return str(known)
-    raise SettingsError(texts.ANOTHER_DASHBOARD(known=str(known), name=name, forget=FORGET))
+        return found
+    raise SettingsError(texts.ANOTHER_DASHBOARD(known=found, name=name, forget=FORGET))

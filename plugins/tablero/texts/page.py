@@ -17,7 +17,9 @@ TEXTS: dict[str, Text | Counted] = {
     "next": Text("Ver más", "Show more"),
     "run": Text("Ejecución", "Run"),
     "crumbs": Text("Usted está en", "You are in"),
+    "over": Text("más de {shown}", "more than {shown}"),
     "rows": Counted(one=Text("{n} fila", "{n} row"), other=Text("{n} filas", "{n} rows")),
+    "rows.over": Text("{shown} filas", "{shown} rows"),
     "language.other": Text("English", "Español"),
     "nav.label": Text("Secciones", "Sections"),
     "nav.coverage": Text("Cobertura", "Coverage"),
@@ -30,6 +32,12 @@ TEXTS: dict[str, Text | Counted] = {
     "find.go": Text("Buscar", "Find"),
     "foot.zone": Text("Todas las horas son de {zone}.", "All times are in {zone}."),
     "foot.target": Text("Destino:", "Sent to:"),
+    "target.other": Text(
+        "Las filas de este outbox se entregaron a {target}, y el ajuste api_path dice {path}. Las tareas no envían nada hasta"
+        " que coincidan.",
+        "The rows of this outbox were delivered to {target}, and the setting api_path says {path}. Tasks send nothing until"
+        " the two agree.",
+    ),
     "foot.now": Text("Datos al", "Data as of"),
     "state.settled": Text("Completo", "Complete"),
     "state.settled.short": Text("completo", "complete"),
@@ -113,18 +121,32 @@ TEXTS: dict[str, Text | Counted] = {
     "answer.settled": Text("Todo está entregado hasta el {day}", "Everything is delivered up to {day}"),
     "answer.all": Text("Todo está entregado", "Everything is delivered"),
     "answer.rejected": Counted(
-        one=Text("{n} fila tiene errores y espera corrección", "{n} row has errors and needs correcting"),
-        other=Text("{n} filas tienen errores y esperan corrección", "{n} rows have errors and need correcting"),
+        one=Text("{shown} fila tiene errores y espera corrección", "{shown} row has errors and needs correcting"),
+        other=Text("{shown} filas tienen errores y esperan corrección", "{shown} rows have errors and need correcting"),
     ),
     "answer.undated": Counted(
         one=Text(
-            "{n} de ellas no está en ningún mes: su fecha de cambio falta, no es una fecha o es anterior al primero",
-            "{n} of them lies in no month: its date of change is missing, is no date or is before the first one",
+            "{shown} de ellas no está en ningún mes: su fecha de cambio falta, no es una fecha o es anterior al primero",
+            "{shown} of them lies in no month: its date of change is missing, is no date or is before the first one",
         ),
         other=Text(
-            "{n} de ellas no están en ningún mes: su fecha de cambio falta, no es una fecha o es anterior al primero",
-            "{n} of them lie in no month: their date of change is missing, is no date or is before the first one",
+            "{shown} de ellas no están en ningún mes: su fecha de cambio falta, no es una fecha o es anterior al primero",
+            "{shown} of them lie in no month: their date of change is missing, is no date or is before the first one",
         ),
+    ),
+    "answer.outside": Text(
+        "Hay filas pendientes de meses anteriores al primero que se muestra",
+        "Rows of months before the first one shown are pending",
+    ),
+    "totals.outside": Text(
+        "Incluye filas de meses anteriores a {month}, el de earliest, que no se muestran: {delivered} entregadas, {rejected}"
+        " que el tablero rechazó, {pending} pendientes.",
+        "Includes rows of months before {month}, that of earliest, which are not shown: {delivered} delivered, {rejected}"
+        " that the dashboard refused, {pending} pending.",
+    ),
+    "totals.adopted": Text(
+        "De las entregadas, {n} se dieron por entregadas a mano (adopt), sin acuse.",
+        "Of those delivered, {n} were marked as delivered by hand (adopt), without an acknowledgement.",
     ),
     "totals.title": Text("En total", "In total"),
     "count.read": Text("Leídas", "Read"),
@@ -205,6 +227,7 @@ TEXTS: dict[str, Text | Counted] = {
         one=Text("{shown} rechazo", "{shown} rejected"), other=Text("{shown} rechazos", "{shown} rejected")
     ),
     "cell.proved": Text("comprobado el {day}", "proven on {day}"),
+    "cell.over": Text("{shown} filas rechazadas", "{shown} rows rejected"),
     "cell.share": Counted(
         one=Text(
             "{n} fila rechazada, el {percent} de las que podían enviarse",
@@ -242,7 +265,9 @@ TEXTS: dict[str, Text | Counted] = {
     "window.counts.caption": Text("Qué pasó con cada fila", "What became of every row"),
     "window.now": Text("Ahora", "Now"),
     "window.proven": Text("Comprobado el", "Proven on"),
-    "window.recount": Text("En la fuente", "In the source"),
+    "window.tried": Text("Último intento de comprobarlo, el", "Last tried to prove on"),
+    "count.gone": Text("De ellas, ya no están en la fuente", "Of these, gone from the source"),
+    "count.source": Text("En la fuente", "In the source"),
     "window.no_proof": Text(
         "Esta ventana no se ha comprobado entera; abajo están las comprobaciones de sus partes.",
         "This window was not proven as a whole; the proofs of its parts are below.",
@@ -379,6 +404,20 @@ TEXTS: dict[str, Text | Counted] = {
             "{n} de {all} cambios de estado mostrados están entregados.", "{n} of {all} status changes shown are delivered."
         ),
     ),
+    "request.and_wrong": Counted(
+        one=Text(
+            "{n} fila más tiene errores y no se envió; está abajo.",
+            "{n} more row has errors and was not sent; it is listed below.",
+        ),
+        other=Text(
+            "{n} filas más tienen errores y no se enviaron; están abajo.",
+            "{n} more rows have errors and were not sent; they are listed below.",
+        ),
+    ),
+    "request.delivered": Counted(
+        one=Text("En parte: {n} cambio de estado está entregado.", "In part: {n} status change is delivered."),
+        other=Text("En parte: {n} cambios de estado están entregados.", "In part: {n} status changes are delivered."),
+    ),
     "request.withdrawn": Text(
         "No: lo que se leyó de ella ya no está en la fuente, y el tablero no lo tiene.",
         "No: what was read of it is no longer in the source, and the dashboard does not have it.",
@@ -443,7 +482,6 @@ TEXTS: dict[str, Text | Counted] = {
         "Filas que no se entregaron porque algo en ellas está mal. Se corrigen en la fuente, o con Burocracia Cero.",
         "Rows that were not delivered because something in them is wrong. Correct them in the source, or with Burocracia Cero.",
     ),
-    "rejections.over": Text("más de {n} filas", "more than {n} rows"),
     "rejections.fix": Text("Qué hacer:", "What to do:"),
     "rejections.csv": Text("Descargar CSV", "Download CSV"),
     "rejections.none": Text("No hay filas rechazadas.", "There are no rejected rows."),
@@ -451,7 +489,7 @@ TEXTS: dict[str, Text | Counted] = {
     "rejections.empty": Text("vacío", "empty"),
     "filter.reason": Text("Motivo", "Reason"),
     "filter.service": Text("Servicio", "Service"),
-    "filter.month": Text("Mes", "Month"),
+    "filter.month": Text("Mes o día", "Month or day"),
     "filter.any": Text("todos", "all"),
     "filter.go": Text("Filtrar", "Filter"),
     "filter.clear": Text("Quitar filtro", "Clear filter"),
@@ -517,6 +555,10 @@ TEXTS: dict[str, Text | Counted] = {
         "Este DAG está en pausa: la ejecución esperará hasta que lo active.",
         "This DAG is paused: the run waits until you unpause it.",
     ),
+    "review.no_run": Text(
+        "Ninguna ejecución puede volver a leer estas filas todavía: su fecha está en el futuro.",
+        "No run can read these rows again yet: their date lies in the future.",
+    ),
     "review.confirm": Text("Sí, reintentar", "Yes, retry"),
     "review.cancel": Text("Cancelar", "Cancel"),
     "actions.title": Text("Acciones de personas", "Actions by people"),
@@ -578,10 +620,7 @@ TEXTS: dict[str, Text | Counted] = {
         "Of these, recognised by the dashboard when repeated, the first acknowledgement being lost",
     ),
     "evidence.proof": Text("Última comprobación", "Last proof"),
-    "evidence.recount": Counted(
-        one=Text("{n} fila en la fuente", "{n} row in the source"),
-        other=Text("{n} filas en la fuente", "{n} rows in the source"),
-    ),
+    "evidence.account": Text("Qué pasó con cada fila, según esa comprobación", "What became of every row, by that proof"),
     "evidence.view": Text("Conteo de la vista entera", "Count of the whole view"),
     "evidence.digest": Text("Huella SHA-256 de las filas entregadas", "SHA-256 of the delivered rows"),
     "evidence.made": Text("Emitida", "Issued"),
@@ -685,6 +724,11 @@ TEXTS: dict[str, Text | Counted] = {
     "problem.500.advice": Text(
         "Los envíos no dependen de ella y siguen. El detalle está en el registro (log) del servidor web de Airflow.",
         "Sending does not depend on it and goes on. The details are in the log of Airflow's web server.",
+    ),
+    "problem.preparing": Text("La constancia se está preparando", "The evidence is being prepared"),
+    "problem.preparing.advice": Text(
+        "Se leen todas las filas entregadas de ese mes. Espere un momento y vuelva a intentarlo.",
+        "All delivered rows of that month are being read. Wait a moment and try again.",
     ),
     "problem.settings": Text("Un ajuste de [tablero] está mal", "A setting of [tablero] is wrong"),
     "problem.settings.advice": Text(

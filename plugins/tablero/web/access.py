@@ -18,7 +18,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_da
 from airflow.configuration import conf
 from airflow.models.dag import DagModel
 from fastapi import Depends, HTTPException, Request
-from starlette.datastructures import FormData
+from starlette.datastructures import URL, FormData
 
 HISTORY, DAILY = DAGS = ("historical_load", "daily_send")
 
@@ -58,16 +58,20 @@ def may_write(user: Any) -> bool:
 
 
 def login_link(request: Request) -> str:
-    """The login address, which returns to the requested page afterwards.
+    """The login address, which returns to the requested page afterwards."""
+    return f"{get_auth_manager().get_url_login()}?{urlencode({'next': str(seen_address(request))})}"
 
-    Like Airflow's own pages it uses ``[api] base_url`` for the return address, which is what the browser sees. Behind a proxy
-    that terminates TLS the request itself says ``http``, and the login would refuse to redirect there.
+
+def seen_address(request: Request) -> URL:
+    """The address of a request as the browser sees it.
+
+    As on Airflow's own pages its scheme and host are those of ``[api] base_url``: behind a proxy that terminates TLS the
+    request itself says ``http``. Without that setting they are those of the request.
     """
-    back = request.url
     base = urlsplit(_base_url())
     if base.scheme and base.netloc:
-        back = back.replace(scheme=base.scheme, netloc=base.netloc)
-    return f"{get_auth_manager().get_url_login()}?{urlencode({'next': str(back)})}"
+        return request.url.replace(scheme=base.scheme, netloc=base.netloc)
+    return request.url
 
 
 def form_token(request: Request, user: Any) -> tuple[str, str | None]:

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tablero.errors import OutboxUnavailable, SettingsError, TableroError
 from tablero.settings import Settings
 from tablero.web.access import CROSS_SITE, FORM_EXPIRED, HISTORY, READ, login_link
+from tablero.web.evidence import BeingPrepared
 from tablero.web.page import AskSource, NotReady, Page, Site, secure
 from tablero.web.routes import activity, coverage, evidence, rejections, requests, requeue, static, status, unconfirmed, windows
 
@@ -70,12 +71,13 @@ def build_app(
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _not_found)
     app.add_exception_handler(TableroError, _unusable)
+    app.add_exception_handler(BeingPrepared, _being_prepared)
     app.add_exception_handler(Exception, _server_error)
     return app
 
 
 class _Secured:
-    """Adds the security headers to every response."""
+    """Adds the security headers to every response, and answers HEAD like GET, without a body: monitors ask that way."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -84,8 +86,13 @@ class _Secured:
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 secure(MutableHeaders(scope=message))
+            if is_head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             await send(message)
 
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        if is_head:
+            scope = {**scope, "method": "GET"}
         await self._app(scope, receive, send_secured if scope["type"] == "http" else send)
 
 
@@ -119,6 +126,12 @@ async def _unusable(request: Request, error: Exception) -> Response:
         return page.problem(503, "settings", words=error.text.within(page.texts.language), again=again)
     name = "outbox.away" if isinstance(error, OutboxUnavailable) else "outbox.missing"
     return page.problem(503, name, words=error.text.within(page.texts.language), again=again)
+
+
+async def _being_prepared(request: Request, error: Exception) -> Response:
+    """A document that takes long is being made for another request."""
+    page = Page(request, None)
+    return page.problem(503, "preparing", again=page.same())
 
 
 async def _server_error(request: Request, error: Exception) -> Response:

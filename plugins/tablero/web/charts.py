@@ -58,7 +58,7 @@ def columns(labels: Sequence[str], values: Sequence[float], *, every: int = 1) -
 
     :param every: label every n-th bar.
     """
-    top, ticks = _scale(max(values, default=0))
+    top, ticks = _scale(max(values, default=0), whole=True)
     step = (WIDTH - _LEFT - _RIGHT) / max(1, len(values))
     bars = []
     for number, (label, value) in enumerate(zip(labels, values, strict=True)):
@@ -100,12 +100,15 @@ def percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
-def _scale(highest: float) -> tuple[float, list[Tick]]:
-    """The value at the top of the axis, and ticks at round values."""
+def _scale(highest: float, *, whole: bool = False) -> tuple[float, list[Tick]]:
+    """The value at the top of the axis, and ticks at round values; with ``whole`` at whole numbers."""
+    if whole:
+        highest = math.ceil(highest)
     if highest <= 0:
         return 1.0, [Tick(_floor(), "0")]
     magnitude = 10.0 ** math.floor(math.log10(highest / 4))
-    step = next(magnitude * factor for factor in (1, 2, 2.5, 5, 10) if magnitude * factor * 4 >= highest)
+    steps = (magnitude * factor for factor in (1, 2, 2.5, 5, 10))
+    step = next(step for step in steps if step * 4 >= highest and (step.is_integer() or not whole))
     count = math.ceil(highest / step)
     top = step * count
     return top, [Tick(round(_floor() - _span() * number / count, 1), _short(step * number)) for number in range(count + 1)]

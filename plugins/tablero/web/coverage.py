@@ -20,19 +20,21 @@ from typing import NamedTuple, TypeVar
 
 import pendulum
 from sqlalchemy.engine import Connection
-from tablero.contract.windows import UNDATED, Window, day_window, first_instant, local_day, undated_window
+from tablero.contract.windows import DATED, UNDATED, Window, day_window, first_instant, local_day, undated_window
 from tablero.delivery.health.degraded import is_low_volume
 from tablero.outbox.findings import Degradation
 from tablero.outbox.reports import coverage as coverage_report
 from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports.coverage import Proven, Read
-from tablero.outbox.reports.snapshot import COUNT_LIMIT, Rows
+from tablero.outbox.reports.snapshot import Count, Rows
 from tablero.settings import Settings
 
 _DAY = timedelta(days=1)
 
 #: A civil day on which the clocks are put back.
 _LONGEST_DAY = timedelta(hours=25)
+
+_NONE, _NO_ROWS = Count(0), Rows()
 
 T = TypeVar("T")
 
@@ -89,7 +91,8 @@ class Cell:
     :ivar first: its first day.
     :ivar rows: staged rows by state.
     :ivar broken: rows that violate the contract.
-    :ivar proved_at: when it was last proved as a month, or as much of it as there was; months only.
+    :ivar proved_at: when it was last proved as a month, or as much of it as there was; ``None`` if that proof did not close;
+        months only.
     :ivar degraded: its degradations that still hold; days only.
     """
 
@@ -97,7 +100,7 @@ class Cell:
     first: date
     judgement: Judgement
     rows: Rows
-    broken: int = 0
+    broken: Count = _NONE
     proved_at: datetime | None = None
     degraded: tuple[Degradation, ...] = ()
 
@@ -107,9 +110,9 @@ class Cell:
         return self.judgement.state
 
     @property
-    def rejected(self) -> int:
+    def rejected(self) -> Count:
         """Rows to be corrected, whether the contract or the dashboard rejected them."""
-        return self.broken + self.rows.refused
+        return self.broken + Count(self.rows.refused)
 
     @property
     def share_delivered(self) -> float:
@@ -118,10 +121,12 @@ class Cell:
         return self.rows.delivered / rows if rows else 0.0
 
     @property
-    def share_rejected(self) -> float:
-        """Rejected rows as a share of all rows that could be sent."""
-        rows = self.broken + self.rows.staged
-        return self.rejected / rows if rows else 0.0
+    def share_rejected(self) -> float | None:
+        """Rejected rows as a share of all rows that could be sent; ``None`` if they were not all counted."""
+        if not self.broken.is_exact:
+            return None
+        rows = self.broken.counted + self.rows.staged
+        return self.rejected.counted / rows if rows else 0.0
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,8 @@ class Facts:
 
     :ivar span: first and last of the days that are shown as days.
     :ivar months: staged rows by label of the month.
+    :ivar outside: staged rows that lie in none of the months since ``earliest``.
+    :ivar adopted: rows among all of these that a person recorded as delivered.
     :ivar days: staged rows by civil day; where only states are shown, only of days with pending or rejected rows.
     :ivar moving: days with a batch that is being posted.
     :ivar readings: the last finished reading of each window.
@@ -143,37 +150,41 @@ class Facts:
 
     span: tuple[date, date]
     months: Mapping[str, Rows] = field(default_factory=dict)
+    outside: Rows = _NO_ROWS
+    adopted: int = 0
     days: Mapping[date, Rows] = field(default_factory=dict)
     moving: Collection[date] = ()
     readings: Sequence[Read] = ()
     unfinished: Sequence[tuple[datetime, datetime]] = ()
     proofs: Sequence[Proven] = ()
     running: Collection[str] = ()
-    broken: Mapping[str, int] = field(default_factory=dict)
-    broken_by_day: Mapping[date, int] = field(default_factory=dict)
+    broken: Mapping[str, Count] = field(default_factory=dict)
+    broken_by_day: Mapping[date, Count] = field(default_factory=dict)
     degraded: Mapping[date, Sequence[Degradation]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Totals:
-    """What became of all rows ever read: ``read`` is the sum of the others.
+    """What became of all rows ever read: ``read`` is the sum of the five counts.
 
     :ivar undated: rejected rows that are in no month; included in ``rejected``.
-    :ivar at_least: whether there are more rejected rows than were counted.
+    :ivar adopted: rows that a person recorded as delivered; included in ``delivered``.
+    :ivar outside: rows of months before ``earliest``, which are not shown; included in the others.
     """
 
     delivered: int
-    rejected: int
+    rejected: Count
     excluded: int
     duplicates: int
     pending: int
-    undated: int
-    at_least: bool
+    undated: Count
+    adopted: int
+    outside: Rows
 
     @property
-    def read(self) -> int:
+    def read(self) -> Count:
         """Rows of the source that are accounted for."""
-        return self.delivered + self.rejected + self.excluded + self.duplicates + self.pending
+        return self.rejected + Count(self.delivered + self.excluded + self.duplicates + self.pending)
 
 
 @dataclass(frozen=True)
@@ -181,12 +192,14 @@ class Coverage:
     """All months, the days of the last ones, and the totals.
 
     :ivar ever_read: whether anything was ever read to its end, or staged.
+    :ivar late_outside: labels of the months before ``earliest`` in which rows are pending.
     """
 
     months: list[Cell]
     days: dict[date, Cell]
     totals: Totals
     ever_read: bool
+    late_outside: Sequence[str] = ()
 
     def having(self, *states: State) -> list[Cell]:
         """The months in one of these states."""
@@ -211,6 +224,7 @@ def gather(
     zone, today = settings.timezone, local_day(now, settings.timezone)
     span = max(calendar_start(today), settings.earliest), today
     months = [window_of(f"{month:%Y-%m}", zone) for month in months_between(settings.earliest, today)]
+    staged = coverage_report.staged_rows(connection, months)
     pending = coverage_report.pending_by_day(connection)
     days = _DayFacts({day: Rows(0, rows) for day, rows in pending.items()})
     if calendar:
@@ -219,7 +233,9 @@ def gather(
         days = days._replace(rows=_with_delivered(connection, days.rows, known))
     return Facts(
         span=span,
-        months=coverage_report.rows_by_month(connection, months),
+        months=staged.months,
+        outside=staged.outside,
+        adopted=staged.adopted,
         days=days.rows,
         moving=coverage_report.days_on_their_way(connection, now),
         readings=coverage_report.last_readings(connection),
@@ -261,7 +277,7 @@ class _DayFacts(NamedTuple):
     """Facts by civil day."""
 
     rows: Mapping[date, Rows]
-    broken: Mapping[date, int] = MappingProxyType({})
+    broken: Mapping[date, Count] = MappingProxyType({})
     degraded: Mapping[date, Sequence[Degradation]] = MappingProxyType({})
 
 
@@ -298,7 +314,8 @@ def survey(facts: Facts, settings: Settings, now: datetime) -> Coverage:
         [_month(facts, judgements, settings, month, today, proved) for month in months_between(start, today)],
         _cells(facts, judgements, settings, today),
         _totals(facts),
-        ever_read=bool(facts.readings or facts.months),
+        ever_read=bool(facts.readings or facts.months or facts.outside.staged),
+        late_outside=sorted({f"{day:%Y-%m}" for day, rows in facts.days.items() if rows.pending and day < start}),
     )
 
 
@@ -318,8 +335,8 @@ def _cells(facts: Facts, judgements: Mapping[date, Judgement], settings: Setting
     nothing = Rows()
     cells = {}
     for day in _days(first, min(last, today)):
-        rows, broken = facts.days.get(day, nothing), facts.broken_by_day.get(day, 0)
-        degraded = tuple(_still_degraded(facts.degraded.get(day, ()), rows.staged + broken, settings))
+        rows, broken = facts.days.get(day, nothing), facts.broken_by_day.get(day, Count(0))
+        degraded = tuple(_still_degraded(facts.degraded.get(day, ()), rows.staged + broken.counted, settings))
         cells[day] = Cell(day.isoformat(), day, judgements[day], rows, broken, degraded=degraded)
     return cells
 
@@ -342,22 +359,30 @@ def _month(
     proved: Mapping[datetime, datetime],
 ) -> Cell:
     label = f"{month:%Y-%m}"
-    rows, broken = facts.months.get(label, Rows()), facts.broken.get(label, 0)
-    days = {judgements[day] for day in _days(max(month, settings.earliest), min(_last_day(month), today))}
-    found = _fold(days, rows)
+    rows, broken = facts.months.get(label, Rows()), facts.broken.get(label, Count(0))
+    days = _days(_first_judged(facts, settings, month), min(_last_day(month), today))
+    found = _fold({judgements[day] for day in days}, rows)
     if found.state is State.SETTLED and too_many_rejected(broken, rows, settings.alert_rejected_percent):
         found = Judgement(State.REJECTIONS)
     return Cell(label, month, found, rows, broken, proved.get(first_instant(month, settings.timezone)))
 
 
+def _first_judged(facts: Facts, settings: Settings, month: date) -> date:
+    """The first day that counts for the state of a month. In the month in which the institution began it is the first day that
+    was ever read: the days before it are no gap.
+    """
+    edges = (local_day(one.window_start, settings.timezone) for one in facts.readings if one.kind in DATED)
+    first, began = max(month, settings.earliest), min(edges, default=month)
+    return began if first <= began <= _last_day(month) else first
+
+
 def _whole_proofs(proofs: Iterable[Proven]) -> dict[datetime, datetime]:
-    """When each stretch that is longer than a day was last proved, by its first instant."""
-    found: dict[datetime, datetime] = {}
-    for proof in proofs:
+    """When each stretch that is longer than a day was last proved, by its first instant; only if its last proof closed."""
+    last: dict[datetime, Proven] = {}
+    for proof in sorted(proofs, key=lambda one: one.counted_at):
         if proof.window_end - proof.window_start > _LONGEST_DAY:
-            known = found.get(proof.window_start)
-            found[proof.window_start] = proof.counted_at if known is None else max(known, proof.counted_at)
-    return found
+            last[proof.window_start] = proof
+    return {start: proof.counted_at for start, proof in last.items() if proof.settled}
 
 
 def months_between(first: date, last: date) -> list[date]:
@@ -418,9 +443,10 @@ def _days(first: date, last: date) -> Iterator[date]:
 
 def _judge_days(facts: Facts, settings: Settings, first: date, last: date, now: datetime) -> dict[date, Judgement]:
     grid = _Grid(first, last, settings.timezone)
-    read = _covered(facts.readings)
+    readings = sorted(reading for reading in facts.readings if reading.kind in DATED)
+    read = _covered(readings)
     newest: list[Read | None] = [None] * len(grid)
-    for reading in sorted(facts.readings):
+    for reading in readings:
         for index in grid.touched(reading.window_start, reading.window_end):
             newest[index] = reading
     proven: list[Proven | None] = [None] * len(grid)
@@ -439,7 +465,9 @@ def _judge_days(facts: Facts, settings: Settings, first: date, last: date, now: 
             read.contains(*grid.edges(index)),
             newest[index],
             proven[index],
-            too_many_rejected(facts.broken_by_day.get(day, 0), facts.days.get(day, nothing), settings.alert_rejected_percent),
+            too_many_rejected(
+                facts.broken_by_day.get(day, Count(0)), facts.days.get(day, nothing), settings.alert_rejected_percent
+            ),
             day <= last_due,
         )
         judgements[day] = _judge(known, facts.running)
@@ -477,15 +505,15 @@ def _judge(day: _Day, running: Collection[str]) -> Judgement:
     return Judgement(State.REJECTIONS if day.too_many_rejected else State.SETTLED)
 
 
-def too_many_rejected(broken: int, rows: Rows, percent: float) -> bool:
+def too_many_rejected(broken: Count, rows: Rows, percent: float) -> bool:
     """Whether so many rows of a window are rejected that a person should look: all, or a larger share than ``percent``.
 
-    :param broken: rows that violate the contract; more than are counted are always too many.
+    :param broken: rows that violate the contract; if they were not all counted, they are too many.
     :param rows: valid rows, of which the dashboard may have refused some.
     :param percent: share of all these rows; 0 disables the check, except if all are rejected.
     """
-    rejected, everything = broken + rows.refused, broken + rows.staged
-    return broken > COUNT_LIMIT or 0 < rejected == everything or (percent > 0 and rejected * 100 > everything * percent)
+    rejected, everything = broken.counted + rows.refused, broken.counted + rows.staged
+    return not broken.is_exact or 0 < rejected == everything or (percent > 0 and rejected * 100 > everything * percent)
 
 
 def _last_due(settings: Settings, now: datetime) -> date:
@@ -510,17 +538,17 @@ def _fold(found: Collection[Judgement], rows: Rows) -> Judgement:
 
 
 def _totals(facts: Facts) -> Totals:
-    months = facts.months.values()
-    broken = facts.broken.values()
+    staged = sum(facts.months.values(), facts.outside)
     counted = _side_by_side(facts.readings)
     return Totals(
-        delivered=sum(rows.delivered for rows in months),
-        rejected=sum(rows.refused for rows in months) + sum(broken),
+        delivered=staged.delivered,
+        rejected=sum(facts.broken.values(), Count(staged.refused)),
         excluded=sum(reading.excluded for reading in counted),
         duplicates=sum(reading.duplicates for reading in counted),
-        pending=sum(rows.pending for rows in months),
-        undated=facts.broken.get(UNDATED, 0),
-        at_least=any(count > COUNT_LIMIT for count in broken),
+        pending=staged.pending,
+        undated=facts.broken.get(UNDATED, Count(0)),
+        adopted=facts.adopted,
+        outside=facts.outside,
     )
 
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Event, Lock
 from typing import Any
 
 import orjson
@@ -21,12 +22,15 @@ from tablero import __version__
 from tablero.contract.status_change import StatusChange
 from tablero.contract.statuses import status_name
 from tablero.contract.windows import Window
+from tablero.outbox import target
 from tablero.outbox.reports import coverage as coverage_report
 from tablero.outbox.reports import evidence as evidence_report
 from tablero.outbox.reports import windows as windows_report
 from tablero.outbox.reports.coverage import Whole
 from tablero.outbox.reports.evidence import Acknowledged, Connect
+from tablero.outbox.reports.rejections import count_by_reason
 from tablero.outbox.reports.snapshot import Proof
+from tablero.outbox.requeue import Filter
 from tablero.settings import Settings
 from tablero.texts.page import TEXTS
 from tablero.texts.text import Text
@@ -70,6 +74,8 @@ class Month:
     """The state of a month from stored counts.
 
     :ivar cell: its state, as on the first page.
+    :ivar rejected: rejected rows, all of them.
+    :ivar target: the dashboard that they were sent to; ``None`` before the first task that sends.
     :ivar proof: its last proof, of the whole month or of as much as there was.
     :ivar acknowledged: when its rows were acknowledged.
     :ivar whole: the last count of the whole view.
@@ -77,6 +83,8 @@ class Month:
 
     window: Window
     cell: Cell
+    rejected: int
+    target: str | None
     proof: Proof | None
     acknowledged: Acknowledged
     whole: Whole | None
@@ -89,9 +97,13 @@ def month_of(connection: Connection, settings: Settings, window: Window, *, now:
     :param running: ids of the active runs.
     """
     months = coverage.survey(coverage.gather(connection, settings, now, running), settings, now).months
+    cell = next(cell for cell in months if cell.label == window.label)
+    rejected = count_by_reason(connection, Filter(start=window.start, end=window.end))
     return Month(
         window,
-        next(cell for cell in months if cell.label == window.label),
+        cell,
+        sum(rejected.values()),
+        target.known(connection),
         windows_report.last_proof(connection, window),
         evidence_report.acknowledged(connection, window),
         coverage_report.last_view_count(connection),
@@ -130,14 +142,14 @@ def to_json(
         "to": local(month.window.end),
         "time_zone": settings.timezone.name,
         "institution": settings.xroad_client,
-        "target": settings.api_path,
+        "target": month.target,
         "made_at": local(now),
         "made_by": made_by,
         "version": __version__,
         "state": month.cell.state.value,
         "delivered": delivered.rows,
         "pending": month.cell.rows.pending,
-        "rejected": month.cell.rejected,
+        "rejected": month.rejected,
         "batches": acknowledged.batches,
         "adopted_batches": acknowledged.adopted,
         "recognised_batches": acknowledged.recognised,
@@ -148,8 +160,10 @@ def to_json(
         else {
             "window": proof.label,
             "counted_at": local(proof.counted_at),
+            **{name: count for name, count in proof.account().items() if name != "source"},
             "rows_in_source": proof.recount,
             "settled": proof.settled,
+            "result": proof.result,
         },
         "view_count": month.whole.to_json(settings.timezone) if month.whole else None,
         "digest": {
@@ -188,21 +202,55 @@ def lines(changes: Iterable[StatusChange]) -> Iterator[bytes]:
     yield b"".join(piece)
 
 
+class BeingPrepared(Exception):
+    """The rows of this month, or of other ones, are being read for another request."""
+
+
 class Cache:
     """Caches the delivered rows of recently requested months, so that a page, its JSON and its CSV read each row once.
 
+    A month of millions takes minutes. It is read once, however many ask for it meanwhile, and only a few months are read at a
+    time: the threads are those of Airflow's API server.
+
     :param size: maximum number of months.
+    :param readers: maximum number of months read at the same time.
+    :param patience: seconds to wait for a month that another request is reading.
     """
 
-    def __init__(self, size: int = 24) -> None:
-        self._size = size
+    def __init__(self, size: int = 24, readers: int = 2, patience: float = 5.0) -> None:
+        self._size, self._readers, self._patience = size, readers, patience
+        self._lock = Lock()
         self._kept: dict[tuple[Window, Acknowledged], Delivered] = {}
+        self._under_way: dict[tuple[Window, Acknowledged], Event] = {}
 
     def collect(self, connect: Connect, month: Month) -> Delivered:
-        """The delivered rows of a month now. A cached result is valid as long as no acknowledgement is added."""
+        """The delivered rows of a month now. A cached result is valid as long as no acknowledgement is added.
+
+        :raises BeingPrepared: if it takes longer than this request should wait.
+        """
         key = (month.window, month.acknowledged)
-        found = self._kept.pop(key, None) or collect(connect, month.window)
-        self._kept[key] = found
-        while len(self._kept) > self._size:
-            self._kept.pop(next(iter(self._kept)), None)
-        return found
+        with self._lock:
+            found = self._kept.pop(key, None)
+            if found is not None:
+                self._kept[key] = found
+                return found
+            other = self._under_way.get(key)
+            if other is None:
+                if len(self._under_way) >= self._readers:
+                    raise BeingPrepared
+                own = self._under_way[key] = Event()
+        if other is not None:
+            if not other.wait(self._patience):
+                raise BeingPrepared
+            return self.collect(connect, month)
+        try:
+            found = collect(connect, month.window)
+            with self._lock:
+                self._kept[key] = found
+                while len(self._kept) > self._size:
+                    del self._kept[next(iter(self._kept))]
+            return found
+        finally:
+            with self._lock:
+                del self._under_way[key]
+            own.set()

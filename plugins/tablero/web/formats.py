@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date, datetime, tzinfo
 from functools import lru_cache
 
@@ -36,15 +37,20 @@ class Formats:
         """A number for a small cell: at most three digits and a unit, rounded down."""
         for unit, sign in ((1_000_000, "M"), (1_000, "k")):
             if value >= unit:
-                shown = value / unit
-                return f"{shown:.0f}{sign}" if shown >= 10 else f"{int(shown * 10) / 10:g}{sign}"
+                return f"{value // unit}{sign}" if value >= 10 * unit else f"{value * 10 // unit / 10:g}{sign}"
         return str(value)
 
     def percent(self, share: float) -> str:
-        """A share as a percentage with one decimal; a share above zero is never shown as ``0 %``."""
+        """A share as a percentage with one decimal, or with two where one would make a whole number of what is none: neither
+        what is not finished nor what is just above a limit reads as if it were. A share above zero is never shown as ``0 %``.
+        """
         percents = share * 100
         if 0 < percents < 0.1:
             return f"< {_decimal(0.1, '0.0', self._texts.locale)} %"
+        whole = round(percents)
+        if abs(percents - whole) < 0.05 and not math.isclose(percents, whole, abs_tol=1e-9):
+            hundredths = math.floor(percents * 100) if percents < whole else math.ceil(percents * 100)
+            return f"{_decimal(hundredths / 100, '0.##', self._texts.locale)} %"
         return f"{_decimal(percents, '0.#', self._texts.locale)} %"
 
     def instant(self, moment: datetime) -> str:

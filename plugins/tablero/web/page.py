@@ -25,9 +25,10 @@ from tablero.contract.rules import Row
 from tablero.contract.statuses import STATUSES
 from tablero.contract.windows import local_day
 from tablero.errors import SetupError
+from tablero.outbox import target
 from tablero.outbox.findings import Degradation
 from tablero.outbox.reports.coverage import Whole
-from tablero.outbox.reports.snapshot import Readiness, readiness, snapshot
+from tablero.outbox.reports.snapshot import Count, Readiness, readiness, snapshot
 from tablero.settings import Settings
 from tablero.texts.alerts import DEGRADED
 from tablero.texts.text import LANGUAGES, verbatim
@@ -95,6 +96,8 @@ class Page:
         self._language_asked = asked if asked in LANGUAGES else None
         language = choose(asked, request.cookies.get(_LANGUAGE_COOKIE), request.headers.get("accept-language", ""))
         self.texts: Texts = texts(language)
+        #: The dashboard that the rows on record were sent to; known once the outbox was opened, if a task has sent.
+        self.target: str | None = None
         self._settings: Settings | None = None
 
     @property
@@ -106,6 +109,11 @@ class Page:
         if self._settings is None:
             self._settings = self.site.read_settings()
         return self._settings
+
+    @property
+    def is_other_target(self) -> bool:
+        """Whether the rows on record were sent to another dashboard than the settings say."""
+        return self.target is not None and target.is_other(self.target, self.settings)
 
     @property
     def version(self) -> str:
@@ -150,6 +158,7 @@ class Page:
         if found is not Readiness.READY:
             raise NotReady(found)
         with snapshot(engine, seconds=seconds) as connection:
+            self.target = target.known(connection)
             yield connection
 
     def require_outbox(self) -> None:
@@ -198,7 +207,7 @@ class Page:
         response = HTMLResponse(text, status)
         response.headers["Content-Security-Policy"] = policy(nonce)
         root = self.request.scope.get("root_path", "") or "/"
-        encrypted = self.request.url.scheme == "https"
+        encrypted = access.seen_address(self.request).scheme == "https"
         if secret is not None:
             access.keep_secret(response, secret, path=root, secure=encrypted)
         if self._language_asked is not None:
@@ -268,6 +277,17 @@ class Page:
     def raw(self, value: Any) -> str:
         """A value of the source that is neither text nor a number; timezone-aware datetimes in the institution's time zone."""
         return self.formats.exact(value) if isinstance(value, datetime) and value.tzinfo else str(value)
+
+    def amount(self, count: Count, *, compact: bool = False) -> str:
+        """A number of rows in a sentence; "more than" what was counted if they were not all counted."""
+        number = self.formats.compact(count.counted) if compact else self.formats.number(count.counted)
+        return number if count.is_exact else self.texts("over", shown=number)
+
+    def rows(self, count: Count) -> str:
+        """A number of rows with its noun."""
+        if count.is_exact:
+            return self.texts("rows", n=count.counted)
+        return self.texts("rows.over", shown=self.amount(count))
 
     @property
     def today(self) -> date:

@@ -134,7 +134,7 @@ def status(connection: Connection, settings: Settings, now: datetime) -> Status:
     began = next((index for index, cell in enumerate(cells) if cell.state is not State.NEVER), len(cells))
     cells = cells[began:]
     gaps = [cell.label for cell in cells if _is_gap(cell)]
-    open_windows = [cell.label for cell in cells if _is_open(cell) and not _is_gap(cell)]
+    open_windows = [*found.late_outside, *(cell.label for cell in cells if _is_open(cell) and not _is_gap(cell))]
     degraded = health.last_causes(connection)
     degraded += ["rejected"] if "rejected" not in degraded and found.having(State.REJECTIONS) else []
     is_failing = health.is_failing(connection)
@@ -147,7 +147,7 @@ def status(connection: Connection, settings: Settings, now: datetime) -> Status:
         _settled_until(cells),
         open_windows,
         gaps,
-        _totals(found, count_by_reason(connection, Filter(), limit=None)),
+        _totals(found, count_by_reason(connection, Filter())),
         health.last_delivery(connection),
         is_failing,
         tuple(degraded),

@@ -142,7 +142,7 @@ def gather(connection: Connection, settings: Settings, period: Period) -> Digest
     return Digest(
         period,
         delivered=sum(delivered_by_day(connection, days).values()),
-        rejected=count_by_reason(connection, Filter(start=start, end=end), limit=None),
+        rejected=count_by_reason(connection, Filter(start=start, end=end)),
         pending=sum(pending_by_day(connection, among=days).values()),
         open_windows=calendar.count_unsettled(connection),
         audits=int(connection.scalar(audits.select_from(reconciliation)) or 0),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import Window
+from tablero.outbox.batches import touching
 from tablero.outbox.reports.snapshot import as_table
 from tablero.outbox.schema import attempt, batch, extraction
 
@@ -61,17 +62,12 @@ def progress_of(connection: Connection, run_id: str, *, since: datetime) -> Prog
     return Progress(int(delivered), int(late), int(windows), int(new), last)
 
 
-def progress_in(connection: Connection, window: Window, *, since: datetime) -> tuple[int, int, int]:
-    """Rows of the batches that begin in ``window``: delivered, delivered since an instant, and pending."""
-    delivered = batch.c.state == "delivered"
-    query = sa.select(
-        *(
-            sa.func.coalesce(sa.func.sum(batch.c.rows).filter(which), 0)
-            for which in (delivered, sa.and_(delivered, batch.c.settled_at >= since), batch.c.state == "pending")
-        )
-    ).where(batch.c.first_change >= window.start, batch.c.first_change < window.end)
-    all_of_them, recently, pending = connection.execute(query).one()
-    return int(all_of_them), int(recently), int(pending)
+def delivered_since(connection: Connection, window: Window, since: datetime) -> int:
+    """Rows of the batches with rows in ``window`` that were delivered since an instant."""
+    query = sa.select(sa.func.coalesce(sa.func.sum(batch.c.rows), 0)).where(
+        batch.c.settled_at >= since, batch.c.state == "delivered", touching(window)
+    )
+    return int(connection.scalar(query) or 0)
 
 
 def pending_rows(connection: Connection) -> int:
@@ -83,7 +79,10 @@ def pending_rows(connection: Connection) -> int:
 def delivered_in(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:
     """Rows acknowledged within each of these windows (by time of delivery, not of change), by label."""
     window = as_table(connection, windows)
-    settled = sa.and_(batch.c.settled_at >= window.c.first, batch.c.settled_at < window.c.after, batch.c.state == "delivered")
+    settled = sa.and_(
+        *(batch.c.settled_at >= window.c.first, batch.c.settled_at < window.c.after, batch.c.state == "delivered"),
+        batch.c.settled_how.is_distinct_from("adopted"),
+    )
     query = (
         sa.select(window.c.label, sa.func.coalesce(sa.func.sum(batch.c.rows), 0))
         .outerjoin(batch, settled)

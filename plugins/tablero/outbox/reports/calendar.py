@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from tablero.contract.windows import day_window
+from tablero.contract.windows import DATED, day_window
 from tablero.outbox.schema import batch, batch_day, degradation, extraction, reconciliation
 
 
@@ -34,7 +34,7 @@ def stretches_read(connection: Connection, *, but_by: str | None = None) -> list
     :param but_by: a run whose readings do not count.
     """
     edges = (extraction.c.window_start, extraction.c.window_end)
-    query = sa.select(*edges).where(extraction.c.finished_at.is_not(None), extraction.c.kind.in_(("day", "month"))).distinct()
+    query = sa.select(*edges).where(extraction.c.finished_at.is_not(None), extraction.c.kind.in_(DATED)).distinct()
     if but_by is not None:
         query = query.where(extraction.c.run_id != but_by)
     joined: list[Stretch] = []
@@ -72,7 +72,7 @@ def _unsettled() -> sa.Select[Any]:
         same.c.window_end == reconciliation.c.window_end,
     )
     return sa.select(reconciliation.c.window_start, reconciliation.c.window_end).where(
-        ~reconciliation.c.settled, reconciliation.c.kind.in_(("day", "month")), ~settled_since, ~newer
+        ~reconciliation.c.settled, reconciliation.c.kind.in_(DATED), ~settled_since, ~newer
     )
 
 

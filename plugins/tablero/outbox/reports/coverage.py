@@ -5,22 +5,25 @@ Counts come from ``batch_day`` and ``batch``, which have one row for hundreds of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, tzinfo
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from tablero.contract.windows import Window
+from tablero.contract.windows import DATED, Window
 from tablero.outbox.ledger import ViewCount
-from tablero.outbox.reports.snapshot import COUNT_LIMIT, Rows, as_table
+from tablero.outbox.reports.snapshot import COUNT_LIMIT, Count, Rows, as_table
 from tablero.outbox.schema import LONGEST_WINDOW, batch, batch_day, extraction, reconciliation, rejection, view_count
+
+_ADOPTED = sa.func.sum(sa.case((batch.c.settled_how == "adopted", batch.c.rows), else_=0))
 
 
 class Read(NamedTuple):
     """The columns of a finished reading that coverage needs."""
 
     id: int
+    kind: str
     run_id: str
     window_start: datetime
     window_end: datetime
@@ -66,26 +69,71 @@ class Whole(NamedTuple):
         }
 
 
-def rows_by_month(connection: Connection, months: Sequence[Window]) -> dict[str, Rows]:
-    """The staged rows of each of these months that has any, by label.
+class Staged(NamedTuple):
+    """All staged rows.
+
+    :ivar months: those of each of the given months that has any, by label.
+    :ivar outside: those in none of them, because ``earliest`` was set to a later date since.
+    :ivar adopted: those that a person recorded as delivered (``tablero adopt``), without an acknowledgement on record; they are
+        included in the others.
+    """
+
+    months: Mapping[str, Rows]
+    outside: Rows
+    adopted: int
+
+
+def staged_rows(connection: Connection, months: Sequence[Window]) -> Staged:
+    """The rows of all batches.
+
+    :param months: consecutive.
+    """
+    inside, adopted, straddles = _by_month(connection, months)
+    outside, adopted_outside = _outside(connection, months[0].start, months[-1].end)
+    if straddles:
+        by_days = _months_by_days(connection)
+        inside = {month.label: by_days.pop(month.label) for month in months if month.label in by_days}
+        outside = sum(by_days.values(), Rows())
+    return Staged(inside, outside, adopted + adopted_outside)
+
+
+def rows_by_month(connection: Connection, months: Sequence[Window]) -> Mapping[str, Rows]:
+    """The staged rows of each of these months that has any, by label."""
+    found, _, straddles = _by_month(connection, months)
+    return _months_by_days(connection) if straddles else found
+
+
+def _by_month(connection: Connection, months: Sequence[Window]) -> tuple[Mapping[str, Rows], int, bool]:
+    """Rows by month; those of them that were adopted; and whether a batch extends beyond its month.
 
     A batch belongs to one window and so to one month. If one extends beyond its month all the same, because the institution's
-    time zone was changed, rows are counted by day instead, which is exact and slower.
+    time zone was changed, rows have to be counted by day instead, which is exact and slower.
     """
     month = as_table(connection, months)
     beyond = sa.case((batch.c.last_change >= month.c.after, 1), else_=0)
     query = (
-        sa.select(month.c.label, batch.c.state, sa.func.sum(batch.c.rows), sa.func.max(beyond))
+        sa.select(month.c.label, batch.c.state, sa.func.sum(batch.c.rows), _ADOPTED, sa.func.max(beyond))
         .join(batch, sa.and_(batch.c.first_change >= month.c.first, batch.c.first_change < month.c.after))
         .where(batch.c.state.in_(Rows._fields))
         .group_by(month.c.label, batch.c.state)
     )
+    found = connection.execute(query).all()
     counts: dict[str, dict[str, int]] = {}
-    for label, state, rows, straddles in connection.execute(query):
-        if straddles:
-            return _months_by_days(connection)
+    for label, state, rows, _, _ in found:
         counts.setdefault(label, {})[state] = int(rows)
-    return {label: Rows(**states) for label, states in counts.items()}
+    adopted = sum(int(each[3]) for each in found)
+    return {label: Rows(**states) for label, states in counts.items()}, adopted, any(each[4] for each in found)
+
+
+def _outside(connection: Connection, start: datetime, end: datetime) -> tuple[Rows, int]:
+    """Rows of the batches that begin before ``start`` or from ``end`` on, and those of them that were adopted."""
+    query = (
+        sa.select(batch.c.state, sa.func.sum(batch.c.rows), _ADOPTED)
+        .where(sa.or_(batch.c.first_change < start, batch.c.first_change >= end), batch.c.state.in_(Rows._fields))
+        .group_by(batch.c.state)
+    )
+    found = connection.execute(query).all()
+    return Rows(**{state: int(rows) for state, rows, _ in found}), sum(int(adopted) for _, _, adopted in found)
 
 
 def _months_by_days(connection: Connection) -> dict[str, Rows]:
@@ -171,21 +219,21 @@ def last_readings(connection: Connection, window: Window | None = None) -> list[
 
 
 def unfinished_windows(connection: Connection, run_ids: Iterable[str]) -> list[tuple[datetime, datetime]]:
-    """Start and end of the windows that these runs have started to read and not finished."""
+    """Start and end of the days and months that these runs have started to read and not finished."""
     query = sa.select(extraction.c.window_start, extraction.c.window_end).where(
-        extraction.c.finished_at.is_(None), extraction.c.run_id.in_(list(run_ids))
+        extraction.c.finished_at.is_(None), extraction.c.run_id.in_(list(run_ids)), extraction.c.kind.in_(DATED)
     )
     return [(start, end) for start, end in connection.execute(query)]
 
 
 def last_proofs(connection: Connection, window: Window | None = None) -> list[Proven]:
-    """The last reconciliation of each window.
+    """The last reconciliation of each day and month.
 
     :param window: only of those that touch this month or day.
     """
     newest = (
         sa.select(sa.func.max(reconciliation.c.id))
-        .where(*_touching(reconciliation, window))
+        .where(reconciliation.c.kind.in_(DATED), *_touching(reconciliation, window))
         .group_by(reconciliation.c.window_start, reconciliation.c.window_end)
     )
     query = sa.select(*(reconciliation.c[name] for name in Proven._fields)).where(reconciliation.c.id.in_(newest))
@@ -200,15 +248,12 @@ def _touching(table: sa.Table, window: Window | None) -> Iterator[sa.ColumnEleme
         yield table.c.window_end > window.start
 
 
-def count_rejections(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:
-    """The number of open rejections in each window that has any, by label.
-
-    Each window is counted up to :data:`COUNT_LIMIT` + 1.
-    """
+def count_rejections(connection: Connection, windows: Iterable[Window]) -> dict[str, Count]:
+    """The number of open rejections in each window that has any, by label; each is counted up to the limit."""
     window = as_table(connection, windows)
     some = sa.select(sa.literal(1)).where(_open_in(window)).correlate(window).limit(COUNT_LIMIT + 1).subquery()
     count = sa.select(sa.func.count()).select_from(some).scalar_subquery()
-    return {label: int(rows) for label, rows in connection.execute(sa.select(window.c.label, count)) if rows}
+    return {label: Count.up_to_limit(rows) for label, rows in connection.execute(sa.select(window.c.label, count)) if rows}
 
 
 def _open_in(window: sa.FromClause) -> sa.ColumnElement[bool]:

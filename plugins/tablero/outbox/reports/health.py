@@ -35,7 +35,11 @@ def last_causes(connection: Connection) -> list[str]:
 
 
 def last_delivery(connection: Connection) -> datetime | None:
-    """The last time at which the dashboard acknowledged a batch; ``None`` if it never has."""
-    query = sa.select(sa.func.max(batch.c.settled_at, type_=batch.c.settled_at.type)).where(batch.c.state == "delivered")
-    last: datetime | None = connection.scalar(query)
+    """The last time at which the dashboard acknowledged a batch; ``None`` if it never has. What a person recorded as delivered
+    is no delivery.
+    """
+    acknowledged = sa.and_(batch.c.state == "delivered", batch.c.settled_how.is_distinct_from("adopted"))
+    # From the end of the index on: all acknowledgements are as many as the batches.
+    query = sa.select(batch.c.settled_at).where(batch.c.settled_at.is_not(None), acknowledged)
+    last: datetime | None = connection.scalar(query.order_by(batch.c.settled_at.desc()).limit(1))
     return last

@@ -23,8 +23,32 @@ from tablero.outbox.upgrade import schema_version
 #: The oldest schema version that the queries support.
 OLDEST_SCHEMA = "0007"
 
-#: Rejections are counted up to this number; the page then says "more than".
+#: A page counts rejections up to this number, so that it costs the same however many there are.
 COUNT_LIMIT = 10_000
+
+
+class Count(NamedTuple):
+    """A number of rows of which at most :data:`COUNT_LIMIT` were counted at one place.
+
+    It is no number on purpose, so that what was not counted to the end is neither printed nor divided as if it were exact.
+
+    :ivar counted: rows that were counted.
+    :ivar is_exact: whether these are all of them; otherwise there are more.
+    """
+
+    counted: int
+    is_exact: bool = True
+
+    @classmethod
+    def up_to_limit(cls, found: int) -> Count:
+        """From what a query has found that stops after :data:`COUNT_LIMIT` + 1 rows."""
+        return cls(min(found, COUNT_LIMIT), is_exact=found <= COUNT_LIMIT)
+
+    def __add__(self, other: Count) -> Count:  # type: ignore[override]  # a sum of counts, not a longer tuple
+        return Count(self.counted + other.counted, self.is_exact and other.is_exact)
+
+    def __bool__(self) -> bool:
+        return self.counted > 0 or not self.is_exact
 
 
 class Readiness(Enum):
@@ -117,6 +141,8 @@ class Reading(NamedTuple):
 class Proof(NamedTuple):
     """The result of ``reconcile`` for a window: a row of ``reconciliation``.
 
+    :ivar rows_read: all rows that were ever read of the window, and not replaced: the sum of the five counts after it.
+    :ivar gone: those that the source did not return any more.
     :ivar recount: rows in the source at that time; ``None`` if they could not be counted.
     :ivar settled: every row is accounted for, and none is pending.
     """
@@ -134,6 +160,7 @@ class Proof(NamedTuple):
     excluded: int
     duplicates: int
     pending: int
+    gone: int
     recount: int | None
     settled: bool
 
@@ -142,6 +169,30 @@ class Proof(NamedTuple):
         """Build it from a row of ``reconciliation``."""
         values = {name: getattr(row, name) for name in cls._fields}
         return cls(**values | {"rejected": Counter(row.rejected)})
+
+    @property
+    def result(self) -> str:
+        """``settled``, or why it is not: ``pending``, ``uncounted`` or ``mismatch``."""
+        if self.settled:
+            return "settled"
+        if self.pending:
+            return "pending"
+        return "uncounted" if self.recount is None else "mismatch"
+
+    def account(self) -> dict[str, int | None]:
+        """What became of every row, as pages and documents show it: the first is the sum of the next five, and without those
+        that are gone it is the last one.
+        """
+        parts = {
+            "delivered": self.delivered,
+            "rejected": self.rejected.total(),
+            "excluded": self.excluded,
+            "duplicates": self.duplicates,
+            "pending": self.pending,
+        }
+        # Of a window that was never read to its end no number of rows is known.
+        was_read = self.rows_read > 0 or not any(parts.values())
+        return {"read": self.rows_read if was_read else None, **parts, "gone": self.gone, "source": self.recount}
 
 
 def as_table(connection: Connection, windows: Iterable[Window]) -> sa.FromClause:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.status_change import StatusChange
-from tablero.contract.windows import Window
+from tablero.contract.windows import DATED, Window
 from tablero.outbox.batches import touching
 from tablero.outbox.content import unpack_rows
 from tablero.outbox.reports.snapshot import Proof, Reading
@@ -87,10 +87,10 @@ _ATTEMPT = [attempt.c[name] for name in Attempt._fields]
 
 
 def readings_of(connection: Connection, window: Window, *, limit: int) -> list[Reading]:
-    """The last readings that touch ``window``, newest first."""
+    """The last readings of days and months that touch ``window``, newest first."""
     query = (
         sa.select(*(extraction.c[name] for name in Reading._fields))
-        .where(extraction.c.window_start < window.end, extraction.c.window_end > window.start)
+        .where(*_touches(extraction, window))
         .order_by(extraction.c.id.desc())
         .limit(limit)
     )
@@ -98,14 +98,18 @@ def readings_of(connection: Connection, window: Window, *, limit: int) -> list[R
 
 
 def proofs_of(connection: Connection, window: Window, *, limit: int) -> list[Proof]:
-    """The last reconciliations of windows that touch ``window``, newest first."""
+    """The last reconciliations of days and months that touch ``window``, newest first."""
     query = (
         sa.select(*(reconciliation.c[name] for name in Proof._fields))
-        .where(reconciliation.c.window_start < window.end, reconciliation.c.window_end > window.start)
+        .where(*_touches(reconciliation, window))
         .order_by(reconciliation.c.id.desc())
         .limit(limit)
     )
     return [Proof.of(row) for row in connection.execute(query)]
+
+
+def _touches(table: sa.Table, window: Window) -> tuple[sa.ColumnElement[bool], ...]:
+    return table.c.window_start < window.end, table.c.window_end > window.start, table.c.kind.in_(DATED)
 
 
 def last_proof(connection: Connection, window: Window) -> Proof | None:

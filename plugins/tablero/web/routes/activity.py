@@ -16,7 +16,6 @@ from tablero.outbox.reports import activity as activity_report
 from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports import rejections as rejections_report
 from tablero.outbox.reports.activity import Call
-from tablero.outbox.reports.snapshot import COUNT_LIMIT
 from tablero.outbox.requeue import Filter
 from tablero.settings import Settings
 from tablero.web import charts
@@ -47,7 +46,7 @@ def show_activity(page: PageDep) -> Response:
         calls = activity_report.last_calls(connection, limit=_CALLS)
         unusual = findings_report.last_found(connection, since=page.now - _FINDINGS_SINCE, limit=_FINDINGS)
         dry_runs = findings_report.dry_runs(connection, limit=_DRY_RUNS)
-        reasons = rejections_report.count_by_reason(connection, Filter())
+        reasons = rejections_report.count_some_by_reason(connection, Filter())
     by_day: list[tuple[date, int]] = [(day, delivered.get(day.isoformat(), 0)) for day in days]
     best_day, best_rows = max(by_day, key=lambda pair: pair[1])
     slices = _slices(calls)
@@ -75,9 +74,8 @@ def show_activity(page: PageDep) -> Response:
         half=percentile(seconds, 0.5) if seconds else 0.0,
         most=percentile(seconds, 0.95) if seconds else 0.0,
         outcomes=dict(Counter(call.outcome for call in calls).most_common()),
-        reasons=dict(sorted(reasons.items(), key=lambda item: -item[1])),
-        most_rejected=max(reasons.values(), default=1),
-        limit=COUNT_LIMIT,
+        reasons=dict(sorted(reasons.items(), key=lambda item: -item[1].counted)),
+        most_rejected=max((count.counted for count in reasons.values()), default=1),
         unusual=[(found, link_to(found.dag_id, found.run_id)) for found in unusual],
         dry_runs=dry_runs,
     )

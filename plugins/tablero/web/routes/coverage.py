@@ -49,6 +49,7 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
     return page.render(
         "coverage.html",
         coverage=found,
+        first_month=page.settings.earliest,
         headline=_headline(page, found, missing),
         missing=coverage.stretches(found.having(*_TOLD)) if found.ever_read else [],
         why=lambda cell: explain(page, cell),
@@ -114,6 +115,8 @@ def _headline(page: Page, found: Coverage, missing: list[Cell]) -> str:
         return page.texts("answer.missing", n=len(missing))
     if found.having(State.IN_PROGRESS):
         return page.texts("answer.progress", n=len(found.having(State.IN_PROGRESS)))
+    if found.totals.outside.pending:
+        return page.texts("answer.outside")
     settled = [day for day, cell in found.days.items() if cell.state in (State.SETTLED, State.REJECTIONS)]
     return page.texts("answer.settled", day=page.formats.long_day(max(settled))) if settled else page.texts("answer.all")
 

@@ -46,7 +46,9 @@ def as_csv(page: PageDep, runs: RunsDep, label: str) -> Response:
     headings += [page.texts("evidence.last"), page.texts("csv.digest"), page.texts("evidence.made")]
     last = page.formats.iso(month.acknowledged.last) if month.acknowledged.last else ""
     tail = [page.texts(f"state.{month.cell.state.value}"), last, delivered.digest, page.formats.iso(page.now)]
-    rows = ([label, service, status, name, count, *tail] for service, status, name, count in delivered.table())
+    # A month without deliveries has a line, too: its state and the checksum of no rows.
+    table: list[tuple[object, ...]] = [*delivered.table()] or [(None, None, None, 0)]
+    rows = ([label, *cells, *tail] for cells in table)
     return download(spreadsheet.write(headings, rows), f"{_name(page, label)}.csv", "text/csv; charset=utf-8")
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response, StreamingResponse
 from tablero.contract.reasons import Reason
 from tablero.contract.status_change import FIELDS
@@ -15,7 +15,6 @@ from tablero.contract.windows import UNDATED, Window, undated_window
 from tablero.outbox.engine import from_microseconds, to_microseconds
 from tablero.outbox.reports import rejections as rejections_report
 from tablero.outbox.reports.rejections import Rejection
-from tablero.outbox.reports.snapshot import COUNT_LIMIT
 from tablero.outbox.requeue import Filter
 from tablero.web import spreadsheet
 from tablero.web.access import may_write
@@ -29,8 +28,6 @@ _ROWS = 100
 #: The limit of spreadsheets.
 _MOST_LINES = 1_000_000
 
-_MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
-
 
 @router.get("/rejections")
 def show_rejections(page: PageDep, reason: str = "", service: str = "", month: str = "", before: str = "") -> Response:
@@ -38,7 +35,7 @@ def show_rejections(page: PageDep, reason: str = "", service: str = "", month: s
     chosen = read_filter(page, reason, service, month)
     rows: list[Rejection] = []
     with page.outbox() as connection:
-        counts = rejections_report.count_by_reason(connection, chosen)
+        counts = rejections_report.count_some_by_reason(connection, chosen)
         if chosen.reason is not None:
             rows = rejections_report.page_of(connection, chosen, before=_place(before, chosen.reason), limit=_ROWS + 1)
     more = len(rows) > _ROWS
@@ -46,9 +43,8 @@ def show_rejections(page: PageDep, reason: str = "", service: str = "", month: s
     return page.render(
         "rejections.html",
         chosen=chosen,
-        month=_month(month),
-        counts=dict(sorted(counts.items(), key=lambda item: -item[1])),
-        limit=COUNT_LIMIT,
+        month=month,
+        counts=dict(sorted(counts.items(), key=lambda item: -item[1].counted)),
         reasons=[reason.value for reason in Reason],
         rows=rows,
         more=f"{to_microseconds(rows[-1].changed_at)}-{rows[-1].key}" if more else "",
@@ -68,12 +64,15 @@ def download_rejections(page: PageDep, reason: str = "", service: str = "", mont
         found = rejections_report.all_of(partial(page.outbox, seconds=DOCUMENT_SECONDS), chosen, limit=_MOST_LINES)
         yield from spreadsheet.write(_headings(page), (_cells(page, row) for row in found))
 
-    name = "-".join(filter(None, ("tablero", page.texts("file.rejections"), _month(month), chosen.reason)))
+    name = "-".join(filter(None, ("tablero", page.texts("file.rejections"), month, chosen.reason)))
     return download(lines(), f"{name}.csv", "text/csv; charset=utf-8")
 
 
 def read_filter(page: Page, reason: str, service: str, month: str) -> Filter:
-    """The filter in the parameters of an address or a form; invalid values are ignored."""
+    """The filter in the parameters of an address or a form; an unknown reason is ignored.
+
+    :raises HTTPException: 400 if there is no such month or day, since without it the filter would mean all of them.
+    """
     known = {reason.value for reason in Reason}
     window = _window(page, month)
     return Filter(
@@ -89,15 +88,19 @@ def download(pieces: Any, name: str, kind: str) -> Response:
     return StreamingResponse(pieces, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
-def _month(text: str) -> str | None:
-    return text if _MONTH.fullmatch(text) or text == UNDATED else None
-
-
 def _window(page: Page, month: str) -> Window | None:
-    """A month, or the window of undated rows."""
+    """A month, a day, or the window of undated rows."""
+    if not month:
+        return None
     if month == UNDATED:
         return undated_window(page.settings.earliest, page.settings.timezone)
-    return window_of(month, page.settings.timezone) if _month(month) else None
+    try:
+        window = window_of(month, page.settings.timezone)
+    except (ValueError, OverflowError):
+        raise HTTPException(400, "no such month") from None
+    if window.label != month:
+        raise HTTPException(400, "no such month")
+    return window
 
 
 def _place(text: str, reason: str) -> tuple[datetime, str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import Response
 from tablero.contract.rules import validator
 from tablero.contract.status_change import MAX_ID_LENGTH
@@ -52,6 +52,8 @@ def show_request(
     with page.outbox() as connection:
         changes = requests_report.changes_of_request(connection, asked, skip=skip, limit=_CHANGES + 1)
         rejections = rejections_report.of_request(connection, asked, limit=_REJECTIONS)
+    if skip and not changes:
+        raise HTTPException(404)
     shown, more = changes[:_CHANGES], len(changes) > _CHANGES
     # The comparison needs all of them.
     now = Now() if skip or more else _ask_source(page, asked, shown, _PATIENT_SECONDS if wait else _SECONDS)

@@ -10,12 +10,11 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.engine import Connection
 from starlette.datastructures import FormData
 from tablero.contract.reasons import Reason
-from tablero.contract.windows import UNDATED, local_day
+from tablero.contract.windows import local_day, undated_window
 from tablero.outbox import requeue
 from tablero.outbox.reports import actions as actions_report
 from tablero.outbox.reports import rejections as rejections_report
 from tablero.outbox.reports.rejections import Rejection
-from tablero.outbox.reports.snapshot import COUNT_LIMIT
 from tablero.outbox.requeue import Filter
 from tablero.web.access import WRITE, FormDep
 from tablero.web.airflow_runs import CannotStart, Runs, RunsDep, link_to
@@ -71,11 +70,11 @@ def review(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
         reason=choice.chosen.reason,
         refused=choice.refused,
         count=count,
-        limit=COUNT_LIMIT,
         cap=requeue.MAX_ROWS,
         capped=choice.refused and count > requeue.MAX_ROWS,
         samples=rows[:_SAMPLES],
         reruns=reruns,
+        is_possible=bool(reruns) or choice.refused,
         paused=[dag_id for dag_id in sorted({rerun.dag_id for rerun in reruns}) if runs.is_paused(dag_id)],
         fields=choice.fields(),
         user_name=page.user.get_name() if page.user else "",
@@ -90,14 +89,14 @@ def do(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
     choice = _read(page, form)
     engine = page.site.outbox()
     kept: dict[str, Any] = {"user": page.user.get_name(), "reason": choice.chosen.reason or "", "selection": choice.selection()}
-    with page.outbox() as connection:
-        rows, count = _rows(connection, choice)
-        reruns = _plan(connection, page, choice, rows)
     if choice.refused:
-        keys = None if choice.keys is None else [int(row.key) for row in rows]
+        keys = None if choice.keys is None else [int(key) for key in choice.keys if rejections_report.is_key(_REFUSED, key)]
         identity, instants = requeue.requeue_refused(engine, chosen=keys, within=choice.chosen, now=page.now, **kept)
         reruns = _plan_days(page, instants)
     else:
+        with page.outbox() as connection:
+            rows, count = _rows(connection, choice)
+            reruns = _plan(connection, page, choice, rows)
         identity = requeue.keep_action(engine, rows=count, now=page.now, **kept)
     started, problem = start_runs(runs, reruns, page)
     requeue.keep_runs(engine, identity, started, problem)
@@ -155,11 +154,13 @@ def _plan(connection: Connection, page: Page, choice: _Choice, rows: list[Reject
     settings = page.settings
     if choice.keys is not None:
         return _plan_days(page, [row.changed_at for row in rows])
-    if choice.month == UNDATED:
-        return plan_months([page.today]) if rows else []
     months = [window_of(f"{month:%Y-%m}", settings.timezone) for month in months_between(settings.earliest, page.today)]
-    found = rejections_report.windows_with(connection, choice.chosen, months)
-    return plan_months(date.fromisoformat(f"{label}-01") for label in found)
+    undated = undated_window(settings.earliest, settings.timezone)
+    found = rejections_report.windows_with(connection, choice.chosen, [*months, undated])
+    # Every historical load reads the undated rows as well.
+    is_undated = undated.label in found
+    reruns = plan_months(date.fromisoformat(f"{label}-01") for label in found - {undated.label})
+    return reruns or (plan_months([page.today]) if is_undated else [])
 
 
 def _plan_days(page: Page, instants: list[datetime]) -> list[Rerun]:

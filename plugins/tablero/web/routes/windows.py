@@ -46,7 +46,7 @@ def show_window(
         readings = windows_report.readings_of(connection, window, limit=_LISTED)
         proofs = windows_report.proofs_of(connection, window, limit=_LISTED)
         proof = windows_report.last_proof(connection, window)
-        progress = activity_report.progress_in(connection, window, since=page.now - timedelta(seconds=LATELY))
+        recently = activity_report.delivered_since(connection, window, page.now - timedelta(seconds=LATELY))
         unusual = findings_report.found_in(connection, window, limit=_LISTED)
         batches = windows_report.batches_of(connection, window, state=chosen, after=after, limit=_BATCHES + 1)
         more = len(batches) > _BATCHES
@@ -55,8 +55,7 @@ def show_window(
     links = runs.links([*((shown.run_id, None) for shown in proofs), *((shown.run_id, shown.label) for shown in readings)])
     month = window.kind == "month"
     cell, days = coverage.survey_window(facts, settings, page.now)
-    delivered, recently, pending = progress
-    so_far = Progress(delivered, recently, windows_read=0, rows_new=0, last_attempt=None)
+    so_far = Progress(cell.rows.delivered, recently, windows_read=0, rows_new=0, last_attempt=None)
     before, following = _neighbours(first, month=month)
     formats = page.formats
     return page.render(
@@ -69,14 +68,14 @@ def show_window(
         whole_month=month,
         is_loading=cell.state is State.IN_PROGRESS,
         progress=so_far,
-        pace=pace(so_far, pending=pending, windows_left=0, seconds=LATELY, now=page.now),
+        pace=pace(so_far, pending=cell.rows.pending, windows_left=0, seconds=LATELY, now=page.now),
         before=before[0] if before[1] >= settings.earliest.replace(day=1) else None,
         before_name=formats.month(before[1]) if month else formats.day(before[1]),
         after=following[0] if following[1] <= today else None,
         after_name=formats.month(following[1]) if month else formats.day(following[1]),
-        staged=cell.rows,
+        now={"delivered": cell.rows.delivered, "rejected": cell.rejected, "pending": cell.rows.pending},
         rejected=cell.rejected,
-        rejected_link=page.link("rejections", month=label[:7]),
+        rejected_link=page.link("rejections", month=label),
         proof=proof,
         unusual=[(found, link_to(found.dag_id, found.run_id)) for found in unusual],
         proofs=list(zip(proofs, links[: len(proofs)], strict=True)),

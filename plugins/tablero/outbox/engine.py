@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import shutil
 import sqlite3
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ _MICROSECOND = timedelta(microseconds=1)
 #: Values bound in one statement; SQLite allows only some thousands.
 MOST_BOUND = 1_000
 
-#: Seconds that a writer on SQLite waits for another one.
-_BUSY_SECONDS = 60
+#: Seconds that a transaction on SQLite waits for others, and the longest wait inside SQLite, where no signal handler runs.
+_BUSY_SECONDS, _BUSY_SLICE = 60.0, 1.0
 
 
 class Instant(TypeDecorator[datetime]):
@@ -81,7 +82,7 @@ def connect(url: str | URL) -> Engine:
     address = sa.make_url(url)
     backend = address.get_backend_name()
     if backend == "sqlite":
-        engine = sa.create_engine(address, connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True)
+        engine = sa.create_engine(address, connect_args={"timeout": _BUSY_SLICE}, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -150,15 +151,34 @@ def _write_ahead(connection: Any) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
-            if is_last or "locked" not in str(error):
+            if is_last or not _is_locked(error):
                 raise
-        connection.execute("BEGIN IMMEDIATE")  # waits for the other process, and fails if it takes too long
+        _begin(connection, "BEGIN IMMEDIATE")  # waits for the other process, and fails if it takes too long
         connection.execute("COMMIT")
 
 
 def _begin_sqlite(connection: Connection) -> None:
     reads = connection.get_execution_options().get("reads", False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    _begin(connection.connection.driver_connection, "BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _begin(connection: Any, statement: str) -> None:
+    """Begin a transaction, with the lock that it needs: later statements do not wait for others."""
+    end = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute(statement)
+            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1")
+            return
+        except sqlite3.OperationalError as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if time.monotonic() >= end or not _is_locked(error):
+                raise
+
+
+def _is_locked(error: sqlite3.Error) -> bool:
+    return "locked" in str(error)  # Python 3.10 has no error codes
 
 
 @contextmanager
@@ -167,17 +187,46 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
     On SQLite all of it is one state; on PostgreSQL each statement reads what is committed when it begins.
     """
-    with translated(engine), engine.connect().execution_options(reads=True) as connection:
+    with translated(engine), engine.connect().execution_options(reads=True) as connection, _cancelled_at_the_end(connection):
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction, committed to disk at the end whatever the server's default, or rolled back on an exception."""
-    with translated(engine), engine.begin() as connection:
+    with translated(engine), engine.begin() as connection, _cancelled_at_the_end(connection):
         if engine.dialect.name == "postgresql":
             connection.connection.cursor().execute(_BEGIN_DURABLE)
         yield connection
+
+
+@contextmanager
+def _cancelled_at_the_end(connection: Connection) -> Iterator[None]:
+    """Cancel the statement under way if the task is told to end: psycopg does so for some exceptions only, and a server that
+    waits for a lock would go on waiting, and keep the locks that it has, after the task has ended."""
+    driver: Any = connection.connection.driver_connection
+    # Prepared now: SQLAlchemy will have closed the connection.
+    cancel = driver.pgconn.get_cancel().cancel if connection.dialect.name == "postgresql" else None
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        if cancel is not None:
+            # A server that has vanished may not even take a cancel request.
+            request = threading.Thread(target=_quietly, args=(cancel,), name="tablero-cancel", daemon=True)
+            request.start()
+            request.join(_CANCEL_WITHIN)
+        raise
+
+
+def _quietly(action: Callable[[], object]) -> None:
+    with suppress(Exception):
+        action()
+
+
+#: Seconds that a cancel request may take.
+_CANCEL_WITHIN = 2.0
 
 
 #: In one round trip. A server whose default is a stricter isolation level would show a transaction that waited for a lock the

@@ -50,7 +50,6 @@ _Patterns = list[tuple[Meaning, tuple[str, ...]]]
 
 #: By state or by class. Others are a function's own, which will raise them again.
 _SQLSTATES = {
-    "08P01": Meaning.REFUSED,  # PgBouncer: a startup parameter that it does not support
     "0A": Meaning.WRONG,
     "21": Meaning.WRONG,
     "22": Meaning.WRONG,
@@ -128,9 +127,17 @@ _POSTGRES_WORDS: _Patterns = [
 _OF_LIBPQ = ("connection failed", "connection is bad")
 _OF_THE_SERVER = "FATAL:"
 
+#: psycopg's words for a session that was established and is lost, whatever libpq says after them.
+_LOST = re.compile(r"(?!connection failed)[a-z ]+ failed:")
+
+#: What PgBouncer says with the code that it has for everything, such as a server that crashed or is being restarted.
+_FROM_POOLER, _PARAMETER_NOT_SUPPORTED = "08P01", "unsupported startup parameter"
+
 
 def _of_sqlstate(error: BaseException, state: str) -> Code:
     meaning = next((_SQLSTATES[state[:size]] for size in (5, 2) if state[:size] in _SQLSTATES), None)
+    if state == _FROM_POOLER and _PARAMETER_NOT_SUPPORTED in str(error):
+        meaning = Meaning.REFUSED
     if meaning is None or state.startswith("P0") or getattr(getattr(error, "diag", None), "context", None):
         words = Words.ANYTHING  # raised by a function, or within one
     else:
@@ -298,7 +305,7 @@ def meaning_of_words(words: str, dialect: str, error: BaseException) -> Meaning 
         return _by_words(words, _SQLITE_WORDS)
     if dialect != "postgresql":
         return None
-    meaning = _by_words(words, _POSTGRES_WORDS)
+    meaning = Meaning.PASSING if _LOST.match(words) else _by_words(words, _POSTGRES_WORDS)
     if meaning is None and words.startswith(_OF_LIBPQ) and _OF_THE_SERVER not in words:
         return Meaning.REFUSED  # what the connection asks for is wrong
     return meaning

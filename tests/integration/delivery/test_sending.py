@@ -31,6 +31,7 @@ from tablero.errors import (
     OutboxUnavailable,
     OutsideHours,
     SetupError,
+    TableroError,
     WindowBusy,
 )
 from tablero.outbox.batches import Fresh, Lease
@@ -822,8 +823,12 @@ def test_what_waits_is_not_posted_when_the_task_stops(outbox: Engine, mocker: Mo
     assert [row.outcome for row in attempts(outbox)] == ["delivered", "transient"]
 
 
-def test_answers_in_hand_are_written_until_the_outbox_takes_them(outbox: Engine, mocker: MockerFixture) -> None:
-    """During an outage of the outbox answers are retained, nothing else is posted, and nothing is posted again."""
+@pytest.mark.parametrize("error", [OutboxUnavailable("the connection is lost"), SetupError("the login is refused")])
+def test_answers_in_hand_are_written_until_the_outbox_takes_them(
+    outbox: Engine, mocker: MockerFixture, error: TableroError
+) -> None:
+    """During an outage of the outbox answers are retained, nothing else is posted, and nothing is posted again; also if a
+    server that is being restarted says something that seems permanent."""
     stage(outbox, changes(20), size=1)
     exchange, away = recording.exchange, [6]
     calls_then: list[int] = []
@@ -833,7 +838,7 @@ def test_answers_in_hand_are_written_until_the_outbox_takes_them(outbox: Engine,
         if answers and away[0] and len(dashboard.calls) > 2:
             away[0] -= 1
             calls_then.append(len(dashboard.calls))
-            raise OutboxUnavailable("the connection is lost")
+            raise error
         return exchange(engine, answers, *rest, **more)
 
     mocker.patch.object(recording, "exchange", sometimes)
@@ -841,6 +846,23 @@ def test_answers_in_hand_are_written_until_the_outbox_takes_them(outbox: Engine,
     assert deliver(outbox, dashboard, concurrency=1).rows == 20
     assert set(dashboard.accepted.values()) == {1}
     assert len(set(calls_then)) == 1
+
+
+def test_told_to_end_with_an_answer_that_is_not_on_record(outbox: Engine, mocker: MockerFixture) -> None:
+    """A signal may come at any moment: an answer that has been taken, and is not on record yet, is recorded."""
+    stage(outbox, changes(1))
+    interpret, told = pump.interpret, [False]
+
+    def once(*arguments: Any) -> Answer:
+        if not told[0]:
+            told[0] = True
+            raise SystemExit(143)
+        return interpret(*arguments)
+
+    mocker.patch.object(pump, "interpret", once)
+    with pytest.raises(SystemExit):
+        deliver(outbox, Dashboard())
+    assert states(outbox) == {"delivered": 1}
 
 
 def test_an_attempt_that_the_outbox_took_and_never_said_so(outbox: Engine, mocker: MockerFixture) -> None:

@@ -34,7 +34,7 @@ SQLSTATES = {
     "28000": REFUSED,
     "3D000": REFUSED,
     "42501": REFUSED,
-    "08P01": REFUSED,
+    "08P01": PASSING,
     "42P01": MISSING,
     "42703": MISSING,
     "3F000": MISSING,
@@ -217,12 +217,33 @@ PASSING_LOGINS = [
     "connection failed: FATAL:  etwas auf Deutsch",
     "failed to resolve host 'db.example.gob.do': [Errno -2] Name or service not known",
 ]
+#: The words of a session that was established: psycopg's own, and libpq's.
+LOST_SESSIONS = [
+    "consuming input failed: SSL error: unexpected eof while reading",
+    "consuming input failed: SSL SYSCALL error: EOF detected",
+    "consuming input failed: server closed the connection unexpectedly",
+    "sending query failed: SSL error: bad length",
+    "sending query and params failed: SSL error: protocol is shutdown",
+]
 
 
 @pytest.mark.parametrize("words", REFUSED_LOGINS)
 def test_a_login_that_is_refused_by_words(words: str) -> None:
     """A refused login is recognised by its words where there is no code."""
     assert meaning_of(PsycopgError(None, words), "postgresql") is REFUSED
+
+
+@pytest.mark.parametrize("words", LOST_SESSIONS)
+def test_a_session_that_is_lost_may_come_back(words: str) -> None:
+    """To lose an established session is never permanent: OpenSSL calls a server that has crashed an SSL error."""
+    assert meaning_of(PsycopgError(None, words), "postgresql") is PASSING
+
+
+def test_what_a_pooler_says() -> None:
+    """PgBouncer has one code for all that it says; of it only a parameter that it does not support is for a person."""
+    for words in ("server conn crashed?", "query_wait_timeout", "server login has been failing, try again later"):
+        assert meaning_of(PsycopgError("08P01", words), "postgresql") is PASSING
+    assert meaning_of(PsycopgError("08P01", "unsupported startup parameter: options"), "postgresql") is REFUSED
 
 
 @pytest.mark.parametrize("words", PASSING_LOGINS)

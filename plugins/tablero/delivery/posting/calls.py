@@ -59,7 +59,7 @@ class Calls:
         self._requests: dict[int, _Requests] = {}
         self._waiting: set[int] = set()
         self._to_do: SimpleQueue[Claim | None] = SimpleQueue()
-        self._done: SimpleQueue[tuple[Claim, Answer] | None] = SimpleQueue()
+        self._woken: SimpleQueue[None] = SimpleQueue()
         self._ended: list[tuple[Claim, Answer]] = []
         self._threads = 0
 
@@ -100,20 +100,25 @@ class Calls:
     def wait(self, seconds: float) -> None:
         """Wait until a call ends, :meth:`wake` is called, or the timeout expires."""
         try:
-            found = self._done.get(timeout=seconds)
+            self._woken.get(timeout=seconds)
             while True:
-                if found is not None:
-                    self._ended.append(found)
-                found = self._done.get_nowait()
+                self._woken.get_nowait()
         except Empty:
             return
 
     def take(self) -> list[tuple[Claim, Answer]]:
-        """Return the calls that have ended since the last time, with their answers."""
-        ended, self._ended = self._ended, []
+        """The calls that have ended, with their answers. They are kept, and returned again, until they are :meth:`recorded`:
+        the task may be told to end at any moment in between.
+        """
+        ended = list(self._ended)
         for claim, _ in ended:
-            del self._under_way[claim.attempt_id], self._requests[claim.attempt_id]
+            self._under_way.pop(claim.attempt_id, None)
+            self._requests.pop(claim.attempt_id, None)
         return ended
+
+    def recorded(self, count: int) -> None:
+        """Note that the first ``count`` answers of :meth:`take` are on record."""
+        del self._ended[:count]
 
     def post_waiting(self, limit: int) -> None:
         """Post the claims that need not wait any longer, as long as fewer than ``limit`` calls are in flight."""
@@ -145,7 +150,7 @@ class Calls:
 
     def wake(self) -> None:
         """Wake up :meth:`wait`; thread-safe."""
-        self._done.put(None)
+        self._woken.put(None)
 
     def close(self) -> None:
         """Let each thread end after its current call."""
@@ -154,4 +159,5 @@ class Calls:
 
     def _work(self) -> None:
         while (claim := self._to_do.get()) is not None:
-            self._done.put((claim, self._post(claim)))
+            self._ended.append((claim, self._post(claim)))
+            self.wake()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from tablero.dashboard.answer import Answer, Attempt, Outcome
 from tablero.dashboard.quoted_rows import without_values
@@ -17,7 +19,7 @@ from tablero.delivery.posting.rules import Pass, interpret
 from tablero.delivery.posting.single_rows import SingleRows
 from tablero.delivery.posting.supply import Supply
 from tablero.delivery.posting.throttle import Throttle
-from tablero.errors import OutboxUnavailable
+from tablero.errors import TableroError
 from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.queue import leasing
 from tablero.outbox.queue.claims import Claim
@@ -29,8 +31,21 @@ _STOCK = 10
 #: Seconds in which calls in flight must be answered and recorded when the task is told to end.
 GRACE = 20.0
 
+#: Seconds beyond that in which leases are handed back, before an outbox that does not answer is left alone.
+_MARGIN = 4.0
+
 #: Stages windows in steps that yield their batches; called with a function that returns the lease for them.
 Staging = Callable[[Callable[[], Lease | None]], Iterator[Sequence[Fresh]]]
+
+
+@dataclass
+class _End:
+    """When a pass that ends early gives up what is left.
+
+    :ivar at: by :func:`~tablero.delivery.posting.calls.moment`; another thread may make it earlier.
+    """
+
+    at: float
 
 
 class Pump:
@@ -60,22 +75,21 @@ class Pump:
     def run(self) -> None:
         """Post all that may be posted, and record every outcome.
 
-        :raises OutboxUnavailable: if the answers could not be recorded before the leases ended.
+        :raises OutboxUnavailable, SetupError: if the answers could not be recorded before the leases ended.
         """
         try:
             self._keep_posting()
             self._client.deadlines.close()
             self._supply.finish()
+            self._hand_back()
         except Exception:
-            self._shut_down(self._job.hold.seconds)
+            self._end_early(self._job.hold.seconds)
             raise
         except BaseException:  # the task has been told to end
-            self._shut_down(GRACE)
+            self._end_early(GRACE)
             raise
         finally:
             self._calls.close()
-            with suppress(OutboxUnavailable):  # otherwise the next worker waits for the leases to end
-                leasing.hand_back(self._job.engine, list(self._supply), self._job.hold.worker)
 
     def _keep_posting(self) -> None:
         is_final_check = False
@@ -161,6 +175,7 @@ class Pump:
         if not answers:
             return []
         claims = self._exchange(answers, self._following(answers))
+        self._calls.recorded(len(answers))
         for claim, answer in answers:
             self._throttle.learn(answer, self._calls.in_flight)
             self._pass.learn(without_values(answer, claim.changes), claim.history, in_search=claim.batch_id in self.cases)
@@ -220,7 +235,7 @@ class Pump:
         since = moment()
         held = [*(claim.batch_id for claim in self._calls.claims), *self._supply, *self._searched]
         still: set[int] = set()
-        with suppress(OutboxUnavailable):  # recording the answers reports it, if there are any
+        with suppress(TableroError):  # recording the answers reports it, if there are any
             still = leasing.renew(self._job.engine, held, self._job.hold)
         deadlines.renewed(still, since)
 
@@ -243,34 +258,49 @@ class Pump:
 
     # -- the end ---------------------------------------------------------------------------------------------------------------
 
-    def _shut_down(self, seconds: float) -> None:
-        """Before the pass ends early: calls in flight are awaited, and their answers recorded, or they would be repeated.
+    def _hand_back(self) -> None:
+        """Give up what was staged and not posted: otherwise the next worker waits for the leases to end."""
+        with suppress(TableroError):
+            leasing.hand_back(self._job.engine, list(self._supply), self._job.hold.worker)
 
-        :param seconds: how long that may take.
+    def _end_early(self, seconds: float) -> None:
+        """Shut down in another thread: an outbox may keep that one waiting, but the task has to end.
+
+        :param seconds: how long calls in flight may take to be answered and recorded.
         """
+        end = _End(min(moment() + seconds, self._recorder.until))
+        thread = threading.Thread(target=self._shut_down, args=(end,), name="tablero-end", daemon=True)
+        try:
+            thread.start()
+            thread.join(max(0.0, end.at - moment()) + _MARGIN)
+        except BaseException:  # the task has been told to end in the meantime
+            end.at = moment() + GRACE
+            thread.join(GRACE + _MARGIN)
+            raise
+
+    def _shut_down(self, end: _End) -> None:
+        """Before the pass ends early: calls in flight are awaited, and their answers recorded, or they would be repeated."""
         self._client.deadlines.close()
         settled_by = moment() + GRACE
         self._supply.cancel()
-        self._recorder.give_up({claim.attempt_id for claim in self._calls.claims})
-        try:
-            self._record_the_rest(min(moment() + seconds, self._recorder.until))
-        except BaseException:  # the task has been told to end in the meantime
-            self._record_the_rest(moment() + GRACE)
-            raise
-        with suppress(OutboxUnavailable):
+        self._recorder.not_made({claim.attempt_id for claim in self._calls.claims})
+        self._record_the_rest(end)
+        with suppress(TableroError):
             leasing.release(self._job.engine, self._searched, self._job.hold.worker)
         self._supply.settle(max(0.0, settled_by - moment()))
         with suppress(Exception):
             self._supply.collect()
+        self._hand_back()
 
-    def _record_the_rest(self, end: float) -> None:
-        """Record what is in hand, and what arrives, until nothing is left, as often as the outbox must be asked.
-
-        :param end: when to give up what is left.
-        """
+    def _record_the_rest(self, end: _End) -> None:
+        """Record what is in hand, and what arrives, until nothing is left, as often as the outbox must be asked."""
         while True:
-            self._recorder.keep([(claim, interpret(answer, claim.history)) for claim, answer in self._calls.take()])
-            if (self._recorder.record() and not len(self._calls)) or moment() >= end:
+            answers = self._calls.take()
+            self._recorder.take_in_hand([(claim, interpret(answer, claim.history)) for claim, answer in answers])
+            is_recorded = self._recorder.record()
+            if is_recorded:
+                self._calls.recorded(len(answers))
+            if (is_recorded and not len(self._calls)) or moment() >= end.at:
                 return
             self._calls.post_waiting(len(self._calls))  # these end at once, unposted
-            self._calls.wait(min(TRY_AGAIN_AFTER, max(0.0, end - moment())))
+            self._calls.wait(min(TRY_AGAIN_AFTER, max(0.0, end.at - moment())))

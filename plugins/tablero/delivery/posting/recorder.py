@@ -11,7 +11,7 @@ from datetime import tzinfo
 from sqlalchemy.engine import Engine
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.posting.calls import moment
-from tablero.errors import OutboxUnavailable
+from tablero.errors import TableroError
 from tablero.outbox.batches import Fresh
 from tablero.outbox.queue import recording
 from tablero.outbox.queue.claims import Claim, Hold
@@ -37,7 +37,7 @@ class Recorder:
         self._engine = engine
         self._hold = hold
         self._zone = zone
-        self._in_hand: Sequence[tuple[Claim, Answer]] = []
+        self._in_hand: dict[int, tuple[Claim, Answer]] = {}
         self._not_begun: Sequence[Claim] = []
         self._after_outage = False
         self.until = math.inf
@@ -52,9 +52,9 @@ class Recorder:
         :param keep: pending batches that stay with this worker.
         :returns: what is left to do, and the number of ``fresh`` batches used; a batch that another worker has claimed in
             the meantime is used without a claim.
-        :raises OutboxUnavailable: if the answers could not be recorded before the leases ended.
+        :raises OutboxUnavailable, SetupError: if the answers could not be recorded before the leases ended.
         """
-        self._in_hand = answers
+        self.take_in_hand(answers)
         self.until = moment() + self._hold.seconds
         while True:
             try:
@@ -62,13 +62,13 @@ class Recorder:
                     self._engine, answers, fresh, self._hold, keep=keep, after_outage=self._after_outage, zone=self._zone
                 )
                 break
-            except OutboxUnavailable as error:
+            except TableroError as error:  # also one that seems permanent: a restarting server may refuse a login for a while
                 if not answers or moment() >= self.until:
                     raise
                 self._warn(error)
                 fresh, self._after_outage = [], True  # their attempts may be on record, but were not made
                 threading.Event().wait(TRY_AGAIN_AFTER)
-        self._in_hand, self._not_begun, self.until = [], exchanged.claims, math.inf
+        self._in_hand, self._not_begun, self.until = {}, exchanged.claims, math.inf
         self._after_outage = self._after_outage and not fresh
         return exchanged, len(fresh)
 
@@ -76,28 +76,28 @@ class Recorder:
         """Note that the claims of the last exchange are being posted."""
         self._not_begun = []
 
-    def give_up(self, under_way: Collection[int]) -> None:
+    def not_made(self, under_way: Collection[int]) -> None:
         """Before the pass ends early: take in hand that the attempts about to begin were not made.
 
         :param under_way: attempts that did begin.
         """
         stopped = Answer.saying(Outcome.TRANSIENT, texts.STOPPED)
-        self.keep([(claim, stopped) for claim in self._not_begun if claim.attempt_id not in under_way])
+        self.take_in_hand([(claim, stopped) for claim in self._not_begun if claim.attempt_id not in under_way])
         self._not_begun = []
 
-    def keep(self, answers: Sequence[tuple[Claim, Answer]]) -> None:
-        """Take answers in hand, for :meth:`record`."""
-        self._in_hand = [*self._in_hand, *answers]
+    def take_in_hand(self, answers: Sequence[tuple[Claim, Answer]]) -> None:
+        """Take answers in hand, for :meth:`record`; each attempt has one."""
+        self._in_hand |= {claim.attempt_id: (claim, answer) for claim, answer in answers}
 
     def record(self) -> bool:
         """Try once to record what is in hand, and begin nothing; returns whether the outbox has taken it."""
         try:
-            recording.record(self._engine, self._in_hand, zone=self._zone)
-        except OutboxUnavailable as error:
+            recording.record(self._engine, list(self._in_hand.values()), zone=self._zone)
+        except TableroError as error:
             self._warn(error)
             return False
-        self._in_hand = []
+        self._in_hand = {}
         return True
 
-    def _warn(self, error: OutboxUnavailable) -> None:
+    def _warn(self, error: TableroError) -> None:
         log.warning("%s", texts.OUTBOX_STILL_UNAVAILABLE(answers=len(self._in_hand), cause=error.text))

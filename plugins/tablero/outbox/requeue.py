@@ -73,7 +73,7 @@ def requeue_refused(
             connection.execute(
                 sa.update(batch)
                 .where(batch.c.id.in_([row.id for row in found[step : step + MOST_BOUND]]))
-                .values(words=None, strikes=0, struck_by=None, first_refused_at=None, **_PENDING)
+                .values(words=None, **_PENDING)
             )
     return identity, [row.first_change for row in found]
 
@@ -106,7 +106,16 @@ def resend(engine: Engine, window: Window, *, run_id: str, zone: tzinfo) -> int:
     return sum(carved.values())
 
 
-_PENDING: dict[str, Any] = {"state": "pending", "settled_at": None, "claimed_by": None, "claimed_until": None}
+#: Pending as if never posted: what counted against a row in its former life proves nothing about the next call.
+_PENDING: dict[str, Any] = {
+    "state": "pending",
+    "settled_at": None,
+    "claimed_by": None,
+    "claimed_until": None,
+    "first_refused_at": None,
+    "strikes": 0,
+    "struck_by": None,
+}
 
 
 def keep_action(engine: Engine, *, user: str, reason: str, selection: dict[str, Any], rows: int, now: datetime) -> int:

@@ -34,6 +34,7 @@ from tablero.errors import (
     TableroError,
     WindowBusy,
 )
+from tablero.outbox import adoption, requeue
 from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.queue import claiming, recording
 from tablero.outbox.queue.claims import Claim, Hold
@@ -55,6 +56,7 @@ from tests.integration.fake_dashboard import (
 from tests.integration.samples import (
     FEBRUARY,
     NOW,
+    ZONE,
     all_batches,
     attempts,
     begin,
@@ -1296,3 +1298,29 @@ def test_rows_that_are_tried_once_more_are_not_told(outbox: Engine) -> None:
     deliver(outbox, dashboard)
     (refusal,) = [row for row in all_batches(outbox) if row.state == "refused"]
     assert "The request R-0000000." in refusal.words
+
+
+def test_adopted_rows_are_no_acceptance(outbox: Engine) -> None:
+    """A wrong address is recognised after two answers although a person has adopted rows: the dashboard has accepted none."""
+    stage(outbox, changes(30), size=1)
+    first = Window("month", "x", FEBRUARY.start, FEBRUARY.start + timedelta(minutes=1))
+    adoption.adopt(outbox, first, run_id="adopt", words="by hand", zone=ZONE, now=NOW)
+    dashboard = Dashboard(lambda _: STRANGE)
+    with pytest.raises(DashboardError):
+        deliver(outbox, dashboard, concurrency=1)
+    assert len(dashboard.calls) == 2
+
+
+def test_a_resent_row_is_not_refused_on_old_evidence(outbox: Engine) -> None:
+    """What was accepted before a row is sent again proves nothing about its next refusal."""
+    stage(outbox, changes(1))
+    with pytest.raises(DashboardUnavailable):
+        deliver(outbox, Dashboard(in_turn(LOST)))
+    deliver(outbox, Dashboard())
+    march = month("2020-03")
+    stage(outbox, [change(9, at=march.start)], march)
+    send(outbox, Dashboard, settings(), [march], run_id="march", clock=clock)
+    requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE)
+    with pytest.raises(TableroError):
+        deliver(outbox, Dashboard(lambda _: refused()))
+    assert states(outbox) == {"delivered": 1, "pending": 1}

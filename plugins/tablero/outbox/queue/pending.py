@@ -45,9 +45,10 @@ def backlog(engine: Engine, windows: Collection[Window], *, now: datetime | None
 
 
 def ever_delivered(engine: Engine) -> bool:
-    """Whether the dashboard has ever accepted anything."""
+    """Whether the dashboard has ever accepted anything; what a person has adopted says nothing about it."""
+    accepted = sa.select(batch.c.id).where(batch.c.state == "delivered", batch.c.settled_how.is_distinct_from("adopted"))
     with reading(engine) as connection:
-        return connection.scalar(sa.select(batch.c.id).where(batch.c.state == "delivered").limit(1)) is not None
+        return connection.scalar(accepted.limit(1)) is not None
 
 
 def pending_in(windows: Collection[Window]) -> sa.ColumnElement[bool]:

@@ -26,7 +26,7 @@ def main(words: Sequence[str] | None = None) -> int:
     from tablero.errors import TableroError
 
     asked = parser.build().parse_args(words)
-    _log_plainly(sys.stdout if asked.command in (None, "check", "adopt") else sys.stderr)
+    _log_plainly(sys.stdout if asked.command in (None, "check") else sys.stderr)
     try:
         with only_results_on_stdout():
             return int(asked.run(asked))

@@ -17,6 +17,8 @@ from airflow.exceptions import AirflowConfigException
 from pytest_mock import MockerFixture
 from tablero.airflow import configuration
 from tablero.command_line import outbox
+from tablero.contract.windows import NO_DATE
+from tablero.outbox.engine import to_microseconds
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -100,6 +102,7 @@ def test_adopt(source: Path) -> None:
     """``adopt`` proceeds month by month, and the next check finds the outbox bound to the dashboard."""
     done = run(source, "adopt", "--until", "2020-01-31", "--yes")
     assert "2020-01: 1 fila dada por entregada / 2020-01: 1 row counted as delivered" in done.stdout.splitlines()
+    assert all(" / " in line for line in done.stdout.splitlines())
     assert done.returncode == 0, done.stderr
     ((message, run_id),) = delivered(source)
     assert "nothing was posted" in message
@@ -203,6 +206,7 @@ def test_rows_of_a_request(adopted: Path) -> None:
     assert [(line["status_id"], line["state"]) for line in lines] == [(1, "delivered"), (7, "delivered")]
     assert lines[0]["last_modified_date"] == "2020-01-10T12:00:00Z"
     assert run(adopted, "rows", "--request", "unknown").stdout == ""
+    assert len(run(adopted, "rows", "--request", " LCM-1 ").stdout.splitlines()) == 2
 
 
 def test_rows_of_a_month_and_of_a_batch(adopted: Path) -> None:
@@ -217,7 +221,11 @@ def test_rows_of_a_month_and_of_a_batch(adopted: Path) -> None:
 
 def test_rows_of_what_there_is_not(adopted: Path) -> None:
     """Unknown requests, months and batches are reported in words, without a traceback."""
-    for words, expected in ((("--batch", "999"), "999"), (("--month", "2020-2"), "2020-2")):
+    for words, expected in (
+        (("--batch", "999"), "999"),
+        (("--month", "2020-2"), "2020-2"),
+        (("--month", "9999-12"), "9999-12"),
+    ):
         done = run(adopted, "rows", *words)
         assert (done.returncode, done.stdout) == (1, "")
         assert expected in done.stderr
@@ -254,6 +262,19 @@ def test_rejections(source: Path) -> None:
     assert (found["reason"], found["service_id"], found["status_id"]) == ("unknown_status", "=1+1", "99")
     assert "'=1+1" in run(source, "rejections", "--csv").stdout
     assert run(source, "rejections", "--month", "2020-02").stdout == ""
+
+
+def test_rejections_without_a_date(source: Path) -> None:
+    """Rows without a date can be listed by themselves, and have no instant of change."""
+    with closing(sqlite3.connect(source)) as connection:
+        connection.execute("insert into tablero_status_changes values ('1041', 'LCM-3', '2020-01-10', 99, '2020-01-11')")
+        connection.commit()
+    run(source, "adopt", "--until", "2020-01-31", "--yes")
+    with closing(sqlite3.connect(source.parent / "outbox.db")) as connection:
+        connection.execute("update rejection set changed_at = ?", [to_microseconds(NO_DATE)])
+        connection.commit()
+    (line,) = run(source, "rejections", "--month", "undated").stdout.splitlines()
+    assert (orjson.loads(line)["request_id"], orjson.loads(line)["changed_at"]) == ("LCM-3", None)
 
 
 def test_settings(source: Path) -> None:

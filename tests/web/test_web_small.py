@@ -117,6 +117,14 @@ def test_a_figure_stays_within_its_ground(values: list[float]) -> None:
     assert figure.up[0].text == "0"
 
 
+@pytest.mark.parametrize("value", [5e-324, 1e-310, 1e-300, 1e-9])
+def test_a_figure_of_tiny_values(value: float) -> None:
+    """Values of which a share is no number any more lie on the ground, or are drawn at their height."""
+    (line,) = charts.lines(["a"], {"x": [value]}).lines
+    assert charts.HEIGHT >= float(line.points.split(",")[1]) >= 0
+    charts.columns(["a"], [value])
+
+
 @pytest.mark.parametrize(
     ("highest", "ticks"),
     [

@@ -8,16 +8,21 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tablero.command_line.printing import dump, each, say
+from tablero.contract.status_change import FIELDS, StatusChange
+from tablero.contract.windows import NO_DATE, UNDATED
 from tablero.errors import ParameterError, SetupError, TableroError
 from tablero.texts import command_line as texts
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
-    from tablero.contract.status_change import StatusChange
     from tablero.contract.windows import Window
 
 #: Rows or batches read at a time.
 _PAGE = 500
+
+_ROW_COLUMNS = (*FIELDS, "state", "batch", "settled_at", "words")
+
+_REJECTION_COLUMNS = ("reason", *FIELDS, "changed_at", "words")
 
 
 def status(asked: argparse.Namespace) -> int:
@@ -44,14 +49,14 @@ def status(asked: argparse.Namespace) -> int:
 
 def rows(asked: argparse.Namespace) -> int:
     """Print status changes with their state."""
-    each(_rows(asked), as_csv=asked.csv)
+    each(_rows(asked), columns=_ROW_COLUMNS, as_csv=asked.csv)
     return 0
 
 
 def _rows(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     with _asking() as connection:
         if asked.request is not None:
-            yield from _of_request(connection, asked.request)
+            yield from _of_request(connection, asked.request.strip())
         elif asked.month is not None:
             yield from _of_month(connection, _month(asked.month))
         else:
@@ -91,33 +96,32 @@ def _of_batch(connection: Connection, identity: int) -> Iterator[dict[str, Any]]
 
 
 def _row(change: StatusChange, state: str, batch_id: int, settled_at: Any, words: str | None) -> dict[str, Any]:
-    return {**change._asdict(), "state": state, "batch": batch_id, "settled_at": settled_at, "words": words}
+    return dict(zip(_ROW_COLUMNS, (*change, state, batch_id, settled_at, words), strict=True))
 
 
 def rejections(asked: argparse.Namespace) -> int:
     """Print rejected and refused rows with their reasons."""
-    each(_rejections(asked), as_csv=asked.csv)
+    each(_rejections(asked), columns=_REJECTION_COLUMNS, as_csv=asked.csv)
     return 0
 
 
 def _rejections(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     from tablero.contract.reasons import Reason
-    from tablero.contract.status_change import FIELDS
     from tablero.outbox.reports.rejections import page_of
     from tablero.outbox.requeue import Filter
 
     codes = [reason.value for reason in Reason]
     if asked.reason and asked.reason not in codes:
         raise ParameterError(texts.BAD_REASON(given=asked.reason, allowed=", ".join(codes)))
-    window = _month(asked.month) if asked.month else None
+    window = _undated() if asked.month == UNDATED else _month(asked.month) if asked.month else None
     chosen = Filter(start=window.start, end=window.end) if window else Filter()
     with _asking() as connection:
         for reason in [asked.reason] if asked.reason else codes:
             before = None
             while found := page_of(connection, chosen._replace(reason=reason), before=before, limit=_PAGE):
                 for one in found:
-                    values = dict(zip(FIELDS, one.values, strict=True))
-                    yield {"reason": one.reason, **values, "changed_at": one.changed_at, "words": one.words}
+                    changed_at = None if one.changed_at == NO_DATE else one.changed_at
+                    yield dict(zip(_REJECTION_COLUMNS, (one.reason, *one.values, changed_at, one.words), strict=True))
                 before = found[-1].changed_at, found[-1].key
 
 
@@ -129,8 +133,16 @@ def _month(label: str) -> Window:
         if len(label) != len("YYYY-MM"):
             raise ValueError(label)
         return window_of(label, configuration.read_settings().timezone)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ParameterError(texts.BAD_MONTH(given=label)) from None
+
+
+def _undated() -> Window:
+    from tablero.airflow import configuration
+    from tablero.contract.windows import undated_window
+
+    settings = configuration.read_settings()
+    return undated_window(settings.earliest, settings.timezone)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -43,20 +44,34 @@ def _rows(command: argparse.ArgumentParser) -> None:
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument("--request", metavar="ID", help=str(texts.REQUEST))
     which.add_argument("--month", metavar="YYYY-MM", help=str(texts.MONTH))
-    which.add_argument("--batch", metavar="N", type=int, help=str(texts.BATCH))
+    which.add_argument("--batch", metavar="N", type=_batch, help=str(texts.BATCH))
     command.add_argument("--csv", action="store_true", help=str(texts.CSV))
 
 
 def _rejections(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--month", metavar="YYYY-MM", help=str(texts.MONTH))
+    command.add_argument("--month", metavar="YYYY-MM", help=str(texts.MONTH_OR_UNDATED))
     command.add_argument("--reason", metavar="CODE", help=str(texts.REASON))
     command.add_argument("--csv", action="store_true", help=str(texts.CSV))
 
 
 def _adopt(command: argparse.ArgumentParser) -> None:
-    day: dict[str, Any] = {"type": date.fromisoformat, "metavar": "YYYY-MM-DD"}
+    day: dict[str, Any] = {"type": _day, "metavar": "YYYY-MM-DD"}
     command.add_argument("--from", dest="first", help=str(texts.FIRST), **day)
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument("--until", help=str(texts.UNTIL), **day)
-    which.add_argument("--batch", metavar="N", type=int, help=str(texts.BATCH))
+    which.add_argument("--batch", metavar="N", type=_batch, help=str(texts.BATCH))
     command.add_argument("--yes", action="store_true", help=str(texts.YES))
+
+
+def _batch(given: str) -> int:
+    """The id of a batch: at most 18 digits, since no database counts further."""
+    if not re.fullmatch("[0-9]{1,18}", given.strip()):
+        raise argparse.ArgumentTypeError(str(texts.BAD_BATCH(given=given)))
+    return int(given)
+
+
+def _day(given: str) -> date:
+    try:
+        return date.fromisoformat(given)
+    except ValueError:
+        raise argparse.ArgumentTypeError(str(texts.BAD_DAY(given=given))) from None

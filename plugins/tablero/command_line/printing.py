@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import datetime, timezone
+from itertools import chain
 from typing import Any, TextIO
 
 from tablero.web.spreadsheet import safe
@@ -43,17 +44,19 @@ def dump(value: object) -> None:
     say(json.dumps(value, ensure_ascii=False, default=_plain))
 
 
-def each(rows: Iterable[Mapping[str, Any]], *, as_csv: bool) -> None:
-    """Print one line per row: JSON, or CSV with a header."""
+def each(rows: Iterator[Mapping[str, Any]], *, columns: Sequence[str], as_csv: bool) -> None:
+    """Print one line per row: JSON, or CSV with a header, also if there is no row.
+
+    :param columns: the keys of every row.
+    """
     if not as_csv:
         for row in rows:
             dump(row)
         return
-    writer = None
-    for row in rows:
-        if writer is None:
-            writer = csv.DictWriter(_stdout(), list(row), lineterminator="\n")
-            writer.writeheader()
+    first = next(rows, None)  # which raises what is wrong, before anything is printed
+    writer = csv.DictWriter(_stdout(), columns, lineterminator="\n")
+    writer.writeheader()
+    for row in chain([] if first is None else [first], rows):
         writer.writerow({name: None if value is None else safe(_plain(value)) for name, value in row.items()})
 
 

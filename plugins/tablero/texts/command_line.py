@@ -33,6 +33,7 @@ JSON = Text("en JSON", "as JSON")
 CSV = Text("en CSV", "as CSV")
 REQUEST = Text("de una solicitud", "of one request")
 MONTH = Text("de un mes", "of a month")
+MONTH_OR_UNDATED = Text("de un mes, o undated: las que no tienen fecha", "of a month, or undated: those without a date")
 BATCH = Text("de un lote", "of a batch")
 CONN_ID = Text("conexión de Airflow a una base de datos vacía", "Airflow connection to an empty database")
 REASON = Text("solo las de un motivo", "only those of one reason")
@@ -79,6 +80,10 @@ OLDER_OUTBOX = Text(
     "The outbox at {outbox} is of an earlier version. The next run of either DAG upgrades it.",
 )
 NO_BATCH = Text("No existe el lote {batch}.", "There is no batch {batch}.")
+BAD_BATCH = Text(
+    "{given} no es el número de un lote; lo dice la página Tablero.", "{given} is no batch; page Tablero names them."
+)
+BAD_DAY = Text("{given} no es una fecha; escriba AAAA-MM-DD.", "{given} is not a date; write YYYY-MM-DD.")
 BAD_MONTH = Text("{given} no es un mes; escriba AAAA-MM.", "{given} is not a month; write YYYY-MM.")
 BAD_REASON = Text(
     "{given} no es un motivo; los motivos son: {allowed}.", "{given} is not a reason; the reasons are: {allowed}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -104,7 +105,7 @@ def _scale(highest: float, *, whole: bool = False) -> tuple[float, list[Tick]]:
     """The value at the top of the axis, and ticks at round values; with ``whole`` at whole numbers."""
     if whole:
         highest = math.ceil(highest)
-    if highest <= 0:
+    if highest <= sys.float_info.min:  # below it, a step has no logarithm, or is zero
         return 1.0, [Tick(_floor(), "0")]
     magnitude = 10.0 ** math.floor(math.log10(highest / 4))
     steps = (magnitude * factor for factor in (1, 2, 2.5, 5, 10))

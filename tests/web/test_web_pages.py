@@ -433,6 +433,19 @@ def test_an_outbox_of_an_earlier_version_is_told_with_what_upgrades_it(admin: An
     assert Readiness.OLDER.value == "older"
 
 
+@pytest.mark.parametrize(("version", "words"), [("moving", "is not finished"), ("0099", "newer than this package")])
+def test_an_outbox_that_is_half_moved_or_newer_is_not_shown(version: str, words: str, admin: Any, own_history: History) -> None:
+    """What such an outbox holds is no answer: the page says why, and a monitor gets *unknown*."""
+    with own_history.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE tablero_version SET version_num = :version"), {"version": version})
+    answer = admin.get("/tablero/")
+    assert answer.status_code == 503
+    assert words in answer.text
+    status = admin.get("/tablero/status.json")
+    assert (status.status_code, status.json()["state"]) == (503, "unknown")
+    assert words in status.json()["why"]["en"]
+
+
 def test_an_outbox_is_shown_before_a_run_upgrades_it(admin: Any, site: Site, tmp_path: Path) -> None:
     """With a newer package, no page reads columns that the outbox does not have yet."""
     site.engine = connect(f"sqlite:///{tmp_path / 'older.db'}")
@@ -642,6 +655,7 @@ def test_a_monitor_reads_the_status_as_json(admin: Any, site: Site, history: His
     assert "2026-08" in [label[:7] for label in found["open_windows"]]
     assert found["totals"]["pending"] == 40
     assert found["version"] == tablero.__version__
+    assert (found["failing"], found["degraded"], found["why"]) == (False, ["rejected"], None)
 
 
 @pytest.mark.parametrize("problem", [OutboxUnavailable("away"), SetupError("no such database"), SettingsError("wrong")])
@@ -654,6 +668,7 @@ def test_a_status_that_cannot_be_told_is_unknown(admin: Any, site: Site, problem
     answer = admin.get("/tablero/status.json")
     assert answer.status_code == 503
     assert answer.json()["state"] == "unknown"
+    assert answer.json()["why"] == {"es": str(problem), "en": str(problem)}
 
 
 def test_when_each_month_was_last_proved_is_told(admin: Any) -> None:

@@ -12,6 +12,7 @@ from tablero.contract.status_change import FIELDS, StatusChange
 from tablero.contract.windows import NO_DATE, UNDATED
 from tablero.errors import ParameterError, SetupError, TableroError
 from tablero.texts import command_line as texts
+from tablero.texts.text import verbatim
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -29,7 +30,6 @@ def status(asked: argparse.Namespace) -> int:
     """Print the state; the exit status tells it to machines. Any error on the way means *unknown*."""
     from tablero.web import status as answers
 
-    why: str | None = None
     try:
         from tablero.airflow import configuration  # which fails where Airflow's own configuration is wrong
 
@@ -37,13 +37,13 @@ def status(asked: argparse.Namespace) -> int:
         with _asking() as connection:
             found = answers.status(connection, settings, configuration.clock())
     except TableroError as error:
-        found, why = answers.unknown(), str(error)
+        found = answers.unknown(error.text)
     except Exception as error:  # uncaught, it would end the process with the exit status of *degraded*
-        found, why = answers.unknown(), f"{type(error).__name__}: {error}"
+        found = answers.unknown(verbatim(f"{type(error).__name__}: {error}"))
     if asked.json:
         dump(found.to_json())
     else:
-        say(found.line() if why is None else f"{found.line()}: {' '.join(why.split())}")
+        say(found.line())
     return found.state.exit_status
 
 

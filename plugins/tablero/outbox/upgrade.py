@@ -29,14 +29,9 @@ def migrate(engine: Engine) -> None:
 
     :raises SetupError: if the schema is newer than this package, or a move to this outbox was interrupted.
     """
-    head = max(path.stem.split("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
-    found = schema_version(engine)
+    head, found = _head(), usable_version(engine)
     if found == head:
         return
-    if found == MOVING:
-        raise SetupError(texts.HALF_MOVED)
-    if found is not None and found > head:
-        raise SetupError(texts.NEWER(found=found, head=head))
     if found is None:
         check_encoding(engine)
     # Imported here because Alembic takes 0.2 s, which every task process would pay for something that happens once.
@@ -71,6 +66,23 @@ def schema_version(engine: Engine) -> str | None:
             return None
         version = connection.scalar(sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE)))
         return str(version) if version is not None else None
+
+
+def usable_version(engine: Engine) -> str | None:
+    """The schema version of an outbox that this package can upgrade or query; ``None`` if there is no outbox yet.
+
+    :raises SetupError: if the schema is newer than this package, or a move to this outbox was interrupted.
+    """
+    head, found = _head(), schema_version(engine)
+    if found == MOVING:
+        raise SetupError(texts.HALF_MOVED)
+    if found is not None and found > head:
+        raise SetupError(texts.NEWER(found=found, head=head))
+    return found
+
+
+def _head() -> str:
+    return max(path.stem.split("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def set_schema_version(engine: Engine, version: str) -> None:

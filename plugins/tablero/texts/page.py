@@ -742,7 +742,7 @@ TEXTS: dict[str, Text | Counted] = {
     ),
     "problem.outbox.older": Text("El outbox debe actualizarse", "The outbox must be upgraded"),
     "problem.outbox.older.advice": Text(
-        "Es de una versión anterior del paquete. La actualiza la próxima ejecución de cualquiera de los dos DAG; lance una.",
+        "Es de una versión anterior del paquete. Lo actualiza la próxima ejecución de cualquiera de los dos DAG; lance una.",
         "It is of an earlier version of the package. The next run of either DAG upgrades it; trigger one.",
     ),
     "problem.outbox.away": Text("El outbox no responde", "The outbox does not answer"),

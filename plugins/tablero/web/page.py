@@ -31,7 +31,8 @@ from tablero.outbox.reports.coverage import Whole
 from tablero.outbox.reports.snapshot import Count, Readiness, readiness, snapshot
 from tablero.settings import Settings
 from tablero.texts.alerts import DEGRADED
-from tablero.texts.text import LANGUAGES, verbatim
+from tablero.texts.page import TEXTS
+from tablero.texts.text import LANGUAGES, Text
 from tablero.web import access
 from tablero.web.evidence import Cache
 from tablero.web.formats import Formats
@@ -58,7 +59,9 @@ class NotReady(SetupError):
     """The outbox exists, but contains nothing that can be shown yet."""
 
     def __init__(self, found: Readiness) -> None:
-        super().__init__(verbatim(found.value))
+        advice = TEXTS[f"problem.outbox.{found.value}.advice"]
+        assert isinstance(advice, Text)
+        super().__init__(advice)
         self.found = found
 
 

@@ -63,6 +63,7 @@ class Status:
     :ivar totals: counts of all rows; ``None`` if unknown.
     :ivar last_delivery: last acknowledgement, in UTC.
     :ivar is_failing: whether scheduled runs are failing.
+    :ivar why: why the state is unknown, if there is more to say than that.
     :ivar whole: the last count of the whole view, with its local time; ``None`` if there was none.
     :ivar degraded: causes of degradation in the last scheduled run, or ``rejected`` for months with too many rejected rows.
     """
@@ -76,6 +77,7 @@ class Status:
     is_failing: bool = False
     degraded: tuple[str, ...] = ()
     whole: Whole | None = None
+    why: Text | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The form for machines; see :mod:`tablero.command_line.outbox`."""
@@ -87,13 +89,17 @@ class Status:
             "totals": asdict(self.totals) if self.totals else None,
             "last_delivery": self.last_delivery.isoformat() if self.last_delivery else None,
             "view_count": self.whole.to_json(timezone.utc) if self.whole else None,
+            "failing": self.is_failing,
+            "degraded": list(self.degraded),
+            "why": self.why._asdict() if self.why else None,
             "version": __version__,
         }
 
     def line(self) -> Text:
         """The form for people, on one line."""
         if self.totals is None or self.state is Health.UNKNOWN:
-            return texts.UNKNOWN
+            parts = [texts.UNKNOWN, self.why] if self.why else [texts.UNKNOWN]
+            return Text(*(" ".join(words.split()) for words in joined(parts, ": ")))
         until = texts.SETTLED_UNTIL(day=self.settled_until) if self.settled_until else texts.NOTHING_SETTLED
         counts = texts.COUNTS(
             delivered=self.totals.delivered, pending=self.totals.pending, rejected=sum(self.totals.rejected.values())
@@ -115,9 +121,12 @@ class Status:
             yield sentence(day=self.whole.counted_at.date(), difference=self.whole.view.difference)
 
 
-def unknown() -> Status:
-    """The state if nothing has run yet, or the outbox does not answer."""
-    return Status(Health.UNKNOWN, None, [], [], None, None)
+def unknown(why: Text | None = None) -> Status:
+    """The state if nothing has run yet, or the outbox does not answer.
+
+    :param why: the error that left it unknown.
+    """
+    return Status(Health.UNKNOWN, None, [], [], None, None, why=why)
 
 
 def status(connection: Connection, settings: Settings, now: datetime) -> Status:

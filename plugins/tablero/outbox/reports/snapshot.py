@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract.windows import Window
 from tablero.outbox.engine import Instant, to_microseconds, translated
-from tablero.outbox.upgrade import schema_version
+from tablero.outbox.upgrade import usable_version
 
 #: The oldest schema version that the queries support.
 OLDEST_SCHEMA = "0007"
@@ -67,9 +67,9 @@ def readiness(engine: Engine) -> Readiness:
     """Whether the outbox can be queried.
 
     :raises OutboxUnavailable: if the database does not answer; a retry may help.
-    :raises SetupError: if access to it is refused.
+    :raises SetupError: if access to it is refused, its schema is newer than this package, or a move to it is not finished.
     """
-    found = schema_version(engine)
+    found = usable_version(engine)
     if found is None:
         return Readiness.EMPTY
     return Readiness.OLDER if found < OLDEST_SCHEMA else Readiness.READY

@@ -18,6 +18,6 @@ def show_status(page: PageDep) -> Response:
     try:
         with page.outbox() as connection:
             found = status.status(connection, page.settings, page.now)
-    except TableroError:
-        found = status.unknown()
+    except TableroError as error:
+        found = status.unknown(error.text)
     return JSONResponse(found.to_json(), 503 if found.state is Health.UNKNOWN else 200)

@@ -197,7 +197,8 @@ def test_status_after_an_error_that_nobody_expected(
     assert "DESCONOCIDO" in line
     assert line.endswith(f"{type(error).__name__}: {error}")
     assert outbox.status(Namespace(json=True)) == 3
-    assert orjson.loads(capsys.readouterr().out)["state"] == "unknown"
+    found = orjson.loads(capsys.readouterr().out)
+    assert (found["state"], found["why"]["en"]) == ("unknown", f"{type(error).__name__}: {error}")
 
 
 def test_rows_of_a_request(adopted: Path) -> None:
@@ -315,6 +316,10 @@ def test_dags_of_an_older_version(source: Path, tmp_path: Path) -> None:
     assert "daily_send.py.before" in done.stdout
     assert (tmp_path / "daily_send.py").read_text() == (ROOT / "dags" / "daily_send.py").read_text()
     assert (tmp_path / "daily_send.py.before").read_text() == "older"
+    (tmp_path / "daily_send.py").write_text("edited")
+    assert "daily_send.py.before.2" in run(source, "dags", "--to", str(tmp_path)).stdout
+    assert (tmp_path / "daily_send.py.before").read_text() == "older"
+    assert (tmp_path / "daily_send.py.before.2").read_text() == "edited"
 
 
 def test_version_and_help(source: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,17 @@ def dags(asked: argparse.Namespace) -> int:
     for source in sorted(_dag_folder().glob("*.py")):
         target, text = folder / source.name, source.read_text(encoding="utf-8")
         if target.exists() and target.read_text(encoding="utf-8") != text:
-            kept = target.replace(target.with_name(f"{target.name}.before"))
+            kept = target.replace(_free_name(target))
             say(texts.KEPT(path=target, kept=kept.name))
         target.write_text(text, encoding="utf-8")
         say(texts.WRITTEN(path=target))
     return 0
+
+
+def _free_name(target: Path) -> Path:
+    """A name beside ``target`` that Airflow ignores and no file has: an edit that was kept before is never overwritten."""
+    names = chain([f"{target.name}.before"], (f"{target.name}.before.{number}" for number in count(2)))
+    return next(path for path in map(target.with_name, names) if not path.exists())
 
 
 def _dag_folder() -> Path:

@@ -79,6 +79,12 @@ class Prepared:
         """The outbox."""
         return connect(f"sqlite:///{self.outbox}")
 
+    def loads(self) -> list[str]:
+        """The runs that loaded the months, by id."""
+        loads = sa.select(reconciliation.c.run_id).distinct().where(reconciliation.c.run_id.startswith("manual__"))
+        with self.engine().connect() as connection:
+            return sorted(connection.scalars(loads))
+
     def correct_a_row(self) -> tuple[str, date]:
         """Correct, in the source, one row whose status the dashboard does not know; returns its request and its day."""
         with self.engine().connect() as connection:

@@ -138,9 +138,9 @@ DEGRADED = {
         "{rows} of {of} {of:row|rows} that the dashboard recognised as received already, after a post without an answer",
     ),
     "few_refusals": Text(
-        "{rows} {rows:fila apartada|filas apartadas} porque el tablero {rows:la|las} rechazó en dos ejecuciones, sin otra"
+        "{rows} {rows:fila apartada|filas apartadas} porque el tablero {rows:la|las} rechazó en dos intentos, sin otra"
         " fila con que comparar",
-        "{rows} {rows:row|rows} set aside because the dashboard refused {rows:it|them} in two runs, with no other row to"
+        "{rows} {rows:row|rows} set aside because the dashboard refused {rows:it|them} in two tries, with no other row to"
         " compare",
     ),
     "not_counted": Text(

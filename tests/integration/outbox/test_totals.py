@@ -8,7 +8,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.reasons import Reason
+from tablero.contract.windows import first_instant
 from tablero.delivery.health import digest
+from tablero.outbox import ledger
+from tablero.outbox.ledger import Account
 from tablero.outbox.reports.snapshot import COUNT_LIMIT
 from tablero.outbox.schema import extraction, rejection
 from tablero.settings import Settings
@@ -73,3 +76,16 @@ def test_a_digest_counts_the_rejected_rows_of_its_days(many: Engine) -> None:
     with many.connect() as connection:
         found = digest.gather(connection, SETTINGS, digest.Period("2020-02", first, date(first.year, 2, 28)))
     assert found.rejected == MANY
+
+
+def test_a_month_that_is_proved_twice_is_one_in_one_digest(outbox: Engine) -> None:
+    """Of two consecutive days each digest has the proofs of its own night, and a month once, however often it was proved."""
+    first = date(2026, 11, 22)
+    nights = [first_instant(first + timedelta(days=number), SETTINGS.timezone) + timedelta(hours=2) for number in (1, 1, 2)]
+    for at in nights:
+        ledger.keep(outbox, Account(FEBRUARY, read=0, recount=0), "run", at)
+    days = [first + timedelta(days=number) for number in range(-1, 3)]
+    with outbox.connect() as connection:
+        found = [digest.gather(connection, SETTINGS, digest.Period("x", day, day)).audits for day in days]
+        week = digest.gather(connection, SETTINGS, digest.Period("x", days[0], days[-1])).audits
+    assert (found, week) == ([0, 1, 1, 0], 1)

@@ -39,7 +39,7 @@ class Digest(NamedTuple):
     :ivar rejected: open rejections of these days, by reason.
     :ivar pending: pending rows of these days.
     :ivar open_windows: windows of any time that their last proof found unsettled.
-    :ivar audits: months proved again in these days.
+    :ivar audits: distinct months that the nights after these days proved.
     :ivar degraded: degradations of windows in these days.
     :ivar evidence_url: where to download the evidence of the month, if it is too large to be attached.
     """
@@ -132,11 +132,13 @@ def gather(connection: Connection, settings: Settings, period: Period) -> Digest
     zone = settings.timezone
     start, end = first_instant(period.first, zone), first_instant(period.last + _DAY, zone)
     days = {period.first + number * _DAY for number in range((period.last - period.first).days + 1)}
-    audits = sa.select(sa.func.count()).where(
+    # The night that follows a day proves for that day: consecutive digests share none.
+    end_of_first = first_instant(period.first + _DAY, zone)
+    audits = sa.select(sa.func.count(reconciliation.c.label.distinct())).where(
         reconciliation.c.kind == "month",
         reconciliation.c.settled,
-        reconciliation.c.counted_at >= start,
-        reconciliation.c.counted_at < end + _DAY,
+        reconciliation.c.counted_at >= end_of_first,
+        reconciliation.c.counted_at < first_instant(period.last + 2 * _DAY, zone),
     )
     degraded = sa.select(sa.func.count()).where(degradation.c.window_start < end, degradation.c.window_end > start)
     return Digest(

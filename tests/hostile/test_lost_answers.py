@@ -162,3 +162,27 @@ def test_words_in_latin_1(client: Client, wire: WireServer) -> None:
     body = '{"statusCode":400,"message":"Código inválido"}'.encode("latin-1")
     wire.put(Script("latin-1", [answer(body, "400 Bad Request", Content_Type="application/json; charset=iso-8859-1")]))
     assert post(client(wire.port)).message == "Código inválido"
+
+
+CUT = b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"mes\r\n'
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "too_large"),
+    [
+        ("400 Bad Request", Outcome.REFUSED, False),
+        ("422 Unprocessable Content", Outcome.REFUSED, False),
+        ("413 Content Too Large", Outcome.REFUSED, True),
+        ("409 Conflict", Outcome.TRANSIENT, False),  # it may say that it has the rows, or anything else
+        ("404 Not Found", Outcome.TRANSIENT, False),
+        ("503 Service Unavailable", Outcome.TRANSIENT, False),
+        ("201 Created", Outcome.UNKNOWN, False),
+        ("500 Internal Server Error", Outcome.UNKNOWN, False),
+        ("520 Web Server Error", Outcome.UNKNOWN, False),
+    ],
+)
+def test_an_answer_that_is_cut_off(client: Client, wire: WireServer, status: str, outcome: Outcome, too_large: bool) -> None:
+    """If only the status arrived, it is judged by what the status says for certain."""
+    wire.put(Script("cut off", [f"HTTP/1.1 {status}\r\n".encode() + CUT]))
+    found = post(client(wire.port))
+    assert (found.outcome, found.too_large, found.is_repeat) == (outcome, too_large, False)

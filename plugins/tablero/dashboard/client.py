@@ -27,9 +27,10 @@ from requests.utils import default_user_agent, get_environ_proxies
 from tablero import __version__
 from tablero.dashboard.answer import Answer
 from tablero.dashboard.encoding import decode
-from tablero.dashboard.judging import Received, http_date, judge, judge_cut_short
+from tablero.dashboard.judging import Received, judge, judge_cut_short
 from tablero.dashboard.no_answer import innermost, lost
 from tablero.dashboard.redaction import Redactor, connection_secrets, proxy_secrets
+from tablero.dashboard.retry_after import Patience, http_date
 from tablero.dashboard.transport import Transport
 from tablero.dashboard.watchdog import Watchdog
 from tablero.dashboard.xroad import request_headers
@@ -73,6 +74,7 @@ class Dashboard(HttpHook):
         super().__init__(method="POST", http_conn_id=conn_id)
         self._settings = settings
         self._clock = clock
+        self._waits = Patience(settings.retry_delay, settings.max_retry_delay)
         self._local = threading.local()
         self._watchdog = Watchdog()
         # Read once, here: Airflow serves connections only to the main thread of a task.
@@ -177,7 +179,7 @@ class Dashboard(HttpHook):
                     return judge_cut_short(
                         response.status_code, response.headers, innermost(error, self._redact), self._redact
                     ), None
-                return judge(seen, self._clock(), self._redact, body or b""), seen
+                return judge(seen, self._clock(), self._redact, body or b"", self._waits), seen
         except (http.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             self._forget_session()
             return lost(error, url, self._redact, never_connected=transport.is_connecting), None

@@ -97,9 +97,9 @@ def find_error(headers: Mapping[str, str], body: Any) -> XRoadError | None:
     return XRoadError(kind, str(fields.get("message") or ""), str(fields.get("detail") or ""))
 
 
-def is_soap_fault(content_type: str, text: str) -> bool:
+def is_soap_fault(text: str) -> bool:
     """Whether the SOAP interface of a security server answered, because the URL lacks ``/r1/``; its status is 200."""
-    return "xml" in content_type.lower() and re.search(r"<([\w.-]+:)?(Envelope|Fault)\b", text) is not None
+    return text.lstrip()[:1] == "<" and re.search(r"<([\w.-]+:)?(Envelope|Fault)\b", text[:10_000]) is not None
 
 
 def _normalise(code: str) -> str:

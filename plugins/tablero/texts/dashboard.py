@@ -59,6 +59,12 @@ REFUSED_SOME = Text(
     "El tablero aceptó la llamada (HTTP {status}) y rechaza {rows} de sus filas.",
     "The dashboard accepted the call (HTTP {status}) and refuses {rows} of its rows.",
 )
+TOO_LARGE_ALONE = Text(
+    "Una llamada con una sola fila excede el tamaño permitido (HTTP 413): pida a quien administra el servidor de seguridad, el"
+    " proxy o el tablero que suba el límite.",
+    "A call with a single row exceeds the size limit (HTTP 413): ask whoever runs the security server, the proxy or the"
+    " dashboard to raise it.",
+)
 FAILED_ON_THE_WAY = Text(
     "El tablero falló mientras atendía la llamada (HTTP {status}); pudo haber recibido las filas. Se repetirá.",
     "The dashboard failed while it handled the call (HTTP {status}); it may have taken the rows. It will be repeated.",

@@ -14,6 +14,7 @@ import urllib3
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.dashboard.judging import Received, judge
 from tablero.dashboard.no_answer import lost
+from tablero.dashboard.retry_after import Patience
 
 NOW = datetime(2026, 11, 24, 6, tzinfo=timezone.utc)
 DELIVERED, REFUSED, TRANSIENT, PERMANENT, UNKNOWN = Outcome
@@ -86,19 +87,45 @@ TABLE = [
     (501, "", PERMANENT),
     (505, "", PERMANENT),
     # certainly not accepted, and may pass by itself
-    (408, "", TRANSIENT),
+    (423, "", TRANSIENT),
     (425, "", TRANSIENT),
     (429, "", TRANSIENT),
     (503, HTML, TRANSIENT),
-    (507, "", TRANSIENT),
-    (520, HTML, TRANSIENT),
+    (511, HTML, TRANSIENT),  # a portal of the network
     # it, or a gateway, failed while processing: the rows may have arrived
     (500, {"statusCode": 500, "message": "Internal server error"}, UNKNOWN),
     (502, HTML, UNKNOWN),
     (504, HTML, UNKNOWN),
+    (408, "", UNKNOWN),  # gateways say so of a server that is slow
+    (499, "", UNKNOWN),
+    (507, "", UNKNOWN),
+    *((status, HTML, UNKNOWN) for status in (506, 508, 509, 510, 520, 521, 522, 523, 524, 525, 526, 530, 561, 598, 599)),
     # no HTTP answer at all
-    (199, "", PERMANENT),
-    (600, "", TRANSIENT),
+    (102, "", UNKNOWN),
+    (199, "", UNKNOWN),
+    (600, "", UNKNOWN),
+    (999, "", UNKNOWN),
+    # a clear no in a success, however it is written
+    (201, {"Success": False}, REFUSED),
+    (201, {"isSuccess": False}, REFUSED),
+    (201, {"ok": False, "success": True}, REFUSED),
+    (201, {"StatusCode": 400}, REFUSED),
+    (201, {"status": "error", "message": "Validation failed"}, REFUSED),
+    (201, {"status": "fail", "data": {"title": "required"}}, REFUSED),
+    (201, {"success": True, "data": {"code": 400}}, REFUSED),
+    (201, {"success": True, "data": {"success": False}}, REFUSED),
+    (201, {"response": {"statusCode": 400, "error": "Bad Request"}}, REFUSED),
+    (201, {"success": True, "result": {"errors": ["one was wrong"]}}, REFUSED),
+    (207, {"results": [{"status": 201}, {"status": 400}]}, REFUSED),
+    (201, {"success": True, "data": [{"success": False}]}, REFUSED),
+    # yes, however it is written, and fields that may be anything
+    (201, {"success": "true"}, DELIVERED),
+    (201, {"success": 1}, DELIVERED),
+    (201, {"Success": "True"}, DELIVERED),
+    (201, {"ok": "Datos cargados", "status": "created"}, DELIVERED),
+    (201, {"success": True, "data": [{"request_id": "R-1", "status_id": 2, "code": 1203}]}, DELIVERED),
+    (201, {"success": True, "data": {"id": 17, "status": "pending"}, "results": "all"}, DELIVERED),
+    (201, {"success": "perhaps"}, REFUSED),
 ]
 
 
@@ -118,6 +145,7 @@ def test_the_soap_face_of_xroad(status: int, body: str) -> None:
     found = answer(status, body, Content_Type="text/xml;charset=UTF-8")
     assert found.outcome is PERMANENT
     assert "/r1/" in found.error
+    assert answer(status, body, Content_Type="text/plain").outcome is PERMANENT
 
 
 @pytest.mark.parametrize("status", [400, 500])
@@ -180,28 +208,57 @@ def test_rows_that_a_refusal_names(status: int, message: Any, named: tuple[int, 
     assert found.named == named
 
 
+PATIENCE = Patience(usual=60.0, most=1800.0)
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
         ("120", 120.0),
         (" 5 ", 5.0),
-        ("0", 0.0),
+        ("1.5", 1.5),
         (format_datetime(NOW.replace(minute=10), usegmt=True), 600.0),
         ("Tue, 24 Nov 2026 02:10:00 -0400", 600.0),
-        (format_datetime(NOW.replace(hour=5), usegmt=True), 0.0),  # past
-        ("soon", None),
-        ("-5", None),
-        ("1e9", None),
-        ("٥", None),
-        ("99999999999", None),
-        ("Tue, 99 Nov 2026 06:10:00 GMT", None),
-        ("", None),
+        # asked to wait, but not for how long
+        ("0", 60.0),
+        ("-5", 60.0),
+        (format_datetime(NOW.replace(hour=5), usegmt=True), 60.0),  # past
+        ("soon", 60.0),
+        ("1e9", 60.0),
+        ("٥", 60.0),
+        ("Tue, 99 Nov 2026 06:10:00 GMT", 60.0),
+        ("", 60.0),
+        # longer than anyone should wait before asking again
+        ("31536000", 1800.0),
+        ("9" * 400, 1800.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 1800.0),
+        ("Tue, 01 Jan 2030 00:00:00 GMT", 1800.0),
     ],
 )
-@pytest.mark.parametrize("status", [429, 503, 500])
-def test_retry_after(status: int, value: str, seconds: float | None) -> None:
-    """``Retry-After`` is read in both forms; anything else is ignored."""
-    assert answer(status, Retry_After=value).retry_after == seconds
+@pytest.mark.parametrize("status", [429, 503, 500, 403])
+def test_retry_after(status: int, value: str, seconds: float) -> None:
+    """``Retry-After`` is read in both forms, and has a limit; whatever else it says, it asks to wait."""
+    headers = {"Retry-After": value}
+    found = judge(Received(status, headers, ""), NOW, str, patience=PATIENCE)
+    assert found.retry_after == seconds
+    assert found.outcome is (UNKNOWN if status == 500 else TRANSIENT)
+
+
+@pytest.mark.parametrize(("status", "seconds"), [(429, 60.0), (503, None), (500, None), (201, None), (403, None)])
+def test_without_retry_after(status: int, seconds: float | None) -> None:
+    """A 429 always asks to wait; other answers only by the header."""
+    assert judge(Received(status, {}, ""), NOW, str, patience=PATIENCE).retry_after == seconds
+
+
+def test_a_date_in_retry_after_is_of_the_other_sides_clock() -> None:
+    """A server whose clock is minutes behind, or a year ahead, is waited for as long as it means."""
+    for year in (2025, 2026, 2027):
+        sent = NOW.replace(year=year, minute=1)
+        headers = {
+            "Date": format_datetime(sent, usegmt=True),
+            "Retry-After": format_datetime(sent.replace(minute=4), usegmt=True),
+        }
+        assert judge(Received(429, headers, ""), NOW, str, patience=PATIENCE).retry_after == 180.0
 
 
 def test_words_are_kept_clean() -> None:
@@ -300,6 +357,29 @@ def test_a_count_smaller_than_the_call(body: Any, outcome: Outcome) -> None:
     assert answer(201, body, call(5)).outcome is outcome
 
 
+OTHER_WORDS = [
+    "has already been processed",
+    "already submitted",
+    "already stored",
+    "already saved",
+    "already imported",
+    "already present",
+    "exists already",
+    "Solicitud ya procesada",
+    "La solicitud ya fue procesada",
+    "ya fué registrada",
+    "ya fue ingresada",
+    "ya fue insertada",
+    "ya fue enviada",
+    "ya fue guardada",
+    "ya había sido registrada",
+    "ya se registró esta solicitud",
+    "ya se recibió",
+    "previamente registrada",
+    "YA EXISTÍA",
+]
+
+
 @pytest.mark.parametrize(
     ("status", "body", "is_repeat"),
     [
@@ -332,11 +412,89 @@ def test_a_count_smaller_than_the_call(body: Any, outcome: Outcome) -> None:
         (400, {"message": "ya existe", "errors": [{"field": "status_id", "message": "must be an integer"}]}, False),
         (400, {}, False),
         (500, {"message": "duplicate key value"}, False),  # it may have stopped at the first of several
+        # in the words of databases
+        (400, {"message": "Duplicate entry 'R-1' for key 'PRIMARY'"}, True),
+        (400, {"code": "ER_DUP_ENTRY"}, True),
+        (422, {"message": "ORA-00001: restricción única (X.Y) violada"}, True),
+        (422, {"message": "valor de llave duplicado viola la restricción de unicidad"}, True),
+        (422, {"message": "insert violates unique index"}, True),
+        (422, {"message": "UNIQUE constraint failed: r.id"}, True),
+        # in other words
+        *((400, {"message": words}, True) for words in OTHER_WORDS),
+        (400, {"detail": "La solicitud ya existe"}, True),
+        (400, {"results": [{"status": 400, "message": "ya existe"}, {"status": 400, "message": "ya existe"}]}, True),
+        (404, {"statusCode": 404, "message": "La solicitud ya existe"}, True),
+        (412, {"message": "ya fue registrada"}, True),
+        (208, "", True),
+        (503, {"message": "ya existe"}, False),
+        (429, {"message": "already received too many requests"}, False),
+        # a conflict with something else
+        (409, "", True),
+        (409, "<html>nginx</html>", True),
+        (409, {"statusCode": 409, "message": "La solicitud R-1 ya existe", "error": "Conflict"}, True),
+        (409, {"statusCode": 409, "message": "El servicio 77 está inactivo", "error": "Conflict"}, False),
+        (409, {"statusCode": 409, "message": "El servicio no existe", "error": "Conflict"}, False),
+        (409, {"message": "Ya hay una carga en proceso, espere"}, False),
+        (409, {"message": "Another load is in progress"}, False),
     ],
 )
 def test_a_repeat_that_the_dashboard_recognises(status: int, body: Any, is_repeat: bool) -> None:
     """A repeat is recognised by status or by words that mean nothing else, if they are said of every entry objected to."""
     assert answer(status, body).is_repeat is is_repeat
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "registro duplicado"),
+        (400, "La solicitud está duplicada"),
+        (422, "duplicate record"),
+        (500, 'duplicate key value violates unique constraint "uq"'),
+        (500, "La solicitud ya existe"),
+    ],
+)
+def test_a_single_row_that_is_recognised(status: int, words: str) -> None:
+    """A call of one row holds nothing twice, and a service that failed on it has not taken a part of it."""
+    alone = answer(status, {"statusCode": status, "message": words}, call(1))
+    assert (alone.outcome, alone.is_repeat) == (REFUSED, True)
+    assert not answer(status, {"statusCode": status, "message": words}, call(2)).is_repeat
+
+
+@pytest.mark.parametrize("words", ["Ya hay una carga en proceso, espere", "Another load is in progress", "Resource is locked"])
+def test_a_conflict_with_another_call(words: str) -> None:
+    """It passes by itself, and says nothing about these rows."""
+    assert answer(409, {"statusCode": 409, "message": words, "error": "Conflict"}).outcome is TRANSIENT
+    assert answer(409, {"statusCode": 409, "message": "El servicio está inactivo", "error": "Conflict"}).outcome is REFUSED
+
+
+def test_too_large_with_a_single_row() -> None:
+    """No smaller call exists: the error says who can raise the limit."""
+    found = answer(413, HTML, call(1))
+    assert (found.outcome, found.too_large) == (PERMANENT, False)
+    assert "single row" in found.error
+    assert answer(413, HTML, call(2)).too_large
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"success": True, "results": [{"status": 201}, {"status": 400}, {"status": 201}, {"status": "error"}]},
+        {"success": True, "data": [{"request_id": "R-1", "success": False}, {"request_id": "R-3", "error": "no"}]},
+        {"success": True, "data": {"errors": [{"index": 1}, {"index": 3}]}},
+    ],
+)
+def test_results_that_name_rows_acknowledge_the_others(body: Any) -> None:
+    """A list of results counts as errors do: by content, by index, or by position if there is one result for each row."""
+    found = answer(201, body, call(4))
+    assert (found.outcome, found.partial, found.named) == (REFUSED, True, (1, 3))
+
+
+@pytest.mark.parametrize(
+    "counts", [{"data": {"inserted": 4}}, {"accepted": 0, "rejected": 5}, {"failed": 3}, {"rejected": "1"}]
+)
+def test_rows_that_are_counted_as_missing(counts: Any) -> None:
+    """If some rows are counted as not accepted, and nobody says which, the outcome is unknown."""
+    assert answer(201, {"success": True, **counts}, call(5)).outcome is UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -346,7 +504,17 @@ def test_a_repeat_that_the_dashboard_recognises(status: int, body: Any, is_repea
         (403, {"statusCode": 403, "message": "Servicio 666 no permitido", "error": "Forbidden"}, True),
         (404, {"statusCode": 404, "message": "Cannot POST /api/load", "error": "Not Found"}, False),
         (404, {"message": "no Route matched with those values"}, False),  # a gateway
+        (404, {"detail": "Not Found"}, False),  # a framework's router
         (404, HTML, False),
+        (404, {"message": "Servicio 666 no encontrado"}, True),
+        (404, {"error": "Servicio 666 no existe"}, True),
+        (404, {"detail": "Servicio 666 no existe"}, True),
+        (404, {"code": "SERVICE_NOT_FOUND", "message": "Servicio 666"}, True),
+        (404, {"statusCode": "404", "message": "Servicio 666"}, True),
+        (404, {"error": {"code": 404, "message": "Servicio 666"}}, True),
+        (410, {"statusCode": 410, "message": "Servicio 666 retirado"}, True),
+        (412, {"message": "Servicio 666 sin autorización vigente"}, True),
+        (451, {"message": "Servicio 666"}, True),
         (401, {"statusCode": 401, "message": "Unauthorized"}, False),
     ],
 )
@@ -361,6 +529,9 @@ def test_a_redirect_says_where_to() -> None:
     """The target of a redirect is shown so that the address can be corrected, without secrets."""
     assert "https://otro.gob.do/api/load" in answer(301, HTML, Location="https://otro.gob.do/api/load").error
     assert "una dirección que no indica" in answer(302).error
+    found = answer(302, "", Location="https://u:secreto@ss.example/login?next=/api&token=abcdef123#top").error
+    assert "https://ss.example/login" in found
+    assert not any(secret in found for secret in ("secreto", "token", "abcdef123", "#top"))
 
 
 @pytest.mark.parametrize(("status", "body"), [(204, ""), (200, HTML), (201, "[]")])

@@ -147,20 +147,20 @@ def test_what_is_an_error_of_xroad(headers: dict[str, str], body: Any, found: XR
 
 
 @pytest.mark.parametrize(
-    ("content_type", "text", "is_fault"),
+    ("text", "is_fault"),
     [
-        ("text/xml;charset=UTF-8", '<SOAP-ENV:Envelope xmlns:SOAP-ENV="x"><SOAP-ENV:Body>', True),
-        ("application/soap+xml", "<?xml version='1.0'?><Envelope>", True),
-        ("text/xml", "<soap:Fault><faultcode>", True),
-        ("TEXT/XML", "<Fault>", True),
-        ("application/json", "<Envelope>", False),
-        ("text/xml", "<html><body>not found</body></html>", False),
-        ("", "", False),
+        ('<SOAP-ENV:Envelope xmlns:SOAP-ENV="x"><SOAP-ENV:Body>', True),
+        ("<?xml version='1.0'?><Envelope>", True),
+        (" <soap:Fault><faultcode>", True),
+        ("<Fault>", True),
+        ('{"message": "<Envelope>"}', False),
+        ("<html><body>not found</body></html>", False),
+        ("", False),
     ],
 )
-def test_the_soap_face(content_type: str, text: str, is_fault: bool) -> None:
-    """At an address without /r1/ the server answers with SOAP faults, of status 200."""
-    assert is_soap_fault(content_type, text) is is_fault
+def test_the_soap_face(text: str, is_fault: bool) -> None:
+    """At an address without /r1/ the server answers with SOAP faults of status 200, whatever type they declare."""
+    assert is_soap_fault(text) is is_fault
 
 
 @pytest.mark.parametrize(

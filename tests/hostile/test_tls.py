@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tablero.dashboard.answer import Answer, Outcome
+from tablero.errors import SetupError
 
 from sandbox.server import Tls
 from sandbox.testing import running_sandbox
@@ -109,6 +110,30 @@ def test_verification_is_off_only_in_so_many_words(call: Any, client: Client, pk
     (warning,) = client(443, schema="https", extra={"verify": False}).warnings
     assert "TLS verification is OFF" in str(warning)
     assert client(443, schema="https").warnings == []
+
+
+@pytest.mark.parametrize("value", [0, 1, "", [], {}, 0.0])
+@pytest.mark.parametrize("name", ["verify", "verify_ssl"])
+def test_anything_else_in_verify_is_refused(client: Client, name: str, value: Any) -> None:
+    """The library takes whatever Python calls false for ``false``; here only true, false and a path are understood."""
+    with pytest.raises(SetupError, match="must be true, false or the path"):
+        client(443, schema="https", extra={name: value})
+
+
+def test_a_host_that_contradicts_the_schema_is_refused(client: Client) -> None:
+    """What says https anywhere is never called by http."""
+    with pytest.raises(SetupError, match="keep one of the two"):
+        client(80, host=f"http://{HOST}", schema="https")
+    with pytest.raises(SetupError, match="keep one of the two"):
+        client(80, host=f"http://{HOST}", extra={"schema": "https"})
+    assert client(443, host=HOST, extra={"schema": "https"}).url.startswith(f"https://{HOST}:443/")
+
+
+def test_an_ipv6_address(client: Client) -> None:
+    """An IPv6 address has brackets in the address that is called, however the connection writes it."""
+    assert client(80, host="::1").url.startswith("http://[::1]:80/")
+    assert client(80, host="[::1]").url.startswith("http://[::1]:80/")
+    assert client(80, host=" ss.example ").url.startswith("http://ss.example:80/")
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])

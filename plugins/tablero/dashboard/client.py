@@ -10,7 +10,7 @@ import ipaddress
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ from requests import exceptions as http
 from requests.utils import default_user_agent, get_environ_proxies
 from tablero import __version__
 from tablero.dashboard.answer import Answer
-from tablero.dashboard.encoding import decode
+from tablero.dashboard.body import decode
 from tablero.dashboard.judging import Received, judge, judge_cut_short
 from tablero.dashboard.no_answer import innermost, lost
 from tablero.dashboard.redaction import Redactor, connection_secrets, proxy_secrets
@@ -85,18 +85,20 @@ class Dashboard(HttpHook):
         self._certificate_name = extra.pop("assert_hostname", None)
         if key := extra.pop("key", None):
             extra["cert"] = [extra.get("cert"), key]
+        said_scheme = extra.pop("schema", None)
         self._connection.extra = json.dumps(extra)
         self._redact = Redactor(connection_secrets(self._connection, extra))
         for secret in self._redact.secrets:
             mask_secret(secret)
-        self._connection.schema = _scheme(self._connection)
+        self._connection.host = _host(self._connection.host)
+        self._connection.schema = _scheme(self._connection, said_scheme)
         self._set_base_url(self._connection)
         if "@" in urlsplit(self.url).netloc:
             raise SetupError(texts.LOGIN_IN_HOST(connection=conn_id))
         self._proxies = get_environ_proxies(self.url)
         for secret in self._redact.add(proxy_secrets(self._proxies)):
             mask_secret(secret)
-        self._verifies = extra.get("verify", extra.get("verify_ssl")) is not False
+        self._verifies = _verifies(conn_id, extra)
 
     # A class method in the base class; here the connection belongs to the instance.
     def get_connection(self, conn_id: str) -> Any:  # type: ignore[override]
@@ -210,15 +212,39 @@ class Dashboard(HttpHook):
             self._local.session = None
 
 
-def _scheme(connection: Any) -> str:
-    """``https`` if the connection says so in its schema or as its type, which a URI ``https://`` becomes.
+def _host(host: str) -> str:
+    """The host as it stands in an address: an IPv6 address in brackets."""
+    host = host.strip()
+    try:
+        return f"[{host}]" if ipaddress.ip_address(host).version == 6 else host
+    except ValueError:
+        return host
 
-    :raises SetupError: if its schema is anything else than ``http`` or ``https``, such as a path.
+
+def _scheme(connection: Any, in_extra: object) -> str:
+    """``https`` if the connection says so in its schema, in its extra, or as its type, which a URI ``https://`` becomes.
+
+    :raises SetupError: if its schema is anything else than ``http`` or ``https``, such as a path; or if it says ``https`` and
+        its host ``http://``.
     """
-    said = connection.schema or ""
+    said = connection.schema or in_extra or ""
     if said not in ("", "http", "https"):
-        raise SetupError(texts.NOT_A_SCHEME(connection=connection.conn_id, said=said))
-    return "https" if "https" in (said, connection.conn_type) else "http"
+        raise SetupError(texts.NOT_A_SCHEME(connection=connection.conn_id, said=str(said)))
+    scheme = "https" if "https" in (said, in_extra, connection.conn_type) else "http"
+    if scheme == "https" and connection.host.lower().startswith("http://"):
+        raise SetupError(texts.HTTP_AND_HTTPS(connection=connection.conn_id))
+    return scheme
+
+
+def _verifies(conn_id: str, extra: Mapping[str, Any]) -> bool:
+    """Whether the server's certificate is verified.
+
+    :raises SetupError: if ``verify`` is neither true, false, nor a path: ``requests`` would take ``0`` or ``""`` for false.
+    """
+    said = [extra[name] for name in ("verify", "verify_ssl") if extra.get(name) is not None]
+    if any(not isinstance(value, (bool, str)) or value == "" for value in said):
+        raise SetupError(texts.NOT_A_VERIFY(connection=conn_id))
+    return not said or said[0] is not False
 
 
 def _is_this_machine(host: str) -> bool:

@@ -238,7 +238,7 @@ def _is_the_applications_own(status: int, body: Body | None) -> bool:
 #: NestJS's answer to an unknown path, and Kong's.
 _OF_THE_PATH = re.compile(r"Cannot (POST|GET) |no Route matched", re.IGNORECASE)
 
-_STATUS_PHRASE = re.compile(r"\W*(not found|forbidden|gone|not acceptable|precondition failed|\d{3})\W*", re.IGNORECASE)
+_STATUS_PHRASE = re.compile(r"\s*(not found|forbidden|gone|not acceptable|precondition failed|\d{3})\.?\s*", re.IGNORECASE)
 
 
 def _without_secrets(location: str) -> str:

@@ -45,7 +45,7 @@ _BUSY = re.compile(
 )
 
 #: What a 409 says that says nothing.
-_CONFLICT = re.compile(r"\W*(http\W*)?(409)?\W*(conflict(exception)?|conflicto)?\W*", re.IGNORECASE)
+_CONFLICT = re.compile(r"(http )?(409)?[ :]*(conflict(exception)?|conflicto)?\.?", re.IGNORECASE)
 
 #: Codes of a unique violation: PostgreSQL's, Prisma's and MySQL's.
 _CODES = ("23505", "P2002", "ER_DUP_ENTRY")
@@ -76,7 +76,7 @@ def says_only_conflict(body: Body | None) -> bool:
     """Whether a 409 says nothing beyond its status; a page says nothing either."""
     said = (body.message, body.errors, body.error, body.detail, body.title) if body is not None else ()
     lines = [line for entry in said for line in lines_of(entry)]
-    return all(_CONFLICT.fullmatch(str(line)[:LONGEST]) for line in lines)
+    return all(_CONFLICT.fullmatch(str(line)[:LONGEST].strip()) for line in lines)
 
 
 def lines_of(message: Any) -> list[str | int | float]:

@@ -17,6 +17,14 @@ NOT_A_SCHEME = Text(
     "Connection {connection} says “{said}” where only http or https fits (Schema): take it out; a path belongs in [tablero]"
     " api_path.",
 )
+HTTP_AND_HTTPS = Text(
+    "La conexión {connection} dice https, pero su host comienza con http://: deje uno de los dos.",
+    "Connection {connection} says https, but its host begins with http://: keep one of the two.",
+)
+NOT_A_VERIFY = Text(
+    'En los extras de la conexión {connection}, "verify" debe ser true, false o la ruta de un certificado (PEM).',
+    'In the extra of connection {connection}, "verify" must be true, false or the path of a certificate (PEM).',
+)
 LOGIN_IN_HOST = Text(
     "El host de la conexión {connection} lleva usuario o clave delante de @: póngalos en sus propios campos (Login, Password),"
     " donde Airflow los oculta.",

@@ -303,6 +303,8 @@ def test_a_month_counts_from_the_first_day_that_was_ever_read() -> None:
     assert month(by_days(began)) == Judgement(State.SETTLED)
     assert month(by_days(began[:-1])) == Judgement(State.PENDING, Why.UNREAD)
     assert month(by_days(["2026-09-03", *began])) == Judgement(State.PENDING, Why.UNREAD)
+    earlier = datetime(2026, 9, 3, 4, tzinfo=timezone.utc)
+    assert month(replace(by_days(began), began=earlier)) == Judgement(State.PENDING, Why.UNREAD)
 
 
 def test_rows_of_months_that_are_not_shown_are_counted_all_the_same() -> None:

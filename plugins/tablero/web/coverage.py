@@ -140,6 +140,7 @@ class Facts:
     :ivar days: staged rows by civil day; where only states are shown, only of days with pending or rejected rows.
     :ivar moving: days with a batch that is being posted.
     :ivar readings: the last finished reading of each window.
+    :ivar began: the first instant ever read, where ``readings`` are only those of one month.
     :ivar unfinished: start and end of the windows that active runs are reading.
     :ivar proofs: the last proof of each window.
     :ivar running: ids of the active runs.
@@ -155,6 +156,7 @@ class Facts:
     days: Mapping[date, Rows] = field(default_factory=dict)
     moving: Collection[date] = ()
     readings: Sequence[Read] = ()
+    began: datetime | None = None
     unfinished: Sequence[tuple[datetime, datetime]] = ()
     proofs: Sequence[Proven] = ()
     running: Collection[str] = ()
@@ -264,6 +266,7 @@ def gather_window(
         days=_with_delivered(connection, days.rows, list(_days(first, last))),
         moving=coverage_report.days_on_their_way(connection, now),
         readings=coverage_report.last_readings(connection, month),
+        began=coverage_report.first_instant_read(connection),
         unfinished=coverage_report.unfinished_windows(connection, running) if running else (),
         proofs=coverage_report.last_proofs(connection, month),
         running=running,
@@ -371,8 +374,10 @@ def _first_judged(facts: Facts, settings: Settings, month: date) -> date:
     """The first day that counts for the state of a month. In the month in which the institution began it is the first day that
     was ever read: the days before it are no gap.
     """
-    edges = (local_day(one.window_start, settings.timezone) for one in facts.readings if one.kind in DATED)
-    first, began = max(month, settings.earliest), min(edges, default=month)
+    edges = (one.window_start for one in facts.readings if one.kind in DATED)
+    start = facts.began or min(edges, default=None)
+    first = max(month, settings.earliest)
+    began = local_day(start, settings.timezone) if start else first
     return began if first <= began <= _last_day(month) else first
 
 

@@ -218,6 +218,15 @@ def last_readings(connection: Connection, window: Window | None = None) -> list[
     return [Read._make(row) for row in connection.execute(query).all()]
 
 
+def first_instant_read(connection: Connection) -> datetime | None:
+    """The first instant that any day or month covers that was read to its end."""
+    begins = sa.func.min(extraction.c.window_start, type_=extraction.c.window_start.type)
+    found: datetime | None = connection.scalar(
+        sa.select(begins).where(extraction.c.finished_at.is_not(None), extraction.c.kind.in_(DATED))
+    )
+    return found
+
+
 def unfinished_windows(connection: Connection, run_ids: Iterable[str]) -> list[tuple[datetime, datetime]]:
     """Start and end of the days and months that these runs have started to read and not finished."""
     query = sa.select(extraction.c.window_start, extraction.c.window_end).where(

@@ -24,13 +24,17 @@ select service as service_id, request as request_id, opened as opening_date, sta
 """
 
 
+#: When requests are opened unless a test says otherwise: after the first instant of 2020 in every zone.
+_OPENED = datetime(2020, 1, 2, 4, tzinfo=timezone.utc)
+
+
 class Change(NamedTuple):
     """A row of the source; both instants are aware."""
 
     request: str
     changed: datetime
     status: int = 2
-    opened: datetime = datetime(2020, 1, 2, 4, tzinfo=timezone.utc)
+    opened: datetime = _OPENED
     service: str | None = "123"
 
     @property
@@ -147,7 +151,9 @@ def _number(month: str) -> int:
 
 def _spread(name: str, start: datetime, end: datetime, rows: int) -> list[Change]:
     """Rows from the first instant of ``[start, end)`` to its last, the others evenly between."""
-    first, last = Change(f"{name}-first", start), Change(f"{name}-last", end - timedelta(microseconds=1))
+    # The first row of all must not be older than its request.
+    first = Change(f"{name}-first", start, opened=min(start, _OPENED))
+    last = Change(f"{name}-last", end - timedelta(microseconds=1))
     step = (end - start) / rows
     return [first, *(Change(f"{name}-{number:03d}", start + number * step) for number in range(1, rows - 1)), last]
 

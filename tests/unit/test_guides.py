@@ -106,7 +106,8 @@ def answer(code: int, sort: str) -> Received:
     if "HTML" in sort:
         return Received(code, {"Content-Type": "text/html"}, "<html></html>")
     success = "false" if sort.endswith(("false", "falso")) and not sort.endswith(("not false", "no falso")) else "true"
-    return Received(code, {"Content-Type": "application/json"}, f'{{"success": {success}}}')
+    words = "Ya hay una carga en proceso" if sort.endswith(("in process", "en proceso")) else ""
+    return Received(code, {"Content-Type": "application/json"}, f'{{"success": {success}, "message": "{words}"}}')
 
 
 @BOTH

@@ -33,9 +33,13 @@ def adopt(engine: Engine, window: Window, *, run_id: str, words: str, zone: tzin
     :raises WindowBusy: if a worker may be posting some of them; nothing is changed then.
     """
     with writing(engine) as connection:
-        pending = _held(connection, sa.literal_column("batch.state = 'pending'", sa.Boolean), touching(window))
+        which = sa.literal_column("batch.state = 'pending'", sa.Boolean), touching(window)
+        pending = _held(connection, *which)
         if _any_leased(connection, pending):
             raise WindowBusy(texts.BUSY_WINDOW(window=window.label))
+        # Before they are split: what is left of a batch may have arrived as well.
+        attempts.give_up(connection, [row.id for row in pending])
+        pending = _held(connection, *which)
         carved = dict(filter(None, (carve(connection, whole, window, zone) for whole in pending)))
         _deliver(connection, list(carved), run_id, words, now)
     return sum(carved.values())

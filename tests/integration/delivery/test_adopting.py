@@ -164,6 +164,15 @@ def test_what_was_under_way_when_the_copy_was_made(outbox: Engine, institution: 
     assert [row.outcome for row in attempts(outbox)] == ["unknown", "delivered"]
 
 
+def test_what_is_left_of_a_batch_under_way_may_have_arrived_too(outbox: Engine) -> None:
+    """Where only some rows of a batch are adopted, the attempt of a dead worker leaves the others in doubt as well."""
+    stage(outbox, ROWS)
+    claiming.claim(outbox, [FEBRUARY], Hold("lost", "run", 180), limit=1, zone=ZONE, now=NOW - timedelta(days=1))
+    adopt(outbox, Window("month", "2020-02", FEBRUARY.start, THEN), run_id="adopt__1", words="ana", zone=ZONE, now=NOW)
+    assert [(row.state, row.ever_unknown) for row in all_batches(outbox) if row.state == "pending"] == [("pending", True)]
+    assert {row.outcome for row in attempts(outbox)} == {"unknown", "delivered"}
+
+
 def test_who_held_a_batch_that_was_cut_does_not_take_it_apart(outbox: Engine) -> None:
     """A worker that was suspended cannot split a batch that was adopted meanwhile, when its refusal arrives: nothing is pending
     again."""

@@ -174,6 +174,19 @@ def test_an_acknowledgement_counts_whoever_holds_the_lease(outbox: Engine) -> No
     assert claim(outbox, "three", at=3 * LEASE) == []
 
 
+def test_an_acknowledgement_of_a_batch_that_was_split_meanwhile(outbox: Engine) -> None:
+    """An acknowledgement that arrives after another worker has split the batch, and a part of it, counts for all its parts."""
+    stage(outbox, changes(8))
+    (late,) = claim(outbox, "slow")
+    for most, times in ((4, 2), (2, 4)):
+        hold = Hold("two", "run", LEASE.total_seconds())
+        claiming.claim(outbox, [FEBRUARY], hold, limit=1, most=most, zone=ZONE, now=NOW + times * LEASE)
+    assert len(claim(outbox, "three", at=8 * LEASE)) == 3
+    record(outbox, (late, DELIVERED))
+    assert states(outbox) == {"delivered": 8}
+    check_books(outbox)
+
+
 def test_an_acknowledgement_that_excepts_rows_counts_whoever_holds_the_lease(outbox: Engine) -> None:
     """The accepted rows are delivered although another worker posts the batch again; the others stay with that worker."""
     stage(outbox, changes(5))

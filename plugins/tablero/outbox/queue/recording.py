@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone, tzinfo
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -22,6 +22,7 @@ _DELIVER = Statement(
     sa.update(batch)
     .where(batch.c.id == sa.bindparam("batch_id"), batch.c.state == "pending")
     .values(state="delivered", settled_at=NOW, settled_how=sa.bindparam("how"), claimed_until=None, unknown_in_a_row=0)
+    .returning(batch.c.id)
 )
 _REFUSE = (
     sa.update(batch)
@@ -114,9 +115,7 @@ def _record(
 ) -> list[Fresh]:
     at = clock(connection, now)
     attempts.end(connection, answers)
-    accepted = [(claimed.batch_id, answer) for claimed, answer in answers if answer.outcome is Outcome.DELIVERED]
-    how = {False: "acknowledged", True: "recognised"}
-    _DELIVER.execute(connection, ({"batch_id": each, "how": how[answer.is_repeat], "now": at} for each, answer in accepted))
+    _deliver(connection, {claimed.batch_id: answer for claimed, answer in answers if answer.outcome is Outcome.DELIVERED}, at)
     for outcome, statement in ((Outcome.REFUSED, _REFUSE), (Outcome.UNKNOWN, _MARK_UNKNOWN)):
         if ids := _ids(answers, outcome):
             connection.execute(statement, {"ids": ids, "now": at})
@@ -132,6 +131,19 @@ def _record(
             ids = [claimed.batch_id, *(piece.batch_id for piece in named)]
             connection.execute(RELEASE, {"ids": ids, "worker": claimed.worker})
     return kept
+
+
+def _deliver(connection: Connection, accepted: Mapping[int, Answer], at: Any) -> None:
+    """Record batches as delivered, or what is pending of their parts: the answer to a worker that was frozen may be about a
+    batch which another one has split meanwhile.
+    """
+    while accepted:
+        how = {identity: "recognised" if answer.is_repeat else "acknowledged" for identity, answer in accepted.items()}
+        rows = ({"batch_id": identity, "how": how[identity], "now": at} for identity in accepted)
+        delivered = {identity for (identity,) in _DELIVER.execute(connection, rows)}
+        split = accepted.keys() - delivered
+        parts = sa.select(batch.c.id, batch.c.parent_id).where(batch.c.parent_id.in_(split))
+        accepted = {part: accepted[parent] for part, parent in connection.execute(parts)} if split else {}
 
 
 def _ids(answers: Sequence[tuple[Claim, Answer]], outcome: Outcome) -> list[int]:

@@ -23,21 +23,26 @@ _BINDS = {"start", "end"}
 _NO_TIME = (datetime(2020, 1, 1, tzinfo=timezone.utc),) * 2
 _ALL_TIME = datetime(1900, 1, 1, tzinfo=timezone.utc), datetime(2100, 1, 1, tzinfo=timezone.utc)
 
+_NO_EDGE = r"(?!/\*|\*/)."
+_INNER = rf"/\*(?:{_NO_EDGE})*\*/"
+_OUTER = rf"/\*(?:{_INNER}|{_NO_EDGE})*\*/"
+#: Comments may contain comments, as the standard has it; more than two levels of them are not expected.
+_NESTED = rf"/\*(?:{_OUTER}|{_NO_EDGE})*\*/"
+
+#: Comments and literals, where MariaDB and MySQL differ from all others.
+_LIKE_MYSQL = r"--(?=\s|$)[^\n]* | \#[^\n]* | /\*.*?\*/ | '(?:[^'\\]|\\.|'')*'"
+_LIKE_OTHERS = rf"--[^\n]* | {_NESTED} | '(?:[^']|'')*'"
+
 #: Tokens that contain no parameter: comments, literals, quoted names, casts. Any other colon before a name is a parameter.
-_TOKENS = re.compile(
-    r"""
-      --[^\n]*
-    | /\*.*?\*/
-    | (?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?P=tag)          # PostgreSQL's dollar quotes
+_TOKENS = r"""
+      (?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?P=tag)          # PostgreSQL's dollar quotes
     | (?<!\w)[eE]'(?:[^'\\]|\\.|'')*'                  # and its escapes
-    | '(?:[^']|'')*'
+    | {comments}
     | "(?:[^"]|"")*"
     | `(?:[^`]|``)*`
     | ::
     | (?<![\w:\\]):(?P<bind>[^\W\d]\w*)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    """
 
 
 def load_sql(path: str | None) -> str | None:
@@ -54,14 +59,17 @@ def load_sql(path: str | None) -> str | None:
     return text.strip().rstrip(";")
 
 
-def prepared(sql: str) -> str:
+def prepared(sql: str, database: str) -> str:
     """The query for :func:`sqlalchemy.text`, with all colons escaped but those of its parameters.
 
+    :param database: SQLAlchemy's name of it.
     :raises SetupError: unless it binds exactly ``:start`` and ``:end``.
     """
+    comments = _LIKE_MYSQL if database in ("mysql", "mariadb") else _LIKE_OTHERS
+    tokens = re.compile(_TOKENS.replace("{comments}", comments), re.VERBOSE | re.DOTALL)
     found: set[str] = set()
     parts, end = [], 0
-    for token in _TOKENS.finditer(sql):
+    for token in tokens.finditer(sql):
         parts.append(_escaped(sql[end : token.start()]))
         if token["bind"]:
             found.add(token["bind"])
@@ -89,13 +97,14 @@ class OwnQuery:
 
     :param sql: binds ``:start`` and ``:end`` and returns the five columns by name. The bounds are local times of the source (on
         SQLite: days as text), a day too wide on both sides.
+    :param database: SQLAlchemy's name of the database, whose comments and literals these are.
     """
 
     name = "source_sql"
     is_own = True
 
-    def __init__(self, sql: str, dialect: Dialect) -> None:
-        self._query = sa.text(prepared(sql))
+    def __init__(self, sql: str, dialect: Dialect, database: str) -> None:
+        self._query = sa.text(prepared(sql, database))
         self._dialect = dialect
 
     def check(self, connection: Connection) -> list[str]:

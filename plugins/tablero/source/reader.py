@@ -58,7 +58,9 @@ class Source:
         self._read_instant = InstantReader(zone)
         #: Assigns an instant in UTC to a ``last_modified_date``, so that each row is in exactly one window.
         self.place = Places(zone, day_zone)
-        self._rows = OwnQuery(sql, self._dialect) if sql is not None else View(table, self._dialect, self.place, zone)
+        self._rows = (
+            View(table, self._dialect, self.place, zone) if sql is None else OwnQuery(sql, self._dialect, engine.dialect.name)
+        )
         #: Driver connections in use, by ``id``, since not all drivers' connections are hashable.
         self._in_use: dict[int, Any] = {}
         self._is_cancelled = False

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timezone, tzinfo
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from tablero.dashboard.answer import Answer, Outcome
-from tablero.outbox.batches import Fresh
+from tablero.outbox.batches import Fresh, rows_of
 from tablero.outbox.engine import now_of, writing
 from tablero.outbox.queue import attempts, cutting
 from tablero.outbox.queue.claims import Claim, Hold
@@ -115,7 +115,7 @@ def _record(
 ) -> list[Fresh]:
     at = clock(connection, now)
     attempts.end(connection, answers)
-    _deliver(connection, {claimed.batch_id: answer for claimed, answer in answers if answer.outcome is Outcome.DELIVERED}, at)
+    _deliver(connection, [(claimed, answer) for claimed, answer in answers if answer.outcome is Outcome.DELIVERED], at)
     for outcome, statement in ((Outcome.REFUSED, _REFUSE), (Outcome.UNKNOWN, _MARK_UNKNOWN)):
         if ids := _ids(answers, outcome):
             connection.execute(statement, {"ids": ids, "now": at})
@@ -133,17 +133,27 @@ def _record(
     return kept
 
 
-def _deliver(connection: Connection, accepted: Mapping[int, Answer], at: Any) -> None:
-    """Record batches as delivered, or what is pending of their parts: the answer to a worker that was frozen may be about a
-    batch which another one has split meanwhile.
+def _deliver(connection: Connection, accepted: Sequence[tuple[Claim, Answer]], at: Any) -> None:
+    how = {claimed.batch_id: "recognised" if answer.is_repeat else "acknowledged" for claimed, answer in accepted}
+    rows = ({"batch_id": identity, "how": how[identity], "now": at} for identity in how)
+    delivered = {identity for (identity,) in _DELIVER.execute(connection, rows)}
+    for claimed, _ in accepted:
+        if claimed.batch_id not in delivered:
+            parts = ({"batch_id": part, "how": how[claimed.batch_id], "now": at} for part in _posted_parts(connection, claimed))
+            _DELIVER.execute(connection, parts)
+
+
+def _posted_parts(connection: Connection, claimed: Claim) -> list[int]:
+    """The parts of a batch that another worker has split since this one was frozen, if all their rows were in its call: a
+    search moves rows between the parts of a batch.
     """
-    while accepted:
-        how = {identity: "recognised" if answer.is_repeat else "acknowledged" for identity, answer in accepted.items()}
-        rows = ({"batch_id": identity, "how": how[identity], "now": at} for identity in accepted)
-        delivered = {identity for (identity,) in _DELIVER.execute(connection, rows)}
-        split = accepted.keys() - delivered
-        parts = sa.select(batch.c.id, batch.c.parent_id).where(batch.c.parent_id.in_(split))
-        accepted = {part: accepted[parent] for part, parent in connection.execute(parts)} if split else {}
+    parts: list[int] = []
+    parents = [claimed.batch_id]
+    while parents:
+        parents = list(connection.scalars(sa.select(batch.c.id).where(batch.c.parent_id.in_(parents))))
+        parts += parents
+    posted = set(claimed.changes)
+    return [part for part, rows in rows_of(connection, parts).items() if rows and posted.issuperset(rows)]
 
 
 def _ids(answers: Sequence[tuple[Claim, Answer]], outcome: Outcome) -> list[int]:

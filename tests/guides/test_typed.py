@@ -112,6 +112,10 @@ def test_monitors(adopted: Shell) -> None:
     mail = file.with_name("mail")
     mail.write_text(f'#!/bin/sh\nprintf "%s: " "$*" > "{file.parent}/sent"\ncat >> "{file.parent}/sent"\n')
     mail.chmod(0o755)
+    # Monitors run as users of their own; here there is only one.
+    sudo = file.with_name("sudo")
+    sudo.write_text('#!/bin/sh\nshift 2\nexec "$@"\n')
+    sudo.chmod(0o755)
     bare = {"PATH": f"{file.parent}{os.pathsep}/usr/bin:/bin", "AIRFLOW_HOME": ""}
 
     adopted.type(cron.split("  ", 1)[1], **bare)

@@ -148,7 +148,7 @@ def _conclude(job: Job, so_far: Pass, findings: Findings, undecided: Sequence[An
         calls = sum(delivery.calls.values())
         cause = so_far.refusal.explained
         raise DashboardError(texts.REFUSES_EVERYTHING(windows=windows, calls=calls, rows=left.rows, cause=cause))
-    if left.waiting == left.batches or left.wait is None:
+    if left.waiting == left.batches:
         raise WindowBusy(texts.WAITS_FOR_EARLIER(**how_much))
     raise WindowBusy(texts.ANOTHER_WORKER(**how_much, seconds=round(left.wait or 0.0)), retry_after=max(left.wait or 0.0, 1.0))
 

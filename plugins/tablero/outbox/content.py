@@ -33,10 +33,6 @@ def unpack_rows(content: bytes) -> list[StatusChange]:
     return _decode(zlib.decompress(content))
 
 
-#: Length of the hash of a request id.
-HASH_BYTES = 4
-
-
 def request_hash(request_id: str) -> bytes:
     """A four-byte hash of a request id, the same on every machine."""
     return zlib.crc32(request_id.encode()).to_bytes(4, "big")

@@ -24,9 +24,8 @@ from tablero.contract.rules import Rejected
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.outbox import batches
-from tablero.outbox.batches import Fresh, Lease, touching
+from tablero.outbox.batches import Fresh, Lease
 from tablero.outbox.engine import Instant, lock, now_of, reading, writing
-from tablero.outbox.queue import line
 from tablero.outbox.record import ON_RECORD, Record, holders, put_back, withdraw
 from tablero.outbox.schema import batch, extraction, rejection
 
@@ -122,7 +121,7 @@ class Extraction:
                 return Step(new, [])
             origin = batches.Origin(self._id)
             ids = batches.make(connection, origin, [pack.changes for pack in packs], self._zone, lease)
-            waiting = self._put_in_line(connection, ids, packs) | self._wait_for_others(connection, ids)
+            waiting = self._put_in_line(connection, ids, packs)
         fresh = zip(ids, packs, strict=True)
         return Step(
             new, [Fresh(identity, pack.changes) for identity, pack in fresh if identity not in waiting] if lease else []
@@ -165,21 +164,6 @@ class Extraction:
                 waiting.add(identity)
             if pack.goes_on:
                 self._split_request[pack.changes[-1].request_id] = identity
-        return waiting
-
-    def _wait_for_others(self, connection: Connection, ids: Sequence[int]) -> set[int]:
-        """Let batches be claimed in turn if another reading has left older changes of their requests pending.
-
-        Otherwise they would be posted at once, and those changes after them. Returns their ids.
-        """
-        others = batch.c.extraction_id != self._id, touching(self._window)
-        if connection.scalar(sa.select(batch.c.id).where(sa.text("batch.state = 'pending'"), *others).limit(1)) is None:
-            return set()
-        made = connection.execute(sa.select(*batches.COLUMNS).where(batch.c.id.in_(ids))).all()
-        waiting = set(line.blockers(connection, made, *others))
-        if waiting:
-            freed = sa.update(batch).where(batch.c.id.in_(waiting))
-            connection.execute(freed.values(claimed_by=None, claimed_until=None))
         return waiting
 
     def withdraw(self, gone: Collection[StatusChange]) -> int:

@@ -9,8 +9,8 @@ from enum import Enum
 
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.posting.search import Trouble
+from tablero.outbox.queue.claiming import SEARCHED_AFTER
 from tablero.outbox.queue.claims import History
-from tablero.outbox.queue.line import SEARCHED_AFTER
 from tablero.texts import delivery as texts
 
 #: Transient failures in a row after which a pass stops: the dashboard is down.

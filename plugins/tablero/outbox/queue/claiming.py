@@ -13,10 +13,9 @@ from tablero.dashboard.answer import Outcome
 from tablero.outbox import batches
 from tablero.outbox.batches import rows_of
 from tablero.outbox.engine import writing
-from tablero.outbox.queue import attempts, line
+from tablero.outbox.queue import attempts
 from tablero.outbox.queue.claims import Claim, History, Hold, Leased
 from tablero.outbox.queue.leasing import moment
-from tablero.outbox.queue.line import IS_SEARCHED
 from tablero.outbox.queue.pending import first_in_line, pending_in
 from tablero.outbox.queue.resizing import cut_to_size
 from tablero.outbox.schema import attempt, batch
@@ -32,6 +31,17 @@ _HISTORY = (
     .where(attempt.c.batch_id == batch.c.id, attempt.c.outcome == Outcome.REFUSED.value)
     .scalar_subquery()
     .label("refusals"),
+)
+
+#: Attempts with an unknown outcome in a row after which a batch is searched.
+SEARCHED_AFTER = 2
+
+#: Batches that are searched, after all others had their turn: parts, what was refused, and what fails time after time. What an
+#: earlier pass has learnt about a batch is in its row, so that a pass which ends early is not repeated by the next one.
+_IS_SEARCHED = sa.or_(
+    batch.c.cuts > 0,
+    sa.and_(batch.c.first_refused_at.is_not(None), batch.c.unknown_in_a_row == 0),
+    batch.c.unknown_in_a_row >= SEARCHED_AFTER,
 )
 
 
@@ -50,8 +60,8 @@ def claim(
     """Claim up to ``limit`` pending batches that touch one of ``windows``, and record an attempt for each.
 
     Skipped are batches that are searched (:func:`lease_parts`), batches leased to another worker, batches that this worker has
-    already posted (retries belong to the task), and batches that wait for earlier changes of the same request, of whichever
-    reading. The batch with the oldest change comes first, so that the latest status of a request arrives last.
+    already posted (retries belong to the task), and batches that wait for earlier changes of the same request. The batch with
+    the oldest change comes first, so that the latest status of a request arrives last.
 
     :param least_failed: first those with the fewest failures in a row, and of these the oldest.
     :param most: rows in one call; a larger batch, staged under a larger ``batch_size``, is split.
@@ -60,7 +70,7 @@ def claim(
     """
     order = [*([batch.c.unknown_in_a_row] if least_failed else []), batch.c.first_change, batch.c.id]
     with writing(engine) as connection:
-        found = _first_in_line(connection, windows, hold, order, limit, zone, now)
+        found = _find(connection, windows, hold, ~_IS_SEARCHED, order, limit, now)
         ids = cut_to_size(connection, found, most, by_service=by_service, zone=zone)[:limit] if found else []
         return _begin_held(connection, ids, hold, now)
 
@@ -89,47 +99,13 @@ def lease_parts(
     turn = sa.case((batch.c.rows == 1, sa.func.coalesce(last_posted, 0)), else_=0)
     order = [batch.c.rows == 1, *([batch.c.rows.desc()] if largest else []), turn, batch.c.first_change, batch.c.id]
     with writing(engine) as connection:
-        found = _find(connection, windows, hold, IS_SEARCHED, order, limit, now)
+        found = _find(connection, windows, hold, _IS_SEARCHED, order, limit, now)
         ids = cut_to_size(connection, found, most, by_service=by_service, zone=zone)[:limit] if found else []
         if not ids:
             return []
         _hold(connection, ids, hold, now)
         histories, changes = _histories(connection, ids), rows_of(connection, ids)
         return [Leased(identity, changes[identity], histories[identity]) for identity in ids]
-
-
-def _first_in_line(
-    connection: Connection,
-    windows: Collection[Window],
-    hold: Hold,
-    order: Sequence[sa.ColumnElement[Any]],
-    limit: int,
-    zone: tzinfo,
-    now: datetime | None,
-) -> list[Any]:
-    """The first batches that need not wait for older changes of their requests, or only for batches chosen before them."""
-    # What this worker is posting is older and in flight; ``Calls`` lets the newer one wait.
-    held = sa.and_(batch.c.claimed_by == hold.worker, batch.c.claimed_until > moment(connection, now))
-    among = pending_in(windows), sa.or_(batch.c.claimed_by.is_(None), ~sa.func.coalesce(held, sa.false()))
-    seen: list[Any] = []
-    waits: dict[int, set[int]] = {}
-    chosen: dict[int, Any] = {}
-    size = limit
-    while len(chosen) < limit:
-        not_seen = batch.c.id.not_in([row.id for row in seen]) if seen else sa.true()
-        page = _find(connection, windows, hold, sa.and_(~IS_SEARCHED, not_seen), order, size, now)
-        waits |= line.blockers(connection, page, *among)
-        seen += page
-        while free := [row for row in seen if row.id not in chosen and waits.get(row.id, set()) <= chosen.keys()]:
-            chosen |= {row.id: row for row in free}
-        if len(page) < size:
-            break
-        size = 10 * limit
-    if not chosen and (part := line.split(connection, seen, waits)) is not None:
-        parts = [batches.Part(part.free), batches.Part(part.waiting)]
-        identity = batches.replace(connection, part.whole, parts, zone)[0]
-        return list(connection.execute(sa.select(*batches.COLUMNS).where(batch.c.id == identity)).all())
-    return list(chosen.values())[:limit]
 
 
 def _find(

@@ -124,10 +124,10 @@ def _account(row: tuple[Any, ...]) -> Account:
 
 
 def by_year(months: Iterable[Account]) -> list[Account]:
-    """Accounts of months, summed by year."""
+    """Accounts of months, summed by year; what lies in no month has a line of its own."""
     years: dict[str, Account] = {}
     for month in months:
-        year = month.label[:4]
+        year = month.label.partition("-")[0]
         years[year] = years.get(year, Account(year)) + month
     return list(years.values())
 

@@ -136,7 +136,9 @@ def test_months_add_up_to_years() -> None:
         Account("2026-01", 10, 9, Counter(too_long=1), recount=10),
         Account("2026-02", 10, 8, Counter(too_long=1), pending=1, recount=10, settled=False),
     ]
-    first, second = by_year(months)
+    undated = Account("undated", 3, rejected=Counter(no_date=3), recount=3)
+    whole, first, second = by_year([undated, *months])
+    assert whole == undated
     assert first == Account("2025", 5, 5, recount=5)
     assert second == Account("2026", 20, 17, Counter(too_long=2), pending=1, recount=20, settled=False)
     assert first.closes

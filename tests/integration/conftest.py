@@ -76,6 +76,17 @@ def empty_sqlite_outbox() -> bytes:
         return path.read_bytes()
 
 
+@pytest.fixture
+def quick_outbox(tmp_path: Path) -> Iterator[Engine]:
+    """An empty outbox in SQLite for thousands of commits, none of which has to survive a power cut."""
+    path = tmp_path / "outbox.db"
+    path.write_bytes(empty_sqlite_outbox())
+    engine = connect(f"sqlite:///{path}")
+    sa.event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+    yield engine
+    engine.dispose()
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """The server, started once."""

@@ -112,6 +112,11 @@ def dateless_window() -> Window:
     return Window("undated", UNDATED, NO_DATE, OLDEST_DATE)
 
 
+def span(start: datetime, end: datetime) -> Window:
+    """Everything dated in ``[start, end)``, which has no name, since it is only counted."""
+    return Window("month", "", start, end)
+
+
 def parse_month(text: str, name: str) -> date:
     """The first day of a month given as ``YYYY-MM``.
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
-from tablero.contract.windows import NO_DATE, Window
+from tablero.contract.windows import NO_DATE, Window, span
 from tablero.delivery.reconciling import PASSES, Reconciled
 from tablero.errors import NotSettledError, SetupError, SourceUnavailable, TableroError, TransientError, WindowUnreadable
 from tablero.outbox.ledger import Account, CountResult, ViewCount
@@ -94,7 +94,7 @@ def count_future(source: Source, now: datetime) -> int:
     """Rows dated more than a day ahead, which are probably mistyped and would not be sent for years; 0 if the source cannot
     count them.
     """
-    ahead = Window("month", "", now + timedelta(days=1), datetime.max.replace(year=9998, tzinfo=timezone.utc))
+    ahead = span(now + timedelta(days=1), datetime.max.replace(year=9998, tzinfo=timezone.utc))
     try:
         counted = source.count([ahead])
     except TableroError as error:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy.engine import Engine
-from tablero.contract.windows import Window, dateless_window, undated_window
+from tablero.contract.windows import Window, dateless_window, span, undated_window
 from tablero.delivery.reconciling import answers
 from tablero.delivery.staging import Tally, stage
 from tablero.errors import OutboxUnavailable, SourceUnavailable, TableroError
@@ -82,7 +82,7 @@ def _with_older_rows(source: Source, settings: Settings, window: Window) -> Wind
     if window != dateless_window():
         return window
     whole = undated_window(settings.earliest, settings.timezone)
-    older = Window("month", "", window.end, whole.end)
+    older = span(window.end, whole.end)
     counted = source.count([older])
     return whole if counted is not None and counted.of[older] <= MOST_OLDER else window
 

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from tablero.contract.reasons import Reason
 from tablero.contract.rules import Broken, identifier
 from tablero.contract.status_change import FIELDS
-from tablero.contract.windows import NO_DATE, OLDEST_DATE, Window, dateless_window, joined, local_day
+from tablero.contract.windows import NO_DATE, OLDEST_DATE, Window, dateless_window, joined, local_day, span
 from tablero.source.codes import Meaning, meaning_of
 from tablero.source.dialects.base import Chunks, ColumnKind, Dialect
 from tablero.source.names import FoundView, look_up
@@ -176,7 +176,7 @@ class View:
 
         :param first: start of the first month.
         """
-        older, since = Window("month", "", OLDEST_DATE, first), Window("month", "", first, now)
+        older, since = span(OLDEST_DATE, first), span(first, now)
         rows, of = self.count(connection, [dateless_window(), older, since])
         return Census(rows, of[dateless_window()], of[older], rows - sum(of.values()))
 

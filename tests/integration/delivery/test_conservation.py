@@ -6,13 +6,10 @@ Each seed is another random walk; a failing one can be run alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from random import Random
 
 import pytest
-from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from tablero.contract.merging import differences
 from tablero.contract.packing import pack, row_order
@@ -21,11 +18,9 @@ from tablero.contract.windows import Window
 from tablero.dashboard.answer import Outcome
 from tablero.outbox import ledger, requeue
 from tablero.outbox.batches import Fresh
-from tablero.outbox.engine import connect
 from tablero.outbox.queue import claiming, cutting, leasing, recording, suspects
 from tablero.outbox.queue.claims import Claim, Hold
 
-from tests.integration.conftest import empty_sqlite_outbox
 from tests.integration.fake_dashboard import DELIVERED, FORBIDDEN, LOST, UNAVAILABLE, refused
 from tests.integration.samples import (
     FEBRUARY,
@@ -209,21 +204,10 @@ class Walk:
         return str(self._names)
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    path = tmp_path / "outbox.db"
-    path.write_bytes(empty_sqlite_outbox())
-    engine = connect(f"sqlite:///{path}")
-    # Thousands of commits, none of which has to survive a power cut.
-    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
-    yield engine
-    engine.dispose()
-
-
 @pytest.mark.parametrize("seed", range(15))
-def test_nothing_is_lost_or_sent_twice(engine: Engine, seed: int) -> None:
+def test_nothing_is_lost_or_sent_twice(quick_outbox: Engine, seed: int) -> None:
     """The invariants hold after every step, and in the end every row is settled."""
-    walk = Walk(engine, Random(seed))
+    walk = Walk(quick_outbox, Random(seed))
     for _ in range(STEPS):
         walk.step()
         walk.check()

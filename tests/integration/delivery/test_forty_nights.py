@@ -9,17 +9,14 @@ from typing import Any
 
 import pytest
 from pytest_mock import MockerFixture
-from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window, day_window
 from tablero.dashboard.answer import Answer
 from tablero.delivery import nightly, reconciling
 from tablero.delivery.staging import Tally, stage
 from tablero.errors import SourceUnavailable
-from tablero.outbox.engine import connect
 from tablero.source.reader import Source
 
-from tests.integration.conftest import empty_sqlite_outbox
 from tests.integration.delivery.nights import Nights, days
 from tests.integration.fake_dashboard import UNAVAILABLE, Dashboard, Entry
 from tests.integration.institution import Institution
@@ -27,15 +24,9 @@ from tests.integration.samples import ZONE
 
 
 @pytest.fixture
-def nights(tmp_path: Path) -> Iterator[Nights]:
+def nights(quick_outbox: Engine, tmp_path: Path) -> Nights:
     """Everything is empty; SQLite is enough, since the rules do not depend on the database."""
-    path = tmp_path / "outbox.db"
-    path.write_bytes(empty_sqlite_outbox())
-    engine = connect(f"sqlite:///{path}")
-    # Nothing here has to survive a power cut.
-    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
-    yield Nights(engine, Institution(tmp_path / "institution.db"))
-    engine.dispose()
+    return Nights(quick_outbox, Institution(tmp_path / "institution.db"))
 
 
 def test_forty_quiet_nights(nights: Nights) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from math import ceil, log2
-from pathlib import Path
 from random import Random
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
@@ -22,10 +20,8 @@ from tablero.delivery.planning import EVERYTHING
 from tablero.delivery.posting.rules import GIVE_UP_SEARCH_AFTER
 from tablero.delivery.sending import Delivery, send
 from tablero.errors import DashboardError, DashboardUnavailable, TransientError
-from tablero.outbox.engine import connect
 from tablero.outbox.schema import batch
 
-from tests.integration.conftest import empty_sqlite_outbox
 from tests.integration.fake_dashboard import DELIVERED, LOST, Dashboard, Entry, refused, refusing
 from tests.integration.samples import (
     FEBRUARY,
@@ -41,17 +37,6 @@ from tests.integration.samples import (
     stage,
     states,
 )
-
-
-@pytest.fixture
-def quick(tmp_path: Path) -> Iterator[Engine]:
-    """An outbox for many calls, none of which has to survive a power cut."""
-    path = tmp_path / "outbox.db"
-    path.write_bytes(empty_sqlite_outbox())
-    engine = connect(f"sqlite:///{path}")
-    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
-    yield engine
-    engine.dispose()
 
 
 def deliver(engine: Engine, dashboard: Dashboard, *windows: Window, concurrency: int = 4) -> Delivery:
@@ -85,9 +70,9 @@ class Limited(Dashboard):
 
 @pytest.mark.parametrize("bad_rows", [2, 5, 30])
 @pytest.mark.parametrize("place", ["first", "last", "both ends"])
-def test_bad_rows_whose_ids_are_neighbours(quick: Engine, bad_rows: int, place: str) -> None:
+def test_bad_rows_whose_ids_are_neighbours(quick_outbox: Engine, bad_rows: int, place: str) -> None:
     """A service that the dashboard does not know, whose ids sort first, or last: all others are delivered in the same pass."""
-    stage(quick, changes(1000))
+    stage(quick_outbox, changes(1000))
     half = bad_rows // 2
     bad = names(
         {
@@ -97,8 +82,8 @@ def test_bad_rows_whose_ids_are_neighbours(quick: Engine, bad_rows: int, place: 
         }[place]
     )
     dashboard = Dashboard(refusing(bad))
-    assert deliver(quick, dashboard).refused == len(bad)
-    assert states(quick) == {"delivered": 1000 - len(bad), "refused": len(bad)}
+    assert deliver(quick_outbox, dashboard).refused == len(bad)
+    assert states(quick_outbox) == {"delivered": 1000 - len(bad), "refused": len(bad)}
     assert len(dashboard.calls) <= ceil(len(bad) * (log2(1000 / len(bad)) + 3)) + 9
 
 
@@ -120,7 +105,7 @@ def test_nights_that_all_begin_with_bad_rows(outbox: Engine) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_whatever_the_dashboard_refuses(quick: Engine, seed: int) -> None:
+def test_whatever_the_dashboard_refuses(quick_outbox: Engine, seed: int) -> None:
     """Bad rows at any place of several batches, and calls that are limited or not: no good row is set aside, none is pending
     after a number of passes that depends on the bad rows alone, and no pass is without end.
     """
@@ -136,22 +121,22 @@ def test_whatever_the_dashboard_refuses(quick: Engine, seed: int) -> None:
     }
     bad = names(random.choice(list(places.values())))
     most = random.choice([3, 15, 10_000])
-    stage(quick, changes(rows), size=size)
+    stage(quick_outbox, changes(rows), size=size)
     accepted: Counter[str] = Counter()
     batches = ceil(rows / size)
     allowed = 3 + len(bad) // 5 + (12 * len(bad) + 6 * batches) // most
     for number in range(1, allowed + 1):
         dashboard = Limited(refusing(bad), most)
         with contextlib.suppress(TransientError, DashboardError):
-            deliver(quick, dashboard)
+            deliver(quick_outbox, dashboard)
         accepted += dashboard.accepted
         assert len(dashboard.calls) <= 2 * batches + GIVE_UP_SEARCH_AFTER + len(bad) * (log2(rows / len(bad)) + 6) + 20
-        if "pending" not in states(quick):
+        if "pending" not in states(quick_outbox):
             break
         # The next night has a row that the dashboard accepts, without which nothing proves that the last ones are bad.
-        stage(quick, [*changes(rows), *changes(number, first=9000)])
-    assert set(states(quick)) <= {"delivered", "refused"}, f"after {allowed} passes"
-    assert {row.first_request for row in all_batches(quick) if row.state == "refused"} == set(bad)
+        stage(quick_outbox, [*changes(rows), *changes(number, first=9000)])
+    assert set(states(quick_outbox)) <= {"delivered", "refused"}, f"after {allowed} passes"
+    assert {row.first_request for row in all_batches(quick_outbox) if row.state == "refused"} == set(bad)
     assert max(accepted.values()) == 1
 
 

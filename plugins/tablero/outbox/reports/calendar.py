@@ -86,7 +86,7 @@ def month_proofs(connection: Connection) -> list[Proof]:
 
 def is_any_row_known(connection: Connection) -> bool:
     """Whether any reading of a day or month has returned a row that was not excluded."""
-    returned = sa.and_(extraction.c.kind.in_(("day", "month")), extraction.c.rows_read > extraction.c.excluded)
+    returned = sa.and_(extraction.c.kind.in_(DATED), extraction.c.rows_read > extraction.c.excluded)
     return connection.scalar(sa.select(sa.exists().where(returned))) or False
 
 

@@ -82,15 +82,23 @@ def everything_logged(caplog: pytest.LogCaptureFixture, mocker: MockerFixture) -
         yield caplog
 
 
+#: One header is secret as a whole, others in part.
+WITH_SECRETS = {
+    "login": LOGIN,
+    "password": PASSWORD,
+    "extra": {"X-Api-Key": API_KEY, "X-Authorization": f"Bearer {TOKEN}", "Cookie": f"lang=es; session={SESSION}"},
+}
+
+
 @pytest.fixture
 def dashboard(client: Client, wire: WireServer) -> Dashboard:
-    """A client with a login, a password and secret headers; one header is secret as a whole, others in part."""
-    extra = {"X-Api-Key": API_KEY, "X-Authorization": f"Bearer {TOKEN}", "Cookie": f"lang=es; session={SESSION}"}
-    return client(wire.port, login=LOGIN, password=PASSWORD, extra=extra)
+    """A client with a login, a password and secret headers."""
+    return client(wire.port, **WITH_SECRETS)
 
 
-def test_the_secrets_are_sent(dashboard: Dashboard, wire: WireServer) -> None:
+def test_the_secrets_are_sent(client: Client, wire: WireServer) -> None:
     """The server receives the secrets; otherwise these tests would prove nothing."""
+    dashboard = client(wire.port, **WITH_SECRETS, settings={"read_timeout": "60"})  # on a slow machine too
     calls = []
     wire.put(Script("keep", lambda call: calls.append(call) or [answer(b"{}")]))  # type: ignore[func-returns-value]
     dashboard.post(b"{}", message_id="m", issue="1")

@@ -106,7 +106,7 @@ def inspect(
     if outbox is not None:
         yield from _guarded("outbox", lambda: _outbox(settings, outbox, dashboard))
     if dashboard is not None and nightly:
-        with suppress(TableroError):  # of which ``post`` will tell
+        with suppress(TableroError):  # ``post`` fails by it as well
             yield from _encryption(dashboard())
     elif dashboard is not None:
         yield from _guarded("dashboard", lambda: _dashboard(settings, dashboard(), clock))

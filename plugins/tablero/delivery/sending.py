@@ -118,9 +118,9 @@ def _conclude(job: Job, so_far: Pass, findings: Findings, undecided: Sequence[An
     """Raise the error that describes what is left, if any."""
     windows = texts.ALL_PENDING if EVERYTHING in job.windows else verbatim(_labels(job.windows))
     if so_far.permanent is not None:
-        told = so_far.permanent.explained
+        cause = so_far.permanent.explained
         text = texts.NOT_THE_DASHBOARD if so_far.permanent.unexpected else texts.PERMANENT
-        raise DashboardError(text(windows=windows, cause=told))
+        raise DashboardError(text(windows=windows, cause=cause))
     left = pending.backlog(job.engine, job.windows)
     if not left.batches:
         return

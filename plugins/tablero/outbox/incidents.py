@@ -189,12 +189,12 @@ def run_failed(
         for cause in found.keys() - causes.keys():
             _close(connection, found.pop(cause), now)
     counted = {"failures": failures, "last_run_id": run.run_id if last is None or follows else last.last_run_id}
-    untold = [cause for cause in causes if cause not in found or found[cause].alerted_at is None]
-    tell = [] if threshold is None else [cause for cause in untold if causes[cause] or failures >= threshold]
+    not_alerted = [cause for cause in causes if cause not in found or found[cause].alerted_at is None]
+    to_alert = [] if threshold is None else [cause for cause in not_alerted if causes[cause] or failures >= threshold]
     for cause in found.keys() | causes.keys():
-        values = counted | ({"alerted_at": now} if cause in tell else {})
+        values = counted | ({"alerted_at": now} if cause in to_alert else {})
         _put(connection, run.series, cause, found.get(cause), values, now)
-    return Opened(tell, min((row.opened_at for row in found.values()), default=now))
+    return Opened(to_alert, min((row.opened_at for row in found.values()), default=now))
 
 
 def run_succeeded(connection: Connection, run: Run, *, now: datetime) -> bool:

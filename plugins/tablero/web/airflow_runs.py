@@ -136,7 +136,7 @@ class Runs:
         pairs = list(asked)
         run_ids = {run_id for run_id, _ in pairs}
         dags = sa.select(DagRun.run_id, DagRun.dag_id).where(DagRun.dag_id.in_(DAGS), DagRun.run_id.in_(run_ids))
-        dag_of = dict(iter(self._session.execute(dags)))
+        dag_of = {run_id: dag_id for run_id, dag_id in self._session.execute(dags)}  # noqa: C416 typed on every Python
         label = cast("sa.ColumnElement[str]", TaskInstance.rendered_map_index)
         mapped = sa.select(TaskInstance.run_id, label, TaskInstance.map_index).where(
             TaskInstance.dag_id == HISTORY,

@@ -10,7 +10,7 @@ from tablero.dashboard.answer import Attempt, log_line
 from tablero.delivery.posting.job import Client
 from tablero.delivery.sending import Delivery, send
 from tablero.delivery.staging import Clock, Tally, rare_collections, stage_in_steps
-from tablero.outbox.batches import Fresh, Lease
+from tablero.outbox.batches import Lease, LeasedBatch
 from tablero.settings import Settings
 from tablero.source.reader import Source
 
@@ -43,7 +43,7 @@ def load(
     """
     tallies = [Tally(window) for window in windows]
 
-    def staging(lease: Callable[[], Lease | None]) -> Iterator[Sequence[Fresh]]:
+    def staging(lease: Callable[[], Lease | None]) -> Iterator[Sequence[LeasedBatch]]:
         for tally in tallies:
             yield from stage_in_steps(
                 engine,

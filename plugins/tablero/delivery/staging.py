@@ -25,7 +25,7 @@ from tablero.contract.windows import Window
 from tablero.contract.wire import encode
 from tablero.delivery.brake import Change, require_plausible
 from tablero.outbox import intake, requeue
-from tablero.outbox.batches import Fresh, Lease
+from tablero.outbox.batches import Lease, LeasedBatch
 from tablero.outbox.engine import reading
 from tablero.outbox.intake import RejectedRow
 from tablero.outbox.record import Record
@@ -149,7 +149,7 @@ def stage_in_steps(
     lease: Callable[[], Lease | None] = lambda: None,
     resend: bool = False,
     accept_changes: bool = False,
-) -> Iterator[list[Fresh]]:
+) -> Iterator[list[LeasedBatch]]:
     """:func:`stage` in steps: each yields batches that are committed and may be posted while the next step is prepared.
 
     If nothing of the window was delivered yet, the first step is ready as soon as its rows are read; otherwise the whole window
@@ -168,10 +168,10 @@ def stage_in_steps(
         pieces = _with_resending(pieces, partial(_resend, engine, settings, tally.window, run_id))
     new_ones = chain.from_iterable(_new(pieces, extraction.withdraw, tally))
     for step in _steps(pack(new_ones, settings.batch_size, by_service=settings.group_by_service)):
-        new, fresh = extraction.stage(step, lease())
+        new, leased = extraction.stage(step, lease())
         tally.new += new
         tally.batches += len(step)
-        yield fresh
+        yield leased
     rejections.flush()
     extraction.finish(
         read=tally.read,

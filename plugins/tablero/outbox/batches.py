@@ -50,8 +50,8 @@ class Lease(NamedTuple):
     until: datetime
 
 
-class Fresh(NamedTuple):
-    """A batch that has just been committed, leased to the worker that staged it.
+class LeasedBatch(NamedTuple):
+    """A batch that is leased to this worker, with its rows.
 
     :ivar changes: in the order in which they are posted.
     """

@@ -24,7 +24,7 @@ from tablero.contract.rules import Rejected
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.outbox import batches
-from tablero.outbox.batches import Fresh, Lease
+from tablero.outbox.batches import Lease, LeasedBatch
 from tablero.outbox.engine import Instant, lock, now_of, reading, writing
 from tablero.outbox.record import ON_RECORD, Record, holders, put_back, withdraw
 from tablero.outbox.schema import batch, extraction, rejection
@@ -82,11 +82,11 @@ class Step(NamedTuple):
     """The result of one transaction.
 
     :ivar new: status changes that are pending now; fewer than given if another worker staged some of them at the same time.
-    :ivar fresh: batches that were leased as requested.
+    :ivar leased: the batches that may be posted at once, if a lease was given.
     """
 
     new: int
-    fresh: list[Fresh]
+    leased: list[LeasedBatch]
 
 
 class Extraction:
@@ -122,10 +122,9 @@ class Extraction:
             origin = batches.Origin(self._id)
             ids = batches.make(connection, origin, [pack.changes for pack in packs], self._zone, lease)
             waiting = self._put_in_line(connection, ids, packs)
-        fresh = zip(ids, packs, strict=True)
-        return Step(
-            new, [Fresh(identity, pack.changes) for identity, pack in fresh if identity not in waiting] if lease else []
-        )
+        made = zip(ids, packs, strict=True)
+        first = [LeasedBatch(identity, pack.changes) for identity, pack in made if identity not in waiting]
+        return Step(new, first if lease else [])
 
     def _count_new(self, connection: Connection, rows: int) -> None:
         """Count new rows where they are committed: the next reading will not find them new, whatever becomes of this one."""

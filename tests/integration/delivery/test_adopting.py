@@ -15,7 +15,7 @@ from tablero.delivery.staging import stage as stage_window
 from tablero.errors import ParameterError, WindowBusy
 from tablero.outbox import ledger
 from tablero.outbox.adoption import adopt, adopt_batch
-from tablero.outbox.batches import Fresh
+from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.queue import claiming, cutting, leasing, recording
 from tablero.outbox.queue.claims import Hold
 from tablero.outbox.reports import evidence as evidence_report
@@ -181,7 +181,7 @@ def test_who_held_a_batch_that_was_cut_does_not_take_it_apart(outbox: Engine) ->
     window = Window("month", "2020-02", FEBRUARY.start, THEN)
     assert adopt(outbox, window, run_id="adopt__1", words="ana", zone=ZONE, now=NOW) == len(BEFORE)
     recording.record(outbox, [(held, refused())], now=NOW)
-    assert cutting.cut(outbox, Fresh(held.batch_id, held.changes), [50], worker="slow", zone=ZONE) == []
+    assert cutting.cut(outbox, LeasedBatch(held.batch_id, held.changes), [50], worker="slow", zone=ZONE) == []
     assert states(outbox) == {"delivered": len(BEFORE), "pending": len(AFTER)}
     check_books(outbox)
 
@@ -203,7 +203,7 @@ def test_one_batch_that_the_dashboard_has(outbox: Engine) -> None:
     """A single batch can be adopted if the dashboard has it but answers each repeat with an error; only its parts are meant."""
     stage(outbox, changes(20), size=10)
     held, _ = claiming.claim(outbox, [FEBRUARY], Hold("w", "load", 300), limit=2, zone=ZONE, now=NOW)
-    cutting.cut(outbox, Fresh(held.batch_id, held.changes), [4], worker="w", zone=ZONE)
+    cutting.cut(outbox, LeasedBatch(held.batch_id, held.changes), [4], worker="w", zone=ZONE)
     leasing.release(outbox, [row.id for row in all_batches(outbox)], "w")
     assert adopt_batch(outbox, held.batch_id, run_id="adopt__1", words="said so", now=NOW) == 10
     assert rows_in(outbox, "delivered") == set(held.changes)

@@ -17,7 +17,7 @@ from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Outcome
 from tablero.outbox import ledger, requeue
-from tablero.outbox.batches import Fresh
+from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.queue import claiming, cutting, leasing, recording, suspects
 from tablero.outbox.queue.claims import Claim, Hold
 
@@ -171,7 +171,7 @@ class Walk:
 
     def _search(self, taken: Claim) -> None:
         """The batch is split; the head may be posted and refused as well, and return rows to the tail."""
-        pieces = [Fresh(taken.batch_id, taken.changes)]
+        pieces = [LeasedBatch(taken.batch_id, taken.changes)]
         held = {"worker": taken.worker, "zone": ZONE}
         cuts = self._random.sample(range(1, len(taken.changes)), self._random.randint(1, min(2, len(taken.changes) - 1)))
         pieces = cutting.cut(self._engine, pieces[0], sorted(cuts), **held)

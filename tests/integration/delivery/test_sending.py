@@ -35,7 +35,7 @@ from tablero.errors import (
     WindowBusy,
 )
 from tablero.outbox import adoption, requeue
-from tablero.outbox.batches import Fresh, Lease
+from tablero.outbox.batches import Lease, LeasedBatch
 from tablero.outbox.queue import claiming, recording
 from tablero.outbox.queue.claims import Claim, Hold
 from tablero.texts import delivery as texts
@@ -366,10 +366,10 @@ def test_a_new_batch_is_tried_while_the_oldest_ones_fail(outbox: Engine) -> None
     march = month("2020-03")
     dashboard = Dashboard(crashing(names(range(100, 106))))
 
-    def staging(lease: Callable[[], Lease | None]) -> Iterator[list[Fresh]]:
+    def staging(lease: Callable[[], Lease | None]) -> Iterator[list[LeasedBatch]]:
         extraction = begin(outbox, march)
         rows = [change(n, at=march.start + timedelta(minutes=n)) for n in range(100, 106)]
-        yield extraction.stage(list(pack(rows, 1, by_service=False)), lease()).fresh
+        yield extraction.stage(list(pack(rows, 1, by_service=False)), lease()).leased
         finish(extraction, valid=6, new=6)
 
     with pytest.raises(DashboardUnavailable):
@@ -883,10 +883,10 @@ def test_an_attempt_that_the_outbox_took_and_never_said_so(outbox: Engine, mocke
     mocker.patch.object(recorder, "TRY_AGAIN_AFTER", 0.05)
     dashboard = Dashboard()
 
-    def staging(lease: Callable[[], Lease | None]) -> Iterator[list[Fresh]]:
+    def staging(lease: Callable[[], Lease | None]) -> Iterator[list[LeasedBatch]]:
         extraction = begin(outbox)
         packs = list(pack(changes(5), 1, by_service=False))
-        yield extraction.stage(packs, lease()).fresh
+        yield extraction.stage(packs, lease()).leased
         finish(extraction, valid=5, new=5)
 
     chosen = settings(concurrency=1)
@@ -955,8 +955,8 @@ def test_a_pass_that_ends_early_still_writes_its_answers(outbox: Engine, mocker:
     away, dashboard = Away(mocker), Gated()
     answer_as_the_pass_ends(dashboard, mocker)
 
-    def staging(lease: Callable[[], Lease | None]) -> Iterator[list[Fresh]]:
-        yield begin(outbox).stage(list(pack(changes(4), 2, by_service=False)), lease()).fresh
+    def staging(lease: Callable[[], Lease | None]) -> Iterator[list[LeasedBatch]]:
+        yield begin(outbox).stage(list(pack(changes(4), 2, by_service=False)), lease()).leased
         assert dashboard.is_called.wait(30)
         away.go(3)
         raise error
@@ -976,8 +976,8 @@ def test_a_task_told_to_end_does_not_wait_for_the_outbox_for_long(outbox: Engine
     away, dashboard = Away(mocker), Gated()
     answer_as_the_pass_ends(dashboard, mocker)
 
-    def staging(lease: Callable[[], Lease | None]) -> Iterator[list[Fresh]]:
-        yield begin(outbox).stage(list(pack(changes(1), 1, by_service=False)), lease()).fresh
+    def staging(lease: Callable[[], Lease | None]) -> Iterator[list[LeasedBatch]]:
+        yield begin(outbox).stage(list(pack(changes(1), 1, by_service=False)), lease()).leased
         assert dashboard.is_called.wait(30)
         away.go(10**6)
         raise SystemExit(143)
@@ -1169,8 +1169,8 @@ def test_a_partial_acceptance_that_arrives_when_the_task_ends(outbox: Engine, mo
     dashboard = Gated(excepting(names([3])))
     answer_as_the_pass_ends(dashboard, mocker)
 
-    def staging(lease: Callable[[], Lease | None]) -> Iterator[list[Fresh]]:
-        yield begin(outbox).stage(list(pack(changes(10), 10, by_service=False)), lease()).fresh
+    def staging(lease: Callable[[], Lease | None]) -> Iterator[list[LeasedBatch]]:
+        yield begin(outbox).stage(list(pack(changes(10), 10, by_service=False)), lease()).leased
         assert dashboard.is_called.wait(30)
         raise SystemExit(143)
 

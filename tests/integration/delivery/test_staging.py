@@ -14,7 +14,7 @@ from tablero.contract.windows import undated_window
 from tablero.delivery.staging import Tally, preview, stage
 from tablero.errors import ImplausibleReading
 from tablero.outbox import batches, ledger
-from tablero.outbox.batches import Fresh
+from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.engine import writing
 from tablero.outbox.queue import claiming, cutting, recording
 from tablero.outbox.queue.claims import Hold
@@ -203,7 +203,7 @@ def test_rows_that_a_search_moves_into_a_batch_outside_the_list(outbox: Engine) 
     stage_rows(outbox, rows)
     (taken,) = claiming.claim(outbox, [FEBRUARY], Hold("w", "run", 100), limit=1, zone=ZONE)
     recording.record(outbox, [(taken, refused())], keep=[taken.batch_id])
-    head, tail = cutting.cut(outbox, Fresh(taken.batch_id, taken.changes), [4], worker="w", zone=ZONE)
+    head, tail = cutting.cut(outbox, LeasedBatch(taken.batch_id, taken.changes), [4], worker="w", zone=ZONE)
     late = begin(outbox, second)
     assert cutting.give_back(outbox, head, tail, 2, worker="w", zone=ZONE) is not None
     assert late.stage([_packed(rows[2:])]).new == 0

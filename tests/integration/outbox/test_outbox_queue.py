@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.outbox import requeue
-from tablero.outbox.batches import Fresh
+from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.queue import claiming, cutting, leasing, pending, recording, suspects
 from tablero.outbox.queue.attempts import LATE
 from tablero.outbox.queue.claims import Claim, Hold
@@ -66,7 +66,7 @@ def hold_of(taken: Claim) -> Hold:
 
 
 def split(engine: Engine, taken: Claim, cuts: list[int]) -> list[int]:
-    parts = cutting.cut(engine, Fresh(taken.batch_id, taken.changes), cuts, worker=taken.worker, zone=ZONE)
+    parts = cutting.cut(engine, LeasedBatch(taken.batch_id, taken.changes), cuts, worker=taken.worker, zone=ZONE)
     leasing.hand_back(engine, [part.batch_id for part in parts], taken.worker)
     check_books(engine)
     return [part.batch_id for part in parts]
@@ -426,7 +426,7 @@ def test_a_refused_head_gives_rows_back_to_the_tail(outbox: Engine) -> None:
     before = staged(outbox)
     (taken,) = claim(outbox, "one")
     record(outbox, (taken, refused()))
-    head, tail = cutting.cut(outbox, Fresh(taken.batch_id, taken.changes), [6], worker="one", zone=ZONE)
+    head, tail = cutting.cut(outbox, LeasedBatch(taken.batch_id, taken.changes), [6], worker="one", zone=ZONE)
     (again,) = claiming.begin(outbox, [head.batch_id], hold_of(taken), now=NOW)
     record(outbox, (again, refused()))
     pieces = cutting.give_back(outbox, head, tail, 3, worker="one", zone=ZONE)
@@ -446,7 +446,7 @@ def test_rows_that_may_have_arrived_are_not_mixed_with_others(outbox: Engine) ->
     stage(outbox, changes(12))
     (taken,) = claim(outbox, "one")
     record(outbox, (taken, refused()))
-    head, tail = cutting.cut(outbox, Fresh(taken.batch_id, taken.changes), [6], worker="one", zone=ZONE)
+    head, tail = cutting.cut(outbox, LeasedBatch(taken.batch_id, taken.changes), [6], worker="one", zone=ZONE)
     (again,) = claiming.begin(outbox, [head.batch_id], hold_of(taken), now=NOW)
     recording.record(outbox, [(again, LOST)], keep=[head.batch_id], now=NOW)
     assert cutting.give_back(outbox, head, tail, 3, worker="one", zone=ZONE) is None

@@ -8,7 +8,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.dashboard.answer import Answer
-from tablero.outbox.batches import Fresh
+from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.queue import claiming, cutting, recording
 from tablero.outbox.queue.claims import Claim, Hold
 from tablero.outbox.reports import outcomes
@@ -71,7 +71,7 @@ def test_parts_inherit_the_doubt(outbox: Engine) -> None:
     post(outbox, "lost", LOST)
     (taken,) = claim(outbox, "cut")
     recording.record(outbox, [(taken, refused())], keep=[taken.batch_id], now=NOW)
-    parts = cutting.cut(outbox, Fresh(taken.batch_id, taken.changes), [1], worker=taken.worker, zone=ZONE)
+    parts = cutting.cut(outbox, LeasedBatch(taken.batch_id, taken.changes), [1], worker=taken.worker, zone=ZONE)
     held = claiming.begin(outbox, [part.batch_id for part in parts], Hold(taken.worker, "run", 3600.0), now=NOW)
     record(outbox, *((part, DELIVERED) for part in held))
     assert of_run(outbox, "run").unknown == of_run(outbox, "run").delivered == sum(len(part.changes) for part in held) > 0

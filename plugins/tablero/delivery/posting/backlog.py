@@ -6,7 +6,7 @@ from typing import Any
 
 from tablero.delivery.posting.job import Job
 from tablero.outbox.queue import claiming, pending
-from tablero.outbox.queue.claims import Claim, Leased
+from tablero.outbox.queue.claims import Claim, LeasedPart
 
 
 class Backlog:
@@ -43,7 +43,7 @@ class Backlog:
         """The same, but first those that have failed least often."""
         return self._claim(most, least_failed=True)
 
-    def parts(self, most: int, *, largest: bool = False) -> list[Leased]:
+    def parts(self, most: int, *, largest: bool = False) -> list[LeasedPart]:
         """Lease batches that are searched.
 
         :param largest: first the one with the most rows.

@@ -19,7 +19,7 @@ from tablero.delivery.posting.backlog import Backlog
 from tablero.delivery.posting.rules import Pass, is_cut_unposted, trouble_of
 from tablero.delivery.posting.search import Search, Trouble
 from tablero.delivery.posting.single_rows import Judged, SingleRows
-from tablero.outbox.batches import Fresh
+from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.queue import claiming, cutting, leasing, suspects
 from tablero.outbox.queue.claims import Claim, Hold
 
@@ -35,12 +35,12 @@ class Case:
     """
 
     search: Search
-    head: Fresh | None
-    tail: Fresh | None = None
+    head: LeasedBatch | None
+    tail: LeasedBatch | None = None
     split_request: str | None = None
 
     @property
-    def pieces(self) -> list[Fresh]:
+    def pieces(self) -> list[LeasedBatch]:
         """What is not settled, in order."""
         return [piece for piece in (self.head, self.tail) if piece is not None]
 
@@ -82,7 +82,7 @@ class Cases:
         """Whether a batch stays with this worker after this answer, to be searched."""
         return answer.partial or claim.batch_id in self._posted or trouble_of(answer, claim.history) is not None
 
-    def add(self, pieces: Sequence[Fresh]) -> None:
+    def add(self, pieces: Sequence[LeasedBatch]) -> None:
         """Search these parts, which this worker holds, when it is their turn."""
         self._put_back(pieces)
 
@@ -103,7 +103,7 @@ class Cases:
         elif len(claim.changes) == 1:
             self._judge(case, claim, answer)
         elif edges := search.cut_out(answer.named, len(claim.changes)):
-            self._put_back(cutting.cut(self._engine, _fresh(claim), edges, worker=self._hold.worker, zone=self._zone))
+            self._put_back(cutting.cut(self._engine, _leased_batch(claim), edges, worker=self._hold.worker, zone=self._zone))
             self._end_search(case)
         elif case is not None:
             self._refused_again(case, claim)
@@ -111,7 +111,7 @@ class Cases:
             self._in_trouble_now(claim, answer, trouble or Trouble.CONTENT, at_once=of_search)
 
     def _refused_again(self, case: Case, claim: Claim) -> None:
-        case.head = _fresh(claim)
+        case.head = _leased_batch(claim)
         case.search = case.search.refused(len(claim.changes))
         if self._pass.must_sample and case.search.found:
             self._put_back(case.pieces)  # neither the first rows nor all others were accepted: look elsewhere
@@ -130,10 +130,10 @@ class Cases:
             if self._single.are_repeats(totals, claim, answer):
                 return
         if at_once:
-            self._ready.append(Case(Search.of(len(claim.changes), trouble), _fresh(claim)))
+            self._ready.append(Case(Search.of(len(claim.changes), trouble), _leased_batch(claim)))
         else:
             self._in_trouble[claim.batch_id] = trouble
-            self._put_back([_fresh(claim)])
+            self._put_back([_leased_batch(claim)])
 
     def _judge(self, case: Case | None, claim: Claim, answer: Answer) -> None:
         judged = self._single.judge(claim, answer)
@@ -176,7 +176,7 @@ class Cases:
         if case is not None and case.tail is not None:
             self._put_back([case.tail])
 
-    def _put_back(self, pieces: Iterable[Fresh]) -> None:
+    def _put_back(self, pieces: Iterable[LeasedBatch]) -> None:
         """Let any worker take these up, this one as well."""
         leasing.hand_back(self._engine, [piece.batch_id for piece in pieces], self._hold.worker)
         self._backlog.has_parts()
@@ -185,7 +185,7 @@ class Cases:
 
     def next(self, most: int) -> list[Claim]:
         """Begin up to ``most`` calls of the searches."""
-        pieces: list[Fresh] = []
+        pieces: list[LeasedBatch] = []
         while len(pieces) < most and self._pass.may_search:
             if self._ready:
                 if (head := self._next_head(case := self._ready.popleft())) is not None:
@@ -199,7 +199,7 @@ class Cases:
             leasing.hand_back(self._engine, [missed], self._hold.worker)
         return begun
 
-    def _take_up(self, most: int, pieces: list[Fresh]) -> bool:
+    def _take_up(self, most: int, pieces: list[LeasedBatch]) -> bool:
         """Begin to search more batches: their rows are added to ``pieces``, or to the cases that are ready.
 
         :returns: whether there were any.
@@ -208,7 +208,7 @@ class Cases:
         found = self._backlog.parts(1 if is_sample else most, largest=is_sample)
         for part in found:
             trouble = self._in_trouble.pop(part.batch_id, None)
-            whole, rows = Fresh(part.batch_id, part.changes), len(part.changes)
+            whole, rows = LeasedBatch(part.batch_id, part.changes), len(part.changes)
             between = search.sample(rows, _begins(part.changes), self._samples) if is_sample else None
             if between is not None:
                 self._samples += 1
@@ -225,7 +225,7 @@ class Cases:
                 pieces.append(piece)
         return bool(found)
 
-    def _cut_out(self, whole: Fresh, start: int, end: int) -> Fresh | None:
+    def _cut_out(self, whole: LeasedBatch, start: int, end: int) -> LeasedBatch | None:
         """Make these rows a batch of their own; ``None`` if another worker holds them by now."""
         edges = [edge for edge in (start, end) if 0 < edge < len(whole.changes)]
         parts = cutting.cut(self._engine, whole, edges, worker=self._hold.worker, zone=self._zone)
@@ -235,7 +235,7 @@ class Cases:
         self._put_back(parts)
         return piece
 
-    def _next_head(self, case: Case) -> Fresh | None:
+    def _next_head(self, case: Case) -> LeasedBatch | None:
         """Split off what is to be posted next; ``None`` if another worker holds it by now."""
         rows = [change for piece in case.pieces for change in piece.changes]
         within = len(case.head.changes) if case.head else len(rows)
@@ -257,7 +257,7 @@ class Cases:
         case.head, case.tail = parts
         return case.head
 
-    def _off_the_tail(self, case: Case, size: int) -> Fresh | None:
+    def _off_the_tail(self, case: Case, size: int) -> LeasedBatch | None:
         tail = case.tail
         assert tail is not None
         if size >= len(tail.changes):
@@ -274,8 +274,8 @@ class Cases:
         leasing.release(self._engine, self.held, self._hold.worker)
 
 
-def _fresh(claim: Claim) -> Fresh:
-    return Fresh(claim.batch_id, claim.changes)
+def _leased_batch(claim: Claim) -> LeasedBatch:
+    return LeasedBatch(claim.batch_id, claim.changes)
 
 
 def _begins(changes: Sequence[StatusChange]) -> list[int]:

@@ -20,7 +20,7 @@ from tablero.delivery.posting.single_rows import SingleRows
 from tablero.delivery.posting.supply import Supply
 from tablero.delivery.posting.throttle import Throttle
 from tablero.errors import TableroError
-from tablero.outbox.batches import Fresh, Lease
+from tablero.outbox.batches import Lease, LeasedBatch
 from tablero.outbox.queue import leasing
 from tablero.outbox.queue.claims import Claim
 from tablero.texts import delivery as texts
@@ -35,7 +35,7 @@ GRACE = 20.0
 _MARGIN = 4.0
 
 #: Stages windows in steps that yield their batches; called with a function that returns the lease for them.
-Staging = Callable[[Callable[[], Lease | None]], Iterator[Sequence[Fresh]]]
+Staging = Callable[[Callable[[], Lease | None]], Iterator[Sequence[LeasedBatch]]]
 
 
 @dataclass
@@ -66,8 +66,8 @@ class Pump:
         self._throttle = Throttle(job.settings.concurrency)
         self._recorder = Recorder(job.engine, job.hold, job.settings.timezone)
         self._backlog = Backlog(job)
-        self._fresh_since = moment()
-        steps = staging(self._lease_of_fresh) if staging else None
+        self._leased_since = moment()
+        steps = staging(self._lease_for_staging) if staging else None
         self._supply = Supply(steps, job.settings.concurrency + _STOCK, self._calls.wake, cancel)
         self.single = SingleRows(job.engine, job.hold, so_far)
         self.cases = Cases(job.engine, job.hold, job.settings.timezone, so_far, self._backlog, self.single)
@@ -201,16 +201,16 @@ class Pump:
                 self._close_attempt(claim, answer)
         self._calls.post_waiting(self._throttle.limit)
 
-    def _following(self, answers: Sequence[tuple[Claim, Answer]]) -> list[Fresh]:
+    def _following(self, answers: Sequence[tuple[Claim, Answer]]) -> list[LeasedBatch]:
         """Staged batches that may follow immediately: none unless all calls were accepted, so that no decision is needed."""
         if any(answer.outcome is not Outcome.DELIVERED for _, answer in answers):
             return []
         free = min(len(answers), self._calls.free(self._throttle.limit))
         return self._supply.first(free) if free > 0 and self._may_post() else []
 
-    def _exchange(self, answers: Sequence[tuple[Claim, Answer]], fresh: Sequence[Fresh]) -> list[Claim]:
+    def _exchange(self, answers: Sequence[tuple[Claim, Answer]], staged: Sequence[LeasedBatch]) -> list[Claim]:
         keep = {claim.batch_id for claim, answer in answers if self.cases.wants(claim, answer)}
-        exchanged, used = self._recorder.exchange(answers, fresh, keep)
+        exchanged, used = self._recorder.exchange(answers, staged, keep)
         self._supply.take(used)
         self.cases.add(exchanged.named)
         return exchanged.claims
@@ -244,17 +244,17 @@ class Pump:
         """Batches that are held for the search."""
         return [*self.cases.held, *self.single.held]
 
-    def _lease_of_fresh(self) -> Lease | None:
+    def _lease_for_staging(self) -> Lease | None:
         """The lease for batches staged now; called from the staging thread. ``None`` once this pass posts nothing more, so that
         another worker may post them at once.
         """
         if not self._client.deadlines.is_open:
             return None
-        self._fresh_since = moment()
+        self._leased_since = moment()
         return leasing.lease(self._job.engine, self._job.hold)
 
     def _collect(self) -> None:
-        self._client.deadlines.hold(self._supply.collect(), self._fresh_since)
+        self._client.deadlines.hold(self._supply.collect(), self._leased_since)
 
     # -- the end ---------------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.posting.calls import moment
 from tablero.errors import TableroError
-from tablero.outbox.batches import Fresh
+from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.queue import recording
 from tablero.outbox.queue.claims import Claim, Hold
 from tablero.outbox.queue.recording import Exchanged
@@ -43,14 +43,14 @@ class Recorder:
         self.until = math.inf
 
     def exchange(
-        self, answers: Sequence[tuple[Claim, Answer]], fresh: Sequence[Fresh], keep: Collection[int] = ()
+        self, answers: Sequence[tuple[Claim, Answer]], staged: Sequence[LeasedBatch], keep: Collection[int] = ()
     ) -> tuple[Exchanged, int]:
-        """Record ``answers`` and the attempts of ``fresh`` batches, which are posted next.
+        """Record ``answers`` and the attempts of ``staged`` batches, which are posted next.
 
         Nothing is posted until the answers are recorded; after an outage they may be recorded without new attempts.
 
         :param keep: pending batches that stay with this worker.
-        :returns: what is left to do, and the number of ``fresh`` batches used; a batch that another worker has claimed in
+        :returns: what is left to do, and the number of ``staged`` batches used; a batch that another worker has claimed in
             the meantime is used without a claim.
         :raises OutboxUnavailable, SetupError: if the answers could not be recorded before the leases ended.
         """
@@ -59,18 +59,18 @@ class Recorder:
         while True:
             try:
                 exchanged = recording.exchange(
-                    self._engine, answers, fresh, self._hold, keep=keep, after_outage=self._after_outage, zone=self._zone
+                    self._engine, answers, staged, self._hold, keep=keep, after_outage=self._after_outage, zone=self._zone
                 )
                 break
             except TableroError as error:  # also one that seems permanent: a restarting server may refuse a login for a while
                 if not answers or moment() >= self.until:
                     raise
                 self._warn(error)
-                fresh, self._after_outage = [], True  # their attempts may be on record, but were not made
+                staged, self._after_outage = [], True  # their attempts may be on record, but were not made
                 threading.Event().wait(TRY_AGAIN_AFTER)
         self._in_hand, self._not_begun, self.until = {}, exchanged.claims, math.inf
-        self._after_outage = self._after_outage and not fresh
-        return exchanged, len(fresh)
+        self._after_outage = self._after_outage and not staged
+        return exchanged, len(staged)
 
     def all_begun(self) -> None:
         """Note that the claims of the last exchange are being posted."""

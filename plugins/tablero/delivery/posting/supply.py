@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
-from tablero.outbox.batches import Fresh
+from tablero.outbox.batches import LeasedBatch
 
 
 class Supply:
@@ -22,19 +22,19 @@ class Supply:
 
     def __init__(
         self,
-        steps: Iterator[Sequence[Fresh]] | None = None,
+        steps: Iterator[Sequence[LeasedBatch]] | None = None,
         enough: int = 0,
         wake: Callable[[], None] = lambda: None,
         cancel: Callable[[], None] = lambda: None,
     ) -> None:
-        self._steps: Iterator[Sequence[Fresh]] = steps if steps is not None else iter(())
+        self._steps: Iterator[Sequence[LeasedBatch]] = steps if steps is not None else iter(())
         self._enough = enough
         self._wake = wake
         self._cancel = cancel
         self._step: threading.Thread | None = None
-        self._made: Sequence[Fresh] | BaseException | None = None
+        self._made: Sequence[LeasedBatch] | BaseException | None = None
         self._is_made = threading.Event()
-        self._stock: deque[Fresh] = deque()
+        self._stock: deque[LeasedBatch] = deque()
         self._exhausted = steps is None
 
     def __len__(self) -> int:
@@ -79,11 +79,11 @@ class Supply:
         self._stock.extend(made)
         return [identity for identity, _ in made]
 
-    def first(self, most: int) -> list[Fresh]:
+    def first(self, most: int) -> list[LeasedBatch]:
         """The first batches in stock. They stay there until :meth:`take`, when their attempts are on record."""
         return list(islice(self._stock, most))
 
-    def take(self, count: int) -> list[Fresh]:
+    def take(self, count: int) -> list[LeasedBatch]:
         """Remove the first ``count`` batches from the stock."""
         return [self._stock.popleft() for _ in range(count)]
 

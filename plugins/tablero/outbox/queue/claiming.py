@@ -14,7 +14,7 @@ from tablero.outbox import batches
 from tablero.outbox.batches import rows_of
 from tablero.outbox.engine import writing
 from tablero.outbox.queue import attempts
-from tablero.outbox.queue.claims import Claim, History, Hold, Leased
+from tablero.outbox.queue.claims import Claim, History, Hold, LeasedPart
 from tablero.outbox.queue.leasing import moment
 from tablero.outbox.queue.pending import first_in_line, pending_in
 from tablero.outbox.queue.resizing import cut_to_size
@@ -86,7 +86,7 @@ def lease_parts(
     by_service: bool = False,
     zone: tzinfo = timezone.utc,
     now: datetime | None = None,
-) -> list[Leased]:
+) -> list[LeasedPart]:
     """Lease up to ``limit`` pending batches that are searched; no attempt is recorded.
 
     The oldest change comes first; single rows come last, and of these the one that was posted least recently: a row that was
@@ -105,7 +105,7 @@ def lease_parts(
             return []
         _hold(connection, ids, hold, now)
         histories, changes = _histories(connection, ids), rows_of(connection, ids)
-        return [Leased(identity, changes[identity], histories[identity]) for identity in ids]
+        return [LeasedPart(identity, changes[identity], histories[identity]) for identity in ids]
 
 
 def _find(

@@ -44,7 +44,7 @@ class Claim(NamedTuple):
     history: History = History()
 
 
-class Leased(NamedTuple):
+class LeasedPart(NamedTuple):
     """A batch that this worker holds to search it; whether it is posted as it is, or split first, is decided by the search.
 
     :ivar changes: the status changes, in the order in which they are posted.

@@ -13,13 +13,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from tablero.outbox import batches
-from tablero.outbox.batches import Fresh, Origin, Part
+from tablero.outbox.batches import LeasedBatch, Origin, Part
 from tablero.outbox.engine import writing
 from tablero.outbox.queue.claims import Claim
 from tablero.outbox.schema import attempt, batch
 
 
-def cut(engine: Engine, whole: Fresh, at: Sequence[int], *, worker: str, zone: tzinfo) -> list[Fresh]:
+def cut(engine: Engine, whole: LeasedBatch, at: Sequence[int], *, worker: str, zone: tzinfo) -> list[LeasedBatch]:
     """Replace a batch that was posted by its parts.
 
     :param at: positions at which a part begins, ascending, without 0.
@@ -33,10 +33,12 @@ def cut(engine: Engine, whole: Fresh, at: Sequence[int], *, worker: str, zone: t
         values = _still_held(row) | {"cuts": row.cuts + 1}
         parts = [Part(whole.changes[start:end], values) for start, end in pairwise(edges)]
         ids = batches.replace(connection, row, parts, zone)
-        return [Fresh(identity, part.changes) for identity, part in zip(ids, parts, strict=True)]
+        return [LeasedBatch(identity, part.changes) for identity, part in zip(ids, parts, strict=True)]
 
 
-def accept_others(connection: Connection, claimed: Claim, named: Collection[int], now: datetime, zone: tzinfo) -> list[Fresh]:
+def accept_others(
+    connection: Connection, claimed: Claim, named: Collection[int], now: datetime, zone: tzinfo
+) -> list[LeasedBatch]:
     """Split a batch of which the dashboard accepted all rows but those it named: the others are delivered, by the same commit.
 
     That is recorded even if another worker holds the lease by now: the dashboard has the rows. To repeat it changes nothing.
@@ -59,10 +61,10 @@ def accept_others(connection: Connection, claimed: Claim, named: Collection[int]
         batch.c.parent_id == claimed.batch_id, batch.c.state == "pending", batch.c.claimed_by == claimed.worker
     )
     ids = list(connection.scalars(held.order_by(batch.c.id)))
-    return [Fresh(identity, rows) for identity, rows in batches.rows_of(connection, ids).items()] if ids else []
+    return [LeasedBatch(identity, rows) for identity, rows in batches.rows_of(connection, ids).items()] if ids else []
 
 
-def take(engine: Engine, tail: Fresh, rows: int, *, worker: str, zone: tzinfo) -> tuple[Fresh, Fresh] | None:
+def take(engine: Engine, tail: LeasedBatch, rows: int, *, worker: str, zone: tzinfo) -> tuple[LeasedBatch, LeasedBatch] | None:
     """Split the first ``rows`` rows off a tail, which keeps its id; ``None`` if another worker holds it by now."""
     with writing(engine) as connection:
         row = _held(connection, tail.batch_id, worker)
@@ -73,10 +75,12 @@ def take(engine: Engine, tail: Fresh, rows: int, *, worker: str, zone: tzinfo) -
         (identity,) = batches.make(connection, _origin(row, row.parent_id, row.cuts), [head], zone, **values)
         after = identity if head[-1].request_id == rest[0].request_id else None
         batches.refill(connection, row.id, rest, zone, after_id=after)
-        return Fresh(identity, head), Fresh(tail.batch_id, rest)
+        return LeasedBatch(identity, head), LeasedBatch(tail.batch_id, rest)
 
 
-def give_back(engine: Engine, head: Fresh, tail: Fresh, rows: int, *, worker: str, zone: tzinfo) -> tuple[Fresh, Fresh] | None:
+def give_back(
+    engine: Engine, head: LeasedBatch, tail: LeasedBatch, rows: int, *, worker: str, zone: tzinfo
+) -> tuple[LeasedBatch, LeasedBatch] | None:
     """Shorten a refused head: its first ``rows`` rows are posted next, the others return to the tail, which keeps its id.
 
     Rows of an attempt that may have arrived are never mixed with others, since it must stay known what that call contained.
@@ -99,7 +103,7 @@ def give_back(engine: Engine, head: Fresh, tail: Fresh, rows: int, *, worker: st
         after = identity if kept[-1].request_id == given[0].request_id else None
         batches.refill(connection, rest.id, given, zone, after_id=after)
         batches.empty(connection, row.id)
-        return Fresh(identity, kept), Fresh(tail.batch_id, given)
+        return LeasedBatch(identity, kept), LeasedBatch(tail.batch_id, given)
 
 
 def _is_in_doubt(connection: Connection, identity: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from tablero.dashboard.answer import Answer, Outcome
-from tablero.outbox.batches import Fresh, rows_of
+from tablero.outbox.batches import LeasedBatch, rows_of
 from tablero.outbox.engine import now_of, writing
 from tablero.outbox.queue import attempts, cutting
 from tablero.outbox.queue.claims import Claim, Hold
@@ -48,13 +48,13 @@ class Exchanged(NamedTuple):
     """
 
     claims: list[Claim]
-    named: list[Fresh]
+    named: list[LeasedBatch]
 
 
 def exchange(
     engine: Engine,
     answers: Sequence[tuple[Claim, Answer]],
-    fresh: Sequence[Fresh],
+    staged: Sequence[LeasedBatch],
     hold: Hold,
     *,
     keep: Collection[int] = (),
@@ -64,19 +64,19 @@ def exchange(
 ) -> Exchanged:
     """:func:`record` finished attempts and record the next ones in one transaction, which halves the waits for the disk.
 
-    :param fresh: batches that this worker has just staged; their leases go on as they are. A batch whose lease has ended and
+    :param staged: batches that this worker has just staged; their leases go on as they are. A batch whose lease has ended and
         which another worker has claimed is left to that worker.
-    :param after_outage: attempts of ``fresh`` may be on record that were never made, because the outbox committed them but the
+    :param after_outage: attempts of ``staged`` may be on record that were never made, because the outbox committed them but the
         confirmation was lost.
     :param zone: the institution's time zone, in which rows are counted by day.
     """
-    if not answers and not fresh:
+    if not answers and not staged:
         return Exchanged([], [])
     with writing(engine) as connection:
         named = _record(connection, answers, keep, zone, now) if answers else []
-        if not fresh:
+        if not staged:
             return Exchanged([], named)
-        changes = dict(fresh)
+        changes = dict(staged)
         if after_outage:
             held = connection.scalars(sa.select(batch.c.id).where(LEASED), {"ids": list(changes), "worker": hold.worker}).all()
             never_made = sa.update(attempt).where(attempt.c.batch_id.in_(held), attempt.c.outcome.is_(None))
@@ -112,16 +112,16 @@ def _record(
     keep: Collection[int],
     zone: tzinfo,
     now: datetime | None,
-) -> list[Fresh]:
+) -> list[LeasedBatch]:
     at = clock(connection, now)
     attempts.end(connection, answers)
     _deliver(connection, [(claimed, answer) for claimed, answer in answers if answer.outcome is Outcome.DELIVERED], at)
     for outcome, statement in ((Outcome.REFUSED, _REFUSE), (Outcome.UNKNOWN, _MARK_UNKNOWN)):
         if ids := _ids(answers, outcome):
             connection.execute(statement, {"ids": ids, "now": at})
-    kept: list[Fresh] = []
+    kept: list[LeasedBatch] = []
     for claimed, answer in answers:
-        named: list[Fresh] = []
+        named: list[LeasedBatch] = []
         if answer.partial:
             accepted_at = now or now_of(connection)  # later than the refusal of the named rows, which it proves
             named = cutting.accept_others(connection, claimed, answer.named, accepted_at, zone)

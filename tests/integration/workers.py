@@ -13,7 +13,7 @@ from tablero.contract.wire import encode
 from tablero.outbox import intake
 from tablero.outbox.engine import connect
 from tablero.outbox.queue import claiming, recording
-from tablero.outbox.queue.claims import Hold
+from tablero.outbox.queue.claims import Leaseholder
 from tablero.outbox.upgrade import migrate, schema_version
 
 from tests.integration.fake_dashboard import Dashboard
@@ -50,9 +50,9 @@ def send_all(address: str, barrier: Any, window: dict[str, str], results: Any) -
     """Claim and deliver until nothing is left; returns the requests posted."""
     engine = connect(address)
     dashboard = Dashboard()
-    hold = Hold(str(uuid4()), "run", 300.0)
+    holder = Leaseholder(str(uuid4()), "run", 300.0)
     barrier.wait(60)
-    while taken := claiming.claim(engine, [Window.from_json(window)], hold, limit=3):
+    while taken := claiming.claim(engine, [Window.from_json(window)], holder, limit=3):
         answers = [
             (one, dashboard.post(encode(one.changes), message_id=one.message_id, issue=str(one.batch_id))) for one in taken
         ]

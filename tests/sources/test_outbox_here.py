@@ -15,7 +15,7 @@ from tablero.errors import SetupError
 from tablero.outbox import ledger
 from tablero.outbox.engine import connect, reading, writing
 from tablero.outbox.queue import claiming, recording
-from tablero.outbox.queue.claims import Hold
+from tablero.outbox.queue.claims import Leaseholder
 from tablero.outbox.upgrade import migrate, schema_version
 from tablero.source import parameters
 
@@ -42,7 +42,7 @@ def test_a_whole_run_behind_a_pooler(pooled: Engine, spanish: Server) -> None:
             connection.exec_driver_sql(f"SET timezone = '{zone}'")
         other.dispose()
         stage(pooled, changes(20), size=5)
-        taken = claiming.claim(pooled, [FEBRUARY], Hold("w", "run", 100), limit=1, zone=ZONE)
+        taken = claiming.claim(pooled, [FEBRUARY], Leaseholder("w", "run", 100), limit=1, zone=ZONE)
         recording.record(pooled, [(one, DELIVERED) for one in taken])
         assert staged(pooled) == set(changes(20))
         check_books(pooled)

@@ -19,7 +19,7 @@ from tablero.delivery.posting.rules import GIVE_UP_AFTER, Pass, Stop
 from tablero.delivery.posting.single_rows import Findings
 from tablero.errors import DashboardBusy, DashboardError, DashboardUnavailable, OutsideHours, WindowBusy
 from tablero.outbox.queue import pending
-from tablero.outbox.queue.claims import Hold
+from tablero.outbox.queue.claims import Leaseholder
 from tablero.settings import Settings
 from tablero.texts import delivery as texts
 from tablero.texts.text import verbatim
@@ -101,7 +101,7 @@ def send(
         observe(attempt)
 
     seconds = settings.connect_timeout + settings.read_timeout + _LEASE_MARGIN
-    job = Job(engine, connect, settings, windows, Hold(str(uuid4()), run_id, seconds), clock, count)
+    job = Job(engine, connect, settings, windows, Leaseholder(str(uuid4()), run_id, seconds), clock, count)
     so_far = Pass(pending.ever_delivered(engine))
     pump = Pump(job, so_far, staging, cancel)
     try:

@@ -17,7 +17,7 @@ from tablero.outbox import ledger
 from tablero.outbox.adoption import adopt, adopt_batch
 from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.queue import claiming, cutting, leasing, recording
-from tablero.outbox.queue.claims import Hold
+from tablero.outbox.queue.claims import Leaseholder
 from tablero.outbox.reports import evidence as evidence_report
 
 from tests.integration.fake_dashboard import Dashboard, refused
@@ -159,7 +159,7 @@ def test_a_batch_around_the_window_without_a_row_in_it(outbox: Engine) -> None:
 def test_what_was_under_way_when_the_copy_was_made(outbox: Engine, institution: Institution) -> None:
     """An attempt without an outcome in a restored backup becomes unknown, as in a normal run."""
     stage(outbox, BEFORE)
-    claiming.claim(outbox, [FEBRUARY], Hold("lost", "run", 180), limit=1, zone=ZONE, now=NOW - timedelta(days=1))
+    claiming.claim(outbox, [FEBRUARY], Leaseholder("lost", "run", 180), limit=1, zone=ZONE, now=NOW - timedelta(days=1))
     assert adopted(outbox, institution) == len(BEFORE)
     assert [row.outcome for row in attempts(outbox)] == ["unknown", "delivered"]
 
@@ -167,7 +167,7 @@ def test_what_was_under_way_when_the_copy_was_made(outbox: Engine, institution: 
 def test_what_is_left_of_a_batch_under_way_may_have_arrived_too(outbox: Engine) -> None:
     """Where only some rows of a batch are adopted, the attempt of a dead worker leaves the others in doubt as well."""
     stage(outbox, ROWS)
-    claiming.claim(outbox, [FEBRUARY], Hold("lost", "run", 180), limit=1, zone=ZONE, now=NOW - timedelta(days=1))
+    claiming.claim(outbox, [FEBRUARY], Leaseholder("lost", "run", 180), limit=1, zone=ZONE, now=NOW - timedelta(days=1))
     adopt(outbox, Window("month", "2020-02", FEBRUARY.start, THEN), run_id="adopt__1", words="ana", zone=ZONE, now=NOW)
     assert [(row.state, row.ever_unknown) for row in all_batches(outbox) if row.state == "pending"] == [("pending", True)]
     assert {row.outcome for row in attempts(outbox)} == {"unknown", "delivered"}
@@ -177,7 +177,9 @@ def test_who_held_a_batch_that_was_cut_does_not_take_it_apart(outbox: Engine) ->
     """A worker that was suspended cannot split a batch that was adopted meanwhile, when its refusal arrives: nothing is pending
     again."""
     stage(outbox, ROWS)
-    (held,) = claiming.claim(outbox, [FEBRUARY], Hold("slow", "run", 180), limit=1, zone=ZONE, now=NOW - timedelta(days=1))
+    (held,) = claiming.claim(
+        outbox, [FEBRUARY], Leaseholder("slow", "run", 180), limit=1, zone=ZONE, now=NOW - timedelta(days=1)
+    )
     window = Window("month", "2020-02", FEBRUARY.start, THEN)
     assert adopt(outbox, window, run_id="adopt__1", words="ana", zone=ZONE, now=NOW) == len(BEFORE)
     recording.record(outbox, [(held, refused())], now=NOW)
@@ -189,7 +191,7 @@ def test_who_held_a_batch_that_was_cut_does_not_take_it_apart(outbox: Engine) ->
 def test_not_while_a_run_is_sending(outbox: Engine) -> None:
     """Adoption is refused while a run is sending, since it may be posting these rows; nothing is changed."""
     stage(outbox, changes(3))
-    (held,) = claiming.claim(outbox, [FEBRUARY], Hold("w", "load", 300), limit=1, zone=ZONE)
+    (held,) = claiming.claim(outbox, [FEBRUARY], Leaseholder("w", "load", 300), limit=1, zone=ZONE)
     with pytest.raises(WindowBusy, match="Pause both DAGs"):
         adopt(outbox, FEBRUARY, run_id="adopt__1", words="said so", zone=ZONE, now=NOW)
     assert states(outbox) == {"pending": 3}
@@ -202,7 +204,7 @@ def test_not_while_a_run_is_sending(outbox: Engine) -> None:
 def test_one_batch_that_the_dashboard_has(outbox: Engine) -> None:
     """A single batch can be adopted if the dashboard has it but answers each repeat with an error; only its parts are meant."""
     stage(outbox, changes(20), size=10)
-    held, _ = claiming.claim(outbox, [FEBRUARY], Hold("w", "load", 300), limit=2, zone=ZONE, now=NOW)
+    held, _ = claiming.claim(outbox, [FEBRUARY], Leaseholder("w", "load", 300), limit=2, zone=ZONE, now=NOW)
     cutting.cut(outbox, LeasedBatch(held.batch_id, held.changes), [4], worker="w", zone=ZONE)
     leasing.release(outbox, [row.id for row in all_batches(outbox)], "w")
     assert adopt_batch(outbox, held.batch_id, run_id="adopt__1", words="said so", now=NOW) == 10

@@ -19,7 +19,7 @@ from tablero.dashboard.answer import Outcome
 from tablero.outbox import ledger, requeue
 from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.queue import claiming, cutting, leasing, recording, suspects
-from tablero.outbox.queue.claims import Claim, Hold
+from tablero.outbox.queue.claims import Claim, Leaseholder
 
 from tests.integration.fake_dashboard import DELIVERED, FORBIDDEN, LOST, UNAVAILABLE, refused
 from tests.integration.samples import (
@@ -123,13 +123,13 @@ class Walk:
 
     def _claim(self, limit: int = 2) -> bool:
         """A new worker claims batches, whatever happened to the others."""
-        hold = Hold(self._name(), "run", LEASE.total_seconds())
+        holder = Leaseholder(self._name(), "run", LEASE.total_seconds())
         windows = WINDOWS if limit > 2 else [self._random.choice(WINDOWS)]
         most = self._random.choice([1000, 3])
-        taken = claiming.claim(self._engine, windows, hold, limit=limit, most=most, zone=ZONE, now=self._now)
+        taken = claiming.claim(self._engine, windows, holder, limit=limit, most=most, zone=ZONE, now=self._now)
         if not taken or limit > 2:
-            found = claiming.lease_parts(self._engine, windows, hold, limit=limit, most=most, zone=ZONE, now=self._now)
-            taken += claiming.begin(self._engine, [part.batch_id for part in found], hold, now=self._now)
+            found = claiming.lease_parts(self._engine, windows, holder, limit=limit, most=most, zone=ZONE, now=self._now)
+            taken += claiming.begin(self._engine, [part.batch_id for part in found], holder, now=self._now)
         for one in taken:
             assert one.changes, "an empty call"
             assert all(self._acknowledged[row] < self._allowed[row] for row in one.changes), "posted again"
@@ -176,8 +176,8 @@ class Walk:
         cuts = self._random.sample(range(1, len(taken.changes)), self._random.randint(1, min(2, len(taken.changes) - 1)))
         pieces = cutting.cut(self._engine, pieces[0], sorted(cuts), **held)
         if len(pieces) == 2 and self._random.random() < 0.5:
-            hold = Hold(taken.worker, "run", LEASE.total_seconds())
-            for head in claiming.begin(self._engine, [pieces[0].batch_id], hold, now=self._now):
+            holder = Leaseholder(taken.worker, "run", LEASE.total_seconds())
+            for head in claiming.begin(self._engine, [pieces[0].batch_id], holder, now=self._now):
                 recording.record(self._engine, [(head, refused())], keep=[head.batch_id], now=self._now)
                 if len(head.changes) > 1:
                     pieces = [*(cutting.give_back(self._engine, *pieces, 1, **held) or pieces)]
@@ -188,8 +188,8 @@ class Walk:
     def _wait(self) -> None:
         """Time passes: some leases end, and some living workers renew theirs."""
         if self._claims and self._random.random() < 0.3:
-            hold = Hold(self._claims[-1].worker, "run", LEASE.total_seconds())
-            leasing.renew(self._engine, [self._claims[-1].batch_id], hold, now=self._now)
+            holder = Leaseholder(self._claims[-1].worker, "run", LEASE.total_seconds())
+            leasing.renew(self._engine, [self._claims[-1].batch_id], holder, now=self._now)
         self._now += LEASE * self._random.choice([0.1, 0.6, 1.1])
 
     def _send_again(self) -> None:

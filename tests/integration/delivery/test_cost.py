@@ -15,7 +15,7 @@ from tablero.outbox import ledger
 from tablero.outbox.batches import Origin, make
 from tablero.outbox.engine import connect, writing
 from tablero.outbox.queue import claiming, recording
-from tablero.outbox.queue.claims import Hold
+from tablero.outbox.queue.claims import Leaseholder
 from tablero.outbox.upgrade import migrate
 
 from tests.integration.fake_dashboard import DELIVERED
@@ -43,7 +43,7 @@ def load(engine: Engine) -> None:
 def run(engine: Engine, institution: Institution) -> None:
     """A day's reading, its calls, and its reconciliation."""
     stage(engine, institution.source, settings(batch_size=100), OWN, run_id="run", clock=clock)
-    taken = claiming.claim(engine, [OWN], Hold("w", "run", 100), limit=9, zone=ZONE)
+    taken = claiming.claim(engine, [OWN], Leaseholder("w", "run", 100), limit=9, zone=ZONE)
     recording.record(engine, [(one, DELIVERED) for one in taken])
     assert ledger.account(engine, OWN).delivered == 400
 

@@ -20,7 +20,7 @@ from tablero.errors import DashboardError, DashboardUnavailable, OutsideHours, S
 from tablero.outbox import ledger
 from tablero.outbox.batches import Lease
 from tablero.outbox.queue import claiming, leasing, recording
-from tablero.outbox.queue.claims import Claim, Hold
+from tablero.outbox.queue.claims import Claim, Leaseholder
 from tablero.outbox.schema import batch
 from tablero.settings import Settings
 from tablero.source.reader import Source
@@ -220,8 +220,8 @@ def test_a_lease_that_ended_before_posting(outbox: Engine) -> None:
     """If another worker claimed the batch after its lease ended, the batch is left to that worker."""
     extraction = begin(outbox)
     _, fresh = extraction.stage(list(pack(changes(2), 1, by_service=False)), Lease("slow", NOW))
-    other: list[Claim] = claiming.claim(outbox, [FEBRUARY], Hold("quick", "run", 60.0), limit=1)
-    mine = recording.exchange(outbox, [], fresh, Hold("slow", "run", 60.0)).claims
+    other: list[Claim] = claiming.claim(outbox, [FEBRUARY], Leaseholder("quick", "run", 60.0), limit=1)
+    mine = recording.exchange(outbox, [], fresh, Leaseholder("slow", "run", 60.0)).claims
     assert {claim.batch_id for claim in mine} == {fresh[0].batch_id, fresh[1].batch_id} - {other[0].batch_id}
     leasing.hand_back(outbox, [one.batch_id for one in fresh], "slow")
     assert [row.claimed_by for row in all_batches(outbox) if row.id == other[0].batch_id] == ["quick"]

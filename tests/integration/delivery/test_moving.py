@@ -17,7 +17,7 @@ from tablero.delivery.staging import stage as stage_window
 from tablero.errors import OutboxUnavailable, SetupError
 from tablero.outbox.engine import connect
 from tablero.outbox.queue import claiming, recording, suspects
-from tablero.outbox.queue.claims import Hold
+from tablero.outbox.queue.claims import Leaseholder
 from tablero.outbox.schema import batch, extraction, metadata
 from tablero.outbox.upgrade import migrate, schema_version
 
@@ -49,7 +49,7 @@ def file(tmp_path: Path) -> Iterator[Engine]:
     institution.add([*changes(30), ("1041", "R-bad", "2020-01-15", 99, "2020-02-10 10:00:00")])
     stage_window(engine, institution.source, settings(batch_size=7), FEBRUARY, run_id="run", clock=clock)
     stage(engine, [*changes(30), change(99, at=FEBRUARY.start + timedelta(days=3, microseconds=7))])
-    *delivered, last = claiming.claim(engine, [FEBRUARY], Hold("w", "run", 100), limit=6, zone=ZONE, now=NOW)
+    *delivered, last = claiming.claim(engine, [FEBRUARY], Leaseholder("w", "run", 100), limit=6, zone=ZONE, now=NOW)
     recording.record(engine, [(one, DELIVERED) for one in delivered], now=NOW)
     recording.record(engine, [(last, refused())], keep=[last.batch_id], now=NOW)
     suspects.refuse(engine, [(last, "«no» ☃")], now=NOW)

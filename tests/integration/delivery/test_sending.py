@@ -37,7 +37,7 @@ from tablero.errors import (
 from tablero.outbox import adoption, requeue
 from tablero.outbox.batches import Lease, LeasedBatch
 from tablero.outbox.queue import claiming, recording
-from tablero.outbox.queue.claims import Claim, Hold
+from tablero.outbox.queue.claims import Claim, Leaseholder
 from tablero.texts import delivery as texts
 
 from tests.integration.fake_dashboard import (
@@ -531,7 +531,7 @@ def test_a_window_held_by_another_worker_is_busy(outbox: Engine) -> None:
     """A batch held by another worker is not posted, and the error says when its lease ends."""
     stage(outbox, changes(1))
     lease = timedelta(seconds=90)
-    claiming.claim(outbox, [FEBRUARY], Hold("other", "run", lease.total_seconds()), limit=1)
+    claiming.claim(outbox, [FEBRUARY], Leaseholder("other", "run", lease.total_seconds()), limit=1)
     dashboard = Dashboard()
     with pytest.raises(WindowBusy, match="another task holds 1 row in 1 batch") as caught:
         deliver(outbox, dashboard)
@@ -685,7 +685,7 @@ def test_a_lease_is_prolonged_while_a_call_lasts(outbox: Engine, mocker: MockerF
     class Slow(Dashboard):
         def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
             time.sleep(5)
-            stolen.extend(claiming.claim(outbox, [FEBRUARY], Hold("rival", "run", 1.0), limit=9))
+            stolen.extend(claiming.claim(outbox, [FEBRUARY], Leaseholder("rival", "run", 1.0), limit=9))
             return super().post(body, message_id=message_id, issue=issue)
 
     chosen = settings(connect_timeout="1", read_timeout="1")

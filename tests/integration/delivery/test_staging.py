@@ -17,7 +17,7 @@ from tablero.outbox import batches, ledger
 from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.engine import writing
 from tablero.outbox.queue import claiming, cutting, recording
-from tablero.outbox.queue.claims import Hold
+from tablero.outbox.queue.claims import Leaseholder
 from tablero.outbox.schema import extraction, rejection
 
 from tests.integration.fake_dashboard import DELIVERED, LOST, refused
@@ -201,7 +201,7 @@ def test_rows_that_a_search_moves_into_a_batch_outside_the_list(outbox: Engine) 
     first, second = day("2020-02-01"), day("2020-02-02")
     rows = [change(n, at=(first if n < 2 else second).start) for n in range(6)]
     stage_rows(outbox, rows)
-    (taken,) = claiming.claim(outbox, [FEBRUARY], Hold("w", "run", 100), limit=1, zone=ZONE)
+    (taken,) = claiming.claim(outbox, [FEBRUARY], Leaseholder("w", "run", 100), limit=1, zone=ZONE)
     recording.record(outbox, [(taken, refused())], keep=[taken.batch_id])
     head, tail = cutting.cut(outbox, LeasedBatch(taken.batch_id, taken.changes), [4], worker="w", zone=ZONE)
     late = begin(outbox, second)
@@ -227,7 +227,7 @@ def test_known_rows_come_in_the_order_of_packing(outbox: Engine) -> None:
 
 
 def deliver(engine: Engine, limit: int = 100) -> None:
-    taken = claiming.claim(engine, [FEBRUARY], Hold("w", "run", 100), limit=limit, zone=ZONE, now=NOW)
+    taken = claiming.claim(engine, [FEBRUARY], Leaseholder("w", "run", 100), limit=limit, zone=ZONE, now=NOW)
     recording.record(engine, [(one, DELIVERED) for one in taken], now=NOW)
 
 
@@ -267,7 +267,7 @@ def test_what_is_taken_back_ends_no_waiting(outbox: Engine, institution: Institu
 
 
 def _claimable(engine: Engine) -> list[list[Any]]:
-    return [list(taken.changes) for taken in claiming.claim(engine, [FEBRUARY], Hold("one", "run", 60.0), limit=5)]
+    return [list(taken.changes) for taken in claiming.claim(engine, [FEBRUARY], Leaseholder("one", "run", 60.0), limit=5)]
 
 
 def test_a_withdrawn_middle_part_ends_no_waiting(outbox: Engine) -> None:
@@ -313,7 +313,7 @@ def test_what_may_have_been_sent_stays(outbox: Engine, institution: Institution)
     """Rows leased, in flight, or posted with an unknown outcome are not withdrawn, but counted as gone."""
     institution.add(changes(3))
     read(outbox, institution, batch_size=1)
-    doubtful, under_way = claiming.claim(outbox, [FEBRUARY], Hold("w", "run", 100), limit=2, zone=ZONE, now=NOW)
+    doubtful, under_way = claiming.claim(outbox, [FEBRUARY], Leaseholder("w", "run", 100), limit=2, zone=ZONE, now=NOW)
     recording.record(outbox, [(doubtful, LOST)], now=NOW)
     institution.remove(changes(3))
     assert read(outbox, institution).withdrawn == 1

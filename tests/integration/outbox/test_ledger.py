@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.outbox import ledger
 from tablero.outbox.queue import claiming, recording, suspects
-from tablero.outbox.queue.claims import Claim, Hold
+from tablero.outbox.queue.claims import Claim, Leaseholder
 from tablero.outbox.schema import batch
 
 from tests.integration.fake_dashboard import DELIVERED, refused
@@ -18,7 +18,7 @@ from tests.integration.samples import FEBRUARY, NOW, ZONE, begin, change, change
 
 
 def take(engine: Engine, window: Window, worker: str, limit: int = 1000) -> list[Claim]:
-    return claiming.claim(engine, [window], Hold(worker, "run", 100), limit=limit, zone=ZONE, now=NOW)
+    return claiming.claim(engine, [window], Leaseholder(worker, "run", 100), limit=limit, zone=ZONE, now=NOW)
 
 
 def deliver(engine: Engine, window: Window = FEBRUARY, worker: str = "one", limit: int = 1000) -> None:

@@ -13,7 +13,7 @@ from tablero.outbox import requeue
 from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.queue import claiming, cutting, leasing, pending, recording, suspects
 from tablero.outbox.queue.attempts import LATE
-from tablero.outbox.queue.claims import Claim, Hold
+from tablero.outbox.queue.claims import Claim, Leaseholder
 
 from tests.integration.fake_dashboard import CRASHED, DELIVERED, FORBIDDEN, LOST, UNAVAILABLE, refused
 from tests.integration.samples import (
@@ -44,14 +44,14 @@ def claim(
     at: timedelta = timedelta(),
     run_id: str = "run",
 ) -> list[Claim]:
-    hold = Hold(worker, run_id, LEASE.total_seconds())
-    found = claiming.claim(engine, windows or [FEBRUARY], hold, limit=limit, zone=ZONE, now=NOW + at)
-    return found + searched(engine, hold, *windows, limit=limit, now=NOW + at)
+    holder = Leaseholder(worker, run_id, LEASE.total_seconds())
+    found = claiming.claim(engine, windows or [FEBRUARY], holder, limit=limit, zone=ZONE, now=NOW + at)
+    return found + searched(engine, holder, *windows, limit=limit, now=NOW + at)
 
 
-def searched(engine: Engine, hold: Hold, *windows: Window, limit: int = 10, now: datetime = NOW) -> list[Claim]:
-    parts = claiming.lease_parts(engine, windows or [FEBRUARY], hold, limit=limit, zone=ZONE, now=now)
-    return claiming.begin(engine, [part.batch_id for part in parts], hold, now=now)
+def searched(engine: Engine, holder: Leaseholder, *windows: Window, limit: int = 10, now: datetime = NOW) -> list[Claim]:
+    parts = claiming.lease_parts(engine, windows or [FEBRUARY], holder, limit=limit, zone=ZONE, now=now)
+    return claiming.begin(engine, [part.batch_id for part in parts], holder, now=now)
 
 
 def record(engine: Engine, *answers: tuple[Claim, Answer]) -> None:
@@ -61,8 +61,8 @@ def record(engine: Engine, *answers: tuple[Claim, Answer]) -> None:
     check_books(engine)
 
 
-def hold_of(taken: Claim) -> Hold:
-    return Hold(taken.worker, "run", LEASE.total_seconds())
+def holder_of(taken: Claim) -> Leaseholder:
+    return Leaseholder(taken.worker, "run", LEASE.total_seconds())
 
 
 def split(engine: Engine, taken: Claim, cuts: list[int]) -> list[int]:
@@ -127,8 +127,8 @@ def test_a_worker_whose_clock_is_wrong(outbox: Engine, minutes: int, monkeypatch
     if outbox.dialect.name != "postgresql":
         pytest.skip("the outbox is a file of one machine, which has one clock")
     stage(outbox, changes(2), size=1)
-    hold = Hold("one", "run", LEASE.total_seconds())
-    (right,) = claiming.claim(outbox, [FEBRUARY], hold, limit=1)
+    holder = Leaseholder("one", "run", LEASE.total_seconds())
+    (right,) = claiming.claim(outbox, [FEBRUARY], holder, limit=1)
 
     class Wrong(datetime):
         @classmethod
@@ -137,18 +137,18 @@ def test_a_worker_whose_clock_is_wrong(outbox: Engine, minutes: int, monkeypatch
 
     for module in (leasing, claiming, recording):
         monkeypatch.setattr(module, "datetime", Wrong, raising=False)
-    (wrong,) = claiming.claim(outbox, [FEBRUARY], hold._replace(worker="two"), limit=5)
+    (wrong,) = claiming.claim(outbox, [FEBRUARY], holder._replace(worker="two"), limit=5)
     assert wrong.batch_id != right.batch_id
-    assert claiming.claim(outbox, [FEBRUARY], hold._replace(worker="three"), limit=5) == []
+    assert claiming.claim(outbox, [FEBRUARY], holder._replace(worker="three"), limit=5) == []
     monkeypatch.undo()
-    assert claiming.claim(outbox, [FEBRUARY], hold._replace(worker="four"), limit=5) == []
+    assert claiming.claim(outbox, [FEBRUARY], holder._replace(worker="four"), limit=5) == []
 
 
 def test_a_renewed_lease_lasts(outbox: Engine) -> None:
     """A worker that renews its lease keeps its batch."""
     stage(outbox, changes(1))
     taken = claim(outbox, "one")
-    held = leasing.renew(outbox, [taken[0].batch_id], hold_of(taken[0]), now=NOW + LEASE)
+    held = leasing.renew(outbox, [taken[0].batch_id], holder_of(taken[0]), now=NOW + LEASE)
     assert held == {taken[0].batch_id}
     assert claim(outbox, "two", at=LEASE) == []
     assert len(claim(outbox, "two", at=2 * LEASE)) == 1
@@ -159,7 +159,7 @@ def test_a_lost_lease_is_not_renewed(outbox: Engine) -> None:
     stage(outbox, changes(1))
     taken = claim(outbox, "slow")
     claim(outbox, "two", at=LEASE)
-    assert leasing.renew(outbox, [taken[0].batch_id], hold_of(taken[0]), now=NOW + 10 * LEASE) == set()
+    assert leasing.renew(outbox, [taken[0].batch_id], holder_of(taken[0]), now=NOW + 10 * LEASE) == set()
     assert len(claim(outbox, "three", at=2 * LEASE)) == 1
 
 
@@ -179,8 +179,8 @@ def test_an_acknowledgement_of_a_batch_that_was_split_meanwhile(outbox: Engine) 
     stage(outbox, changes(8))
     (late,) = claim(outbox, "slow")
     for most, times in ((4, 2), (2, 4)):
-        hold = Hold("two", "run", LEASE.total_seconds())
-        claiming.claim(outbox, [FEBRUARY], hold, limit=1, most=most, zone=ZONE, now=NOW + times * LEASE)
+        holder = Leaseholder("two", "run", LEASE.total_seconds())
+        claiming.claim(outbox, [FEBRUARY], holder, limit=1, most=most, zone=ZONE, now=NOW + times * LEASE)
     assert len(claim(outbox, "three", at=8 * LEASE)) == 3
     record(outbox, (late, DELIVERED))
     assert states(outbox) == {"delivered": 8}
@@ -250,7 +250,7 @@ def test_only_batches_that_touch_a_window(outbox: Engine) -> None:
 def test_no_windows_nothing_to_do(outbox: Engine) -> None:
     """An empty list of windows selects nothing."""
     stage(outbox, changes(1))
-    assert claiming.claim(outbox, [], Hold("w", "r", 9.0), limit=5) == []
+    assert claiming.claim(outbox, [], Leaseholder("w", "r", 9.0), limit=5) == []
 
 
 # -- outcomes of attempts --------------------------------------------------------------------------------------------------
@@ -396,13 +396,13 @@ def test_whole_batches_come_before_what_was_refused(outbox: Engine) -> None:
     (first,) = claim(outbox, "one", limit=1)
     record(outbox, (first, refused()))
     leasing.release(outbox, [first.batch_id], "one")
-    hold = Hold("two", "run", 9.0)
-    taken = claiming.claim(outbox, [FEBRUARY], hold, limit=9, zone=ZONE, now=NOW)
+    holder = Leaseholder("two", "run", 9.0)
+    taken = claiming.claim(outbox, [FEBRUARY], holder, limit=9, zone=ZONE, now=NOW)
     assert [one.changes[0].request_id for one in taken] == [change(n).request_id for n in (10, 20)]
-    (again,) = searched(outbox, hold)
+    (again,) = searched(outbox, holder)
     assert again.changes == first.changes
     split(outbox, again, [1, 7])
-    third = Hold("three", "run", 9.0)
+    third = Leaseholder("three", "run", 9.0)
     assert claiming.claim(outbox, [FEBRUARY], third, limit=9, zone=ZONE, now=NOW) == []
     parts = searched(outbox, third)
     assert [len(part.changes) for part in parts] == [6, 3, 1]
@@ -427,7 +427,7 @@ def test_a_refused_head_gives_rows_back_to_the_tail(outbox: Engine) -> None:
     (taken,) = claim(outbox, "one")
     record(outbox, (taken, refused()))
     head, tail = cutting.cut(outbox, LeasedBatch(taken.batch_id, taken.changes), [6], worker="one", zone=ZONE)
-    (again,) = claiming.begin(outbox, [head.batch_id], hold_of(taken), now=NOW)
+    (again,) = claiming.begin(outbox, [head.batch_id], holder_of(taken), now=NOW)
     record(outbox, (again, refused()))
     pieces = cutting.give_back(outbox, head, tail, 3, worker="one", zone=ZONE)
     assert pieces is not None
@@ -447,7 +447,7 @@ def test_rows_that_may_have_arrived_are_not_mixed_with_others(outbox: Engine) ->
     (taken,) = claim(outbox, "one")
     record(outbox, (taken, refused()))
     head, tail = cutting.cut(outbox, LeasedBatch(taken.batch_id, taken.changes), [6], worker="one", zone=ZONE)
-    (again,) = claiming.begin(outbox, [head.batch_id], hold_of(taken), now=NOW)
+    (again,) = claiming.begin(outbox, [head.batch_id], holder_of(taken), now=NOW)
     recording.record(outbox, [(again, LOST)], keep=[head.batch_id], now=NOW)
     assert cutting.give_back(outbox, head, tail, 3, worker="one", zone=ZONE) is None
     assert cutting.give_back(outbox, head, tail, 3, worker="other", zone=ZONE) is None
@@ -463,14 +463,14 @@ def test_only_what_is_accepted_in_between_proves_a_row_bad(outbox: Engine) -> No
     minute = timedelta(minutes=1)
     recording.record(outbox, [(second, DELIVERED)], now=NOW)
     recording.record(outbox, [(first, refused())], keep=[first.batch_id], now=NOW + minute)
-    hold = hold_of(first)
-    (again,) = claiming.begin(outbox, [first.batch_id], hold, now=NOW + 2 * minute)
+    holder = holder_of(first)
+    (again,) = claiming.begin(outbox, [first.batch_id], holder, now=NOW + 2 * minute)
     assert not suspects.proof(outbox, again).accepted_since, "it was accepted before the row was refused"
-    (other,) = claiming.claim(outbox, [FEBRUARY], Hold("two", "run", 9.0), limit=1, zone=ZONE, now=NOW + 3 * LEASE)
+    (other,) = claiming.claim(outbox, [FEBRUARY], Leaseholder("two", "run", 9.0), limit=1, zone=ZONE, now=NOW + 3 * LEASE)
     recording.record(outbox, [(other, DELIVERED)], now=NOW + 3 * LEASE)
     assert not suspects.proof(outbox, again).accepted_since, "it was accepted after this call was begun"
     assert suspects.proof(outbox, again, until_now=True).accepted_since
-    (again,) = claiming.begin(outbox, [first.batch_id], hold, now=NOW + 4 * LEASE)
+    (again,) = claiming.begin(outbox, [first.batch_id], holder, now=NOW + 4 * LEASE)
     assert suspects.proof(outbox, again).accepted_since
 
 

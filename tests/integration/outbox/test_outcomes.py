@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 from tablero.dashboard.answer import Answer
 from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.queue import claiming, cutting, recording
-from tablero.outbox.queue.claims import Claim, Hold
+from tablero.outbox.queue.claims import Claim, Leaseholder
 from tablero.outbox.reports import outcomes
 from tablero.outbox.reports.outcomes import Outcomes
 from tablero.outbox.schema import attempt
@@ -24,7 +24,7 @@ REPEAT = replace(DELIVERED, is_repeat=True)
 
 def claim(engine: Engine, run_id: str) -> list[Claim]:
     """Claim everything pending."""
-    return claiming.claim(engine, [FEBRUARY], Hold(f"worker of {run_id}", run_id, 3600.0), limit=100, zone=ZONE, now=NOW)
+    return claiming.claim(engine, [FEBRUARY], Leaseholder(f"worker of {run_id}", run_id, 3600.0), limit=100, zone=ZONE, now=NOW)
 
 
 def post(engine: Engine, run_id: str, answer: Answer) -> None:
@@ -72,7 +72,7 @@ def test_parts_inherit_the_doubt(outbox: Engine) -> None:
     (taken,) = claim(outbox, "cut")
     recording.record(outbox, [(taken, refused())], keep=[taken.batch_id], now=NOW)
     parts = cutting.cut(outbox, LeasedBatch(taken.batch_id, taken.changes), [1], worker=taken.worker, zone=ZONE)
-    held = claiming.begin(outbox, [part.batch_id for part in parts], Hold(taken.worker, "run", 3600.0), now=NOW)
+    held = claiming.begin(outbox, [part.batch_id for part in parts], Leaseholder(taken.worker, "run", 3600.0), now=NOW)
     record(outbox, *((part, DELIVERED) for part in held))
     assert of_run(outbox, "run").unknown == of_run(outbox, "run").delivered == sum(len(part.changes) for part in held) > 0
 

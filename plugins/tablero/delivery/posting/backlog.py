@@ -63,7 +63,7 @@ class Backlog:
 
     @property
     def _what(self) -> tuple[Any, Any, Any]:
-        return self._job.engine, self._job.windows, self._job.hold
+        return self._job.engine, self._job.windows, self._job.holder
 
     @property
     def _limits(self) -> dict[str, Any]:

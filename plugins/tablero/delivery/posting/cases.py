@@ -21,7 +21,7 @@ from tablero.delivery.posting.search import Search, Trouble
 from tablero.delivery.posting.single_rows import Judged, SingleRows
 from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.queue import claiming, cutting, leasing, suspects
-from tablero.outbox.queue.claims import Claim, Hold
+from tablero.outbox.queue.claims import Claim, Leaseholder
 
 
 @dataclass
@@ -49,16 +49,18 @@ class Cases:
     """All searches of a pass.
 
     :param engine: of the outbox.
-    :param hold: the worker and its lease.
+    :param holder: the worker and its lease.
     :param zone: the institution's time zone, in which rows are counted by day.
     :param so_far: state of the pass.
     :param backlog: where the batches to be searched come from.
     :param single: judges the rows that are found.
     """
 
-    def __init__(self, engine: Engine, hold: Hold, zone: tzinfo, so_far: Pass, backlog: Backlog, single: SingleRows) -> None:
+    def __init__(
+        self, engine: Engine, holder: Leaseholder, zone: tzinfo, so_far: Pass, backlog: Backlog, single: SingleRows
+    ) -> None:
         self._engine = engine
-        self._hold = hold
+        self._holder = holder
         self._zone = zone
         self._pass = so_far
         self._backlog = backlog
@@ -98,12 +100,12 @@ class Cases:
         elif answer.partial:
             self._end_search(case)  # the others are delivered, and the named ones were added
         elif trouble is None and not (answer.outcome is Outcome.UNKNOWN and case is not None):
-            leasing.release(self._engine, [claim.batch_id], self._hold.worker)
+            leasing.release(self._engine, [claim.batch_id], self._holder.worker)
             self._end_search(case)
         elif len(claim.changes) == 1:
             self._judge(case, claim, answer)
         elif edges := search.cut_out(answer.named, len(claim.changes)):
-            self._put_back(cutting.cut(self._engine, _leased_batch(claim), edges, worker=self._hold.worker, zone=self._zone))
+            self._put_back(cutting.cut(self._engine, _leased_batch(claim), edges, worker=self._holder.worker, zone=self._zone))
             self._end_search(case)
         elif case is not None:
             self._refused_again(case, claim)
@@ -140,7 +142,7 @@ class Cases:
         if case is None:
             return
         if judged is Judged.REPEAT:
-            leasing.release(self._engine, [piece.batch_id for piece in case.pieces], self._hold.worker)
+            leasing.release(self._engine, [piece.batch_id for piece in case.pieces], self._holder.worker)
             return
         case.search = case.search.isolated()
         self._go_on(case, claim, waits=judged is Judged.PENDING)
@@ -166,7 +168,7 @@ class Cases:
             return
         waiting, case.tail = case.tail, None
         if count < len(waiting.changes):
-            parts = cutting.take(self._engine, waiting, count, worker=self._hold.worker, zone=self._zone)
+            parts = cutting.take(self._engine, waiting, count, worker=self._holder.worker, zone=self._zone)
             waiting, case.tail = parts if parts is not None else (waiting, None)
         case.search = case.search.without(count)
         self._put_back([waiting])
@@ -178,7 +180,7 @@ class Cases:
 
     def _put_back(self, pieces: Iterable[LeasedBatch]) -> None:
         """Let any worker take these up, this one as well."""
-        leasing.hand_back(self._engine, [piece.batch_id for piece in pieces], self._hold.worker)
+        leasing.hand_back(self._engine, [piece.batch_id for piece in pieces], self._holder.worker)
         self._backlog.has_parts()
 
     # -- what is next ----------------------------------------------------------------------------------------------------------
@@ -193,10 +195,10 @@ class Cases:
                     self._posted[head.batch_id] = case
             elif not self._take_up(most - len(pieces), pieces):
                 break
-        begun = claiming.begin(self._engine, [piece.batch_id for piece in pieces], self._hold) if pieces else []
+        begun = claiming.begin(self._engine, [piece.batch_id for piece in pieces], self._holder) if pieces else []
         for missed in {piece.batch_id for piece in pieces} - {claim.batch_id for claim in begun}:
             self._end_search(self._posted.pop(missed, None))
-            leasing.hand_back(self._engine, [missed], self._hold.worker)
+            leasing.hand_back(self._engine, [missed], self._holder.worker)
         return begun
 
     def _take_up(self, most: int, pieces: list[LeasedBatch]) -> bool:
@@ -228,7 +230,7 @@ class Cases:
     def _cut_out(self, whole: LeasedBatch, start: int, end: int) -> LeasedBatch | None:
         """Make these rows a batch of their own; ``None`` if another worker holds them by now."""
         edges = [edge for edge in (start, end) if 0 < edge < len(whole.changes)]
-        parts = cutting.cut(self._engine, whole, edges, worker=self._hold.worker, zone=self._zone)
+        parts = cutting.cut(self._engine, whole, edges, worker=self._holder.worker, zone=self._zone)
         if not parts:
             return None
         piece = parts.pop(1 if start else 0)
@@ -243,7 +245,7 @@ class Cases:
         if case.head is None:
             return self._off_the_tail(case, min(size, _rest_of_split_request(case) or size))
         if case.tail is not None:
-            pieces = cutting.give_back(self._engine, case.head, case.tail, size, worker=self._hold.worker, zone=self._zone)
+            pieces = cutting.give_back(self._engine, case.head, case.tail, size, worker=self._holder.worker, zone=self._zone)
             if pieces is not None:
                 case.head, case.tail = pieces
                 return case.head
@@ -251,7 +253,7 @@ class Cases:
             rest = len(case.tail.changes)
             case.search, other = case.search.split(rest)
             self._ready.append(Case(other, None, case.tail))
-        parts = cutting.cut(self._engine, case.head, [size], worker=self._hold.worker, zone=self._zone)
+        parts = cutting.cut(self._engine, case.head, [size], worker=self._holder.worker, zone=self._zone)
         if not parts:
             return None
         case.head, case.tail = parts
@@ -263,7 +265,7 @@ class Cases:
         if size >= len(tail.changes):
             case.head, case.tail = tail, None
             return tail
-        pieces = cutting.take(self._engine, tail, size, worker=self._hold.worker, zone=self._zone)
+        pieces = cutting.take(self._engine, tail, size, worker=self._holder.worker, zone=self._zone)
         case.head, case.tail = pieces if pieces is not None else (None, None)
         return case.head
 
@@ -271,7 +273,7 @@ class Cases:
 
     def close(self) -> None:
         """Release what is held."""
-        leasing.release(self._engine, self.held, self._hold.worker)
+        leasing.release(self._engine, self.held, self._holder.worker)
 
 
 def _leased_batch(claim: Claim) -> LeasedBatch:

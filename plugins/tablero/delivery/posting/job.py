@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer, Attempt
 from tablero.delivery.posting.hours import SendHours
-from tablero.outbox.queue.claims import Hold
+from tablero.outbox.queue.claims import Leaseholder
 from tablero.settings import Settings
 
 
@@ -31,7 +31,7 @@ class Job:
     :ivar connect: creates the client; called at most once, when there is something to post.
     :ivar settings: the settings.
     :ivar windows: batches that touch one of them are posted.
-    :ivar hold: the worker and the length of its leases.
+    :ivar holder: the worker and the length of its leases.
     :ivar clock: this machine's clock in UTC, for ``send_hours`` only.
     :ivar observe: called with every attempt, once it is recorded.
     """
@@ -40,7 +40,7 @@ class Job:
     connect: Callable[[], Client]
     settings: Settings
     windows: Collection[Window]
-    hold: Hold
+    holder: Leaseholder
     clock: Callable[[], datetime]
     observe: Callable[[Attempt], None]
 

@@ -31,7 +31,7 @@ class Deadlines:
         self._oldest = moment()
         self.is_open = True
 
-    def hold(self, batches: Collection[int], since: float) -> None:
+    def start(self, batches: Collection[int], since: float) -> None:
         """Start, or restart, the leases of these batches.
 
         :param since: a time before the outbox was asked for them.
@@ -57,7 +57,7 @@ class Deadlines:
     def renewed(self, batches: Collection[int], since: float) -> None:
         """Restart the leases of these batches, which are all that this worker still holds."""
         self._oldest = since
-        self.hold(batches, since)
+        self.start(batches, since)
 
     def close(self) -> None:
         """Post nothing new, so that no further leases are taken."""

@@ -61,16 +61,16 @@ class Pump:
         self._job = job
         self._pass = so_far
         longest_call = job.settings.connect_timeout + job.settings.read_timeout
-        self._client = LeasedClient(job.connect, job.hold.seconds, longest_call)
+        self._client = LeasedClient(job.connect, job.holder.seconds, longest_call)
         self._calls = Calls(self._client.post)
         self._throttle = Throttle(job.settings.concurrency)
-        self._recorder = Recorder(job.engine, job.hold, job.settings.timezone)
+        self._recorder = Recorder(job.engine, job.holder, job.settings.timezone)
         self._backlog = Backlog(job)
         self._leased_since = moment()
         steps = staging(self._lease_for_staging) if staging else None
         self._supply = Supply(steps, job.settings.concurrency + _STOCK, self._calls.wake, cancel)
-        self.single = SingleRows(job.engine, job.hold, so_far)
-        self.cases = Cases(job.engine, job.hold, job.settings.timezone, so_far, self._backlog, self.single)
+        self.single = SingleRows(job.engine, job.holder, so_far)
+        self.cases = Cases(job.engine, job.holder, job.settings.timezone, so_far, self._backlog, self.single)
 
     def run(self) -> None:
         """Post all that may be posted, and record every outcome.
@@ -83,7 +83,7 @@ class Pump:
             self._supply.finish()
             self._hand_back()
         except Exception:
-            self._end_early(self._job.hold.seconds)
+            self._end_early(self._job.holder.seconds)
             raise
         except BaseException:  # the task has been told to end
             self._end_early(GRACE)
@@ -225,7 +225,7 @@ class Pump:
         """Claim batches, whose leases begin now."""
         since = moment()
         claims = claim_more(most)
-        self._client.deadlines.hold([claim.batch_id for claim in claims], since)
+        self._client.deadlines.start([claim.batch_id for claim in claims], since)
         return claims
 
     def _renew(self) -> None:
@@ -236,7 +236,7 @@ class Pump:
         held = [*(claim.batch_id for claim in self._calls.claims), *self._supply, *self._searched]
         still: set[int] = set()
         with suppress(TableroError):  # recording the answers reports it, if there are any
-            still = leasing.renew(self._job.engine, held, self._job.hold)
+            still = leasing.renew(self._job.engine, held, self._job.holder)
         deadlines.renewed(still, since)
 
     @property
@@ -251,17 +251,17 @@ class Pump:
         if not self._client.deadlines.is_open:
             return None
         self._leased_since = moment()
-        return leasing.lease(self._job.engine, self._job.hold)
+        return leasing.lease(self._job.engine, self._job.holder)
 
     def _collect(self) -> None:
-        self._client.deadlines.hold(self._supply.collect(), self._leased_since)
+        self._client.deadlines.start(self._supply.collect(), self._leased_since)
 
     # -- the end ---------------------------------------------------------------------------------------------------------------
 
     def _hand_back(self) -> None:
         """Give up what was staged and not posted: otherwise the next worker waits for the leases to end."""
         with suppress(TableroError):
-            leasing.hand_back(self._job.engine, list(self._supply), self._job.hold.worker)
+            leasing.hand_back(self._job.engine, list(self._supply), self._job.holder.worker)
 
     def _end_early(self, seconds: float) -> None:
         """Shut down in another thread: an outbox may keep that one waiting, but the task has to end.
@@ -286,7 +286,7 @@ class Pump:
         self._recorder.not_made({claim.attempt_id for claim in self._calls.claims})
         self._record_the_rest(end)
         with suppress(TableroError):
-            leasing.release(self._job.engine, self._searched, self._job.hold.worker)
+            leasing.release(self._job.engine, self._searched, self._job.holder.worker)
         self._supply.settle(max(0.0, settled_by - moment()))
         with suppress(Exception):
             self._supply.collect()

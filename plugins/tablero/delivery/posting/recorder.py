@@ -14,7 +14,7 @@ from tablero.delivery.posting.calls import moment
 from tablero.errors import TableroError
 from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.queue import recording
-from tablero.outbox.queue.claims import Claim, Hold
+from tablero.outbox.queue.claims import Claim, Leaseholder
 from tablero.outbox.queue.recording import Exchanged
 from tablero.texts import delivery as texts
 
@@ -28,14 +28,14 @@ class Recorder:
     """Records answers, together with the attempts that begin next.
 
     :param engine: of the outbox.
-    :param hold: the worker and the length of its leases.
+    :param holder: the worker and the length of its leases.
     :param zone: the institution's time zone, in which rows are counted by day.
     :ivar until: when the leases of what is in hand have ended for certain.
     """
 
-    def __init__(self, engine: Engine, hold: Hold, zone: tzinfo) -> None:
+    def __init__(self, engine: Engine, holder: Leaseholder, zone: tzinfo) -> None:
         self._engine = engine
-        self._hold = hold
+        self._holder = holder
         self._zone = zone
         self._in_hand: dict[int, tuple[Claim, Answer]] = {}
         self._not_begun: Sequence[Claim] = []
@@ -55,11 +55,11 @@ class Recorder:
         :raises OutboxUnavailable, SetupError: if the answers could not be recorded before the leases ended.
         """
         self.take_in_hand(answers)
-        self.until = moment() + self._hold.seconds
+        self.until = moment() + self._holder.seconds
         while True:
             try:
                 exchanged = recording.exchange(
-                    self._engine, answers, staged, self._hold, keep=keep, after_outage=self._after_outage, zone=self._zone
+                    self._engine, answers, staged, self._holder, keep=keep, after_outage=self._after_outage, zone=self._zone
                 )
                 break
             except TableroError as error:  # also one that seems permanent: a restarting server may refuse a login for a while

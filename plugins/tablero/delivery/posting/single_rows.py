@@ -13,7 +13,7 @@ from tablero.delivery.posting import search
 from tablero.delivery.posting.rules import Pass
 from tablero.delivery.posting.search import Verdict
 from tablero.outbox.queue import claiming, leasing, suspects
-from tablero.outbox.queue.claims import Claim, Hold
+from tablero.outbox.queue.claims import Claim, Leaseholder
 from tablero.outbox.queue.suspects import BatchTotals
 from tablero.texts import delivery as texts
 
@@ -51,13 +51,13 @@ class SingleRows:
     """Judges single rows, and posts those again of which nothing is proved yet.
 
     :param engine: of the outbox.
-    :param hold: the worker and its lease.
+    :param holder: the worker and its lease.
     :param so_far: state of the pass.
     """
 
-    def __init__(self, engine: Engine, hold: Hold, so_far: Pass) -> None:
+    def __init__(self, engine: Engine, holder: Leaseholder, so_far: Pass) -> None:
         self._engine = engine
-        self._hold = hold
+        self._holder = holder
         self._pass = so_far
         self._suspects: list[tuple[Claim, Answer, int]] = []
         self._posted_again: set[int] = set()
@@ -87,7 +87,7 @@ class SingleRows:
             return Judged.REFUSED
         if verdict is Verdict.STRIKE:
             self._strike(claim, answer)
-            leasing.release(self._engine, [claim.batch_id], self._hold.worker)
+            leasing.release(self._engine, [claim.batch_id], self._holder.worker)
         else:
             self._suspects.append((claim, answer, self._pass.accepted))
         return Judged.PENDING
@@ -97,7 +97,7 @@ class SingleRows:
         if not search.are_likely_repeats(totals):
             return False
         self.findings.likely_repeats[totals.batch_id] = without_values(answer, claim.changes)
-        leasing.release(self._engine, [claim.batch_id], self._hold.worker)
+        leasing.release(self._engine, [claim.batch_id], self._holder.worker)
         return True
 
     def again(self, most: int) -> list[Claim]:
@@ -114,7 +114,7 @@ class SingleRows:
         again = [claim.batch_id for claim in claims if claim.batch_id not in self._posted_again][:most]
         self._posted_again.update(again)
         self._suspects = [kept for kept in self._suspects if kept[0].batch_id not in again]
-        return claiming.begin(self._engine, again, self._hold) if again else []
+        return claiming.begin(self._engine, again, self._holder) if again else []
 
     def close(self, *, nothing_else_left: bool) -> list[Answer]:
         """Judge the remaining rows, and release them; returns the refusals of rows that are not proved to be at fault.
@@ -134,7 +134,7 @@ class SingleRows:
             if decided is Verdict.STRIKE:
                 self._strike(claim, answer)
             open_ones.append(without_values(answer, claim.changes))
-        leasing.release(self._engine, self.held, self._hold.worker)
+        leasing.release(self._engine, self.held, self._holder.worker)
         return open_ones
 
     def _strike(self, claim: Claim, answer: Answer) -> None:

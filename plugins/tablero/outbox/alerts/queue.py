@@ -54,7 +54,7 @@ def claim(engine: Engine, channels: Collection[str], *, now: datetime, seconds: 
         lock(connection, _CLAIM_LOCK)
         connection.execute(sa.delete(notification).where(notification.c.queued_at < now - KEPT))
         found = [one for channel in channels for one in _waiting(connection, channel, now)]
-        _hold(connection, found, now + timedelta(seconds=seconds))
+        _lease(connection, found, now + timedelta(seconds=seconds))
     return found
 
 
@@ -65,7 +65,7 @@ def settle(engine: Engine, claimed: Sequence[Queued], taken: Collection[int]) ->
     """
     with writing(engine) as connection:
         connection.execute(sa.delete(notification).where(notification.c.id.in_(list(taken))))
-        _hold(connection, [one for one in claimed if one.id not in taken], None)
+        _lease(connection, [one for one in claimed if one.id not in taken], None)
 
 
 def _waiting(connection: Connection, channel: str, now: datetime) -> list[Queued]:
@@ -79,6 +79,6 @@ def _waiting(connection: Connection, channel: str, now: datetime) -> list[Queued
     return [Queued._make(row) for row in connection.execute(query)]
 
 
-def _hold(connection: Connection, some: Sequence[Queued], until: datetime | None) -> None:
+def _lease(connection: Connection, some: Sequence[Queued], until: datetime | None) -> None:
     chosen = notification.c.id.in_([one.id for one in some])
     connection.execute(sa.update(notification).where(chosen).values(claimed_until=until))

@@ -10,7 +10,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.dashboard.answer import Answer, Outcome, clean
-from tablero.outbox.queue.claims import Claim, Hold
+from tablero.outbox.queue.claims import Claim, Leaseholder
 from tablero.outbox.queue.leasing import NOW, clock
 from tablero.outbox.queue.statement import Statement
 from tablero.outbox.schema import attempt, batch
@@ -29,12 +29,12 @@ _BEGIN = Statement(
 )
 
 
-def begin(connection: Connection, ids: Sequence[int], hold: Hold, now: datetime | None) -> dict[int, tuple[int, str]]:
+def begin(connection: Connection, ids: Sequence[int], holder: Leaseholder, now: datetime | None) -> dict[int, tuple[int, str]]:
     """Begin an attempt of each of these batches that the worker still holds.
 
     :returns: the id and the message id of the new attempt, by batch.
     """
-    same = {"run_id": hold.run_id, "worker": hold.worker, "now": clock(connection, now)}
+    same = {"run_id": holder.run_id, "worker": holder.worker, "now": clock(connection, now)}
     begun = _BEGIN.execute(connection, ({**same, "batch_id": identity, "message_id": str(uuid4())} for identity in ids))
     return {identity: (attempt_id, message_id) for identity, attempt_id, message_id in begun}
 

@@ -14,7 +14,7 @@ from tablero.outbox import batches
 from tablero.outbox.batches import rows_of
 from tablero.outbox.engine import writing
 from tablero.outbox.queue import attempts
-from tablero.outbox.queue.claims import Claim, History, Hold, LeasedPart
+from tablero.outbox.queue.claims import Claim, History, LeasedPart, Leaseholder
 from tablero.outbox.queue.leasing import moment
 from tablero.outbox.queue.pending import first_in_line, pending_in
 from tablero.outbox.queue.resizing import cut_to_size
@@ -48,7 +48,7 @@ _IS_SEARCHED = sa.or_(
 def claim(
     engine: Engine,
     windows: Collection[Window],
-    hold: Hold,
+    holder: Leaseholder,
     *,
     limit: int,
     least_failed: bool = False,
@@ -70,15 +70,15 @@ def claim(
     """
     order = [*([batch.c.unknown_in_a_row] if least_failed else []), batch.c.first_change, batch.c.id]
     with writing(engine) as connection:
-        found = _find(connection, windows, hold, ~_IS_SEARCHED, order, limit, now)
+        found = _find(connection, windows, holder, ~_IS_SEARCHED, order, limit, now)
         ids = cut_to_size(connection, found, most, by_service=by_service, zone=zone)[:limit] if found else []
-        return _begin_held(connection, ids, hold, now)
+        return _begin_held(connection, ids, holder, now)
 
 
 def lease_parts(
     engine: Engine,
     windows: Collection[Window],
-    hold: Hold,
+    holder: Leaseholder,
     *,
     limit: int,
     largest: bool = False,
@@ -99,11 +99,11 @@ def lease_parts(
     turn = sa.case((batch.c.rows == 1, sa.func.coalesce(last_posted, 0)), else_=0)
     order = [batch.c.rows == 1, *([batch.c.rows.desc()] if largest else []), turn, batch.c.first_change, batch.c.id]
     with writing(engine) as connection:
-        found = _find(connection, windows, hold, _IS_SEARCHED, order, limit, now)
+        found = _find(connection, windows, holder, _IS_SEARCHED, order, limit, now)
         ids = cut_to_size(connection, found, most, by_service=by_service, zone=zone)[:limit] if found else []
         if not ids:
             return []
-        _hold(connection, ids, hold, now)
+        _lease(connection, ids, holder, now)
         histories, changes = _histories(connection, ids), rows_of(connection, ids)
         return [LeasedPart(identity, changes[identity], histories[identity]) for identity in ids]
 
@@ -111,7 +111,7 @@ def lease_parts(
 def _find(
     connection: Connection,
     windows: Collection[Window],
-    hold: Hold,
+    holder: Leaseholder,
     which: sa.ColumnElement[bool],
     order: Sequence[sa.ColumnElement[Any]],
     limit: int,
@@ -122,7 +122,7 @@ def _find(
         .where(
             pending_in(windows),
             sa.or_(batch.c.claimed_until.is_(None), batch.c.claimed_until <= moment(connection, now)),
-            batch.c.claimed_by.is_distinct_from(hold.worker),
+            batch.c.claimed_by.is_distinct_from(holder.worker),
             which,
             first_in_line(),
         )
@@ -136,7 +136,7 @@ def _find(
     return found
 
 
-def begin(engine: Engine, ids: Sequence[int], hold: Hold, *, now: datetime | None = None) -> list[Claim]:
+def begin(engine: Engine, ids: Sequence[int], holder: Leaseholder, *, now: datetime | None = None) -> list[Claim]:
     """Record an attempt for each of these batches that this worker still holds, in this order; others may have been claimed
     elsewhere.
     """
@@ -144,25 +144,25 @@ def begin(engine: Engine, ids: Sequence[int], hold: Hold, *, now: datetime | Non
         still = sa.select(batch.c.id).where(
             batch.c.id.in_(ids),
             batch.c.state == "pending",
-            batch.c.claimed_by == hold.worker,
+            batch.c.claimed_by == holder.worker,
             first_in_line(),
         )
         held = set(connection.scalars(still.with_for_update(of=batch)))
-        return _begin_held(connection, [identity for identity in ids if identity in held], hold, now)
+        return _begin_held(connection, [identity for identity in ids if identity in held], holder, now)
 
 
-def _begin_held(connection: Connection, ids: Sequence[int], hold: Hold, now: datetime | None) -> list[Claim]:
+def _begin_held(connection: Connection, ids: Sequence[int], holder: Leaseholder, now: datetime | None) -> list[Claim]:
     if not ids:
         return []
-    _hold(connection, ids, hold, now)
-    begun = attempts.begin(connection, ids, hold, now)
+    _lease(connection, ids, holder, now)
+    begun = attempts.begin(connection, ids, holder, now)
     changes, histories = rows_of(connection, ids), _histories(connection, ids)
-    return [Claim(identity, *begun[identity], hold.worker, changes[identity], histories[identity]) for identity in ids]
+    return [Claim(identity, *begun[identity], holder.worker, changes[identity], histories[identity]) for identity in ids]
 
 
-def _hold(connection: Connection, ids: Sequence[int], hold: Hold, now: datetime | None) -> None:
-    until = moment(connection, now, hold.seconds)
-    connection.execute(sa.update(batch).where(batch.c.id.in_(ids)).values(claimed_by=hold.worker, claimed_until=until))
+def _lease(connection: Connection, ids: Sequence[int], holder: Leaseholder, now: datetime | None) -> None:
+    until = moment(connection, now, holder.seconds)
+    connection.execute(sa.update(batch).where(batch.c.id.in_(ids)).values(claimed_by=holder.worker, claimed_until=until))
 
 
 def _histories(connection: Connection, ids: Sequence[int]) -> dict[int, History]:

@@ -55,7 +55,7 @@ class LeasedPart(NamedTuple):
     history: History
 
 
-class Hold(NamedTuple):
+class Leaseholder(NamedTuple):
     """On whose behalf batches are leased, and for how long.
 
     :ivar worker: identifies one try of one task.

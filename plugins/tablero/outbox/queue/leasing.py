@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from tablero.outbox.batches import Lease
 from tablero.outbox.engine import Instant, now_of, reading, writing
-from tablero.outbox.queue.claims import Hold
+from tablero.outbox.queue.claims import Leaseholder
 from tablero.outbox.schema import batch
 
 #: The current time: the database's on PostgreSQL; on SQLite it is passed in as this machine's.
@@ -35,21 +35,21 @@ _HAND_BACK = sa.update(batch).where(LEASED).values(claimed_by=None, claimed_unti
 RELEASE = sa.update(batch).where(LEASED).values(claimed_until=None)
 
 
-def lease(engine: Engine, hold: Hold, now: datetime | None = None) -> Lease:
+def lease(engine: Engine, holder: Leaseholder, now: datetime | None = None) -> Lease:
     """A lease that begins now, for batches that are about to be staged."""
     with reading(engine) as connection:
-        return Lease(hold.worker, (now or now_of(connection)) + timedelta(seconds=hold.seconds))
+        return Lease(holder.worker, (now or now_of(connection)) + timedelta(seconds=holder.seconds))
 
 
-def renew(engine: Engine, ids: Collection[int], hold: Hold, *, now: datetime | None = None) -> set[int]:
+def renew(engine: Engine, ids: Collection[int], holder: Leaseholder, *, now: datetime | None = None) -> set[int]:
     """Renew the leases of batches that are waiting or being posted.
 
     :returns: the batches that this worker still holds.
     """
     with writing(engine) as connection:
-        until = moment(connection, now, hold.seconds)
+        until = moment(connection, now, holder.seconds)
         held = sa.update(batch).where(LEASED).values(claimed_until=until).returning(batch.c.id)
-        return set(connection.scalars(held, {"ids": list(ids), "worker": hold.worker}))
+        return set(connection.scalars(held, {"ids": list(ids), "worker": holder.worker}))
 
 
 def hand_back(engine: Engine, ids: Collection[int], worker: str) -> None:

@@ -12,7 +12,7 @@ from tablero.dashboard.answer import Answer, Outcome
 from tablero.outbox.batches import LeasedBatch, rows_of
 from tablero.outbox.engine import now_of, writing
 from tablero.outbox.queue import attempts, cutting
-from tablero.outbox.queue.claims import Claim, Hold
+from tablero.outbox.queue.claims import Claim, Leaseholder
 from tablero.outbox.queue.leasing import LEASED, NOW, OF_THESE, RELEASE, clock
 from tablero.outbox.queue.statement import Statement
 from tablero.outbox.schema import attempt, batch
@@ -55,7 +55,7 @@ def exchange(
     engine: Engine,
     answers: Sequence[tuple[Claim, Answer]],
     staged: Sequence[LeasedBatch],
-    hold: Hold,
+    holder: Leaseholder,
     *,
     keep: Collection[int] = (),
     after_outage: bool = False,
@@ -78,11 +78,13 @@ def exchange(
             return Exchanged([], named)
         changes = dict(staged)
         if after_outage:
-            held = connection.scalars(sa.select(batch.c.id).where(LEASED), {"ids": list(changes), "worker": hold.worker}).all()
+            held = connection.scalars(
+                sa.select(batch.c.id).where(LEASED), {"ids": list(changes), "worker": holder.worker}
+            ).all()
             never_made = sa.update(attempt).where(attempt.c.batch_id.in_(held), attempt.c.outcome.is_(None))
             connection.execute(never_made.values(outcome=Outcome.TRANSIENT.value, error=str(texts.NEVER_MADE)))
-        begun = attempts.begin(connection, list(changes), hold, now)
-        return Exchanged([Claim(identity, *begun[identity], hold.worker, changes[identity]) for identity in begun], named)
+        begun = attempts.begin(connection, list(changes), holder, now)
+        return Exchanged([Claim(identity, *begun[identity], holder.worker, changes[identity]) for identity in begun], named)
 
 
 def record(

@@ -32,7 +32,7 @@ def client(clock: Clock) -> LeasedClient:
     accepting: Any = SimpleNamespace(post=lambda *_, **__: Answer(Outcome.DELIVERED, status=201))
     client = LeasedClient(lambda: accepting, LEASE, CALL)
     client.connect()
-    client.deadlines.hold([1], since=clock.now)
+    client.deadlines.start([1], since=clock.now)
     return client
 
 
@@ -59,7 +59,7 @@ def test_a_lease_taken_long_ago_is_renewed_at_once(clock: Clock, client: LeasedC
     clock.now += 20.0
     client.deadlines.renewed([1], since=clock.now)
     assert client.deadlines.until_renewal > 0
-    client.deadlines.hold([2], since=clock.now - 100.0)
+    client.deadlines.start([2], since=clock.now - 100.0)
     assert client.deadlines.until_renewal == 0
     client.deadlines.renewed([1, 2], since=clock.now)
     assert client.deadlines.until_renewal > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,16 +14,30 @@ class TimeIsUp(BaseException):
 
 
 @contextmanager
-def interrupted_after(seconds: float) -> Iterator[None]:
-    """Raise :class:`TimeIsUp` in the main thread after that many seconds."""
+def interruptions() -> Iterator[None]:
+    """Meanwhile :func:`interrupt` raises :class:`TimeIsUp` in the main thread."""
 
     def raise_it(_number: int, _frame: Any) -> None:
         raise TimeIsUp
 
     before = signal.signal(signal.SIGALRM, raise_it)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def interrupt() -> None:
+    """Send the signal; called from whichever thread."""
+    os.kill(os.getpid(), signal.SIGALRM)
+
+
+@contextmanager
+def interrupted_after(seconds: float) -> Iterator[None]:
+    """Raise :class:`TimeIsUp` in the main thread after that many seconds, for a wait that nothing else ends."""
+    with interruptions():
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)

@@ -15,9 +15,10 @@
         ├── SourceUnavailable     the institution's database did not answer
         ├── OutboxUnavailable     the outbox did not answer, is locked or full
         ├── DashboardUnavailable  batches were posted without an acknowledgement
-        ├── WindowBusy            another worker holds what is left of the window
+        ├── WindowBusy            rows wait for others, or a worker may be posting them
         └── Deferral              the task is deferred, which uses up no try
             ├── DashboardBusy     the dashboard asks to wait
+            ├── RowsLeased        another worker is posting what is left
             └── OutsideHours      ``send_hours`` have closed
 
 The retry policy (``airflow.retries``) uses two properties of an error: its branch, and ``retry_after``.
@@ -96,7 +97,7 @@ class DashboardUnavailable(TransientError):
 
 
 class WindowBusy(TransientError):
-    """Another worker holds what is left of the window under its lease."""
+    """Rows wait for earlier changes that are pending in another window, or a worker may be posting them just now."""
 
 
 class Deferral(TransientError):
@@ -112,6 +113,10 @@ class Deferral(TransientError):
 
 class DashboardBusy(Deferral):
     """The dashboard asks to wait, after it has accepted something."""
+
+
+class RowsLeased(Deferral):
+    """Another worker has a lease on what is left; the task goes on once that worker may be done."""
 
 
 class OutsideHours(Deferral):

@@ -39,6 +39,7 @@ from tablero.errors import (
     DashboardError,
     DashboardUnavailable,
     PermanentError,
+    RowsLeased,
     TableroError,
     TransientError,
     WindowBusy,
@@ -202,7 +203,7 @@ class _Run:
                 run_id=self._job.name,
                 clock=self.clock,
             )
-        except (DashboardError, DashboardUnavailable, WindowBusy):
+        except (DashboardError, DashboardUnavailable, RowsLeased, WindowBusy):
             # Everything was read nevertheless; errors of reading come first.
             self.report("staged", window.to_json(), began)
             raise

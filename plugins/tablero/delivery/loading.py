@@ -39,7 +39,7 @@ def load(
     :param accept_changes: as well.
     :returns: what each window held, and what was sent.
     :raises SourceUnavailable, SetupError, OutboxUnavailable: as :func:`tablero.delivery.staging.stage`.
-    :raises DashboardError, DashboardUnavailable, WindowBusy, OutsideHours: as :func:`tablero.delivery.sending.send`.
+    :raises DashboardError, DashboardUnavailable, WindowBusy, Deferral: as :func:`tablero.delivery.sending.send`.
     """
     tallies = [Tally(window) for window in windows]
 

@@ -17,7 +17,7 @@ from tablero.delivery.posting.job import Client, Job
 from tablero.delivery.posting.pump import Pump, Staging
 from tablero.delivery.posting.rules import GIVE_UP_AFTER, Pass, Stop
 from tablero.delivery.posting.single_rows import Findings
-from tablero.errors import DashboardBusy, DashboardError, DashboardUnavailable, OutsideHours, WindowBusy
+from tablero.errors import DashboardBusy, DashboardError, DashboardUnavailable, OutsideHours, RowsLeased, WindowBusy
 from tablero.outbox.queue import pending
 from tablero.outbox.queue.claims import Leaseholder
 from tablero.settings import Settings
@@ -30,6 +30,10 @@ log = logging.getLogger(__name__)
 
 #: How much longer a lease lasts than the longest call, in seconds.
 _LEASE_MARGIN = 60
+
+#: After what time rows that another worker has leased are looked at again: it releases them when it is done, not at the end of
+#: its lease.
+LOOK_AGAIN_AFTER = timedelta(minutes=1)
 
 
 @dataclass
@@ -91,7 +95,8 @@ def send(
     :raises DashboardError: if the dashboard or X-Road refuses everything; says what to do.
     :raises DashboardBusy: if it asks to wait after it accepted something: the task is deferred without using up a try.
     :raises DashboardUnavailable: if batches stay pending; what was delivered stays delivered.
-    :raises WindowBusy: if another worker holds what is left.
+    :raises RowsLeased: if another worker has a lease on what is left.
+    :raises WindowBusy: if what is left waits for earlier changes in another window.
     :raises OutsideHours: if ``send_hours`` closed before all was sent.
     """
     delivery = Delivery()
@@ -150,7 +155,10 @@ def _conclude(job: Job, so_far: Pass, findings: Findings, undecided: Sequence[An
         raise DashboardError(texts.REFUSES_EVERYTHING(windows=windows, calls=calls, rows=left.rows, cause=cause))
     if left.waiting == left.batches:
         raise WindowBusy(texts.WAITS_FOR_EARLIER(**how_much))
-    raise WindowBusy(texts.ANOTHER_WORKER(**how_much, seconds=round(left.wait or 0.0)), retry_after=max(left.wait or 0.0, 1.0))
+    if left.wait is None:
+        raise WindowBusy(texts.JUST_RELEASED(**how_much))
+    resumes = now + min(timedelta(seconds=left.wait), LOOK_AGAIN_AFTER)
+    raise RowsLeased(texts.ANOTHER_WORKER(**how_much, resumes=_local(job.settings, resumes)), resume_at=resumes)
 
 
 def _next_opening(settings: Settings, now: datetime) -> datetime:

@@ -93,10 +93,15 @@ WAITS_FOR_EARLIER = Text(
     " requests, which are pending in another month or day. Load that month or day first.",
 )
 ANOTHER_WORKER = Text(
-    "{windows}: otra tarea tiene {rows} {rows:fila|filas} en {batches} {batches:lote|lotes}, por {seconds} s más como máximo."
-    " Se volverá a intentar.",
-    "{windows}: another task holds {rows} {rows:row|rows} in {batches} {batches:batch|batches}, for at most {seconds} s more."
-    " It will be tried again.",
+    "{windows}: otra tarea está enviando {rows} {rows:fila|filas} en {batches} {batches:lote|lotes}. Esta espera hasta"
+    " {resumes}.",
+    "{windows}: another task is sending {rows} {rows:row|rows} in {batches} {batches:batch|batches}. This one waits"
+    " until {resumes}.",
+)
+JUST_RELEASED = Text(
+    "{windows}: otra tarea acaba de soltar {rows} {rows:fila|filas} en {batches} {batches:lote|lotes}. Se volverá a intentar.",
+    "{windows}: another task has just released {rows} {rows:row|rows} in {batches} {batches:batch|batches}. It will be tried"
+    " again.",
 )
 FAILS_ON_EVERY_REPEAT = Text(
     "El lote {batch} se envió una vez sin que llegara la respuesta, y ahora el tablero falla con cada fila de él, enviada"

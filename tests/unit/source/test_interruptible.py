@@ -8,7 +8,7 @@ from contextvars import ContextVar
 import pytest
 from tablero.source.interruptible import interruptible
 
-from tests.interrupting import TimeIsUp, interrupted_after
+from tests.interrupting import TimeIsUp, interrupt, interruptions
 
 #: Seconds after which a test that hangs would fail.
 LONGEST = 60.0
@@ -32,10 +32,11 @@ def test_a_signal_ends_the_wait_and_cancels_the_work() -> None:
     cancelled, ended = threading.Event(), threading.Event()
 
     def work() -> None:
+        interrupt()
         cancelled.wait(LONGEST)
         ended.set()
 
-    with pytest.raises(TimeIsUp), interrupted_after(0.05):
+    with pytest.raises(TimeIsUp), interruptions():
         interruptible(work, cancelled.set, LONGEST)
     assert ended.is_set()
 
@@ -43,8 +44,13 @@ def test_a_signal_ends_the_wait_and_cancels_the_work() -> None:
 def test_work_that_cannot_be_cancelled_is_left() -> None:
     """If the work does not end, the wait does, after the grace period."""
     released = threading.Event()
-    with pytest.raises(TimeIsUp), interrupted_after(0.05):
-        interruptible(lambda: released.wait(LONGEST), lambda: None, 0.05)
+
+    def work() -> None:
+        interrupt()
+        released.wait(LONGEST)
+
+    with pytest.raises(TimeIsUp), interruptions():
+        interruptible(work, lambda: None, 0.05)
     released.set()
 
 

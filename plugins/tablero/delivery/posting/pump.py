@@ -11,11 +11,11 @@ from tablero.dashboard.answer import Answer, Attempt, Outcome
 from tablero.dashboard.quoted_rows import without_values
 from tablero.delivery.posting.backlog import Backlog
 from tablero.delivery.posting.calls import Calls, moment
-from tablero.delivery.posting.cases import Cases
 from tablero.delivery.posting.job import Job
 from tablero.delivery.posting.leased_client import LeasedClient
 from tablero.delivery.posting.recorder import TRY_AGAIN_AFTER, Recorder
 from tablero.delivery.posting.rules import Pass, interpret
+from tablero.delivery.posting.searched_batches import SearchedBatches
 from tablero.delivery.posting.single_rows import SingleRows
 from tablero.delivery.posting.supply import Supply
 from tablero.delivery.posting.throttle import Throttle
@@ -70,7 +70,7 @@ class Pump:
         steps = staging(self._lease_for_staging) if staging else None
         self._supply = Supply(steps, job.settings.concurrency + _STOCK, self._calls.wake, cancel)
         self.single = SingleRows(job.engine, job.holder, so_far)
-        self.cases = Cases(job.engine, job.holder, job.settings.timezone, so_far, self._backlog, self.single)
+        self.searched = SearchedBatches(job.engine, job.holder, job.settings.timezone, so_far, self._backlog, self.single)
 
     def run(self) -> None:
         """Post all that may be posted, and record every outcome.
@@ -113,7 +113,7 @@ class Pump:
 
     def close(self) -> list[Answer]:
         """Judge the rows of which nothing is proved, and release what is held; returns the answers about those left pending."""
-        self.cases.close()
+        self.searched.close()
         held = len(self.single.held)
         is_over = held and self._pass.stop is None and not self._pass.failures
         return self.single.close(nothing_else_left=bool(is_over) and self._backlog.count() == held)
@@ -126,12 +126,12 @@ class Pump:
             return []
         if self._pass.must_probe:
             return self._probe() if not len(self._calls) else []
-        claims = self._claim(free, self._backlog.whole, self.single.again, self.cases.next)
+        claims = self._claim(free, self._backlog.whole, self.single.again, self.searched.next)
         return claims or ([] if len(self._calls) else self._leased(self.single.again_at_the_end, free))
 
     def _probe(self) -> list[Claim]:
         """Claim one call that may succeed although the last ones failed: what has failed least often, then smaller parts."""
-        whole, parts = self._backlog.least_failed, self.cases.next
+        whole, parts = self._backlog.least_failed, self.searched.next
         claims = self._claim(1, *((parts, whole) if self._pass.probes else (whole, parts)))
         self._pass.probes += len(claims)
         return claims or self._leased(self.single.again_at_the_end)
@@ -178,7 +178,7 @@ class Pump:
         self._calls.recorded(len(answers))
         for claim, answer in answers:
             self._throttle.learn(answer, self._calls.in_flight)
-            self._pass.learn(without_values(answer, claim.changes), claim.history, in_search=claim.batch_id in self.cases)
+            self._pass.learn(without_values(answer, claim.changes), claim.history, in_search=claim.batch_id in self.searched)
             self._close_attempt(claim, answer)
         self._post_waiting([claim for claim, answer in answers if answer.outcome in (Outcome.TRANSIENT, Outcome.UNKNOWN)])
         return claims
@@ -186,8 +186,8 @@ class Pump:
     def _close_attempt(self, claim: Claim, answer: Answer) -> None:
         self._client.deadlines.forget(claim.batch_id)
         self._observe(claim, without_values(answer, claim.changes))
-        if claim.batch_id in self.cases or self.cases.wants(claim, answer):
-            self.cases.answered(claim, answer)
+        if claim.batch_id in self.searched or self.searched.wants(claim, answer):
+            self.searched.answered(claim, answer)
 
     def _post_waiting(self, failed: Sequence[Claim]) -> None:
         """Post the claims that waited for answers which are on record now. Those that must not be posted end unposted: newer
@@ -209,10 +209,10 @@ class Pump:
         return self._supply.first(free) if free > 0 and self._may_post() else []
 
     def _exchange(self, answers: Sequence[tuple[Claim, Answer]], staged: Sequence[LeasedBatch]) -> list[Claim]:
-        keep = {claim.batch_id for claim, answer in answers if self.cases.wants(claim, answer)}
+        keep = {claim.batch_id for claim, answer in answers if self.searched.wants(claim, answer)}
         exchanged, used = self._recorder.exchange(answers, staged, keep)
         self._supply.take(used)
-        self.cases.add(exchanged.named)
+        self.searched.add(exchanged.named)
         return exchanged.claims
 
     def _observe(self, claim: Claim, answer: Answer) -> None:
@@ -233,16 +233,16 @@ class Pump:
         if deadlines.until_renewal > 0:
             return
         since = moment()
-        held = [*(claim.batch_id for claim in self._calls.claims), *self._supply, *self._searched]
+        held = [*(claim.batch_id for claim in self._calls.claims), *self._supply, *self._held_for_search]
         still: set[int] = set()
         with suppress(TableroError):  # recording the answers reports it, if there are any
             still = leasing.renew(self._job.engine, held, self._job.holder)
         deadlines.renewed(still, since)
 
     @property
-    def _searched(self) -> list[int]:
+    def _held_for_search(self) -> list[int]:
         """Batches that are held for the search."""
-        return [*self.cases.held, *self.single.held]
+        return [*self.searched.held, *self.single.held]
 
     def _lease_for_staging(self) -> Lease | None:
         """The lease for batches staged now; called from the staging thread. ``None`` once this pass posts nothing more, so that
@@ -286,7 +286,7 @@ class Pump:
         self._recorder.not_made({claim.attempt_id for claim in self._calls.claims})
         self._record_the_rest(end)
         with suppress(TableroError):
-            leasing.release(self._job.engine, self._searched, self._job.holder.worker)
+            leasing.release(self._job.engine, self._held_for_search, self._job.holder.worker)
         self._supply.settle(max(0.0, settled_by - moment()))
         with suppress(Exception):
             self._supply.collect()

@@ -27,7 +27,7 @@ from tablero.outbox.queue.suspects import BatchTotals, Proof
 
 
 class Trial:
-    """Searches a batch that was refused as a whole, as ``cases`` does, at a dashboard that accepts something in the end.
+    """Searches a batch that was refused as a whole, like ``searched_batches``, at a dashboard that accepts something at last.
 
     :ivar calls: all calls, including the first, which was refused as a whole and those that repeat a single row.
     """

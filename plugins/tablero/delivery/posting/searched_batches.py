@@ -25,7 +25,7 @@ from tablero.outbox.queue.claims import Claim, Leaseholder
 
 
 @dataclass
-class Case:
+class SearchedBatch:
     """One batch that is being searched.
 
     :ivar search: decides where to split next.
@@ -45,7 +45,7 @@ class Case:
         return [piece for piece in (self.head, self.tail) if piece is not None]
 
 
-class Cases:
+class SearchedBatches:
     """All searches of a pass.
 
     :param engine: of the outbox.
@@ -65,8 +65,8 @@ class Cases:
         self._pass = so_far
         self._backlog = backlog
         self._single = single
-        self._ready: deque[Case] = deque()
-        self._posted: dict[int, Case | None] = {}
+        self._ready: deque[SearchedBatch] = deque()
+        self._posted: dict[int, SearchedBatch | None] = {}
         self._in_trouble: dict[int, Trouble] = {}
         self._samples = 0
 
@@ -77,8 +77,9 @@ class Cases:
     @property
     def held(self) -> list[int]:
         """Batches that this worker keeps and that are not being posted."""
-        ready = [piece.batch_id for case in self._ready for piece in case.pieces]
-        return ready + [case.tail.batch_id for case in self._posted.values() if case is not None and case.tail is not None]
+        ready = [piece.batch_id for searched in self._ready for piece in searched.pieces]
+        posted = filter(None, self._posted.values())
+        return ready + [searched.tail.batch_id for searched in posted if searched.tail is not None]
 
     def wants(self, claim: Claim, answer: Answer) -> bool:
         """Whether a batch stays with this worker after this answer, to be searched."""
@@ -93,34 +94,34 @@ class Cases:
     def answered(self, claim: Claim, answer: Answer) -> None:
         """Process an answer that has been recorded."""
         of_search = claim.batch_id in self._posted
-        case = self._posted.pop(claim.batch_id, None)
+        searched = self._posted.pop(claim.batch_id, None)
         trouble = trouble_of(answer, claim.history)
         if answer.outcome is Outcome.DELIVERED:
-            self._go_on(case, claim, passed=True)
+            self._go_on(searched, claim, passed=True)
         elif answer.partial:
-            self._end_search(case)  # the others are delivered, and the named ones were added
-        elif trouble is None and not (answer.outcome is Outcome.UNKNOWN and case is not None):
+            self._end_search(searched)  # the others are delivered, and the named ones were added
+        elif trouble is None and not (answer.outcome is Outcome.UNKNOWN and searched is not None):
             leasing.release(self._engine, [claim.batch_id], self._holder.worker)
-            self._end_search(case)
+            self._end_search(searched)
         elif len(claim.changes) == 1:
-            self._judge(case, claim, answer)
+            self._judge(searched, claim, answer)
         elif edges := search.cut_out(answer.named, len(claim.changes)):
             self._put_back(cutting.cut(self._engine, _leased_batch(claim), edges, worker=self._holder.worker, zone=self._zone))
-            self._end_search(case)
-        elif case is not None:
-            self._refused_again(case, claim)
+            self._end_search(searched)
+        elif searched is not None:
+            self._refused_again(searched, claim)
         else:
             self._in_trouble_now(claim, answer, trouble or Trouble.CONTENT, at_once=of_search)
 
-    def _refused_again(self, case: Case, claim: Claim) -> None:
-        case.head = _leased_batch(claim)
-        case.search = case.search.refused(len(claim.changes))
-        if self._pass.must_sample and case.search.found:
-            self._put_back(case.pieces)  # neither the first rows nor all others were accepted: look elsewhere
+    def _refused_again(self, searched: SearchedBatch, claim: Claim) -> None:
+        searched.head = _leased_batch(claim)
+        searched.search = searched.search.refused(len(claim.changes))
+        if self._pass.must_sample and searched.search.found:
+            self._put_back(searched.pieces)  # neither the first rows nor all others were accepted: look elsewhere
         elif self._pass.accepted:
-            self._ready.append(case)
+            self._ready.append(searched)
         else:
-            self._ready.appendleft(case)  # smaller calls are accepted sooner, and an acceptance is needed as proof
+            self._ready.appendleft(searched)  # smaller calls are accepted sooner, and an acceptance is needed as proof
 
     def _in_trouble_now(self, claim: Claim, answer: Answer, trouble: Trouble, *, at_once: bool) -> None:
         """A batch was refused, or has failed, as a whole.
@@ -132,51 +133,51 @@ class Cases:
             if self._single.are_repeats(totals, claim, answer):
                 return
         if at_once:
-            self._ready.append(Case(Search.of(len(claim.changes), trouble), _leased_batch(claim)))
+            self._ready.append(SearchedBatch(Search.of(len(claim.changes), trouble), _leased_batch(claim)))
         else:
             self._in_trouble[claim.batch_id] = trouble
             self._put_back([_leased_batch(claim)])
 
-    def _judge(self, case: Case | None, claim: Claim, answer: Answer) -> None:
+    def _judge(self, searched: SearchedBatch | None, claim: Claim, answer: Answer) -> None:
         judged = self._single.judge(claim, answer)
-        if case is None:
+        if searched is None:
             return
         if judged is Judged.REPEAT:
-            leasing.release(self._engine, [piece.batch_id for piece in case.pieces], self._holder.worker)
+            leasing.release(self._engine, [piece.batch_id for piece in searched.pieces], self._holder.worker)
             return
-        case.search = case.search.isolated()
-        self._go_on(case, claim, waits=judged is Judged.PENDING)
+        searched.search = searched.search.isolated()
+        self._go_on(searched, claim, waits=judged is Judged.PENDING)
 
-    def _go_on(self, case: Case | None, claim: Claim, *, passed: bool = False, waits: bool = False) -> None:
+    def _go_on(self, searched: SearchedBatch | None, claim: Claim, *, passed: bool = False, waits: bool = False) -> None:
         """The head is settled; continue with what is left.
 
         :param waits: the head was a single row that is not proved to be at fault: later changes of its request wait for it.
         """
-        if case is None:
+        if searched is None:
             return
         if passed:
-            case.search = case.search.accepted(len(claim.changes))
-        case.head, case.split_request = None, claim.changes[-1].request_id
+            searched.search = searched.search.accepted(len(claim.changes))
+        searched.head, searched.split_request = None, claim.changes[-1].request_id
         if waits:
-            self._hold_back_waiting(case)
-        if case.tail is not None:
-            self._ready.append(case)
+            self._hold_back_waiting(searched)
+        if searched.tail is not None:
+            self._ready.append(searched)
 
-    def _hold_back_waiting(self, case: Case) -> None:
-        count = _rest_of_split_request(case)
-        if case.tail is None or not count:
+    def _hold_back_waiting(self, searched: SearchedBatch) -> None:
+        count = _rest_of_split_request(searched)
+        if searched.tail is None or not count:
             return
-        waiting, case.tail = case.tail, None
+        waiting, searched.tail = searched.tail, None
         if count < len(waiting.changes):
             parts = cutting.take(self._engine, waiting, count, worker=self._holder.worker, zone=self._zone)
-            waiting, case.tail = parts if parts is not None else (waiting, None)
-        case.search = case.search.without(count)
+            waiting, searched.tail = parts if parts is not None else (waiting, None)
+        searched.search = searched.search.without(count)
         self._put_back([waiting])
 
-    def _end_search(self, case: Case | None) -> None:
+    def _end_search(self, searched: SearchedBatch | None) -> None:
         """End the search of this batch; its tail is posted as it is."""
-        if case is not None and case.tail is not None:
-            self._put_back([case.tail])
+        if searched is not None and searched.tail is not None:
+            self._put_back([searched.tail])
 
     def _put_back(self, pieces: Iterable[LeasedBatch]) -> None:
         """Let any worker take these up, this one as well."""
@@ -190,9 +191,9 @@ class Cases:
         pieces: list[LeasedBatch] = []
         while len(pieces) < most and self._pass.may_search:
             if self._ready:
-                if (head := self._next_head(case := self._ready.popleft())) is not None:
+                if (head := self._next_head(searched := self._ready.popleft())) is not None:
                     pieces.append(head)
-                    self._posted[head.batch_id] = case
+                    self._posted[head.batch_id] = searched
             elif not self._take_up(most - len(pieces), pieces):
                 break
         begun = claiming.begin(self._engine, [piece.batch_id for piece in pieces], self._holder) if pieces else []
@@ -202,7 +203,7 @@ class Cases:
         return begun
 
     def _take_up(self, most: int, pieces: list[LeasedBatch]) -> bool:
-        """Begin to search more batches: their rows are added to ``pieces``, or to the cases that are ready.
+        """Begin to search more batches: their rows are added to ``pieces``, or to those that are ready.
 
         :returns: whether there were any.
         """
@@ -216,7 +217,7 @@ class Cases:
                 self._samples += 1
                 piece = self._cut_out(whole, *between)
             elif trouble is not None:
-                self._ready.append(Case(Search.of(rows, trouble), whole))
+                self._ready.append(SearchedBatch(Search.of(rows, trouble), whole))
                 continue
             elif is_cut_unposted(part.history, rows):
                 piece = self._cut_out(whole, 0, search.between_requests(rows // 2, rows, _begins(part.changes)))
@@ -237,37 +238,38 @@ class Cases:
         self._put_back(parts)
         return piece
 
-    def _next_head(self, case: Case) -> LeasedBatch | None:
+    def _next_head(self, searched: SearchedBatch) -> LeasedBatch | None:
         """Split off what is to be posted next; ``None`` if another worker holds it by now."""
-        rows = [change for piece in case.pieces for change in piece.changes]
-        within = len(case.head.changes) if case.head else len(rows)
-        size = search.between_requests(case.search.next_head, within, _begins(rows))
-        if case.head is None:
-            return self._off_the_tail(case, min(size, _rest_of_split_request(case) or size))
-        if case.tail is not None:
-            pieces = cutting.give_back(self._engine, case.head, case.tail, size, worker=self._holder.worker, zone=self._zone)
+        rows = [change for piece in searched.pieces for change in piece.changes]
+        within = len(searched.head.changes) if searched.head else len(rows)
+        size = search.between_requests(searched.search.next_head, within, _begins(rows))
+        if searched.head is None:
+            return self._off_the_tail(searched, min(size, _rest_of_split_request(searched) or size))
+        if searched.tail is not None:
+            head, tail = searched.head, searched.tail
+            pieces = cutting.give_back(self._engine, head, tail, size, worker=self._holder.worker, zone=self._zone)
             if pieces is not None:
-                case.head, case.tail = pieces
-                return case.head
+                searched.head, searched.tail = pieces
+                return searched.head
             # Rows that may have arrived are not mixed with rows that were never posted: the search continues as two.
-            rest = len(case.tail.changes)
-            case.search, other = case.search.split(rest)
-            self._ready.append(Case(other, None, case.tail))
-        parts = cutting.cut(self._engine, case.head, [size], worker=self._holder.worker, zone=self._zone)
+            rest = len(searched.tail.changes)
+            searched.search, other = searched.search.split(rest)
+            self._ready.append(SearchedBatch(other, None, searched.tail))
+        parts = cutting.cut(self._engine, searched.head, [size], worker=self._holder.worker, zone=self._zone)
         if not parts:
             return None
-        case.head, case.tail = parts
-        return case.head
+        searched.head, searched.tail = parts
+        return searched.head
 
-    def _off_the_tail(self, case: Case, size: int) -> LeasedBatch | None:
-        tail = case.tail
+    def _off_the_tail(self, searched: SearchedBatch, size: int) -> LeasedBatch | None:
+        tail = searched.tail
         assert tail is not None
         if size >= len(tail.changes):
-            case.head, case.tail = tail, None
+            searched.head, searched.tail = tail, None
             return tail
         pieces = cutting.take(self._engine, tail, size, worker=self._holder.worker, zone=self._zone)
-        case.head, case.tail = pieces if pieces is not None else (None, None)
-        return case.head
+        searched.head, searched.tail = pieces if pieces is not None else (None, None)
+        return searched.head
 
     # -- the end ---------------------------------------------------------------------------------------------------------------
 
@@ -285,7 +287,7 @@ def _begins(changes: Sequence[StatusChange]) -> list[int]:
     return [n for n in range(1, len(changes)) if changes[n].request_id != changes[n - 1].request_id]
 
 
-def _rest_of_split_request(case: Case) -> int:
+def _rest_of_split_request(searched: SearchedBatch) -> int:
     """The number of rows at the start of the tail that belong to the request split by the end of the head."""
-    rows = case.tail.changes if case.tail is not None else ()
-    return next((n for n, change in enumerate(rows) if change.request_id != case.split_request), len(rows))
+    rows = searched.tail.changes if searched.tail is not None else ()
+    return next((n for n, change in enumerate(rows) if change.request_id != searched.split_request), len(rows))

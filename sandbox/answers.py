@@ -58,7 +58,7 @@ class Hanging(NoAnswer):
         self._closing = closing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Leaseholder it, then close it."""
+        """Hold it, then close it."""
         await _first_of(self._seconds, _client_gone(receive), self._closing.wait())
         await _abort(scope, receive)
 

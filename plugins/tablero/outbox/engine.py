@@ -299,7 +299,7 @@ _NOW = sa.select(sa.func.clock_timestamp(type_=Instant))
 
 
 def lock(connection: Connection, key: int) -> None:
-    """Leaseholder this lock until the end of the transaction, after waiting for it.
+    """Hold this lock until the end of the transaction, after waiting for it.
 
     Does nothing on SQLite, which has a single writer.
     """

@@ -22,8 +22,8 @@ _DAY = timedelta(days=1)
 #: From this number of consecutive days on, they are read together, one window per month or part of a month.
 WIDE = 8
 
-#: A window that contains everything, to send whatever is pending.
-EVERYTHING = Window("month", "*", datetime(1970, 1, 1, tzinfo=timezone.utc), datetime(9999, 1, 1, tzinfo=timezone.utc))
+#: A window that contains everything, to send whatever is pending. It is never read.
+EVERYTHING = Window("month", "everything", datetime(1970, 1, 1, tzinfo=timezone.utc), datetime(9999, 1, 1, tzinfo=timezone.utc))
 
 
 class Night(NamedTuple):

@@ -151,11 +151,13 @@ DEGRADED = {
     ),
 }
 
-#: What to do about each of them.
+#: The same for ``no_rows`` where there is no usual number.
 NO_ROWS_YET = Text(
     "{window}: la vista no devolvió ninguna fila, ni hay antes un día con que comparar",
     "{window}: the view returned no row, and there is no earlier day to compare with",
 )
+
+#: What to do about each of them.
 REMEDIES = {
     "rejected": Text(
         "abra Rechazos en la página: dice qué filas, y por qué; corríjalas en la fuente o en la vista.",

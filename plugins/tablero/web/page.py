@@ -24,13 +24,13 @@ from tablero.contract.reasons import Reason
 from tablero.contract.rules import Row
 from tablero.contract.statuses import STATUSES
 from tablero.contract.windows import local_day
+from tablero.delivery.health.degraded import sentence
 from tablero.errors import SetupError
 from tablero.outbox import target
 from tablero.outbox.findings import Degradation
 from tablero.outbox.reports.coverage import Whole
 from tablero.outbox.reports.snapshot import Count, Readiness, readiness, snapshot
 from tablero.settings import Settings
-from tablero.texts.alerts import DEGRADED
 from tablero.texts.page import TEXTS
 from tablero.texts.text import LANGUAGES, Text
 from tablero.web import access
@@ -243,10 +243,7 @@ class Page:
 
     def finding(self, found: Degradation) -> str:
         """The sentence for a degradation."""
-        sentence = DEGRADED.get(found.cause)
-        if sentence is None:  # stored by a newer version of this package
-            return f"{found.label}: {found.cause}"
-        return sentence(window=found.label, rows=found.rows, of=found.of_rows).within(self.texts.language)
+        return sentence(found).within(self.texts.language)
 
     def view_count(self, found: Whole | None) -> str:
         """The sentence for the last count of the whole view."""

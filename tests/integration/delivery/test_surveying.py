@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import Engine
 from tablero.contract.packing import pack
-from tablero.contract.windows import Window
+from tablero.contract.windows import Window, undated_window
 from tablero.delivery.health.survey import survey
 from tablero.delivery.loading import load
 from tablero.delivery.reconciling import Reconciled, reconcile
@@ -19,7 +19,7 @@ from tablero.outbox.ledger import Account
 
 from tests.integration.fake_dashboard import UNAVAILABLE, Dashboard, refused
 from tests.integration.institution import Institution
-from tests.integration.samples import FEBRUARY, begin, changes, clock, day, month, settings
+from tests.integration.samples import FEBRUARY, ZONE, begin, changes, clock, day, month, settings
 
 SETTINGS = settings()
 
@@ -90,3 +90,11 @@ def test_rows_refused_without_proof(audit: Callable[[Dashboard], tuple[Reconcile
         proof, told = audit(refusing)
         assert proof.failure is None
         assert told == {"audit": 4, "few_refusals": 4}
+
+
+@pytest.mark.parametrize(("months", "label"), [(["2020-02", "2022-03"], "2020-2022"), (["2020-02", "2020-03"], "2020")])
+def test_a_load_that_finds_no_row(outbox: Engine, months: list[str], label: str) -> None:
+    """It is named by the years of its months; the window of undated rows begins before all of them."""
+    windows = [undated_window(SETTINGS.earliest, ZONE), *map(month, months)]
+    found = survey(outbox, SETTINGS, [Account(window, read=0) for window in windows], run_id="load", own=None, audits=[])
+    assert [(one.cause, one.label) for one in found] == [("no_rows", label)]

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from tablero.delivery.health.degraded import Cause
+from tablero.delivery.health.degraded import sentence
 from tablero.outbox.findings import Degradation
 from tablero.outbox.incidents import Situation, Trouble
 from tablero.texts import alerts as texts
@@ -241,13 +241,6 @@ def undelivered(dag_id: str, run_id: str, period: str, *, base_url: str) -> Aler
     lines = [texts.WHAT(what=texts.DIGEST_NOT_SENT(period=period)), texts.TO_DO(remedy=texts.CHECK_MAIL)]
     title = f"[Tablero] {texts.DIGEST_NOT_SENT(period=period)}"
     return Alert("undelivered", dag_id, run_id, title, lines, Links.to(base_url, dag_id, run_id))
-
-
-def sentence(found: Degradation) -> Text:
-    """A degradation in words."""
-    if found.cause == Cause.NO_ROWS.value and not found.of_rows:
-        return texts.NO_ROWS_YET(window=found.label)
-    return texts.DEGRADED[found.cause](window=found.label, rows=found.rows, of=found.of_rows)
 
 
 def _first_cause(found: Situation | None) -> Trouble | None:

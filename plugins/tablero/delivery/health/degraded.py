@@ -1,7 +1,7 @@
 """Which settled windows are degraded: pure rules over plain counts.
 
 A run over such a window is green, since every row is accounted for. But a frozen view, a broken mapping or a wrong time zone
-looks the same, so a person should be told.
+looks the same, so a person should be alerted.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from statistics import median
 
 from tablero.contract.windows import Window
 from tablero.outbox.findings import Degradation
+from tablero.texts import alerts as texts
+from tablero.texts.text import Text, verbatim
 
 #: Days of the same weekday over which the usual number of rows is the median.
 WEEKS = 8
@@ -122,3 +124,13 @@ def is_low_volume(rows: int, expected: int | None, percent: float) -> bool:
     if not percent or expected == 0:
         return False
     return rows == 0 or (expected is not None and rows * 100 < expected * percent)
+
+
+def sentence(found: Degradation) -> Text:
+    """A degradation in words, the same in alerts and on the page."""
+    if found.cause == Cause.NO_ROWS.value and not found.of_rows:
+        return texts.NO_ROWS_YET(window=found.label)
+    words = texts.DEGRADED.get(found.cause)
+    if words is None:  # stored by a newer version of this package
+        return verbatim(f"{found.label}: {found.cause}")
+    return words(window=found.label, rows=found.rows, of=found.of_rows)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 
 from sqlalchemy.engine import Connection, Engine
-from tablero.contract.windows import Window, day_window, local_day
+from tablero.contract.windows import DATED, UNDATED, Window, day_window, local_day
 from tablero.delivery.health.degraded import WEEKS, Cause, Counts, judge
 from tablero.outbox import ledger
 from tablero.outbox.engine import reading
@@ -69,14 +68,12 @@ def survey(
                 low_volume_percent=settings.alert_low_volume_percent,
             )
         if accounts:
-            whole = own or Window(
-                "month", "*", min(one.window.start for one in accounts), max(one.window.end for one in accounts)
-            )
+            whole = own or _whole_load([one.window for one in accounts])
             unusual += _doubtful_rows(connection, run_id, whole)
             if future:
                 unusual.append(Degradation.of(Cause.FUTURE.value, whole, future, future))
             if own is None:
-                unusual += _nothing_to_send(accounts, replace(whole, label=f"{whole.start.year}-{whole.end.year}"))
+                unusual += _nothing_to_send(accounts, whole)
             if uncounted:
                 read = sum(one.read or 0 for one in accounts)
                 unusual.append(Degradation.of(Cause.NOT_COUNTED.value, whole, uncounted, read))
@@ -102,6 +99,13 @@ def usual_rows(connection: Connection, settings: Settings, own: Window) -> list[
     if not calendar.is_any_row_known(connection):
         return []
     return list(calendar.rows_on(connection, compared[:WEEKS], zone).values())
+
+
+def _whole_load(windows: Sequence[Window]) -> Window:
+    """All months of a load as one window, labelled by their years: ``2020-2026``."""
+    start, end = min(one.start for one in windows), max(one.end for one in windows)
+    years = sorted(one.label[:4] for one in windows if one.kind in DATED)
+    return Window("month", "-".join(dict.fromkeys([*years[:1], *years[-1:]])) or UNDATED, start, end)
 
 
 def _nothing_to_send(accounts: Collection[Account], whole: Window) -> Iterator[Degradation]:

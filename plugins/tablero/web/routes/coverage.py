@@ -29,7 +29,7 @@ _RECENT, _LISTED = timedelta(days=2), 5
 
 #: States in which a month is incomplete, and those listed on the first page: also months that someone should look at.
 _MISSING = (State.MISMATCH, State.PENDING, State.NEVER)
-_TOLD = (*_MISSING, State.REJECTIONS)
+_NOTEWORTHY = (*_MISSING, State.REJECTIONS)
 
 
 @router.get("/")
@@ -51,7 +51,7 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
         coverage=found,
         first_month=page.settings.earliest,
         headline=_headline(page, found, missing),
-        missing=coverage.stretches(found.having(*_TOLD)) if found.ever_read else [],
+        missing=coverage.stretches(found.having(*_NOTEWORTHY)) if found.ever_read else [],
         why=lambda cell: explain(page, cell),
         years=by_year(found.months),
         calendars=[(month, weeks_of(month, found.days)) for month in calendar_months(found.days)],

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tablero.contract.windows import Window, dateless_window, day_window
-from tablero.delivery.health.degraded import CONDITIONS, Cause, Counts, judge
+from tablero.delivery.health.degraded import CONDITIONS, Cause, Counts, judge, sentence
+from tablero.outbox.findings import Degradation
 from tablero.texts import alerts
 
 DAY = day_window(date(2026, 11, 23), pendulum.timezone("America/Santo_Domingo"))
@@ -102,8 +103,21 @@ def test_a_window_is_rejected_once(read: int, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("cause", Cause)
-def test_each_cause_can_be_told(cause: Cause) -> None:
+def test_each_cause_has_a_sentence(cause: Cause) -> None:
     """Each cause has a sentence and a remedy; conditions end, events do not."""
     assert cause.value in alerts.DEGRADED
     assert cause.value in alerts.REMEDIES
     assert (cause in CONDITIONS) == (cause.value not in ("gone", "audit", "unknown", "recognised", "few_refusals"))
+
+
+@pytest.mark.parametrize(
+    ("cause", "usual", "said"),
+    [
+        ("no_rows", 415, "2026-11-23: 0 rows; usual for that day is 415"),
+        ("no_rows", 0, "2026-11-23: the view returned no row, and there is no earlier day to compare with"),
+        ("of_version_9", 7, "2026-11-23: of_version_9"),
+    ],
+)
+def test_a_degradation_in_words(cause: str, usual: int, said: str) -> None:
+    """No usual number is made up where there is none, and a cause that a newer version stored is given as its code."""
+    assert sentence(Degradation.of(cause, DAY, 0, usual)).en == said

@@ -21,9 +21,17 @@ def main(words: Sequence[str] | None = None) -> int:
     :param words: the arguments without the program name; default: ``sys.argv``.
     :returns: the exit status.
     """
+    from tablero.errors import TableroError
+    from tablero.package.installed import require_packages
+
+    try:
+        require_packages()  # without which not even the help could be built
+    except TableroError as error:
+        sys.stderr.write(f"{error}\n")
+        return 3 if "status" in (sys.argv[1:] if words is None else words) else 1
+
     from tablero.command_line import parser
     from tablero.command_line.printing import only_results_on_stdout
-    from tablero.errors import TableroError
 
     asked = parser.build().parse_args(words)
     _log_plainly(sys.stdout if asked.command in (None, "check") else sys.stderr)

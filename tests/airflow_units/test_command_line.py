@@ -323,6 +323,29 @@ def test_dags_of_an_older_version(source: Path, tmp_path: Path) -> None:
     assert (tmp_path / "daily_send.py.before.2").read_text() == "edited"
 
 
+def test_a_dag_file_of_another_version(source: Path) -> None:
+    """The check names the DAG file that is not of this package, and how to replace it; a folder without any is none."""
+    folder = source.parent / "dags"
+    assert "DAG" not in run(source, "check").stdout
+    run(source, "dags", "--to", str(folder))
+    assert "DAG" not in run(source, "check").stdout
+    (folder / "daily_send.py").write_text("from tablero.gone import Gone\n")
+    (line,) = [line for line in run(source, "check").stdout.splitlines() if "DAG" in line]
+    assert line.startswith(f"[warning] DAG: {folder / 'daily_send.py'} no es")
+    assert line.endswith(f"tablero dags --to {folder}")
+
+
+def test_a_copy_of_another_version_in_the_plugins_folder(source: Path) -> None:
+    """The check stops with both places: Airflow would load that copy's plugin with the modules of this package."""
+    plugins = source.parent / "plugins"
+    plugins.mkdir()
+    (plugins / "tablero_plugin.py").touch()
+    done = run(source, "check")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"and 0.1 in {plugins / 'tablero'}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_version_and_help(source: Path) -> None:
     """Every command has help in both languages."""
     assert run(source, "version").stdout.startswith("tablero ")

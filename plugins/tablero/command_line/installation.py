@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from itertools import chain, count
@@ -15,13 +16,18 @@ from tablero.texts import command_line as texts
 
 
 def check(_: argparse.Namespace) -> int:
-    """Run the preflight; the first line says what is installed.
+    """Run the preflight; the first lines say what is installed.
 
     :raises PermanentError, TransientError: if a check failed; the message lists all that did.
     """
-    from tablero.airflow import configuration, tasks
+    from tablero.package import supported  # the first to be imported, as in DAG files
 
     say(f"[ok] version: {', '.join(_versions())}")
+    for path in _different(supported.dags_folder()):
+        say(f"[warning] DAG: {texts.OTHER_DAG_FILE(path=path, folder=path.parent)}")
+
+    from tablero.airflow import configuration, tasks
+
     tasks.require_ready(tasks.inspect_all(configuration.read_settings()))
     return 0
 
@@ -73,6 +79,14 @@ def dags(asked: argparse.Namespace) -> int:
         target.write_text(text, encoding="utf-8")
         say(texts.WRITTEN(path=target))
     return 0
+
+
+def _different(folder: Path) -> Iterator[Path]:
+    """The DAG files in a folder that are not those of this package: older, newer, or edited."""
+    for source in sorted(_dag_folder().glob("*.py")):
+        found = folder / source.name
+        if found.is_file() and found.read_bytes() != source.read_bytes():
+            yield found
 
 
 def _free_name(target: Path) -> Path:

@@ -1,14 +1,17 @@
-"""The Airflow version this package requires. The plugin and the DAG files import it before anything else of Airflow.
+"""What this package requires: an Airflow that is new enough, its packages, and no other version of itself.
 
-Otherwise an older Airflow would fail with an ImportError about a class that says nothing to its operator.
+The plugin and the DAG files import it before anything else of Airflow, which would fail with an ImportError about a class or a
+module that says nothing to its operator.
 """
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import airflow
 from tablero.errors import SetupError
+from tablero.package.installed import require_one_version, require_packages
 from tablero.texts import airflow as texts
 
 #: The first Airflow with retry policies, deadlines by reference, and metrics in the SDK.
@@ -25,4 +28,22 @@ def require(version: str) -> None:
         raise SetupError(texts.AIRFLOW_TOO_OLD(oldest=".".join(map(str, OLDEST)), found=version))
 
 
+def plugins_folder() -> Path:
+    """The folder in which Airflow looks for plugins that are not installed."""
+    return _folder("plugins_folder")
+
+
+def dags_folder() -> Path:
+    """The folder in which Airflow looks for DAG files, unless bundles of its own are configured."""
+    return _folder("dags_folder")
+
+
+def _folder(key: str) -> Path:
+    from airflow.sdk import conf
+
+    return Path(conf.get("core", key)).expanduser()
+
+
 require(airflow.__version__)
+require_packages()
+require_one_version(plugins_folder())

@@ -153,3 +153,22 @@ AIRFLOW_TOO_OLD = Text(
     "Tablero needs Airflow {oldest} or newer; this is Airflow {found}. Upgrade Airflow, or remove Tablero's files from it."
     " Nothing was read or sent.",
 )
+NO_AIRFLOW = Text(
+    "Airflow no está en este Python: use aquel en que Airflow está instalado (por ejemplo, active su entorno virtual).",
+    "There is no Airflow in this Python: use the one in which Airflow is installed (for example, activate its virtual"
+    " environment).",
+)
+PACKAGES_MISSING = Text(
+    "Faltan paquetes que Tablero necesita, o son demasiado viejos. Instálelos en el Python de Airflow, y reinicie todo Airflow:"
+    " pip install {packages}",
+    "Packages that Tablero needs are missing, or too old. Install them in Airflow's Python, and restart all of Airflow:"
+    " pip install {packages}",
+)
+TWO_VERSIONS = Text(
+    "Tablero está dos veces, en versiones distintas: {this} en {here}, y {found} en {other}. Airflow las mezcla. Retire la que"
+    " sobra y reinicie todo Airflow: de los archivos copiados, la carpeta tablero y tablero_plugin.py en la carpeta de plugins;"
+    " del paquete instalado, con pip uninstall tablero. No se leyó ni se envió nada.",
+    "Tablero is there twice, in different versions: {this} in {here}, and {found} in {other}. Airflow mixes them. Remove the"
+    " one that is not wanted, and restart all of Airflow: of copied files, the folder tablero and tablero_plugin.py in the"
+    " plugins folder; of the installed package, by pip uninstall tablero. Nothing was read or sent.",
+)

@@ -65,6 +65,10 @@ MOVED_ALL = Text(
     "Moved and compared. Now point connection tablero_outbox to the database of {conn_id}, and unpause the DAGs.",
 )
 WRITTEN = Text("escrito: {path}", "written: {path}")
+OTHER_DAG_FILE = Text(
+    "{path} no es el de esta versión del paquete, o se editó. Póngalo al día con: tablero dags --to {folder}",
+    "{path} is not that of this version of the package, or was edited. Bring it up to date by: tablero dags --to {folder}",
+)
 KEPT = Text(
     "{path}: el anterior era distinto y quedó como {kept}",
     "{path}: the one before was different and stays as {kept}",

@@ -188,6 +188,24 @@ def test_a_failed_run_nobody_is_alerted_of(sent: list[Message], monkeypatch: pyt
     assert [message.json["kind"] for message in sent] == ["failure"]
 
 
+def test_a_night_that_was_killed_ends_no_incident(sent: list[Message], outbox: Engine) -> None:
+    """A run that failed without a failure on record may not have come to its work: what was failing before still is."""
+
+    def night(number: int, trouble: str | None) -> None:
+        run = context({}, "scheduled")
+        for one in (run["ti"], run["dag_run"]):
+            one.run_id = f"scheduled__2026-11-0{number}T06:00:00+00:00"
+        if trouble is not None:
+            run["exception"] = SetupError(trouble)
+            callbacks.task_failed(run)
+        callbacks.run_failed(run)
+
+    night(1, "no such view")
+    night(2, None)
+    night(3, "no such view")
+    assert [message.json["cause"] for message in sent] == ["no such view", None]
+
+
 def test_a_failed_night_does_not_end_what_is_not_as_usual(sent: list[Message], outbox: Engine) -> None:
     """A run that failed before it judged anything keeps the degradation of the night before; the next success ends it."""
     found = findings.Degradation.of("undated", undated_window(date(2020, 1, 1), timezone.utc), 3, 3)

@@ -149,8 +149,9 @@ def _record_failure(engine: Engine, settings: Settings, run: Any) -> None:
             causes=_causes(found),
             threshold=threshold if _is_anyone_alerted(settings) else None,
             now=now,
-            # Where the preflight fails, nothing else is tried; otherwise everything is, whatever fails before it.
-            is_complete=all(one.task_id not in (None, "preflight") for one in found.troubles),
+            # Where the preflight fails, nothing else is tried; otherwise everything is, whatever fails before it. Of a run
+            # without any failure on record, such as one that was killed, it is not known how far it came.
+            is_complete=bool(found.troubles) and all(one.task_id not in (None, "preflight") for one in found.troubles),
         )
         degraded = _new_degradations(connection, settings, ended, is_complete=False, now=now)[0]
         if opened.causes:

@@ -10,7 +10,7 @@ from airflow.sdk import get_current_context
 from sqlalchemy.engine import Engine
 from tablero.airflow.assets import RECONCILIATIONS
 from tablero.contract.windows import Window
-from tablero.dashboard.answer import Attempt, Outcome
+from tablero.dashboard.answer import Attempt
 from tablero.errors import SetupError
 from tablero.outbox import ledger
 from tablero.outbox.engine import address_of
@@ -39,8 +39,7 @@ def remembering(observe: Callable[[Attempt], None], run_id: str) -> Callable[[At
     def observed(attempt: Attempt) -> None:
         nonlocal is_noted
         observe(attempt)
-        has_delivered = attempt.answer.outcome is Outcome.DELIVERED or attempt.answer.partial
-        if has_delivered and not is_noted:
+        if attempt.accepted and not is_noted:
             is_noted = True
             _note_delivery(run_id)
 

@@ -27,7 +27,8 @@ def attempted(attempt: Attempt) -> None:
     stats.timing("tablero.latency", answer.seconds * 1000, tags=tags)
     if answer.outcome is Outcome.DELIVERED:
         stats.incr("tablero.batches")
-        stats.incr("tablero.rows", attempt.rows)
+    if attempt.accepted:
+        stats.incr("tablero.rows", attempt.accepted)
 
 
 def reconciled(accounts: Sequence[Account], oldest_pending: float, unusual: Sequence[Degradation] = ()) -> None:

@@ -116,6 +116,13 @@ class Attempt:
     answer: Answer
     window: str | None = None
 
+    @property
+    def accepted(self) -> int:
+        """The number of rows that the dashboard accepted: all, none, or all but those that it named."""
+        if self.answer.partial:
+            return self.rows - len(self.answer.named)
+        return self.rows if self.answer.outcome is Outcome.DELIVERED else 0
+
     def fields(self) -> dict[str, str | int]:
         """The structured fields of its log record; unknown ones are omitted."""
         found = {

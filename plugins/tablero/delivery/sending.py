@@ -57,11 +57,9 @@ class Delivery:
         """Count a recorded attempt."""
         answer = attempt.answer
         self.calls[answer.outcome] += 1
-        if answer.outcome is Outcome.DELIVERED:
-            self.rows += attempt.rows
-            self.recognised += attempt.rows if answer.is_repeat else 0
-        elif answer.partial:
-            self.rows += attempt.rows - len(answer.named)
+        self.rows += attempt.accepted
+        if answer.outcome is Outcome.DELIVERED and answer.is_repeat:
+            self.recognised += attempt.rows
 
     def __str__(self) -> str:
         calls = ", ".join(f"{count} {outcome.value}" for outcome, count in self.calls.items() if count) or "none"

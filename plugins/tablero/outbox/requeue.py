@@ -86,7 +86,10 @@ def resend(engine: Engine, window: Window, *, run_id: str, zone: tzinfo) -> int:
     :returns: the number of rows.
     """
     by_this_run = sa.exists().where(
-        attempt.c.batch_id == batch.c.id, attempt.c.run_id == run_id, attempt.c.outcome == Outcome.DELIVERED.value
+        # Rows that an answer accepted, but for those it named, were split off the batch of that attempt.
+        attempt.c.batch_id.in_([batch.c.id, batch.c.parent_id]),
+        attempt.c.run_id == run_id,
+        attempt.c.outcome == Outcome.DELIVERED.value,
     )
     delivered = (
         sa.select(*batches.COLUMNS)

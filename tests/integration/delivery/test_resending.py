@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from sqlalchemy.engine import Engine
 from tablero.contract.status_change import StatusChange
+from tablero.dashboard.answer import Answer
 from tablero.delivery.loading import load
 from tablero.delivery.reconciling import reconcile, require_settled
 from tablero.errors import DashboardUnavailable, ImplausibleReading
 
-from tests.integration.fake_dashboard import UNAVAILABLE, Dashboard
+from tests.integration.fake_dashboard import DELIVERED, UNAVAILABLE, Dashboard, Entry, refused
 from tests.integration.institution import Institution
 from tests.integration.samples import FEBRUARY, check_books, clock, rows_in, settings, states
 
@@ -74,6 +77,22 @@ def test_each_row_is_sent_once_more(outbox: Engine, institution: Institution) ->
         post(outbox, institution, dashboard)
     assert dashboard.accepted == {each.request_id: 1 for each in ROWS}
     assert states(outbox) == {"delivered": 40}
+
+
+def test_rows_accepted_beside_others_are_sent_once_more(outbox: Engine, institution: Institution) -> None:
+    """Rows that an answer accepted, naming others of their call, are not posted again by a retry of that run."""
+    named = {each.request_id for each in ROWS[3:5]}
+
+    def excepting(entries: list[Entry]) -> Answer:
+        wrong = tuple(place for place, entry in enumerate(entries) if entry["request_id"] in named)
+        return refused(*wrong, partial=len(wrong) < len(entries)) if wrong else DELIVERED
+
+    dashboard = Dashboard(excepting)
+    for _ in range(2):
+        post(outbox, institution, dashboard)
+    others = [each.request_id for each in ROWS if each.request_id not in named]
+    posted = Counter(chain.from_iterable(dashboard.calls))
+    assert {request: posted[request] for request in others} == dict.fromkeys(others, 1)
 
 
 def test_the_brake_comes_first(outbox: Engine, institution: Institution) -> None:

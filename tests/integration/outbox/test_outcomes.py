@@ -12,6 +12,7 @@ from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.queue import claiming, cutting, recording
 from tablero.outbox.queue.claims import Claim, Leaseholder
 from tablero.outbox.reports import outcomes
+from tablero.outbox.reports.activity import progress_of
 from tablero.outbox.reports.outcomes import Outcomes
 from tablero.outbox.schema import attempt
 
@@ -75,6 +76,16 @@ def test_parts_inherit_the_doubt(outbox: Engine) -> None:
     held = claiming.begin(outbox, [part.batch_id for part in parts], Leaseholder(taken.worker, "run", 3600.0), now=NOW)
     record(outbox, *((part, DELIVERED) for part in held))
     assert of_run(outbox, "run").unknown == of_run(outbox, "run").delivered == sum(len(part.changes) for part in held) > 0
+
+
+def test_what_an_answer_accepts_but_for_some_rows(outbox: Engine) -> None:
+    """Rows of a call of which the answer names others count for its run, and so does their doubt."""
+    stage(outbox, changes(10))
+    post(outbox, "lost", LOST)
+    post(outbox, "run", replace(refused(3, 4), partial=True))
+    assert of_run(outbox, "run") == Outcomes(delivered=8, unknown=8)
+    with outbox.connect() as connection:
+        assert progress_of(connection, "run", since=NOW).delivered == 8
 
 
 def test_only_attempts_of_the_run_itself_are_read(outbox: Engine) -> None:

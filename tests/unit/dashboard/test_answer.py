@@ -84,6 +84,12 @@ def test_log_line(caplog: pytest.LogCaptureFixture, attempt: Attempt, level: str
     assert attempt.fields().items() <= vars(record).items()
 
 
+def test_accepted_rows() -> None:
+    """An answer that names rows accepts all others of its call; any other accepts all or none."""
+    partial = Answer(Outcome.REFUSED, status=201, partial=True, named=(3, 7))
+    assert [Attempt(1, 10, "id", answer).accepted for answer in (partial, DELIVERED.answer, LOST.answer)] == [8, 10, 0]
+
+
 def test_fields() -> None:
     """Fields are given by name; unknown ones are left out."""
     common = {"batch": 17, "xroad_id": "5f0c3c0e"}

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import Window
 from tablero.outbox.batches import touching
+from tablero.outbox.reports.outcomes import delivered_by
 from tablero.outbox.reports.snapshot import as_table
 from tablero.outbox.schema import attempt, batch, extraction
 
@@ -45,13 +46,11 @@ class Call(NamedTuple):
 
 def progress_of(connection: Connection, run_id: str, *, since: datetime) -> Progress:
     """The progress of a run, and how much it has delivered since an instant."""
-    acknowledged = sa.and_(attempt.c.outcome == "delivered", batch.c.id == attempt.c.batch_id)
     recently = sa.case((batch.c.settled_at >= since, batch.c.rows), else_=0)
     delivered, late = connection.execute(
-        sa.select(sa.func.coalesce(sa.func.sum(batch.c.rows), 0), sa.func.coalesce(sa.func.sum(recently), 0))
-        .select_from(attempt)
-        .join(batch, acknowledged)
-        .where(attempt.c.run_id == run_id)
+        sa.select(sa.func.coalesce(sa.func.sum(batch.c.rows), 0), sa.func.coalesce(sa.func.sum(recently), 0)).where(
+            batch.c.id.in_(delivered_by(run_id)), batch.c.state == "delivered"
+        )
     ).one()
     windows, new = connection.execute(
         sa.select(

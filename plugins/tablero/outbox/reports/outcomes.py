@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -27,9 +27,17 @@ class Outcomes(NamedTuple):
     unproved: int = 0
 
 
+def delivered_by(run_id: str) -> sa.CompoundSelect[Any]:
+    """The ids of the batches that a run delivered."""
+    accepted = sa.and_(attempt.c.run_id == run_id, attempt.c.outcome == "delivered")
+    # An answer that named some rows accepted the others: they were split off, and have no attempt of their own.
+    has_own = sa.exists().where(attempt.c.batch_id == batch.c.id)
+    parts = sa.select(batch.c.id).where(batch.c.parent_id.in_(sa.select(attempt.c.batch_id).where(accepted)), ~has_own)
+    return sa.union(sa.select(attempt.c.batch_id).where(accepted), parts)
+
+
 def of_run(connection: Connection, run_id: str) -> Outcomes:
     """The outcomes of a run, from its batches. The cost depends on the attempts of this run alone."""
-    ids = sa.select(attempt.c.batch_id).where(attempt.c.run_id == run_id, attempt.c.outcome == "delivered")
     recognised_by_dashboard = batch.c.settled_how == "recognised"
     # The batch itself records that earlier attempts were unknown, including attempts of a batch that it was split off.
     doubtful = sa.and_(batch.c.ever_unknown, batch.c.settled_how != "recognised")
@@ -37,7 +45,7 @@ def of_run(connection: Connection, run_id: str) -> Outcomes:
         sa.func.coalesce(sa.func.sum(batch.c.rows), 0),
         sa.func.coalesce(sa.func.sum(batch.c.rows).filter(doubtful), 0),
         sa.func.coalesce(sa.func.sum(batch.c.rows).filter(recognised_by_dashboard), 0),
-    ).where(batch.c.id.in_(ids), batch.c.state == "delivered")
+    ).where(batch.c.id.in_(delivered_by(run_id)), batch.c.state == "delivered")
     delivered, unknown, recognised = connection.execute(query).one()
     refused = sa.select(attempt.c.batch_id).where(attempt.c.run_id == run_id, attempt.c.outcome == "refused")
     unproved = sa.select(sa.func.count()).where(

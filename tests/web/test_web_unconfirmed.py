@@ -103,6 +103,20 @@ def test_the_parts_of_a_batch_are_settled_together(admin: Any, stuck: int, own_h
     assert state_of(own_history, stuck) == ("delivered", "adopted")
 
 
+def test_only_what_was_shown_counts_as_delivered(admin: Any, stuck: int, own_history: History) -> None:
+    """Rows of the same batch that the dashboard refused, or that were never posted, are not recorded as delivered with it."""
+    with own_history.engine.begin() as connection:
+        whole, refused, unposted = connection.scalars(sa.select(batch.c.id).where(batch.c.id != stuck).limit(3)).all()
+        connection.execute(sa.update(batch).where(batch.c.id == whole).values(state="split", rows=0))
+        connection.execute(sa.update(batch).where(batch.c.id.in_([stuck, refused, unposted])).values(parent_id=whole))
+        connection.execute(sa.update(batch).where(batch.c.id == refused).values(state="refused", settled_how=None))
+        connection.execute(sa.update(batch).where(batch.c.id == unposted).values(state="pending", settled_how=None))
+    asked = review(admin, whole, "adopt")
+    assert admin.post("/tablero/unconfirmed", data=fields(asked.text), headers=OWN).status_code == 303
+    assert state_of(own_history, stuck) == ("delivered", "adopted")
+    assert [state_of(own_history, part) for part in (refused, unposted)] == [("refused", None), ("pending", None)]
+
+
 @pytest.mark.parametrize("way", ["adopt", "retry"])
 def test_whoever_is_second_is_told_so(admin: Any, stuck: int, own_history: History, way: str) -> None:
     """If another user or the dashboard was faster, nothing is done twice, and the user is told so."""

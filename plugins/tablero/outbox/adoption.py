@@ -4,7 +4,7 @@ came.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 from uuid import uuid4
@@ -59,6 +59,21 @@ def adopt_batch(engine: Engine, batch_id: int, *, run_id: str, words: str, now: 
             raise WindowBusy(texts.BUSY_BATCH(batch=str(batch_id)))
         _deliver(connection, [row.id for row in open_ones], run_id, words, now)
     return sum(row.rows for row in open_ones)
+
+
+def adopt_parts(engine: Engine, ids: Collection[int], *, run_id: str, words: str, now: datetime) -> None:
+    """The same for exactly these batches, which are those that a person was shown.
+
+    :raises ParameterError: if one of them is not pending any more; nothing is changed then.
+    :raises WindowBusy: if a worker may be posting one; nothing is changed then.
+    """
+    with writing(engine) as connection:
+        found = _held(connection, batch.c.id.in_(ids), batch.c.state == "pending")
+        if len(found) < len(ids):
+            raise ParameterError(texts.NOTHING_OPEN(batch=str(min(ids))))
+        if _any_leased(connection, found):
+            raise WindowBusy(texts.BUSY_BATCH(batch=str(min(ids))))
+        _deliver(connection, [row.id for row in found], run_id, words, now)
 
 
 def count_open(engine: Engine, batch_id: int) -> int:

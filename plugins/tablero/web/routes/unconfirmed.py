@@ -15,7 +15,7 @@ from starlette.datastructures import FormData
 from tablero.contract.windows import local_day
 from tablero.errors import ParameterError, WindowBusy
 from tablero.outbox import requeue
-from tablero.outbox.adoption import adopt_batch
+from tablero.outbox.adoption import adopt_parts
 from tablero.outbox.reports import windows as windows_report
 from tablero.outbox.reports.windows import Batch
 from tablero.texts.page import TEXTS
@@ -72,7 +72,8 @@ def take_way(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
         words = TEXTS["unconfirmed.record"]
         assert isinstance(words, Text)
         try:
-            adopt_batch(engine, choice.batch, run_id=f"page__{uuid4()}", words=str(words(user=user)), now=page.now)
+            shown = [part.id for part in choice.parts]
+            adopt_parts(engine, shown, run_id=f"page__{uuid4()}", words=str(words(user=user)), now=page.now)
         except WindowBusy as error:
             return page.problem(
                 409, "busy", words=error.text.within(page.texts.language), again=page.link(f"batch/{choice.batch}")

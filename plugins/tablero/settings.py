@@ -233,6 +233,22 @@ def _plain(key: str) -> str:
     return plain if plain in Settings.model_fields else key
 
 
+def written(value: Any) -> str:
+    """The value of a setting as one would write it in the configuration; empty if it has none."""
+    if value is None:
+        return ""
+    if isinstance(value, pendulum.Timezone):
+        return str(value.name)
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
+    if isinstance(value, tuple):
+        between = "-" if value and isinstance(value[0], time) else ","
+        return between.join(map(written, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def meaning_of(key: str) -> Text:
     """The description of a key, in both languages."""
     meaning: Text = getattr(texts, key.upper())

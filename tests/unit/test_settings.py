@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from tablero.errors import SettingsError
-from tablero.settings import GONE, Settings, meaning_of
+from tablero.settings import GONE, Settings, meaning_of, written
 
 #: Key, default, a valid text, its value.
 KEYS: list[tuple[str, Any, str, Any]] = [
@@ -218,6 +218,25 @@ def test_hours_that_open_only_on_the_next_day() -> None:
     """If sending opens only on the next day, the error is about the hours, since no deadline could be met."""
     with pytest.raises(SettingsError, match=r"send_hours = 01:00-05:00 does not open on the same day after daily_at = 23:00"):
         Settings.read({"daily_at": "23:00", "send_hours": "01:00-05:00", "deadline": "23:59"})
+
+
+def test_values_are_written_as_they_are_read() -> None:
+    """What ``tablero settings`` and Airflow's own list print can be put into the configuration as it is."""
+    given = {
+        "timezone": "America/New_York",
+        "earliest": "2021-02-01",
+        "extra_statuses": "22,23",
+        "group_by_service": "true",
+        "send_hours": "22:00-05:30",
+        "daily_at": "22:15",
+        "deadline": "23:00",
+        "retry_delay": "2.5",
+        "alert_emails": "a@example.org,b@example.org",
+        "source_sql": "",
+    }
+    settings = Settings.read(given)
+    assert {key: written(getattr(settings, key)) for key in given} == given
+    assert Settings.read({key: written(getattr(settings, key)) for key in Settings.model_fields}) == settings
 
 
 def test_frozen() -> None:

@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
 
 from tablero import __version__
 from tablero.command_line.printing import dump, say
@@ -35,10 +34,11 @@ def check(_: argparse.Namespace) -> int:
 def settings(asked: argparse.Namespace) -> int:
     """Print every setting, its value and its origin. No setting is a secret: passwords are in connections."""
     from tablero.airflow import configuration
+    from tablero.settings import written
 
     found = configuration.read_settings()
     rows = [
-        {"key": key, "value": _written(getattr(found, key)), "origin": configuration.origin_of(key) or "default"}
+        {"key": key, "value": written(getattr(found, key)), "origin": configuration.origin_of(key) or "default"}
         for key in type(found).model_fields
     ]
     if asked.json:
@@ -48,20 +48,6 @@ def settings(asked: argparse.Namespace) -> int:
             where = str(texts.DEFAULT) if row["origin"] == "default" else row["origin"]
             say(f"{row['key']} = {row['value']}  ({where})")
     return 0
-
-
-def _written(value: Any) -> str:
-    """A value as one would write it in the configuration."""
-    if value is None:
-        return ""
-    if hasattr(value, "name"):  # a time zone
-        return str(value.name)
-    if hasattr(value, "strftime") and not hasattr(value, "year"):  # a time of day
-        return f"{value:%H:%M}"
-    if isinstance(value, tuple):
-        between = "-" if value and hasattr(value[0], "hour") else ","
-        return between.join(map(_written, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def dags(asked: argparse.Namespace) -> int:

@@ -7,7 +7,6 @@ Airflow may itself be half imported by then.
 
 from __future__ import annotations
 
-from datetime import time
 from typing import Any
 
 
@@ -31,7 +30,7 @@ def get_provider_info() -> dict[str, Any]:
 
 def _options() -> dict[str, dict[str, Any]]:
     """Each setting as an option of Airflow's configuration."""
-    from tablero.settings import Settings
+    from tablero.settings import Settings, written
 
     return {
         key: {
@@ -39,7 +38,7 @@ def _options() -> dict[str, dict[str, Any]]:
             "version_added": None,
             "type": _TYPES.get(field.annotation, "string"),
             "example": None,
-            "default": written(field.default),
+            "default": written(field.default) or None,
         }
         for key, field in Settings.model_fields.items()
     }
@@ -47,14 +46,3 @@ def _options() -> dict[str, dict[str, Any]]:
 
 #: Airflow's names of types. The type of a default says less: 60 may stand for 60.5.
 _TYPES: dict[Any, str] = {bool: "boolean", int: "integer", float: "float"}
-
-
-def written(value: object) -> str | None:
-    """A value as one would write it in the configuration; ``None`` if the setting has none."""
-    if value is None or value == ():
-        return None
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, time):
-        return f"{value:%H:%M}"
-    return str(getattr(value, "name", value))

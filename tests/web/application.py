@@ -6,6 +6,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from sqlalchemy.engine import Engine
 from tablero.errors import TableroError
@@ -101,3 +102,14 @@ def browser_of(app: Any, name: str | None) -> Any:
         token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=name, role=_ROLES[name]))
         browser.cookies.set("_token", token)
     return browser
+
+
+def sealed(path: str) -> str:
+    """A path of the page; of a request, ``request?id=REQ-77`` with further parameters, as the page itself links it."""
+    from tablero.web.access import seal
+
+    before, found, query = path.partition("request?")
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    if "id" not in given:
+        return path
+    return f"{before}{found}{urlencode({'of': seal(given.pop('id')), **given})}"

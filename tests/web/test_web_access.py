@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 from tablero.errors import OutboxUnavailable
 
-from tests.web.application import Site
+from tests.web.application import Site, sealed
 
 #: A value for each path parameter.
 PARTS = {"label": "2026-10", "identity": "1", "name": "tablero.css", "path": "no/such/page"}
@@ -172,7 +172,7 @@ def test_the_headers_stand_on_the_page_that_tells_of_trouble(admin: Any, site: S
 def test_no_page_asks_anything_of_a_third_party(admin: Any) -> None:
     """Every address in a page, style sheet or script is relative: the page's own, or Airflow's."""
     for path in ("", "rejections?reason=unknown_status", "evidence/2026-09", "activity", "request?id=REQ-77"):
-        for address in re.findall(r'(?:href|src|action)="([^"]*)"', admin.get(f"/tablero/{path}").text):
+        for address in re.findall(r'(?:href|src|action)="([^"]*)"', admin.get(sealed(f"/tablero/{path}")).text):
             assert re.match(r"\.{1,2}/|#", address), address
     for name in ("tablero.css", "theme.js", "live.js", "airflow.js"):
         text = admin.get(f"/tablero/static/{name}").text
@@ -202,18 +202,20 @@ def test_the_login_that_ended_is_told_with_a_way_back(as_user: Callable[[str | N
     assert re.search(r'href="/auth/login\?next=[^"]*window%2F2026-10"', answer.text)
 
 
-def test_behind_tls_the_way_back_is_the_one_that_the_browser_knows(
-    as_user: Callable[[str | None], Any], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("base_url", ["https://airflow.institucion.gob.do", ""])
+@pytest.mark.parametrize("host", ["airflow.test", "evil.test"])
+def test_the_way_back_from_the_login_is_on_the_server_that_the_browser_knows(
+    as_user: Callable[[str | None], Any], monkeypatch: pytest.MonkeyPatch, base_url: str, host: str
 ) -> None:
-    """Behind TLS the link uses Airflow's ``base_url``, although the server itself sees plain HTTP."""
+    """The way back has neither scheme nor host: behind TLS it stays with TLS, and a forged ``Host`` leads nowhere else."""
     from airflow.api_fastapi.core_api.security import is_safe_url
 
-    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.institucion.gob.do")
-    answer = as_user(None).get("/tablero/request?id=REQ-77")
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base_url)
+    answer = as_user(None).get("/tablero/rejections?reason=unknown_status&month=2026-10", headers={"host": host})
     link = re.search(r'href="/auth/login\?next=([^"]*)"', answer.text)
     assert link
     back = unquote(link[1])
-    assert back == "https://airflow.institucion.gob.do/tablero/request?id=REQ-77"
+    assert back == "/tablero/rejections?reason=unknown_status&month=2026-10"
     assert is_safe_url(back)
 
 

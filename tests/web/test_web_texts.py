@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tablero.outbox.ledger import CountResult
+from tablero.outbox.reports.batches import KINDS
 from tablero.texts.page import TEXTS
 from tablero.texts.text import Counted
 from tablero.web.coverage import State, Why
@@ -34,6 +35,7 @@ FAMILIES = {
         "all",
         *(state + end for state in ("pending", "delivered", "refused", "withdrawn", "split") for end in ("", ".means")),
     ],
+    "batches.": [kind + end for kind in KINDS for end in ("", ".means")],
     "outcome.": ["delivered", "refused", "transient", "permanent", "unknown", "open"],
     "count.": [
         *(name + end for name in ("read", *PARTS) for end in ("", ".means")),

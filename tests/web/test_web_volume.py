@@ -20,7 +20,7 @@ from tablero.outbox.engine import connect
 from tablero.outbox.upgrade import migrate
 
 from tests.postgres import PostgresServer
-from tests.web.application import Site
+from tests.web.application import Site, sealed
 from tests.web.volume import fill
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -53,6 +53,8 @@ PAGES = {
     "window/2026-10": Limit(25, 2_000, 1_000),
     "window/2026-10-07": Limit(25, 2_000, 1_000),
     "batch/500": Limit(12, 100, 10),
+    "batches?show=unknown": Limit(12, 4_000, 1_000),
+    "batches?show=pending": Limit(12, 4_000, 1_000),
     "request?id=REQ-000500000": Limit(8, 1_000, 100),
     "rejections": Limit(8, 1_500, 1_000),
     "rejections?reason=unknown_status": Limit(8, 300, 300),
@@ -92,7 +94,7 @@ def page_of(site: Site, viewer: Any) -> Callable[[Engine, str], None]:
 
     def request(engine: Engine, path: str) -> None:
         site.engine, site.now = engine, NOW
-        assert viewer.get(f"/tablero/{path}").status_code == 200
+        assert viewer.get(sealed(f"/tablero/{path}")).status_code == 200
 
     return request
 

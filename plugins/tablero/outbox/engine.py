@@ -53,7 +53,7 @@ class Instant(TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Read an instant, in UTC whatever the time zone of the PostgreSQL session."""
         if isinstance(value, datetime):
-            return value.astimezone(timezone.utc)
+            return value if value.tzinfo is timezone.utc else value.astimezone(timezone.utc)
         return None if value is None else from_microseconds(value)
 
 

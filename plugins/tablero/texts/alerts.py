@@ -206,9 +206,10 @@ REMEDIES = {
         " arrives.",
     ),
     "unknown": Text(
-        "nada por ahora; la página (Actividad) dice qué lotes. Si el tablero cuenta de más, indíqueselos a Burocracia Cero.",
-        "nothing for now; the page (Activity) says which batches. If the dashboard counts too many, name them to Burocracia"
+        "nada por ahora; la página (Actividad, Lotes) dice qué lotes. Si el tablero cuenta de más, indíqueselos a Burocracia"
         " Cero.",
+        "nothing for now; the page (Activity, Batches) says which batches. If the dashboard counts too many, name them to"
+        " Burocracia Cero.",
     ),
     "recognised": Text(
         "nada: son la confirmación que faltaba; quedan registradas como tales.",

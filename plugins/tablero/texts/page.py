@@ -300,6 +300,29 @@ TEXTS: dict[str, Text | Counted] = {
     ),
     "batches.filter": Text("Mostrar", "Show"),
     "batches.none": Text("Ninguno.", "None."),
+    "batches.unconfirmed": Text("por decidir", "to be decided"),
+    "batches.unconfirmed.means": Text(
+        "El tablero quizás ya los tiene, y falla cada vez que se repiten: alguien debe decidir.",
+        "The dashboard may have these already, and fails whenever they are repeated: someone has to decide.",
+    ),
+    "batches.unknown": Text("alguna vez sin respuesta", "once without an answer"),
+    "batches.unknown.means": Text(
+        "Al menos un envío de cada uno quedó sin respuesta, así que el tablero puede tener sus filas dos veces. Si cuenta de"
+        " más, indique a Burocracia Cero los que él no reconoció al repetirlos.",
+        "At least one post of each was left without an answer, so the dashboard may have its rows twice. If it counts too"
+        " many, name those to Burocracia Cero that it did not recognise when they were repeated.",
+    ),
+    "batches.posting": Text("enviándose ahora", "being posted now"),
+    "batches.posting.means": Text(
+        "Una tarea los tiene y espera la respuesta del tablero.", "A task has them and waits for the dashboard's answer."
+    ),
+    "batches.pending": Text("pendientes", "pending"),
+    "batches.pending.means": Text(
+        "Esperan ser entregados, en este orden. Lo hace la próxima ejecución programada de Envío diario.",
+        "They wait to be delivered, in this order. The next scheduled run of Envío diario does that.",
+    ),
+    "batches.of_run": Text("Los que envió", "Those posted by"),
+    "batches.of_all": Text("ver los de todas", "show those of all runs"),
     "batch.number": Text("Lote {number}", "Batch {number}"),
     "batch.all": Text("todos", "all"),
     "batch.pending": Text("pendiente", "pending"),
@@ -387,6 +410,10 @@ TEXTS: dict[str, Text | Counted] = {
     "request.how": Text(
         "Escriba arriba el número de la solicitud, tal como está en la fuente.",
         "Type the number of the request above, as it is in the source.",
+    ),
+    "request.unreadable": Text(
+        "Este enlace ya no sirve: está incompleto, o se cambió el secreto de Airflow (secret_key). Busque otra vez.",
+        "This link is no longer valid: it is incomplete, or Airflow's secret (secret_key) was changed. Search again.",
     ),
     "request.of": Text("Solicitud", "Request"),
     "request.all": Counted(

@@ -2,6 +2,8 @@
 
 A write must be a POST from the page itself. The browser reports the origin of a request (``Sec-Fetch-Site`` or ``Origin``), and
 the form contains a token that no other site can read. Airflow's cookie proves neither, since browsers send it with any request.
+
+Addresses stand in the logs of servers and proxies, and in browsers' histories. So the id of a request is encrypted in them.
 """
 
 from __future__ import annotations
@@ -9,16 +11,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from base64 import urlsafe_b64encode
+from functools import lru_cache
 from typing import Annotated, Any
 from urllib.parse import urlencode, urlsplit
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.auth.tokens import get_signing_key
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from airflow.configuration import conf
 from airflow.models.dag import DagModel
+from cryptography.fernet import Fernet, InvalidToken
 from fastapi import Depends, HTTPException, Request
-from starlette.datastructures import URL, FormData
+from starlette.datastructures import FormData
 
 HISTORY, DAILY = DAGS = ("historical_load", "daily_send")
 
@@ -58,20 +64,44 @@ def may_write(user: Any) -> bool:
 
 
 def login_link(request: Request) -> str:
-    """The login address, which returns to the requested page afterwards."""
-    return f"{get_auth_manager().get_url_login()}?{urlencode({'next': str(seen_address(request))})}"
+    """The login address, which returns to the requested page afterwards.
 
-
-def seen_address(request: Request) -> URL:
-    """The address of a request as the browser sees it.
-
-    As on Airflow's own pages its scheme and host are those of ``[api] base_url``: behind a proxy that terminates TLS the
-    request itself says ``http``. Without that setting they are those of the request.
+    The way back is a path alone: the browser completes it by the address it knows, so that neither a proxy that terminates TLS
+    nor a forged ``Host`` header leads it elsewhere.
     """
-    base = urlsplit(_base_url())
-    if base.scheme and base.netloc:
-        return request.url.replace(scheme=base.scheme, netloc=base.netloc)
-    return request.url
+    back = request.url.replace(scheme="", netloc="")
+    return f"{get_auth_manager().get_url_login()}?{urlencode({'next': str(back)})}"
+
+
+def is_encrypted(request: Request) -> bool:
+    """Whether the browser sees an address with TLS: by ``[api] base_url``, since behind a proxy that terminates TLS the request
+    itself says ``http``. Without that setting, by the request.
+    """
+    return (urlsplit(_base_url()).scheme or request.url.scheme) == "https"
+
+
+def seal(request_id: str) -> str:
+    """A request id as it may stand in an address, where only this Airflow can read it. It differs each time."""
+    return _cipher(_secret()).encrypt(request_id.encode()).decode()
+
+
+def unseal(sealed: str) -> str | None:
+    """The request id; ``None`` if it was not sealed here, or Airflow's secret has changed since."""
+    try:
+        return _cipher(_secret()).decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        return None
+
+
+def _secret() -> str:
+    """The secret that all API servers of an Airflow share."""
+    return get_signing_key("api", "secret_key")
+
+
+@lru_cache(maxsize=1)
+def _cipher(secret: str) -> Fernet:
+    # A key of its own, so that what Airflow signs with its secret is of no use here, and the reverse.
+    return Fernet(urlsafe_b64encode(hashlib.blake2b(secret.encode(), digest_size=32, person=b"tablero/request").digest()))
 
 
 def form_token(request: Request, user: Any) -> tuple[str, str | None]:

@@ -22,7 +22,19 @@ from tablero.settings import Settings
 from tablero.web.access import CROSS_SITE, FORM_EXPIRED, HISTORY, READ, login_link
 from tablero.web.evidence import BeingPrepared
 from tablero.web.page import AskSource, NotReady, Page, Site, secure
-from tablero.web.routes import activity, coverage, evidence, rejections, requests, requeue, static, status, unconfirmed, windows
+from tablero.web.routes import (
+    activity,
+    batches,
+    coverage,
+    evidence,
+    rejections,
+    requests,
+    requeue,
+    static,
+    status,
+    unconfirmed,
+    windows,
+)
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +42,7 @@ log = logging.getLogger(__name__)
 _ROUTERS = (
     coverage.router,
     windows.router,
+    batches.router,
     requests.router,
     rejections.router,
     requeue.router,

@@ -313,8 +313,9 @@ def survey(facts: Facts, settings: Settings, now: datetime) -> Coverage:
     start = settings.earliest.replace(day=1)
     judgements = _judge_days(facts, settings, start, today, now)
     proved = _whole_proofs(facts.proofs)
+    began = _first_read(facts, settings)
     return Coverage(
-        [_month(facts, judgements, settings, month, today, proved) for month in months_between(start, today)],
+        [_month(facts, judgements, settings, month, today, proved, began) for month in months_between(start, today)],
         _cells(facts, judgements, settings, today),
         _totals(facts),
         ever_read=bool(facts.readings or facts.months or facts.outside.staged),
@@ -330,7 +331,8 @@ def survey_window(facts: Facts, settings: Settings, now: datetime) -> tuple[Cell
     days = _cells(facts, judgements, settings, today)
     if first == last:
         return days[first], days
-    return _month(facts, judgements, settings, first, today, _whole_proofs(facts.proofs)), days
+    proved, began = _whole_proofs(facts.proofs), _first_read(facts, settings)
+    return _month(facts, judgements, settings, first, today, proved, began), days
 
 
 def _cells(facts: Facts, judgements: Mapping[date, Judgement], settings: Settings, today: date) -> dict[date, Cell]:
@@ -360,25 +362,30 @@ def _month(
     month: date,
     today: date,
     proved: Mapping[datetime, datetime],
+    began: date | None,
 ) -> Cell:
     label = f"{month:%Y-%m}"
     rows, broken = facts.months.get(label, Rows()), facts.broken.get(label, Count(0))
-    days = _days(_first_judged(facts, settings, month), min(_last_day(month), today))
+    days = _days(_first_judged(month, began, settings), min(_last_day(month), today))
     found = _fold({judgements[day] for day in days}, rows)
     if found.state is State.SETTLED and too_many_rejected(broken, rows, settings.alert_rejected_percent):
         found = Judgement(State.REJECTIONS)
     return Cell(label, month, found, rows, broken, proved.get(first_instant(month, settings.timezone)))
 
 
-def _first_judged(facts: Facts, settings: Settings, month: date) -> date:
+def _first_read(facts: Facts, settings: Settings) -> date | None:
+    """The first day that was ever read to its end."""
+    edges = (one.window_start for one in facts.readings if one.kind in DATED)
+    start = facts.began or min(edges, default=None)
+    return None if start is None else local_day(start, settings.timezone)
+
+
+def _first_judged(month: date, began: date | None, settings: Settings) -> date:
     """The first day that counts for the state of a month. In the month in which the institution began it is the first day that
     was ever read: the days before it are no gap.
     """
-    edges = (one.window_start for one in facts.readings if one.kind in DATED)
-    start = facts.began or min(edges, default=None)
     first = max(month, settings.earliest)
-    began = local_day(start, settings.timezone) if start else first
-    return began if first <= began <= _last_day(month) else first
+    return began if began is not None and first <= began <= _last_day(month) else first
 
 
 def _whole_proofs(proofs: Iterable[Proven]) -> dict[datetime, datetime]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from babel import Locale, negotiate_locale
 from tablero.texts.page import TEXTS
-from tablero.texts.text import LANGUAGES, Counted
+from tablero.texts.text import LANGUAGES, Counted, Text
 
 
 class Texts:
@@ -20,12 +20,18 @@ class Texts:
     def __init__(self, language: str) -> None:
         self.language = language
         self.locale = Locale.parse({"es": "es_DO", "en": "en"}[language])
+        # Most texts of a page have no placeholder, and a calendar repeats a few of them hundreds of times.
+        self._fixed = {
+            name: text.within(language) for name, text in TEXTS.items() if isinstance(text, Text) and not text.placeholders
+        }
 
     def __call__(self, name: str, /, **values: Any) -> str:
         """A text. Integers are formatted with thousands separators; ``n`` selects singular or plural.
 
         :raises KeyError: if there is no such text, or a placeholder has no value.
         """
+        if name in self._fixed:
+            return self._fixed[name]
         text = TEXTS[name]
         if isinstance(text, Counted):
             text = text.one if self.locale.plural_form(values["n"]) == "one" else text.other

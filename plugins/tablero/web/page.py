@@ -24,11 +24,13 @@ from tablero.contract.reasons import Reason
 from tablero.contract.rules import Row
 from tablero.contract.statuses import STATUSES
 from tablero.contract.windows import local_day
+from tablero.delivery.health import pages
 from tablero.delivery.health.degraded import sentence
 from tablero.errors import SetupError
 from tablero.outbox import target
 from tablero.outbox.findings import Degradation
 from tablero.outbox.reports.coverage import Whole
+from tablero.outbox.reports.findings import Found
 from tablero.outbox.reports.snapshot import Count, Readiness, readiness, snapshot
 from tablero.settings import Settings
 from tablero.texts.page import TEXTS
@@ -51,6 +53,9 @@ DOCUMENT_SECONDS = 600.0
 
 #: By the result of a count of the whole view.
 _VIEW_ICONS = {"complete": "settled", "differs": "mismatch"}
+
+#: The longest id of a run, as Airflow stores it.
+_LONGEST_RUN_ID = 250
 
 AskSource = Callable[[str, float], Sequence[Row] | None]
 
@@ -138,6 +143,10 @@ class Page:
         address = ("../" * (self.path.count("/") - 1) or "./") + quote(path, safe="/:@.")
         return f"{address}?{urlencode(given)}" if given else address
 
+    def request_link(self, request_id: str, **query: Any) -> str:
+        """The link to the page of a request, whose id nobody can read from it."""
+        return self.link("request", of=access.seal(request_id), **query)
+
     def same(self, **query: Any) -> str:
         """The address of this page with other parameters."""
         return self.link(self.path.lstrip("/"), **dict(self.request.query_params) | query)
@@ -200,7 +209,6 @@ class Page:
                 airflow=self.airflow,
                 static=self.static,
                 other_language=next(language for language in LANGUAGES if language != self.texts.language),
-                query=dict(self.request.query_params),
                 token=token,
                 token_field=access.FIELD,
                 nonce=nonce,
@@ -210,7 +218,7 @@ class Page:
         response = HTMLResponse(text, status)
         response.headers["Content-Security-Policy"] = policy(nonce)
         root = self.request.scope.get("root_path", "") or "/"
-        encrypted = access.seen_address(self.request).scheme == "https"
+        encrypted = access.is_encrypted(self.request)
         if secret is not None:
             access.keep_secret(response, secret, path=root, secure=encrypted)
         if self._language_asked is not None:
@@ -244,6 +252,10 @@ class Page:
     def finding(self, found: Degradation) -> str:
         """The sentence for a degradation."""
         return sentence(found).within(self.texts.language)
+
+    def about(self, found: Found) -> str:
+        """The link to the page that shows a degradation, as in its alert."""
+        return self.link("") + pages.address(found.what, found.run_id)
 
     def view_count(self, found: Whole | None) -> str:
         """The sentence for the last count of the whole view."""
@@ -298,6 +310,11 @@ class Page:
     def formats(self) -> Formats:
         """The formats of this page; instants are in UTC until the settings have been read."""
         return Formats(self.texts, self._settings.timezone if self._settings is not None else timezone.utc)
+
+
+def as_run_id(asked: str) -> str | None:
+    """The id of a run in a parameter of an address; ``None`` if it is empty."""
+    return asked.replace("\x00", "")[:_LONGEST_RUN_ID] or None
 
 
 def policy(nonce: str | None = None) -> str:

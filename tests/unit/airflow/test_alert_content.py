@@ -58,10 +58,12 @@ def test_links() -> None:
     [
         ("rejected", "2026-11-23", "rejections?month=2026-11"),
         ("all_rejected", "2026-10", "rejections?month=2026-10"),
-        ("undated", "undated", "rejections"),
+        ("undated", "undated", "rejections?month=undated"),
+        ("few_refusals", "*", "rejections"),
         ("no_rows", "2026-11-23", "window/2026-11-23"),
         ("audit", "2026-10", "window/2026-10"),
-        ("unknown", "*", "activity"),
+        ("unknown", "*", "batches?show=unknown&run=scheduled__2026-11-24T06%3A00%3A00%2B00%3A00"),
+        ("future", "future", ""),
     ],
 )
 def test_the_page_of_a_degradation(cause: str, label: str, page: str) -> None:

@@ -6,13 +6,13 @@ Pure functions from the state in the outbox and Airflow's address to a subject, 
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from tablero.delivery.health import pages
 from tablero.delivery.health.degraded import sentence
 from tablero.outbox.findings import Degradation
 from tablero.outbox.incidents import Situation, Trouble
@@ -26,13 +26,6 @@ _SCHEDULED = "scheduled__"
 
 #: Characters of the text for a webhook: Telegram refuses a longer message, and Slack and Teams take more.
 _LONGEST = 4_096
-
-#: The label of a day or of a month, which has a page of its own; "undated" has none.
-_LABEL = re.compile(r"\d{4}-\d\d(-\d\d)?")
-
-#: Causes whose rows the page of rejections shows, and those that the page of activity shows.
-_OF_REJECTIONS = {"rejected", "all_rejected", "undated", "few_refusals"}
-_OF_CALLS = {"unknown", "recognised"}
 
 
 @dataclass(frozen=True)
@@ -222,7 +215,7 @@ def degraded(dag_id: str, run_id: str, found: Sequence[Degradation], *, base_url
         run_id,
         f"[Tablero] {dag_id} {texts.NOT_AS_USUAL(what=sentence(found[0]))}",
         lines,
-        Links.to(base_url, dag_id, run_id, page=_page_about(found[0])),
+        Links.to(base_url, dag_id, run_id, page=pages.address(found[0], run_id)),
         None,
         _fields(None, None, found),
     )
@@ -255,7 +248,7 @@ def _page_of(found: Situation | None) -> str:
         if found
         else None
     )
-    return _window_page(named.label) if named else ""
+    return pages.window(named.label) if named else ""
 
 
 def _how_much(found: Situation | None) -> str:
@@ -264,19 +257,6 @@ def _how_much(found: Situation | None) -> str:
         return f"{len(found.windows):,} {texts.NOT_SETTLED(windows=len(found.windows))}"
     rows = _pending(found)
     return f"{rows:,} {texts.ROWS_PENDING(rows=rows)}"
-
-
-def _page_about(found: Degradation) -> str:
-    """The page that shows a degradation: rejected rows, calls, or the window itself."""
-    if found.cause in _OF_CALLS:
-        return "activity"
-    if found.cause in _OF_REJECTIONS:
-        return f"rejections?month={found.label[:7]}" if _LABEL.fullmatch(found.label) else "rejections"
-    return _window_page(found.label)
-
-
-def _window_page(label: str) -> str:
-    return f"window/{label}" if _LABEL.fullmatch(label) else ""
 
 
 def _windows(found: Situation) -> list[Text]:
@@ -304,7 +284,7 @@ def _fields(found: Situation | None, since: datetime | None, degraded: Sequence[
     return {
         "windows": windows or [{"window": label, "pending": 0} for label in dict.fromkeys(one.label for one in degraded)],
         "pending": _pending(found),
-        "rejected": sum(one.rows for one in degraded if one.cause in _OF_REJECTIONS),
+        "rejected": sum(one.rows for one in degraded if one.cause in pages.OF_REJECTIONS),
         "since": since.isoformat() if since else None,
         "degraded": [{"cause": one.cause, "window": one.label, "rows": one.rows, "of": one.of_rows} for one in degraded],
     }

@@ -79,7 +79,8 @@ class Attempt(NamedTuple):
     xroad_detail: str | None
 
 
-_BATCH = sa.select(
+#: Selects batches, with the reading of each one.
+BATCHES = sa.select(
     *((extraction if name in ("run_id", "kind", "label") else batch).c[name] for name in Batch._fields)
 ).outerjoin(extraction, extraction.c.id == batch.c.extraction_id)
 
@@ -130,7 +131,7 @@ def batches_of(connection: Connection, window: Window, *, state: str | None, aft
     :param state: only those in this state.
     :param after: only those with a greater id.
     """
-    query = _BATCH.where(touching(window), batch.c.id > after).order_by(batch.c.id).limit(limit)
+    query = BATCHES.where(touching(window), batch.c.id > after).order_by(batch.c.id).limit(limit)
     if state is not None:
         query = query.where(batch.c.state == state)
     return [Batch(**row) for row in connection.execute(query).mappings()]
@@ -138,31 +139,24 @@ def batches_of(connection: Connection, window: Window, *, state: str | None, aft
 
 def batch_of(connection: Connection, identity: int) -> Batch | None:
     """A batch by its id; ``None`` if there is none."""
-    row = connection.execute(_BATCH.where(batch.c.id == identity)).mappings().one_or_none()
+    row = connection.execute(BATCHES.where(batch.c.id == identity)).mappings().one_or_none()
     return None if row is None else Batch(**row)
 
 
 def parts_of(connection: Connection, identity: int, *, limit: int) -> list[Batch]:
     """The batches that were split directly off this one."""
-    query = _BATCH.where(batch.c.parent_id == identity).order_by(batch.c.id).limit(limit)
+    query = BATCHES.where(batch.c.parent_id == identity).order_by(batch.c.id).limit(limit)
     return [Batch(**row) for row in connection.execute(query).mappings()]
 
 
 def unconfirmed_parts(connection: Connection, identity: int) -> list[Batch]:
     """The unconfirmed ones among a batch and its parts: see :attr:`Batch.is_unconfirmed`."""
     found: list[Batch] = []
-    query = _BATCH.where(batch.c.id == identity)
+    query = BATCHES.where(batch.c.id == identity)
     while parts := [Batch(**row) for row in connection.execute(query.order_by(batch.c.id)).mappings()]:
         found += [part for part in parts if part.is_unconfirmed]
-        query = _BATCH.where(batch.c.parent_id.in_([part.id for part in parts if part.state == "split"]))
+        query = BATCHES.where(batch.c.parent_id.in_([part.id for part in parts if part.state == "split"]))
     return found
-
-
-def unconfirmed(connection: Connection, *, limit: int) -> list[Batch]:
-    """The unconfirmed batches, oldest change first."""
-    is_unconfirmed = sa.and_(sa.text("batch.state = 'pending'"), batch.c.ever_unknown, batch.c.cuts > 0)
-    query = _BATCH.where(is_unconfirmed).order_by(batch.c.first_change, batch.c.id).limit(limit)
-    return [Batch(**row) for row in connection.execute(query).mappings()]
 
 
 def last_attempts(connection: Connection, ids: Sequence[int], *, each: int) -> dict[int, list[Attempt]]:

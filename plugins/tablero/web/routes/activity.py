@@ -1,4 +1,4 @@
-"""Charts: deliveries over time, the dashboard's response times, rejections by reason; and degradations and dry runs."""
+"""Charts: deliveries over time, the dashboard's response times, rejections by reason; and batches, degradations, dry runs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tablero.contract.status_change import FIELDS
 from tablero.contract.windows import day_window
 from tablero.outbox.findings import DryRunResult, nights
 from tablero.outbox.reports import activity as activity_report
+from tablero.outbox.reports import batches as batches_report
 from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports import rejections as rejections_report
 from tablero.outbox.reports.activity import Call
@@ -21,7 +22,7 @@ from tablero.settings import Settings
 from tablero.web import charts
 from tablero.web.airflow_runs import link_to
 from tablero.web.charts import percentile
-from tablero.web.page import PageDep
+from tablero.web.page import PageDep, as_run_id
 
 router = APIRouter()
 
@@ -30,7 +31,7 @@ _DAYS, _CALLS, _SLICES = 31, 2_000, 40
 #: Age and number of the degradations that are shown.
 _FINDINGS_SINCE, _FINDINGS = timedelta(days=90), 30
 
-_DRY_RUNS, _SAMPLES, _LONGEST_RUN_ID = 10, 50, 250
+_DRY_RUNS, _SAMPLES = 10, 50
 
 #: Counts of a dry run, in the order in which they are shown: the first is the sum of the next five.
 _COLUMNS = ("read", "new", "known", "rejected", "excluded", "duplicates", "gone", "withdrawn", "resent", "batches")
@@ -47,6 +48,7 @@ def show_activity(page: PageDep) -> Response:
         unusual = findings_report.last_found(connection, since=page.now - _FINDINGS_SINCE, limit=_FINDINGS)
         dry_runs = findings_report.dry_runs(connection, limit=_DRY_RUNS)
         reasons = rejections_report.count_some_by_reason(connection, Filter())
+        batches = batches_report.count_by_kind(connection, page.now)
     by_day: list[tuple[date, int]] = [(day, delivered.get(day.isoformat(), 0)) for day in days]
     best_day, best_rows = max(by_day, key=lambda pair: pair[1])
     slices = _slices(calls)
@@ -78,6 +80,7 @@ def show_activity(page: PageDep) -> Response:
         most_rejected=max((count.counted for count in reasons.values()), default=1),
         unusual=[(found, link_to(found.dag_id, found.run_id)) for found in unusual],
         dry_runs=dry_runs,
+        batches=batches,
     )
 
 
@@ -85,7 +88,7 @@ def show_activity(page: PageDep) -> Response:
 def show_dry_run(page: PageDep, run: str = "") -> Response:
     """The result of a dry run, window by window."""
     with page.outbox() as connection:
-        windows = findings_report.windows_of_dry_run(connection, run.replace("\x00", "")[:_LONGEST_RUN_ID])
+        windows = findings_report.windows_of_dry_run(connection, as_run_id(run) or "")
     if not windows:
         raise HTTPException(404)
     results = [window.result for window in windows]

@@ -9,9 +9,9 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from sqlalchemy.engine import Connection
 from tablero.outbox.reports import activity as activity_report
+from tablero.outbox.reports import batches as batches_report
 from tablero.outbox.reports import coverage as coverage_report
 from tablero.outbox.reports import findings as findings_report
-from tablero.outbox.reports import windows as windows_report
 from tablero.web import coverage
 from tablero.web.access import HISTORY
 from tablero.web.airflow_runs import Run, Runs, RunsDep, link_to
@@ -42,7 +42,7 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
         found = coverage.survey(facts, page.settings, page.now)
         live = _live(connection, at_work, runs, page)
         unusual = findings_report.last_found(connection, since=page.now - _RECENT, limit=_LISTED)
-        unconfirmed = windows_report.unconfirmed(connection, limit=_LISTED + 1)
+        unconfirmed = batches_report.of_kind(connection, "unconfirmed", page.now, skip=0, limit=_LISTED + 1)
         whole = coverage_report.last_view_count(connection)
     daily = runs.daily()
     missing = found.having(*_MISSING)

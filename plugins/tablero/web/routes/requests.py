@@ -6,7 +6,7 @@ import logging
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, HTTPException, Query
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from tablero.contract.rules import validator
 from tablero.contract.status_change import MAX_ID_LENGTH
 from tablero.errors import TableroError
@@ -14,6 +14,7 @@ from tablero.outbox.reports import rejections as rejections_report
 from tablero.outbox.reports import requests as requests_report
 from tablero.outbox.reports.requests import Change, Comparison, compare
 from tablero.texts.text import Text
+from tablero.web.access import FormDep, unseal
 from tablero.web.page import Page, PageDep
 
 log = logging.getLogger(__name__)
@@ -37,18 +38,26 @@ class Now(NamedTuple):
     problem: Text | None = None
 
 
+@router.post("/request")
+def find_request(page: PageDep, form: FormDep) -> Response:
+    """Look for a request. The id is sent as a form, and the address of the answer has it sealed: addresses stand in logs."""
+    given = form.get("id")
+    # As in the contract, surrounding blanks are not part of an id.
+    asked = given.replace("\x00", "").strip()[:MAX_ID_LENGTH] if isinstance(given, str) else ""
+    return RedirectResponse(page.request_link(asked) if asked else page.link("request"), status_code=303)
+
+
 @router.get("/request")
 def show_request(
     page: PageDep,
-    id: Annotated[str, Query()] = "",
+    of: Annotated[str, Query()] = "",
     skip: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
     wait: Annotated[bool, Query()] = False,
 ) -> Response:
     """All status changes of a request with their states, and the rows in the source if it can be queried."""
-    # As in the contract, surrounding blanks are not part of an id.
-    asked = id.replace("\x00", "").strip()[:MAX_ID_LENGTH]
+    asked = unseal(of)
     if not asked:
-        return page.render("request.html", asked="")
+        return page.render("request.html", asked="", is_unreadable=bool(of))
     with page.outbox() as connection:
         changes = requests_report.changes_of_request(connection, asked, skip=skip, limit=_CHANGES + 1)
         rejections = rejections_report.of_request(connection, asked, limit=_REJECTIONS)
@@ -60,6 +69,7 @@ def show_request(
     return page.render(
         "request.html",
         asked=asked,
+        is_unreadable=False,
         changes=shown,
         more=more,
         skip=skip,

@@ -1,4 +1,4 @@
-"""One window, and one batch: counts, attempts and answers, and the runs concerned."""
+"""One window: its counts, proofs, readings and batches, and the runs concerned."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import Response
 from tablero.contract.windows import Window, local_day
-from tablero.outbox.reports import actions as actions_report
 from tablero.outbox.reports import activity as activity_report
 from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports import windows as windows_report
 from tablero.outbox.reports.activity import Progress
 from tablero.web import coverage
-from tablero.web.access import may_write
 from tablero.web.airflow_runs import RunsDep, link_to
 from tablero.web.coverage import State, window_of
 from tablero.web.page import PageDep
@@ -23,7 +21,7 @@ from tablero.web.routes.coverage import explain, weeks_of
 
 router = APIRouter()
 
-_BATCHES, _ATTEMPTS_EACH, _ATTEMPTS, _ROWS, _LISTED = 25, 5, 50, 200, 20
+_BATCHES, _ATTEMPTS_EACH, _LISTED = 25, 5, 20
 
 _STATES = ("pending", "delivered", "refused", "withdrawn", "split")
 
@@ -85,45 +83,6 @@ def show_window(
         batches=batches,
         attempts=attempts,
         more=more,
-    )
-
-
-@router.get("/batch/{identity}")
-def show_batch(
-    page: PageDep,
-    runs: RunsDep,
-    identity: int,
-    skip: Annotated[int, Query(ge=0, le=100_000)] = 0,
-    before: Annotated[int | None, Query(ge=0, le=2**62)] = None,
-) -> Response:
-    """A batch with its attempts and rows."""
-    if not 0 < identity < 2**62:
-        raise HTTPException(404)
-    zone = page.settings.timezone
-    with page.outbox() as connection:
-        found = windows_report.batch_of(connection, identity)
-        if found is None:
-            raise HTTPException(404)
-        attempts = windows_report.attempts_of(connection, identity, before=before, limit=_ATTEMPTS + 1)
-        rows = windows_report.rows_of(connection, identity, skip=skip, limit=_ROWS + 1)
-        parts = windows_report.parts_of(connection, identity, limit=_LISTED)
-        unconfirmed = windows_report.unconfirmed_parts(connection, identity)
-        requeues = actions_report.requeues_of(connection, identity, limit=_LISTED)
-    return page.render(
-        "batch.html",
-        batch=found,
-        day=local_day(found.first_change, zone),
-        run=next(iter(runs.links([(found.run_id, found.label)]))) if found.run_id else None,
-        attempts=attempts[:_ATTEMPTS],
-        more_attempts=len(attempts) > _ATTEMPTS,
-        rows=rows[:_ROWS],
-        more_rows=len(rows) > _ROWS,
-        skip=skip,
-        parts=parts,
-        unconfirmed=unconfirmed,
-        unconfirmed_rows=sum(part.rows for part in unconfirmed),
-        may_write=may_write(page.user),
-        requeues=requeues,
     )
 
 

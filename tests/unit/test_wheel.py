@@ -15,7 +15,7 @@ import pytest
 import tablero
 from packaging.requirements import Requirement
 from packaging.version import Version
-from tablero.package.provider import get_provider_info, written
+from tablero.package.provider import get_provider_info
 from tablero.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,6 +109,7 @@ def test_every_setting_is_an_option_of_airflow() -> None:
     assert list(section["options"]) == list(Settings.model_fields)
     defaults = {key: option["default"] for key, option in section["options"].items() if option["default"] is not None}
     assert Settings.read(defaults) == Settings()
+    assert section["options"]["extra_statuses"]["default"] is None
     assert all(option["description"] for option in section["options"].values())
 
 
@@ -119,12 +120,6 @@ def test_every_setting_is_an_option_of_airflow() -> None:
 def test_the_type_of_an_option(key: str, kind: str) -> None:
     """The type is that of the setting, whose default may be written in a narrower one."""
     assert get_provider_info()["config"]["tablero"]["options"][key]["type"] == kind
-
-
-@pytest.mark.parametrize(("value", "text"), [(None, None), ((), None), (True, "true"), (1000, "1000"), ("x", "x")])
-def test_how_a_default_is_written(value: object, text: str | None) -> None:
-    """A default is written as a person would write it in airflow.cfg."""
-    assert written(value) == text
 
 
 def test_airflow_imports_nothing_before_it_asks() -> None:

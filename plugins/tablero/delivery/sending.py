@@ -143,6 +143,10 @@ def _conclude(job: Job, so_far: Pass, findings: Findings, undecided: Sequence[An
         cause = so_far.failures[0].explained
         text = texts.STILL_PENDING(**how_much, failed=len(so_far.failures), cause=cause)
         raise DashboardUnavailable(text, retry_after=wait)
+    if so_far.refusal is not None and so_far.accepted and not so_far.may_search:
+        cause, delivered = so_far.refusal.explained, delivery.rows
+        text = texts.REFUSES_EVERYTHING_NOW(windows=windows, delivered=delivered, rows=left.rows, cause=cause)
+        raise DashboardUnavailable(text)
     if findings.struck or (undecided and so_far.accepted):
         waiting = findings.struck or undecided
         cause = waiting[0].explained

@@ -46,6 +46,11 @@ def request_hashes(changes: Sequence[StatusChange]) -> bytes:
     return hashes.tobytes()
 
 
+def hashes_in(requests: bytes) -> frozenset[int]:
+    """The hashes in a value of :func:`request_hashes`, to be compared with those of others."""
+    return frozenset(array("I", requests))
+
+
 def service_of(changes: Sequence[StatusChange]) -> str | None:
     """The service of all rows, or ``None`` if they belong to several."""
     services = set(map(_service, changes))

@@ -26,6 +26,7 @@ from tablero.contract.windows import Window
 from tablero.outbox import batches
 from tablero.outbox.batches import Lease, LeasedBatch
 from tablero.outbox.engine import Instant, lock, now_of, reading, writing
+from tablero.outbox.queue.joining import join
 from tablero.outbox.record import ON_RECORD, Record, holders, put_back, withdraw
 from tablero.outbox.schema import batch, extraction, rejection
 
@@ -119,12 +120,21 @@ class Extraction:
             self._count_new(connection, new)
             if not packs:
                 return Step(new, [])
+            at_once, in_turn = self._around_pending(connection, packs)
             origin = batches.Origin(self._id)
-            ids = batches.make(connection, origin, [pack.changes for pack in packs], self._zone, lease)
-            waiting = self._put_in_line(connection, ids, packs)
-        made = zip(ids, packs, strict=True)
+            ids = batches.make(connection, origin, [pack.changes for pack in at_once], self._zone, lease) if at_once else []
+            if in_turn:
+                ids += batches.make(connection, origin, [pack.changes for pack in in_turn], self._zone)
+            waiting = self._put_in_line(connection, ids, [*at_once, *in_turn])
+        made = zip(ids, at_once, strict=False)  # those that may be posted at once come first
         first = [LeasedBatch(identity, pack.changes) for identity, pack in made if identity not in waiting]
         return Step(new, first if lease else [])
+
+    def _around_pending(self, connection: Connection, packs: Sequence[Packed]) -> tuple[Sequence[Packed], Sequence[Packed]]:
+        """Which batches may be posted at once, and which in turn, since older changes of their requests are pending."""
+        if self._undisturbed and not self.record.may_hold_pending:
+            return packs, []
+        return join(connection, packs, self._window, self._zone, extraction=self._id)
 
     def _count_new(self, connection: Connection, rows: int) -> None:
         """Count new rows where they are committed: the next reading will not find them new, whatever becomes of this one."""

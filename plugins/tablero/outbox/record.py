@@ -80,13 +80,18 @@ class Record:
     @property
     def may_hold_delivered(self) -> bool:
         """Whether the dashboard may have acknowledged rows of the window."""
-        return any(map(_was_delivered, self._batches))
+        return any(map(was_delivered, self._batches))
+
+    @property
+    def may_hold_pending(self) -> bool:
+        """Whether rows of the window were pending."""
+        return any(each.state == "pending" for each in self._batches)
 
     def count_delivered(self, changes: Collection[StatusChange]) -> int:
         """How many of these rows the dashboard has acknowledged."""
         with self._connect() as connection:
             found = holders(connection, self._window, changes, ON_RECORD)
-            return sum(len(held) for row, held, _ in found if _was_delivered(row))
+            return sum(len(held) for row, held, _ in found if was_delivered(row))
 
     def count_unsent(self, changes: Collection[StatusChange]) -> int:
         """How many of these rows :func:`withdraw` would take back before they are sent: they are pending, and the dashboard has
@@ -95,7 +100,7 @@ class Record:
             now = now_of(connection)
             held = holders(connection, self._window, changes, ("pending",))
             return sum(
-                len(rows) for row, rows, _ in held if not _was_delivered(row) and not _may_have_been_sent(connection, row, now)
+                len(rows) for row, rows, _ in held if not was_delivered(row) and not may_have_been_sent(connection, row, now)
             )
 
     def __iter__(self) -> Iterator[StatusChange]:
@@ -115,7 +120,7 @@ class Record:
                 if rows and given is not None and row_order(rows[0]) <= row_order(given):
                     # A search has moved rows from an earlier batch to this one: skip what was returned already.
                     rows = rows[bisect_right(rows, row_order(given), key=row_order) :]
-                self.delivered += len(rows) * _was_delivered(each)
+                self.delivered += len(rows) * was_delivered(each)
                 waiting = sorted([*waiting[final:], *rows], key=row_order) if final < len(waiting) else rows
         yield from waiting
 
@@ -164,11 +169,11 @@ def withdraw(
     """
     taken = {"pending": 0, "refused": 0}
     for row, held, others in list(holders(connection, window, gone, tuple(taken), lock=True)):
-        if _was_delivered(row):
+        if was_delivered(row):
             if row.state == "pending" and not _is_being_sent(connection, row, now):
                 _change(connection, row, held, others, zone, {"state": "delivered", "settled_at": now})
             continue
-        if row.state == "pending" and _may_have_been_sent(connection, row, now):
+        if row.state == "pending" and may_have_been_sent(connection, row, now):
             continue
         taken[row.state] += len(held)
         withdrawn = {"state": "withdrawn", "settled_at": row.settled_at or now}
@@ -213,12 +218,13 @@ def _change(
         connection.execute(sa.update(batch).where(batch.c.id == row.id).values(values | nobody))
 
 
-def _was_delivered(row: Any) -> bool:
+def was_delivered(row: Any) -> bool:
     """Whether the dashboard has acknowledged the rows of a batch, also if they are to be posted again."""
     return row.state == "delivered" or row.resend_run_id is not None
 
 
-def _may_have_been_sent(connection: Connection, row: Any, now: datetime) -> bool:
+def may_have_been_sent(connection: Connection, row: Any, now: datetime) -> bool:
+    """Whether the dashboard may have the rows of a pending batch, or be getting them."""
     return row.ever_unknown or _is_being_sent(connection, row, now)
 
 

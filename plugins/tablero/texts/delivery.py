@@ -53,6 +53,13 @@ REFUSES_EVERYTHING = Text(
     " These are not bad rows, and nothing was set aside: {rows} {rows:row stays pending|rows stay pending}. Check service_id"
     " and the version of the contract with Burocracia Cero; then clear this task (Clear Task Instance). First answer: {cause}",
 )
+REFUSES_EVERYTHING_NOW = Text(
+    "{windows}: después de aceptar {delivered} {delivered:fila|filas}, el tablero rechazó todo lo que se le envió. No parece"
+    " tratarse de filas erróneas: {rows} {rows:fila queda pendiente y se volverá|filas quedan pendientes y se volverán} a"
+    " intentar. Primer rechazo: {cause}",
+    "{windows}: after it had accepted {delivered} {delivered:row|rows}, the dashboard refused all that was posted. These do not"
+    " seem to be bad rows: {rows} {rows:row stays|rows stay} pending and will be tried again. First refusal: {cause}",
+)
 NOT_THE_DASHBOARD = Text(
     "{windows}: responde otro servidor, no el tablero, y nada se ha entregado nunca por esta dirección. {cause} Revise"
     " api_path y la dirección de tablero_api.",

@@ -87,6 +87,36 @@ def test_bad_rows_whose_ids_are_neighbours(quick_outbox: Engine, bad_rows: int, 
     assert len(dashboard.calls) <= ceil(len(bad) * (log2(1000 / len(bad)) + 3)) + 9
 
 
+# -- a dashboard that begins to refuse everything --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("accepted", [1, 3, 4])
+@pytest.mark.parametrize("answer", [refused(), refused(may_be_content=True)])
+def test_a_dashboard_that_refuses_everything_from_some_call_on(quick_outbox: Engine, accepted: int, answer: Answer) -> None:
+    """It accepts some calls, and then refuses all: the pass ends after a bounded number of calls, no row is set aside, and once
+    it accepts again everything is delivered.
+    """
+    stage(quick_outbox, changes(3000), size=500)
+    left = iter([DELIVERED] * accepted)
+    dashboard = Dashboard(lambda _: next(left, answer))
+    with pytest.raises(DashboardUnavailable, match="refused all that was posted"):
+        deliver(quick_outbox, dashboard)
+    assert len(dashboard.calls) <= 120
+    assert states(quick_outbox) == {"delivered": 500 * accepted, "pending": 3000 - 500 * accepted}
+    deliver(quick_outbox, Dashboard())
+    assert states(quick_outbox) == {"delivered": 3000}
+
+
+def test_good_rows_are_found_among_many_bad_ones(quick_outbox: Engine) -> None:
+    """A batch begins with a hundred bad rows, after others were accepted: the search looks elsewhere, and ends in this pass."""
+    stage(quick_outbox, changes(2000), size=500)
+    bad = names(range(1000, 1100))
+    dashboard = Dashboard(refusing(bad))
+    assert deliver(quick_outbox, dashboard).refused == 100
+    assert states(quick_outbox) == {"delivered": 1900, "refused": 100}
+    assert len(dashboard.calls) <= 100 * (log2(2000 / 100) + 3) + 9
+
+
 def test_nights_that_all_begin_with_bad_rows(outbox: Engine) -> None:
     """Every night has rows of a service that the dashboard does not know: each night ends with nothing pending."""
 

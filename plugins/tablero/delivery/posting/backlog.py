@@ -7,6 +7,7 @@ from typing import Any
 from tablero.delivery.posting.job import Job
 from tablero.outbox.queue import claiming, pending
 from tablero.outbox.queue.claims import Claim, LeasedPart
+from tablero.outbox.queue.order import Place
 
 
 class Backlog:
@@ -18,6 +19,7 @@ class Backlog:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._may_have_whole = self._may_have_parts = True
+        self._after: Place | None = None
 
     def is_empty(self) -> bool:
         """Whether nothing is pending, including batches that another worker holds."""
@@ -30,14 +32,19 @@ class Backlog:
     def reset(self) -> None:
         """Query again: batches that waited for others may be claimed now."""
         self._may_have_whole = self._may_have_parts = True
+        self._after = None
 
     def has_parts(self) -> None:
         """Note that there are new batches to be searched."""
         self._may_have_parts = True
 
     def whole(self, most: int) -> list[Claim]:
-        """Claim batches that need no search, the oldest change first."""
-        return self._claim(most)
+        """Claim batches that need no search, the oldest change first; each is looked at once until :meth:`reset`."""
+        claims = self._claim(most, self._after)
+        if claims:
+            last = claims[-1]
+            self._after = Place(min(change.last_modified_date for change in last.changes), last.batch_id)
+        return claims
 
     def least_failed(self, most: int) -> list[Claim]:
         """The same, but first those that have failed least often."""
@@ -54,10 +61,10 @@ class Backlog:
         self._may_have_parts = len(parts) >= most
         return parts
 
-    def _claim(self, most: int, *, least_failed: bool = False) -> list[Claim]:
+    def _claim(self, most: int, after: Place | None = None, *, least_failed: bool = False) -> list[Claim]:
         if not self._may_have_whole:
             return []
-        claims = claiming.claim(*self._what, limit=most, least_failed=least_failed, **self._limits)
+        claims = claiming.claim(*self._what, limit=most, least_failed=least_failed, after=after, **self._limits)
         self._may_have_whole = len(claims) >= most
         return claims
 

@@ -9,8 +9,8 @@ from enum import Enum
 
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.posting.search import Trouble
-from tablero.outbox.queue.claiming import SEARCHED_AFTER
 from tablero.outbox.queue.claims import History
+from tablero.outbox.queue.order import SEARCHED_AFTER
 from tablero.texts import delivery as texts
 
 #: Transient failures in a row after which a pass stops: the dashboard is down.
@@ -29,8 +29,14 @@ WRONG_SERVER_AFTER = 2
 #: The application's own 403 or 404 answers, before any acceptance, after which the path counts as wrong.
 WRONG_PATH_AFTER = 20
 
-#: Calls of the search without any acceptance in the pass after which the dashboard is assumed to refuse everything.
+#: Calls of the search without any acceptance in the pass after which the dashboard is assumed to refuse everything; as many
+#: samples in vain after an acceptance.
 GIVE_UP_SEARCH_AFTER = 20
+
+#: Rows refused alone since the last acceptance of a pass, after which the dashboard may have begun to refuse everything: those
+#: of batches from which nothing was accepted, and those whose batch was accepted in part.
+IN_DOUBT_AFTER = 5
+IN_DOUBT_AFTER_PROVED = 100
 
 
 def interpret(answer: Answer, past: History) -> Answer:
@@ -113,8 +119,9 @@ class Pass:
     :ivar failures: answers that leave batches pending.
     :ivar stop: why nothing more is posted; ``None`` while the pass continues.
     :ivar permanent: the answer that a person must act on.
-    :ivar searched: calls of the search before the first acceptance.
-    :ivar isolated: rows that the search has found, refused or failed alone, before the first acceptance.
+    :ivar searched: calls of the search since the last acceptance that were made in doubt of everything.
+    :ivar isolated: rows that the search has found since the last acceptance, refused or failed alone, without proof.
+    :ivar proved: rows set aside since the last acceptance.
     :ivar probes: probes begun since the dashboard last accepted or refused something.
     """
 
@@ -126,6 +133,7 @@ class Pass:
     permanent: Answer | None = None
     searched: int = 0
     isolated: int = 0
+    proved: int = 0
     probes: int = 0
     _in_a_row: list[Answer] = field(default_factory=list)
     _seen: Counter[str] = field(default_factory=Counter)
@@ -137,9 +145,10 @@ class Pass:
         :param past: history of the rows.
         :param in_search: whether it answers a part of a batch that is searched.
         """
-        self.searched += in_search and not self.accepted
+        self.searched += in_search and (not self.accepted or self.must_sample)
         if answer.outcome is Outcome.DELIVERED or answer.partial:
             self.accepted += 1
+            self.searched = self.isolated = self.proved = 0
             self._is_up()
         elif answer.outcome is Outcome.REFUSED:
             self.refusal = self.refusal or answer
@@ -188,16 +197,19 @@ class Pass:
 
     @property
     def may_search(self) -> bool:
-        """Whether a search is useful: something was accepted, or it is not yet clear that everything is refused."""
-        return self.accepted > 0 or self.searched < GIVE_UP_SEARCH_AFTER
+        """Whether a search is useful: it is not yet clear that everything is refused, or is refused by now."""
+        return self.searched < GIVE_UP_SEARCH_AFTER
 
     @property
     def must_sample(self) -> bool:
-        """Whether the search must post single requests from all places: it has come to a row, and nothing was accepted yet.
+        """Whether the search must post single requests from all places, since everything may be refused: it has come to a row,
+        or to several since the last acceptance. No row is set aside until something is accepted.
 
         Bad rows may be neighbours: what is next to a refused row says little about all others.
         """
-        return self.isolated > 0 and not self.accepted
+        if not self.accepted:
+            return self.isolated > 0
+        return self.isolated >= IN_DOUBT_AFTER or self.proved >= IN_DOUBT_AFTER_PROVED
 
     @property
     def asked_to_wait(self) -> float | None:

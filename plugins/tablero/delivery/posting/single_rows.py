@@ -72,7 +72,6 @@ class SingleRows:
         """Judge a single row by the answer to its own call, which is on record."""
         refused = answer.outcome is Outcome.REFUSED
         accepted = self._pass.accepted > 0
-        self._pass.isolated += not accepted
         verdict = search.verdict(
             suspects.proof(self._engine, claim), refused=refused, may_be_access=answer.may_be_content, accepted=accepted
         )
@@ -82,6 +81,9 @@ class SingleRows:
                 return Judged.REPEAT
             if search.may_be_repeats(totals):
                 verdict = Verdict.OPEN
+        if accepted and self._pass.must_sample:
+            verdict = Verdict.OPEN  # everything may be refused by now
+        self._pass.isolated += verdict is Verdict.OPEN or not accepted
         if verdict is Verdict.REFUSE:
             self._refuse(claim, answer)
             return Judged.REFUSED
@@ -149,3 +151,4 @@ class SingleRows:
         suspects.refuse(self._engine, [(claim, words)], unproved=unproved)
         self.findings.refused += 1
         self.findings.unproved += unproved
+        self._pass.proved += 1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timezone, tzinfo
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -16,7 +17,8 @@ from tablero.outbox.engine import writing
 from tablero.outbox.queue import attempts
 from tablero.outbox.queue.claims import Claim, History, LeasedPart, Leaseholder
 from tablero.outbox.queue.leasing import moment
-from tablero.outbox.queue.pending import first_in_line, pending_in
+from tablero.outbox.queue.order import Place, blockers, first_in_line, is_searched
+from tablero.outbox.queue.pending import pending_in
 from tablero.outbox.queue.resizing import cut_to_size
 from tablero.outbox.schema import attempt, batch
 
@@ -33,17 +35,6 @@ _HISTORY = (
     .label("refusals"),
 )
 
-#: Attempts with an unknown outcome in a row after which a batch is searched.
-SEARCHED_AFTER = 2
-
-#: Batches that are searched, after all others had their turn: parts, what was refused, and what fails time after time. What an
-#: earlier pass has learnt about a batch is in its row, so that a pass which ends early is not repeated by the next one.
-_IS_SEARCHED = sa.or_(
-    batch.c.cuts > 0,
-    sa.and_(batch.c.first_refused_at.is_not(None), batch.c.unknown_in_a_row == 0),
-    batch.c.unknown_in_a_row >= SEARCHED_AFTER,
-)
-
 
 def claim(
     engine: Engine,
@@ -52,6 +43,7 @@ def claim(
     *,
     limit: int,
     least_failed: bool = False,
+    after: Place | None = None,
     most: int = 1000,
     by_service: bool = False,
     zone: tzinfo = timezone.utc,
@@ -60,19 +52,21 @@ def claim(
     """Claim up to ``limit`` pending batches that touch one of ``windows``, and record an attempt for each.
 
     Skipped are batches that are searched (:func:`lease_parts`), batches leased to another worker, batches that this worker has
-    already posted (retries belong to the task), and batches that wait for earlier changes of the same request. The batch with
-    the oldest change comes first, so that the latest status of a request arrives last.
+    already posted (retries belong to the task), and batches that wait for older changes of the same request, unless this worker
+    is posting them. The batch with the oldest change comes first, so that the latest status of a request arrives last.
 
     :param least_failed: first those with the fewest failures in a row, and of these the oldest.
+    :param after: only batches behind this place: those before it were looked at.
     :param most: rows in one call; a larger batch, staged under a larger ``batch_size``, is split.
     :param by_service: only rows of one service in a call.
     :param zone: the institution's time zone, in which rows are counted by day.
+    :returns: the claims, to be posted in this order where they share a request.
     """
     order = [*([batch.c.unknown_in_a_row] if least_failed else []), batch.c.first_change, batch.c.id]
     with writing(engine) as connection:
-        found = _find(connection, windows, holder, ~_IS_SEARCHED, order, limit, now)
-        ids = cut_to_size(connection, found, most, by_service=by_service, zone=zone)[:limit] if found else []
-        return _begin_held(connection, ids, holder, now)
+        search = _Search(connection, windows, holder, now, ~is_searched(), order)
+        found = search.first(limit, after, partial(cut_to_size, connection, most=most, by_service=by_service, zone=zone))
+        return _begin_held(connection, found, holder, now)
 
 
 def lease_parts(
@@ -97,10 +91,10 @@ def lease_parts(
     """
     last_posted = sa.select(sa.func.max(attempt.c.id)).where(attempt.c.batch_id == batch.c.id).scalar_subquery()
     turn = sa.case((batch.c.rows == 1, sa.func.coalesce(last_posted, 0)), else_=0)
-    order = [batch.c.rows == 1, *([batch.c.rows.desc()] if largest else []), turn, batch.c.first_change, batch.c.id]
+    order = [batch.c.rows == 1, *([-batch.c.rows] if largest else []), turn, batch.c.first_change, batch.c.id]
     with writing(engine) as connection:
-        found = _find(connection, windows, holder, _IS_SEARCHED, order, limit, now)
-        ids = cut_to_size(connection, found, most, by_service=by_service, zone=zone)[:limit] if found else []
+        search = _Search(connection, windows, holder, now, is_searched(), order)
+        ids = search.first(limit, None, partial(cut_to_size, connection, most=most, by_service=by_service, zone=zone))
         if not ids:
             return []
         _lease(connection, ids, holder, now)
@@ -108,32 +102,69 @@ def lease_parts(
         return [LeasedPart(identity, changes[identity], histories[identity]) for identity in ids]
 
 
-def _find(
-    connection: Connection,
-    windows: Collection[Window],
-    holder: Leaseholder,
-    which: sa.ColumnElement[bool],
-    order: Sequence[sa.ColumnElement[Any]],
-    limit: int,
-    now: datetime | None,
-) -> Sequence[Any]:
-    query = (
-        sa.select(*batches.COLUMNS)
-        .where(
-            pending_in(windows),
-            sa.or_(batch.c.claimed_until.is_(None), batch.c.claimed_until <= moment(connection, now)),
-            batch.c.claimed_by.is_distinct_from(holder.worker),
-            which,
-            first_in_line(),
+class _Search(NamedTuple):
+    """Where to look for batches that this worker may take.
+
+    :ivar which: a condition.
+    :ivar order: unique.
+    """
+
+    connection: Connection
+    windows: Collection[Window]
+    holder: Leaseholder
+    now: datetime | None
+    which: sa.ColumnElement[bool]
+    order: Sequence[sa.ColumnElement[Any]]
+
+    def first(self, limit: int, after: Sequence[Any] | None, cut: Callable[[Sequence[Any]], list[Any]]) -> list[int]:
+        """The ids of the first batches that wait for none but those before them in this list.
+
+        :param after: only batches behind this position in the order.
+        :param cut: replaces batches that are too large by their parts.
+        """
+        found: list[int] = []
+        while len(found) < limit:
+            page = self._page(limit, after)
+            candidates = cut(page) if page else []
+            waits = blockers(self.connection, candidates, pending_in(self.windows), ~self._is_being_posted())
+            for row in candidates:
+                if waits.get(row.id, set()).issubset(found):
+                    found.append(row.id)
+            if len(page) < limit:
+                break
+            after = [getattr(page[-1], f"order_{number}") for number in range(len(self.order))]
+        return found[:limit]
+
+    def _page(self, limit: int, after: Sequence[Any] | None) -> Sequence[Any]:
+        behind: sa.ColumnElement[bool] = sa.true()
+        if after is not None:
+            position = [sa.literal(value, each.type) for value, each in zip(after, self.order, strict=True)]
+            behind = sa.tuple_(*self.order) > sa.tuple_(*position)
+        query = (
+            sa.select(*batches.COLUMNS, *(each.label(f"order_{number}") for number, each in enumerate(self.order)))
+            .where(
+                pending_in(self.windows),
+                sa.or_(batch.c.claimed_until.is_(None), batch.c.claimed_until <= moment(self.connection, self.now)),
+                batch.c.claimed_by.is_distinct_from(self.holder.worker),
+                self.which,
+                behind,
+                first_in_line(),
+            )
+            .order_by(*self.order)
+            .limit(limit)
+            .with_for_update(skip_locked=True, of=batch)
         )
-        .order_by(*order)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=batch)
-    )
-    found = connection.execute(query).all()
-    if found:
-        attempts.give_up(connection, [row.id for row in found])
-    return found
+        page = self.connection.execute(query).all()
+        if page:
+            attempts.give_up(self.connection, [row.id for row in page])
+        return page
+
+    def _is_being_posted(self) -> sa.ColumnElement[bool]:
+        """A condition: this worker has claimed the batch, and its answer is not on record."""
+        return sa.func.coalesce(
+            sa.and_(batch.c.claimed_by == self.holder.worker, batch.c.claimed_until > moment(self.connection, self.now)),
+            sa.false(),
+        )
 
 
 def begin(engine: Engine, ids: Sequence[int], holder: Leaseholder, *, now: datetime | None = None) -> list[Claim]:

@@ -1,4 +1,4 @@
-"""What is pending, and which of it may be posted next."""
+"""What is pending."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window, joined
 from tablero.outbox import batches
 from tablero.outbox.engine import now_of, reading
+from tablero.outbox.queue.order import first_in_line
 from tablero.outbox.schema import batch
 
 
@@ -55,25 +56,3 @@ def pending_in(windows: Collection[Window]) -> sa.ColumnElement[bool]:
     """A condition: the batch is pending and touches one of ``windows``."""
     # A literal instead of a bound value: SQLite uses the partial index of pending batches only for a literal.
     return sa.and_(sa.text("batch.state = 'pending'"), sa.or_(sa.false(), *map(batches.touching, joined(windows))))
-
-
-def first_in_line() -> sa.ColumnElement[bool]:
-    """A condition: the batch does not wait for earlier changes of the same request.
-
-    All batches before it are looked at, not just the last one: that may be settled, or withdrawn, before those that it waited
-    for, and may be pending again later.
-    """
-    last, earlier = batch.alias("last"), batch.alias("earlier")
-    line = (
-        sa.select(last.c.after_id, last.c.state)
-        .where(last.c.id == batch.c.after_id)
-        .correlate(batch)
-        .cte("line", recursive=True, nesting=True)
-    )
-    line = line.union(
-        sa.select(earlier.c.after_id, earlier.c.state)
-        .join(line, earlier.c.id == line.c.after_id)
-        .where(line.c.state != "pending")
-    )
-    waits = sa.exists(sa.select(1).select_from(line).where(line.c.state == "pending").correlate(batch))
-    return sa.or_(batch.c.after_id.is_(None), ~waits)

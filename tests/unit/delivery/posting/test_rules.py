@@ -9,6 +9,8 @@ from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.posting.rules import (
     GIVE_UP_AFTER,
     GIVE_UP_SEARCH_AFTER,
+    IN_DOUBT_AFTER,
+    IN_DOUBT_AFTER_PROVED,
     PROBES,
     SLOW_PROBES,
     WRONG_PATH_AFTER,
@@ -157,6 +159,31 @@ def test_a_search_in_vain() -> None:
     assert not found.may_search
     found.learn(DELIVERED, NEW)
     assert found.may_search
+
+
+@given(st.lists(st.sampled_from(["accepted", "refused", "alone", "alone, proved"]), max_size=400))
+def test_no_search_is_without_end(calls: list[str]) -> None:
+    """Whatever the dashboard accepts and refuses, and in whichever order: once several rows were refused alone since it last
+    accepted something, only some samples are posted, no row is set aside, and the next acceptance lets the search continue.
+    """
+    found = Pass()
+    in_doubt = 0
+    for call in calls:
+        if not found.may_search or call == "accepted":
+            found.learn(DELIVERED, NEW, in_search=True)
+            in_doubt = 0
+            assert found.may_search
+            assert not found.must_sample
+            continue
+        in_doubt += found.must_sample
+        found.learn(REFUSED, NEW, in_search=True)
+        if call == "alone, proved" and not found.must_sample:
+            found.proved += 1
+        elif call != "refused":
+            found.isolated += 1
+        assert in_doubt <= GIVE_UP_SEARCH_AFTER
+        assert found.isolated <= IN_DOUBT_AFTER + GIVE_UP_SEARCH_AFTER
+        assert found.proved <= IN_DOUBT_AFTER_PROVED
 
 
 def test_the_longest_wait() -> None:

@@ -1,0 +1,177 @@
+"""Where freshly read rows go, if older readings have left rows of the same requests pending.
+
+Batches are posted in the order of their oldest change (:mod:`tablero.outbox.queue.order`). So that this is also the order
+within each request, rows that would be posted before older ones of their request get a batch of their own, and a row that was
+entered late is staged together with the newer rows of its request, which leave the batch that they were in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone, tzinfo
+from itertools import chain
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from tablero.contract.packing import Packed, pack, row_order
+from tablero.contract.status_change import StatusChange
+from tablero.contract.windows import Window
+from tablero.outbox import batches
+from tablero.outbox.batches import rows_of, touching
+from tablero.outbox.content import hashes_in, request_hashes
+from tablero.outbox.engine import now_of
+from tablero.outbox.queue.order import is_searched
+from tablero.outbox.record import may_have_been_sent, was_delivered
+from tablero.outbox.schema import batch
+
+_NEVER = datetime.min.replace(tzinfo=timezone.utc)
+
+#: Batches read at a time.
+_PAGE = 20
+
+#: Rows in a batch; it is split once it is claimed, if calls are smaller.
+_MOST_ROWS = 1_000
+
+
+@dataclass
+class _Shared:
+    """A request of which rows are pending already.
+
+    :ivar rows: those that were read now, in order.
+    :ivar staged_at: the oldest change of the batch in which they would be staged.
+    :ivar pending: the pending rows.
+    :ivar behind: the latest of the oldest changes of the batches that hold these.
+    :ivar homes: the ids of these batches.
+    """
+
+    rows: list[StatusChange]
+    staged_at: datetime
+    pending: list[StatusChange] = field(default_factory=list)
+    behind: datetime = _NEVER
+    homes: set[int] = field(default_factory=set)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a newer row of the request is pending."""
+        return max(_changed(self.pending)) > min(_changed(self.rows))
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether these rows are posted after the pending ones if they are staged as they are."""
+        return not self.is_late and self.behind <= self.staged_at
+
+
+def join(
+    connection: Connection, packs: Sequence[Packed], window: Window, zone: tzinfo, *, extraction: int
+) -> tuple[list[Packed], list[Packed]]:
+    """Arrange what is to be staged around what other readings of ``window`` have left pending.
+
+    :param packs: the rows of one step of staging.
+    :param zone: the institution's time zone, in which rows are counted by day.
+    :param extraction: the reading; its own batches do not count.
+    :returns: the batches that may be posted at once, and those that must be claimed in turn.
+    """
+    homes = _homes(connection, packs, window, extraction)
+    shared = _shared(connection, packs, homes)
+    if not shared:
+        return list(packs), []
+    apart = {request: each for request, each in shared.items() if not each.is_in_order}
+    moved = _take_out(connection, {request: each for request, each in apart.items() if each.is_late}, zone)
+    for request, each in apart.items():
+        each.rows += moved.get(request, [])
+        if each.is_late:
+            each.behind = _NEVER  # its newer rows are in the same batch now, or may be at the dashboard already
+    left = [pack._replace(changes=[row for row in pack.changes if row.request_id not in apart]) for pack in packs]
+    whole = [pack for pack in left if pack.changes]
+    in_turn = [pack for pack in whole if any(row.request_id in shared for row in pack.changes)]
+    at_once = [pack for pack in whole if not any(row.request_id in shared for row in pack.changes)]
+    return at_once, [*in_turn, *_packed(list(apart.values()))]
+
+
+def _homes(connection: Connection, packs: Sequence[Packed], window: Window, extraction: int) -> dict[int, Any]:
+    """The pending batches of other readings that may contain requests of these packs."""
+    query = (
+        sa.select(*batches.COLUMNS, batch.c.requests)
+        .where(
+            sa.text("batch.state = 'pending'"),
+            ~is_searched(),
+            touching(window),
+            batch.c.extraction_id != extraction,
+            batch.c.first_request <= max(pack.changes[-1].request_id for pack in packs),
+            batch.c.last_request >= min(pack.changes[0].request_id for pack in packs),
+        )
+        .order_by(batch.c.id)
+    )
+    wanted = hashes_in(request_hashes(list(chain.from_iterable(pack.changes for pack in packs))))
+    return {row.id: row for row in connection.execute(query) if not wanted.isdisjoint(hashes_in(row.requests))}
+
+
+def _shared(connection: Connection, packs: Sequence[Packed], homes: dict[int, Any]) -> dict[str, _Shared]:
+    """The requests of these packs of which rows are pending."""
+    if not homes:
+        return {}
+    read: dict[str, _Shared] = {}
+    for pack_ in packs:
+        oldest = min(_changed(pack_.changes))
+        for row in pack_.changes:
+            read.setdefault(row.request_id, _Shared([], oldest)).rows.append(row)
+    for identity, rows in _contents(connection, list(homes)):
+        for row in rows:
+            if (shared := read.get(row.request_id)) is not None:
+                shared.pending.append(row)
+                shared.homes.add(identity)
+                shared.behind = max(shared.behind, homes[identity].first_change)
+    return {request: each for request, each in read.items() if each.pending}
+
+
+def _take_out(connection: Connection, late: dict[str, _Shared], zone: tzinfo) -> dict[str, list[StatusChange]]:
+    """Take the pending rows of these requests out of their batches, unless the dashboard may have some of them.
+
+    :returns: the rows of the requests that are in no batch now.
+    """
+    free = set(_unsent(connection, {identity for each in late.values() for identity in each.homes}))
+    taken = {request: each for request, each in late.items() if each.homes <= free}
+    for identity, rows in _contents(connection, sorted({home for each in taken.values() for home in each.homes})):
+        left = [row for row in rows if row.request_id not in taken]
+        if left:
+            batches.refill(connection, identity, left, zone)
+        else:
+            batches.empty(connection, identity)
+    return {request: each.pending for request, each in taken.items()}
+
+
+def _unsent(connection: Connection, ids: set[int]) -> Iterator[int]:
+    """Those of these batches that have certainly not been delivered, and that no worker holds; they are locked."""
+    if not ids:
+        return
+    query = sa.select(*batches.COLUMNS).where(batch.c.id.in_(ids), batch.c.state == "pending", ~is_searched())
+    now = now_of(connection)
+    for row in connection.execute(query.with_for_update(skip_locked=True)).all():
+        if not was_delivered(row) and not may_have_been_sent(connection, row, now):
+            yield row.id
+
+
+def _packed(apart: Sequence[_Shared]) -> Iterator[Packed]:
+    """Batches of whole requests, each of which is posted after the pending rows of its requests."""
+    rows: list[StatusChange] = []
+    oldest = _NEVER
+    for each in sorted(apart, key=lambda each: min(_changed(each.rows))):
+        if rows and each.behind > oldest:
+            yield from pack(sorted(rows, key=row_order), _MOST_ROWS, by_service=False)
+            rows = []
+        if not rows:
+            oldest = min(_changed(each.rows))
+        rows += each.rows
+    if rows:
+        yield from pack(sorted(rows, key=row_order), _MOST_ROWS, by_service=False)
+
+
+def _contents(connection: Connection, ids: Sequence[int]) -> Iterator[tuple[int, list[StatusChange]]]:
+    for start in range(0, len(ids), _PAGE):
+        yield from rows_of(connection, ids[start : start + _PAGE]).items()
+
+
+def _changed(rows: Sequence[StatusChange]) -> Iterator[datetime]:
+    return (row.last_modified_date for row in rows)

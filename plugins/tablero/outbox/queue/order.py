@@ -1,0 +1,125 @@
+"""The order of pending batches: older changes of a request are posted before newer ones, whichever readings found them.
+
+Pending batches stand in one order, that of their oldest change. A batch waits for each one before it that shares a request with
+it. Since it never waits for one behind it, no batches can wait for each other, whatever else happens to them.
+
+Nothing waits for a batch that is searched: a bad row must not hold up good ones. Only the parts of one batch, and what
+continues its last request, wait for each other also then, by ``after_id``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from tablero.outbox.content import hashes_in
+from tablero.outbox.engine import MOST_BOUND
+from tablero.outbox.schema import batch
+
+#: Attempts with an unknown outcome in a row after which a batch is searched.
+SEARCHED_AFTER = 2
+
+
+class Place(NamedTuple):
+    """The place of a batch in the order of pending ones.
+
+    :ivar first_change: the ``last_modified_date`` of its oldest row.
+    """
+
+    first_change: datetime
+    batch_id: int
+
+
+def place_of(row: Any) -> Place:
+    """The place of the batch with this row of the table."""
+    return Place(row.first_change, row.id)
+
+
+def is_searched(which: sa.FromClause = batch) -> sa.ColumnElement[bool]:
+    """A condition: the batch is searched, after all others had their turn. That applies to parts, to what was refused, and to
+    what fails time after time.
+
+    What an earlier pass has learnt about a batch is in its row, so that the next one does not repeat it.
+    """
+    return sa.or_(
+        which.c.cuts > 0,
+        sa.and_(which.c.first_refused_at.is_not(None), which.c.unknown_in_a_row == 0),
+        which.c.unknown_in_a_row >= SEARCHED_AFTER,
+    )
+
+
+def first_in_line() -> sa.ColumnElement[bool]:
+    """A condition: the batch does not wait for the batch with earlier rows of the same reading that ``after_id`` names.
+
+    All batches before it are looked at, not just the last one: that may be settled, or withdrawn, before those that it waited
+    for, and may be pending again later. Only parts that are searched wait for one that is behind them in the order.
+    """
+    last, earlier = batch.alias("last"), batch.alias("earlier")
+    line = (
+        sa.select(*_of_line(last))
+        .where(last.c.id == batch.c.after_id)
+        .correlate(batch)
+        .cte("line", recursive=True, nesting=True)
+    )
+    line = line.union(
+        sa.select(*_of_line(earlier)).join(line, earlier.c.id == line.c.after_id).where(line.c.state != "pending")
+    )
+    precedes = sa.or_(
+        sa.tuple_(line.c.first_change, line.c.id) < sa.tuple_(batch.c.first_change, batch.c.id),
+        sa.and_(line.c.searched, is_searched()),
+    )
+    waits = sa.exists(sa.select(1).select_from(line).where(line.c.state == "pending", precedes).correlate(batch))
+    return sa.or_(batch.c.after_id.is_(None), ~waits)
+
+
+def _of_line(which: Any) -> list[sa.ColumnElement[Any]]:
+    return [which.c.id, which.c.after_id, which.c.state, which.c.first_change, is_searched(which).label("searched")]
+
+
+def blockers(connection: Connection, candidates: Sequence[Any], *among: sa.ColumnElement[bool]) -> dict[int, set[int]]:
+    """By batch that must wait: the ids of the pending batches that it waits for.
+
+    Requests are compared by the hashes stored beside the rows. Two ids with the same hash let a batch wait in vain until the
+    other one is settled, which does no harm: it happens to one of four thousand pairs of full batches.
+
+    :param candidates: rows of the table; as a rule all that is pending before them is being posted, so that little is compared.
+    :param among: conditions for the batches that they may have to wait for.
+    """
+    if not candidates:
+        return {}
+    last = max(map(place_of, candidates))
+    query = sa.select(batch.c.id, batch.c.first_change, batch.c.first_request, batch.c.last_request).where(
+        sa.text("batch.state = 'pending'"),
+        ~is_searched(),
+        batch.c.first_change <= last.first_change,
+        batch.c.first_request <= max(row.last_request for row in candidates),
+        batch.c.last_request >= min(row.first_request for row in candidates),
+        *among,
+    )
+    before = connection.execute(query).all()
+    pairs = [(row, other) for row in candidates for other in before if _may_share(row, other)]
+    requests = _requests(connection, {each.id for pair in pairs for each in pair})
+    found: dict[int, set[int]] = {}
+    for row, other in pairs:
+        if not requests[row.id].isdisjoint(requests[other.id]):
+            found.setdefault(row.id, set()).add(other.id)
+    return found
+
+
+def _may_share(row: Any, other: Any) -> bool:
+    """Whether ``other`` is before ``row``, and may contain a request of it."""
+    return bool(
+        place_of(other) < place_of(row) and other.first_request <= row.last_request and other.last_request >= row.first_request
+    )
+
+
+def _requests(connection: Connection, ids: set[int]) -> dict[int, frozenset[int]]:
+    wanted = sorted(ids)
+    found: dict[int, frozenset[int]] = {}
+    for start in range(0, len(wanted), MOST_BOUND):
+        query = sa.select(batch.c.id, batch.c.requests).where(batch.c.id.in_(wanted[start : start + MOST_BOUND]))
+        found |= {row.id: hashes_in(row.requests) for row in connection.execute(query)}
+    return found

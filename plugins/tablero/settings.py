@@ -211,7 +211,9 @@ class Settings(BaseModel):
 
         :raises SettingsError: names each wrong key, its value and what is allowed.
         """
-        given = {key: value for key, value in values.items() if not (isinstance(value, str) and value.strip() == "")}
+        # Blanks around a value, such as the line ends of Windows in a file of variables, mean nothing.
+        stripped = {key: value.strip() if isinstance(value, str) else value for key, value in values.items()}
+        given = {key: value for key, value in stripped.items() if value != ""}
         try:
             settings = cls.model_validate(given)
         except ValidationError as error:

@@ -323,6 +323,24 @@ def test_dags_of_an_older_version(source: Path, tmp_path: Path) -> None:
     assert (tmp_path / "daily_send.py.before.2").read_text() == "edited"
 
 
+@pytest.mark.parametrize("folder", ["file", "file/below", "/proc/nothing"])
+def test_dags_into_what_is_no_folder(source: Path, tmp_path: Path, folder: str) -> None:
+    """A folder that cannot be written is an error in one sentence."""
+    (tmp_path / "file").touch()
+    done = run(source, "dags", "--to", str(tmp_path / folder))
+    assert done.returncode == 1
+    assert f"{tmp_path / folder} cannot be written: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_edited_dag_file_that_is_not_utf_8(source: Path, tmp_path: Path) -> None:
+    """It is kept as it is, whatever its encoding."""
+    edited = "# Dirección\n".encode("latin-1")
+    (tmp_path / "daily_send.py").write_bytes(edited)
+    assert run(source, "dags", "--to", str(tmp_path)).returncode == 0
+    assert (tmp_path / "daily_send.py.before").read_bytes() == edited
+
+
 def test_a_dag_file_of_another_version(source: Path) -> None:
     """The check names the DAG file that is not of this package, and how to replace it; a folder without any is none."""
     folder = source.parent / "dags"

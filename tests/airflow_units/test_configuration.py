@@ -34,6 +34,14 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("name", ["casa de ñandú", "50%_?x=1#y"])
+def test_a_home_with_any_characters(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path of the file is taken as it is, not as a part of an address."""
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / name))
+    with configuration.outbox():
+        assert [path.name for path in (tmp_path / name / "tablero").glob("*.db")] == ["outbox.db"]
+
+
 @pytest.mark.parametrize("executor", LOCAL)
 def test_a_file_on_one_machine(executor: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a connection the outbox is a file, if all tasks run on the scheduler's machine."""

@@ -118,10 +118,11 @@ def test_every_key_is_tested_here() -> None:
 
 @pytest.mark.parametrize(("key", "default", "text", "meaning"), KEYS, ids=[key for key, *_ in KEYS])
 def test_a_key(key: str, default: Any, text: str, meaning: Any) -> None:
-    """A key has its default, also if it is blank, and accepts a text as in the environment."""
+    """A key has its default, also if it is blank, and accepts a text as in the environment, and as in a file of Windows."""
     assert plain(getattr(Settings.read({}), key)) == default
     assert plain(getattr(Settings.read({key: "  "}), key)) == default
     assert plain(getattr(Settings.read({key: text}), key)) == meaning
+    assert plain(getattr(Settings.read({key: f" {text}\r"}), key)) == meaning
     assert Settings.model_fields[key].description == str(meaning_of(key))
 
 

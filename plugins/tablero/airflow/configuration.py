@@ -196,13 +196,13 @@ def outbox_url() -> URL:
     :raises SetupError: if the type of the connection is unsupported, or it is SQLite and tasks run on several machines.
     :raises TransientError: if Airflow's metadata database does not answer.
     """
-    from sqlalchemy import make_url
+    from sqlalchemy import URL
 
     connection = _find_connection(OUTBOX)
     if connection is not None:
         return _store_url(connection)
     _require_one_machine()
-    return make_url(f"sqlite:///{_own_file()}")
+    return URL.create("sqlite", database=str(_own_file()))  # whatever characters the path has
 
 
 def _own_file() -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tablero import __version__
 from tablero.command_line.printing import dump, say
+from tablero.errors import SetupError
 from tablero.texts import command_line as texts
 
 
@@ -54,16 +55,21 @@ def dags(asked: argparse.Namespace) -> int:
     """Write the two DAG files of this package into a folder, which is created if necessary.
 
     A file that differs, because it is older or was edited, is kept beside the new one under a name that Airflow ignores.
+
+    :raises SetupError: if the folder cannot be made or written.
     """
     folder = Path(asked.to).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
-    for source in sorted(_dag_folder().glob("*.py")):
-        target, text = folder / source.name, source.read_text(encoding="utf-8")
-        if target.exists() and target.read_text(encoding="utf-8") != text:
-            kept = target.replace(_free_name(target))
-            say(texts.KEPT(path=target, kept=kept.name))
-        target.write_text(text, encoding="utf-8")
-        say(texts.WRITTEN(path=target))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for source in sorted(_dag_folder().glob("*.py")):
+            target, content = folder / source.name, source.read_bytes()
+            if target.exists() and target.read_bytes() != content:
+                kept = target.replace(_free_name(target))
+                say(texts.KEPT(path=target, kept=kept.name))
+            target.write_bytes(content)
+            say(texts.WRITTEN(path=target))
+    except OSError as error:
+        raise SetupError(texts.NOT_WRITABLE(folder=folder, words=error.strerror or error)) from error
     return 0
 
 

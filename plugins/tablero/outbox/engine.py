@@ -100,9 +100,11 @@ def connect(url: str | URL) -> Engine:
 
 
 def address_of(engine: Engine) -> str:
-    """The address of an outbox as it is shown to people: user, server and database or file. No password, and no parameter,
-    some of which are secrets as well, such as ``sslpassword``."""
+    """The address of an outbox as it is shown to people: user, server and database, or the path of a file. No password, and no
+    parameter, some of which are secrets as well, such as ``sslpassword``."""
     url = engine.url
+    if url.drivername == "sqlite" and url.database:
+        return url.database  # a URL would encode what people write otherwise, such as ñ
     host = url.host or url.query.get("host")  # a socket's directory is a parameter
     server = host if isinstance(host, str) else None
     return URL.create(url.drivername, url.username, None, server, url.port, url.database).render_as_string()

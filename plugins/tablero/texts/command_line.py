@@ -65,6 +65,10 @@ MOVED_ALL = Text(
     "Moved and compared. Now point connection tablero_outbox to the database of {conn_id}, and unpause the DAGs.",
 )
 WRITTEN = Text("escrito: {path}", "written: {path}")
+NOT_WRITABLE = Text(
+    "En {folder} no se puede escribir: {words}. Indique la carpeta de los DAG de Airflow, con el usuario de Airflow.",
+    "{folder} cannot be written: {words}. Name the folder of Airflow's DAGs, as Airflow's user.",
+)
 OTHER_DAG_FILE = Text(
     "{path} no es el de esta versión del paquete, o se editó. Póngalo al día con: tablero dags --to {folder}",
     "{path} is not that of this version of the package, or was edited. Bring it up to date by: tablero dags --to {folder}",

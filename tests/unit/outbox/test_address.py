@@ -19,7 +19,7 @@ PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
             "postgresql+psycopg://u@db:5433/d",
         ),
         ("postgresql://u:pw@/d?host=/run/postgresql", "postgresql+psycopg://u@/run/postgresql/d"),
-        ("sqlite:////srv/outbox.db", "sqlite:////srv/outbox.db"),
+        ("sqlite:////srv/casa de ñandú/outbox.db", "/srv/casa de ñandú/outbox.db"),
     ],
 )
 def test_what_is_shown(url: str, shown: str) -> None:

@@ -16,7 +16,9 @@ HERE = Path(__file__).resolve().parent
 
 SECRETS = """\
 # Secretos de este despliegue; no los publique, y guarde una copia: sin FERNET_KEY no se leen las conexiones guardadas.
+# Si cambia una contraseña, use solo letras y cifras: algunas van dentro de direcciones.
 # Secrets of this deployment; do not publish them, and keep a copy: without FERNET_KEY stored connections cannot be read.
+# If you change a password, use letters and digits only: some stand within addresses.
 POSTGRES_PASSWORD={postgres}
 AIRFLOW_DB_PASSWORD={airflow}
 OUTBOX_DB_PASSWORD={outbox}

@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from string import Formatter
 
-import pytest
 import tablero.errors
 from tablero.texts.text import Text
 
@@ -65,34 +64,49 @@ def used() -> set[tuple[str, str]]:
     return found | {(room, name) for room, name in NAMES if room == "web" and name in words}
 
 
-@pytest.mark.parametrize("key", CATALOGUE, ids=".".join)
-def test_a_text_says_the_same_in_both_languages(key: tuple[str, str]) -> None:
-    """Each text has both languages, with the same placeholders, and is translated."""
-    text = CATALOGUE[key]
-    assert isinstance(text, Text)
-    assert text.es.strip()
-    assert text.en.strip()
-    fields = [[field for _, field, _, _ in Formatter().parse(language) if field is not None] for language in text]
-    assert set(fields[0]) == set(fields[1])
-    assert all(field.isidentifier() for field in fields[0])
-    assert text.es != text.en or " " not in re.sub(r"\{\w+\}", "", text.es).strip()
+def wrong(is_right: Callable[[Text], bool], *, among: Iterable[tuple[str, str]] = CATALOGUE) -> list[tuple[str, str]]:
+    """The room and name of each text that is not right."""
+    return [key for key in among if not is_right(CATALOGUE[key])]
+
+
+def test_each_text_has_both_languages() -> None:
+    """No text is empty in Spanish or in English."""
+    assert wrong(lambda text: isinstance(text, Text) and bool(text.es.strip() and text.en.strip())) == []
+
+
+def fields(language: str) -> set[str]:
+    """The placeholders of a sentence."""
+    return {field for _, field, _, _ in Formatter().parse(language) if field is not None}
+
+
+def test_both_languages_have_the_same_placeholders() -> None:
+    """Each value that one language mentions stands in the other, too; placeholders are names."""
+    assert wrong(lambda text: fields(text.es) == fields(text.en) and all(map(str.isidentifier, fields(text.es)))) == []
+
+
+def test_each_text_is_translated() -> None:
+    """Only single words are the same in both languages."""
+    assert wrong(lambda text: text.es != text.en or " " not in re.sub(r"\{\w+\}", "", text.es).strip()) == []
 
 
 #: A value followed by a plural that it does not choose, such as "{rows} rows".
 PLURAL = re.compile(r"\{\w+\} (?:filas|lotes|llamadas|ventanas|comprobaciones|rows|batches|windows|checks)\b")
 
 
-@pytest.mark.parametrize("key", [key for key in CATALOGUE if "[other]" not in key[1] and key[0] != "page"], ids=".".join)
-def test_a_number_chooses_the_form_of_its_noun(key: tuple[str, str]) -> None:
+def test_a_number_chooses_the_form_of_its_noun() -> None:
     """A text that counts things is right for one of them too."""
-    assert [found for language in CATALOGUE[key] for found in PLURAL.findall(language)] == []
+    counting = [key for key in CATALOGUE if "[other]" not in key[1] and key[0] != "page"]
+    assert wrong(lambda text: not any(map(PLURAL.search, text)), among=counting) == []
 
 
-@pytest.mark.parametrize("key", CATALOGUE, ids=".".join)
-def test_forms_come_in_pairs(key: tuple[str, str]) -> None:
+def test_forms_come_in_pairs() -> None:
     """Words that depend on a number have a form for one and another for several."""
-    forms = [form for language in CATALOGUE[key] for _, _, form, _ in Formatter().parse(language) if form]
-    assert [form for form in forms if len(form.split("|")) != 2] == []
+
+    def in_pairs(text: Text) -> bool:
+        forms = [form for language in text for _, _, form, _ in Formatter().parse(language) if form]
+        return all(len(form.split("|")) == 2 for form in forms)
+
+    assert wrong(in_pairs) == []
 
 
 def test_no_text_is_left_over() -> None:
@@ -108,7 +122,7 @@ def test_no_text_is_missing() -> None:
 
 def test_a_text_is_given_the_values_that_it_mentions() -> None:
     """Each use passes exactly the values that the text mentions: a missing one would hide the error to be reported."""
-    wrong = []
+    mismatched = []
     for path, tree in SPEAKERS.items():
         rooms = rooms_in(tree)
         for node in ast.walk(tree):
@@ -119,8 +133,8 @@ def test_a_text_is_given_the_values_that_it_mentions() -> None:
             text = CATALOGUE.get((rooms[node.func.value.id], node.func.attr))
             given = {keyword.arg for keyword in node.keywords}
             if text is not None and None not in given and given != text.placeholders:
-                wrong.append(f"{path}:{node.lineno} {node.func.attr}: {sorted(given ^ text.placeholders)}")
-    assert wrong == []
+                mismatched.append(f"{path}:{node.lineno} {node.func.attr}: {sorted(given ^ text.placeholders)}")
+    assert mismatched == []
 
 
 OUR_ERRORS = {name for name, value in vars(tablero.errors).items() if isinstance(value, type) and issubclass(value, Exception)}
@@ -166,8 +180,7 @@ def sentences_by_hand(tree: ast.Module) -> Iterator[int]:
                 yield node.lineno
 
 
-@pytest.mark.parametrize("path", SPEAKERS)
-def test_sentences_come_from_the_catalogue(path: str) -> None:
+def test_sentences_come_from_the_catalogue() -> None:
     """Errors, log lines that ask for action, alerts, the form and the command line use the catalogue."""
-    lines = sorted(set(sentences_by_hand(SPEAKERS[path])))
-    assert lines == []
+    by_hand = [f"{path}:{line}" for path, tree in SPEAKERS.items() for line in sorted(set(sentences_by_hand(tree)))]
+    assert by_hand == []

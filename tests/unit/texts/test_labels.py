@@ -60,14 +60,15 @@ def test_the_labels_are_those_that_people_see() -> None:
     assert SPOKEN["connections"] == Text("Administración > Conexiones", "Admin > Connections")
 
 
-@pytest.mark.parametrize("key", CATALOGUE, ids=".".join)
-def test_a_sentence_names_the_button_that_its_reader_sees(key: tuple[str, str]) -> None:
+def test_a_sentence_names_the_button_that_its_reader_sees() -> None:
     """A Spanish sentence never uses the English label, and both languages name the button or neither does."""
-    text = CATALOGUE[key]
-    for spoken in SPOKEN.values():
-        assert (spoken.es in text.es) == (spoken.en in text.en)
-        assert spoken.en not in text.es
-    assert "(Clear" not in text.es
+    wrong = [
+        key
+        for key, text in CATALOGUE.items()
+        for spoken in SPOKEN.values()
+        if (spoken.es in text.es) != (spoken.en in text.en) or spoken.en in text.es or "(Clear" in text.es
+    ]
+    assert wrong == []
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from airflow.sdk import get_current_context
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 from tablero.airflow.assets import RECONCILIATIONS
+from tablero.airflow.configuration import clock
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Attempt
 from tablero.errors import SetupError
 from tablero.outbox import ledger
-from tablero.outbox.engine import address_of
+from tablero.outbox.engine import address_of, reading
+from tablero.outbox.reports import continuity, health
 from tablero.texts import airflow as texts
 from tablero.texts import delivery as delivery_texts
 
@@ -22,64 +26,122 @@ log = logging.getLogger(__name__)
 #: How many asset events are searched, newest first; most runs deliver something.
 _EVENTS = 50
 
-#: The key, in the state that Airflow keeps for the asset, of the last run that delivered.
-_DELIVERED = "delivered_by"
+#: The key, in the state that Airflow keeps for the asset, of the last delivery: see :class:`_Delivery`.
+_LAST_DELIVERY = "last_delivery"
 
 
-def remembering(observe: Callable[[Attempt], None], run_id: str) -> Callable[[Attempt], None]:
-    """Observe attempts, and note in Airflow, with the first one that delivers, that rows were delivered.
+class _Delivery(NamedTuple):
+    """The last delivery that Airflow remembers.
+
+    :ivar run: the id of its run.
+    :ivar message: the id of the call; ``None`` if only the run is known.
+    :ivar at: when it was noted, or when its run was proved.
+    """
+
+    run: str
+    message: str | None
+    at: datetime
+
+
+@contextmanager
+def remembering(observe: Callable[[Attempt], None], run_id: str) -> Iterator[Callable[[Attempt], None]]:
+    """Observe attempts, and note in Airflow the first one that delivers, and in the end the last.
 
     At once, because the task may fail for another reason, and its run be red for weeks: an event of an asset is only emitted by
     a task that succeeds.
 
     :param observe: called with every attempt.
     """
-    is_noted = False
+    last = noted = None
 
     def observed(attempt: Attempt) -> None:
-        nonlocal is_noted
+        nonlocal last, noted
         observe(attempt)
-        if attempt.accepted and not is_noted:
-            is_noted = True
-            _note_delivery(run_id)
+        if attempt.accepted:
+            last = attempt.message_id
+            if noted is None:
+                noted = last
+                _note(_Delivery(run_id, last, clock()))
 
-    return observed
-
-
-def _note_delivery(run_id: str) -> None:
     try:
-        get_current_context()["asset_state_store"][RECONCILIATIONS].set(_DELIVERED, run_id)
+        yield observed
+    finally:
+        if last != noted:
+            _note(_Delivery(run_id, last, clock()))
+
+
+def _note(delivery: _Delivery) -> None:
+    try:
+        _state().set(_LAST_DELIVERY, delivery._asdict() | {"at": delivery.at.isoformat()})
     except Exception:  # rows are being delivered; the event of their reconciliation says the same
         log.debug("the delivery could not be noted", exc_info=True)
 
 
+def _state() -> Any:
+    return get_current_context()["asset_state_store"][RECONCILIATIONS]
+
+
 def require_known_outbox(engine: Engine, *, accept_changes: bool) -> None:
-    """Refuse an empty outbox if Airflow remembers runs that delivered rows: everything would be sent again.
+    """Refuse an outbox that does not know the last delivery that Airflow remembers: it is empty, or an older copy, and what was
+    delivered since would be sent again.
 
-    :param accept_changes: an operator has confirmed that this is intended.
-    :raises SetupError: the outbox is empty, and there was such a run.
+    It does know it if rows were adopted afterwards, as after a backup was restored.
+
+    :param accept_changes: an operator has confirmed that this is intended, which holds for later runs as well.
+    :raises SetupError: says what was seen, and how to go on.
     """
-    if accept_changes or not ledger.is_empty(engine):
+    delivery = _last_delivery()
+    if delivery is None:
         return
-    run = _last_run_that_delivered()
-    if run is not None:
-        raise SetupError(texts.OUTBOX_IS_EMPTY(outbox=address_of(engine), run=run))
+    is_empty, last = ledger.is_empty(engine), None
+    if not is_empty:
+        with reading(engine) as connection:
+            if _is_known(connection, delivery):
+                return
+            last = health.last_delivery(connection)
+    if accept_changes:
+        _accept()
+        return
+    named = {"outbox": address_of(engine), "run": delivery.run}
+    if is_empty:
+        raise SetupError(texts.OUTBOX_IS_EMPTY(**named))
+    raise SetupError(texts.OUTBOX_IS_BEHIND(**named, at=_day(delivery.at), last=_day(last)))
 
 
-def _last_run_that_delivered() -> str | None:
+def _is_known(connection: Connection, delivery: _Delivery) -> bool:
+    return (
+        continuity.knows_call(connection, delivery.run, delivery.message)
+        or (delivery.message is None and continuity.knows_run(connection, delivery.run))
+        or continuity.was_adopted_since(connection, delivery.at)
+    )
+
+
+def _last_delivery() -> _Delivery | None:
     try:
         context = get_current_context()
     except RuntimeError:
         return None  # no task: a test, or the command line
-    noted = context["asset_state_store"][RECONCILIATIONS].get(_DELIVERED)
+    noted: Any = context["asset_state_store"][RECONCILIATIONS].get(_LAST_DELIVERY)
     if noted is not None:
-        return str(noted)
+        return _Delivery(noted["run"], noted["message"], datetime.fromisoformat(noted["at"])) if noted else None
     # Runs of version 0.1 left only these.
     for event in context["inlet_events"][RECONCILIATIONS].ascending(False).limit(_EVENTS):
         extra: Any = event.extra or {}
         if any(window.get("delivered") for window in extra.get("windows", ())):
-            return str(event.source_run_id)
+            return _Delivery(str(event.source_run_id), None, event.timestamp)
     return None
+
+
+def _accept() -> None:
+    """Forget the deliveries so far, so that the nights after this run need no confirmation of their own."""
+    try:
+        _state().set(_LAST_DELIVERY, {})
+    except Exception:  # the next delivery is noted in its place
+        log.debug("the confirmation could not be noted", exc_info=True)
+
+
+def _day(instant: datetime | None) -> str:
+    return f"{instant:%Y-%m-%d}" if instant else "-"
 
 
 def name_failed_tasks(windows: Mapping[str, Window]) -> None:

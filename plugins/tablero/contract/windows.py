@@ -55,6 +55,10 @@ class Window:
     def __contains__(self, instant: datetime) -> bool:
         return self.start <= instant < self.end
 
+    def overlaps(self, other: Window) -> bool:
+        """Whether an instant lies in both."""
+        return self.start < other.end and other.start < self.end
+
     def to_json(self) -> dict[str, str]:
         """The form in which a window is passed between tasks."""
         return {

@@ -1,18 +1,22 @@
-"""The brake: if most delivered rows of a window seem to have changed at once, the reading is probably wrong.
+"""The brake: if most delivered rows seem to have changed at once, the reading is probably wrong.
 
 A different ``source_timezone``, padding or id in the view makes every row look deleted, and a new one would be sent in its
-place.
+place. A window is judged by itself; one that holds only a few delivered rows, together with the days around it, or an
+institution with few rows a day would send all of them again, one day after another. A night is judged as a whole as well: if
+what it read again looks like that, its own day, which is read in the same way, is not to be trusted either.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from tablero.contract.windows import Window
 from tablero.errors import ImplausibleReading
 from tablero.texts import delivery as texts
+from tablero.texts.text import verbatim
 
-#: Below this number, all delivered rows of a window may plausibly be corrected at once.
+#: Below this number, all delivered rows may plausibly be corrected at once.
 FEWEST = 10
 
 
@@ -28,17 +32,57 @@ class Change(NamedTuple):
     gone: int
     new: int
 
+    def plus(self, other: Change) -> Change:
+        """Both together."""
+        return Change(self.delivered + other.delivered, self.gone + other.gone, self.new + other.new)
+
+
+def is_replacement(found: Change) -> bool:
+    """Whether most delivered rows are gone, with more than half as many new ones in their place."""
+    return 2 * found.gone > found.delivered and 2 * found.new > found.gone
+
 
 def is_plausible(found: Change) -> bool:
-    """Whether the changes may be corrections: not most delivered rows gone and at least half as many new ones instead."""
-    return found.delivered < FEWEST or 2 * found.gone <= found.delivered or 2 * found.new <= found.gone
+    """Whether the changes may be corrections: no replacement, or one of only a few rows."""
+    return found.delivered < FEWEST or not is_replacement(found)
 
 
-def require_plausible(window: Window, found: Change) -> None:
-    """Stop before anything of the window is sent if the reading is implausible.
+class Brake:
+    """Judges the readings of one task.
 
-    :raises ImplausibleReading: says what was found and how to continue.
+    :ivar total: the changes of all windows that were judged.
     """
-    if not is_plausible(found):
-        run = texts.RUN_OF[window.kind](window=window.label)
-        raise ImplausibleReading(texts.BRAKE(window=window.label, run=run, **found._asdict()))
+
+    def __init__(self) -> None:
+        self.total = Change(0, 0, 0)
+
+    @property
+    def is_released(self) -> bool:
+        """Whether all readings together are plausible."""
+        return is_plausible(self.total)
+
+    def require_plausible(self, window: Window, found: Change, nearby: Callable[[], Iterable[Change]] = tuple) -> None:
+        """Stop before anything of the window is sent if its reading is implausible.
+
+        :param nearby: the changes before and after the window, each of enough rows to judge by; called only if the window holds
+            few, and all of them seem to be replaced.
+        :raises ImplausibleReading: says what was found and how to continue.
+        """
+        name = verbatim(window.label)
+        if is_replacement(found) and found.delivered < FEWEST:
+            around = [found.plus(other) for other in nearby()]
+            implausible = [together for together in around if not is_plausible(together)]
+            if implausible:
+                found, name = implausible[0], texts.WITH_DAYS_AROUND(window=window.label)
+        self.total = self.total.plus(found)
+        if not is_plausible(found):
+            run = texts.RUN_OF[window.kind](window=window.label)
+            raise ImplausibleReading(texts.BRAKE(window=name, run=run, **found._asdict()))
+
+    def require_released(self) -> None:
+        """Stop before anything of a run is sent if what it read is implausible as a whole.
+
+        :raises ImplausibleReading: says what was found and how to continue.
+        """
+        if not self.is_released:
+            raise ImplausibleReading(texts.NIGHT_BRAKE(**self.total._asdict()))

@@ -6,10 +6,12 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window, dateless_window, span, undated_window
+from tablero.delivery.brake import Brake
 from tablero.delivery.reconciling import answers
 from tablero.delivery.staging import Tally, stage
 from tablero.errors import OutboxUnavailable, SourceUnavailable, TableroError
@@ -33,10 +35,12 @@ class Read(NamedTuple):
 
     :ivar windows: windows to be proved by ``reconcile``, including those that could not be read.
     :ivar tallies: of the windows that were read.
+    :ivar brake: with what all of them together look like.
     """
 
     windows: list[Window]
     tallies: list[Tally]
+    brake: Brake
 
 
 def read(
@@ -56,15 +60,15 @@ def read(
     :param accept_changes: as in :func:`tablero.delivery.staging.stage`.
     :raises OutboxUnavailable: there is nowhere to put anything.
     """
-    found = Read([], [])
+    found = Read([], [], Brake())
+    staged = partial(stage, engine, source, settings, run_id=run_id, clock=clock, accept_changes=accept_changes)
     source_answers = True
     for planned in windows:
         window, is_read = planned, False
         try:
             if source_answers:
                 window = _with_older_rows(source, settings, planned)
-                tally = stage(engine, source, settings, window, run_id=run_id, clock=clock, accept_changes=accept_changes)
-                found.tallies.append(tally)
+                found.tallies.append(staged(window, brake=found.brake))
                 is_read = True
         except OutboxUnavailable:
             raise

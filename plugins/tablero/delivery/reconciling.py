@@ -17,7 +17,7 @@ from typing import NamedTuple
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.delivery.staging import Tally, stage
-from tablero.errors import Deferral, NotSettledError, SourceUnavailable, TableroError, TransientError
+from tablero.errors import Deferral, ImplausibleReading, NotSettledError, SourceUnavailable, TableroError, TransientError
 from tablero.outbox import ledger
 from tablero.outbox.ledger import Account
 from tablero.settings import Settings
@@ -66,15 +66,19 @@ def reconcile(
     accounts: list[Account] = []
     read = partial(stage, engine, source, settings, run_id=run_id, clock=clock, accept_changes=accept_changes)
     failures: list[TableroError] = []
+    stopped: list[Window] = []
     source_answers = True
     for window in windows:
         account = ledger.account(engine, window)
         try:
-            if source_answers:
+            # The month of a day that the brake has stopped may look plausible, and would send that day's rows all the same.
+            if source_answers and not any(one.overlaps(window) for one in stopped):
                 account = _prove(engine, window, read, send, leave_pending=window in unsent)
         except TableroError as error:
             log.error("%s", texts.WINDOW_FAILED(window=window.label, words=error.text))
             failures.append(error)
+            if isinstance(error, ImplausibleReading):
+                stopped.append(window)
             account = ledger.account(engine, window)
             source_answers = not isinstance(error, SourceUnavailable) or answers(source)
         ledger.keep(engine, account, run_id, clock())

@@ -9,8 +9,8 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, islice
 
@@ -21,14 +21,15 @@ from tablero.contract.packing import Packed, pack
 from tablero.contract.rules import Excluded
 from tablero.contract.sorting import in_order
 from tablero.contract.status_change import StatusChange
-from tablero.contract.windows import Window
+from tablero.contract.windows import Window, first_instant, local_day
 from tablero.contract.wire import encode
-from tablero.delivery.brake import Change, require_plausible
+from tablero.delivery.brake import FEWEST, Brake, Change
 from tablero.outbox import intake, requeue
 from tablero.outbox.batches import Lease, LeasedBatch
 from tablero.outbox.engine import reading
 from tablero.outbox.intake import RejectedRow
 from tablero.outbox.record import Record
+from tablero.outbox.reports import calendar
 from tablero.settings import Settings
 from tablero.source.reader import Source
 
@@ -98,6 +99,7 @@ def stage(
     clock: Clock,
     resend: bool = False,
     accept_changes: bool = False,
+    brake: Brake | None = None,
 ) -> Tally:
     """Read ``window``, compare it with the outbox, and commit the difference. May be interrupted and repeated at any point.
 
@@ -106,6 +108,7 @@ def stage(
     :param engine: of the outbox.
     :param resend: make the delivered rows that the source still has pending again, once per run.
     :param accept_changes: stage even if most of what was delivered seems to have changed (see :mod:`tablero.delivery.brake`).
+    :param brake: judges this reading along with others; by default this one alone.
     :raises ImplausibleReading: if most of it seems to have changed and this is not accepted. Nothing is staged,
         or sent again.
     :raises SourceUnavailable, OutboxUnavailable: a retry may help.
@@ -113,7 +116,7 @@ def stage(
     """
     tally = Tally(window)
     steps = stage_in_steps(
-        engine, source, settings, tally, run_id=run_id, clock=clock, resend=resend, accept_changes=accept_changes
+        engine, source, settings, tally, run_id=run_id, clock=clock, resend=resend, accept_changes=accept_changes, brake=brake
     )
     with rare_collections():
         for _ in steps:
@@ -149,6 +152,7 @@ def stage_in_steps(
     lease: Callable[[], Lease | None] = lambda: None,
     resend: bool = False,
     accept_changes: bool = False,
+    brake: Brake | None = None,
 ) -> Iterator[list[LeasedBatch]]:
     """:func:`stage` in steps: each yields batches that are committed and may be posted while the next step is prepared.
 
@@ -163,7 +167,9 @@ def stage_in_steps(
     found = _distinct(_classified(source, settings, tally.window, clock(), tally, rejections.add), tally)
     pieces = differences(chain.from_iterable(found), extraction.record)
     if extraction.record.may_hold_delivered and not accept_changes:
-        pieces = _plausible(pieces, extraction.record, tally.window)
+        pieces = _plausible(
+            pieces, extraction.record, tally.window, brake or Brake(), partial(_nearby, engine, source, settings, clock())
+        )
     if resend:
         pieces = _with_resending(pieces, partial(_resend, engine, settings, tally.window, run_id))
     new_ones = chain.from_iterable(_new(pieces, extraction.withdraw, tally))
@@ -202,8 +208,8 @@ def preview(
 
     found = _distinct(_classified(source, settings, window, clock(), tally, sample), tally)
     pieces = differences(chain.from_iterable(found), record or ())
-    if record is not None and record.may_hold_delivered and not accept_changes:
-        pieces = _plausible(pieces, record, window)
+    if engine is not None and record is not None and record.may_hold_delivered and not accept_changes:
+        pieces = _plausible(pieces, record, window, Brake(), partial(_nearby, engine, source, settings, clock()))
     new_ones = chain.from_iterable(_new(pieces, record.count_unsent if record is not None else None, tally))
     for packed in pack(new_ones, settings.batch_size, by_service=settings.group_by_service):
         tally.batches += 1
@@ -227,22 +233,54 @@ def _new(
         yield new
 
 
-def _plausible(pieces: Iterable[Difference], record: Record, window: Window) -> Iterator[Difference]:
+def _plausible(
+    pieces: Iterable[Difference],
+    record: Record,
+    window: Window,
+    brake: Brake,
+    nearby: Callable[[Window], Iterable[Change]],
+) -> Iterator[Difference]:
     """The same differences, after the whole window was compared and found plausible; they are kept on disk until then.
 
     :raises ImplausibleReading: before anything is yielded.
     """
-    new = gone = 0
     with tempfile.TemporaryFile(prefix="tablero-") as file:
-        for piece in pieces:
-            pickle.dump(piece, file, pickle.HIGHEST_PROTOCOL)
-            new += len(piece.new)
-            gone += record.count_delivered(piece.gone) if piece.gone else 0
-        require_plausible(window, Change(record.delivered, gone, new))
+        found = _change(pieces, record, keep=lambda piece: pickle.dump(piece, file, pickle.HIGHEST_PROTOCOL))
+        brake.require_plausible(window, found, partial(nearby, window))
         end = file.tell()
         file.seek(0)
         while file.tell() < end:
             yield pickle.load(file)
+
+
+def _change(pieces: Iterable[Difference], record: Record, keep: Callable[[Difference], object] = lambda _: None) -> Change:
+    new = gone = 0
+    for piece in pieces:
+        keep(piece)
+        new += len(piece.new)
+        gone += record.count_delivered(piece.gone) if piece.gone else 0
+    return Change(record.delivered, gone, new)
+
+
+def _nearby(engine: Engine, source: Source, settings: Settings, now: datetime, window: Window) -> Iterator[Change]:
+    """How the source differs from the outbox just before and just after a window, over as many days as it takes to find
+    :data:`~tablero.delivery.brake.FEWEST` delivered rows on that side. Nothing is staged.
+    """
+    zone = settings.timezone
+    with reading(engine) as connection:
+        before = calendar.days_delivered_before(connection, local_day(window.start, zone), FEWEST)
+        after = calendar.days_delivered_from(connection, local_day(window.end, zone), FEWEST)
+    if before:
+        yield _compared(engine, source, settings, now, replace(window, start=first_instant(before[-1], zone), end=window.start))
+    if after:
+        end = first_instant(after[-1] + timedelta(days=1), zone)
+        yield _compared(engine, source, settings, now, replace(window, start=window.end, end=end))
+
+
+def _compared(engine: Engine, source: Source, settings: Settings, now: datetime, window: Window) -> Change:
+    record, tally = Record(partial(reading, engine), window), Tally(window)
+    found = _distinct(_classified(source, settings, window, now, tally, lambda _: None), tally)
+    return _change(differences(chain.from_iterable(found), record), record)
 
 
 def _with_resending(pieces: Iterable[Difference], requeue_delivered: Callable[[], None]) -> Iterator[Difference]:

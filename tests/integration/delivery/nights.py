@@ -11,6 +11,7 @@ from sqlalchemy.engine import Engine
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window, day_window
 from tablero.delivery import nightly
+from tablero.delivery.brake import Brake
 from tablero.delivery.counting import Counted, compare, count_future, require_whole
 from tablero.delivery.health.degraded import EVENTS
 from tablero.delivery.health.survey import survey
@@ -22,6 +23,7 @@ from tablero.outbox import findings, incidents, ledger
 from tablero.outbox.engine import writing
 from tablero.outbox.incidents import Run, cause_of
 from tablero.outbox.ledger import Account
+from tablero.settings import Settings
 
 from tests.integration.fake_dashboard import Dashboard
 from tests.integration.institution import Institution
@@ -56,11 +58,13 @@ class Night:
 class Nights:
     """An institution, its outbox and the dashboard, over many nights.
 
+    :ivar settings: may be changed between two nights.
     :ivar owed: every status change that the institution wants delivered.
     """
 
-    def __init__(self, engine: Engine, institution: Institution) -> None:
+    def __init__(self, engine: Engine, institution: Institution, settings: Settings = SETTINGS) -> None:
         self.engine = engine
+        self.settings = settings
         self.institution = institution
         self.dashboard = Dashboard()
         self.owed: Counter[str] = Counter()
@@ -88,17 +92,19 @@ class Nights:
         run = Run("daily_send", f"scheduled__{now:%Y-%m-%dT%H:%M:%S+00:00}", scheduled=True)
         found, own = Night(day), day_window(day, ZONE)
         source, engine, named = self.institution.source, self.engine, {"run_id": run.run_id, "clock": lambda: now}
-        plan = plan_night(engine, SETTINGS, own)
-        windows, _ = nightly.read(engine, source, SETTINGS, plan.windows, **named)  # type: ignore[arg-type]
-        self._post(found, named)
+        plan = plan_night(engine, self.settings, own)
+        read = nightly.read(engine, source, self.settings, plan.windows, **named)  # type: ignore[arg-type]
+        windows = read.windows
+        self._post(found, read.brake, named)
 
         def send_found(_: object) -> None:
-            send(engine, lambda: self.dashboard, SETTINGS, [EVERYTHING], **named)  # type: ignore[arg-type]
+            read.brake.require_released()
+            send(engine, lambda: self.dashboard, self.settings, [EVERYTHING], **named)  # type: ignore[arg-type]
 
         unsent = [*windows, *plan.audits] if found.failed else []
 
         def proved(some: Sequence[Window]) -> Reconciled:
-            return reconcile(engine, source, SETTINGS, some, send=send_found, unsent=unsent, **named)  # type: ignore[arg-type]
+            return reconcile(engine, source, self.settings, some, send=send_found, unsent=unsent, **named)  # type: ignore[arg-type]
 
         def keep(account: Account) -> None:
             ledger.keep(engine, account, run.run_id, now)
@@ -108,9 +114,10 @@ class Nights:
         self._end(found, counted, run, now, own, plan.audits)
         return found
 
-    def _post(self, found: Night, named: dict[str, object]) -> None:
+    def _post(self, found: Night, brake: Brake, named: dict[str, object]) -> None:
         try:
-            send(self.engine, lambda: self.dashboard, SETTINGS, [EVERYTHING], **named)  # type: ignore[arg-type]
+            brake.require_released()
+            send(self.engine, lambda: self.dashboard, self.settings, [EVERYTHING], **named)  # type: ignore[arg-type]
         except TableroError as error:
             found.failed.append(error)
 
@@ -118,7 +125,7 @@ class Nights:
         proof = counted.reconciled
         unusual = survey(
             self.engine,
-            SETTINGS,
+            self.settings,
             proof.accounts,
             run_id=run.run_id,
             own=own,  # type: ignore[arg-type]

@@ -115,6 +115,34 @@ def rows_on(connection: Connection, days: Collection[date], zone: tzinfo) -> dic
     return {day: max(counts.get(day, 0), read.get(day, 0)) for day in days}
 
 
+def days_delivered_before(connection: Connection, day: date, rows: int) -> list[date]:
+    """The last days before ``day`` that together have this many delivered rows, or all there are; the latest first."""
+    return _enough(connection, _delivered.where(batch_day.c.day < day).order_by(batch_day.c.day.desc()), rows)
+
+
+def days_delivered_from(connection: Connection, day: date, rows: int) -> list[date]:
+    """The first days from ``day`` on that together have this many delivered rows, or all there are; the earliest first."""
+    return _enough(connection, _delivered.where(batch_day.c.day >= day).order_by(batch_day.c.day), rows)
+
+
+_delivered = (
+    sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows))
+    .join(batch, batch.c.id == batch_day.c.batch_id)
+    .where(batch.c.state == "delivered")
+    .group_by(batch_day.c.day)
+)
+
+
+def _enough(connection: Connection, by_day: sa.Select[Any], rows: int) -> list[date]:
+    found, days = 0, []
+    for day, count in connection.execute(by_day.limit(rows)):  # each day has one row at least
+        days.append(day)
+        found += int(count)
+        if found >= rows:
+            break
+    return days
+
+
 def days_with(connection: Connection, causes: Collection[str]) -> set[date]:
     """The days for which a run stored a degradation with one of these causes."""
     query = sa.select(degradation.c.label).where(degradation.c.cause.in_(list(causes))).distinct()

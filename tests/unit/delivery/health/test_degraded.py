@@ -107,6 +107,7 @@ def test_each_cause_has_a_sentence(cause: Cause) -> None:
     """Each cause has a sentence and a remedy; conditions end, events do not."""
     assert cause.value in alerts.DEGRADED
     assert cause.value in alerts.REMEDIES
+    assert (cause in CONDITIONS) == (cause.value in alerts.CONDITIONS)
     assert (cause in CONDITIONS) == (cause.value not in ("gone", "audit", "unknown", "recognised", "few_refusals"))
 
 

@@ -2,7 +2,8 @@
 
 Scheduled runs form a series: an incident of a series lasts until the run that failed last, or a later one, succeeds. Runs that
 a person starts may concern anything, so they have incidents of their own, which last until the windows that the last failed one
-left unsettled are settled. An incident has one cause; a new cause is alerted even while another incident is open.
+left unsettled are settled, or, if it came to read none, until another one succeeds. An incident has one cause; a new cause is
+alerted even while another incident is open.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from tablero.errors import ImplausibleReading, NotSettledError, PermanentError
 from tablero.outbox.engine import reading, writing
-from tablero.outbox.schema import incident, reconciliation, trouble
+from tablero.outbox.schema import extraction, incident, reconciliation, trouble
 
 #: Prefix of the id of a scheduled run. A timestamp in UTC follows, so that these ids sort in the order of the runs.
 _SCHEDULED = "scheduled__"
+
+_ONE_DAY = timedelta(days=1)
 
 #: Prefix of the cause of an incident that is not a failure.
 _DEGRADED = "degraded:"
@@ -177,7 +180,7 @@ def run_failed(
     """
     found = {row.cause: row for row in connection.execute(_open((run.series,)).where(~_is_degraded)).all()}
     for row in list(found.values()):
-        if _ended_unheard(connection, row, run):
+        if _ended_unheard(connection, row, run) or _is_of_another_day(connection, row, run, now):
             _close(connection, row, now)
             del found[row.cause]
     # All incidents of a series count the same runs. A cleared run may fail again, and so may an earlier one: neither counts
@@ -259,9 +262,11 @@ def _put(connection: Connection, series: str, cause: str, found: Any, values: di
 
 
 def _ends(connection: Connection, run: Run, found: Any) -> bool:
-    if found.dag_id == _by_hand(run.dag_id):
+    if found.dag_id != _by_hand(run.dag_id):
+        return run.scheduled and run.run_id >= found.last_run_id
+    if _has_read(connection, found.last_run_id):
         return not _left_open(connection, found.last_run_id)
-    return run.scheduled and run.run_id >= found.last_run_id
+    return not run.scheduled  # what it was to send is not known: a night says nothing about that, a person has tried again
 
 
 def _follows(run: Run, last_run_id: str) -> bool:
@@ -305,17 +310,43 @@ def _ended_unheard(connection: Connection, found: Any, run: Run) -> bool:
     return unheard and (run.scheduled or not _left_open(connection, found.last_run_id))
 
 
+def _is_of_another_day(connection: Connection, found: Any, run: Run, now: datetime) -> bool:
+    """Whether an incident of a run by hand that read nothing says nothing about the run that failed now: within a day they may
+    be parts of one backfill, whose cause is alerted once.
+    """
+    return not run.scheduled and now - found.opened_at > _ONE_DAY and not _has_read(connection, found.last_run_id)
+
+
+def _has_read(connection: Connection, run_id: str) -> bool:
+    """Whether a run came to read or to prove a window."""
+    of_run = (sa.exists().where(one.c.run_id == run_id) for one in (extraction, reconciliation))
+    return connection.scalar(sa.select(sa.or_(*of_run))) or False
+
+
 def _left_open(connection: Connection, run_id: str) -> bool:
-    """Whether a window that a run left unsettled is still unsettled: no later run of any kind has settled all of it."""
+    """Whether a window that a run left unsettled, or read without proving it, is still unsettled: no later run of any kind has
+    settled all of it.
+    """
     later = reconciliation.alias("later")
-    settled_since = sa.exists().where(
-        later.c.id > reconciliation.c.id,
-        later.c.window_start <= reconciliation.c.window_start,
-        later.c.window_end >= reconciliation.c.window_end,
-        later.c.settled,
+
+    def is_settled_since(one: sa.Table, since: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+        around = sa.and_(later.c.window_start <= one.c.window_start, later.c.window_end >= one.c.window_end)
+        return sa.exists().where(since, around, later.c.settled)
+
+    proved = sa.exists().where(
+        reconciliation.c.run_id == run_id,
+        reconciliation.c.window_start == extraction.c.window_start,
+        reconciliation.c.window_end == extraction.c.window_end,
     )
-    still = _last_proofs(run_id).where(~reconciliation.c.settled, ~settled_since).limit(1)
-    return connection.execute(still).first() is not None
+    unsettled = _last_proofs(run_id).where(
+        ~reconciliation.c.settled, ~is_settled_since(reconciliation, later.c.id > reconciliation.c.id)
+    )
+    unproved = sa.select(extraction.c.id).where(
+        extraction.c.run_id == run_id,
+        ~proved,
+        ~is_settled_since(extraction, later.c.counted_at >= extraction.c.started_at),
+    )
+    return any(connection.execute(still.limit(1)).first() is not None for still in (unsettled, unproved))
 
 
 def _last_proofs(run_id: str | None = None) -> sa.Select[Any]:

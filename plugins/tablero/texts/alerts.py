@@ -78,7 +78,9 @@ CONDITIONS = {
     "all_rejected": Text("todas las filas rechazadas", "all rows rejected"),
     "no_rows": Text("días sin ninguna fila", "days without any row"),
     "few_rows": Text("días con menos filas de lo usual", "days with fewer rows than usual"),
+    "all_excluded": Text("días sin ninguna fila por enviar", "days without any row to send"),
     "undated": Text("filas sin fecha válida", "rows without a valid date"),
+    "future": Text("filas con fecha en el futuro", "rows dated in the future"),
     "not_counted": Text("filas que la fuente no pudo contar", "rows that the source could not count"),
 }
 

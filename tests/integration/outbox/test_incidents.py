@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy.engine import Engine
@@ -29,10 +29,12 @@ def by_hand(name: str, dag: str = DAG) -> Run:
     return Run(dag, f"manual__{name}", scheduled=False)
 
 
-def fail(engine: Engine, run: Run, *, threshold: int = 1, permanent: bool = False, cause: str = "down") -> bool:
+def fail(
+    engine: Engine, run: Run, *, threshold: int = 1, permanent: bool = False, cause: str = "down", now: datetime = NOW
+) -> bool:
     """Record a failure; returns whether it is alerted."""
     with writing(engine) as connection:
-        return bool(incidents.run_failed(connection, run, causes={cause: permanent}, threshold=threshold, now=NOW).causes)
+        return bool(incidents.run_failed(connection, run, causes={cause: permanent}, threshold=threshold, now=now).causes)
 
 
 def succeed(engine: Engine, run: Run) -> bool:
@@ -155,6 +157,30 @@ def test_a_day_by_hand_is_mended_by_the_next_night(outbox: Engine) -> None:
     assert not succeed(outbox, other)
     prove(outbox, night(24), day("2026-11-20"))
     assert succeed(outbox, night(24))
+
+
+def test_a_run_by_hand_that_read_nothing(outbox: Engine) -> None:
+    """A night says nothing about a manual run that failed before it read anything: only another manual run, or itself, ends
+    its incident. A later failure of that kind is alerted again, unless it may be of the same backfill.
+    """
+    assert fail(outbox, by_hand("1"))
+    assert not succeed(outbox, night(2))
+    assert not fail(outbox, by_hand("2"))
+    assert succeed(outbox, by_hand("3"))
+    assert fail(outbox, by_hand("4"))
+    assert fail(outbox, by_hand("5"), now=NOW + timedelta(days=2))
+
+
+def test_a_run_by_hand_that_read_and_did_not_prove(outbox: Engine) -> None:
+    """What a manual run has read is mended by the night that proves that window, and by no other."""
+    stage(outbox, changes(3), run_id=by_hand("1").run_id)
+    fail(outbox, by_hand("1"))
+    prove(outbox, night(2), day("2020-02-03"))
+    assert not succeed(outbox, night(2))
+    prove(outbox, night(3), settled=False)
+    assert not succeed(outbox, night(3))
+    prove(outbox, night(4))
+    assert succeed(outbox, night(4))
 
 
 def test_a_recovery_that_could_not_be_recorded(outbox: Engine) -> None:

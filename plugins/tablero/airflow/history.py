@@ -17,7 +17,7 @@ from tablero.dashboard.answer import Attempt
 from tablero.errors import SetupError
 from tablero.outbox import ledger
 from tablero.outbox.engine import address_of, reading
-from tablero.outbox.reports import continuity, health
+from tablero.outbox.reports import health
 from tablero.texts import airflow as texts
 from tablero.texts import delivery as delivery_texts
 
@@ -110,9 +110,9 @@ def require_known_outbox(engine: Engine, *, accept_changes: bool) -> None:
 
 def _is_known(connection: Connection, delivery: _Delivery) -> bool:
     return (
-        continuity.knows_call(connection, delivery.run, delivery.message)
-        or (delivery.message is None and continuity.knows_run(connection, delivery.run))
-        or continuity.was_adopted_since(connection, delivery.at)
+        health.knows_call(connection, delivery.run, delivery.message)
+        or (delivery.message is None and health.knows_run(connection, delivery.run))
+        or health.was_adopted_since(connection, delivery.at)
     )
 
 

@@ -1,4 +1,5 @@
-"""Queries of a monitor: do runs fail, what is degraded, when was the last delivery."""
+"""Queries of a monitor: do runs fail, what is degraded, when was the last delivery; and is this the outbox that earlier runs wrote
+to, or an older copy of it."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from tablero.outbox.schema import batch, degradation, incident, reconciliation
+from tablero.outbox.schema import attempt, batch, degradation, incident, reconciliation
 
 
 def is_failing(connection: Connection) -> bool:
@@ -43,3 +44,22 @@ def last_delivery(connection: Connection) -> datetime | None:
     query = sa.select(batch.c.settled_at).where(batch.c.settled_at.is_not(None), acknowledged)
     last: datetime | None = connection.scalar(query.order_by(batch.c.settled_at.desc()).limit(1))
     return last
+
+
+def knows_call(connection: Connection, run_id: str, message_id: str | None) -> bool:
+    """Whether this call of a run is on record; any call of the run if ``message_id`` is ``None``."""
+    query = sa.select(attempt.c.id).where(attempt.c.run_id == run_id)
+    if message_id is not None:
+        query = query.where(attempt.c.message_id == message_id)
+    return connection.scalar(query.limit(1)) is not None
+
+
+def knows_run(connection: Connection, run_id: str) -> bool:
+    """Whether a proof of this run is on record."""
+    return connection.scalar(sa.select(reconciliation.c.id).where(reconciliation.c.run_id == run_id).limit(1)) is not None
+
+
+def was_adopted_since(connection: Connection, instant: datetime) -> bool:
+    """Whether a person has recorded rows as delivered since then, as one does after restoring a backup."""
+    adopted = sa.and_(batch.c.settled_how == "adopted", batch.c.settled_at >= instant)
+    return connection.scalar(sa.select(batch.c.id).where(adopted).limit(1)) is not None

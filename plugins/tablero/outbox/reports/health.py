@@ -1,5 +1,6 @@
-"""Queries of a monitor: do runs fail, what is degraded, when was the last delivery; and is this the outbox that earlier runs wrote
-to, or an older copy of it."""
+"""Queries of a monitor: do runs fail, what is degraded, when was the last delivery; and is this the outbox that earlier runs
+wrote to, or an older copy of it.
+"""
 
 from __future__ import annotations
 

@@ -20,6 +20,9 @@ _home = tempfile.TemporaryDirectory(prefix="tablero-tests-")
 os.environ["AIRFLOW_HOME"] = _home.name
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
+# Debian's servers, which a user's PATH does not have.
+os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+
 # As in a terminal: `nohup ... &` and some CI runners ignore these signals, and every
 # program that a test starts inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from tests.waiting import PATIENCE
 
 
 class TimeIsUp(BaseException):
@@ -41,3 +45,25 @@ def interrupted_after(seconds: float) -> Iterator[None]:
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@contextmanager
+def interrupted_once(has_begun: Callable[[], Any]) -> Iterator[None]:
+    """Raise :class:`TimeIsUp` in the main thread as soon as what it does has begun, which another thread watches."""
+    over = threading.Event()
+
+    def watch() -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not over.wait(0.02):
+            if has_begun() or time.monotonic() > deadline:
+                interrupt()
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    with interruptions():
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 
+from tests import waiting
+
 Json = dict[str, Any]
-T = TypeVar("T")
 
 #: Seconds that a run may take on a slow machine before a test gives up on it.
 PATIENCE = 900.0
+
+wait_for = partial(waiting.wait_for, patience=PATIENCE, every=0.5)
 
 DAGS = ("historical_load", "daily_send")
 
@@ -99,7 +102,7 @@ class Client:
             state = str(self.run(dag_id, run_id)["state"])
             return state if state in ("success", "failed") else None
 
-        return wait_for(f"{dag_id} {run_id} has ended", ended, patience)
+        return wait_for(f"{dag_id} {run_id} has ended", ended, patience=patience)
 
     def load(self, dag_id: str, conf: Json | None = None) -> tuple[str, str]:
         """Trigger a run and wait for its end; returns its id and state."""
@@ -163,20 +166,6 @@ class Client:
             )["value"]
             for entry in entries
         ]
-
-
-def wait_for(what: str, found: Callable[[], T | None], patience: float = PATIENCE, *, every: float = 0.5) -> T:
-    """Poll until there is a value; returns it.
-
-    :param what: what to name in the error after a timeout.
-    """
-    deadline = time.monotonic() + patience
-    while True:
-        result = found()
-        if result:
-            return result
-        assert time.monotonic() < deadline, f"not within {patience:g} s: {what}"
-        time.sleep(every)
 
 
 def _run(dag_id: str, run_id: str) -> str:

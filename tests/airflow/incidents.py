@@ -238,11 +238,11 @@ class Incident:
 
     def alert(self, kind: str, run_id: str) -> Json:
         """The one alert of a run, identical by mail and webhook, with links that lead to what it names."""
-        wait_for(f"{kind} of {run_id} is told", lambda: self.told(kind) or None, patience=90)
+        wait_for(f"{kind} of {run_id} is told", lambda: self.told(kind) or None)
         time.sleep(3)  # in case of another one
         (alert,) = self.told(kind)
         assert alert["run_id"] == run_id
-        (mail,) = wait_for("it comes by mail too", lambda: self.mailed(alert["subject"]), patience=30)
+        (mail,) = wait_for("it comes by mail too", lambda: self.mailed(alert["subject"]))
         assert alert["text"] == f"{alert['subject']}\n\n{mail.plain.strip()}"
         for link in filter(None, alert["links"].values()):
             assert link in mail.plain
@@ -258,7 +258,7 @@ class Incident:
             answer = self.world.airflow.page(url)
             return answer.status_code == status and all(word in answer.text for word in words)
 
-        wait_for(f"{url} shows {words}", seen, patience=60, every=2)
+        wait_for(f"{url} shows {words}", seen, every=2)
 
     def digests(self, period: str) -> list[Mail]:
         """The digests of a month that arrived by mail."""

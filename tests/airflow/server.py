@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ import psutil
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-from tests.airflow.client import Client
+from tests.airflow.client import PATIENCE, Client
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,7 +48,7 @@ class Airflow:
         self.home = home
         self._metadata = sa.create_engine(metadata, poolclass=sa.NullPool)
         self.log = home / "standalone.log"
-        port, worker_logs, trigger_logs = _free_ports(3)
+        port, worker_logs, trigger_logs = free_port(), free_port(), free_port()
         self.url = f"http://127.0.0.1:{port}"
         passwords = home / "passwords.json"
         home.mkdir(parents=True, exist_ok=True)
@@ -208,7 +208,7 @@ class Airflow:
         :raises subprocess.CalledProcessError: if it fails.
         """
         done = subprocess.run(
-            [AIRFLOW, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False
+            [AIRFLOW, *arguments], env=self.environment, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
         if done.returncode:
             raise RuntimeError(f"airflow {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -227,14 +227,6 @@ class Airflow:
             time.sleep(0.5)
         end = self.log.read_text(errors="replace")[-6000:]
         raise RuntimeError(f"not within {_START_SECONDS:g} s: {what}. Its log ends:\n{end}")
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:

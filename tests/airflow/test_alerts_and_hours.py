@@ -75,8 +75,8 @@ class Evening:
 
     def alerted(self, run_id: str, word: str) -> Mail:
         """Wait for the one mail about a run whose subject has this word, and for the same message on the webhook."""
-        wait_for(f"{word} is told of {run_id}", lambda: self.mails(run_id, word), patience=60)
-        wait_for("the webhook hears of it too", lambda: self.hooked(run_id, word), patience=60)
+        wait_for(f"{word} is told of {run_id}", lambda: self.mails(run_id, word))
+        wait_for("the webhook hears of it too", lambda: self.hooked(run_id, word))
         time.sleep(3)  # in case of another one
         assert len(self.mails(run_id, word)) == len(self.hooked(run_id, word)) == 1
         return self.mails(run_id, word)[0]

@@ -21,12 +21,13 @@ def test_kill_9(server: Airflow, airflow: Client, institution: Institution, sand
     slow = dashboard.add_fault(kind="delay", seconds=2.0)
     run_id = airflow.trigger(DAG, {"start_month": "2021-05", "end_month": "2021-05"})
     wait_for("one batch has arrived", dashboard.counts, every=0.1)
-    wait_for("another one is in flight", lambda: sandbox.stats()["in_flight"], every=0.05)
-
+    slower = dashboard.add_fault(kind="delay", seconds=15.0)
     pid = airflow.tasks(DAG, run_id)["load_month", 0]["pid"]
     assert pid in {process.pid for process in server.processes()}
+    wait_for("another one is in flight", lambda: sandbox.stats()["in_flight"], every=0.05)
     os.kill(pid, signal.SIGKILL)
     dashboard.remove_fault(slow)
+    dashboard.remove_fault(slower)
 
     assert airflow.wait(DAG, run_id) == "success"
     assert len(airflow.tries(DAG, run_id, "load_month", 0)) > 1

@@ -82,7 +82,10 @@ def _see_through(airflow: Client, institution: Institution, days: list[date]) ->
     def runs() -> list[Json]:
         return [run for run in airflow.runs(DAG, run_type="backfill") if f"{days[0]:%Y-%m}" in run["data_interval_start"]]
 
-    wait_for("the backfill has ended", lambda: all(run["state"] in ("success", "failed") for run in runs()))
+    def have_ended() -> bool:
+        return len(runs()) >= len(days) and all(run["state"] in ("success", "failed") for run in runs())
+
+    wait_for("the backfill has ended", have_ended)
     # Airflow notices the end with a delay, and allows no second backfill until then.
     airflow.ask("PUT", f"/backfills/{backfill['id']}/cancel")
     starts = sorted(datetime.fromisoformat(run["data_interval_start"]) for run in runs())

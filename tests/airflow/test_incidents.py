@@ -39,7 +39,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, new_metadata: Callable[[], U
             world.airflow.unpause(dag_id)
         (run,) = wait_for("the first night has begun", lambda: world.airflow.runs(DAILY, run_type="scheduled"))
         before.ends(DAILY, run["dag_run_id"], "success")
-        wait_for("everyone has heard of it", lambda: world.beats and world.mailbox.about("Resumen"), patience=60)
+        wait_for("everyone has heard of it", lambda: world.beats and world.mailbox.about("Resumen"))
         yield world
 
 
@@ -49,7 +49,7 @@ def test_a_good_night(world: World) -> None:
     story.day(night)
     story.day(night - DAY)
     story.night(night, "success")
-    (digest,) = wait_for("the digest is sent", lambda: story.digests("2024-02"), patience=60)
+    (digest,) = wait_for("the digest is sent", lambda: story.digests("2024-02"))
     story.quiet("failure", "late", "degraded", "normal", "recovery", "undelivered")
     assert world.beats == ["/ping/tablero"]
     story.delivered()
@@ -176,7 +176,7 @@ def test_sixty_nights_pause(world: World) -> None:
     assert any(label.startswith("2024-05") for label in [*answer["gaps"], *answer["open_windows"]])
 
     story.night(nights[-1], "success")
-    wait_for("the monitor hears of it", lambda: world.beats, patience=60)
+    wait_for("the monitor hears of it", lambda: world.beats)
     story.quiet("failure", "late")
     assert world.beats == ["/ping/tablero"]
     story.delivered()
@@ -252,11 +252,11 @@ def test_a_dead_scheduler(world: World) -> None:
     story.day(before)
     story.day(night)
     story.night(before, "success")
-    wait_for("the monitor hears of a good night", lambda: world.beats, patience=60)
+    wait_for("the monitor hears of a good night", lambda: world.beats)
     world.beats.clear()
     world.server.kill("scheduler")
     run_id = world.due(night)
-    unwell = wait_for("Airflow says what is dead", lambda: _scheduler(world) == "unhealthy", patience=120)
+    unwell = wait_for("Airflow says what is dead", lambda: _scheduler(world) == "unhealthy")
     assert unwell
     assert world.beats == []
     assert world.webhook == []
@@ -265,7 +265,7 @@ def test_a_dead_scheduler(world: World) -> None:
 
     world.server.revive("scheduler")
     story.ends(DAILY, run_id, "success")
-    wait_for("the monitor hears of it", lambda: world.beats, patience=60)
+    wait_for("the monitor hears of it", lambda: world.beats)
     time.sleep(3)
     assert world.beats == ["/ping/tablero"]
     story.delivered()
@@ -361,11 +361,11 @@ def test_a_digest_that_cannot_be_sent(world: World) -> None:
     world.mail_goes_to(1)
     for night in nights[:2]:
         story.night(night, "success")
-    (told,) = wait_for("it is told", lambda: story.told("undelivered"), patience=60)
+    (told,) = wait_for("it is told", lambda: story.told("undelivered"))
     assert "the digest 2024-11 could not be sent by mail" in told["subject"]
     world.mail_goes_to(world.smtp_port)
     story.night(nights[2], "success")
-    (mail,) = wait_for("it is sent", lambda: story.digests("2024-11"), patience=60)
+    (mail,) = wait_for("it is sent", lambda: story.digests("2024-11"))
     assert list(mail.files) == ["tablero-constancia-2024-11.json"]
     assert len(story.told("undelivered")) == 1
     story.delivered()

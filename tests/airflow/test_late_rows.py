@@ -17,7 +17,7 @@ def test_late_rows(airflow: Client, institution: Institution, nights: Nights) ->
         runs = airflow.runs(DAG, run_type="scheduled")
         return next((run for run in runs if _day(run, institution) == nights.second_day), None)
 
-    run = wait_for("tonight's run has begun", tonight, patience=600)
+    run = wait_for("tonight's run has begun", tonight, patience=3600)
     assert airflow.wait(DAG, run["dag_run_id"]) == "success"
     assert nights.dashboard.counts() == nights.second_received + once(nights.second_owed)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,8 @@ from tablero.airflow import configuration, page
 from tablero.airflow.page import PageOutbox, PageSource
 from tablero.errors import SetupError, SourceUnavailable
 from tablero.outbox.reports.snapshot import Readiness
+
+from tests.waiting import PATIENCE, wait_for
 
 
 class Connection:
@@ -140,7 +141,7 @@ def test_a_source_that_takes_too_long_is_cancelled(slow: SlowSource) -> None:
     """A query that takes too long is cancelled, and leaves nothing running on the institution's server."""
     with pytest.raises(SourceUnavailable, match="did not answer within 0 seconds"):
         ask_source()("REQ-77", 0.05)
-    assert slow.is_cancelled.wait(30)
+    assert slow.is_cancelled.wait(PATIENCE)
 
 
 def test_the_source_is_asked_few_questions_at_a_time(slow: SlowSource) -> None:
@@ -158,12 +159,11 @@ def test_the_source_is_asked_few_questions_at_a_time(slow: SlowSource) -> None:
     for person in people:
         person.start()
     for person in people:
-        person.join(30)
+        person.join(PATIENCE)
     assert len(errors) == 8
     assert slow.at_once <= 2
     slow.answers.set()
-    time.sleep(0.1)
-    assert slow.asking == 0
+    wait_for("no query is left", lambda: slow.asking == 0)
 
 
 def test_a_source_that_is_not_set_up_says_so(mocker: MockerFixture) -> None:

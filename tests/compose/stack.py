@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import orjson
+
+from tests.ports import free_port
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Stack:
         self._project = f"tablero-{uuid4().hex[:8]}"
         self._environment = os.environ | {
             "COMPOSE_PROJECT_NAME": self._project,
-            "AIRFLOW_PORT": str(_free_port()),
+            "AIRFLOW_PORT": str(free_port()),
             "DEMO_ROWS": str(rows),
         }
         self.timings: dict[str, float] = {}
@@ -234,9 +235,3 @@ def compose_command() -> list[str]:
     if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
         return ["docker", "compose"]
     return ["docker-compose"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

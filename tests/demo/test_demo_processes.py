@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from sandbox.demo_failure import DemoError
 from sandbox.demo_processes import SIGNALS, Program, Programs, end, living
+from tests.waiting import wait_for
 
 # As in Airflow: a child in a process group of its own that ignores SIGTERM.
 STUBBORN = """
@@ -43,17 +43,10 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Program]]:
     end({program.session for program in started}, patience=0)
 
 
-def _until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_a_program_is_ended_with_children_that_left_its_process_group(launch: Callable[..., Program]) -> None:
     """A hanging task in a group of its own that ignores SIGTERM is ended with the scheduler that started it."""
     program = launch(STUBBORN)
-    _until(lambda: "ready" in program.log.read_text())
+    wait_for("it is ready", lambda: "ready" in program.log.read_text())
     assert len(living({program.session})) == 2
 
     assert end({program.session}, patience=0.5) == []
@@ -138,10 +131,10 @@ except KeyboardInterrupt:
     assert demo.stdout is not None
     session = int(demo.stdout.readline())
     demo.send_signal(signal.SIGINT)
-    _until(lambda: len(living({session})) == 1)  # one has ended on SIGTERM, the other is awaited
+    wait_for("one has ended on SIGTERM, and the other is awaited", lambda: len(living({session})) == 1)
     demo.send_signal(signal.SIGINT)
 
     assert demo.stdout.read() == "tidy\n"
-    assert demo.wait(30) == 0
+    assert demo.wait(60) == 0
     assert living({session}) == []
     assert not psutil.pid_exists(session)

@@ -338,7 +338,7 @@ def dripping(start: bytes, drop: bytes, pause: float) -> Script:
 def silent(rng: random.Random) -> Script:
     """Silence from some point on."""
     whole = answer(_GOOD_BODY)
-    return Script("silent", [whole[: rng.randrange(len(whole))], 20.0])
+    return Script("silent", [whole[: rng.randrange(len(whole))], 600.0])
 
 
 _BOMBS = {size: gzip.compress(b" " * size) for size in (10_000, 1_000_000, 20_000_000)}

@@ -75,7 +75,7 @@ class Tunnel:
                     self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:
-        connection.settimeout(10)
+        connection.settimeout(60)
         connection.recv(65_536)
         if self.ends == "before the tunnel":
             return

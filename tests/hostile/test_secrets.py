@@ -98,7 +98,7 @@ def dashboard(client: Client, wire: WireServer) -> Dashboard:
 
 def test_the_secrets_are_sent(client: Client, wire: WireServer) -> None:
     """The server receives the secrets; otherwise these tests would prove nothing."""
-    dashboard = client(wire.port, **WITH_SECRETS, settings={"read_timeout": "60"})  # on a slow machine too
+    dashboard = client(wire.port, **WITH_SECRETS)
     calls = []
     wire.put(Script("keep", lambda call: calls.append(call) or [answer(b"{}")]))  # type: ignore[func-returns-value]
     dashboard.post(b"{}", message_id="m", issue="1")

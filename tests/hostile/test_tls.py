@@ -47,7 +47,7 @@ def call(client: Client) -> Any:
     def post(tls: Tls, **extra: Any) -> Answer:
         with running_sandbox(tls=tls) as sandbox:
             connection = {"schema": "https", "extra": {name: _plain(value) for name, value in extra.items()}}
-            answer = client(sandbox.port, settings={"read_timeout": "5"}, **connection).post(BODY, message_id="m", issue="1")
+            answer = client(sandbox.port, **connection).post(BODY, message_id="m", issue="1")
             assert (answer.outcome is Outcome.DELIVERED) == (len(sandbox.entries()) == 1)
             return answer
 

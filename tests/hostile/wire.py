@@ -16,7 +16,7 @@ from time import monotonic
 Step = bytes | float
 
 #: Longest that a connection is served, in seconds, whatever its script says.
-_LONGEST = 30.0
+_LONGEST = 600.0
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import json
 import shutil
 import socket
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.ports import free_port
+from tests.waiting import wait_for
 
 NEST = Path(__file__).parent / "nest"
 
@@ -58,7 +60,7 @@ class Peer:
     def _ask(self, body: Any) -> dict[str, Any]:
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/control", data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
 
@@ -69,15 +71,15 @@ def nest(platform: str) -> Iterator[Peer]:
     if shutil.which("node") is None:
         pytest.skip("needs Node")
     if not (NEST / "node_modules").exists():
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=NEST, check=True, timeout=300, capture_output=True)
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=NEST, check=True, timeout=900, capture_output=True)
     port = free_port()
     process = subprocess.Popen(["node", "server.js", platform, str(port)], cwd=NEST)
     try:
-        wait_for(port)
+        wait_for(f"something listens on {port}", lambda: _accepts(port))
         yield Peer(port)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 @contextmanager
@@ -90,29 +92,13 @@ def nginx(behind: int, folder: Path) -> Iterator[int]:
     configuration.write_text(_NGINX.format(folder=folder, port=port, behind=behind))
     process = subprocess.Popen(["nginx", "-c", str(configuration), "-p", str(folder)], stderr=subprocess.DEVNULL)
     try:
-        wait_for(port)
+        wait_for(f"something listens on {port}", lambda: _accepts(port))
         yield port
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
-def free_port() -> int:
-    """A port on which nothing listens."""
+def _accepts(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_for(port: int) -> None:
-    """Wait until something listens on a port."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

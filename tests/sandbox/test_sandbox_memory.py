@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import requests
 
 from sandbox.memory import CallRecord, Memory, count_entries, read_calls, read_entries
 from sandbox.testing import Handle
+from tests.waiting import wait_for
 
 Entry = Callable[..., dict[str, Any]]
 Post = Callable[..., requests.Response]
@@ -46,7 +46,7 @@ def test_calls_are_recorded_with_their_headers(post: Post, sandbox: Handle, entr
     response = post(entry("A"), entry("B"), headers=headers)
     (call,) = sandbox.calls()
 
-    assert timedelta() <= datetime.fromisoformat(call.pop("received_at")) - before < timedelta(seconds=10)
+    assert before <= datetime.fromisoformat(call.pop("received_at")) <= datetime.now(timezone.utc)
     assert call == {
         "call_id": 1,
         "method": "POST",
@@ -92,12 +92,9 @@ def test_cut_off_upload(sandbox: Handle) -> None:
     """An upload that ends early is recorded without an answer."""
     with socket.create_connection(("127.0.0.1", sandbox.port)) as connection:
         connection.sendall(b"POST /api/load HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-        time.sleep(0.1)
-    deadline = time.monotonic() + 5
-    while not sandbox.calls() and time.monotonic() < deadline:
-        time.sleep(0.02)
+        wait_for("its beginning has arrived", lambda: sandbox.stats()["in_flight"])
 
-    (call,) = sandbox.calls()
+    (call,) = wait_for("it is recorded", sandbox.calls)
     assert (call["status"], call["violations"]) == (None, ["upload_cut_off"])
 
 

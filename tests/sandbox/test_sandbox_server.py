@@ -24,6 +24,7 @@ from cryptography.x509.oid import NameOID
 
 from sandbox.server import Tls
 from sandbox.testing import running_sandbox, sandbox_process
+from tests.waiting import PATIENCE, wait_for
 
 LOAD = "/r1/DO/GOB/CNC/MONITOREO/INTEGRACION-DEV/api/load"
 HEADERS = {"X-Road-Client": "DO/GOB/INST/SOLICITUDES"}
@@ -89,21 +90,17 @@ def test_stops_although_calls_hang(tmp_path: Path, entry: Entry) -> None:
 
     def call(url: str) -> None:
         try:
-            requests.post(url + LOAD, json={"requests": [entry()]}, headers=HEADERS, timeout=60)
+            requests.post(url + LOAD, json={"requests": [entry()]}, headers=HEADERS, timeout=PATIENCE)
         except requests.exceptions.RequestException as exc:
             outcomes.append(type(exc))
 
     with running_sandbox(tmp_path / "s.db") as sandbox:
         sandbox.add_fault(kind="hang", times=1)
-        sandbox.add_fault(kind="delay", seconds=60)
+        sandbox.add_fault(kind="delay", seconds=600)
         threads = [threading.Thread(target=call, args=(sandbox.url,)) for _ in range(2)]
         for thread in threads:
             thread.start()
-        deadline = time.monotonic() + 60
-        while sandbox.stats()["in_flight"] < 2 and time.monotonic() < deadline:
-            time.sleep(0.02)
-        started = time.monotonic()
-    assert time.monotonic() - started < 30
+        wait_for("both hang", lambda: sandbox.stats()["in_flight"] == 2)
     for thread in threads:
         thread.join()
     assert outcomes == [requests.exceptions.ConnectionError] * 2
@@ -127,12 +124,13 @@ def test_idle_connection_is_closed_under_the_client() -> None:
 def test_answers_without_waiting_for_acknowledgements(entry: Entry) -> None:
     """Small answers on a kept-open connection are sent at once, not 40 ms later."""
     with running_sandbox() as sandbox, requests.Session() as session:
-        seconds = []
-        for _ in range(20):
+
+        def is_quick() -> bool:
             started = time.monotonic()
             assert session.post(sandbox.url + LOAD, json={"requests": [entry()]}, headers=HEADERS, timeout=60).ok
-            seconds.append(time.monotonic() - started)
-        assert min(seconds) < 0.04  # of the others some may have waited for the machine
+            return time.monotonic() - started < 0.04
+
+        assert any(is_quick() for _ in range(1000))  # the others may have waited for the machine
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -143,7 +141,7 @@ def test_process_stops_cleanly(tmp_path: Path, entry: Entry, number: int) -> Non
         body = {"requests": [entry()]}
         assert requests.post(sandbox.url + LOAD, json=body, headers=HEADERS, timeout=60).status_code == 201
         sandbox.process.send_signal(number)
-        assert sandbox.process.wait(10) == 0
+        assert sandbox.process.wait(60) == 0
     assert len(sandbox.entries()) == 1
 
 
@@ -233,7 +231,7 @@ def test_client_certificate(tmp_path: Path, entry: Entry) -> None:
         options: dict[str, Any] = {
             "json": body,
             "headers": HEADERS,
-            "timeout": 10,
+            "timeout": 60,
             "verify": str(certificate),
         }
         without = requests.post(sandbox.url + LOAD, **options)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-from tests.sources.spanish import Server, as_postgres, folder_for_servers, free_port
+from tests.ports import free_port
+from tests.sources.spanish import Server, as_postgres, folder_for_servers
+from tests.waiting import wait_for
 
 
 class Pooler:
@@ -54,17 +55,18 @@ pidfile = {folder}/pid
             yield pooler
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 def _wait_for(pooler: Pooler, process: subprocess.Popen[bytes]) -> None:
     engine = sa.create_engine(pooler.address("postgres"), poolclass=sa.NullPool)
-    deadline = time.monotonic() + 30
-    while True:
+
+    def answers() -> bool:
+        assert process.poll() is None
         try:
             engine.connect().close()
-            return
         except sa.exc.OperationalError:
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+            return False
+        return True
+
+    wait_for("the pooler answers", answers, every=0.1)

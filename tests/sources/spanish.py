@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -19,11 +17,14 @@ from tempfile import TemporaryDirectory
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
+from tests.ports import free_port
+from tests.waiting import wait_for
+
 #: All packages for ``apt-get install``.
 PACKAGES = ("postgresql-15", "postgresql-contrib", "locales", "pgbouncer", "openssl")
 
 _BIN = Path("/usr/lib/postgresql/15/bin")
-_PATIENCE = 60
+_PATIENCE = 300
 _LOCALES = {
     "es_DO.UTF-8": ("es_DO", "UTF-8"),
     "es_DO.ISO-8859-1": ("es_DO", "ISO-8859-1"),
@@ -35,7 +36,7 @@ PASSWORD = "clave / 100% 'ñ'"
 
 def missing() -> str | None:
     """What to install, or ``None`` if nothing is missing."""
-    programs = [shutil.which(name, path=f"/usr/sbin:{os.environ['PATH']}") for name in ("pgbouncer", "openssl", "localedef")]
+    programs = [shutil.which(name) for name in ("pgbouncer", "openssl", "localedef")]
     if _BIN.is_dir() and all(programs) and Path("/usr/share/i18n/locales/es_DO").exists():
         return None
     return f"needs Debian's {', '.join(PACKAGES)} (apt-get install)"
@@ -53,13 +54,6 @@ def own(folder: Path) -> Path:
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
     return folder
-
-
-def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:
@@ -95,8 +89,10 @@ class Server:
 
     def reload(self) -> None:
         """Reload its configuration files."""
+        loaded = "SELECT pg_conf_load_time()"
+        before = self.psql("postgres", loaded)
         self._run(_BIN / "pg_ctl", "-D", self.data, "reload")
-        time.sleep(0.3)
+        wait_for("its files are loaded again", lambda: self.psql("postgres", loaded) != before)
 
     def stop(self) -> None:
         """Stop it, which disconnects all clients."""

@@ -32,10 +32,11 @@ from tablero.source.reader import Source
 from tablero.source.view import Census
 
 from tests.integration.samples import NOW, ZONE, counted, month, settings
-from tests.interrupting import TimeIsUp, interrupted_after
+from tests.interrupting import TimeIsUp, interrupted_once
 from tests.sources import certificates, views
 from tests.sources.pooler import Pooler
 from tests.sources.spanish import Server, folder_for_servers, own, running
+from tests.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -180,8 +181,8 @@ def test_a_name_that_is_none(spanish: Server, database: str, name: str) -> None:
 
 def test_a_limit_of_time(spanish: Server, database: str) -> None:
     """A time limit is an error of its own kind: this window cannot be read, others may."""
-    make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM pg_sleep(5)")
-    run(spanish, database, f"ALTER DATABASE {database} SET statement_timeout = '200ms'")
+    make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM pg_sleep(600)")
+    run(spanish, database, f"ALTER DATABASE {database} SET statement_timeout = '2s'")
     with pytest.raises(WindowUnreadable, match=r"SQLSTATE 57014.*statement_timeout"):
         rows(source(spanish.address(database)))
 
@@ -296,11 +297,6 @@ def test_a_pooler_that_does_not_take_a_parameter(pooler: Pooler, database: str) 
         source(pooler.address(database).set(query={"options": "-c search_path=citas"})).check()
 
 
-def read_slowly(chunks: Iterator[Any]) -> None:
-    for _ in chunks:
-        time.sleep(0.5)
-
-
 def test_a_standby_and_its_conflicts(tmp_path: Path) -> None:
     """A standby can be read; a conflict with recovery is a transient error with the server's own cause."""
     with running(settings=("wal_level = replica", "max_wal_senders = 4")) as primary, folder_for_servers("tablero-by-") as by:
@@ -318,8 +314,11 @@ def test_a_standby_and_its_conflicts(tmp_path: Path) -> None:
             chunks = found.chunks(JANUARY)
             next(chunks)
             run(primary, database, f"DROP VIEW {VIEW}", "DROP TABLE h")
+            ((end,),) = primary.psql("postgres", "SELECT pg_current_wal_lsn()")
+            replayed = f"SELECT pg_last_wal_replay_lsn() >= '{end}'"
+            wait_for("the standby has no such table either", lambda: standby.psql("postgres", replayed) == [["t"]])
             with pytest.raises(SourceUnavailable, match="conflicto con la recuperación") as caught:
-                read_slowly(chunks)
+                list(chunks)
             assert "connection is lost" not in str(caught.value)
         finally:
             standby.stop()
@@ -346,12 +345,8 @@ def reading(found: Source) -> tuple[threading.Thread, list[BaseException]]:
 def waiting(server: Server, database: str) -> int:
     """The server process that executes the hanging statement."""
     query = f"SELECT pid FROM pg_stat_activity WHERE datname = '{database}' AND state = 'active' AND wait_event_type = 'Lock'"
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if found := server.psql("postgres", query):
-            return int(found[0][0])
-        time.sleep(0.05)
-    raise AssertionError("it does not wait")
+    found = wait_for("it waits for the lock", lambda: server.psql("postgres", query))
+    return int(found[0][0])
 
 
 def test_a_reading_that_hangs_is_cancelled(spanish: Server, database: str) -> None:
@@ -364,7 +359,7 @@ def test_a_reading_that_hangs_is_cancelled(spanish: Server, database: str) -> No
         thread, ended = reading(found)
         waiting(spanish, database)
         found.cancel()
-        thread.join(20)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
     (error,) = ended
     assert isinstance(error, SourceUnavailable)
@@ -379,13 +374,11 @@ def test_a_task_whose_time_is_up_leaves_no_statement(spanish: Server, database: 
     make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM h")
     with sa.create_engine(spanish.address(database)).begin() as blocker:
         blocker.exec_driver_sql("LOCK TABLE h")
+        waits = f"SELECT pid FROM pg_stat_activity WHERE datname = '{database}' AND wait_event_type = 'Lock'"
         for question in (rows, lambda found: found.count([JANUARY])):
-            began = time.monotonic()
-            with pytest.raises(TimeIsUp), interrupted_after(1):
+            with pytest.raises(TimeIsUp), interrupted_once(lambda: spanish.psql("postgres", waits)):
                 question(source(spanish.address(database)))
-            assert time.monotonic() - began < 20
-            query = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND wait_event_type = 'Lock'"
-            assert spanish.psql("postgres", query) == [["0"]]
+            wait_for("nothing waits for the lock", lambda: not spanish.psql("postgres", waits))
 
 
 def test_a_server_that_does_not_answer_is_cut(spanish: Server, database: str, mocker: MockerFixture) -> None:
@@ -401,7 +394,7 @@ def test_a_server_that_does_not_answer_is_cut(spanish: Server, database: str, mo
         os.kill(process, signal.SIGSTOP)
         try:
             found.cancel()
-            thread.join(30)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
         finally:
             os.kill(process, signal.SIGCONT)

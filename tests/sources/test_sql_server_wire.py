@@ -20,7 +20,8 @@ from tablero.source.reader import Source
 from tablero.source.view import Census
 
 from tests.integration.samples import FEBRUARY, NOW, ZONE, counted
-from tests.interrupting import TimeIsUp, interrupted_after
+from tests.interrupting import TimeIsUp, interrupted_once
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.sources.sqlserver import Stand
@@ -78,9 +79,15 @@ def test_everything_that_is_asked_is_understood(stand: Stand) -> None:
 def test_a_task_whose_time_is_up_does_not_wait(stand: Stand, mocker: MockerFixture) -> None:
     """pymssql can cancel nothing from outside, but the task ends; the server ends a statement when its connection is closed."""
     mocker.patch.object(reader, "GRACE", 0.1)
-    answered = threading.Event()
-    stand.answer = lambda query: answered.wait(60) and stand.catalog.answer(query)
-    with pytest.raises(TimeIsUp), interrupted_after(0.5):
+    asked, answered = threading.Event(), threading.Event()
+
+    def answer(query: Any) -> Any:
+        asked.set()
+        answered.wait(PATIENCE)
+        return stand.catalog.answer(query)
+
+    stand.answer = answer
+    with pytest.raises(TimeIsUp), interrupted_once(asked.is_set):
         source(stand).count([FEBRUARY])
     assert not answered.is_set()
     answered.set()

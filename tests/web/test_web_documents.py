@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta, timezone
@@ -27,6 +26,7 @@ from tablero.outbox.schema import rejection
 from tablero.outbox.upgrade import migrate
 
 from tests.postgres import PostgresServer
+from tests.waiting import PATIENCE, wait_for
 from tests.web.application import Site
 from tests.web.history import NOW, ZONE
 
@@ -40,9 +40,6 @@ _BUFFER = 16 * 1024
 
 _ROWS = 4_000
 
-#: Seconds to wait for something that should happen; no result depends on the value.
-_PATIENCE = 120
-
 
 class SlowReader:
     """A browser that reads the first bytes of a document and then pauses."""
@@ -50,7 +47,7 @@ class SlowReader:
     def __init__(self, port: int, path: str, token: str) -> None:
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-        self._socket.settimeout(_PATIENCE)
+        self._socket.settimeout(PATIENCE)
         self._socket.connect(("127.0.0.1", port))
         # HTTP/1.0: the body is sent as it is, not in chunks.
         head = f"GET /tablero/{path} HTTP/1.0\r\nHost: airflow.test\r\nCookie: _token={token}\r\n\r\n"
@@ -80,7 +77,7 @@ def port(whole_app: Any) -> Iterator[int]:
     thread.start()
     yield int(listening.getsockname()[1])
     server.should_exit = server.force_exit = True
-    thread.join(_PATIENCE)
+    thread.join(PATIENCE)
     listening.close()
     assert not thread.is_alive()
 
@@ -140,13 +137,13 @@ def test_slow_readers_are_in_nobodys_way(
     assert isinstance(pool, QueuePool)
     token = as_user("admin").cookies["_token"]
     browser = httpx.Client(
-        base_url=f"http://127.0.0.1:{port}/tablero/", cookies={"_token": token}, timeout=_PATIENCE, trust_env=False
+        base_url=f"http://127.0.0.1:{port}/tablero/", cookies={"_token": token}, timeout=PATIENCE, trust_env=False
     )
     with browser, ExitStack() as stack:
         readers = [stack.enter_context(closing(SlowReader(port, path, token))) for _ in range(READERS)]
         begun = [reader.begin() for reader in readers]
         assert all(first.startswith(b"HTTP/1.1 200 ") for first in begun)
-        wait_until(lambda: pool.checkedout() == 0)
+        wait_for("no connection is held", lambda: pool.checkedout() == 0)
         for other in ("", "window/2026-09", "rejections", "live", "status.json", "evidence/2026-08.json"):
             assert browser.get(other).status_code == 200
         leaving, staying = readers[::2], readers[1::2]
@@ -158,12 +155,4 @@ def test_slow_readers_are_in_nobodys_way(
         (whole,) = bodies
         assert whole.count(b"SEP-" if "evidence" in path else b"WRONG-") == _ROWS
         assert browser.get("").status_code == 200
-        wait_until(lambda: pool.checkedout() == 0)
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait until a condition becomes true."""
-    deadline = time.monotonic() + _PATIENCE
-    while not is_so():
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.01)
+        wait_for("no connection is held", lambda: pool.checkedout() == 0)

@@ -21,6 +21,7 @@ from tablero.web import evidence
 from tablero.web.evidence import BeingPrepared, Delivered
 
 from tests.integration.samples import rows_in
+from tests.waiting import PATIENCE
 from tests.web.application import Site
 from tests.web.history import NOW, ZONE, History, day_window
 
@@ -119,7 +120,7 @@ class Slow:
     def _collect(self, _: Any, window: Any) -> Delivered:
         self.reads.append(window)
         self.has_begun.release()
-        assert self.may_end.wait(30)
+        assert self.may_end.wait(PATIENCE)
         return Delivered({}, window)
 
     def ask(self, label: str) -> Delivered:
@@ -128,10 +129,10 @@ class Slow:
 
 def test_a_month_is_read_once_however_many_ask_for_it(mocker: MockerFixture) -> None:
     """Six requests for the same month at the same time read its rows once."""
-    slow = Slow(mocker, patience=30)
+    slow = Slow(mocker, patience=PATIENCE)
     with ThreadPoolExecutor(6) as threads:
         answers = [threads.submit(slow.ask, "2026-10") for _ in range(6)]
-        assert slow.has_begun.acquire(timeout=30)
+        assert slow.has_begun.acquire(timeout=PATIENCE)
         slow.may_end.set()
         assert {answer.result().digest for answer in answers} == {"2026-10"}
     assert slow.reads == ["2026-10"]
@@ -142,7 +143,7 @@ def test_months_that_take_long_do_not_take_all_threads(mocker: MockerFixture) ->
     slow = Slow(mocker, readers=1, patience=0)
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(slow.ask, "2026-10")
-        assert slow.has_begun.acquire(timeout=30)
+        assert slow.has_begun.acquire(timeout=PATIENCE)
         for label in ("2026-10", "2026-09"):
             with pytest.raises(BeingPrepared):
                 slow.ask(label)

@@ -104,7 +104,7 @@ def test_it_posts_before_all_is_read(outbox: Engine, institution: Institution) -
 
     def wait_in_march(_: int) -> None:
         if staged(outbox):
-            assert posted.wait(20)
+            assert posted.wait(60)
 
     def decide(_: list[Entry]) -> Answer:
         posted.set()

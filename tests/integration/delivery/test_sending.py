@@ -72,6 +72,7 @@ from tests.integration.samples import (
     stage,
     states,
 )
+from tests.waiting import PATIENCE, wait_for
 
 
 def deliver(engine: Engine, dashboard: Dashboard, *windows: Window, concurrency: int = 4) -> Delivery:
@@ -561,7 +562,7 @@ def test_a_client_that_breaks_does_not_lose_what_others_brought(outbox: Engine) 
 def test_no_more_calls_in_flight_than_allowed(outbox: Engine) -> None:
     """Calls in flight never exceed ``concurrency``, however fast the answers."""
     stage(outbox, changes(20), size=1)
-    lock = threading.Lock()
+    lock, three = threading.Lock(), threading.Event()
     now = most = 0
 
     class Slow(Dashboard):
@@ -570,7 +571,11 @@ def test_no_more_calls_in_flight_than_allowed(outbox: Engine) -> None:
             with lock:
                 now += 1
                 most = max(most, now)
-            time.sleep(0.1)
+                if now == 3:
+                    three.set()
+            if len(self.calls) >= 3:  # the number allowed begins with one
+                assert three.wait(PATIENCE)
+                time.sleep(0.05)  # in case of a fourth one
             answer = super().post(body, message_id=message_id, issue=issue)
             with lock:
                 now -= 1
@@ -680,13 +685,14 @@ def test_hours_that_close_when_all_is_sent(outbox: Engine) -> None:
 
 def test_a_lease_is_prolonged_while_a_call_lasts(outbox: Engine, mocker: MockerFixture) -> None:
     """The lease is renewed during a call that takes longer than a lease."""
-    mocker.patch.object(sending, "_LEASE_MARGIN", 2)
+    mocker.patch.object(sending, "_LEASE_MARGIN", 10)
     stage(outbox, changes(1))
     stolen: list[Claim] = []
 
     class Slow(Dashboard):
         def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
-            time.sleep(5)
+            (ends,) = (row.claimed_until for row in all_batches(outbox))
+            wait_for("it is renewed", lambda: all_batches(outbox)[0].claimed_until > ends)
             stolen.extend(claiming.claim(outbox, [FEBRUARY], Leaseholder("rival", "run", 1.0), limit=9))
             return super().post(body, message_id=message_id, issue=issue)
 
@@ -935,7 +941,7 @@ class Gated(Dashboard):
 
     def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
         self.is_called.set()
-        assert self.gate.wait(30)
+        assert self.gate.wait(PATIENCE)
         return super().post(body, message_id=message_id, issue=issue)
 
 
@@ -959,7 +965,7 @@ def test_a_pass_that_ends_early_still_writes_its_answers(outbox: Engine, mocker:
 
     def staging(lease: Callable[[], Lease | None]) -> Iterator[list[LeasedBatch]]:
         yield begin(outbox).stage(list(pack(changes(4), 2, by_service=False)), lease()).leased
-        assert dashboard.is_called.wait(30)
+        assert dashboard.is_called.wait(PATIENCE)
         away.go(3)
         raise error
 
@@ -980,7 +986,7 @@ def test_a_task_told_to_end_does_not_wait_for_the_outbox_for_long(outbox: Engine
 
     def staging(lease: Callable[[], Lease | None]) -> Iterator[list[LeasedBatch]]:
         yield begin(outbox).stage(list(pack(changes(1), 1, by_service=False)), lease()).leased
-        assert dashboard.is_called.wait(30)
+        assert dashboard.is_called.wait(PATIENCE)
         away.go(10**6)
         raise SystemExit(143)
 
@@ -1173,7 +1179,7 @@ def test_a_partial_acceptance_that_arrives_when_the_task_ends(outbox: Engine, mo
 
     def staging(lease: Callable[[], Lease | None]) -> Iterator[list[LeasedBatch]]:
         yield begin(outbox).stage(list(pack(changes(10), 10, by_service=False)), lease()).leased
-        assert dashboard.is_called.wait(30)
+        assert dashboard.is_called.wait(PATIENCE)
         raise SystemExit(143)
 
     with pytest.raises(SystemExit):

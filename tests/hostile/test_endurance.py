@@ -181,6 +181,8 @@ def test_retry_after_ends_the_pass(outbox: Engine, sandbox: Handle, client: Clie
     sandbox.add_fault(kind="status", status=status, retry_after=77, retry_after_as=form)
     with pytest.raises(DashboardUnavailable) as caught:
         send(outbox, lambda: client(sandbox.port), settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)
-    assert caught.value.retry_after is not None
-    assert 70 < caught.value.retry_after <= 77
+    asked = caught.value.retry_after
+    assert asked is not None
+    # On a busy machine the server's own Date may be late.
+    assert asked == 77 if form == "seconds" else 76 <= asked < 77 + PATIENCE
     assert len(sandbox.calls()) == 1

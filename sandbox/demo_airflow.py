@@ -125,6 +125,8 @@ def environment(inherited: Mapping[str, str], *, home: Path, root: Path, url: st
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+        # On a busy machine an answer may take longer than the 5 s that Airflow allows, after which the task fails.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         # Tasks of an interrupted demo are resumed soon.
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",

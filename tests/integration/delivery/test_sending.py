@@ -706,7 +706,7 @@ def test_a_worker_that_stood_still_posts_nothing(outbox: Engine, mocker: MockerF
     stage(outbox, changes(2), size=1)
     now = [1000.0]
     for module in (pump, leased_client):
-        mocker.patch.object(module, "moment", side_effect=lambda: now[0])
+        mocker.patch.object(module, "seconds_since_boot", side_effect=lambda: now[0])
     begin_call = pump.Calls.begin
 
     def freeze(calls: pump.Calls, claim: Claim) -> None:

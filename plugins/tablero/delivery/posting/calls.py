@@ -17,8 +17,8 @@ from tablero.outbox.queue.claims import Claim
 _request = attrgetter("request_id")
 
 
-def moment() -> float:
-    """A monotonic clock in seconds that includes time in which the machine was suspended, where the platform supports it."""
+def seconds_since_boot() -> float:
+    """A monotonic clock that includes time in which the machine was suspended, where the platform supports it."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 

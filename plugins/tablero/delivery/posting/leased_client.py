@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 
 from tablero.contract.wire import encode
 from tablero.dashboard.answer import Answer, Outcome
-from tablero.delivery.posting.calls import moment
+from tablero.delivery.posting.calls import seconds_since_boot
 from tablero.delivery.posting.job import Client
 from tablero.outbox.queue.claims import Claim
 from tablero.texts import delivery as texts
@@ -28,7 +28,7 @@ class Deadlines:
         self._seconds = seconds
         self._longest_call = longest_call
         self._until: dict[int, float] = {}
-        self._oldest = moment()
+        self._oldest = seconds_since_boot()
         self.is_open = True
 
     def start(self, batches: Collection[int], since: float) -> None:
@@ -45,14 +45,14 @@ class Deadlines:
 
     def may_end_during_call(self, batch: int) -> bool:
         """Whether the lease of this batch is over, or may end before a call that begins now has ended."""
-        return moment() + self._longest_call >= self._until.get(batch, 0.0)
+        return seconds_since_boot() + self._longest_call >= self._until.get(batch, 0.0)
 
     @property
     def until_renewal(self) -> float:
         """Seconds until the leases must be renewed: after a third of their length, or earlier, so that a batch that waits for
         its turn can always be posted."""
         spare = self._seconds - self._longest_call
-        return max(0.0, self._oldest + min(self._seconds / 3, spare / 2) - moment())
+        return max(0.0, self._oldest + min(self._seconds / 3, spare / 2) - seconds_since_boot())
 
     def renewed(self, batches: Collection[int], since: float) -> None:
         """Restart the leases of these batches, which are all that this worker still holds."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tablero.dashboard.answer import Answer, Attempt, Outcome
 from tablero.dashboard.quoted_rows import without_values
 from tablero.delivery.posting.backlog import Backlog
-from tablero.delivery.posting.calls import Calls, moment
+from tablero.delivery.posting.calls import Calls, seconds_since_boot
 from tablero.delivery.posting.job import Job
 from tablero.delivery.posting.leased_client import LeasedClient
 from tablero.delivery.posting.recorder import TRY_AGAIN_AFTER, Recorder
@@ -42,7 +42,7 @@ Staging = Callable[[Callable[[], Lease | None]], Iterator[Sequence[LeasedBatch]]
 class _End:
     """When a pass that ends early gives up what is left.
 
-    :ivar at: by :func:`~tablero.delivery.posting.calls.moment`; another thread may make it earlier.
+    :ivar at: by :func:`~tablero.delivery.posting.calls.seconds_since_boot`; another thread may make it earlier.
     """
 
     at: float
@@ -66,7 +66,7 @@ class Pump:
         self._throttle = Throttle(job.settings.concurrency)
         self._recorder = Recorder(job.engine, job.holder, job.settings.timezone)
         self._backlog = Backlog(job)
-        self._leased_since = moment()
+        self._leased_since = seconds_since_boot()
         steps = staging(self._lease_for_staging) if staging else None
         self._supply = Supply(steps, job.settings.concurrency + _STOCK, self._calls.wake, cancel)
         self.single = SingleRows(job.engine, job.holder, so_far)
@@ -223,7 +223,7 @@ class Pump:
 
     def _leased(self, claim_more: Callable[[int], list[Claim]], most: int = 1) -> list[Claim]:
         """Claim batches, whose leases begin now."""
-        since = moment()
+        since = seconds_since_boot()
         claims = claim_more(most)
         self._client.deadlines.start([claim.batch_id for claim in claims], since)
         return claims
@@ -232,7 +232,7 @@ class Pump:
         deadlines = self._client.deadlines
         if deadlines.until_renewal > 0:
             return
-        since = moment()
+        since = seconds_since_boot()
         held = [*(claim.batch_id for claim in self._calls.claims), *self._supply, *self._held_for_search]
         still: set[int] = set()
         with suppress(TableroError):  # recording the answers reports it, if there are any
@@ -250,7 +250,7 @@ class Pump:
         """
         if not self._client.deadlines.is_open:
             return None
-        self._leased_since = moment()
+        self._leased_since = seconds_since_boot()
         return leasing.lease(self._job.engine, self._job.holder)
 
     def _collect(self) -> None:
@@ -268,26 +268,26 @@ class Pump:
 
         :param seconds: how long calls in flight may take to be answered and recorded.
         """
-        end = _End(min(moment() + seconds, self._recorder.until))
+        end = _End(min(seconds_since_boot() + seconds, self._recorder.until))
         thread = threading.Thread(target=self._shut_down, args=(end,), name="tablero-end", daemon=True)
         try:
             thread.start()
-            thread.join(max(0.0, end.at - moment()) + _MARGIN)
+            thread.join(max(0.0, end.at - seconds_since_boot()) + _MARGIN)
         except BaseException:  # the task has been told to end in the meantime
-            end.at = moment() + GRACE
+            end.at = seconds_since_boot() + GRACE
             thread.join(GRACE + _MARGIN)
             raise
 
     def _shut_down(self, end: _End) -> None:
         """Before the pass ends early: calls in flight are awaited, and their answers recorded, or they would be repeated."""
         self._client.deadlines.close()
-        settled_by = moment() + GRACE
+        settled_by = seconds_since_boot() + GRACE
         self._supply.cancel()
         self._recorder.not_made({claim.attempt_id for claim in self._calls.claims})
         self._record_the_rest(end)
         with suppress(TableroError):
             leasing.release(self._job.engine, self._held_for_search, self._job.holder.worker)
-        self._supply.settle(max(0.0, settled_by - moment()))
+        self._supply.settle(max(0.0, settled_by - seconds_since_boot()))
         with suppress(Exception):
             self._supply.collect()
         self._hand_back()
@@ -300,7 +300,7 @@ class Pump:
             is_recorded = self._recorder.record()
             if is_recorded:
                 self._calls.recorded(len(answers))
-            if (is_recorded and not len(self._calls)) or moment() >= end.at:
+            if (is_recorded and not len(self._calls)) or seconds_since_boot() >= end.at:
                 return
             self._calls.post_waiting(len(self._calls))  # these end at once, unposted
-            self._calls.wait(min(TRY_AGAIN_AFTER, max(0.0, end.at - moment())))
+            self._calls.wait(min(TRY_AGAIN_AFTER, max(0.0, end.at - seconds_since_boot())))

@@ -10,7 +10,7 @@ from datetime import tzinfo
 
 from sqlalchemy.engine import Engine
 from tablero.dashboard.answer import Answer, Outcome
-from tablero.delivery.posting.calls import moment
+from tablero.delivery.posting.calls import seconds_since_boot
 from tablero.errors import TableroError
 from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.queue import recording
@@ -55,7 +55,7 @@ class Recorder:
         :raises OutboxUnavailable, SetupError: if the answers could not be recorded before the leases ended.
         """
         self.take_in_hand(answers)
-        self.until = moment() + self._holder.seconds
+        self.until = seconds_since_boot() + self._holder.seconds
         while True:
             try:
                 exchanged = recording.exchange(
@@ -63,7 +63,7 @@ class Recorder:
                 )
                 break
             except TableroError as error:  # also one that seems permanent: a restarting server may refuse a login for a while
-                if not answers or moment() >= self.until:
+                if not answers or seconds_since_boot() >= self.until:
                     raise
                 self._warn(error)
                 staged, self._after_outage = [], True  # their attempts may be on record, but were not made

@@ -16,7 +16,7 @@ from tablero.outbox.batches import rows_of
 from tablero.outbox.engine import writing
 from tablero.outbox.queue import attempts
 from tablero.outbox.queue.claims import Claim, History, LeasedPart, Leaseholder
-from tablero.outbox.queue.leasing import moment
+from tablero.outbox.queue.leasing import from_now
 from tablero.outbox.queue.order import Place, blockers, first_in_line, is_searched
 from tablero.outbox.queue.pending import pending_in
 from tablero.outbox.queue.resizing import cut_to_size
@@ -144,7 +144,7 @@ class _Search(NamedTuple):
             sa.select(*batches.COLUMNS, *(each.label(f"order_{number}") for number, each in enumerate(self.order)))
             .where(
                 pending_in(self.windows),
-                sa.or_(batch.c.claimed_until.is_(None), batch.c.claimed_until <= moment(self.connection, self.now)),
+                sa.or_(batch.c.claimed_until.is_(None), batch.c.claimed_until <= from_now(self.connection, self.now)),
                 batch.c.claimed_by.is_distinct_from(self.holder.worker),
                 self.which,
                 behind,
@@ -162,7 +162,7 @@ class _Search(NamedTuple):
     def _is_being_posted(self) -> sa.ColumnElement[bool]:
         """A condition: this worker has claimed the batch, and its answer is not on record."""
         return sa.func.coalesce(
-            sa.and_(batch.c.claimed_by == self.holder.worker, batch.c.claimed_until > moment(self.connection, self.now)),
+            sa.and_(batch.c.claimed_by == self.holder.worker, batch.c.claimed_until > from_now(self.connection, self.now)),
             sa.false(),
         )
 
@@ -192,7 +192,7 @@ def _begin_held(connection: Connection, ids: Sequence[int], holder: Leaseholder,
 
 
 def _lease(connection: Connection, ids: Sequence[int], holder: Leaseholder, now: datetime | None) -> None:
-    until = moment(connection, now, holder.seconds)
+    until = from_now(connection, now, holder.seconds)
     connection.execute(sa.update(batch).where(batch.c.id.in_(ids)).values(claimed_by=holder.worker, claimed_until=until))
 
 

@@ -22,7 +22,7 @@ def clock(connection: Connection, now: datetime | None) -> datetime | None:
     return now if now is not None or connection.dialect.name == "postgresql" else datetime.now(timezone.utc)
 
 
-def moment(connection: Connection, now: datetime | None, seconds: float = 0.0) -> Any:
+def from_now(connection: Connection, now: datetime | None, seconds: float = 0.0) -> Any:
     """The instant that many seconds from now, as an SQL expression."""
     known, later = clock(connection, now), timedelta(seconds=seconds)
     return sa.func.now() + later if known is None else sa.literal(known + later, Instant)
@@ -47,7 +47,7 @@ def renew(engine: Engine, ids: Collection[int], holder: Leaseholder, *, now: dat
     :returns: the batches that this worker still holds.
     """
     with writing(engine) as connection:
-        until = moment(connection, now, holder.seconds)
+        until = from_now(connection, now, holder.seconds)
         held = sa.update(batch).where(LEASED).values(claimed_until=until).returning(batch.c.id)
         return set(connection.scalars(held, {"ids": list(ids), "worker": holder.worker}))
 

@@ -23,7 +23,7 @@ class Clock:
 @pytest.fixture
 def clock(mocker: MockerFixture) -> Clock:
     clock = Clock()
-    mocker.patch.object(leased_client, "moment", side_effect=lambda: clock.now)
+    mocker.patch.object(leased_client, "seconds_since_boot", side_effect=lambda: clock.now)
     return clock
 
 

@@ -211,14 +211,14 @@ def test_a_mail_server_that_says_nothing(world: World, monkeypatch: pytest.Monke
 
 def test_the_heartbeat_comes_last(world: World, mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Alerts do not wait for the monitor."""
-    from tablero.airflow.alerts import notifiers
+    from tablero.airflow.alerts import channels
 
     heard_before: list[list[str]] = []
 
     def beat(*_: object, **__: object) -> None:
         heard_before.append(world.heard)
 
-    mocker.patch.object(notifiers, "beat", beat)
+    mocker.patch.object(channels, "beat", beat)
     monkeypatch.setenv("AIRFLOW__TABLERO__HEARTBEAT_CONN_ID", "monitor")
     succeeds(1, undated=3)
     assert heard_before == [["degraded"]]

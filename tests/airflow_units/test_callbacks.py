@@ -18,8 +18,8 @@ from airflow.utils.types import DagRunType
 from pytest_mock import MockerFixture
 from sqlalchemy.engine import Engine
 from tablero.airflow import callbacks, configuration, tasks
-from tablero.airflow.alerts import notifiers, sending
-from tablero.airflow.alerts.notifiers import Message
+from tablero.airflow.alerts import channels, sending
+from tablero.airflow.alerts.channels import Message
 from tablero.airflow.operators import Ended, Stopped
 from tablero.airflow.retries import TableroRetryPolicy
 from tablero.airflow.timetable import CivilDayTimetable
@@ -126,7 +126,7 @@ def test_the_outbox_is_full_for_three_nights(sent: list[Message], mocker: Mocker
 def test_the_heartbeat_needs_no_outbox(monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture) -> None:
     """The heartbeat does not need the outbox, and manual runs do not call it."""
     beats: list[str] = []
-    mocker.patch.object(notifiers, "beat", lambda conn_id, *, seconds: beats.append(conn_id))
+    mocker.patch.object(channels, "beat", lambda conn_id, *, seconds: beats.append(conn_id))
     mocker.patch.object(configuration, "outbox", side_effect=OutboxUnavailable("the server is away"))
     monkeypatch.setenv("AIRFLOW__TABLERO__HEARTBEAT_CONN_ID", "monitor")
     for run_type in ("scheduled", "manual", "backfill"):

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 import pytest
 from airflow.sdk.log import redact
+from tablero.airflow.alerts.channels import WEBHOOK, Message, beat, send
 from tablero.airflow.alerts.content import Alert, failure
-from tablero.airflow.alerts.notifiers import WEBHOOK, Message, beat, send
 from tablero.outbox.incidents import OpenWindow, Situation, Trouble
 from tablero.settings import Settings
 

@@ -178,12 +178,12 @@ def test_the_monthly_digest_carries_the_document_of_the_page(
 ) -> None:
     """The first scheduled run after a month mails the document, which names no user since nobody requested it."""
     from tablero.airflow import configuration, digests
-    from tablero.airflow.alerts import notifiers
+    from tablero.airflow.alerts import channels
     from tablero.airflow.alerts.budget import Budget
 
     mailed: dict[str, bytes] = {}
     mocker.patch.object(configuration, "clock", return_value=site.now)
-    mocker.patch.object(notifiers, "send_digest", lambda _, __, ___, files, **____: mailed.update(files) or True)
+    mocker.patch.object(channels, "send_digest", lambda _, __, ___, files, **____: mailed.update(files) or True)
     settings = site.settings.model_copy(update={"digest": "monthly", "alert_emails": ("ops@example.test",)})
     after_october = datetime(2026, 11, 1, 4, tzinfo=timezone.utc)
     run = SimpleNamespace(run_type="scheduled", data_interval_end=after_october)

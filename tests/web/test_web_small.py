@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tablero.outbox.reports.activity import Progress
-from tablero.web import charts, spreadsheet
+from tablero.web import charts, safe_csv
 from tablero.web.formats import Formats
 from tablero.web.language import texts
 from tablero.web.progress import pace
@@ -89,21 +89,21 @@ def test_the_end_is_told_from_the_pace(
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "＝1", "＠x"])
 def test_what_a_spreadsheet_would_run_is_text(text: str) -> None:
     """A cell that a spreadsheet would execute gets an apostrophe, which spreadsheets do not show."""
-    assert spreadsheet.safe(text) == f"'{text}"
+    assert safe_csv.safe(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("value", ["REQ-77", "", "1041", "a=b", "2026-10-01", None, 42])
 def test_other_cells_are_as_they_are(value: object) -> None:
     """Other cells are unchanged: a dash within a text is no formula."""
-    assert spreadsheet.safe(value) == ("" if value is None else str(value))
+    assert safe_csv.safe(value) == ("" if value is None else str(value))
 
 
 @given(st.lists(st.lists(st.text(st.characters(codec="utf-8")), min_size=3, max_size=3), max_size=30))
 def test_a_file_holds_its_cells_whatever_is_in_them(rows: list[list[str]]) -> None:
     """Quotes, commas and line breaks survive, and no cell begins like a formula."""
-    text = b"".join(spreadsheet.write(["a", "b", "c"], rows)).decode("utf-8-sig")
+    text = b"".join(safe_csv.write(["a", "b", "c"], rows)).decode("utf-8-sig")
     found = list(csv.reader(io.StringIO(text, newline="")))
-    assert found == [["a", "b", "c"], *([spreadsheet.safe(cell) for cell in row] for row in rows)]
+    assert found == [["a", "b", "c"], *([safe_csv.safe(cell) for cell in row] for row in rows)]
     assert not [cell for row in found for cell in row if cell.lstrip(" ").startswith(("=", "+", "-", "@"))]
 
 

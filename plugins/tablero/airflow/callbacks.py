@@ -180,7 +180,7 @@ def run_succeeded(context: Context) -> None:
     """Alert about incidents that are over and about degraded windows, and send the heartbeat; ``on_success_callback`` of the
     DAG."""
     from tablero.airflow import configuration
-    from tablero.airflow.alerts import notifiers, unrecorded
+    from tablero.airflow.alerts import channels, unrecorded
 
     run = context["dag_run"]
     if _is_dry_run(run):
@@ -196,7 +196,7 @@ def run_succeeded(context: Context) -> None:
         unrecorded.forget(configuration.airflow_home(), run.dag_id)
         _send(settings, run, budget)
     if settings.heartbeat_conn_id and _ended(run).scheduled:
-        notifiers.beat(settings.heartbeat_conn_id, seconds=budget.left)
+        channels.beat(settings.heartbeat_conn_id, seconds=budget.left)
 
 
 def _record_success(engine: Engine, settings: Settings, run: Any) -> None:

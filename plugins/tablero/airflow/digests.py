@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, Engine
 from tablero.airflow import configuration
-from tablero.airflow.alerts import content, notifiers, sending
+from tablero.airflow.alerts import channels, content, sending
 from tablero.airflow.alerts.budget import Budget
 from tablero.delivery.health import digest
 from tablero.delivery.health.digest import Period
@@ -55,7 +55,7 @@ def send(engine: Engine, settings: Settings, run: Any, budget: Budget) -> None:
             files = _evidence(engine, settings, period, seconds=min(_EVIDENCE_SECONDS, budget.half))
         except _OutOfTime:
             found = found._replace(evidence_url=f"{configuration.page_url()}evidence/{label}")
-    if notifiers.send_digest(settings, found, configuration.page_url(), files, seconds=budget.half):
+    if channels.send_digest(settings, found, configuration.page_url(), files, seconds=budget.half):
         with writing(engine) as connection:
             marks.mark(connection, kind, label, now=now)
     else:
@@ -69,9 +69,9 @@ def _report_undelivered(engine: Engine, settings: Settings, run: Any, kind: str,
     with writing(engine) as connection:
         if marks.is_marked(connection, f"no {kind}", label):
             return
-        channels = notifiers.channels_of(settings)
-        others = [channel for channel in channels if channel != notifiers.MAIL]
-        sending.enqueue(connection, settings, alert, now=now, channels=others or channels)
+        everywhere = channels.configured(settings)
+        others = [channel for channel in everywhere if channel != channels.MAIL]
+        sending.enqueue(connection, settings, alert, now=now, channels=others or everywhere)
         marks.mark(connection, f"no {kind}", label, now=now)
     sending.send_queued(engine, settings, now=now, seconds=budget.half)
 

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from itertools import chain
 from typing import Any, TextIO
 
-from tablero.web.spreadsheet import safe
+from tablero.web.safe_csv import safe
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window, dateless_window, day_window, first_instant, local_day, month_windows, parse_month
 from tablero.errors import ParameterError
 from tablero.outbox.engine import reading
-from tablero.outbox.reports import calendar
+from tablero.outbox.reports import nights
 from tablero.outbox.reports.coverage import pending_by_day
 from tablero.settings import Settings
 from tablero.texts import delivery as texts
@@ -125,10 +125,10 @@ def plan_night(engine: Engine, settings: Settings, own: Window) -> Night:
     zone = settings.timezone
     day = local_day(own.start, zone)
     with reading(engine) as connection:
-        read = calendar.stretches_read(connection)
-        unsettled = calendar.stretches_unsettled(connection)
+        read = nights.stretches_read(connection)
+        unsettled = nights.stretches_unsettled(connection)
         pending = pending_by_day(connection)
-        proofs = calendar.month_proofs(connection)
+        proofs = nights.month_proofs(connection)
     last_days = {day - back * _DAY for back in range(1, settings.lookback_days + 1)}
     left = {*_gaps(read, own.start, zone), *_touched(unsettled, zone), *pending} - last_days
     earlier = [
@@ -150,7 +150,7 @@ def plan_night(engine: Engine, settings: Settings, own: Window) -> Night:
     return Night([own, *earlier, dateless_window()], audits)
 
 
-def _last_proofs(proofs: Iterable[calendar.Proof], months: Sequence[Window]) -> dict[datetime, datetime]:
+def _last_proofs(proofs: Iterable[nights.Proof], months: Sequence[Window]) -> dict[datetime, datetime]:
     """When each of these months was last proved, by its first instant.
 
     The proof of a part of a month, as of a gap in it or of the month as far as it had come, is none of the whole month. Of the
@@ -175,13 +175,13 @@ def longest_unproved(months: Sequence[Window], proved: Mapping[datetime, datetim
     return sorted(months, key=lambda month: (proved.get(month.start, never), month.start))[:count]
 
 
-def _gaps(read: Collection[calendar.Stretch], until: datetime, zone: tzinfo) -> Iterator[date]:
+def _gaps(read: Collection[nights.Stretch], until: datetime, zone: tzinfo) -> Iterator[date]:
     """The days before ``until`` that are not covered, between two intervals that were read or after the last one."""
     for (_, end), (start, _) in pairwise([*read, (until, until)]):
         yield from _days(end, min(start, until), zone)
 
 
-def _touched(stretches: Iterable[calendar.Stretch], zone: tzinfo) -> Iterator[date]:
+def _touched(stretches: Iterable[nights.Stretch], zone: tzinfo) -> Iterator[date]:
     for start, end in stretches:
         yield from _days(start, end, zone)
 

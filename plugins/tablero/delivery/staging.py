@@ -29,7 +29,7 @@ from tablero.outbox.batches import Lease, LeasedBatch
 from tablero.outbox.engine import reading
 from tablero.outbox.intake import RejectedRow
 from tablero.outbox.record import Record
-from tablero.outbox.reports import calendar
+from tablero.outbox.reports import nights
 from tablero.settings import Settings
 from tablero.source.reader import Source
 
@@ -268,8 +268,8 @@ def _nearby(engine: Engine, source: Source, settings: Settings, now: datetime, w
     """
     zone = settings.timezone
     with reading(engine) as connection:
-        before = calendar.days_delivered_before(connection, local_day(window.start, zone), FEWEST)
-        after = calendar.days_delivered_from(connection, local_day(window.end, zone), FEWEST)
+        before = nights.days_delivered_before(connection, local_day(window.start, zone), FEWEST)
+        after = nights.days_delivered_from(connection, local_day(window.end, zone), FEWEST)
     if before:
         yield _compared(engine, source, settings, now, replace(window, start=first_instant(before[-1], zone), end=window.start))
     if after:

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy.engine import Connection, Engine
+from tablero.airflow.alerts.channels import Message, configured, send
 from tablero.airflow.alerts.content import Alert
-from tablero.airflow.alerts.notifiers import Message, channels_of, send
 from tablero.outbox.alerts import queue
 from tablero.outbox.alerts.queue import Queued
 from tablero.settings import Settings
@@ -26,7 +26,7 @@ def enqueue(
     :param channels: instead of all those in the settings.
     """
     message = Message.of(alert)._asdict()
-    queue.put(connection, channels_of(settings) if channels is None else channels, message, now=now)
+    queue.put(connection, configured(settings) if channels is None else channels, message, now=now)
 
 
 def send_queued(engine: Engine, settings: Settings, *, now: datetime, seconds: float) -> None:
@@ -37,7 +37,7 @@ def send_queued(engine: Engine, settings: Settings, *, now: datetime, seconds: f
 
     :param seconds: for all channels together.
     """
-    claimed = queue.claim(engine, channels_of(settings), now=now, seconds=seconds + _MARGIN)
+    claimed = queue.claim(engine, configured(settings), now=now, seconds=seconds + _MARGIN)
     if not claimed:
         return
     waiting: defaultdict[str, list[Queued]] = defaultdict(list)
@@ -53,5 +53,5 @@ def send_at_once(settings: Settings, alert: Alert, *, seconds: float) -> bool:
 
     One is enough: without the outbox nothing remembers which, and an alert twice a night is soon read by nobody.
     """
-    messages = {channel: [Message.of(alert)] for channel in channels_of(settings)}
+    messages = {channel: [Message.of(alert)] for channel in configured(settings)}
     return any(send(settings, messages, seconds=seconds).values())

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import Window, first_instant, local_day
-from tablero.outbox.reports import calendar
+from tablero.outbox.reports import nights
 from tablero.outbox.reports.coverage import delivered_by_day, pending_by_day
 from tablero.outbox.reports.rejections import count_by_reason
 from tablero.outbox.requeue import Filter
@@ -146,7 +146,7 @@ def gather(connection: Connection, settings: Settings, period: Period) -> Digest
         delivered=sum(delivered_by_day(connection, days).values()),
         rejected=count_by_reason(connection, Filter(start=start, end=end)),
         pending=sum(pending_by_day(connection, among=days).values()),
-        open_windows=calendar.count_unsettled(connection),
+        open_windows=nights.count_unsettled(connection),
         audits=int(connection.scalar(audits.select_from(reconciliation)) or 0),
         degraded=int(connection.scalar(degraded.select_from(degradation)) or 0),
     )

@@ -12,7 +12,7 @@ from tablero.outbox import ledger
 from tablero.outbox.engine import reading
 from tablero.outbox.findings import Degradation
 from tablero.outbox.ledger import Account
-from tablero.outbox.reports import calendar, outcomes
+from tablero.outbox.reports import nights, outcomes
 from tablero.settings import Settings
 
 _WEEK = timedelta(weeks=1)
@@ -44,7 +44,7 @@ def survey(
     """
     unusual: list[Degradation] = []
     with reading(engine) as connection:
-        read_before = calendar.stretches_read(connection, but_by=run_id)
+        read_before = nights.stretches_read(connection, but_by=run_id)
         for account in accounts:
             window = account.window
             if account.read is None:
@@ -91,14 +91,14 @@ def usual_rows(connection: Connection, settings: Settings, own: Window) -> list[
     day = local_day(own.start, zone)
     if own != day_window(day, zone):
         return None
-    read = calendar.stretches_read(connection)
-    odd = calendar.days_with(connection, [cause.value for cause in (Cause.NO_ROWS, Cause.FEW_ROWS, Cause.ALL_EXCLUDED)])
+    read = nights.stretches_read(connection)
+    odd = nights.days_with(connection, [cause.value for cause in (Cause.NO_ROWS, Cause.FEW_ROWS, Cause.ALL_EXCLUDED)])
     weeks = (day - back * _WEEK for back in range(1, _FURTHEST + 1))
     known = [one for one in weeks if one >= settings.earliest and _is_read(read, day_window(one, zone))]
     compared = [one for one in known if one not in odd] or known
-    if not calendar.is_any_row_known(connection):
+    if not nights.is_any_row_known(connection):
         return []
-    return list(calendar.rows_on(connection, compared[:WEEKS], zone).values())
+    return list(nights.rows_on(connection, compared[:WEEKS], zone).values())
 
 
 def _whole_load(windows: Sequence[Window]) -> Window:
@@ -118,7 +118,7 @@ def _nothing_to_send(accounts: Collection[Account], whole: Window) -> Iterator[D
         yield Degradation.of(Cause.NO_ROWS.value, whole, 0, 0)
 
 
-def _is_read(read: Collection[calendar.Stretch], window: Window) -> bool:
+def _is_read(read: Collection[nights.Stretch], window: Window) -> bool:
     return any(start <= window.start and window.end <= end for start, end in read)
 
 

@@ -1,7 +1,7 @@
 """The dialect of an engine.
 
-A new database also needs its error codes (``source.codes``), the parameters of its connection (``source.parameters``), and its
-scheme (``airflow.lineage``).
+A new database also needs its error codes (``source.codes``), the parameters of its connection (``source.parameters``, called in
+``airflow.configuration``), and its scheme (``airflow.lineage``).
 """
 
 from __future__ import annotations

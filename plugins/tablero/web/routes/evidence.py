@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
 from tablero.contract.windows import Window, local_day
 from tablero.outbox.reports import evidence as evidence_report
-from tablero.web import coverage, evidence, spreadsheet
+from tablero.web import coverage, evidence, safe_csv
 from tablero.web.airflow_runs import Runs, RunsDep
 from tablero.web.coverage import window_of
 from tablero.web.evidence import Delivered, Month
@@ -25,7 +25,7 @@ def list_months(page: PageDep, runs: RunsDep) -> Response:
     running = {run.run_id for run in runs.at_work()}
     with page.outbox() as connection:
         found = coverage.survey(coverage.gather(connection, page.settings, page.now, running), page.settings, page.now)
-    return page.render("months.html", years=by_year(found.months))
+    return page.render("evidence_list.html", years=by_year(found.months))
 
 
 # Registered before the page, whose route would match "2022-03.json" as the name of a month.
@@ -49,7 +49,7 @@ def as_csv(page: PageDep, runs: RunsDep, label: str) -> Response:
     # A month without deliveries has a line, too: its state and the checksum of no rows.
     table: list[tuple[object, ...]] = [*delivered.table()] or [(None, None, None, 0)]
     rows = ([label, *cells, *tail] for cells in table)
-    return download(spreadsheet.write(headings, rows), f"{_name(page, label)}.csv", "text/csv; charset=utf-8")
+    return download(safe_csv.write(headings, rows), f"{_name(page, label)}.csv", "text/csv; charset=utf-8")
 
 
 @router.get("/evidence/{label}/rows.jsonl")

@@ -16,7 +16,7 @@ from tablero.outbox.engine import from_microseconds, to_microseconds
 from tablero.outbox.reports import rejections as rejections_report
 from tablero.outbox.reports.rejections import Rejection
 from tablero.outbox.requeue import Filter
-from tablero.web import spreadsheet
+from tablero.web import safe_csv
 from tablero.web.access import may_write
 from tablero.web.coverage import window_of
 from tablero.web.page import DOCUMENT_SECONDS, Page, PageDep
@@ -62,7 +62,7 @@ def download_rejections(page: PageDep, reason: str = "", service: str = "", mont
 
     def lines() -> Any:
         found = rejections_report.all_of(partial(page.outbox, seconds=DOCUMENT_SECONDS), chosen, limit=_MOST_LINES)
-        yield from spreadsheet.write(_headings(page), (_cells(page, row) for row in found))
+        yield from safe_csv.write(_headings(page), (_cells(page, row) for row in found))
 
     name = "-".join(filter(None, ("tablero", page.texts("file.rejections"), month, chosen.reason)))
     return download(lines(), f"{name}.csv", "text/csv; charset=utf-8")

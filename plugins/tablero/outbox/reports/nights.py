@@ -1,4 +1,6 @@
-"""Queries about time: which intervals were read, which are unsettled, and when each month was last proved."""
+"""What a night asks before it plans and after it has read: which intervals were read, which are unsettled, when each month was
+last proved, and how many rows earlier days had.
+"""
 
 from __future__ import annotations
 

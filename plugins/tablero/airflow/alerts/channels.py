@@ -57,7 +57,7 @@ class _Notifier(Protocol):
     def notify(self, context: Any) -> None: ...
 
 
-def channels_of(settings: Settings) -> list[str]:
+def configured(settings: Settings) -> list[str]:
     """The channels in the settings by which alerts are sent."""
     named = {WEBHOOK: settings.alert_webhook_conn_id, MAIL: settings.alert_emails}
     return [channel for channel, address in named.items() if address]

@@ -36,11 +36,18 @@ def row(request_id: str, service_id: str = "7") -> StatusChange:
         ("2025-06-13T02:15:00.000Z, 2025-06-13 02:15:00+00:00, 2025-06-12T22:15:00-04:00", "***, ***, ***"),
         ("2025-06-12 is a holiday", "*** is a holiday"),
         ("opening_date must not be before 2020-01-01", "opening_date must not be before 2020-01-01"),
+        ("13/06/2025 02:15 a.m., 6/13/2025, 13.06.2025 02:15:00 not valid", "***, ***, *** not valid"),
+        ("requests.7.status_id: 1/1000 rows, v1.2.2025", "requests.7.status_id: 1/1000 rows, v1.2.2025"),
+        # in other capitals, and cut short
+        ("req-00001 does not exist", "*** does not exist"),
+        ("REQ-0000.. does not exist; 'Req-0000…', REQ-0000", "***.. does not exist; '***…', ***"),
+        ("RECEIPT-ABOUT-CHILDREN, receipt, receip...", "RECEIPT-ABOUT-CHILDREN, receipt, ***..."),
+        ("REQ-0 is no request", "REQ-0 is no request"),  # too short to identify one
     ],
 )
 def test_values_of_the_rows_are_hidden(message: str, shown: str) -> None:
     """Ids and dates of the rows that were posted are hidden; what helps an operator is left."""
-    assert hide_rows(message, [row("12345"), row("REQ-00001")]) == shown
+    assert hide_rows(message, [row("12345"), row("REQ-00001"), row("receipt-of-payment")]) == shown
 
 
 @pytest.mark.parametrize("kept", range(1, 9))

@@ -72,22 +72,22 @@ def test_a_source_that_was_not_counted_is_no_zero(admin: Any, own_history: Histo
         assert "could not be counted" in words_of(page)
     assert "Last tried to prove on" in words_of(admin.get("/tablero/window/2026-09").text)
     assert admin.get("/tablero/evidence/2026-09.json").json()["last_proof"]["rows_in_source"] is None
-    assert "proven on" not in month_of(admin.get("/tablero/evidence").text, "September")
+    assert month_of(admin.get("/tablero/evidence").text, "September") == "September 2026 Pending 45 –"
 
 
 def test_only_a_proof_that_closed_is_a_proof(viewer: Any) -> None:
     """A month with pending rows is not *proven*, though it was tried."""
     listed = viewer.get("/tablero/evidence").text
-    assert "proven on" not in month_of(listed, "August")
-    assert "proven on" in month_of(listed, "September")
+    assert month_of(listed, "August") == "August 2026 Pending 20 –"
+    assert month_of(listed, "September") == "September 2026 Complete 45 20 Nov 2026"
     assert "Last tried to prove on 20 Nov 2026" in words_of(viewer.get("/tablero/window/2026-08").text)
     assert "Proven on 20 Nov 2026" in words_of(viewer.get("/tablero/window/2026-09").text)
 
 
 def month_of(listed: str, name: str) -> str:
     """The line of a month of 2026 in the list of evidence."""
-    (line,) = re.findall(rf"<li><a [^>]*>{name} 2026</a>.*?</li>", listed)
-    return words_of(line)
+    (line,) = re.findall(rf'<tr><th scope="row"><a [^>]*>{name}<span class="vh"> 2026</span></a>.*?</tr>', listed)
+    return words_of(line).strip()
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_what_waits_is_listed_in_the_order_of_posting(admin: Any, own_history: H
     assert listed(admin.get("/tablero/batches?show=pending").text) == list(pending)
     assert listed(admin.get("/tablero/batches?show=posting").text) == [pending[-1]]
     activity = words_of(admin.get("/tablero/activity").text)
-    assert f"being posted now 1 pending {len(pending)}" in activity
+    assert f"being posted now (1) pending ({len(pending)})" in activity
 
 
 def test_what_only_a_person_can_settle_can_be_settled_from_the_list(

@@ -194,7 +194,8 @@ def test_instants_are_written_in_the_zone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.25, "0.25 s"), (59.4, "59 s"), (61, "1 min 1 s"), (3_600, "1 h 0 min"), (90_061, "25 h 1 min")]
+    ("seconds", "text"),
+    [(0.25, "0.25 s"), (59.4, "59 s"), (0, "0 s"), (61, "1 min 1 s"), (120, "2 min"), (3_600, "1 h"), (90_061, "25 h 1 min")],
 )
 def test_durations_have_two_units_at_most(seconds: float, text: str) -> None:
     """A duration has at most two units."""

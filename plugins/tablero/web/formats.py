@@ -58,6 +58,10 @@ class Formats:
         local = moment.astimezone(self._zone)
         return f"{self.day(local.date())}, {local:{_MINUTE}}"
 
+    def day_of(self, moment: datetime) -> str:
+        """The civil day of an instant."""
+        return self.day(moment.astimezone(self._zone).date())
+
     def short_instant(self, moment: datetime) -> str:
         """An instant to the minute, without its year: for the axis of a chart."""
         local = moment.astimezone(self._zone)
@@ -101,16 +105,16 @@ class Formats:
 
     def duration(self, seconds: float) -> str:
         """A duration."""
-        if seconds < 10:
+        if 0 < seconds < 10:
             return f"{_decimal(seconds, '0.00', self._texts.locale)} s"
         whole = round(seconds)
         if whole < 60:
             return f"{whole} s"
         minutes, rest = divmod(whole, 60)
         if minutes < 60:
-            return f"{minutes} min {rest} s"
+            return f"{minutes} min {rest} s" if rest else f"{minutes} min"
         hours, minutes = divmod(minutes, 60)
-        return f"{self.number(hours)} h {minutes} min"
+        return f"{self.number(hours)} h {minutes} min" if minutes else f"{self.number(hours)} h"
 
     def _date(self, pattern: str, day: date) -> str:
         return _date(day, pattern, self._texts.locale)

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from tablero.contract.windows import day_window, first_instant
+from tablero.contract.windows import day_window, first_instant, months_between, window_of
 from tablero.outbox.reports.coverage import Proven, Read
 from tablero.outbox.reports.snapshot import COUNT_LIMIT, Count, Rows
 from tablero.settings import Settings
@@ -17,12 +17,10 @@ from tablero.web.coverage import (
     Judgement,
     State,
     Why,
-    months_between,
     stretches,
     survey,
     survey_window,
     too_many_rejected,
-    window_of,
 )
 
 SETTINGS = Settings.read({})

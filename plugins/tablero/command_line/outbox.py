@@ -127,7 +127,7 @@ def _rejections(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def _month(label: str) -> Window:
     from tablero.airflow import configuration
-    from tablero.web.coverage import window_of
+    from tablero.contract.windows import window_of
 
     try:
         if len(label) != len("YYYY-MM"):

@@ -6,6 +6,7 @@ Rows that are in no month since the first one have a window as well, so that win
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
@@ -140,8 +141,7 @@ def month_windows(first: date, last: date, zone: tzinfo, now: datetime) -> list[
     :raises ParameterError: if there is no such month.
     """
     windows = [
-        Window("month", f"{start:%Y-%m}", first_instant(start, zone), min(first_instant(_next_month(start), zone), now))
-        for start in _months(first, last)
+        replace(month, end=min(month.end, now)) for month in (_month(start, zone) for start in months_between(first, last))
     ]
     windows = [window for window in windows if window.start < window.end]
     if not windows:
@@ -151,12 +151,41 @@ def month_windows(first: date, last: date, zone: tzinfo, now: datetime) -> list[
     return windows
 
 
-def _months(first: date, last: date) -> Iterator[date]:
-    month = first.replace(day=1)
+def window_of(label: str, zone: tzinfo) -> Window:
+    """The whole month ``YYYY-MM`` or the whole day ``YYYY-MM-DD``.
+
+    :raises ValueError: if the label is neither.
+    """
+    if len(label) == len("YYYY-MM"):
+        return _month(date.fromisoformat(f"{label}-01"), zone)
+    return day_window(date.fromisoformat(label), zone)
+
+
+def _month(first: date, zone: tzinfo) -> Window:
+    after = last_day(first) + timedelta(days=1)
+    return Window("month", f"{first:%Y-%m}", first_instant(first, zone), first_instant(after, zone))
+
+
+# -- civil days and months ---------------------------------------------------------------------------------------------------
+
+
+def days_between(first: date, last: date) -> Iterator[date]:
+    """The days from ``first`` to ``last``, both included."""
+    day = first
+    while day <= last:
+        yield day
+        day += timedelta(days=1)
+
+
+def months_between(first: date, last: date) -> list[date]:
+    """The first day of each month from that of ``first`` to that of ``last``."""
+    month, months = first.replace(day=1), []
     while month <= last:
-        yield month
-        month = _next_month(month)
+        months.append(month)
+        month = last_day(month) + timedelta(days=1)
+    return months
 
 
-def _next_month(month: date) -> date:
-    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
+def last_day(month: date) -> date:
+    """The last day of the month of a day."""
+    return month.replace(day=monthrange(month.year, month.month)[1])

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from sqlalchemy.engine import Engine
+from tablero.contract.intervals import Interval
 from tablero.contract.windows import Window, dateless_window, day_window, first_instant, local_day, month_windows, parse_month
 from tablero.errors import ParameterError
 from tablero.outbox.engine import reading
@@ -125,8 +126,8 @@ def plan_night(engine: Engine, settings: Settings, own: Window) -> Night:
     zone = settings.timezone
     day = local_day(own.start, zone)
     with reading(engine) as connection:
-        read = nights.stretches_read(connection)
-        unsettled = nights.stretches_unsettled(connection)
+        read = nights.intervals_read(connection).intervals
+        unsettled = nights.intervals_unsettled(connection)
         pending = pending_by_day(connection)
         proofs = nights.month_proofs(connection)
     last_days = {day - back * _DAY for back in range(1, settings.lookback_days + 1)}
@@ -175,13 +176,13 @@ def longest_unproved(months: Sequence[Window], proved: Mapping[datetime, datetim
     return sorted(months, key=lambda month: (proved.get(month.start, never), month.start))[:count]
 
 
-def _gaps(read: Collection[nights.Stretch], until: datetime, zone: tzinfo) -> Iterator[date]:
+def _gaps(read: Collection[Interval], until: datetime, zone: tzinfo) -> Iterator[date]:
     """The days before ``until`` that are not covered, between two intervals that were read or after the last one."""
     for (_, end), (start, _) in pairwise([*read, (until, until)]):
         yield from _days(end, min(start, until), zone)
 
 
-def _touched(stretches: Iterable[nights.Stretch], zone: tzinfo) -> Iterator[date]:
+def _touched(stretches: Iterable[Interval], zone: tzinfo) -> Iterator[date]:
     for start, end in stretches:
         yield from _days(start, end, zone)
 

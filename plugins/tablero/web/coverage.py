@@ -9,18 +9,27 @@ setting ``alert_rejected_percent``, is a state of its own, for a day and for a m
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta
 from enum import Enum
-from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
-import pendulum
 from sqlalchemy.engine import Connection
-from tablero.contract.windows import DATED, UNDATED, Window, day_window, first_instant, local_day, undated_window
+from tablero.contract.intervals import Covered, DayGrid
+from tablero.contract.windows import (
+    DATED,
+    UNDATED,
+    day_window,
+    days_between,
+    first_instant,
+    last_day,
+    local_day,
+    months_between,
+    undated_window,
+    window_of,
+)
 from tablero.delivery.health.degraded import is_low_volume
 from tablero.outbox.findings import Degradation
 from tablero.outbox.reports import coverage as coverage_report
@@ -263,7 +272,7 @@ def gather_window(
     return Facts(
         span=(first, last),
         months=coverage_report.rows_by_month(connection, [month]),
-        days=_with_delivered(connection, days.rows, list(_days(first, last))),
+        days=_with_delivered(connection, days.rows, list(days_between(first, last))),
         moving=coverage_report.days_on_their_way(connection, now),
         readings=coverage_report.last_readings(connection, month),
         began=coverage_report.first_instant_read(connection),
@@ -286,7 +295,7 @@ class _DayFacts(NamedTuple):
 
 def _count_days(connection: Connection, settings: Settings, span: tuple[date, date], pending: Mapping[date, int]) -> _DayFacts:
     """What determines the state of the days of ``span``; the delivered rows are not counted."""
-    days = [day_window(day, settings.timezone) for day in _days(*span)]
+    days = [day_window(day, settings.timezone) for day in days_between(*span)]
     refused = _by_day(coverage_report.refused_in(connection, days))
     return _DayFacts(
         {day: Rows(0, pending.get(day, 0), refused.get(day, 0)) for day in pending.keys() | refused.keys()},
@@ -339,7 +348,7 @@ def _cells(facts: Facts, judgements: Mapping[date, Judgement], settings: Setting
     first, last = facts.span
     nothing = Rows()
     cells = {}
-    for day in _days(first, min(last, today)):
+    for day in days_between(first, min(last, today)):
         rows, broken = facts.days.get(day, nothing), facts.broken_by_day.get(day, Count(0))
         degraded = tuple(_still_degraded(facts.degraded.get(day, ()), rows.staged + broken.counted, settings))
         cells[day] = Cell(day.isoformat(), day, judgements[day], rows, broken, degraded=degraded)
@@ -366,7 +375,7 @@ def _month(
 ) -> Cell:
     label = f"{month:%Y-%m}"
     rows, broken = facts.months.get(label, Rows()), facts.broken.get(label, Count(0))
-    days = _days(_first_judged(month, began, settings), min(_last_day(month), today))
+    days = days_between(_first_judged(month, began, settings), min(last_day(month), today))
     found = _fold({judgements[day] for day in days}, rows)
     if found.state is State.SETTLED and too_many_rejected(broken, rows, settings.alert_rejected_percent):
         found = Judgement(State.REJECTIONS)
@@ -385,7 +394,7 @@ def _first_judged(month: date, began: date | None, settings: Settings) -> date:
     was ever read: the days before it are no gap.
     """
     first = max(month, settings.earliest)
-    return began if began is not None and first <= began <= _last_day(month) else first
+    return began if began is not None and first <= began <= last_day(month) else first
 
 
 def _whole_proofs(proofs: Iterable[Proven]) -> dict[datetime, datetime]:
@@ -395,15 +404,6 @@ def _whole_proofs(proofs: Iterable[Proven]) -> dict[datetime, datetime]:
         if proof.window_end - proof.window_start > _LONGEST_DAY:
             last[proof.window_start] = proof
     return {start: proof.counted_at for start, proof in last.items() if proof.settled}
-
-
-def months_between(first: date, last: date) -> list[date]:
-    """The first day of each month from that of ``first`` to that of ``last``."""
-    month, months = first.replace(day=1), []
-    while month <= last:
-        months.append(month)
-        month = _last_day(month) + _DAY
-    return months
 
 
 def calendar_start(today: date) -> date:
@@ -427,36 +427,14 @@ def stretches(months: Iterable[Cell]) -> list[tuple[Cell, Cell]]:
 
 
 def _continues(before: Cell, cell: Cell) -> bool:
-    adjacent = _last_day(before.first) + _DAY == cell.first
+    adjacent = last_day(before.first) + _DAY == cell.first
     return adjacent and before.judgement == cell.judgement and cell.judgement.why is not Why.ROWS
 
 
-def window_of(label: str, zone: tzinfo) -> Window:
-    """The whole month ``YYYY-MM`` or the whole day ``YYYY-MM-DD``.
-
-    :raises ValueError: if the label is neither.
-    """
-    if len(label) == len("YYYY-MM"):
-        first = date.fromisoformat(f"{label}-01")
-        return Window("month", label, first_instant(first, zone), first_instant(_last_day(first) + _DAY, zone))
-    return day_window(date.fromisoformat(label), zone)
-
-
-def _last_day(month: date) -> date:
-    return (month.replace(day=28) + 4 * _DAY).replace(day=1) - _DAY
-
-
-def _days(first: date, last: date) -> Iterator[date]:
-    day = first
-    while day <= last:
-        yield day
-        day += _DAY
-
-
 def _judge_days(facts: Facts, settings: Settings, first: date, last: date, now: datetime) -> dict[date, Judgement]:
-    grid = _Grid(first, last, settings.timezone)
+    grid = DayGrid(first, last, settings.timezone)
     readings = sorted(reading for reading in facts.readings if reading.kind in DATED)
-    read = _covered(readings)
+    read = Covered((reading.window_start, reading.window_end) for reading in readings)
     newest: list[Read | None] = [None] * len(grid)
     for reading in readings:
         for index in grid.touched(reading.window_start, reading.window_end):
@@ -470,7 +448,7 @@ def _judge_days(facts: Facts, settings: Settings, first: date, last: date, now: 
     nothing = Rows()
 
     judgements = {}
-    for index, day in enumerate(_days(first, last)):
+    for index, day in enumerate(days_between(first, last)):
         known = _Day(
             facts.days.get(day, nothing),
             index in moving or day in facts.moving,
@@ -580,58 +558,3 @@ def _side_by_side(readings: Iterable[Read]) -> list[Read]:
         if not chosen or reading.window_end > chosen[-1].window_end:
             chosen.append(reading)
     return chosen
-
-
-class _Stretches(NamedTuple):
-    """Disjoint half-open intervals, ascending."""
-
-    starts: list[datetime]
-    ends: list[datetime]
-
-    def contains(self, start: datetime, end: datetime) -> bool:
-        index = bisect_right(self.starts, start) - 1
-        return index >= 0 and end <= self.ends[index]
-
-
-def _covered(readings: Iterable[Read]) -> _Stretches:
-    starts: list[datetime] = []
-    ends: list[datetime] = []
-    for reading in sorted(readings, key=lambda one: one.window_start):
-        if ends and reading.window_start <= ends[-1]:
-            ends[-1] = max(ends[-1], reading.window_end)
-        else:
-            starts.append(reading.window_start)
-            ends.append(reading.window_end)
-    return _Stretches(starts, ends)
-
-
-class _Grid:
-    """The civil days from ``first`` to ``last`` by index, with the instants at which they begin and end."""
-
-    def __init__(self, first: date, last: date, zone: tzinfo) -> None:
-        self._edges = _edges(first, last, str(zone))
-        self._count = len(self._edges) - 1
-
-    def __len__(self) -> int:
-        return self._count
-
-    def edges(self, index: int) -> tuple[datetime, datetime]:
-        return self._edges[index], self._edges[index + 1]
-
-    def touched(self, start: datetime, end: datetime) -> range:
-        """The days that overlap ``[start, end)``."""
-        return range(max(0, bisect_right(self._edges, start) - 1), min(self._count, bisect_left(self._edges, end)))
-
-    def within(self, start: datetime, end: datetime) -> range:
-        """The days that lie completely in ``[start, end)``."""
-        return range(bisect_left(self._edges, start), min(self._count, bisect_right(self._edges, end) - 1))
-
-
-@lru_cache(maxsize=8)
-def _edges(first: date, last: date, name: str) -> list[datetime]:
-    """The edges of days; cached, since two thousand time zone conversions are slow and the result changes only once a day.
-
-    :param name: of the time zone; the zone itself is not hashable before pendulum 3.3.
-    """
-    zone = pendulum.timezone(name)
-    return [first_instant(day, zone) for day in _days(first, last + _DAY)]

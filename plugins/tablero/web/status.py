@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 from tablero import __version__
-from tablero.contract.windows import local_day
+from tablero.contract.windows import last_day, local_day
 from tablero.outbox.reports import coverage as coverage_report
 from tablero.outbox.reports import health
 from tablero.outbox.reports.coverage import Whole
@@ -179,12 +179,8 @@ def _totals(found: Coverage, rejected: dict[str, int]) -> Totals:
 def _cells(found: Coverage, due: date) -> Iterator[Cell]:
     """Months that are shown only as months, then days, up to the last one that is due."""
     first_day = min(found.days, default=date.max)
-    yield from (month for month in found.months if month.first < first_day and _month_end(month.first) < first_day)
+    yield from (month for month in found.months if month.first < first_day and last_day(month.first) < first_day)
     yield from (cell for day, cell in sorted(found.days.items()) if day <= due)
-
-
-def _month_end(first: date) -> date:
-    return (first.replace(day=28) + 4 * _DAY).replace(day=1) - _DAY
 
 
 def _is_gap(cell: Cell) -> bool:
@@ -200,7 +196,7 @@ def _settled_until(cells: list[Cell]) -> date | None:
     for cell in cells:
         if cell.state not in (State.SETTLED, State.REJECTIONS):
             break
-        until = cell.first if len(cell.label) == len("YYYY-MM-DD") else _month_end(cell.first)
+        until = cell.first if len(cell.label) == len("YYYY-MM-DD") else last_day(cell.first)
     return until
 
 

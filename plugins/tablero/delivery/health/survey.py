@@ -44,7 +44,7 @@ def survey(
     """
     unusual: list[Degradation] = []
     with reading(engine) as connection:
-        read_before = nights.stretches_read(connection, but_by=run_id)
+        read_before = nights.intervals_read(connection, but_by=run_id)
         for account in accounts:
             window = account.window
             if account.read is None:
@@ -57,7 +57,7 @@ def survey(
                     delivered=account.delivered,
                     gone=ledger.newly_gone(connection, account, run_id),
                 )
-            elif own is None or window == own or window.kind == "undated" or not _is_read(read_before, window):
+            elif own is None or window == own or window.kind == "undated" or not read_before.contains(window.start, window.end):
                 usual = usual_rows(connection, settings, window) if window == own and is_night else None
                 counts = Counts(window, account.read, account.rejected.total(), account.excluded, usual=usual)
             else:
@@ -91,10 +91,11 @@ def usual_rows(connection: Connection, settings: Settings, own: Window) -> list[
     day = local_day(own.start, zone)
     if own != day_window(day, zone):
         return None
-    read = nights.stretches_read(connection)
+    read = nights.intervals_read(connection)
     odd = nights.days_with(connection, [cause.value for cause in (Cause.NO_ROWS, Cause.FEW_ROWS, Cause.ALL_EXCLUDED)])
     weeks = (day - back * _WEEK for back in range(1, _FURTHEST + 1))
-    known = [one for one in weeks if one >= settings.earliest and _is_read(read, day_window(one, zone))]
+    days = (day_window(one, zone) for one in weeks if one >= settings.earliest)
+    known = [local_day(one.start, zone) for one in days if read.contains(one.start, one.end)]
     compared = [one for one in known if one not in odd] or known
     if not nights.is_any_row_known(connection):
         return []
@@ -116,10 +117,6 @@ def _nothing_to_send(accounts: Collection[Account], whole: Window) -> Iterator[D
             yield Degradation.of(Cause.ALL_EXCLUDED.value, whole, excluded, read)
     elif not read:
         yield Degradation.of(Cause.NO_ROWS.value, whole, 0, 0)
-
-
-def _is_read(read: Collection[nights.Stretch], window: Window) -> bool:
-    return any(start <= window.start and window.end <= end for start, end in read)
 
 
 def _doubtful_rows(connection: Connection, run_id: str, whole: Window) -> list[Degradation]:

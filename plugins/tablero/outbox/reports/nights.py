@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from tablero.contract.intervals import Covered, Interval
 from tablero.contract.windows import DATED, day_window
 from tablero.outbox.schema import batch, batch_day, degradation, extraction, reconciliation
 
@@ -27,11 +28,8 @@ class Proof(NamedTuple):
     counted_at: datetime
 
 
-Stretch = tuple[datetime, datetime]
-
-
-def stretches_read(connection: Connection, *, but_by: str | None = None) -> list[Stretch]:
-    """The intervals that were read to their end: disjoint, half-open, ascending.
+def intervals_read(connection: Connection, *, but_by: str | None = None) -> Covered:
+    """What was read to its end.
 
     :param but_by: a run whose readings do not count.
     """
@@ -39,16 +37,10 @@ def stretches_read(connection: Connection, *, but_by: str | None = None) -> list
     query = sa.select(*edges).where(extraction.c.finished_at.is_not(None), extraction.c.kind.in_(DATED)).distinct()
     if but_by is not None:
         query = query.where(extraction.c.run_id != but_by)
-    joined: list[Stretch] = []
-    for start, end in connection.execute(query.order_by(*edges)):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = joined[-1][0], max(joined[-1][1], end)
-        else:
-            joined.append((start, end))
-    return joined
+    return Covered((start, end) for start, end in connection.execute(query))
 
 
-def stretches_unsettled(connection: Connection) -> list[Stretch]:
+def intervals_unsettled(connection: Connection) -> list[Interval]:
     """Windows whose last proof found them unsettled, unless a later proof of a window that contains them found it settled."""
     query = _unsettled().order_by(reconciliation.c.window_start)
     return [(start, end) for start, end in connection.execute(query)]

@@ -6,11 +6,10 @@ from functools import partial
 
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
-from tablero.contract.windows import Window, local_day
+from tablero.contract.windows import Window, local_day, window_of
 from tablero.outbox.reports import evidence as evidence_report
 from tablero.web import coverage, evidence, safe_csv
 from tablero.web.airflow_runs import Runs, RunsDep
-from tablero.web.coverage import window_of
 from tablero.web.evidence import Delivered, Month
 from tablero.web.page import DOCUMENT_SECONDS, Page, PageDep
 from tablero.web.routes.coverage import by_year, explain

@@ -11,14 +11,13 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response, StreamingResponse
 from tablero.contract.reasons import Reason
 from tablero.contract.status_change import FIELDS
-from tablero.contract.windows import UNDATED, Window, undated_window
+from tablero.contract.windows import UNDATED, Window, undated_window, window_of
 from tablero.outbox.engine import from_microseconds, to_microseconds
 from tablero.outbox.reports import rejections as rejections_report
 from tablero.outbox.reports.rejections import Rejection
 from tablero.outbox.requeue import Filter
 from tablero.web import safe_csv
 from tablero.web.access import may_write
-from tablero.web.coverage import window_of
 from tablero.web.page import DOCUMENT_SECONDS, Page, PageDep
 
 router = APIRouter()

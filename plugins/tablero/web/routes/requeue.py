@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.engine import Connection
 from starlette.datastructures import FormData
 from tablero.contract.reasons import Reason
-from tablero.contract.windows import local_day, undated_window
+from tablero.contract.windows import local_day, months_between, undated_window, window_of
 from tablero.outbox import requeue
 from tablero.outbox.reports import actions as actions_report
 from tablero.outbox.reports import rejections as rejections_report
@@ -18,7 +18,6 @@ from tablero.outbox.reports.rejections import Rejection
 from tablero.outbox.requeue import Filter
 from tablero.web.access import WRITE, FormDep
 from tablero.web.airflow_runs import CannotStart, Runs, RunsDep, link_to
-from tablero.web.coverage import months_between, window_of
 from tablero.web.page import Page, PageDep
 from tablero.web.reruns import Rerun, plan_days, plan_months
 from tablero.web.routes.rejections import read_filter

@@ -7,14 +7,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import Response
-from tablero.contract.windows import Window, local_day
+from tablero.contract.windows import Window, local_day, window_of
 from tablero.outbox.reports import activity as activity_report
 from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports import windows as windows_report
 from tablero.outbox.reports.activity import Progress
 from tablero.web import coverage
 from tablero.web.airflow_runs import RunsDep, link_to
-from tablero.web.coverage import State, window_of
+from tablero.web.coverage import State
 from tablero.web.page import PageDep
 from tablero.web.progress import LATELY, pace
 from tablero.web.routes.coverage import explain, weeks_of

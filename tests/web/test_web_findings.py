@@ -11,8 +11,7 @@ import pytest
 import sqlalchemy as sa
 from tablero.contract.windows import Window, day_window, month_windows
 from tablero.delivery import dry_run
-from tablero.outbox.findings import Degradation, keep_degradations
-from tablero.outbox.ledger import ViewCount, keep_view_count
+from tablero.outbox.findings import Degradation, ViewCount, keep_degradations, keep_view_count
 from tablero.outbox.schema import attempt
 from tablero.settings import Settings
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tablero.outbox.ledger import CountResult
+from tablero.outbox.findings import CountResult
 from tablero.outbox.reports.batches import KINDS
 from tablero.texts.page import TEXTS
 from tablero.texts.text import Counted

@@ -23,7 +23,9 @@ from tablero.delivery.sending import Delivery, send
 from tablero.delivery.staging import Tally, stage
 from tablero.errors import ImplausibleReading, NotSettledError, ParameterError, PermanentError, TableroError, TransientError
 from tablero.outbox import findings, ledger, target
+from tablero.outbox.engine import reading
 from tablero.outbox.ledger import Account
+from tablero.outbox.reports import health
 from tablero.settings import Settings
 from tablero.texts import airflow as texts
 from tablero.texts import delivery as delivery_texts
@@ -368,7 +370,7 @@ def _prove(
 
         counted = counting.compare(source, reconciled([*windows, *audits]), reconciled, keep, is_load=own is None)
         if counted.view is not None:
-            ledger.keep_view_count(engine, counted.view, run_id, clock())
+            findings.keep_view_count(engine, counted.view, run_id, clock())
         found = counted.reconciled
         unusual = survey(
             engine,
@@ -382,7 +384,9 @@ def _prove(
             is_night=everything,
         )
         findings.keep_degradations(engine, dag_id, run_id, unusual, now=clock())
-        metrics.reconciled(found.accounts, ledger.oldest_pending(engine, clock()), unusual)
+        with reading(engine) as connection:
+            oldest = health.oldest_pending(connection, clock())
+        metrics.reconciled(found.accounts, oldest, unusual)
     for line in table(found.accounts):
         log.info("%s", line)
     metrics.announce(events, found.accounts, {window: one for window, one in before.items() if one}, unusual)

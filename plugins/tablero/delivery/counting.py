@@ -19,7 +19,8 @@ from typing import NamedTuple
 from tablero.contract.windows import NO_DATE, Window, span
 from tablero.delivery.reconciling import PASSES, Reconciled
 from tablero.errors import NotSettledError, SetupError, SourceUnavailable, TableroError, TransientError, WindowUnreadable
-from tablero.outbox.ledger import Account, CountResult, ViewCount
+from tablero.outbox.findings import CountResult, ViewCount
+from tablero.outbox.ledger import Account
 from tablero.source.reader import Source
 from tablero.texts import delivery as texts
 from tablero.texts.text import Text, joined

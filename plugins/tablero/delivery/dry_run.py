@@ -16,10 +16,11 @@ from tablero.contract.status_change import FIELDS
 from tablero.contract.windows import Window
 from tablero.delivery.staging import preview
 from tablero.errors import ImplausibleReading
-from tablero.outbox import findings, ledger
+from tablero.outbox import findings
 from tablero.outbox.engine import reading
 from tablero.outbox.findings import DryRunResult, Sample, nights
 from tablero.outbox.intake import RejectedRow
+from tablero.outbox.queue import pending
 from tablero.outbox.reports import outcomes
 from tablero.settings import Settings
 from tablero.source.reader import Source
@@ -53,10 +54,10 @@ def run(
     except ImplausibleReading as error:
         brake = str(error)
         tally = preview(engine, source, settings, window, clock=clock, accept_changes=True)
-    pace, waiting = None, ledger.Waiting(0, 0)
+    pace, waiting = None, pending.Waiting(0, 0)
     if engine is not None:
         with reading(engine) as connection:
-            pace, waiting = outcomes.seconds_a_call(connection), ledger.waiting(connection, window)
+            pace, waiting = outcomes.seconds_a_call(connection), pending.waiting(connection, window)
     calls = tally.batches + waiting.batches
     seconds = forecast(calls, pace, settings.concurrency)
     result = DryRunResult(

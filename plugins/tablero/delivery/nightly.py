@@ -15,7 +15,8 @@ from tablero.delivery.brake import Brake
 from tablero.delivery.reconciling import answers
 from tablero.delivery.staging import Tally, stage
 from tablero.errors import OutboxUnavailable, SourceUnavailable, TableroError
-from tablero.outbox import ledger
+from tablero.outbox.engine import reading
+from tablero.outbox.reports import nights
 from tablero.settings import Settings
 from tablero.source.reader import Source
 from tablero.texts import delivery as texts
@@ -109,7 +110,8 @@ def refresh_stale(
     :param connect: opens the source.
     :raises OutboxUnavailable: if the outbox does not answer.
     """
-    stale = [window for window in windows if ledger.is_stale(engine, window, clock() - FRESH)]
+    with reading(engine) as connection:
+        stale = [window for window in windows if nights.is_stale(connection, window, clock() - FRESH)]
     if not stale:
         return
     try:

@@ -1,17 +1,18 @@
-"""Findings of runs that are stored: windows that are degraded, and results of dry runs."""
+"""Findings of runs that are stored: windows that are degraded, results of dry runs, counts of the whole view."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime, time
+from enum import Enum
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract.windows import Window
 from tablero.outbox.engine import writing
-from tablero.outbox.schema import degradation, dry_run
+from tablero.outbox.schema import degradation, dry_run, view_count
 
 _DAY_SECONDS = 86_400
 
@@ -159,3 +160,53 @@ def dry_run_of(connection: Connection, run_id: str) -> Sequence[DryRun]:
     query = sa.select(*(dry_run.c[name] for name in DryRun._fields)).where(dry_run.c.run_id == run_id)
     found = connection.execute(query.order_by(dry_run.c.window_start, dry_run.c.id))
     return [DryRun._make((*row[:-1], DryRunResult.from_json(row.result))) for row in found]
+
+
+class CountResult(Enum):
+    """The result of counting the whole view. The value is stored; its sentence is ``texts.page.VIEW_COUNTS[value]``."""
+
+    COMPLETE = "complete"
+    """As many rows as were read."""
+
+    DIFFERS = "differs"
+    """More or fewer than were read, however often that was repeated."""
+
+    CHANGING = "changing"
+    """The source changed between each reading and the next count."""
+
+    NOT_IN_TIME = "not_in_time"
+    """The server's time limit ended the count."""
+
+    NOT_POSSIBLE = "not_possible"
+    """The count failed for another reason."""
+
+    OWN_SQL = "own_sql"
+    """With ``source_sql`` there is no view to count."""
+
+
+class ViewCount(NamedTuple):
+    """The rows of the whole view: those that were read window by window, and those that the source counted.
+
+    :ivar result: value of a :class:`CountResult`.
+    :ivar until: end of the last window; undated rows are in a window too.
+    :ivar rows_read: rows that were read, in all windows.
+    :ivar rows_counted: rows that the source counted in these windows; ``None`` if it could not.
+    :ivar rows_later: rows of the view at or after ``until``; ``None`` as before.
+    """
+
+    result: str
+    until: datetime
+    rows_read: int
+    rows_counted: int | None = None
+    rows_later: int | None = None
+
+    @property
+    def difference(self) -> int | None:
+        """Rows that were counted and not read; negative if more were read."""
+        return None if self.rows_counted is None else self.rows_counted - self.rows_read
+
+
+def keep_view_count(engine: Engine, found: ViewCount, run_id: str, now: datetime) -> None:
+    """Store the count of the whole view."""
+    with writing(engine) as connection:
+        connection.execute(sa.insert(view_count).values(run_id=run_id, counted_at=now, **found._asdict()))

@@ -21,12 +21,15 @@ from tablero.outbox.engine import reading, writing
 from tablero.outbox.schema import extraction, incident, reconciliation, trouble
 
 #: Prefix of the id of a scheduled run. A timestamp in UTC follows, so that these ids sort in the order of the runs.
-_SCHEDULED = "scheduled__"
+SCHEDULED = "scheduled__"
 
 _ONE_DAY = timedelta(days=1)
 
 #: Prefix of the cause of an incident that is not a failure.
-_DEGRADED = "degraded:"
+DEGRADED = "degraded:"
+
+#: Suffix of the key of the incidents of runs that a person started.
+BY_HAND = " by hand"
 
 #: Parts in which two reports of the same cause may differ: numbers, ids, names, quoted text.
 _VARIABLE = re.compile(r"\S*\d\S*|'[^']*'|\"[^\"]*\"|«[^»]*»")
@@ -49,7 +52,7 @@ class Run(NamedTuple):
 
 
 def _by_hand(dag_id: str) -> str:
-    return f"{dag_id} by hand"
+    return f"{dag_id}{BY_HAND}"
 
 
 class Trouble(NamedTuple):
@@ -228,7 +231,7 @@ def run_degraded(
     if not run.scheduled:
         return new, []
     causes = [cause for cause in causes if cause not in events]
-    found = {row.cause.removeprefix(_DEGRADED): row for row in connection.execute(_open((run.series,)).where(_is_degraded))}
+    found = {row.cause.removeprefix(DEGRADED): row for row in connection.execute(_open((run.series,)).where(_is_degraded))}
     new += [cause for cause in causes if cause not in found]
     missing = [cause for cause, row in found.items() if cause not in causes and run.run_id >= row.last_run_id]
     over = missing if is_complete else []
@@ -237,21 +240,21 @@ def run_degraded(
     for cause in causes:
         row = found.get(cause)
         values = {"failures": 0, "last_run_id": max(run.run_id, row.last_run_id if row else "")}
-        _put(connection, run.series, _DEGRADED + cause, row, values | ({} if row else {"alerted_at": now}), now)
+        _put(connection, run.series, DEGRADED + cause, row, values | ({} if row else {"alerted_at": now}), now)
     return new, over
 
 
 def _once_per_run(connection: Connection, run: Run, causes: Collection[str], now: datetime) -> list[str]:
     known = sa.select(incident.c.cause).where(incident.c.dag_id == run.series, incident.c.last_run_id == run.run_id)
     alerted = set(connection.scalars(known))
-    new = [cause for cause in causes if _DEGRADED + cause not in alerted]
+    new = [cause for cause in causes if DEGRADED + cause not in alerted]
     for cause in new:
         values = {"last_run_id": run.run_id, "failures": 0, "alerted_at": now, "closed_at": now}
-        _put(connection, run.series, _DEGRADED + cause, None, values, now)
+        _put(connection, run.series, DEGRADED + cause, None, values, now)
     return new
 
 
-_is_degraded = incident.c.cause.startswith(_DEGRADED, autoescape=True)
+_is_degraded = incident.c.cause.startswith(DEGRADED, autoescape=True)
 
 
 def _put(connection: Connection, series: str, cause: str, found: Any, values: dict[str, Any], now: datetime) -> None:
@@ -290,7 +293,7 @@ def _ended_unheard(connection: Connection, found: Any, run: Run) -> bool:
 
     :param run: the run that failed now.
     """
-    scheduled = reconciliation.c.run_id.startswith(_SCHEDULED, autoescape=True)
+    scheduled = reconciliation.c.run_id.startswith(SCHEDULED, autoescape=True)
     if run.scheduled:
         among = sa.and_(scheduled, reconciliation.c.run_id >= found.last_run_id)
     else:

@@ -1,4 +1,4 @@
-"""The counts that prove that no row is missing."""
+"""The account of a window: the counts that prove that no row of it is missing, and the last proof."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
-from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -17,7 +15,7 @@ from tablero.contract.windows import Window
 from tablero.outbox import batches
 from tablero.outbox.batches import touching, within
 from tablero.outbox.engine import reading, writing
-from tablero.outbox.schema import attempt, batch, extraction, reconciliation, view_count
+from tablero.outbox.schema import batch, extraction, reconciliation
 
 #: Batches read at a time.
 _PAGE = 20
@@ -122,35 +120,6 @@ def _rows_of_straddling(connection: Connection, window: Window) -> Iterator[tupl
         yield from ((row.state, within(window, contents[row.id])) for row in page)
 
 
-class Waiting(NamedTuple):
-    """What is pending in a window.
-
-    :ivar batches: that will be posted, those that reach beyond the window included.
-    :ivar doubtful: rows that were posted before without a known outcome: the dashboard may have them, and gets them again.
-    """
-
-    batches: int
-    doubtful: int
-
-
-def waiting(connection: Connection, window: Window) -> Waiting:
-    """What a load of ``window`` would post that was staged before."""
-    under_way = sa.exists().where(attempt.c.batch_id == batch.c.id, attempt.c.outcome.is_(None))
-    query = sa.select(
-        batch.c.id,
-        batch.c.rows,
-        batch.c.first_change,
-        batch.c.last_change,
-        sa.or_(batch.c.ever_unknown, under_way).label("doubt"),
-    ).where(touching(window), batch.c.state == "pending")
-    found = connection.execute(query).all()
-    doubtful = [row for row in found if row.doubt]
-    whole = sum(row.rows for row in doubtful if batches.is_inside(row, window))
-    straddling = [row.id for row in doubtful if not batches.is_inside(row, window)]
-    parts = batches.rows_of(connection, straddling).values() if straddling else ()
-    return Waiting(len(found), whole + sum(len(within(window, rows)) for rows in parts))
-
-
 def keep(engine: Engine, found: Account, run_id: str, now: datetime) -> None:
     """Store the result of a reconciliation."""
     with writing(engine) as connection:
@@ -175,68 +144,6 @@ def keep(engine: Engine, found: Account, run_id: str, now: datetime) -> None:
         )
 
 
-class CountResult(Enum):
-    """The result of counting the whole view. The value is stored; its sentence is ``texts.page.VIEW_COUNTS[value]``."""
-
-    COMPLETE = "complete"
-    """As many rows as were read."""
-
-    DIFFERS = "differs"
-    """More or fewer than were read, however often that was repeated."""
-
-    CHANGING = "changing"
-    """The source changed between each reading and the next count."""
-
-    NOT_IN_TIME = "not_in_time"
-    """The server's time limit ended the count."""
-
-    NOT_POSSIBLE = "not_possible"
-    """The count failed for another reason."""
-
-    OWN_SQL = "own_sql"
-    """With ``source_sql`` there is no view to count."""
-
-
-class ViewCount(NamedTuple):
-    """The rows of the whole view: those that were read window by window, and those that the source counted.
-
-    :ivar result: value of a :class:`CountResult`.
-    :ivar until: end of the last window; undated rows are in a window too.
-    :ivar rows_read: rows that were read, in all windows.
-    :ivar rows_counted: rows that the source counted in these windows; ``None`` if it could not.
-    :ivar rows_later: rows of the view at or after ``until``; ``None`` as before.
-    """
-
-    result: str
-    until: datetime
-    rows_read: int
-    rows_counted: int | None = None
-    rows_later: int | None = None
-
-    @property
-    def difference(self) -> int | None:
-        """Rows that were counted and not read; negative if more were read."""
-        return None if self.rows_counted is None else self.rows_counted - self.rows_read
-
-
-def keep_view_count(engine: Engine, found: ViewCount, run_id: str, now: datetime) -> None:
-    """Store the count of the whole view."""
-    with writing(engine) as connection:
-        connection.execute(sa.insert(view_count).values(run_id=run_id, counted_at=now, **found._asdict()))
-
-
-def oldest_pending(engine: Engine, now: datetime) -> float:
-    """Seconds since the start of the reading that staged the oldest pending batch; 0 if nothing is pending."""
-    query = (
-        sa.select(sa.func.min(extraction.c.started_at, type_=extraction.c.started_at.type))
-        .join(batch, batch.c.extraction_id == extraction.c.id)
-        .where(sa.text("batch.state = 'pending'"))
-    )
-    with reading(engine) as connection:
-        oldest = connection.scalar(query)
-    return (now - oldest).total_seconds() if oldest is not None else 0.0
-
-
 def last_proof(engine: Engine, window: Window) -> Account | None:
     """The result of the last reconciliation of exactly this window; ``None`` if there was none."""
     same = sa.and_(reconciliation.c.window_start == window.start, reconciliation.c.window_end == window.end)
@@ -256,47 +163,6 @@ def last_proof(engine: Engine, window: Window) -> Account | None:
         gone=row.gone,
         recount=row.recount,
     )
-
-
-def rows_found(connection: Connection, window: Window, run_id: str) -> int:
-    """The rows that all readings of exactly this window by a run were the first to find, in whichever try of its tasks."""
-    query = sa.select(sa.func.coalesce(sa.func.sum(extraction.c.rows_new), 0)).where(
-        extraction.c.window_start == window.start,
-        extraction.c.window_end == window.end,
-        # In the night after the first of a month, the month so far is the same interval as the run's own day.
-        extraction.c.kind == window.kind,
-        extraction.c.run_id == run_id,
-    )
-    return int(connection.execute(query).scalar_one())
-
-
-def newly_gone(connection: Connection, account: Account, run_id: str) -> int:
-    """The rows of a window that the source has ceased to return since the last proof by another run; 0 without one."""
-    before = connection.scalar(
-        sa.select(reconciliation.c.gone)
-        .where(
-            reconciliation.c.window_start == account.window.start,
-            reconciliation.c.window_end == account.window.end,
-            reconciliation.c.run_id != run_id,
-        )
-        .order_by(reconciliation.c.id.desc())
-        .limit(1)
-    )
-    return 0 if before is None else max(account.gone - before, 0)
-
-
-def is_stale(engine: Engine, window: Window, since: datetime) -> bool:
-    """Whether rows of ``window`` are pending that have not been compared with the source since the instant ``since``."""
-    asked = sa.select(extraction.c.id).where(
-        extraction.c.window_start == window.start,
-        extraction.c.window_end == window.end,
-        extraction.c.finished_at.is_not(None),
-        extraction.c.started_at >= since,
-    )
-    with reading(engine) as connection:
-        if connection.scalar(asked.limit(1)) is not None:
-            return False
-        return count_states(connection, window)["pending"] > 0
 
 
 def is_empty(engine: Engine) -> bool:

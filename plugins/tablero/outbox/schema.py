@@ -247,7 +247,7 @@ reconciliation = sa.Table(
     sa.Index("reconciliation_window", "window_start", "window_end"),
 )
 
-#: How many rows the view had when the source counted all of them, after a load had read it; see ``ledger.ViewCount``.
+#: How many rows the view had when the source counted all of them, after a load had read it; see ``findings.ViewCount``.
 view_count = sa.Table(
     "view_count",
     metadata,

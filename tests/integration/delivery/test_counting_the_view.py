@@ -19,7 +19,8 @@ from tablero.delivery.staging import stage
 from tablero.errors import NotSettledError
 from tablero.outbox import ledger
 from tablero.outbox.engine import reading
-from tablero.outbox.ledger import Account, ViewCount
+from tablero.outbox.findings import ViewCount
+from tablero.outbox.ledger import Account
 from tablero.source.dialects.base import Chunks
 from tablero.source.reader import Source
 

@@ -11,6 +11,7 @@ from tablero.contract.windows import Window
 from tablero.outbox import ledger
 from tablero.outbox.queue import claiming, recording, suspects
 from tablero.outbox.queue.claims import Claim, Leaseholder
+from tablero.outbox.reports.health import oldest_pending
 from tablero.outbox.schema import batch
 
 from tests.integration.fake_dashboard import DELIVERED, refused
@@ -148,11 +149,16 @@ def test_another_window_does_not_withdraw(outbox: Engine) -> None:
 
 def test_since_when_something_is_pending(outbox: Engine) -> None:
     """Pending rows have the age of their reading in seconds; if nothing is pending it is zero."""
-    assert ledger.oldest_pending(outbox, NOW) == 0.0
+
+    def age(now: datetime) -> float:
+        with outbox.connect() as connection:
+            return oldest_pending(connection, now)
+
+    assert age(NOW) == 0.0
     stage(outbox, changes(2), size=1)
-    assert ledger.oldest_pending(outbox, NOW + timedelta(minutes=5)) == 300.0
+    assert age(NOW + timedelta(minutes=5)) == 300.0
     deliver(outbox)
-    assert ledger.oldest_pending(outbox, NOW + timedelta(minutes=5)) == 0.0
+    assert age(NOW + timedelta(minutes=5)) == 0.0
 
 
 # -- proofs ----------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from tablero.contract.windows import Window, day_window, month_windows, undated_
 from tablero.delivery.counting import Counted, compare, require_whole, stretches
 from tablero.delivery.reconciling import PASSES, Reconciled
 from tablero.errors import NotSettledError, SetupError, SourceUnavailable, TableroError, WindowUnreadable
-from tablero.outbox.ledger import Account, ViewCount
+from tablero.outbox.findings import ViewCount
+from tablero.outbox.ledger import Account
 from tablero.source.view import Counts
 
 ZONE = pendulum.timezone("America/Santo_Domingo")

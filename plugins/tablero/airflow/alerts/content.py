@@ -15,14 +15,12 @@ from urllib.parse import quote
 from tablero.delivery.health import pages
 from tablero.delivery.health.degraded import sentence
 from tablero.outbox.findings import Degradation
-from tablero.outbox.incidents import Situation, Trouble
+from tablero.outbox.incidents import SCHEDULED, Situation, Trouble
 from tablero.texts import alerts as texts
 from tablero.texts.text import LANGUAGES, Text, joined, verbatim
 
 #: Windows listed by name; the rest is counted.
 _NAMED = 12
-
-_SCHEDULED = "scheduled__"
 
 #: Characters of the text for a webhook: Telegram refuses a longer message, and Slack and Teams take more.
 _LONGEST = 4_096
@@ -157,7 +155,7 @@ def failure(
     """
     trouble = _first_cause(found)
     cause = (trouble.task, trouble.words) if trouble else None
-    to_do = texts.CLEAR if run_id.startswith(_SCHEDULED) else texts.CLEAR_BY_HAND
+    to_do = texts.CLEAR if run_id.startswith(SCHEDULED) else texts.CLEAR_BY_HAND
     lines = [texts.WHAT(what=texts.RUN_FAILED(run=run_id, dag=dag_id))]
     if silent is not None or found is None:
         lines += [texts.WHAT(what=texts.OUTBOX_UNAVAILABLE), texts.TO_DO(remedy=texts.CHECK_OUTBOX)]

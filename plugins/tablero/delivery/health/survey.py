@@ -8,7 +8,6 @@ from datetime import timedelta
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract.windows import DATED, UNDATED, Window, day_window, local_day
 from tablero.delivery.health.degraded import WEEKS, Cause, Counts, judge
-from tablero.outbox import ledger
 from tablero.outbox.engine import reading
 from tablero.outbox.findings import Degradation
 from tablero.outbox.ledger import Account
@@ -53,9 +52,9 @@ def survey(
                 counts = Counts(
                     window,
                     account.read,
-                    found=ledger.rows_found(connection, window, run_id),
+                    found=nights.rows_found(connection, window, run_id),
                     delivered=account.delivered,
-                    gone=ledger.newly_gone(connection, account, run_id),
+                    gone=nights.newly_gone(connection, account, run_id),
                 )
             elif own is None or window == own or window.kind == "undated" or not read_before.contains(window.start, window.end):
                 usual = usual_rows(connection, settings, window) if window == own and is_night else None

@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 from tablero.contract.windows import Window, joined
 from tablero.outbox import batches
+from tablero.outbox.batches import touching, within
 from tablero.outbox.engine import now_of, reading
 from tablero.outbox.queue.order import first_in_line
-from tablero.outbox.schema import batch
+from tablero.outbox.schema import attempt, batch
 
 
 class Backlog(NamedTuple):
@@ -55,4 +56,33 @@ def ever_delivered(engine: Engine) -> bool:
 def pending_in(windows: Collection[Window]) -> sa.ColumnElement[bool]:
     """A condition: the batch is pending and touches one of ``windows``."""
     # A literal instead of a bound value: SQLite uses the partial index of pending batches only for a literal.
-    return sa.and_(sa.text("batch.state = 'pending'"), sa.or_(sa.false(), *map(batches.touching, joined(windows))))
+    return sa.and_(sa.text("batch.state = 'pending'"), sa.or_(sa.false(), *map(touching, joined(windows))))
+
+
+class Waiting(NamedTuple):
+    """What is pending in a window.
+
+    :ivar batches: that will be posted, those that reach beyond the window included.
+    :ivar doubtful: rows that were posted before without a known outcome: the dashboard may have them, and gets them again.
+    """
+
+    batches: int
+    doubtful: int
+
+
+def waiting(connection: Connection, window: Window) -> Waiting:
+    """What a load of ``window`` would post that was staged before."""
+    under_way = sa.exists().where(attempt.c.batch_id == batch.c.id, attempt.c.outcome.is_(None))
+    query = sa.select(
+        batch.c.id,
+        batch.c.rows,
+        batch.c.first_change,
+        batch.c.last_change,
+        sa.or_(batch.c.ever_unknown, under_way).label("doubt"),
+    ).where(touching(window), batch.c.state == "pending")
+    found = connection.execute(query).all()
+    doubtful = [row for row in found if row.doubt]
+    whole = sum(row.rows for row in doubtful if batches.is_inside(row, window))
+    straddling = [row.id for row in doubtful if not batches.is_inside(row, window)]
+    parts = batches.rows_of(connection, straddling).values() if straddling else ()
+    return Waiting(len(found), whole + sum(len(within(window, rows)) for rows in parts))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import DATED, Window
-from tablero.outbox.ledger import ViewCount
+from tablero.outbox.findings import ViewCount
 from tablero.outbox.reports.snapshot import COUNT_LIMIT, Count, Rows, as_table
 from tablero.outbox.schema import LONGEST_WINDOW, batch, batch_day, extraction, reconciliation, rejection, view_count
 

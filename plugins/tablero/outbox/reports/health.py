@@ -1,4 +1,5 @@
-"""Queries of a monitor: do runs fail, what is degraded, when was the last delivery; and is this the outbox that earlier runs
+"""Queries of a monitor: do runs fail, what is degraded, when was the last delivery, how old is
+what is pending; and is this the outbox that earlier runs
 wrote to, or an older copy of it.
 """
 
@@ -8,15 +9,16 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from tablero.outbox.schema import attempt, batch, degradation, incident, reconciliation
+from tablero.outbox.incidents import BY_HAND, DEGRADED, SCHEDULED
+from tablero.outbox.schema import attempt, batch, degradation, extraction, incident, reconciliation
 
 
 def is_failing(connection: Connection) -> bool:
     """Whether scheduled runs are failing: an incident of theirs is open."""
     query = sa.select(incident.c.id).where(
         incident.c.closed_at.is_(None),
-        ~incident.c.cause.startswith("degraded:"),
-        ~incident.c.dag_id.endswith(" by hand"),
+        ~incident.c.cause.startswith(DEGRADED),
+        ~incident.c.dag_id.endswith(BY_HAND),
     )
     return connection.execute(query.limit(1)).first() is not None
 
@@ -25,7 +27,7 @@ def last_causes(connection: Connection) -> list[str]:
     """The distinct causes of degradation found by the last scheduled run that reconciled."""
     newest = (
         sa.select(reconciliation.c.run_id)
-        .where(reconciliation.c.run_id.startswith("scheduled__", autoescape=True))
+        .where(reconciliation.c.run_id.startswith(SCHEDULED, autoescape=True))
         .order_by(reconciliation.c.id.desc())
         .limit(1)
     )
@@ -64,3 +66,14 @@ def was_adopted_since(connection: Connection, instant: datetime) -> bool:
     """Whether a person has recorded rows as delivered since then, as one does after restoring a backup."""
     adopted = sa.and_(batch.c.settled_how == "adopted", batch.c.settled_at >= instant)
     return connection.scalar(sa.select(batch.c.id).where(adopted).limit(1)) is not None
+
+
+def oldest_pending(connection: Connection, now: datetime) -> float:
+    """Seconds since the start of the reading that staged the oldest pending batch; 0 if nothing is pending."""
+    query = (
+        sa.select(sa.func.min(extraction.c.started_at, type_=extraction.c.started_at.type))
+        .join(batch, batch.c.extraction_id == extraction.c.id)
+        .where(sa.text("batch.state = 'pending'"))
+    )
+    oldest = connection.scalar(query)
+    return (now - oldest).total_seconds() if oldest is not None else 0.0

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.intervals import Covered, Interval
-from tablero.contract.windows import DATED, day_window
+from tablero.contract.windows import DATED, Window, day_window
+from tablero.outbox import ledger
 from tablero.outbox.schema import batch, batch_day, degradation, extraction, reconciliation
 
 
@@ -141,3 +142,43 @@ def days_with(connection: Connection, causes: Collection[str]) -> set[date]:
     """The days for which a run stored a degradation with one of these causes."""
     query = sa.select(degradation.c.label).where(degradation.c.cause.in_(list(causes))).distinct()
     return {date.fromisoformat(label) for label in connection.scalars(query) if len(label) == len("YYYY-MM-DD")}
+
+
+def rows_found(connection: Connection, window: Window, run_id: str) -> int:
+    """The rows that all readings of exactly this window by a run were the first to find, in whichever try of its tasks."""
+    query = sa.select(sa.func.coalesce(sa.func.sum(extraction.c.rows_new), 0)).where(
+        extraction.c.window_start == window.start,
+        extraction.c.window_end == window.end,
+        # In the night after the first of a month, the month so far is the same interval as the run's own day.
+        extraction.c.kind == window.kind,
+        extraction.c.run_id == run_id,
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def newly_gone(connection: Connection, account: ledger.Account, run_id: str) -> int:
+    """The rows of a window that the source has ceased to return since the last proof by another run; 0 without one."""
+    before = connection.scalar(
+        sa.select(reconciliation.c.gone)
+        .where(
+            reconciliation.c.window_start == account.window.start,
+            reconciliation.c.window_end == account.window.end,
+            reconciliation.c.run_id != run_id,
+        )
+        .order_by(reconciliation.c.id.desc())
+        .limit(1)
+    )
+    return 0 if before is None else max(account.gone - before, 0)
+
+
+def is_stale(connection: Connection, window: Window, since: datetime) -> bool:
+    """Whether rows of ``window`` are pending that have not been compared with the source since the instant ``since``."""
+    asked = sa.select(extraction.c.id).where(
+        extraction.c.window_start == window.start,
+        extraction.c.window_end == window.end,
+        extraction.c.finished_at.is_not(None),
+        extraction.c.started_at >= since,
+    )
+    if connection.scalar(asked.limit(1)) is not None:
+        return False
+    return ledger.count_states(connection, window)["pending"] > 0

@@ -24,7 +24,7 @@ from pytest_mock import MockerFixture
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from tablero.delivery.sending import send
-from tablero.errors import OutboxUnavailable
+from tablero.errors import OutboxUnavailable, SetupError
 from tablero.outbox.engine import connect
 from tablero.outbox.schema import batch
 from tablero.outbox.upgrade import check_writable, migrate
@@ -167,13 +167,13 @@ def test_read_only_file(sqlite_outbox: Engine, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("backend", ["postgresql"])
 def test_read_only_database(outbox: Engine) -> None:
-    """The same holds on PostgreSQL after a failover to a read-only replica."""
+    """Nor is anything posted on PostgreSQL, whose server is set to be read-only."""
     stage(outbox, changes(5), size=1)
     with outbox.begin() as connection:
         connection.execute(sa.text(f'ALTER DATABASE "{outbox.url.database}" SET default_transaction_read_only = on'))
     outbox.dispose()
     dashboard = Dashboard()
-    with pytest.raises(OutboxUnavailable, match="read-only"):
+    with pytest.raises(SetupError, match="read-only"):
         send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
     assert dashboard.calls == []
 

@@ -2,7 +2,8 @@
 
 It parses logins, batches and calls as SQL Server does, answers with its error numbers, and sends ``datetime`` in
 the steps of 1/300 s. It is not SQL Server: it shows nothing about collations, the contents of views, or locks. Types that it
-lacks (``datetime2``, ``datetimeoffset``, ``date``) are implemented here from the protocol's specification (MS-TDS).
+lacks (``datetime2``, ``datetimeoffset``, ``date``) are implemented here from the protocol's specification (MS-TDS), and
+compared with another implementation of it.
 """
 
 from __future__ import annotations

@@ -178,6 +178,9 @@ def test_tls_as_the_connection_says(server: MariaDb, address: URL, made: Path, e
         ({"ssl_mode": "VERIFY_IDENTITY", "ssl_ca": "other.pem"}, "CERTIFICATE_VERIFY_FAILED|self-signed certificate"),
         ({"ssl_ca": "/no/such.pem"}, "cannot be read|certificate verify failed|No such file"),
         ({"charset": "latin1"}, "always reads in UTF-8"),
+        ({"init_command": "SET NAMES latin1"}, "always reads in UTF-8"),
+        ({"init_command": "SET sql_mode = '', time_zone = '+00:00'"}, r"time zone to \+00:00"),
+        ({"read_default_file": "/no/such.cnf"}, "/no/such.cnf of read_default_file"),
         ({"no_such_parameter": 1}, "TypeError"),
     ],
 )

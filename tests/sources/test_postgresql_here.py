@@ -25,7 +25,9 @@ from tablero.contract.rules import Excluded, Rejected, validator
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window, dateless_window, month_windows, undated_window
 from tablero.delivery.preflight import Level, inspect
-from tablero.errors import SetupError, SourceUnavailable, TableroError, WindowUnreadable
+from tablero.errors import OutboxUnavailable, SetupError, SourceUnavailable, TableroError, WindowUnreadable
+from tablero.outbox.engine import connect
+from tablero.outbox.upgrade import check_writable
 from tablero.source import parameters, reader
 from tablero.source.dialects.base import CONNECT_WITHIN
 from tablero.source.reader import Source
@@ -168,11 +170,11 @@ def test_columns_that_differ_only_in_capitals(spanish: Server, database: str) ->
     """Two columns that may be meant are named, and none of them is taken."""
     columns = f"""{CAPITALS}, 'otro' "Request_Id" """
     run(spanish, database, f"CREATE VIEW {VIEW} AS SELECT {columns}")
-    with pytest.raises(SetupError, match="differ only in capitals: REQUEST_ID, Request_Id"):
+    with pytest.raises(SetupError, match="that differ only in capitals: REQUEST_ID, Request_Id"):
         source(spanish.address(database)).check()
 
 
-@pytest.mark.parametrize("name", [".", "", '"'])
+@pytest.mark.parametrize("name", [".", "", '"', "citas.", "citas..cambios", '"citas'])
 def test_a_name_that_is_none(spanish: Server, database: str, name: str) -> None:
     """A setting that names no view is a permanent error that says so."""
     with pytest.raises(SetupError, match="this is not the name of a view"):
@@ -263,6 +265,29 @@ def test_every_parameter_reaches_the_server(spanish: Server, database: str) -> N
         source(parameters.postgresql(address, saved)).check()
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("-c TimeZone=UTC", "time zone to UTC"),
+        ("-c search_path=citas --timezone=Asia/Tokyo", "time zone to Asia/Tokyo"),
+        ("-cclient_encoding=latin1", "always reads in UTF-8"),
+    ],
+)
+def test_what_would_be_overruled_is_refused(
+    spanish: Server, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, words: str
+) -> None:
+    """A connection that sets another zone or encoding is refused, also by a service's file; the same zone is none."""
+    address = spanish.address(database)
+    with pytest.raises(SetupError, match=words):
+        source(address.set(query={"options": options})).check()
+    (tmp_path / "services").write_text(f"[fuente]\noptions={options}\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+    with pytest.raises(SetupError, match=words):
+        source(address.set(query={"service": "fuente"})).check()
+    make_view(spanish, database)
+    assert len(rows(source(address.set(query={"options": "-c timezone=America/Santo_Domingo"})))) == 1
+
+
 def test_a_server_that_takes_calls_and_says_nothing(spanish: Server, database: str) -> None:
     """``connect_timeout`` is that of the connection."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -298,7 +323,9 @@ def test_a_pooler_that_does_not_take_a_parameter(pooler: Pooler, database: str) 
 
 
 def test_a_standby_and_its_conflicts(tmp_path: Path) -> None:
-    """A standby can be read; a conflict with recovery is a transient error with the server's own cause."""
+    """A standby can be read; a conflict with recovery is a transient error with the server's own cause.
+
+    An outbox on a standby is a transient error too, since it may be one only until a failover has ended."""
     with running(settings=("wal_level = replica", "max_wal_senders = 4")) as primary, folder_for_servers("tablero-by-") as by:
         database = primary.database()
         run(
@@ -311,6 +338,8 @@ def test_a_standby_and_its_conflicts(tmp_path: Path) -> None:
         try:
             found = source(standby.address(database))
             assert len(rows(found)) == 60_000
+            with pytest.raises(OutboxUnavailable, match="CREATE TABLE"):
+                check_writable(connect(standby.address(database)))
             chunks = found.chunks(JANUARY)
             next(chunks)
             run(primary, database, f"DROP VIEW {VIEW}", "DROP TABLE h")
@@ -544,12 +573,16 @@ CAPITALS = ", ".join(
         ('"Citas"."Cambios"', '"Citas".cambios'),
         ("cambios", "cambios"),
         ("cambios", "CAMBIOS"),
+        ('"Citas"."Cambios"', ' "Citas" . "Cambios" '),
+        ('" cambios "', '" cambios "'),
+        ("cambios", "DATABASE.public.cambios"),
+        ('"Citas"."Cambios"', '"DATABASE"."Citas"."Cambios"'),
     ],
 )
 def test_names_in_capitals(spanish: Server, database: str, made: str, asked: str) -> None:
     """Names in capitals, as tools leave them after migrating from Oracle, work for the view and its columns."""
     run(spanish, database, 'CREATE SCHEMA "Citas"', 'CREATE SCHEMA "Citas.Viejas"', f"CREATE VIEW {made} AS SELECT {CAPITALS}")
-    found = source(spanish.address(database), table=asked)
+    found = source(spanish.address(database), table=asked.replace("DATABASE", database))
     assert len(found.check()) == 5
     assert len(rows(found)) == counted(found, JANUARY) == 1
 
@@ -603,6 +636,17 @@ def test_own_sql_with_casts(spanish: Server, database: str) -> None:
     assert found.count([JANUARY]) is None, "the bounds of own SQL may be wider than the window"
 
 
+def test_own_sql_with_a_column_twice(spanish: Server, database: str) -> None:
+    """Of two columns that may be meant, own SQL gives neither."""
+    make_view(spanish, database)
+    bounds = "last_modified_date >= :start AND last_modified_date < :end"
+    for name in ("request_id", '"Request_Id"'):
+        found = source(spanish.address(database), sql=f"SELECT *, 'otro' {name} FROM {VIEW} WHERE {bounds}")
+        for use in (found.check, lambda found=found: rows(found)):
+            with pytest.raises(SetupError, match=f"capitals: request_id, {name.strip(chr(34))}"):
+                use()
+
+
 def test_own_sql_with_another_parameter(spanish: Server, database: str) -> None:
     """An unknown parameter in own SQL is a permanent error that names it."""
     make_view(spanish, database)
@@ -647,6 +691,17 @@ def test_what_the_source_says_of_one_request(spanish: Server, database: str, typ
     (row,) = found.of_request("7") or []
     assert str(row[1]).strip() == "7"
     assert found.of_request("REQ-77") == []
+
+
+@pytest.mark.parametrize("stored", [" 7", "7  ", "\t7", "\u00a07"])
+def test_blanks_around_an_id(spanish: Server, database: str, stored: str) -> None:
+    """An id is sent without blanks, so its rows are found by that; ids that contain it are others."""
+    run(spanish, database, "CREATE TABLE h (id text)", "INSERT INTO h SELECT n || '7' FROM generate_series(1, 3000) n")
+    run(spanish, database, f"INSERT INTO h VALUES ('{stored}'), ('7%')")
+    make_view(spanish, database, f"SELECT {GOOD} last_modified_date FROM h".replace("'R-1'", "id"))
+    found = source(spanish.address(database))
+    assert [row[1] for row in found.of_request("7") or []] == [stored]
+    assert [row[1] for row in found.of_request("7%") or []] == ["7%"]
 
 
 def test_a_question_takes_no_longer_than_it_may(spanish: Server, database: str, mocker: MockerFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import traceback
 from collections.abc import Iterator
@@ -142,6 +143,34 @@ def test_other_types_of_dates(stand: Stand, kind: str) -> None:
     change = validator(zone=ZONE, earliest=datetime(2020, 1, 1, tzinfo=timezone.utc), now=NOW)(row)
     assert isinstance(change, StatusChange), change
     assert change.last_modified_date == expected.replace(tzinfo=timezone.utc)
+
+
+class Written(bytearray):
+    """What python-tds writes."""
+
+    write, put_byte = bytearray.extend, bytearray.append
+
+    def put_smallint(self, value: int) -> None:
+        self.extend(struct.pack("<h", value))
+
+
+def test_dates_as_another_implementation_sends_them() -> None:
+    """The stand-in sends dates as python-tds does, an implementation of the protocol by others."""
+    tds = pytest.importorskip("pytds.tds_types", reason="needs python-tds")
+    from tests.sources import sqlserver
+
+    def written(serializer: Any, value: object) -> bytes:
+        to = Written()
+        serializer.write(to, value)
+        return bytes(to)
+
+    precise, day = local("2020-02-03 10:15:00.123456"), date(2020, 2, 29)
+    far = datetime(2020, 2, 3, 1, 45, 0, 100, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    assert sqlserver.DateTime2().encode(precise) == written(tds.DateTime2Serializer(tds.DateTime2Type(7)), precise)
+    assert sqlserver.DateTimeOffset().encode(far) == written(tds.DateTimeOffsetSerializer(tds.DateTimeOffsetType(7)), far)
+    assert sqlserver.Date().encode(day) == written(tds.MsDateSerializer(tds.DateType()), day)
+    for text in ("2020-01-31 23:59:59.997", "2020-02-01 00:00:00.003", "1900-01-01", "2020-02-03 10:15:00.123456"):
+        assert sqlserver.DATETIME.encode(local(text)) == b"\x08" + tds.DateTimeSerializer.encode(local(text))
 
 
 TEXTS = ["2020-02-15 10:00", "15/02/2020 10:00", "2020-02-30", "pendiente", None, "2019-12-31 23:59:59", "2020-02-29T23:59:59Z"]

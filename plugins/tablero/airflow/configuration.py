@@ -136,6 +136,8 @@ def _source_engine(hook: Any, connection: Any) -> Engine:
             address = parameters.postgresql(hook.sqlalchemy_url, connection)
         case "mysql":
             address, arguments = parameters.mysql(connection)
+        case "mssql":
+            address, arguments = parameters.mssql(connection)
         case "oracle":
             address, arguments = parameters.oracle(connection)
         case _:

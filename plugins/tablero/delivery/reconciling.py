@@ -69,11 +69,12 @@ def reconcile(
     stopped: list[Window] = []
     source_answers = True
     for window in windows:
-        account = ledger.account(engine, window)
         try:
             # The month of a day that the brake has stopped may look plausible, and would send that day's rows all the same.
             if source_answers and not any(one.overlaps(window) for one in stopped):
                 account = _prove(engine, window, read, send, leave_pending=window in unsent)
+            else:
+                account = ledger.account(engine, window)
         except TableroError as error:
             log.error("%s", texts.WINDOW_FAILED(window=window.label, words=error.text))
             failures.append(error)

@@ -251,6 +251,8 @@ def translated(engine: Engine) -> Iterator[None]:
         yield
     except (exc.SQLAlchemyError, driver.Error) as error:
         cause = getattr(error, "orig", None) or error
+        if getattr(cause, "sqlstate", None) == _READ_ONLY and not _may_be_standby(engine):
+            raise SetupError(texts.READ_ONLY(words=words_of(cause))) from error
         if _is_permanent(cause):
             raise SetupError(texts.REFUSED(words=words_of(cause))) from error
         if isinstance(cause, sqlite3.Error) and _is_full(engine):
@@ -275,8 +277,17 @@ def _is_full(engine: Engine) -> bool:
 #: that is no database. A retry may help for all others (busy, full, read-only, cannot open).
 _PERMANENT_RESULTS = {1, 11, 26}
 
-#: SQLSTATE of a write to a server that is currently a standby.
+#: SQLSTATE of a write to a server that is a standby, perhaps only until a failover has ended, or that is set to be read-only.
 _READ_ONLY = "25006"
+
+
+def _may_be_standby(engine: Engine) -> bool:
+    """Whether the server is a standby, or does not say so."""
+    try:
+        with engine.connect() as connection:
+            return connection.scalar(sa.select(sa.func.pg_is_in_recovery())) is not False
+    except (exc.SQLAlchemyError, engine.dialect.loaded_dbapi.Error):
+        return True
 
 
 def _is_permanent(cause: BaseException) -> bool:

@@ -16,7 +16,7 @@ from tablero.errors import SetupError
 from tablero.source.codes import Meaning, meaning_of
 from tablero.texts import source as texts
 
-_PART = re.compile(r'"((?:[^"]|"")*)"|\[([^\]]*)\]|`([^`]*)`|([^."\[\]`]+)')
+_PART = re.compile(r'\s*(?:"((?:[^"]|"")*)"|\[([^\]]*)\]|`([^`]*)`|([^."\[\]`]+))\s*(?:\.|$)')
 
 
 class FoundView(NamedTuple):
@@ -43,7 +43,8 @@ def look_up(connection: Connection, name: str) -> FoundView:
     :param name: with its schema if necessary; quoted parts are case-sensitive.
     :raises SetupError: if columns are missing.
     """
-    schema, view = parsed(name)
+    own = connection.engine.url.database if connection.dialect.name == "postgresql" else None
+    schema, view = parsed(name, own)
     found = _view(view, schema, FIELDS)
     try:
         _names_of(connection, sa.select(found.table))
@@ -58,17 +59,22 @@ def look_up(connection: Connection, name: str) -> FoundView:
     return found
 
 
-def parsed(name: str) -> tuple[str | None, str]:
+def parsed(name: str, own_database: str | None = None) -> tuple[str | None, str]:
     """Schema and name of ``reports.changes``, ``"Citas"."Cambios"`` or ``Citas.dbo.Cambios``.
 
+    :param own_database: left out where the name begins with it, since PostgreSQL has no other.
     :raises SetupError: if it is none.
     """
     parts: list[str] = []
-    for match in _PART.finditer(name):
+    end = 0
+    while (match := _PART.match(name, end)) is not None:
+        end = match.end()
         quoted = next((part for part in match.groups()[:3] if part is not None), None)
         parts.append(match[4].strip() if quoted is None else quoted_name(quoted.replace('""', '"'), quote=True))
-    if not all(parts) or not parts:
+    if not all(parts) or not parts or end < len(name) or name.rstrip().endswith("."):
         raise SetupError(texts.NO_NAME(view=name))
+    if len(parts) == 3 and own_database in (parts[0], parts[0].lower()):
+        parts = parts[1:]
     schema = parts[0] if len(parts) == 2 else ".".join(parts[:-1])
     return schema or None, parts[-1]
 

@@ -147,4 +147,6 @@ def _order(found: list[str]) -> list[int]:
                 view=OwnQuery.name, missing=", ".join(missing), found=", ".join(found), columns=", ".join(FIELDS)
             )
         )
+    if several := [name for name, low in zip(found, names, strict=True) if low in FIELDS and names.count(low) > 1]:
+        raise SetupError(texts.COLUMNS_ALIKE(view=OwnQuery.name, found=", ".join(several)))
     return [names.index(name) for name in FIELDS]

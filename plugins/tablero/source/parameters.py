@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy.engine import URL
 from tablero.errors import SetupError
+from tablero.source.dialects.session import is_utf8
 from tablero.texts import source as texts
 
 
@@ -38,8 +40,6 @@ _OF_AIRFLOW = {
     *("insert_statement_format", "replace_statement_format", "escape_word_format", "escape_column_names"),
     *("iam", "redshift", "redshift-serverless", "cluster-identifier", "workgroup-name", "aws_conn_id", "azure_conn_id"),
 }
-
-_UTF8 = {"utf8", "utf-8", "unicode", "utf8mb3", "utf8mb4"}
 
 
 def postgresql(address: URL, connection: Saved) -> URL:
@@ -71,6 +71,7 @@ def mysql(connection: Saved) -> tuple[URL, dict[str, Any]]:
     given = _beyond_airflow(connection)
     _require_utf8(connection, "charset", given)
     given.pop("charset", None)
+    _require_file(connection, "read_default_file", given)
     client = connection.extra_dejson.get("client", "mysqlclient")
     driver = {"pymysql": "mysql+pymysql", "mysql-connector-python": "mysql+mysqlconnector"}.get(client, "mysql+mysqldb")
     mode, files = _tls(connection, given)
@@ -84,6 +85,22 @@ def mysql(connection: Saved) -> tuple[URL, dict[str, Any]]:
         driver, connection.login, connection.password, connection.host or "localhost", connection.port, connection.schema
     )
     return address, given
+
+
+def mssql(connection: Saved) -> tuple[URL, dict[str, Any]]:
+    """The URL for SQL Server and the arguments of the driver, pymssql unless ``sqlalchemy_scheme`` says ``mssql+pyodbc``.
+
+    pymssql refuses unknown arguments. pyodbc passes them to ODBC, with the name of its own driver in ``driver``.
+    """
+    given = _beyond_airflow(connection)
+    _require_utf8(connection, "charset", given)
+    scheme = connection.extra_dejson.get("sqlalchemy_scheme") or "mssql+pymssql"
+    by_odbc = "pyodbc" in scheme
+    query = {name: _as_text(connection, name, value) for name, value in given.items()} if by_odbc else {}
+    address = URL.create(
+        scheme, connection.login, connection.password, connection.host, connection.port, connection.schema, query
+    )
+    return address, {} if by_odbc else given
 
 
 def oracle(connection: Saved) -> tuple[URL, dict[str, Any]]:
@@ -109,8 +126,18 @@ def _beyond_airflow(connection: Saved) -> dict[str, Any]:
 
 def _require_utf8(connection: Saved, name: str, given: Mapping[str, Any]) -> None:
     value = given.get(name)
-    if value is not None and str(value).lower() not in _UTF8:
+    if value is not None and not is_utf8(str(value)):
         raise SetupError(texts.ENCODING_IS_OURS(connection=connection.conn_id, parameter=name, value=str(value)))
+
+
+def _require_file(connection: Saved, name: str, given: Mapping[str, Any]) -> None:
+    """Refuse a file of parameters that is not there: drivers would go on without it."""
+    path = given.get(name)
+    try:
+        if path is not None:
+            Path(str(path)).expanduser().open("rb").close()
+    except (OSError, RuntimeError) as error:
+        raise SetupError(texts.OPTION_FILE_NOT_READ(connection=connection.conn_id, parameter=name, path=str(path))) from error
 
 
 def _as_text(connection: Saved, name: str, value: Any) -> str:

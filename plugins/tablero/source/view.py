@@ -10,7 +10,8 @@ from bisect import bisect
 from collections import Counter
 from collections.abc import Collection
 from contextlib import closing
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
+from itertools import islice
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -23,16 +24,12 @@ from tablero.source.codes import Meaning, meaning_of
 from tablero.source.dialects.base import Chunks, ColumnKind, Dialect
 from tablero.source.names import FoundView, look_up
 from tablero.source.placing import Places
+from tablero.source.steps import PERHAPS_NO_DATE, between, between_texts, near
 
 _DAY = timedelta(days=1)
 
 #: Text that sorts before this is empty or begins with a blank, so it may be a date of any time.
 _AFTER_BLANKS = "!"
-
-
-#: The group of values that are perhaps no date. Others are numbered by the edges that they do not lie before, or negatively by
-#: the edge near which they lie: see :func:`_near`.
-_PERHAPS_NO_DATE = -1
 
 
 class Counts(NamedTuple):
@@ -59,10 +56,6 @@ class Census(NamedTuple):
     undated: int
     older: int
     future: int
-
-
-#: A bound, and the group of the values below it and not below the bound before.
-_Step = tuple[Any, int]
 
 
 class View:
@@ -123,10 +116,10 @@ class View:
                     place = self._places(value)
                     if place != NO_DATE:
                         groups[bisect(edges, place)] += 1
-                    elif number == _PERHAPS_NO_DATE:
+                    elif number == PERHAPS_NO_DATE:
                         undated += 1
                     else:  # a date to the database alone: no window's reading returns it, so its count must not agree
-                        groups[_near(number) + 1] += 1
+                        groups[near(number) + 1] += 1
         dated = {one: groups[edges.index(one.end)] for one in windows if one.end > OLDEST_DATE}
         return Counts(groups.total() + undated, {one: dated.get(one, 0) + (NO_DATE in one) * undated for one in windows})
 
@@ -135,11 +128,9 @@ class View:
     ) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
         """The columns of a subquery: ``last_modified_date``, and the group of the row."""
         found, kind = self._find(connection), self._kind_of_changes(connection)
-        group: sa.ColumnElement[int] = _number(_PERHAPS_NO_DATE)
+        group: sa.ColumnElement[int] = _number(PERHAPS_NO_DATE)
         if kind is not None:
-            changed = self._dialect.comparable(found.changed, kind)
-            no_date = sa.or_(*self._dialect.no_dates(found.changed, kind))
-            group = sa.case((no_date, group), else_=self._search(changed, self._steps(edges), len(edges)))
+            group = self._group(found.changed, kind, edges)
         query = sa.select(found.changed, group.label("place")).select_from(found.table)
         if not any(window.kind == "undated" for window in windows):
             within = (self._condition(connection, window) for window in joined(windows))
@@ -147,29 +138,32 @@ class View:
         placed = query.subquery("placed")
         return placed.c[0], placed.c[1]
 
-    def _steps(self, edges: list[datetime]) -> list[_Step]:
-        """The groups in ascending order, by the bounds below which they end."""
-        steps: list[_Step] = []
-        for number, edge in enumerate(edges):
-            start, end = self._span(edge)
-            for bound, group in ((start, number), (end, _near(number))):
-                if not steps or bound > steps[-1][0]:
-                    steps.append((bound, group))
-        return steps
+    def _group(self, changed: sa.ColumnClause[Any], kind: ColumnKind, edges: list[datetime]) -> sa.ColumnElement[int]:
+        """The group of a value."""
+        spans = list(map(self._span, edges))
+        steps = between_texts(spans) if kind is ColumnKind.TEXT else between(spans)
+        compared = self._dialect.comparable(changed, kind)
+        no_date = sa.or_(*self._dialect.no_dates(changed, kind)), _number(PERHAPS_NO_DATE)
+        groups: list[sa.ColumnElement[int]] = list(map(_number, steps.groups))
+        if len(steps.mixed) == len(groups):
+            return sa.case(no_date, else_=self._search(compared, steps.bounds, groups))
+        for place in steps.mixed:
+            groups[place] = sa.case(no_date, else_=groups[place])
+        return self._search(compared, steps.bounds, groups)
 
-    def _search(self, changed: sa.ColumnElement[Any], steps: list[_Step], last: int) -> sa.ColumnElement[int]:
+    def _search(
+        self, compared: sa.ColumnElement[Any], bounds: list[Any], groups: list[sa.ColumnElement[int]]
+    ) -> sa.ColumnElement[int]:
         """The group of a value, by bisection: a view may compute the value anew for each comparison.
 
         CASEs nest as deep as the search is; SQL Server allows ten levels on a linked server, where each WHEN is a level.
-
-        :param last: the group of values that no step is above.
         """
-        if not steps:
-            return _number(last)
-        middle = len(steps) // 2
-        bound, group = steps[middle]
-        below, above = self._search(changed, steps[:middle], group), self._search(changed, steps[middle + 1 :], last)
-        return sa.case((changed < self._bound(bound), below), else_=above)
+        if not bounds:
+            return groups[0]
+        middle = len(bounds) // 2
+        below = self._search(compared, bounds[:middle], groups[: middle + 1])
+        above = self._search(compared, bounds[middle + 1 :], groups[middle + 1 :])
+        return sa.case((compared < self._bound(bounds[middle]), below), else_=above)
 
     def census(self, connection: Connection, first: datetime, now: datetime) -> Census:
         """Count all rows by where they lie.
@@ -181,16 +175,28 @@ class View:
         return Census(rows, of[dateless_window()], of[older], rows - sum(of.values()))
 
     def of_request(self, connection: Connection, request_id: str, limit: int) -> list[tuple[Any, ...]]:
-        """The rows of one request, at most ``limit``."""
-        found = self._find(connection)
-        same = found.columns[FIELDS.index("request_id")] == sa.literal(request_id, sa.types.NullType())
-        query = self._select(connection).where(same).limit(limit)
+        """The rows of one request, at most ``limit``.
+
+        An id is sent without blanks around it. Only if there is none as it was sent, for which an index serves, all ids are
+        searched.
+        """
+        column: sa.ColumnElement[Any] = self._find(connection).columns[FIELDS.index("request_id")]
+        exactly = column == sa.literal(request_id, sa.types.NullType())
         try:
-            return [row for rows in self._read(connection, query) for row in rows if _is_sent_as(row[1], request_id)]
+            return self._of_request(connection, request_id, exactly, limit) or self._of_request(
+                connection, request_id, column.contains(request_id, autoescape=True), limit
+            )
         except Exception as error:
             if meaning_of(error, connection.dialect.name) is Meaning.WRONG:
                 return []  # the id cannot be compared with a numeric column
             raise
+
+    def _of_request(
+        self, connection: Connection, request_id: str, condition: sa.ColumnElement[bool], limit: int
+    ) -> list[tuple[Any, ...]]:
+        with closing(self._read(connection, self._select(connection).where(condition))) as chunks:
+            rows = (row for rows in chunks for row in rows if _is_sent_as(row[1], request_id))
+            return list(islice(rows, limit))
 
     # -- names and types ---------------------------------------------------------------------------------------------------
 
@@ -244,11 +250,12 @@ class View:
             if self._is_steady(start) and self._is_steady(end):
                 return local_start, local_end
             return local_start - _DAY, local_end + _DAY
-        # Offsets are at most 14 hours, so local dates of two zones differ by at most one day.
-        days = local_day(start, self._zone) - _DAY, local_day(end, self._zone) + 2 * _DAY
         if kind is ColumnKind.DAY:
-            return days
-        return days[0].isoformat(), days[1].isoformat()
+            # Offsets of zones are at most 14 hours, so local dates of two zones differ by at most one day.
+            return local_day(start, self._zone) - _DAY, local_day(end, self._zone) + 2 * _DAY
+        # Text may say any offset below 24 hours.
+        first, last = (start - _DAY).astimezone(timezone.utc).date(), (end + _DAY).astimezone(timezone.utc).date()
+        return first.isoformat(), (last + _DAY).isoformat()
 
     def _bound(self, value: Any) -> Any:
         """The value as it is compared with the column."""
@@ -266,11 +273,6 @@ def _is_sent_as(value: object, request_id: str) -> bool:
         return identifier(value, Reason.MISSING_REQUEST_ID) == request_id
     except Broken:
         return False
-
-
-def _near(number: int) -> int:
-    """The group of values that lie near an edge, on either side of it; and back."""
-    return -2 - number
 
 
 def _number(value: int) -> sa.ColumnElement[int]:

@@ -33,6 +33,13 @@ REFUSED = Text(
     "El outbox (conexión tablero_outbox) devolvió un error: {words}. Revise su base de datos, usuario y permisos.",
     "The outbox (connection tablero_outbox) returned an error: {words}. Check its database, user and rights.",
 )
+READ_ONLY = Text(
+    "El outbox (conexión tablero_outbox) no acepta escrituras, y su servidor no es una réplica: {words}. Pida a su DBA que"
+    " quite default_transaction_read_only de su servidor, base de datos o usuario; algunos servicios lo ponen cuando el disco"
+    " está lleno.",
+    "The outbox (connection tablero_outbox) takes no writes, and its server is no replica: {words}. Ask your DBA to take"
+    " default_transaction_read_only from its server, database or user; some services set it when the disk is full.",
+)
 UNAVAILABLE = Text(
     "El outbox (conexión tablero_outbox) no respondió: {words}. Nada de lo entregado se pierde; se intentará de nuevo. Si se"
     " repite, revise su disco y su servidor.",

@@ -84,6 +84,18 @@ ENCODING_IS_OURS = Text(
     "Connection {connection} asks for {parameter} = {value}; Tablero always reads in UTF-8, whatever the encoding of the"
     " database. Take {parameter} out of its Extra.",
 )
+ZONE_IS_OURS = Text(
+    "La conexión {connection} pone la zona horaria de su sesión en {value}; Tablero la pone siempre en {zone}, según [tablero]"
+    " source_timezone. Quítela de {parameter} en su Extra, o ponga source_timezone en esa zona.",
+    "Connection {connection} sets its session's time zone to {value}; Tablero always sets it to {zone}, by [tablero]"
+    " source_timezone. Take it out of {parameter} in its Extra, or set source_timezone to that zone.",
+)
+OPTION_FILE_NOT_READ = Text(
+    "El archivo {path} de {parameter}, en el Extra de la conexión {connection}, no se puede leer. Debe estar en cada máquina de"
+    " Airflow.",
+    "The file {path} of {parameter}, in the Extra of connection {connection}, cannot be read. It must be on every machine of"
+    " Airflow.",
+)
 
 # -- the view --------------------------------------------------------------------------------------------------------------
 
@@ -92,8 +104,8 @@ COLUMNS_MISSING = Text(
     "{view} lacks the columns {missing}; it has: {found}. Name the five columns {columns}.",
 )
 COLUMNS_ALIKE = Text(
-    "{view} tiene columnas cuyos nombres solo se distinguen por mayúsculas: {found}. Deje una de cada nombre.",
-    "{view} has columns whose names differ only in capitals: {found}. Leave one of each name.",
+    "{view} tiene columnas de un mismo nombre, o que solo se distinguen por mayúsculas: {found}. Deje una de cada nombre.",
+    "{view} has columns of the same name, or that differ only in capitals: {found}. Leave one of each name.",
 )
 NO_NAME = Text(
     "[tablero] source_table = {view}: no es el nombre de una vista. Escriba vista o esquema.vista.",

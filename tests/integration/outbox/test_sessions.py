@@ -143,10 +143,13 @@ def test_a_table_that_is_gone(there: Engine) -> None:
 
 
 def test_a_server_that_takes_no_writes(there: Engine, address: URL) -> None:
-    """A read-only standby or a full disk is a transient error."""
+    """A server that is set to be read-only is a permanent error, unless it is a standby, or does not say."""
     alter(there, address, "default_transaction_read_only = on")
-    with pytest.raises(OutboxUnavailable, match="read-only"):
+    with pytest.raises(SetupError, match="its server is no replica: cannot execute"):
         stage(there, changes(1))
+    gone = connect(address.set(database="gone"))
+    assert tablero.outbox.engine._may_be_standby(gone)
+    gone.dispose()
 
 
 def test_an_option_that_nobody_knows(address: URL) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -188,3 +189,25 @@ def test_the_address_of_oracle() -> None:
         with pytest.raises(SetupError, match=f"cannot be applied: {name}"):
             parameters.oracle(saved(**{name: "x"}))
         assert parameters.oracle(saved(**{name: False}))[1] == {}, "what is switched off is not asked for"
+
+
+def test_sql_server() -> None:
+    """SQL Server's parameters reach the driver with their types: pymssql's as arguments, pyodbc's in the address."""
+    address, arguments = parameters.mssql(saved(timeout=600, tds_version="7.3"))
+    assert (address.drivername, address.host, address.database) == ("mssql+pymssql", "db.inst.gob.do", "solicitudes")
+    assert arguments == {"timeout": 600, "tds_version": "7.3"}
+    by_odbc, arguments = parameters.mssql(saved(sqlalchemy_scheme="mssql+pyodbc", driver="ODBC Driver 18 for SQL Server"))
+    assert by_odbc.drivername == "mssql+pyodbc"
+    assert dict(by_odbc.query) == {"driver": "ODBC Driver 18 for SQL Server"}
+    assert arguments == {}
+    with pytest.raises(SetupError, match="always reads in UTF-8"):
+        parameters.mssql(saved(charset="cp1252"))
+
+
+def test_a_file_of_parameters_that_is_not_there(tmp_path: Path) -> None:
+    """Drivers would go on without a file that cannot be read."""
+    with pytest.raises(SetupError, match=r"no\.cnf of read_default_file"):
+        parameters.mysql(saved(read_default_file=str(tmp_path / "no.cnf")))
+    (tmp_path / "yes.cnf").touch()
+    _, arguments = parameters.mysql(saved(read_default_file=str(tmp_path / "yes.cnf")))
+    assert arguments == {"read_default_file": str(tmp_path / "yes.cnf")}

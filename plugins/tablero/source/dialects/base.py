@@ -156,14 +156,15 @@ class Dialect:
         return Stream(list(result.keys()), self._partitions(connection, result))
 
     def _partitions(self, connection: Connection, result: Any) -> Chunks:
+        driver_connection = connection.connection.driver_connection  # SQLAlchemy forgets it when it is lost
         try:
             for rows in result.partitions(CHUNK):
                 yield list(rows)
         except BaseException:  # GeneratorExit included
-            self.abandon(connection)
+            self.abandon(connection, driver_connection)
             raise
 
-    def abandon(self, connection: Connection) -> None:
+    def abandon(self, connection: Connection, driver_connection: Any) -> None:
         """Called when a query is not read to its end, or fails: discard the rest without reading it."""
 
     def own_bounds(self, start: datetime, end: datetime) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from contextlib import suppress
+from datetime import date, datetime, tzinfo
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
 from tablero.source.dialects.base import ColumnKind, Dialect
 
 #: A collation that compares text by bytes.
@@ -16,6 +19,24 @@ _DIGITS = "[0-9][0-9]"
 
 class SQLServer(Dialect):
     """SQL Server."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        super().__init__(zone)
+        #: The last cursor of each connection, by its ``id``.
+        self._cursors: dict[int, Any] = {}
+
+    def prepare(self, engine: Engine) -> None:
+        """Remember cursors, since pyodbc cancels by them; pymssql cancels nothing."""
+        event.listen(engine, "before_cursor_execute", self._remember)
+        event.listen(engine, "close", lambda connection, _record: self._cursors.pop(id(connection), None))
+
+    def _remember(self, connection: Connection, cursor: Any, *_statement: Any) -> None:
+        self._cursors[id(connection.connection.driver_connection)] = cursor
+
+    def cancel(self, engine: Engine, driver_connection: Any) -> None:
+        """With pyodbc, whose cursors may be cancelled by any thread."""
+        with suppress(Exception):  # it may have been closed in the meantime
+            self._cursors[id(driver_connection)].cancel()
 
     def comparable(self, column: sa.ColumnClause[Any], kind: ColumnKind) -> sa.ColumnElement[Any]:
         """Text with a binary collation."""

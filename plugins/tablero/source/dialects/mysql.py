@@ -12,6 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 from tablero.errors import SetupError
 from tablero.source.dialects.base import CONNECT_WITHIN, ColumnKind, Dialect, UnreadableType, shut
+from tablero.source.dialects.session import require_agreement
 from tablero.texts import source as texts
 
 #: By the protocol's type number, which all drivers expose. Values are not enough: a zero date is returned as text or as None.
@@ -51,12 +52,16 @@ class MySQL(Dialect):
             raise SetupError(texts.DRIVER_HOLDS_EVERYTHING)
         pool = type(engine.pool)
         logging.getLogger(f"{pool.__module__}.{pool.__qualname__}").addFilter(_without_traceback)
+        event.listen(engine, "do_connect", self._refuse_other_settings)
         event.listen(engine, "do_connect", _ask_for_utf8)
         event.listen(engine, "connect", _be_patient)
         event.listen(engine, "connect", _require_tls)
         event.listen(engine, "connect", lambda connection, _record: _speak_in(connection, self.zone))
         event.listen(engine, "connect", lambda connection, _record: self._remember(connection))
         event.listen(engine, "close", lambda connection, _record: self._lines.pop(id(connection), None))
+
+    def _refuse_other_settings(self, _dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+        require_agreement(str(options.get("init_command") or ""), "init_command", self.zone)
 
     def kind_of(self, connection: Connection, column: sa.ColumnClause[Any]) -> ColumnKind | None:
         """From the description of an empty result."""
@@ -81,12 +86,13 @@ class MySQL(Dialect):
         day = sa.func.dayofmonth(column)
         return [sa.func.month(column) == 0, day == 0, day > sa.func.dayofmonth(sa.func.last_day(column))]
 
-    def abandon(self, connection: Connection) -> None:
+    def abandon(self, connection: Connection, driver_connection: Any) -> None:
         """Close the connection, since the drivers would otherwise read all remaining rows first."""
-        unread = getattr(connection.connection.driver_connection, "_result", None)
+        unread = getattr(driver_connection, "_result", None)
         if connection.engine.driver == "pymysql" and unread is not None:
             unread.unbuffered_active = False  # otherwise it would read the rest, and warn, when it is garbage-collected
-        connection.invalidate()
+        if not connection.invalidated:
+            connection.invalidate()
 
     def cancel(self, engine: Engine, driver_connection: Any) -> None:
         """With ``KILL QUERY`` over another connection of the same user."""

@@ -64,6 +64,15 @@ def test_a_day_with_far_fewer_rows_is_marked_as_long_as_it_has(
     assert "s-settled" in cell[0]
 
 
+def test_a_day_whose_rows_were_all_excluded_is_not_marked_once_it_has_others(admin: Any, own_history: History) -> None:
+    """That no row of a day was to be sent says nothing about it once it has rows that are."""
+    found = [Degradation.of("all_excluded", YESTERDAY, 7, 7)]
+    keep_degradations(own_history.engine, "daily_send", NIGHT, found, now=NOW)
+    cell = re.search(r'<a class="cell [^"]*" href="\./window/2026-11-22".*?</a>', admin.get("/tablero/").text)
+    assert cell
+    assert "#i-unusual" not in cell[0]
+
+
 def test_a_day_whose_rows_may_be_there_twice_is_marked(admin: Any, own_history: History) -> None:
     """A day with rows that may have arrived twice is marked with the last finding, and nothing later removes the mark."""
     for rows in (3, 2):

@@ -30,7 +30,7 @@ from tablero.contract.windows import (
     undated_window,
     window_of,
 )
-from tablero.delivery.health.degraded import is_low_volume
+from tablero.delivery.health.degraded import Cause, is_low_volume
 from tablero.outbox.findings import Degradation
 from tablero.outbox.reports import coverage as coverage_report
 from tablero.outbox.reports import findings as findings_report
@@ -358,6 +358,8 @@ def _cells(facts: Facts, judgements: Mapping[date, Judgement], settings: Setting
 def _still_degraded(found: Iterable[Degradation], rows: int, settings: Settings) -> Iterator[Degradation]:
     """The degradations of a day that still hold, now that it has ``rows``: more may have arrived since."""
     for one in found:
+        if one.cause == Cause.ALL_EXCLUDED.value and rows:
+            continue
         if one.cause not in findings_report.LOW_VOLUME:
             yield one
         elif is_low_volume(rows, one.of_rows or None, settings.alert_low_volume_percent):

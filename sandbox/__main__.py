@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from .server import KEEP_ALIVE_SECONDS, Server, Tls
-from .settings import Settings
+from sandbox.server import KEEP_ALIVE_SECONDS, Server, Tls
+from sandbox.settings import Settings
 
 
 class _AnnouncingServer(Server):

@@ -10,12 +10,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from . import dashboard, xroad
-from .answers import Dropped, NoAnswer, expose, pause, peer_certificate
-from .control import router
-from .faults import Choice, Situation
-from .memory import CallRecord
-from .state import Sandbox
+from sandbox import dashboard, xroad
+from sandbox.answers import Dropped, NoAnswer, expose, pause, peer_certificate
+from sandbox.control import router
+from sandbox.faults import Choice, Situation
+from sandbox.memory import CallRecord
+from sandbox.state import Sandbox
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _DEPRECATED_PATH = "/services-data/requests"

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, HTTPException, Request
 from pydantic import ValidationError
 
-from .faults import read_fault
-from .memory import read_calls, read_entries, summarise
-from .state import Sandbox
+from sandbox.faults import read_fault
+from sandbox.memory import read_calls, read_entries, summarise
+from sandbox.state import Sandbox
 
 router = APIRouter(prefix="/_sandbox")
 

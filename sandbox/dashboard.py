@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from starlette.responses import Response
 
-from .settings import Settings
+from sandbox.settings import Settings
 
 #: service_id, request_id, opening_date, status_id, last_modified_date
 Row = tuple[str, str, str, int, str]

@@ -22,14 +22,14 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
-from .demo_airflow import ZONE, Airflow
-from .demo_api import Api
-from .demo_failure import DemoError, last_lines
-from .demo_institution import Institution
-from .demo_processes import SIGNALS, Programs
-from .demo_proof import Outbox
-from .demo_screen import Screen
-from .demo_story import DAILY, HISTORY, Story
+from sandbox.demo_airflow import ZONE, Airflow
+from sandbox.demo_api import Api
+from sandbox.demo_failure import DemoError, last_lines
+from sandbox.demo_institution import Institution
+from sandbox.demo_processes import SIGNALS, Programs
+from sandbox.demo_proof import Outbox
+from sandbox.demo_screen import Screen
+from sandbox.demo_story import DAILY, HISTORY, Story
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SANDBOX_SECONDS = 60.0

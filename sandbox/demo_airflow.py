@@ -17,10 +17,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .demo_api import Api
-from .demo_failure import DemoError
-from .demo_processes import Program, Programs
-from .settings import DEFAULT_CLIENT
+from sandbox.demo_api import Api
+from sandbox.demo_failure import DemoError
+from sandbox.demo_processes import Program, Programs
+from sandbox.settings import DEFAULT_CLIENT
 
 #: Time zone of the sample institution, for its days and months and for Airflow's pages.
 ZONE = "America/Santo_Domingo"

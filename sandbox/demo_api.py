@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from .demo_failure import DemoError
+from sandbox.demo_failure import DemoError
 
 #: Long, since Airflow may share two cores with other programs.
 _ANSWER_SECONDS = 120.0

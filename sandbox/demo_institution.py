@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from .institution import Summary, add_changes, create
+from sandbox.institution import Summary, add_changes, create
 
 _SEED = 7
 _CHANGES_A_DAY = 150

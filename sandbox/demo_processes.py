@@ -16,7 +16,7 @@ from types import TracebackType
 
 import psutil
 
-from .demo_failure import DemoError
+from sandbox.demo_failure import DemoError
 
 #: Signals that end the demo. A closed terminal window sends SIGHUP.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

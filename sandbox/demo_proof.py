@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .institution import Summary
-from .memory import summarise
+from sandbox.institution import Summary
+from sandbox.memory import summarise
 
 _RECONCILIATIONS = """
 select label, rows_read, delivered, rejected, excluded, duplicates, pending, recount, settled

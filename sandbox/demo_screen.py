@@ -12,7 +12,7 @@ from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from .demo_proof import Account, Finding, Progress
+from sandbox.demo_proof import Account, Finding, Progress
 
 #: Seconds between two lines where there is no terminal.
 _PLAIN_SECONDS = 5.0

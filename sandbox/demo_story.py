@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
-from .demo_airflow import USER, Airflow
-from .demo_api import Api
-from .demo_failure import DemoError
-from .demo_institution import Institution
-from .demo_proof import Account, Outbox, Progress, by_year, prove, received
-from .demo_screen import Screen
+from sandbox.demo_airflow import USER, Airflow
+from sandbox.demo_api import Api
+from sandbox.demo_failure import DemoError
+from sandbox.demo_institution import Institution
+from sandbox.demo_proof import Account, Outbox, Progress, by_year, prove, received
+from sandbox.demo_screen import Screen
 
 HISTORY, DAILY = "historical_load", "daily_send"
 

@@ -30,10 +30,10 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, field_validator, model_validator
 from starlette.responses import Response
 
-from .answers import Dropped, Hanging, Truncated, Wire
-from .dashboard import answer, nest_error
-from .settings import Settings
-from .xroad import render_error, soap_fault
+from sandbox.answers import Dropped, Hanging, Truncated, Wire
+from sandbox.dashboard import answer, nest_error
+from sandbox.settings import Settings
+from sandbox.xroad import render_error, soap_fault
 
 
 class Match(BaseModel):

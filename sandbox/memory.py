@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .dashboard import Row
+from sandbox.dashboard import Row
 
 _SCHEMA = """
 create table if not exists calls (

@@ -14,10 +14,10 @@ from types import FrameType
 
 import uvicorn
 
-from .app import create_app
-from .memory import Memory
-from .settings import Settings
-from .state import Sandbox
+from sandbox.app import create_app
+from sandbox.memory import Memory
+from sandbox.settings import Settings
+from sandbox.state import Sandbox
 
 #: A security server closes an idle client connection after 30 s (``client-connector-initial-idle-time``).
 KEEP_ALIVE_SECONDS = 30

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from .faults import FaultBook
-from .memory import Memory
-from .settings import Settings
+from sandbox.faults import FaultBook
+from sandbox.memory import Memory
+from sandbox.settings import Settings
 
 
 class Sandbox:

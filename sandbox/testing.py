@@ -29,10 +29,10 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
-from .dashboard import Row
-from .memory import count_entries, read_calls, read_entries
-from .server import KEEP_ALIVE_SECONDS, Server, Tls
-from .settings import Settings
+from sandbox.dashboard import Row
+from sandbox.memory import count_entries, read_calls, read_entries
+from sandbox.server import KEEP_ALIVE_SECONDS, Server, Tls
+from sandbox.settings import Settings
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0

@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape
 import orjson
 from starlette.responses import Response
 
-from .settings import Settings
+from sandbox.settings import Settings
 
 LOAD_PATH = "/api/load"
 #: Services answered by the security servers themselves (PR-MREST); they need no access right.

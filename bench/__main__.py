@@ -1,5 +1,5 @@
-"""The command: ``python -m bench``, with ``--rows``, ``--latencies``, ``--rounds``, ``--only``, ``--sqlite``, ``--growth``,
-``--publish``.
+"""The command: ``python -m bench``, with ``--rows``, ``--latencies``, ``--rounds``, ``--only``, ``--ids``, ``--sqlite``,
+``--growth``, ``--publish``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from bench.servers import Postgres, postgres
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def compare(server: Postgres, outbox_of: Callable[[str], str], turns: list[Turns]) -> list[Result]:
+def compare(server: Postgres, outbox_of: Callable[[str], str], turns: list[Turns], ids: str) -> list[Result]:
     """Run the contenders in turn; returns the median run of each at each latency.
 
     :param outbox_of: creates an empty database for a contender, and returns its URL.
+    :param ids: of the requests, a key of :data:`bench.data.IDS`.
     """
-    sources = {rows: _filled(server, rows) for rows in sorted({each.rows for each in turns})}
+    sources = {rows: _filled(server, rows, ids) for rows in sorted({each.rows for each in turns})}
     found = []
     for latency in dict.fromkeys(each.latency for each in turns):
         here = [each for each in turns if each.latency == latency]
@@ -44,10 +45,10 @@ def compare(server: Postgres, outbox_of: Callable[[str], str], turns: list[Turns
     return found
 
 
-def _filled(server: Postgres, rows: int) -> tuple[str, int]:
+def _filled(server: Postgres, rows: int, ids: str) -> tuple[str, int]:
     """A source of this many rows: its URL, and the actual number."""
     url = server.database(f"institution_{rows}")
-    count = data.fill(url, rows)
+    count = data.fill(url, rows, ids=ids)
     print(f"{count:,} rows", flush=True)
     return url, count
 
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--latencies", default="0,50,300", help="of the sink, in milliseconds")
     parser.add_argument("--rounds", default="3,2,1", help="at each latency; the longest one varies least, and takes longest")
     parser.add_argument("--only", default=",".join(CONTENDERS))
+    parser.add_argument("--ids", choices=data.IDS, default="numbered", help="of the requests")
     parser.add_argument("--sqlite", action="store_true", help="with --growth: the outbox is an SQLite file")
     parser.add_argument("--growth", metavar="ROWS,...", help="instead: what a row, and a day, cost with so many rows")
     parser.add_argument("--publish", action="store_true")
@@ -81,9 +83,9 @@ def main() -> None:
 
             if given.growth:
                 contender = SQLITE if given.sqlite else "tablero"
-                growth.measure(server, lambda: outbox_of(contender), [int(rows) for rows in given.growth.split(",")])
+                growth.measure(server, lambda: outbox_of(contender), [int(rows) for rows in given.growth.split(",")], given.ids)
                 return
-            results = compare(server, outbox_of, plan(given.rows, latencies, rounds, given.only.split(",")))
+            results = compare(server, outbox_of, plan(given.rows, latencies, rounds, given.only.split(",")), given.ids)
     print(report.table(results, "en"))
     print(report.sentences(results, "en"))
     if given.publish:

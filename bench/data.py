@@ -23,7 +23,7 @@ CREATE VIEW tablero_status_changes AS
 _FILL = """
 INSERT INTO historial
 SELECT 'SRV-' || lpad((request %% 25)::text, 3, '0'),
-       'SOL-' || to_char(opened, 'YYYY') || '-' || lpad(request::text, 8, '0'),
+       {request_id},
        opened,
        (ARRAY[9, 2, 3, 7])[step + 1],
        opened + step * interval '29 hours 13 minutes' + (request %% 977) * interval '1 second'
@@ -36,11 +36,22 @@ SELECT 'SRV-' || lpad((request %% 25)::text, 3, '0'),
 _INDEX = "CREATE INDEX historial_changed ON historial (last_modified_date)"
 
 
-def fill(url: str, rows: int) -> int:
-    """Create table, view and ``rows`` status changes in an empty database; returns their number."""
+#: Ids of requests: numbers that count up, or UUIDs, which compress least.
+IDS = {
+    "numbered": "'SOL-' || to_char(opened, 'YYYY') || '-' || lpad(request::text, 8, '0')",
+    "uuid": "CAST(CAST(md5(request::text) AS uuid) AS text)",
+}
+
+
+def fill(url: str, rows: int, *, ids: str = "numbered") -> int:
+    """Create table, view and ``rows`` status changes in an empty database; returns their number.
+
+    :param ids: a key of :data:`IDS`.
+    """
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_SCHEMA)
-        connection.execute(_FILL, {"requests": rows // CHANGES_OF_A_REQUEST, "steps": CHANGES_OF_A_REQUEST})
+        filled = _FILL.format(request_id=IDS[ids])
+        connection.execute(filled.encode(), {"requests": rows // CHANGES_OF_A_REQUEST, "steps": CHANGES_OF_A_REQUEST})
         connection.execute(_INDEX)
         connection.execute("VACUUM ANALYZE historial")
         found = connection.execute("SELECT count(*) FROM tablero_status_changes").fetchone()

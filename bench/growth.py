@@ -15,16 +15,17 @@ _DAY = date(2026, 11, 20)
 _ROWS_OF_A_DAY = 400
 
 
-def measure(server: Postgres, new_outbox: Callable[[], str], sizes: list[int]) -> None:
+def measure(server: Postgres, new_outbox: Callable[[], str], sizes: list[int], ids: str) -> None:
     """Load this many rows, then a day of :data:`_ROWS_OF_A_DAY`, for each size on a new outbox; print the time of both.
 
     For comparison, the day is also loaded into an empty outbox.
 
     :param new_outbox: creates an empty database, and returns its URL.
+    :param ids: of the requests, a key of :data:`bench.data.IDS`.
     """
     for rows in sizes:
         source = server.database("institution")
-        count = data.fill(source, rows)
+        count = data.fill(source, rows, ids=ids)
         outbox = new_outbox()
         load = run("tablero", server, source, outbox, 0.0)
         _print(f"{count:,} rows", load)

@@ -35,7 +35,8 @@ def attempts_by_request(outbox: Path, prefix: str) -> dict[str, list[str]]:
         " select outcome from attempt where batch_id in line order by id"
     )
     found = defaultdict(list)
-    for batch_id, content in ask(outbox, "select id, content from batch where content is not null and state <> 'withdrawn'"):
+    on_record = "select id, content from batch join batch_content on batch_id = id where state <> 'withdrawn'"
+    for batch_id, content in ask(outbox, on_record):
         requests = {row.request_id for row in unpack_rows(content) if row.request_id.startswith(prefix)}
         outcomes = [outcome for (outcome,) in ask(outbox, line, batch_id)] if requests else []
         for request in requests:

@@ -145,10 +145,10 @@ def repacked(change: Callable[[list[StatusChange]], list[StatusChange]]) -> Plan
 
     def plant(story: Story) -> None:
         with closing(sqlite3.connect(story.outbox)) as connection, connection:
-            query = f"SELECT id, content FROM batch WHERE id = {_ONE_DELIVERED}"
+            query = f"SELECT batch_id, content FROM batch_content WHERE batch_id = {_ONE_DELIVERED}"
             identity, content = connection.execute(query).fetchone()
             rows = pack_rows(change(unpack_rows(content)))
-            connection.execute("UPDATE batch SET content = ? WHERE id = ?", (rows, identity))
+            connection.execute("UPDATE batch_content SET content = ? WHERE batch_id = ?", (rows, identity))
 
     return plant
 

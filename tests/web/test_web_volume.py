@@ -31,7 +31,7 @@ ROWS = int(os.environ.get("TABLERO_ROWS", 10 * MILLION))
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=timezone.utc)
 
 #: Tables with a row for each invalid row, or for many POSTs.
-LARGE = {"rejection", "attempt", "batch_day"}
+LARGE = {"rejection", "attempt", "batch_content"}
 
 
 class Limit(NamedTuple):

@@ -10,11 +10,11 @@ from sqlalchemy.engine import Connection, Engine
 from tablero.errors import SetupError
 from tablero.outbox import ledger
 from tablero.outbox.engine import reading, writing
-from tablero.outbox.schema import batch, metadata
+from tablero.outbox.schema import batch_content, metadata
 from tablero.outbox.upgrade import MOVING, migrate, schema_version, set_schema_version
 from tablero.texts import delivery as texts
 
-#: Rows copied in one transaction; fewer for batches, which are large.
+#: Rows copied in one transaction; fewer of the contents of batches, which are large.
 _STEP = 2_000
 _STEP_BATCHES = 200
 
@@ -69,7 +69,7 @@ def _differences(source: Engine, target: Engine, table: sa.Table, *, mend: bool 
 
     :param mend: make the target equal to the source.
     """
-    size = _STEP_BATCHES if table is batch else _STEP
+    size = _STEP_BATCHES if table is batch_content else _STEP
     last: tuple[Any, ...] | None = None
     while True:
         with reading(source) as connection:

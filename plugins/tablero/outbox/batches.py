@@ -1,11 +1,11 @@
-"""Creating, splitting and reading batches. Their rows are also counted by civil day, in a table of its own."""
+"""Creating, splitting and reading batches. Their rows are also counted by civil day."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window, first_instant, local_day
 from tablero.outbox.content import pack_rows, request_hashes, service_of, unpack_rows
 from tablero.outbox.engine import Instant
-from tablero.outbox.schema import LONGEST_WINDOW, batch, batch_day
+from tablero.outbox.schema import LONGEST_WINDOW, batch, batch_content
 
 
 class Origin(NamedTuple):
@@ -73,8 +73,8 @@ class Part(NamedTuple):
 
 _changed = itemgetter(StatusChange._fields.index("last_modified_date"))
 
-#: All columns but the rows themselves, which are large.
-COLUMNS = tuple(column for column in batch.columns if column.name not in ("requests", "content"))
+#: All columns but the counts by day.
+COLUMNS = tuple(column for column in batch.columns if column.name != "days")
 
 #: Compiled once because every batch uses it.
 _INSERT = sa.insert(batch).returning(batch.c.id, sort_by_parameter_order=True)
@@ -120,33 +120,24 @@ def make(
     :returns: the ids, in the order of ``contents``.
     """
     held = {"claimed_by": lease.worker, "claimed_until": lease.until} if lease else {}
-    instants = [_instants(changes) for changes in contents]
-    kept = [
-        {**origin._asdict(), **held, **values, **_holding(changes, moments)}
-        for changes, moments in zip(contents, instants, strict=True)
-    ]
-    ids = list(connection.scalars(_INSERT, kept))
-    _count_days(connection, dict(zip(ids, instants, strict=True)), zone)
+    described = [{**origin._asdict(), **held, **values, **_describe(changes, zone)} for changes in contents]
+    ids = list(connection.scalars(_INSERT, described))
+    connection.execute(
+        sa.insert(batch_content),
+        [{"batch_id": identity, **_packed(changes)} for identity, changes in zip(ids, contents, strict=True)],
+    )
     return ids
 
 
 def refill(connection: Connection, identity: int, changes: Sequence[StatusChange], zone: tzinfo, **values: Any) -> None:
     """Replace the rows of a batch that was never posted. The caller has locked its row."""
-    moments = _instants(changes)
-    connection.execute(sa.update(batch).where(batch.c.id == identity).values(**_holding(changes, moments), **values))
-    connection.execute(sa.delete(batch_day).where(batch_day.c.batch_id == identity))
-    _count_days(connection, {identity: moments}, zone)
+    connection.execute(sa.update(batch).where(batch.c.id == identity).values(**_describe(changes, zone), **values))
+    connection.execute(sa.update(batch_content).where(batch_content.c.batch_id == identity).values(**_packed(changes)))
 
 
-def _instants(changes: Sequence[StatusChange]) -> list[datetime]:
-    return sorted(map(_changed, changes))
-
-
-def _holding(changes: Sequence[StatusChange], moments: Sequence[datetime]) -> dict[str, Any]:
-    """The columns that describe these rows.
-
-    :param moments: their ``last_modified_date``, ascending.
-    """
+def _describe(changes: Sequence[StatusChange], zone: tzinfo) -> dict[str, Any]:
+    """The columns that describe these rows."""
+    moments = sorted(map(_changed, changes))
     return {
         "rows": len(changes),
         "first_change": moments[0],
@@ -154,27 +145,44 @@ def _holding(changes: Sequence[StatusChange], moments: Sequence[datetime]) -> di
         "service_id": service_of(changes),
         "first_request": changes[0].request_id,
         "last_request": changes[-1].request_id,
-        "requests": request_hashes(changes),
-        "content": pack_rows(changes),
+        "days": _count_days(moments, zone),
     }
 
 
-def _count_days(connection: Connection, instants: Mapping[int, Sequence[datetime]], zone: tzinfo) -> None:
-    days = [
-        {"batch_id": identity, "day": day, "rows": rows}
-        for identity, moments in instants.items()
-        for day, rows in _by_day(moments, zone)
-    ]
-    connection.execute(sa.insert(batch_day), days)
+def _packed(changes: Sequence[StatusChange]) -> dict[str, bytes]:
+    return {"requests": request_hashes(changes), "content": pack_rows(changes)}
 
 
-def _by_day(ordered: Sequence[datetime], zone: tzinfo) -> Iterable[tuple[date, int]]:
-    start = 0
-    while start < len(ordered):
-        day = local_day(ordered[start], zone)
-        end = bisect_left(ordered, first_instant(day + timedelta(days=1), zone), start)
-        yield day, end - start
+def _count_days(moments: Sequence[datetime], zone: tzinfo) -> dict[str, int]:
+    """The number of rows of each civil day that has any.
+
+    :param moments: the ``last_modified_date`` of the rows, ascending.
+    """
+    counts, start = {}, 0
+    while start < len(moments):
+        day = local_day(moments[start], zone)
+        end = bisect_left(moments, first_instant(day + timedelta(days=1), zone), start)
+        counts[day.isoformat()] = end - start
         start = end
+    return counts
+
+
+def add_days(counts: Iterable[Mapping[str, int]]) -> dict[date, int]:
+    """The rows of several batches by civil day.
+
+    :param counts: the values of ``batch.days``.
+    """
+    total: Counter[str] = Counter()
+    for days in counts:
+        total.update(days)
+    return {date.fromisoformat(day): rows for day, rows in total.items()}
+
+
+def touching_days(first: date, last: date) -> sa.ColumnElement[bool]:
+    """A condition: the batch may have rows of a civil day from ``first`` to ``last``, in whichever time zone they were
+    counted."""
+    start, end = (datetime(day.year, day.month, day.day, tzinfo=timezone.utc) for day in (first, last))
+    return touching(Window("day", first.isoformat(), start - timedelta(days=1), end + timedelta(days=2)))
 
 
 def rows_of(connection: Connection, ids: Collection[int]) -> dict[int, list[StatusChange]]:
@@ -184,27 +192,31 @@ def rows_of(connection: Connection, ids: Collection[int]) -> dict[int, list[Stat
     """
     found = _contents_of(connection, ids)
     return {
-        identity: unpack_rows(content) if (content := found.get(identity)) is not None else _rows_of_parts(connection, identity)
+        identity: unpack_rows(found[identity]) if identity in found else _rows_of_parts(connection, identity)
         for identity in ids
     }
 
 
-def _contents_of(connection: Connection, ids: Collection[int]) -> dict[int, bytes | None]:
+def _contents_of(connection: Connection, ids: Collection[int]) -> dict[int, bytes]:
     if connection.dialect.name == "postgresql":
         # psycopg's binary protocol: as text each value would be twice as long.
         cursor: Any = connection.connection.cursor(binary=True)
-        rows = cursor.execute("SELECT id, content FROM batch WHERE id = ANY(%s)", [list(ids)]).fetchall()
+        rows = cursor.execute("SELECT batch_id, content FROM batch_content WHERE batch_id = ANY(%s)", [list(ids)]).fetchall()
         cursor.close()
         return dict(rows)
-    query = sa.select(batch.c.id, batch.c.content).where(batch.c.id.in_(ids))
-    return {row.id: row.content for row in connection.execute(query)}
+    query = sa.select(batch_content.c.batch_id, batch_content.c.content).where(batch_content.c.batch_id.in_(ids))
+    return {row.batch_id: row.content for row in connection.execute(query)}
 
 
 def _rows_of_parts(connection: Connection, identity: int) -> list[StatusChange]:
     parts = deque([identity])
     rows: list[StatusChange] = []
     while parts:
-        of_parent = sa.select(batch.c.id, batch.c.content).where(batch.c.parent_id == parts.popleft())
+        of_parent = (
+            sa.select(batch.c.id, batch_content.c.content)
+            .outerjoin(batch_content, batch_content.c.batch_id == batch.c.id)
+            .where(batch.c.parent_id == parts.popleft())
+        )
         for part, content in connection.execute(of_parent):
             if content is None:
                 parts.append(part)
@@ -245,9 +257,9 @@ def replace(connection: Connection, whole: Any, parts: Sequence[Part], zone: tzi
 
 def empty(connection: Connection, identity: int) -> None:
     """Mark a batch as split: its rows are in its parts."""
-    connection.execute(sa.delete(batch_day).where(batch_day.c.batch_id == identity))
+    connection.execute(sa.delete(batch_content).where(batch_content.c.batch_id == identity))
     # Releasing the claim too keeps a late answer for the old batch from splitting it again.
-    emptied = {"state": "split", "rows": 0, "content": None, "requests": None, "claimed_by": None, "claimed_until": None}
+    emptied = {"state": "split", "rows": 0, "days": None, "claimed_by": None, "claimed_until": None}
     connection.execute(sa.update(batch).where(batch.c.id == identity).values(emptied))
 
 

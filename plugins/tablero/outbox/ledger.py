@@ -111,7 +111,7 @@ def _rows_of_straddling(connection: Connection, window: Window) -> Iterator[tupl
     query = sa.select(batch.c.id, batch.c.state, batch.c.first_change, batch.c.last_change).where(
         touching(window),
         sa.or_(batch.c.first_change < window.start, batch.c.last_change >= window.end),
-        batch.c.content.is_not(None),
+        batch.c.state != "split",
     )
     found = connection.execute(query).all()
     for start in range(0, len(found), _PAGE):

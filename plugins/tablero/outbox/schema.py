@@ -1,7 +1,7 @@
 """The tables of the outbox. ``migrations/`` creates them; a test compares the two.
 
-There is no table of status changes: the rows of a batch are one value in the row of the batch (``content``) and share its
-state. ``intake`` ensures that each is staged only once; no unique key does.
+There is no table of status changes: the rows of a batch are one value (``batch_content``) and share its state. ``intake``
+ensures that each is staged only once; no unique key does.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ batch = sa.Table(
     # The range of its request ids, which narrows the search for a request.
     sa.Column("first_request", Text, nullable=False, server_default=""),
     sa.Column("last_request", Text, nullable=False, server_default=""),
-    # Large values come last, so that SQLite can skip them. NULL once the rows are in the parts of the batch.
-    sa.Column("requests", sa.LargeBinary),
-    sa.Column("content", sa.LargeBinary),
+    # Its rows by civil day of the institution, {"2026-10-07": 35, ...}, so that days are counted without reading rows. NULL
+    # once the rows are in the parts of the batch.
+    sa.Column("days", sa.JSON(none_as_null=True)),
     sa.Index("batch_window", "first_change", "last_change"),
     sa.Index(
         "batch_pending",
@@ -113,14 +113,15 @@ batch = sa.Table(
 #: in one range of an index.
 LONGEST_WINDOW = timedelta(days=32)
 
-#: The rows of each batch by civil day of the institution, so that days and months are counted without reading rows.
-batch_day = sa.Table(
-    "batch_day",
+#: The rows of a batch, written once and read rarely, apart from its state, which changes: SQLite writes a row as a whole, and
+#: reads it from its beginning. A batch whose rows are in its parts has none.
+batch_content = sa.Table(
+    "batch_content",
     metadata,
-    sa.Column("day", sa.Date, primary_key=True),
     sa.Column("batch_id", Id, primary_key=True, autoincrement=False),
-    sa.Column("rows", sa.Integer, nullable=False),
-    sa.Index("batch_day_batch", "batch_id"),
+    # Hashes of its requests, by which one request is found.
+    sa.Column("requests", sa.LargeBinary, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
 )
 
 #: A POST of a batch. The attempt is recorded before the call, so that one that never ended has an unknown outcome.

@@ -78,7 +78,7 @@ def test_everything_is_there(file: Engine, target: Engine) -> None:
     moved = {one.table: one.rows for one in move(file, target)}
     assert content(target) == content(file)
     assert moved == {name: len(rows) for name, rows in content(file).items()}
-    assert all(moved[name] for name in ("extraction", "batch", "batch_day", "attempt", "rejection"))
+    assert all(moved[name] for name in ("extraction", "batch", "batch_content", "attempt", "rejection"))
     assert schema_version(target) == schema_version(file)
     migrate(target)
     before = states(target)

@@ -24,7 +24,7 @@ from tablero.outbox.content import hashes_in, request_hashes
 from tablero.outbox.engine import now_of
 from tablero.outbox.queue.order import is_searched
 from tablero.outbox.record import may_have_been_sent, was_delivered
-from tablero.outbox.schema import batch
+from tablero.outbox.schema import batch, batch_content
 
 _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
@@ -93,7 +93,8 @@ def join(
 def _homes(connection: Connection, packs: Sequence[Packed], window: Window, extraction: int) -> dict[int, Any]:
     """The pending batches of other readings that may contain requests of these packs."""
     query = (
-        sa.select(*batches.COLUMNS, batch.c.requests)
+        sa.select(*batches.COLUMNS, batch_content.c.requests)
+        .join(batch_content, batch_content.c.batch_id == batch.c.id)
         .where(
             sa.text("batch.state = 'pending'"),
             ~is_searched(),

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.outbox.content import hashes_in
 from tablero.outbox.engine import MOST_BOUND
-from tablero.outbox.schema import batch
+from tablero.outbox.schema import batch, batch_content
 
 #: Attempts with an unknown outcome in a row after which a batch is searched.
 SEARCHED_AFTER = 2
@@ -120,6 +120,7 @@ def _requests(connection: Connection, ids: set[int]) -> dict[int, frozenset[int]
     wanted = sorted(ids)
     found: dict[int, frozenset[int]] = {}
     for start in range(0, len(wanted), MOST_BOUND):
-        query = sa.select(batch.c.id, batch.c.requests).where(batch.c.id.in_(wanted[start : start + MOST_BOUND]))
-        found |= {row.id: hashes_in(row.requests) for row in connection.execute(query)}
+        these = batch_content.c.batch_id.in_(wanted[start : start + MOST_BOUND])
+        query = sa.select(batch_content.c.batch_id, batch_content.c.requests).where(these)
+        found |= {row.batch_id: hashes_in(row.requests) for row in connection.execute(query)}
     return found

@@ -1,6 +1,6 @@
 """Queries about coverage: the rows of each day by state, the readings of each window, and the proofs.
 
-Counts come from ``batch_day`` and ``batch``, which have one row for hundreds of status changes.
+Counts come from ``batch``, which has one row for hundreds of status changes.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.windows import DATED, Window
+from tablero.outbox.batches import add_days, touching_days
 from tablero.outbox.findings import ViewCount
 from tablero.outbox.reports.snapshot import COUNT_LIMIT, Count, Rows, as_table
-from tablero.outbox.schema import LONGEST_WINDOW, batch, batch_day, extraction, reconciliation, rejection, view_count
+from tablero.outbox.schema import LONGEST_WINDOW, batch, extraction, reconciliation, rejection, view_count
 
 _ADOPTED = sa.func.sum(sa.case((batch.c.settled_how == "adopted", batch.c.rows), else_=0))
 
@@ -137,30 +138,22 @@ def _outside(connection: Connection, start: datetime, end: datetime) -> tuple[Ro
 
 
 def _months_by_days(connection: Connection) -> dict[str, Rows]:
-    query = (
-        sa.select(batch_day.c.day, batch.c.state, sa.func.sum(batch_day.c.rows))
-        .join(batch, batch.c.id == batch_day.c.batch_id)
-        .where(batch.c.state.in_(Rows._fields))
-        .group_by(batch_day.c.day, batch.c.state)
-    )
     months: dict[str, Rows] = {}
-    for day, state, rows in connection.execute(query):
-        label = f"{day:%Y-%m}"
-        months[label] = months.get(label, Rows()) + Rows(**{state: int(rows)})
+    for state in Rows._fields:
+        days = add_days(connection.scalars(sa.select(batch.c.days).where(batch.c.state == state)))
+        for day, rows in days.items():
+            label = f"{day:%Y-%m}"
+            months[label] = months.get(label, Rows()) + Rows(**{state: rows})
     return months
 
 
 def delivered_by_day(connection: Connection, days: Collection[date]) -> dict[date, int]:
-    """The delivered rows of each of these civil days that has any. Reads all days between the first and the last."""
+    """The delivered rows of each of these civil days that has any. Reads the batches of all days between the first and the
+    last."""
     if not days:
         return {}
-    query = (
-        sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows))
-        .join(batch, batch.c.id == batch_day.c.batch_id)
-        .where(batch_day.c.day.between(min(days), max(days)), batch.c.state == "delivered")
-        .group_by(batch_day.c.day)
-    )
-    return {day: int(rows) for day, rows in connection.execute(query) if day in days}
+    delivered = sa.select(batch.c.days).where(touching_days(min(days), max(days)), batch.c.state == "delivered")
+    return {day: rows for day, rows in add_days(connection.scalars(delivered)).items() if day in days}
 
 
 def pending_by_day(connection: Connection, among: Collection[date] | None = None) -> dict[date, int]:
@@ -168,16 +161,12 @@ def pending_by_day(connection: Connection, among: Collection[date] | None = None
 
     :param among: only of these days.
     """
-    query = (
-        sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows))
-        .join(batch, batch.c.id == batch_day.c.batch_id)
-        # A literal instead of a bound value: the partial index is used only for a literal.
-        .where(sa.text("batch.state = 'pending'"))
-        .group_by(batch_day.c.day)
-    )
-    if among is not None:
-        query = query.where(batch_day.c.day.in_(list(among)))
-    return {day: int(rows) for day, rows in connection.execute(query)}
+    # A literal instead of a bound value: the partial index is used only for a literal.
+    query = sa.select(batch.c.days).where(sa.text("batch.state = 'pending'"))
+    if among:
+        query = query.where(touching_days(min(among), max(among)))
+    pending = add_days(connection.scalars(query))
+    return pending if among is None else {day: rows for day, rows in pending.items() if day in among}
 
 
 def refused_in(connection: Connection, windows: Iterable[Window]) -> dict[str, int]:
@@ -195,13 +184,8 @@ def refused_in(connection: Connection, windows: Iterable[Window]) -> dict[str, i
 
 def days_on_their_way(connection: Connection, now: datetime) -> set[date]:
     """The days with a batch that is being posted."""
-    query = (
-        sa.select(batch_day.c.day)
-        .join(batch, batch.c.id == batch_day.c.batch_id)
-        .where(sa.text("batch.state = 'pending'"), batch.c.claimed_until > now)
-        .distinct()
-    )
-    return set(connection.scalars(query))
+    under_way = sa.select(batch.c.days).where(sa.text("batch.state = 'pending'"), batch.c.claimed_until > now)
+    return set(add_days(connection.scalars(under_way)))
 
 
 def last_readings(connection: Connection, window: Window | None = None) -> list[Read]:

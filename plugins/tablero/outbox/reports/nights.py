@@ -4,8 +4,8 @@ last proved, and how many rows earlier days had.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import date, datetime, tzinfo
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection
 from tablero.contract.intervals import Covered, Interval
 from tablero.contract.windows import DATED, Window, day_window
 from tablero.outbox import ledger
-from tablero.outbox.schema import batch, batch_day, degradation, extraction, reconciliation
+from tablero.outbox.batches import add_days, touching_days
+from tablero.outbox.schema import batch, degradation, extraction, reconciliation
 
 
 class Proof(NamedTuple):
@@ -92,6 +93,8 @@ def rows_on(connection: Connection, days: Collection[date], zone: tzinfo) -> dic
 
     :param zone: of the days.
     """
+    if not days:
+        return {}
     starts = {day_window(day, zone).start: day for day in days}
     last = sa.select(sa.func.max(extraction.c.id)).where(extraction.c.kind == "day", extraction.c.finished_at.is_not(None))
     readings = connection.execute(
@@ -100,41 +103,44 @@ def rows_on(connection: Connection, days: Collection[date], zone: tzinfo) -> dic
         )
     )
     read = {starts[start]: int(rows) for start, rows in readings}
-    query = (
-        sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows))
-        .join(batch, batch.c.id == batch_day.c.batch_id)
-        .where(batch_day.c.day.in_(list(days)), batch.c.state.in_(("pending", "delivered", "refused")))
-        .group_by(batch_day.c.day)
-    )
-    counts = {day: int(rows) for day, rows in connection.execute(query)}
+    in_states = batch.c.state.in_(("pending", "delivered", "refused"))
+    counts = add_days(connection.scalars(sa.select(batch.c.days).where(touching_days(min(days), max(days)), in_states)))
     return {day: max(counts.get(day, 0), read.get(day, 0)) for day in days}
+
+
+#: How many days are looked at until enough rows are found: a month's, a year's, all there may be.
+_SPANS = (31, 366, 36_600)
 
 
 def days_delivered_before(connection: Connection, day: date, rows: int) -> list[date]:
     """The last days before ``day`` that together have this many delivered rows, or all there are; the latest first."""
-    return _enough(connection, _delivered.where(batch_day.c.day < day).order_by(batch_day.c.day.desc()), rows)
+    spans = (_delivered(connection, day - timedelta(days=span), day - timedelta(days=1)) for span in _SPANS)
+    return _enough(spans, rows, latest_first=True)
 
 
 def days_delivered_from(connection: Connection, day: date, rows: int) -> list[date]:
     """The first days from ``day`` on that together have this many delivered rows, or all there are; the earliest first."""
-    return _enough(connection, _delivered.where(batch_day.c.day >= day).order_by(batch_day.c.day), rows)
+    spans = (_delivered(connection, day, day + timedelta(days=span)) for span in _SPANS)
+    return _enough(spans, rows, latest_first=False)
 
 
-_delivered = (
-    sa.select(batch_day.c.day, sa.func.sum(batch_day.c.rows))
-    .join(batch, batch.c.id == batch_day.c.batch_id)
-    .where(batch.c.state == "delivered")
-    .group_by(batch_day.c.day)
-)
+def _delivered(connection: Connection, first: date, last: date) -> dict[date, int]:
+    """The delivered rows of each day from ``first`` to ``last`` that has any."""
+    query = sa.select(batch.c.days).where(touching_days(first, last), batch.c.state == "delivered")
+    return {day: rows for day, rows in add_days(connection.scalars(query)).items() if first <= day <= last}
 
 
-def _enough(connection: Connection, by_day: sa.Select[Any], rows: int) -> list[date]:
-    found, days = 0, []
-    for day, count in connection.execute(by_day.limit(rows)):  # each day has one row at least
-        days.append(day)
-        found += int(count)
-        if found >= rows:
+def _enough(spans: Iterable[Mapping[date, int]], rows: int, *, latest_first: bool) -> list[date]:
+    found: Mapping[date, int] = {}
+    for found in spans:
+        if sum(found.values()) >= rows:
             break
+    total, days = 0, []
+    for day in sorted(found, reverse=latest_first):
+        if total >= rows:
+            break
+        days.append(day)
+        total += found[day]
     return days
 
 

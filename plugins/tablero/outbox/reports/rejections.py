@@ -16,7 +16,7 @@ from tablero.outbox.content import unpack_rows
 from tablero.outbox.record import Connect
 from tablero.outbox.reports.snapshot import COUNT_LIMIT, Count, as_table
 from tablero.outbox.requeue import Filter as Filter
-from tablero.outbox.schema import batch, rejection
+from tablero.outbox.schema import batch, batch_content, rejection
 
 #: Rows of an export read at a time.
 _PAGE = 2_000
@@ -149,8 +149,9 @@ def _broken(chosen: Filter) -> sa.Select[Any]:
 
 
 def _refused(chosen: Filter) -> sa.Select[Any]:
-    # A refused batch has exactly one row.
-    columns = (batch.c.id.label("key"), batch.c.content, batch.c.first_change.label("changed_at"), batch.c.words)
+    # A refused batch has exactly one row. The content is a subquery so that a count does without it.
+    content = sa.select(batch_content.c.content).where(batch_content.c.batch_id == batch.c.id).scalar_subquery()
+    columns = (batch.c.id.label("key"), content.label("content"), batch.c.first_change.label("changed_at"), batch.c.words)
     query = sa.select(*columns).select_from(batch).where(sa.text("batch.state = 'refused'"))
     if chosen.service_id is not None:
         query = query.where(batch.c.service_id == chosen.service_id)

@@ -15,7 +15,7 @@ from tablero.contract.rules import Rejected, Row, Verdict
 from tablero.contract.status_change import StatusChange
 from tablero.outbox import batches
 from tablero.outbox.content import request_hash
-from tablero.outbox.schema import batch
+from tablero.outbox.schema import batch, batch_content
 
 
 class Change(NamedTuple):
@@ -38,11 +38,13 @@ def changes_of_request(connection: Connection, request_id: str, *, skip: int, li
     # The id lies between the first and the last request of thousands of batches; its hash occurs in a few.
     needle = sa.literal(request_hash(request_id), sa.LargeBinary)
     if connection.dialect.name == "postgresql":
-        position = sa.func.position(needle.op("IN")(batch.c.requests))
+        position = sa.func.position(needle.op("IN")(batch_content.c.requests))
     else:
-        position = sa.func.instr(batch.c.requests, needle)
-    query = sa.select(batch.c.id, batch.c.state, batch.c.settled_at, batch.c.words).where(
-        batch.c.first_request <= request_id, batch.c.last_request >= request_id, position > 0
+        position = sa.func.instr(batch_content.c.requests, needle)
+    query = (
+        sa.select(batch.c.id, batch.c.state, batch.c.settled_at, batch.c.words)
+        .join(batch_content, batch_content.c.batch_id == batch.c.id)
+        .where(batch.c.first_request <= request_id, batch.c.last_request >= request_id, position > 0)
     )
     found = {row.id: row for row in connection.execute(query)}
     contents = batches.rows_of(connection, list(found))

@@ -13,7 +13,7 @@ from tablero.contract.windows import DATED, Window
 from tablero.outbox.batches import touching
 from tablero.outbox.content import unpack_rows
 from tablero.outbox.reports.snapshot import Proof, Reading
-from tablero.outbox.schema import attempt, batch, extraction, reconciliation
+from tablero.outbox.schema import attempt, batch, batch_content, extraction, reconciliation
 
 
 class Batch(NamedTuple):
@@ -180,5 +180,5 @@ def attempts_of(connection: Connection, identity: int, *, before: int | None, li
 
 def rows_of(connection: Connection, identity: int, *, skip: int, limit: int) -> list[StatusChange]:
     """The rows of a batch in the order in which they are posted; none if it was split, since its parts have them."""
-    content = connection.scalar(sa.select(batch.c.content).where(batch.c.id == identity))
+    content = connection.scalar(sa.select(batch_content.c.content).where(batch_content.c.batch_id == identity))
     return [] if content is None else unpack_rows(content)[skip : skip + limit]

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 import traceback
@@ -36,6 +37,7 @@ from tablero.source.view import Census
 from tests.integration.samples import NOW, ZONE, counted, month, settings
 from tests.interrupting import TimeIsUp, interrupted_once
 from tests.sources import certificates, views
+from tests.sources import pooler as bouncer
 from tests.sources.pooler import Pooler
 from tests.sources.spanish import Server, folder_for_servers, own, running
 from tests.waiting import PATIENCE, wait_for
@@ -227,9 +229,18 @@ def test_tls_as_the_connection_says() -> None:
     """A trusted CA, the right host name and a client certificate are accepted; anything less is refused."""
     with with_tls() as (server, made):
         trusted = {"sslmode": "verify-full", "sslrootcert": str(made / "ca.pem")}
+        protected = made / "protected.key"
+        protect = ["openssl", "rsa", "-aes256", "-passout", "pass:clave ñ", "-in", made / "client.key", "-out", protected]
+        subprocess.run(protect, check=True, capture_output=True)
+        protected.chmod(0o600)
         own_certificate = {"sslcert": str(made / "client.pem"), "sslkey": str(made / "client.key")}
         assert len(rows(by_extra(server, "postgres", **trusted))) == 1
         assert len(rows(by_extra(server, "tablero", **trusted, **own_certificate))) == 1
+        with_password = trusted | own_certificate | {"sslkey": str(protected), "sslpassword": "clave ñ"}
+        assert len(rows(by_extra(server, "tablero", **with_password))) == 1
+        with pytest.raises(SetupError, match="private key file") as caught:
+            by_extra(server, "tablero", **with_password | {"sslpassword": "otra clave"}).check()
+        assert "otra clave" not in str(caught.value)
         for user, extra, words in (
             ("postgres", trusted | {"sslrootcert": str(made / "other.pem")}, "certificate verify failed"),
             ("postgres", trusted | {"sslrootcert": "/no/such.pem"}, "does not exist"),
@@ -320,6 +331,69 @@ def test_a_pooler_that_does_not_take_a_parameter(pooler: Pooler, database: str) 
     """A parameter refused by the pooler is one permanent error, with the pooler's message."""
     with pytest.raises(SetupError, match="unsupported startup parameter"):
         source(pooler.address(database).set(query={"options": "-c search_path=citas"})).check()
+
+
+def test_a_pooler_that_ends_in_the_midst_of_a_reading(spanish: Server, database: str) -> None:
+    """A pooler that is stopped, as for an update, is a transient error for the readings under way."""
+    make_view(spanish, database, f"SELECT {GOOD} last_modified_date, repeat('x', 200) relleno FROM generate_series(1, 60000) n")
+    with bouncer.running(spanish) as stopped:
+        chunks = source(stopped.address(database)).chunks(JANUARY)
+        next(chunks)
+    with pytest.raises(SourceUnavailable, match="tried again"):
+        list(chunks)
+
+
+def test_conditions_are_not_compiled(spanish: Server, database: str) -> None:
+    """Compiling the conditions of a count takes far longer than executing them, and it changes nothing of what a view means."""
+    run(spanish, database, f"ALTER DATABASE {database} SET jit = on")
+    make_view(
+        spanish, database, f"SELECT {GOOD.replace(chr(39) + 'R-1' + chr(39), 'current_setting($$jit$$)')} last_modified_date"
+    )
+    ((_, shown, *_),) = rows(source(spanish.address(database)))
+    assert shown == "off"
+
+
+def test_a_materialized_view_that_is_refreshed_while_it_is_read(spanish: Server, database: str) -> None:
+    """A reading shows one state, the one in which it began."""
+    run(spanish, database, "CREATE TABLE h AS SELECT n, 2 e FROM generate_series(1, 12000) n")
+    select = GOOD.replace("2 status_id", "e status_id").replace("'R-1'", "n")
+    run(spanish, database, f"CREATE MATERIALIZED VIEW {VIEW} AS SELECT {select} last_modified_date FROM h")
+    run(spanish, database, f"CREATE UNIQUE INDEX ON {VIEW} (request_id)")
+    chunks = source(spanish.address(database)).chunks(JANUARY)
+    found = next(chunks)
+    run(spanish, database, "UPDATE h SET e = 3", f"REFRESH MATERIALIZED VIEW CONCURRENTLY {VIEW}")
+    found += [row for rows in chunks for row in rows]
+    assert Counter(row[3] for row in found) == {2: 12_000}
+    assert Counter(row[3] for row in rows(source(spanish.address(database)))) == {3: 12_000}
+
+
+def test_a_role_with_settings_of_its_own(spanish: Server, database: str) -> None:
+    """What a role has by ALTER ROLE is as in psql, but for the zone: order of day and month, search path, another role."""
+    lector, dueno = f"lector_de_{database}", f"dueno_de_{database}"
+    make_view(
+        spanish,
+        database,
+        f"SELECT {GOOD.rpartition(',')[0]}, d::timestamptz::timestamp last_modified_date"
+        " FROM (VALUES ('02/01/2024 21:30'::text)) h (d)",
+    )
+    run(
+        spanish,
+        database,
+        f"CREATE ROLE {lector} LOGIN",
+        f"CREATE ROLE {dueno}",
+        f"GRANT {dueno} TO {lector}",
+        f"CREATE SCHEMA citas AUTHORIZATION {dueno}",
+        f"ALTER VIEW {VIEW} SET SCHEMA citas",
+        f"GRANT SELECT ON citas.{VIEW} TO {dueno}",
+        *(
+            f"ALTER ROLE {lector} SET {setting}"
+            for setting in ("timezone = 'Asia/Tokyo'", "datestyle = 'SQL, MDY'", "search_path = citas", f"role = {dueno}")
+        ),
+    )
+    ((_, _, _, shown),) = spanish.psql(database, f"SET datestyle = 'SQL, MDY'; {views.shown(f'citas.{VIEW}')}", PGTZ=ZONE.name)
+    found = source(spanish.address(database, lector))
+    (row,) = rows(found, month("2024-02"))
+    assert found.place(row[-1]).replace(tzinfo=None).isoformat() == shown.removesuffix(".000000") == "2024-02-02T01:30:00"
 
 
 def test_a_standby_and_its_conflicts(tmp_path: Path) -> None:

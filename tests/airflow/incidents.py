@@ -228,7 +228,7 @@ class Incident:
 
     # -- what is alerted -----------------------------------------------------------------------------------------------------
 
-    def told(self, kind: str) -> list[Json]:
+    def alerts_of(self, kind: str) -> list[Json]:
         """All messages of a kind that the webhook received in this incident."""
         return [call for call in self.world.webhook if call["kind"] == kind]
 
@@ -238,9 +238,9 @@ class Incident:
 
     def alert(self, kind: str, run_id: str) -> Json:
         """The one alert of a run, identical by mail and webhook, with links that lead to what it names."""
-        wait_for(f"{kind} of {run_id} is told", lambda: self.told(kind) or None)
+        wait_for(f"{kind} of {run_id} is alerted", lambda: self.alerts_of(kind) or None)
         time.sleep(3)  # in case of another one
-        (alert,) = self.told(kind)
+        (alert,) = self.alerts_of(kind)
         assert alert["run_id"] == run_id
         (mail,) = wait_for("it comes by mail too", lambda: self.mailed(alert["subject"]))
         assert alert["text"] == f"{alert['subject']}\n\n{mail.plain.strip()}"

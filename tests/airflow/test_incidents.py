@@ -155,7 +155,7 @@ def test_three_days_outage(world: World) -> None:
     for night in nights[1:3]:
         story.night(night, "failed")
     time.sleep(5)
-    assert story.told("failure") == [alert]
+    assert story.alerts_of("failure") == [alert]
     world.sandbox.clear_faults()
     story.over(story.night(nights[3], "success"))
     arrived = [entry["status_id"] for entry in world.sandbox.entries() if entry["request_id"] == "LONG"]
@@ -196,7 +196,7 @@ def test_late_rows_of_last_month(world: World) -> None:
     story.day(night + DAY)
     story.night(night + DAY, "success")
     time.sleep(5)
-    assert story.told("degraded") == [alert]
+    assert story.alerts_of("degraded") == [alert]
     story.delivered()
 
 
@@ -348,8 +348,8 @@ def test_a_red_square_whose_month_is_settled(world: World) -> None:
     world.airflow.clear(HISTORY, run_id, "reconcile")
     story.ends(HISTORY, run_id, "success")
     assert world.airflow.states(HISTORY, run_id)["load_month", 0] == "failed"
-    told = world.airflow.log(HISTORY, run_id, "reconcile")
-    assert "load_month_0 (2024-02) failed, and its window is settled" in told
+    log = world.airflow.log(HISTORY, run_id, "reconcile")
+    assert "load_month_0 (2024-02) failed, and its window is settled" in log
     story.delivered()
 
 
@@ -361,13 +361,13 @@ def test_a_digest_that_cannot_be_sent(world: World) -> None:
     world.mail_goes_to(1)
     for night in nights[:2]:
         story.night(night, "success")
-    (told,) = wait_for("it is told", lambda: story.told("undelivered"))
-    assert "the digest 2024-11 could not be sent by mail" in told["subject"]
+    (alert,) = wait_for("it is alerted", lambda: story.alerts_of("undelivered"))
+    assert "the digest 2024-11 could not be sent by mail" in alert["subject"]
     world.mail_goes_to(world.smtp_port)
     story.night(nights[2], "success")
     (mail,) = wait_for("it is sent", lambda: story.digests("2024-11"))
     assert list(mail.files) == ["tablero-constancia-2024-11.json"]
-    assert len(story.told("undelivered")) == 1
+    assert len(story.alerts_of("undelivered")) == 1
     story.delivered()
 
 

@@ -110,7 +110,7 @@ def test_a_failure_that_could_not_be_sent(world: World) -> None:
 
 
 def test_a_failure_that_is_over_before_it_could_be_sent(world: World) -> None:
-    """A recovery of which nobody knew the failure is told after it."""
+    """A recovery from a failure of which nobody knew is alerted after it."""
     world.webhook(works=False)
     fails(1)
     world.webhook(works=True)
@@ -150,7 +150,7 @@ def test_each_channel_gets_each_alert_once(world: World) -> None:
 
 
 def test_neither_outbox_nor_channel(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the outbox an alert counts as sent once a channel has taken it: it is not repeated, and its end is told."""
+    """Without the outbox an alert counts as sent once a channel has taken it: it is not repeated, and its end is alerted."""
 
     def away() -> None:
         raise OutboxUnavailable("the disk is full")
@@ -169,7 +169,7 @@ def test_neither_outbox_nor_channel(world: World, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_late_day_that_could_not_be_told(is_async: bool, world: World) -> None:
+def test_a_late_day_that_could_not_be_alerted(is_async: bool, world: World) -> None:
     """The deadline's alert waits like any other, though it is sent from the triggerer."""
     run = {"dag_id": "daily_send", "dag_run_id": night(1).run_id, "start_date": None}
 

@@ -90,7 +90,7 @@ def test_a_wrong_setting(source: Path) -> None:
     assert done.returncode == 1
 
 
-def test_adopt_only_shows_unless_told(source: Path) -> None:
+def test_adopt_only_shows_unless_confirmed(source: Path) -> None:
     """Without confirmation ``adopt`` writes nothing, and does not even create the outbox."""
     done = run(source, "adopt", "--until", "2020-12-31")
     assert "2 rows would be counted as delivered; nothing was written" in done.stdout

@@ -144,7 +144,7 @@ def test_evidence_that_takes_too_long_is_left_out(
         assert text.count("descárguela de https://airflow.example.org/tablero/evidence/2020-02") == 1
 
 
-def test_an_attempt_that_airflow_killed_is_told_of_once(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_attempt_that_airflow_killed_is_reported_once(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """A callback that was killed cannot tell of itself, so the next run does, and tries again; later ones only try."""
 
     class Killed(BaseException):

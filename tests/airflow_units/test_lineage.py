@@ -134,7 +134,7 @@ def task() -> Iterator[SimpleNamespace]:
 
 
 @pytest.mark.usefixtures("openlineage")
-def test_told_of_the_running_task(task: SimpleNamespace) -> None:
+def test_reported_for_the_running_task(task: SimpleNamespace) -> None:
     """Datasets are added to those of the running task, without changing lists that the DAG may share."""
     inlets, outlets = task.inlets, task.outlets
     lineage.report_input(sa.create_engine("sqlite://"), TABLE)

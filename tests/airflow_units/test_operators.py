@@ -102,7 +102,7 @@ def test_a_dashboard_that_asks_to_wait() -> None:
         operator(busy).execute({})
 
 
-def test_told_to_stop() -> None:
+def test_stopped_by_a_signal() -> None:
     """SIGTERM interrupts the function once; afterwards the previous handler is restored."""
     before = signal.getsignal(signal.SIGTERM)
 

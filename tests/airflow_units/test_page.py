@@ -145,7 +145,7 @@ def test_a_source_that_takes_too_long_is_cancelled(slow: SlowSource) -> None:
 
 
 def test_the_source_is_asked_few_questions_at_a_time(slow: SlowSource) -> None:
-    """Only a few queries run at a time; a request that gets no turn is told so, and its query is dropped."""
+    """Only a few queries run at a time; a request that gets no turn gets an error, and its query is dropped."""
     ask = ask_source()
     errors: list[str] = []
 

@@ -52,7 +52,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         yield run
 
 
-def told() -> tuple[dict[str, Any], str]:
+def counted() -> tuple[dict[str, Any], str]:
     """What ``status`` says of the view: as JSON, and in its line."""
     with configuration.outbox() as engine, snapshot(engine, seconds=10) as connection:
         found = status(connection, configuration.read_settings(), configuration.clock())
@@ -62,7 +62,7 @@ def told() -> tuple[dict[str, Any], str]:
 def test_a_view_of_which_every_row_was_read(load: Callable[[], None]) -> None:
     """Rows in the view are those read, undated and older ones included, and those that are later."""
     load()
-    view, line = told()
+    view, line = counted()
     assert (view["result"], view["run_id"], view["difference"]) == ("complete", "manual__load", 0)
     assert (view["rows_read"], view["rows_counted"], view["rows_later"]) == (4, 4, 1)
     assert view["until"] <= view["counted_at"]
@@ -70,14 +70,14 @@ def test_a_view_of_which_every_row_was_read(load: Callable[[], None]) -> None:
 
 
 def test_a_view_with_a_row_that_no_reading_returns(load: Callable[[], None], mocker: MockerFixture) -> None:
-    """The difference is told, and the run is red."""
+    """The difference is reported, and the run is red."""
     read = Source.chunks
     mocker.patch.object(
         Source, "chunks", lambda self, window: ([row for row in rows if row[1] != "REQ-0"] for rows in read(self, window))
     )
     with pytest.raises(NotSettledError):
         load()
-    view, line = told()
+    view, line = counted()
     assert (view["result"], view["rows_read"], view["rows_counted"], view["difference"]) == ("differs", 3, 4, 1)
     assert "a difference of 1" in line
 
@@ -86,7 +86,7 @@ def test_a_view_that_cannot_be_counted_in_time(load: Callable[[], None], mocker:
     """The run is green, and says that the view was not counted."""
     mocker.patch.object(Source, "count", side_effect=WindowUnreadable("57014"))
     load()
-    view, line = told()
+    view, line = counted()
     assert (view["result"], view["rows_read"], view["rows_counted"], view["difference"]) == ("not_in_time", 4, None, None)
     assert "could not be counted" in line
 
@@ -96,7 +96,7 @@ def test_a_load_of_some_months_does_not_replace_the_count_of_all(
 ) -> None:
     """A load that ends in an earlier month counts less, so the count of all stays."""
     load()
-    view, _ = told()
+    view, _ = counted()
     monkeypatch.setitem(PARAMS, "end_month", "2026-09")
     load()
-    assert told()[0] == view
+    assert counted()[0] == view

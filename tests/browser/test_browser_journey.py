@@ -202,7 +202,7 @@ def test_the_page_works_without_scripts(visit: Open) -> None:
     page.get_by_role("heading", name="Retry?").wait_for()
 
 
-def test_an_ended_login_is_told_and_mended(visit: Open) -> None:
+def test_an_ended_login_is_shown_and_renewed(visit: Open) -> None:
     """After the login has expired the page links to Airflow's login, which leads back."""
     page = visit(None)
     assert page.goto("/tablero/window/2023-12").status == 401

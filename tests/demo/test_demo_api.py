@@ -69,7 +69,7 @@ def test_a_server_that_has_gone_is_an_error_that_the_demo_explains() -> None:
         Api("http://127.0.0.1:9", "admin", "secret").state("d", "r")
 
 
-def test_a_refusal_is_told_in_the_servers_words(serve: Callable[[Answers], Api]) -> None:
+def test_a_refusal_is_shown_in_the_servers_words(serve: Callable[[Answers], Api]) -> None:
     """A refusal is reported in the server's words, for example if a run exists already."""
     api = serve({"/api/v2/dags/d/dagRuns": [(409, {"detail": "already exists"})]})
     with pytest.raises(DemoError, match=r"HTTP 409 .*already exists"):

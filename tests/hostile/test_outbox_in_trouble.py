@@ -37,6 +37,9 @@ pytestmark = pytest.mark.integration
 
 ROWS = 60
 
+#: How often the power is lost.
+MOMENTS = 20
+
 #: Bytes of a page of PostgreSQL.
 _PAGE = 8192
 
@@ -169,13 +172,22 @@ def test_read_only_file(sqlite_outbox: Engine, tmp_path: Path) -> None:
 def test_read_only_database(outbox: Engine) -> None:
     """Nor is anything posted on PostgreSQL, whose server is set to be read-only."""
     stage(outbox, changes(5), size=1)
-    with outbox.begin() as connection:
-        connection.execute(sa.text(f'ALTER DATABASE "{outbox.url.database}" SET default_transaction_read_only = on'))
-    outbox.dispose()
     dashboard = Dashboard()
-    with pytest.raises(SetupError, match="read-only"):
+    with read_only(outbox), pytest.raises(SetupError, match="read-only"):
         send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
     assert dashboard.calls == []
+
+
+@contextmanager
+def read_only(outbox: Engine) -> Iterator[None]:
+    """All connections to its database, which other tests use afterwards."""
+    writable = {"options": "-c default_transaction_read_only=off"}
+    dba = sa.create_engine(outbox.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool, connect_args=writable)
+    with dba.connect() as connection:
+        connection.exec_driver_sql(f'ALTER DATABASE "{outbox.url.database}" SET default_transaction_read_only = on')
+        outbox.dispose()
+        yield
+        connection.exec_driver_sql(f'ALTER DATABASE "{outbox.url.database}" RESET default_transaction_read_only')
 
 
 class SmallDisk:
@@ -287,7 +299,7 @@ def test_power_loss_at_any_moment(tmp_path: Path, outbox_url: str) -> None:
     """
     engine = connect(outbox_url)
     migrate(engine)
-    stage(engine, changes(6_000), size=1)
+    stage(engine, changes(4_000), size=1)
     engine.dispose()
     rng = random.Random(7)
     worker = subprocess.Popen(
@@ -298,7 +310,7 @@ def test_power_loss_at_any_moment(tmp_path: Path, outbox_url: str) -> None:
     listener.start()
     copies: list[tuple[Path, list[tuple[int, list[int]]]]] = []
     try:
-        while worker.poll() is None and len(copies) < 40:
+        while worker.poll() is None and len(copies) < MOMENTS:
             time.sleep(rng.uniform(0.005, 0.08))
             os.kill(worker.pid, signal.SIGSTOP)
             known = list(reported)
@@ -314,13 +326,13 @@ def test_power_loss_at_any_moment(tmp_path: Path, outbox_url: str) -> None:
         worker.kill()
         worker.wait()
         listener.join()
-    assert len(copies) == 40
+    assert len(copies) == MOMENTS
     # Only now, since checking takes longer than all that the worker has to do.
     for place, known in copies:
-        _knows_what_was_told(place, known, rng)
+        _keeps_what_was_acknowledged(place, known, rng)
 
 
-def _knows_what_was_told(place: Path, known: list[tuple[int, list[int]]], rng: random.Random) -> None:
+def _keeps_what_was_acknowledged(place: Path, known: list[tuple[int, list[int]]], rng: random.Random) -> None:
     acknowledged = {identity for _, ids in known for identity in ids}
     torn = place.with_name(place.name + "-torn")
     shutil.copytree(place, torn)

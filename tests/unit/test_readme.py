@@ -44,7 +44,7 @@ def _settings(name: str) -> dict[str, str]:
     return {key: default.strip("`") for key, default in rows}
 
 
-def _told(value: object) -> str:
+def _shown(value: object) -> str:
     """A default as written in the environment; empty for none."""
     if value is None or value == ():
         return ""
@@ -72,7 +72,7 @@ def test_both_have_the_same_commands_and_code() -> None:
 @BOTH
 def test_every_setting_is_there_with_its_default(name: str) -> None:
     """Every setting is listed, in the order of the code, and no others."""
-    expected = {key: _told(field.default) for key, field in Settings.model_fields.items()}
+    expected = {key: _shown(field.default) for key, field in Settings.model_fields.items()}
     assert list(_settings(name).items()) == list(expected.items())
 
 

@@ -149,7 +149,7 @@ def test_an_address_instead_of_a_connection(key: str) -> None:
     assert "S3CRET" not in str(caught.value)
 
 
-def test_all_wrong_values_are_told_at_once() -> None:
+def test_all_wrong_values_are_reported_at_once() -> None:
     """All wrong values are reported at once, one line each, so that they can be corrected in one deployment."""
     with pytest.raises(SettingsError) as caught:
         Settings.read({"batch_size": "0", "timezone": "x", "bach_size": "10"})

@@ -130,7 +130,7 @@ def test_airflow_imports_nothing_before_it_asks() -> None:
     assert heavy & set(done.stdout.split()) == set()
 
 
-def test_what_airflow_is_told_needs_no_airflow() -> None:
+def test_the_provider_info_needs_no_airflow() -> None:
     """The provider information needs no Airflow, which may be only half imported at startup."""
     code = "from tablero.package.provider import get_provider_info as ask; import sys; ask(); print('airflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "plugins", capture_output=True, text=True, check=True)

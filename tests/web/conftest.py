@@ -67,9 +67,9 @@ def keep_run(airflow_database: None) -> Iterator[Callable[[str, str], None]]:
 
 
 @pytest.fixture
-def own_history(tmp_path: Path, site: Site) -> History:
+def own_history(tmp_path: Path, history: History, site: Site) -> History:
     """An outbox that the test may change."""
-    made = make_history(f"sqlite:///{tmp_path / 'outbox.db'}", tmp_path)
+    made = history.copy(tmp_path)
     site.engine = made.engine
     return made
 

@@ -11,8 +11,9 @@ everything else   never read
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.errors import TransientError
 from tablero.outbox import target
+from tablero.outbox.engine import connect
 from tablero.outbox.schema import attempt, batch, rejection
 from tablero.settings import Settings
 from tablero.source.reader import Source
@@ -84,10 +86,19 @@ class History:
         self._database = sa.create_engine(f"sqlite:///{folder / 'source.db'}")
         with self._database.begin() as connection:
             connection.exec_driver_sql(
-                "CREATE TABLE tablero_status_changes"
+                "CREATE TABLE IF NOT EXISTS tablero_status_changes"
                 " (service_id TEXT, request_id TEXT, opening_date TEXT, status_id INTEGER, last_modified_date TEXT)"
             )
         self.source = Source(self._database, table="tablero_status_changes", sql=None, zone=ZONE, day_zone=ZONE)
+
+    def copy(self, folder: Path) -> History:
+        """The same history as far as it goes, in files of its own; that of an outbox in SQLite."""
+        outbox = folder / "outbox.db"
+        for database, copied in ((self.engine, outbox), (self._database, folder / "source.db")):
+            assert database.url.database is not None
+            with closing(sqlite3.connect(database.url.database)) as one, closing(sqlite3.connect(copied)) as other:
+                one.backup(other)
+        return History(connect(f"sqlite:///{outbox}"), folder)
 
     def add(self, *rows: Row) -> None:
         """Insert rows into the source."""

@@ -194,7 +194,7 @@ def test_no_schema_and_no_documentation_is_served(admin: Any) -> None:
         assert admin.get(f"/tablero/{path}").status_code == 404
 
 
-def test_the_login_that_ended_is_told_with_a_way_back(as_user: Callable[[str | None], Any]) -> None:
+def test_a_login_that_ended_is_shown_with_a_way_back(as_user: Callable[[str | None], Any]) -> None:
     """After the login has expired there is a link to Airflow's login, in the reader's language."""
     answer = as_user(None).get("/tablero/window/2026-10", headers={"accept-language": "es"})
     assert answer.status_code == 401

@@ -259,7 +259,7 @@ def test_a_month_is_as_good_as_its_worst_day(facts: Facts, expected: Judgement) 
         (COUNT_LIMIT + 1, Rows(10_000_000), 5, True),
     ],
 )
-def test_many_rejected_rows_are_told_from_few(broken: int, rows: Rows, percent: float, expected: bool) -> None:
+def test_many_rejected_rows_are_distinguished_from_few(broken: int, rows: Rows, percent: float, expected: bool) -> None:
     """Rejections are judged by their share of the rows that could be sent; all rows, or an unknown share, is too many."""
     assert too_many_rejected(Count.up_to_limit(broken), rows, percent) is expected
 

@@ -139,7 +139,7 @@ def test_a_month_is_read_once_however_many_ask_for_it(mocker: MockerFixture) -> 
 
 
 def test_months_that_take_long_do_not_take_all_threads(mocker: MockerFixture) -> None:
-    """Who asks for a month that is being read, or for one more than are read at a time, is told to come back."""
+    """Who asks for a month that is being read, or for one more than are read at a time, is asked to come back."""
     slow = Slow(mocker, readers=1, patience=0)
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(slow.ask, "2026-10")
@@ -160,7 +160,7 @@ def test_a_document_that_is_being_prepared_says_so(admin: Any, whole_app: Any, m
     assert "Wait a moment and try again" in answer.text
 
 
-def test_batches_that_the_dashboard_recognised_are_told_from_acknowledged_ones(admin: Any, own_history: History) -> None:
+def test_batches_that_the_dashboard_recognised_are_listed_apart(admin: Any, own_history: History) -> None:
     """The evidence distinguishes acknowledged batches from recognised repeats."""
     with own_history.engine.begin() as connection:
         first = sa.select(sa.func.min(batch.c.id)).where(

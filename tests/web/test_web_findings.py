@@ -87,7 +87,7 @@ def test_a_day_whose_rows_may_be_there_twice_is_marked(admin: Any, own_history: 
     assert "3 of 6" not in cell[1]
 
 
-def test_the_share_of_rejected_rows_is_told_by_the_counts_of_now(admin: Any, own_history: History) -> None:
+def test_the_share_of_rejected_rows_follows_the_counts_of_now(admin: Any, own_history: History) -> None:
     """The share of rejected rows uses present counts: once corrected, the day is like any other."""
     found = [Degradation.of("rejected", YESTERDAY, 3, 6), Degradation.of("all_rejected", YESTERDAY, 6, 6)]
     keep_degradations(own_history.engine, "daily_send", NIGHT, found, now=NOW)

@@ -398,7 +398,7 @@ def test_odd_questions_are_answered_calmly(admin: Any, path: str) -> None:
         (SetupError("Connection tablero_outbox is 'mysql'."), "The outbox cannot be used"),
     ],
 )
-def test_an_outbox_out_of_order_is_told_with_what_to_do(admin: Any, site: Site, given: Exception, title: str) -> None:
+def test_an_outbox_out_of_order_is_shown_with_what_to_do(admin: Any, site: Site, given: Exception, title: str) -> None:
     """An unavailable outbox is a 503 with the database's message and no traceback."""
     site.problem = given
     answer = admin.get("/tablero/")
@@ -407,7 +407,7 @@ def test_an_outbox_out_of_order_is_told_with_what_to_do(admin: Any, site: Site, 
     assert html.escape(str(given)) in answer.text.replace("&#39;", "&#x27;")
 
 
-def test_a_wrong_setting_is_told_with_its_key(admin: Any, site: Site) -> None:
+def test_a_wrong_setting_is_shown_with_its_key(admin: Any, site: Site) -> None:
     """A wrong setting is reported with its key instead of an error, since the page needs the zone."""
     site.settings = SettingsError("[tablero] timezone = 'Mars' is wrong.")
     answer = admin.get("/tablero/")
@@ -415,7 +415,7 @@ def test_a_wrong_setting_is_told_with_its_key(admin: Any, site: Site) -> None:
     assert "timezone =" in answer.text
 
 
-def test_an_outbox_that_was_never_made_is_told_with_the_first_step(admin: Any, site: Site, tmp_path: Path) -> None:
+def test_an_outbox_that_was_never_made_is_shown_with_the_first_step(admin: Any, site: Site, tmp_path: Path) -> None:
     """A database without tables means that nothing has run yet; the page creates none."""
     site.engine = connect(f"sqlite:///{tmp_path / 'new.db'}")
     answer = admin.get("/tablero/")
@@ -425,7 +425,7 @@ def test_an_outbox_that_was_never_made_is_told_with_the_first_step(admin: Any, s
         assert sa.inspect(connection).get_table_names() == []
 
 
-def test_an_outbox_of_an_earlier_version_is_told_with_what_upgrades_it(admin: Any, own_history: History) -> None:
+def test_an_outbox_of_an_earlier_version_is_shown_with_what_upgrades_it(admin: Any, own_history: History) -> None:
     """An outbox of an earlier version is reported with its remedy: a run migrates it, not the page."""
     with own_history.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE tablero_version SET version_num = '0001'")
@@ -586,7 +586,7 @@ def test_a_request_is_held_against_what_the_source_says_now(admin: Any, site: Si
     assert "The source says the same: 3 rows, all delivered." in text
 
 
-def test_what_the_source_says_otherwise_is_told_row_by_row(admin: Any, site: Site) -> None:
+def test_what_differs_in_the_source_is_shown_row_by_row(admin: Any, site: Site) -> None:
     """Differences are shown row by row: a corrected row, a new one, an invalid one, and one the dashboard refuses."""
     site.source = [
         REQ_77[0],
@@ -663,7 +663,7 @@ def test_a_monitor_reads_the_status_as_json(admin: Any, site: Site, history: His
 
 
 @pytest.mark.parametrize("problem", [OutboxUnavailable("away"), SetupError("no such database"), SettingsError("wrong")])
-def test_a_status_that_cannot_be_told_is_unknown(admin: Any, site: Site, problem: Any) -> None:
+def test_a_status_that_cannot_be_determined_is_unknown(admin: Any, site: Site, problem: Any) -> None:
     """A monitor always gets JSON, even if the status is unknown."""
     if isinstance(problem, SettingsError):
         site.settings = problem
@@ -675,7 +675,7 @@ def test_a_status_that_cannot_be_told_is_unknown(admin: Any, site: Site, problem
     assert answer.json()["why"] == {"es": str(problem), "en": str(problem)}
 
 
-def test_when_each_month_was_last_proved_is_told(admin: Any) -> None:
+def test_when_each_month_was_last_proved_is_shown(admin: Any) -> None:
     """The time of the last proof is shown for each month, and the oldest of them on the first page."""
     months, first = admin.get("/tablero/evidence").text, admin.get("/tablero/").text
     assert "September 2026 Complete 45 20 Nov 2026" in words_of(months)

@@ -164,7 +164,7 @@ def test_asking_twice_does_it_once(admin: Any, own_history: History) -> None:
         assert connection.execute(sa.select(operator_action.c.rows).order_by(operator_action.c.id)).all() == [(2,), (0,)]
 
 
-def test_a_run_that_cannot_be_started_is_told(admin: Any, own_history: History, mocker: Any) -> None:
+def test_a_run_that_cannot_be_started_is_reported(admin: Any, own_history: History, mocker: Any) -> None:
     """If the run cannot be started the rows are still pending, and the page says what to do by hand."""
     mocker.patch("tablero.web.airflow_runs.trigger_dag", side_effect=ValueError("no such DAG <today>"))
     page = ask(admin, "reason=refused_by_dashboard", requests=["OCT-REFUSED-1"])

@@ -77,7 +77,7 @@ def test_every_day_is_covered_and_runs_are_few(days: list[date]) -> None:
         pytest.param(Progress(0, 0, 0, 0, None), 0, 5, (0.0, 0, None), id="it has just begun"),
     ],
 )
-def test_the_end_is_told_from_the_pace(
+def test_the_end_is_estimated_from_the_pace(
     progress: Progress, pending: int, windows_left: int, expected: tuple[float, int, float | None]
 ) -> None:
     """The time left follows from the recent rate and the rows left."""

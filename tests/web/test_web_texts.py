@@ -99,7 +99,7 @@ def test_no_text_holds_markup() -> None:
     ("count", "text"),
     [(0, "0 filas"), (1, "1 fila"), (2, "2 filas"), (12_345, "12,345 filas"), (1_000_000, "1,000,000 filas")],
 )
-def test_one_is_told_from_many(count: int, text: str) -> None:
+def test_singular_and_plural(count: int, text: str) -> None:
     """Singular and plural are distinguished, and thousands are separated."""
     assert Texts("es")("rows", n=count) == text
 

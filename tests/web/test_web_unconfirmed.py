@@ -118,8 +118,8 @@ def test_only_what_was_shown_counts_as_delivered(admin: Any, stuck: int, own_his
 
 
 @pytest.mark.parametrize("way", ["adopt", "retry"])
-def test_whoever_is_second_is_told_so(admin: Any, stuck: int, own_history: History, way: str) -> None:
-    """If another user or the dashboard was faster, nothing is done twice, and the user is told so."""
+def test_whoever_is_second_gets_a_message(admin: Any, stuck: int, own_history: History, way: str) -> None:
+    """If another user or the dashboard was faster, nothing is done twice, and a message says so."""
     asked = review(admin, stuck, way)
     with own_history.engine.begin() as connection:
         connection.execute(sa.update(batch).where(batch.c.id == stuck).values(state="delivered", settled_how="acknowledged"))
@@ -142,8 +142,8 @@ def test_a_batch_that_a_task_is_posting_is_left_to_it(admin: Any, stuck: int, ow
     assert state_of(own_history, stuck) == ("pending", None)
 
 
-def test_who_may_only_look_is_told_what_it_takes(as_user: Callable[[str | None], Any], admin: Any, stuck: int) -> None:
-    """A user without permission is told what is required, and refused whatever form is sent."""
+def test_a_viewer_sees_which_permission_is_required(as_user: Callable[[str | None], Any], admin: Any, stuck: int) -> None:
+    """A user without permission sees what is required, and is refused whatever form is sent."""
     viewer = as_user("vera")
     page = viewer.get(f"/tablero/batch/{stuck}").text
     assert 'action="../unconfirmed' not in page

@@ -94,7 +94,7 @@ def test_samples_are_masked(outbox: Engine, institution: Institution) -> None:
     assert sample.values == ("402**********", "JUA*******", "2020-02-01", "99", "2020-02-02 10:00:00")
 
 
-def test_the_brake_is_told(outbox: Engine, institution: Institution) -> None:
+def test_the_brake_is_reported(outbox: Engine, institution: Institution) -> None:
     """If most rows changed service, the dry run reports that a load would stop, without failing itself."""
     load(outbox, institution)
     institution.remove(changes(40))

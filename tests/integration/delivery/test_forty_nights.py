@@ -61,7 +61,7 @@ def test_rows_that_are_entered_late(nights: Nights) -> None:
     assert nights.repeated == set()
 
 
-def test_an_audit_that_finds_rows_is_told(nights: Nights) -> None:
+def test_an_audit_that_finds_rows_is_reported(nights: Nights) -> None:
     """An audit reports late rows within the nights it takes to cover every month."""
     nights.all(0, 40)
     nights.enter(nights.change(days(3, 1)[0], hour=15))

@@ -252,7 +252,7 @@ def test_several_days(outbox: Engine, institution: Institution) -> None:
     assert ([tally.new for tally in tallies], delivery.rows) == ([10, 1], 11)
 
 
-def test_told_to_stop_while_the_source_hangs(outbox: Engine, institution: Institution) -> None:
+def test_stopped_while_the_source_hangs(outbox: Engine, institution: Institution) -> None:
     """If the task is stopped while the source hangs, the statement is cancelled, calls in flight are recorded, and it ends."""
     march = month("2020-03")
     institution.add([*changes(5), change(9, at=march.start)])

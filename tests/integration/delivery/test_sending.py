@@ -608,7 +608,7 @@ def test_an_outbox_that_fails_says_so(outbox: Engine, mocker: MockerFixture) -> 
         deliver(outbox, Dashboard())
 
 
-def test_told_to_stop_while_calls_are_under_way(outbox: Engine) -> None:
+def test_stopped_while_calls_are_under_way(outbox: Engine) -> None:
     """A task stopped by its time limit records the answers of the calls in flight, and ends."""
     stage(outbox, changes(8), size=1)
 
@@ -631,7 +631,7 @@ def test_told_to_stop_while_calls_are_under_way(outbox: Engine) -> None:
     check_books(outbox)
 
 
-def test_whoever_watches_is_told_of_each_attempt(outbox: Engine) -> None:
+def test_the_observer_receives_each_attempt(outbox: Engine) -> None:
     """The observer receives each attempt once it is recorded, with its batch, window and outcome."""
     stage(outbox, changes(3), size=2)
     march = month("2020-03")
@@ -812,7 +812,7 @@ def test_what_waits_is_not_posted_after_hours(outbox: Engine) -> None:
 
 @pytest.mark.usefixtures("several_at_a_time")
 def test_what_waits_is_not_posted_when_the_task_stops(outbox: Engine, mocker: MockerFixture) -> None:
-    """A task told to stop records the answer in flight, and ends what waited for it unposted."""
+    """A task that is stopped records the answer in flight, and ends what waited for it unposted."""
     older, _ = stage_two_readings_of_a_request(outbox)
 
     class Stopped(BaseException):
@@ -858,7 +858,7 @@ def test_answers_in_hand_are_written_until_the_outbox_takes_them(
     assert len(set(calls_then)) == 1
 
 
-def test_told_to_end_with_an_answer_that_is_not_on_record(outbox: Engine, mocker: MockerFixture) -> None:
+def test_stopped_with_an_answer_that_is_not_on_record(outbox: Engine, mocker: MockerFixture) -> None:
     """A signal may come at any moment: an answer that has been taken, and is not on record yet, is recorded."""
     stage(outbox, changes(1))
     interpret, told = pump.interpret, [False]
@@ -958,7 +958,7 @@ def answer_as_the_pass_ends(dashboard: Gated, mocker: MockerFixture) -> None:
 
 @pytest.mark.parametrize("error", [OutboxUnavailable("the connection is lost"), SystemExit(143)], ids=["failed", "stopped"])
 def test_a_pass_that_ends_early_still_writes_its_answers(outbox: Engine, mocker: MockerFixture, error: BaseException) -> None:
-    """Whether staging has failed or the task is told to end: answers to calls in flight are recorded once the outbox is back,
+    """Whether staging has failed or the task is stopped: answers to calls in flight are recorded once the outbox is back,
     and nothing is posted again."""
     away, dashboard = Away(mocker), Gated()
     answer_as_the_pass_ends(dashboard, mocker)
@@ -978,7 +978,7 @@ def test_a_pass_that_ends_early_still_writes_its_answers(outbox: Engine, mocker:
     assert {row.outcome for row in attempts(outbox)} == {"delivered"}
 
 
-def test_a_task_told_to_end_does_not_wait_for_the_outbox_for_long(outbox: Engine, mocker: MockerFixture) -> None:
+def test_a_stopped_task_does_not_wait_for_the_outbox_for_long(outbox: Engine, mocker: MockerFixture) -> None:
     """If the outbox stays away, the task ends nevertheless; what was in hand is then unknown, and is posted again."""
     mocker.patch.object(pump, "GRACE", 0.2)
     away, dashboard = Away(mocker), Gated()
@@ -1280,7 +1280,7 @@ def test_a_busy_dashboard_that_takes_rows_defers_the_task(outbox: Engine) -> Non
     assert caught.value.resume_at == NOW + timedelta(seconds=60)
 
 
-def test_rows_that_the_dashboard_quotes_are_not_told(outbox: Engine) -> None:
+def test_rows_that_the_dashboard_quotes_are_not_reported(outbox: Engine) -> None:
     """Rows quoted by the dashboard are in neither the error nor the observer's records; the outbox keeps the text unchanged."""
     stage(outbox, changes(1))
     seen: list[Attempt] = []
@@ -1292,7 +1292,7 @@ def test_rows_that_the_dashboard_quotes_are_not_told(outbox: Engine) -> None:
     assert attempts(outbox)[0].message == "R-0000000 of 1041 is unknown"
 
 
-def test_rows_that_are_tried_once_more_are_not_told(outbox: Engine) -> None:
+def test_rows_that_are_tried_once_more_are_not_reported(outbox: Engine) -> None:
     """An error about rows that are posted once more quotes the dashboard without their values; the outbox keeps its words."""
     march = month("2020-03")
     stage(outbox, [change(99, at=march.start)], march)

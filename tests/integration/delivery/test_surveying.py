@@ -1,4 +1,4 @@
-"""What degrades a run is told after each try of its tasks: one that finds nothing more does not hide what another found."""
+"""What degrades a run is reported after each try of its tasks: one that finds nothing more does not hide what another found."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def audit(outbox: Engine, institution: Institution) -> Callable[[Dashboard], tup
 def test_an_audit_whose_first_try_could_not_send(
     audit: Callable[[Dashboard], tuple[Reconciled, dict[str, int]]],
 ) -> None:
-    """The rows that an audit found are told after the try that failed, and after the one that sent them."""
+    """The rows that an audit found are reported after the try that failed, and after the one that sent them."""
     proof, told = audit(Dashboard(lambda _: UNAVAILABLE))
     assert isinstance(proof.failure, DashboardUnavailable)
     assert told == {"audit": 4}
@@ -82,7 +82,7 @@ def test_what_a_night_reads_first_it_judges(outbox: Engine, institution: Institu
 
 
 def test_rows_refused_without_proof(audit: Callable[[Dashboard], tuple[Reconciled, dict[str, int]]]) -> None:
-    """Rows that reconcile refuses with no acceptance to prove that only they were at fault are told, in each later try too."""
+    """Rows that reconcile refuses with no acceptance to prove that only they were at fault are reported, in later tries too."""
     refusing = Dashboard(lambda _: refused())
     _, told = audit(refusing)
     assert told == {"audit": 4}

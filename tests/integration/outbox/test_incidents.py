@@ -48,12 +48,12 @@ def prove(engine: Engine, run: Run, window: Window = FEBRUARY, *, settled: bool 
     ledger.keep(engine, found, run.run_id, NOW + timedelta(minutes=1))
 
 
-def test_told_once(outbox: Engine) -> None:
+def test_alerted_once(outbox: Engine) -> None:
     """An incident is alerted once, not for every run or every try."""
     assert [fail(outbox, night(number)) for number in (1, 1, 2, 3)] == [True, False, False, False]
 
 
-def test_told_from_the_threshold_on(outbox: Engine) -> None:
+def test_alerted_from_the_threshold_on(outbox: Engine) -> None:
     """It is alerted from the threshold on: three failed days in a row, as in the guide's example."""
     assert [fail(outbox, night(number), threshold=3) for number in (1, 2, 3, 4)] == [False, False, True, False]
 
@@ -65,13 +65,13 @@ def test_a_cleared_run_is_no_second_failure(outbox: Engine) -> None:
     assert fail(outbox, night(3), threshold=3)
 
 
-def test_a_permanent_error_is_told_at_once(outbox: Engine) -> None:
+def test_a_permanent_error_is_alerted_at_once(outbox: Engine) -> None:
     """A permanent error is alerted at once, since waiting will not help."""
     assert not fail(outbox, night(1), threshold=3)
     assert fail(outbox, night(2), threshold=3, permanent=True)
 
 
-def test_its_end_is_told(outbox: Engine) -> None:
+def test_its_end_is_alerted(outbox: Engine) -> None:
     """The end of an incident is reported once, if the incident was."""
     fail(outbox, night(1))
     assert [succeed(outbox, night(2)), succeed(outbox, night(3))] == [True, False]
@@ -99,7 +99,7 @@ def test_an_incident_that_nobody_heard_of_ends_in_silence(outbox: Engine) -> Non
     assert not fail(outbox, night(3), threshold=2)
 
 
-def test_the_next_incident_is_told_again(outbox: Engine) -> None:
+def test_the_next_incident_is_alerted_again(outbox: Engine) -> None:
     """After a recovery the next incident is alerted again."""
     fail(outbox, night(1))
     succeed(outbox, night(2))
@@ -115,13 +115,13 @@ def test_a_run_by_hand_between_failed_nights(outbox: Engine) -> None:
     assert fail(outbox, night(3), threshold=3)
 
 
-def test_a_failed_run_by_hand_keeps_no_night_from_being_told(outbox: Engine) -> None:
+def test_a_failed_manual_run_keeps_no_night_from_being_alerted(outbox: Engine) -> None:
     """A failed manual run is an incident of its own and does not suppress the alert of a night."""
     assert fail(outbox, by_hand("1"))
     assert fail(outbox, night(1))
 
 
-def test_a_backfill_is_told_once(outbox: Engine) -> None:
+def test_a_backfill_is_alerted_once(outbox: Engine) -> None:
     """A backfill is alerted once, since a hundred of its days may fail for one reason."""
     assert [fail(outbox, by_hand(str(number))) for number in range(3)] == [True, False, False]
 
@@ -282,7 +282,7 @@ def test_nothing_is_known(outbox: Engine) -> None:
 # -- causes ----------------------------------------------------------------------------------------------------------------
 
 
-def test_another_cause_is_told_though_the_first_one_is_open(outbox: Engine) -> None:
+def test_another_cause_is_alerted_though_the_first_one_is_open(outbox: Engine) -> None:
     """A new cause, such as revoked access, is alerted during another incident; both end with one recovery."""
     assert fail(outbox, night(1), cause="down")
     assert fail(outbox, night(2), cause="revoked", permanent=True)
@@ -330,7 +330,7 @@ def degrade(engine: Engine, run: Run, *causes: str, is_complete: bool = True) ->
         return incidents.run_degraded(connection, run, causes, events={"audit"}, is_complete=is_complete, now=NOW)
 
 
-def test_not_as_usual_is_told_once_and_its_end_too(outbox: Engine) -> None:
+def test_a_degradation_is_alerted_once_and_its_end_too(outbox: Engine) -> None:
     """Forty nights of an empty view give one alert, and a notice when it is over; another cause gives another alert."""
     assert degrade(outbox, night(1), "no_rows") == (["no_rows"], [])
     assert degrade(outbox, night(2), "no_rows") == ([], [])
@@ -340,7 +340,7 @@ def test_not_as_usual_is_told_once_and_its_end_too(outbox: Engine) -> None:
     assert degrade(outbox, night(6), "no_rows") == (["no_rows"], [])
 
 
-def test_what_happens_anew_is_told_anew(outbox: Engine) -> None:
+def test_what_happens_again_is_alerted_again(outbox: Engine) -> None:
     """Each night reports what its audits found, once even if cleared, and never as over: no night undoes it."""
     assert degrade(outbox, night(1), "audit", "undated") == (["audit", "undated"], [])
     assert degrade(outbox, night(1), "audit", "undated") == ([], [])
@@ -371,7 +371,7 @@ def test_an_earlier_night_that_is_cleared_ends_nothing(outbox: Engine) -> None:
     assert degrade(outbox, night(1)) == ([], [])
 
 
-def test_a_run_by_hand_is_told_of_itself(outbox: Engine) -> None:
+def test_a_manual_run_is_alerted_by_itself(outbox: Engine) -> None:
     """A manual run reports its own degradation once, even if cleared; it neither ends nor suppresses those of nights."""
     assert degrade(outbox, by_hand("1"), "rejected") == (["rejected"], [])
     assert degrade(outbox, by_hand("1"), "rejected") == ([], [])

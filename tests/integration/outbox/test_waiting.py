@@ -1,4 +1,4 @@
-"""An outbox that another program keeps locked: the wait ends when the task is told to end."""
+"""An outbox that another program keeps locked: the wait ends when the task is stopped."""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ def test_a_view_that_cannot_be_counted_is_a_warning(error: TableroError, words: 
 
 @pytest.mark.parametrize("earlier", [None, WindowUnreadable("57014")])
 def test_a_source_that_does_not_answer_fails_the_run(earlier: TableroError | None) -> None:
-    """The task is retried, and no further stretch waits for a timeout; nothing is told as not counted."""
+    """The task is retried, and no further stretch waits for a timeout; nothing is reported as not counted."""
     source = Source(dict(ROWS))
     source.error = SourceUnavailable("down")
     any_source: Any = source

@@ -159,7 +159,7 @@ def test_pymssql_wraps_the_servers_number(arguments: tuple[Any, ...], code: str)
     assert found.shown == code
 
 
-def test_what_pymssqls_library_says_is_not_told() -> None:
+def test_what_pymssqls_library_says_is_not_shown() -> None:
     """A message of pymssql's own library is not quoted; one of the server is."""
     assert words_of(Exception((18456, f"Error de inicio de sesión.{DB_LIB.format(20018)}".encode()))) == (
         "Error de inicio de sesión."

@@ -1,4 +1,4 @@
-"""Waiting for a driver that lets no signal through: the wait ends, and the driver is told to end."""
+"""Waiting for a driver that lets no signal through: the wait ends, and the driver's statement is cancelled."""
 
 from __future__ import annotations
 

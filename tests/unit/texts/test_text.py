@@ -22,7 +22,7 @@ def test_where_the_language_is_unknown_spanish_comes_first() -> None:
 
 @pytest.mark.parametrize(("rows", "en"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (1001, "1,001 rows")])
 def test_words_follow_their_number(rows: int, en: str) -> None:
-    """One is told in the singular, none and several in the plural."""
+    """One is named in the singular, none and several in the plural."""
     assert ROWS(rows=rows, window="2020-01").en == f"{en} in 2020-01"
 
 

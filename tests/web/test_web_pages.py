@@ -481,6 +481,20 @@ def test_an_outbox_in_which_nothing_was_read_tells_the_first_step(admin: Any, si
     text = words_of(admin.get("/tablero/").text)
     assert "Nothing has been sent yet" in text
     assert "Trigger the DAG Carga histórica" in text
+    assert "No row was delivered in these days." in words_of(admin.get("/tablero/activity").text)
+
+
+def test_who_has_taken_the_first_step_is_not_asked_to(admin: Any, site: Site, tmp_path: Path, mocker: Any) -> None:
+    """While the first load is running, nobody is asked to trigger it."""
+    from tablero.outbox.upgrade import migrate
+    from tablero.web.airflow_runs import Run, Runs
+
+    site.engine = connect(f"sqlite:///{tmp_path / 'empty.db'}")
+    migrate(site.engine)
+    mocker.patch.object(Runs, "at_work", return_value=[Run("historical_load", "manual__1", "running", "manual", NOW, None)])
+    text = words_of(admin.get("/tablero/").text)
+    assert "Nothing has been sent yet" in text
+    assert "Trigger the DAG" not in re.sub("In total.*", "", text)
 
 
 def test_reading_a_page_waits_for_no_writer_and_holds_up_none(admin: Any, own_history: History) -> None:

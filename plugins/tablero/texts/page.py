@@ -670,6 +670,7 @@ TEXTS: dict[str, Text | Counted] = {
         "{n} filas en total. El día con más entregas fue el {day}, con {best}.",
         "{n} rows in all. Most were delivered on {day}: {best}.",
     ),
+    "activity.no_deliveries": Text("No se ha entregado ninguna fila en estos días.", "No row was delivered in these days."),
     "activity.day": Text("Día del envío", "Day of sending"),
     "activity.unit": Text("filas", "rows"),
     "activity.latency": Text("Cuánto tarda el tablero en responder", "How long the dashboard takes to answer"),

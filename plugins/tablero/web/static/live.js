@@ -32,6 +32,7 @@
     const shown = document.querySelector("[data-refresh]");
     // Whoever is in the middle of it with the keyboard is not thrown out.
     if (fresh && shown && !shown.contains(document.activeElement)) {
+      shown.className = fresh.className;
       shown.replaceChildren(...fresh.childNodes);
     }
   };

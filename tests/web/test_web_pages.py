@@ -347,8 +347,9 @@ def test_pages_work_under_a_path_prefix(whole_app: Any, admin: Any) -> None:
 
 
 NOWHERE = """
-window/2026-13 window/2019-12 window/2027-01 window/yesterday window/2026-1-1 batch/999999 batch/x batch/-1
-batch/99999999999999999999 evidence/2026-10-01 evidence/2019-01 evidence/x.json actions/7 actions/99999999999999999999
+window/2026-13 window/2019-12 window/2027-01 window/yesterday window/2026-1-1 window/9999-12 window/9999-12-31 window/0001-01
+batch/999999 batch/x batch/-1 batch/99999999999999999999 evidence/9999-12.json evidence/9999-12 evidence/2026-10-01
+evidence/2019-01 evidence/x.json actions/7 actions/99999999999999999999
 """
 
 ODD = [

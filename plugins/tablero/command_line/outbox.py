@@ -133,7 +133,7 @@ def _month(label: str) -> Window:
         if len(label) != len("YYYY-MM"):
             raise ValueError(label)
         return window_of(label, configuration.read_settings().timezone)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise ParameterError(texts.BAD_MONTH(given=label)) from None
 
 

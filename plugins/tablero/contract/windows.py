@@ -154,11 +154,14 @@ def month_windows(first: date, last: date, zone: tzinfo, now: datetime) -> list[
 def window_of(label: str, zone: tzinfo) -> Window:
     """The whole month ``YYYY-MM`` or the whole day ``YYYY-MM-DD``.
 
-    :raises ValueError: if the label is neither.
+    :raises ValueError: if the label is neither, or its end lies beyond the last year of the calendar.
     """
-    if len(label) == len("YYYY-MM"):
-        return _month(date.fromisoformat(f"{label}-01"), zone)
-    return day_window(date.fromisoformat(label), zone)
+    try:
+        if len(label) == len("YYYY-MM"):
+            return _month(date.fromisoformat(f"{label}-01"), zone)
+        return day_window(date.fromisoformat(label), zone)
+    except OverflowError:
+        raise ValueError(label) from None
 
 
 def _month(first: date, zone: tzinfo) -> Window:

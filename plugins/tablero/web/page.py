@@ -17,6 +17,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from sqlalchemy.engine import Connection, Engine
 from starlette.datastructures import MutableHeaders
 from tablero import __version__
@@ -36,6 +37,7 @@ from tablero.settings import Settings
 from tablero.texts.page import TEXTS
 from tablero.texts.text import LANGUAGES, Text
 from tablero.web import access
+from tablero.web.coverage import Cell
 from tablero.web.evidence import Cache
 from tablero.web.formats import Formats
 from tablero.web.language import Texts, choose, texts
@@ -253,6 +255,13 @@ class Page:
         """The sentence for a degradation."""
         return sentence(found).within(self.texts.language)
 
+    def day_title(self, cell: Cell) -> str:
+        """What is said of a day under the pointer: its state, its rejected rows, and what was not as usual."""
+        said = f"{self.formats.long_day(cell.first)}: {self.texts(f'state.{cell.state.value}')}"
+        if cell.rejected:
+            said += f", {self.texts('cell.rejected', n=cell.rejected.counted, shown=self.amount(cell.rejected))}"
+        return "; ".join([said, *map(self.finding, cell.degraded)])
+
     def about(self, found: Found) -> str:
         """The link to the page that shows a degradation, as in its alert."""
         return self.link("") + pages.address(found.what, found.run_id)
@@ -343,15 +352,23 @@ def secure(headers: MutableHeaders) -> None:
 
 
 @cache
+def icon(state: str) -> Markup:
+    """The symbol of a state, which stands a thousand times on the first page."""
+    return Markup('<svg class="icon" aria-hidden="true" focusable="false"><use href="#i-{}"/></svg>').format(state)
+
+
+@cache
 def _templates() -> Environment:
     """The template environment, cached because it compiles each template once."""
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["icon"] = icon
+    return environment
 
 
 @cache

@@ -95,7 +95,7 @@ def _window(page: Page, month: str) -> Window | None:
         return undated_window(page.settings.earliest, page.settings.timezone)
     try:
         window = window_of(month, page.settings.timezone)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise HTTPException(400, "no such month") from None
     if window.label != month:
         raise HTTPException(400, "no such month")

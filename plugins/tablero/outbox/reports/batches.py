@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -40,12 +40,13 @@ def of_kind(
 
 def count_by_kind(connection: Connection, now: datetime) -> Mapping[Kind, Count]:
     """The number of batches of each kind, counted up to the limit."""
-    return {kind: Count.up_to_limit(connection.scalar(_count(_is(kind, now))) or 0) for kind in KINDS}
+    counts = connection.execute(sa.select(*(_count(_is(kind, now)) for kind in KINDS))).one()
+    return {kind: Count.up_to_limit(found) for kind, found in zip(KINDS, counts, strict=True)}
 
 
-def _count(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+def _count(condition: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
     some = sa.select(sa.literal(1)).select_from(batch).where(condition).limit(COUNT_LIMIT + 1).subquery()
-    return sa.select(sa.func.count()).select_from(some)
+    return sa.select(sa.func.count()).select_from(some).scalar_subquery()
 
 
 def _is(kind: Kind, now: datetime) -> sa.ColumnElement[bool]:

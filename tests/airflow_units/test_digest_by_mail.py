@@ -13,6 +13,7 @@ import orjson
 import pytest
 from pytest_mock import MockerFixture
 from tablero.airflow import callbacks, digests
+from tablero.contract.reasons import Reason
 from tablero.delivery.health import digest
 from tablero.delivery.reconciling import reconcile
 from tablero.delivery.sending import send
@@ -73,15 +74,15 @@ def numbers(mail: Mail) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "days", "label", "delivered"),
+    ("kind", "days", "label", "delivered", "read"),
     [
-        ("daily", ["2020-02-01", "2020-02-01"], "2020-02-01", "40"),
-        ("weekly", ["2020-02-02", "2020-02-03", "2020-02-08"], "2020-W05", "40"),
-        ("monthly", ["2020-02-29", "2020-03-01", "2020-03-30"], "2020-02", "40"),
+        ("daily", ["2020-02-01", "2020-02-01"], "2020-02-01", "40", "40"),
+        ("weekly", ["2020-02-02", "2020-02-03", "2020-02-08"], "2020-W05", "40", "41"),
+        ("monthly", ["2020-02-29", "2020-03-01", "2020-03-30"], "2020-02", "40", "41"),
     ],
 )
 def test_once_for_each_period(
-    kind: str, days: list[str], label: str, delivered: str, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+    kind: str, days: list[str], label: str, delivered: str, read: str, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first run after a period sends its digest, with the numbers of the period and a link to the page."""
     monkeypatch.setenv("AIRFLOW__TABLERO__DIGEST", kind)
@@ -91,6 +92,7 @@ def test_once_for_each_period(
     assert mail.to == ["jefa@example.org"]
     assert mail.subject.startswith(f"[Tablero] Resumen {label}: 40 filas entregadas")
     assert numbers(mail)["Delivered"] == delivered
+    assert numbers(mail)["Read"] == read
     assert numbers(mail)["Pending"] == "0"
     assert "https://airflow.example.org/tablero/" in mail.plain
     assert "<table" in mail.text
@@ -107,7 +109,7 @@ def test_the_evidence_goes_with_the_month(mailbox: Mailbox, monkeypatch: pytest.
     assert len(evidence["digest"]["value"]) == 64
     assert sum(count["rows"] for count in evidence["counts"]) == 40
     assert numbers(mail)["Rejected"] == "1"
-    assert numbers(mail)["Rejected: unknown_status"] == "1"
+    assert numbers(mail)[f"Rejected: {Reason.UNKNOWN_STATUS.text.en}"] == "1"
 
 
 def test_a_mail_server_that_is_down(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -249,9 +249,12 @@ EVIDENCE_TOO_LARGE = Text(
 DIGEST_WELL = Text("todo al día", "all is well")
 DIGEST_NOT_WELL = Text("hay algo pendiente; vea la página", "something is pending; see the page")
 DIGEST_ROWS = {
+    "read": Text("Leídas", "Read"),
     "delivered": Text("Entregadas", "Delivered"),
     "rejected": Text("Rechazadas", "Rejected"),
+    "left_out": Text("Repetidas o anteriores a earliest, que no se envían", "Repeated or before earliest, which are not sent"),
     "pending": Text("Pendientes", "Pending"),
+    "sent": Text("Entregadas en esas noches, de cualquier fecha", "Delivered in those nights, whatever their date"),
     "open": Text("Ventanas abiertas", "Open windows"),
     "audits": Text("Meses comprobados de nuevo", "Months proved again"),
     "degraded": Text("Avisos de degradado", "Degraded notices"),

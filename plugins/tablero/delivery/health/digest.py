@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+from tablero.contract.reasons import Reason
 from tablero.contract.windows import Window, first_instant, local_day
-from tablero.outbox.reports import nights
+from tablero.outbox.reports import health, nights
 from tablero.outbox.reports.coverage import delivered_by_day, pending_by_day
 from tablero.outbox.reports.rejections import count_by_reason
 from tablero.outbox.requeue import Filter
@@ -38,6 +39,8 @@ class Digest(NamedTuple):
     :ivar delivered: delivered rows of these days.
     :ivar rejected: open rejections of these days, by reason.
     :ivar pending: pending rows of these days.
+    :ivar left_out: rows of these days that are repetitions, or of requests opened before ``earliest``.
+    :ivar sent: rows of any day that the nights after these days delivered.
     :ivar open_windows: windows of any time that their last proof found unsettled.
     :ivar audits: distinct months that the nights after these days proved.
     :ivar degraded: degradations of windows in these days.
@@ -51,7 +54,14 @@ class Digest(NamedTuple):
     open_windows: int
     audits: int
     degraded: int
+    left_out: int = 0
+    sent: int = 0
     evidence_url: str = ""
+
+    @property
+    def read(self) -> int:
+        """The rows of the source of these days, each of which is in one of the other counts."""
+        return self.delivered + sum(self.rejected.values()) + self.left_out + self.pending
 
     @property
     def is_well(self) -> bool:
@@ -61,16 +71,20 @@ class Digest(NamedTuple):
     def rows(self) -> list[tuple[Text, int]]:
         """The rows of the table: name and number."""
         named = [
+            ("read", self.read),
             ("delivered", self.delivered),
             ("rejected", sum(self.rejected.values())),
+            ("left_out", self.left_out),
             ("pending", self.pending),
+            ("sent", self.sent),
             ("open", self.open_windows),
             ("audits", self.audits),
             ("degraded", self.degraded),
         ]
-        reasons = [(texts.DIGEST_REASON(reason=reason), count) for reason, count in sorted(self.rejected.items())]
+        by_count = sorted(self.rejected.items(), key=lambda item: (-item[1], item[0]))
+        reasons = [(texts.DIGEST_REASON(reason=Reason(code).text), count) for code, count in by_count]
         table = [(texts.DIGEST_ROWS[name], count) for name, count in named]
-        return [*table[:2], *reasons, *table[2:]]
+        return [*table[:3], *reasons, *table[3:]]
 
     def subject(self) -> Text:
         """The subject of the mail."""
@@ -149,6 +163,8 @@ def gather(connection: Connection, settings: Settings, period: Period) -> Digest
         open_windows=nights.count_unsettled(connection),
         audits=int(connection.scalar(audits.select_from(reconciliation)) or 0),
         degraded=int(connection.scalar(degraded.select_from(degradation)) or 0),
+        left_out=nights.left_out_of(connection, start, end),
+        sent=health.rows_delivered(connection, end_of_first, first_instant(period.last + 2 * _DAY, zone)),
     )
 
 

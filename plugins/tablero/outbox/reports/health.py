@@ -39,14 +39,21 @@ def last_causes(connection: Connection) -> list[str]:
 
 
 def last_delivery(connection: Connection) -> datetime | None:
-    """The last time at which the dashboard acknowledged a batch; ``None`` if it never has. What a person recorded as delivered
-    is no delivery.
-    """
-    acknowledged = sa.and_(batch.c.state == "delivered", batch.c.settled_how.is_distinct_from("adopted"))
+    """The last time at which the dashboard acknowledged a batch; ``None`` if it never has."""
     # From the end of the index on: all acknowledgements are as many as the batches.
-    query = sa.select(batch.c.settled_at).where(batch.c.settled_at.is_not(None), acknowledged)
+    query = sa.select(batch.c.settled_at).where(batch.c.settled_at.is_not(None), _acknowledged)
     last: datetime | None = connection.scalar(query.order_by(batch.c.settled_at.desc()).limit(1))
     return last
+
+
+def rows_delivered(connection: Connection, start: datetime, end: datetime) -> int:
+    """The rows that the dashboard acknowledged in ``[start, end)``, whatever day they are of."""
+    within = sa.and_(batch.c.settled_at >= start, batch.c.settled_at < end)
+    return int(connection.scalar(sa.select(sa.func.sum(batch.c.rows)).where(within, _acknowledged)) or 0)
+
+
+#: What a person recorded as delivered is no delivery.
+_acknowledged = sa.and_(batch.c.state == "delivered", batch.c.settled_how.is_distinct_from("adopted"))
 
 
 def knows_call(connection: Connection, run_id: str, message_id: str | None) -> bool:

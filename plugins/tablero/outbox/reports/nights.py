@@ -108,6 +108,25 @@ def rows_on(connection: Connection, days: Collection[date], zone: tzinfo) -> dic
     return {day: max(counts.get(day, 0), read.get(day, 0)) for day in days}
 
 
+def left_out_of(connection: Connection, start: datetime, end: datetime) -> int:
+    """The rows of ``[start, end)`` that are repetitions, or of requests opened before ``earliest``: by the last reading of all
+    of it, or by those of its days if there was none.
+    """
+    finished = extraction.c.finished_at.is_not(None)
+    whole = sa.select(sa.func.max(extraction.c.id)).where(
+        finished, extraction.c.window_start == start, extraction.c.window_end == end
+    )
+    days = (
+        sa.select(sa.func.max(extraction.c.id))
+        .where(finished, extraction.c.kind == "day", extraction.c.window_start >= start, extraction.c.window_end <= end)
+        .group_by(extraction.c.window_start)
+    )
+    newest = connection.scalar(whole)
+    of = extraction.c.id.in_(days) if newest is None else extraction.c.id == newest
+    rows = sa.select(sa.func.sum(extraction.c.excluded + extraction.c.duplicates)).where(of)
+    return int(connection.scalar(rows) or 0)
+
+
 #: How many days are looked at until enough rows are found: a month's, a year's, all there may be.
 _SPANS = (31, 366, 36_600)
 

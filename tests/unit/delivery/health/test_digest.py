@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
+from tablero.contract.reasons import Reason
 from tablero.delivery.health.digest import Digest, Period, month_window, period_of
 from tablero.settings import Settings
 
@@ -32,13 +33,22 @@ def test_periods(kind: str, day: str, label: str, first: str, last: str) -> None
 
 def test_what_it_says() -> None:
     """The digest has a small table in both languages, and says whether all is well."""
-    digest = Digest(NOVEMBER, 12_345, {"unknown_status": 3, "too_long": 2}, 0, 0, 84, 1)
+    digest = Digest(NOVEMBER, 12_345, {"unknown_status": 3, "too_long": 2}, 4, 0, 84, 1, 6, 12_400)
     text = digest.to_text("https://airflow/tablero/")
     assert "12,345" in str(digest.subject())
-    assert "Estado: todo al día" in text
-    assert "Rejected: 5\nRejected: too_long: 2\nRejected: unknown_status: 3" in text
+    assert "Estado: hay algo pendiente" in text
+    english = text.split("Tablero digest")[1]
+    assert [line.rsplit(": ", 1)[1] for line in english.splitlines()[1:10]] == [
+        *("12,360", "12,345", "5", "3", "2", "6", "4", "12,400", "0")
+    ]
+    assert f"Rejected: {Reason.UNKNOWN_STATUS.text.en}: 3\nRejected: {Reason.TOO_LONG.text.en}: 2" in english
     assert "https://airflow/tablero/" in text
     assert digest.to_html("https://airflow/tablero/").count("<table") == 2
+
+
+def test_all_is_well() -> None:
+    """With nothing pending the first line says so."""
+    assert "Estado: todo al día" in Digest(NOVEMBER, 5, {"too_long": 2}, 0, 0, 84, 1).to_text("")
 
 
 def test_something_is_pending() -> None:

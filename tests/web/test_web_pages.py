@@ -674,7 +674,7 @@ def test_a_monitor_reads_the_status_as_json(admin: Any, site: Site, history: His
     assert "2026-08" in [label[:7] for label in found["open_windows"]]
     assert found["totals"]["pending"] == 40
     assert found["version"] == tablero.__version__
-    assert (found["failing"], found["degraded"], found["why"]) == (False, ["rejected"], None)
+    assert (found["failing"], found["degraded"], found["why"]) == (False, ["never_read"], None)
 
 
 @pytest.mark.parametrize("problem", [OutboxUnavailable("away"), SetupError("no such database"), SettingsError("wrong")])

@@ -10,6 +10,7 @@ sends. Alerts go first, then the digest, and last the heartbeat; each has only a
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -37,14 +38,37 @@ class Killed(Exception):
 
 def task_failed(context: Context) -> None:
     """Record why a task failed for good, and end its log with it; ``on_failure_callback`` of every task."""
-    from tablero.airflow import configuration
-    from tablero.errors import PermanentError
     from tablero.outbox import incidents
-    from tablero.outbox.incidents import Trouble, cause_of
 
     error = _error(context)
-    if not _is_dry_run(context["dag_run"]):
+    _record(context, error, incidents.record_trouble)
+    _log_last(error, retried=False)
+
+
+def task_retried(context: Context) -> None:
+    """Record why a task will be retried, for the alert of a late day, and end its log with it; ``on_retry_callback`` of every
+    task."""
+    error = _error(context)
+    task_waits(context, error)
+    _log_last(error, retried=True)
+
+
+def task_waits(context: Context, error: BaseException) -> None:
+    """Record why a task is not done yet. Never raises."""
+    from tablero.outbox import incidents
+
+    _record(context, error, incidents.record_wait)
+
+
+def _record(context: Any, error: BaseException, record: Callable[..., None]) -> None:
+    from tablero.airflow import configuration
+    from tablero.errors import PermanentError
+    from tablero.outbox.incidents import Trouble, cause_of
+
+    try:
         ti = context["ti"]
+        if _is_dry_run(context["dag_run"]):
+            return
         index = ti.map_index if ti.map_index is not None else -1
         label = getattr(ti, "rendered_map_index", None) or (index if index >= 0 else "")
         found = Trouble(
@@ -56,17 +80,10 @@ def task_failed(context: Context) -> None:
             index,
             getattr(ti, "try_number", None),
         )
-        try:
-            with configuration.outbox() as engine:
-                incidents.record_trouble(engine, ti.dag_id, ti.run_id, found, now=configuration.clock())
-        except Exception as trouble:
-            _warn(texts.NOT_RECORDED, trouble)
-    _log_last(error, retried=False)
-
-
-def task_retried(context: Context) -> None:
-    """End the log of a task that will be retried with why it failed; ``on_retry_callback`` of every task."""
-    _log_last(_error(context), retried=True)
+        with configuration.outbox() as engine:
+            record(engine, ti.dag_id, ti.run_id, found, now=configuration.clock())
+    except Exception as trouble:
+        _warn(texts.NOT_RECORDED, trouble)
 
 
 def _error(context: Any) -> BaseException:
@@ -292,8 +309,10 @@ class LateNotifier(BaseNotifier):
         base_url, now = configuration.base_url(), configuration.clock()
         try:
             with configuration.outbox() as engine:
-                found = incidents.situation(engine, dag_id, run_id, since=_instant(run.get("start_date")))
-                alert = content.late(dag_id, run_id, deadline, found, base_url=base_url)
+                since = _instant(run.get("start_date"))
+                found = incidents.situation(engine, dag_id, run_id, since=since)
+                wait = incidents.last_wait(engine, dag_id, run_id, since=since)
+                alert = content.late(dag_id, run_id, deadline, found, base_url=base_url, wait=wait)
                 with writing(engine) as connection:
                     sending.enqueue(connection, settings, alert, now=now)
                 sending.send_queued(engine, settings, now=now, seconds=budget.half)

@@ -99,6 +99,8 @@ def require_known_outbox(engine: Engine, *, accept_changes: bool) -> None:
             if _is_known(connection, delivery):
                 return
             last = health.last_delivery(connection)
+        if last is not None and last >= delivery.at:
+            return  # another outbox, but no older one
     if accept_changes:
         _accept()
         return

@@ -79,6 +79,9 @@ class TableroOperator(DecoratedOperator, PythonOperator):
             with stopping_on_sigterm():
                 return super().execute(context)
         except Deferral as error:
+            from tablero.airflow.callbacks import task_waits
+
+            task_waits(context, error)
             self.log.info("%s", error)
             raise TaskDeferred(trigger=DateTimeTrigger(moment=error.resume_at), method_name="resume") from error
         except TableroError as error:

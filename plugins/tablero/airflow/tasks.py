@@ -21,7 +21,7 @@ from tablero.delivery.preflight import Finding, Level, inspect
 from tablero.delivery.reconciling import Reconciled, reconcile, require_settled, table
 from tablero.delivery.sending import Delivery, send
 from tablero.delivery.staging import Tally, stage
-from tablero.errors import ImplausibleReading, NotSettledError, ParameterError, PermanentError, TableroError, TransientError
+from tablero.errors import NotSettledError, ParameterError, PermanentError, TableroError, TransientError
 from tablero.outbox import findings, ledger, target
 from tablero.outbox.engine import reading
 from tablero.outbox.ledger import Account
@@ -48,14 +48,12 @@ class _Day(NamedTuple):
     :ivar audits: windows to be proved again.
     :ivar tallies: of the windows that were read.
     :ivar everything: whether to post all that is pending, instead of what is pending in these windows.
-    :ivar is_implausible: whether the brake stops all of it.
     """
 
     windows: list[Window]
     audits: list[Window]
     tallies: list[Json]
     everything: bool
-    is_implausible: bool = False
 
     def to_json(self) -> Json:
         windows, audits = ([window.to_json() for window in some] for some in (self.windows, self.audits))
@@ -63,10 +61,9 @@ class _Day(NamedTuple):
 
     @classmethod
     def from_json(cls, data: Json) -> _Day:
-        # The XCom of a task of version 0.1, from before an upgrade, has only windows and tallies.
+        # The XCom of a task of version 0.1, from before an upgrade, has neither audits nor ``everything``.
         windows, audits = ([Window.from_json(one) for one in data.get(key) or ()] for key in ("windows", "audits"))
-        flags = (bool(data.get(key)) for key in ("everything", "is_implausible"))
-        return cls(windows, audits, list(data.get("tallies") or ()), *flags)
+        return cls(windows, audits, list(data.get("tallies") or ()), bool(data.get("everything")))
 
 
 def check(params: Json, given: Json | None, known: Collection[str]) -> None:
@@ -195,7 +192,7 @@ def extract(params: Json, run: Any, known: Collection[str]) -> Json:
                 accept_changes=params["accept_changes"],
             )
             tallies = [_tally(tally) for tally in found.tallies]
-            return _Day(found.windows, night.audits, tallies, scheduled, not found.brake.is_released).to_json()
+            return _Day(found.windows, night.audits, tallies, everything=scheduled).to_json()
 
 
 def _dry_run(source: Source, settings: Settings, window: Window, params: Json, dag_id: str, run_id: str) -> Json:
@@ -211,10 +208,7 @@ def post(extracted: Json | None, params: Json, run: Any) -> Json:
     """Send what is pending: all of it, oldest first, in a scheduled run; otherwise that of the run's day. With ``resend``, send
     again what was delivered of it before this run, which needs a reading that passes the brake.
 
-    What the brake stopped as a whole is read again first, since the source may have been put right.
-
     :param extracted: ``None`` if nothing was read, which does not hold up what is pending.
-    :raises ImplausibleReading: if the night is still implausible as a whole.
     """
     day = _Day.from_json(extracted) if extracted else None
     everything = day.everything if day else run.run_type == "scheduled"
@@ -231,9 +225,6 @@ def post(extracted: Json | None, params: Json, run: Any) -> Json:
             with configuration.source(settings) as source:
                 for window in windows:
                     stage(engine, source, settings, window, resend=True, **named)
-        elif day is not None and day.is_implausible:
-            with configuration.source(settings) as source:
-                nightly.read(engine, source, settings, windows, **named).brake.require_released()
         else:
             nightly.refresh_stale(engine, lambda: configuration.source(settings), settings, windows, **named)
         delivery = _send(engine, connect, settings, [EVERYTHING] if everything else windows, run.run_id)
@@ -322,7 +313,6 @@ def prove_day(extracted: Json | None, posted: Json | None, params: Json, run: An
         everything=day.everything,
         failed_tasks={"extract": own, "post": own},
         unsent=[*day.windows, *day.audits] if posted is None else [],
-        is_implausible=day.is_implausible and posted is None,
     )
 
 
@@ -338,7 +328,6 @@ def _prove(
     everything: bool,
     failed_tasks: dict[str, Window],
     unsent: Collection[Window],
-    is_implausible: bool = False,
 ) -> None:
     settings = configuration.read_settings()
     with configuration.source(settings) as source, configuration.outbox() as engine:
@@ -346,8 +335,6 @@ def _prove(
         dashboard = _dashboard(engine, settings)
 
         def send_found(window: Window) -> None:
-            if is_implausible:
-                raise ImplausibleReading(delivery_texts.NOTHING_IS_SENT(window=window.label))
             _send(engine, lambda: dashboard, settings, [EVERYTHING if everything else window], run_id)
 
         before = {window: ledger.last_proof(engine, window) for window in (*windows, *audits)}

@@ -2,8 +2,7 @@
 
 A different ``source_timezone``, padding or id in the view makes every row look deleted, and a new one would be sent in its
 place. A window is judged by itself; one that holds only a few delivered rows, together with the days around it, or an
-institution with few rows a day would send all of them again, one day after another. A night is judged as a whole as well: if
-what it read again looks like that, its own day, which is read in the same way, is not to be trusted either.
+institution with few rows a day would send all of them again, one day after another.
 """
 
 from __future__ import annotations
@@ -47,42 +46,19 @@ def is_plausible(found: Change) -> bool:
     return found.delivered < FEWEST or not is_replacement(found)
 
 
-class Brake:
-    """Judges the readings of one task.
+def require_plausible(window: Window, found: Change, nearby: Callable[[], Iterable[Change]] = tuple) -> None:
+    """Stop before anything of the window is sent if its reading is implausible.
 
-    :ivar total: the changes of all windows that were judged.
+    :param nearby: the changes before and after the window, each of enough rows to judge by; called only if the window holds
+        few, and most of them seem to be replaced.
+    :raises ImplausibleReading: says what was found and how to continue.
     """
-
-    def __init__(self) -> None:
-        self.total = Change(0, 0, 0)
-
-    @property
-    def is_released(self) -> bool:
-        """Whether all readings together are plausible."""
-        return is_plausible(self.total)
-
-    def require_plausible(self, window: Window, found: Change, nearby: Callable[[], Iterable[Change]] = tuple) -> None:
-        """Stop before anything of the window is sent if its reading is implausible.
-
-        :param nearby: the changes before and after the window, each of enough rows to judge by; called only if the window holds
-            few, and all of them seem to be replaced.
-        :raises ImplausibleReading: says what was found and how to continue.
-        """
-        name = verbatim(window.label)
-        if is_replacement(found) and found.delivered < FEWEST:
-            around = [found.plus(other) for other in nearby()]
-            implausible = [together for together in around if not is_plausible(together)]
-            if implausible:
-                found, name = implausible[0], texts.WITH_DAYS_AROUND(window=window.label)
-        self.total = self.total.plus(found)
-        if not is_plausible(found):
-            run = texts.RUN_OF[window.kind](window=window.label)
-            raise ImplausibleReading(texts.BRAKE(window=name, run=run, **found._asdict()))
-
-    def require_released(self) -> None:
-        """Stop before anything of a run is sent if what it read is implausible as a whole.
-
-        :raises ImplausibleReading: says what was found and how to continue.
-        """
-        if not self.is_released:
-            raise ImplausibleReading(texts.NIGHT_BRAKE(**self.total._asdict()))
+    name = verbatim(window.label)
+    if is_replacement(found) and found.delivered < FEWEST:
+        around = (found.plus(other) for other in nearby())
+        implausible = next((together for together in around if not is_plausible(together)), None)
+        if implausible is not None:
+            found, name = implausible, texts.WITH_DAYS_AROUND(window=window.label)
+    if not is_plausible(found):
+        run = texts.RUN_OF[window.kind](window=window.label)
+        raise ImplausibleReading(texts.BRAKE(window=name, run=run, **found._asdict()))

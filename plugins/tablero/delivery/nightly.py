@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window, dateless_window, span, undated_window
-from tablero.delivery.brake import Brake
 from tablero.delivery.reconciling import answers
 from tablero.delivery.staging import Tally, stage
 from tablero.errors import OutboxUnavailable, SourceUnavailable, TableroError
@@ -36,12 +35,10 @@ class Read(NamedTuple):
 
     :ivar windows: windows to be proved by ``reconcile``, including those that could not be read.
     :ivar tallies: of the windows that were read.
-    :ivar brake: with what all of them together look like.
     """
 
     windows: list[Window]
     tallies: list[Tally]
-    brake: Brake
 
 
 def read(
@@ -61,7 +58,7 @@ def read(
     :param accept_changes: as in :func:`tablero.delivery.staging.stage`.
     :raises OutboxUnavailable: there is nowhere to put anything.
     """
-    found = Read([], [], Brake())
+    found = Read([], [])
     staged = partial(stage, engine, source, settings, run_id=run_id, clock=clock, accept_changes=accept_changes)
     source_answers = True
     for planned in windows:
@@ -69,7 +66,7 @@ def read(
         try:
             if source_answers:
                 window = _with_older_rows(source, settings, planned)
-                found.tallies.append(staged(window, brake=found.brake))
+                found.tallies.append(staged(window))
                 is_read = True
         except OutboxUnavailable:
             raise

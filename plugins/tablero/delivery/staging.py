@@ -23,7 +23,7 @@ from tablero.contract.sorting import in_order
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window, first_instant, local_day
 from tablero.contract.wire import encode
-from tablero.delivery.brake import FEWEST, Brake, Change
+from tablero.delivery.brake import FEWEST, Change, require_plausible
 from tablero.outbox import intake, requeue
 from tablero.outbox.batches import Lease, LeasedBatch
 from tablero.outbox.engine import reading
@@ -99,7 +99,6 @@ def stage(
     clock: Clock,
     resend: bool = False,
     accept_changes: bool = False,
-    brake: Brake | None = None,
 ) -> Tally:
     """Read ``window``, compare it with the outbox, and commit the difference. May be interrupted and repeated at any point.
 
@@ -108,7 +107,6 @@ def stage(
     :param engine: of the outbox.
     :param resend: make the delivered rows that the source still has pending again, once per run.
     :param accept_changes: stage even if most of what was delivered seems to have changed (see :mod:`tablero.delivery.brake`).
-    :param brake: judges this reading along with others; by default this one alone.
     :raises ImplausibleReading: if most of it seems to have changed and this is not accepted. Nothing is staged,
         or sent again.
     :raises SourceUnavailable, OutboxUnavailable: a retry may help.
@@ -116,7 +114,7 @@ def stage(
     """
     tally = Tally(window)
     steps = stage_in_steps(
-        engine, source, settings, tally, run_id=run_id, clock=clock, resend=resend, accept_changes=accept_changes, brake=brake
+        engine, source, settings, tally, run_id=run_id, clock=clock, resend=resend, accept_changes=accept_changes
     )
     with rare_collections():
         for _ in steps:
@@ -152,7 +150,6 @@ def stage_in_steps(
     lease: Callable[[], Lease | None] = lambda: None,
     resend: bool = False,
     accept_changes: bool = False,
-    brake: Brake | None = None,
 ) -> Iterator[list[LeasedBatch]]:
     """:func:`stage` in steps: each yields batches that are committed and may be posted while the next step is prepared.
 
@@ -167,9 +164,7 @@ def stage_in_steps(
     found = _distinct(_classified(source, settings, tally.window, clock(), tally, rejections.add), tally)
     pieces = differences(chain.from_iterable(found), extraction.record)
     if extraction.record.may_hold_delivered and not accept_changes:
-        pieces = _plausible(
-            pieces, extraction.record, tally.window, brake or Brake(), partial(_nearby, engine, source, settings, clock())
-        )
+        pieces = _plausible(pieces, extraction.record, tally.window, partial(_nearby, engine, source, settings, clock()))
     if resend:
         pieces = _with_resending(pieces, partial(_resend, engine, settings, tally.window, run_id))
     new_ones = chain.from_iterable(_new(pieces, extraction.withdraw, tally))
@@ -209,7 +204,7 @@ def preview(
     found = _distinct(_classified(source, settings, window, clock(), tally, sample), tally)
     pieces = differences(chain.from_iterable(found), record or ())
     if engine is not None and record is not None and record.may_hold_delivered and not accept_changes:
-        pieces = _plausible(pieces, record, window, Brake(), partial(_nearby, engine, source, settings, clock()))
+        pieces = _plausible(pieces, record, window, partial(_nearby, engine, source, settings, clock()))
     new_ones = chain.from_iterable(_new(pieces, record.count_unsent if record is not None else None, tally))
     for packed in pack(new_ones, settings.batch_size, by_service=settings.group_by_service):
         tally.batches += 1
@@ -237,7 +232,6 @@ def _plausible(
     pieces: Iterable[Difference],
     record: Record,
     window: Window,
-    brake: Brake,
     nearby: Callable[[Window], Iterable[Change]],
 ) -> Iterator[Difference]:
     """The same differences, after the whole window was compared and found plausible; they are kept on disk until then.
@@ -246,7 +240,7 @@ def _plausible(
     """
     with tempfile.TemporaryFile(prefix="tablero-") as file:
         found = _change(pieces, record, keep=lambda piece: pickle.dump(piece, file, pickle.HIGHEST_PROTOCOL))
-        brake.require_plausible(window, found, partial(nearby, window))
+        require_plausible(window, found, partial(nearby, window))
         end = file.tell()
         file.seek(0)
         while file.tell() < end:

@@ -31,6 +31,9 @@ DEGRADED = "degraded:"
 #: Suffix of the key of the incidents of runs that a person started.
 BY_HAND = " by hand"
 
+#: Prefix of the cause of what a task waits for, which is no failure.
+_WAITS = "waits:"
+
 #: Parts in which two reports of the same cause may differ: numbers, ids, names, quoted text.
 _VARIABLE = re.compile(r"\S*\d\S*|'[^']*'|\"[^\"]*\"|«[^»]*»")
 
@@ -145,22 +148,41 @@ def record_trouble(engine: Engine, dag_id: str, run_id: str, found: Trouble, *, 
         connection.execute(sa.insert(trouble).values(dag_id=dag_id, run_id=run_id, happened_at=now, **values))
 
 
+def record_wait(engine: Engine, dag_id: str, run_id: str, found: Trouble, *, now: datetime) -> None:
+    """Store why a task is not done yet: it will be retried, or is deferred. Only its last reason is kept."""
+    same = (trouble.c.task == found.task[:300], trouble.c.dag_id == dag_id, trouble.c.run_id == run_id, _is_wait)
+    with writing(engine) as connection:
+        connection.execute(sa.delete(trouble).where(*same))
+    record_trouble(engine, dag_id, run_id, found._replace(cause=f"{_WAITS}{found.cause}"[:80]), now=now)
+
+
 def situation(engine: Engine, dag_id: str, run_id: str, *, since: datetime | None) -> Situation:
     """What is known about a run.
 
     :param since: when the run started or was cleared; failures before that are ignored. ``None``: since its beginning.
     """
-    recent = trouble.c.happened_at >= since if since is not None else sa.true()
     with reading(engine) as connection:
-        troubles = connection.execute(
-            sa.select(*(trouble.c[name] for name in Trouble._fields))
-            .where(trouble.c.dag_id == dag_id, trouble.c.run_id == run_id, recent)
-            .order_by(trouble.c.id)
-        ).all()
+        troubles = connection.execute(_troubles(dag_id, run_id, since).where(~_is_wait).order_by(trouble.c.id)).all()
         left_open = _last_proofs(run_id).where(~reconciliation.c.settled).order_by(reconciliation.c.window_start)
         columns = (reconciliation.c[name] for name in ("label", "pending", "window_start", "window_end"))
         windows = connection.execute(left_open.with_only_columns(*columns)).all()
     return Situation([Trouble(*row) for row in troubles], [OpenWindow(*row) for row in windows])
+
+
+def last_wait(engine: Engine, dag_id: str, run_id: str, *, since: datetime | None) -> Trouble | None:
+    """What a task of a run waits for; ``None`` if none does, or if one has failed since.
+
+    :param since: as in :func:`situation`.
+    """
+    with reading(engine) as connection:
+        last = connection.execute(_troubles(dag_id, run_id, since).order_by(trouble.c.id.desc()).limit(1)).one_or_none()
+    return Trouble(*last) if last is not None and last.cause.startswith(_WAITS) else None
+
+
+def _troubles(dag_id: str, run_id: str, since: datetime | None) -> sa.Select[Any]:
+    recent = trouble.c.happened_at >= since if since is not None else sa.true()
+    columns = (trouble.c[name] for name in Trouble._fields)
+    return sa.select(*columns).where(trouble.c.dag_id == dag_id, trouble.c.run_id == run_id, recent)
 
 
 def run_failed(
@@ -254,6 +276,8 @@ def _once_per_run(connection: Connection, run: Run, causes: Collection[str], now
     return new
 
 
+_is_wait = trouble.c.cause.startswith(_WAITS, autoescape=True)
+
 _is_degraded = incident.c.cause.startswith(DEGRADED, autoescape=True)
 
 
@@ -299,7 +323,7 @@ def _ended_unheard(connection: Connection, found: Any, run: Run) -> bool:
     else:
         among = ~scheduled
     failed_later = sa.exists().where(
-        trouble.c.run_id == reconciliation.c.run_id, trouble.c.happened_at >= reconciliation.c.counted_at
+        trouble.c.run_id == reconciliation.c.run_id, trouble.c.happened_at >= reconciliation.c.counted_at, ~_is_wait
     )
     succeeded = (
         _last_proofs()

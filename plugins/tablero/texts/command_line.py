@@ -134,6 +134,10 @@ GAPS = Text(
     "sin leer: {windows}",
     "never read: {windows}",
 )
+NEVER_READ = Text(
+    "nunca cargados: {first} … {last} (historical_load, o corrija earliest)",
+    "never loaded: {first} … {last} (historical_load, or correct earliest)",
+)
 VIEW_COUNTS = {
     "complete": Text("vista contada el {day}: no falta ninguna fila", "view counted on {day}: no row is missing"),
     "differs": Text(

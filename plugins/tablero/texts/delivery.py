@@ -142,26 +142,6 @@ BRAKE = Text(
 
 WITH_DAYS_AROUND = Text("{window}, junto con los días más cercanos", "{window}, together with the days around it")
 
-NIGHT_BRAKE = Text(
-    "De {delivered} {delivered:fila entregada|filas entregadas} que esta ejecución leyó de nuevo, {gone} ya no están en la"
-    " fuente y hay {new} nuevas. Parece que cambió la forma de leer la fuente (zona horaria, relleno o identificadores), no los"
-    " datos; por eso tampoco se envió lo demás que leyó, ni nada pendiente. Revise source_timezone y la vista; cuando estén"
-    " bien, limpie esta tarea con las posteriores (Limpiar Instancia de Tarea, Downstream). Si el cambio es correcto y el"
-    " tablero debe recibir las filas nuevas, lance a mano historical_load con accept_changes desde el primer mes que cambió. Si"
-    " el tablero ya las tiene: python -m tablero adopt.",
-    "Of {delivered} {delivered:delivered row|delivered rows} that this run read again, {gone} are no longer in the source, and"
-    " {new} are new. It looks as if the way of reading the source has changed (time zone, padding or ids), and not the data; so"
-    " neither the rest of what it read was sent, nor anything pending. Check source_timezone and the view; once they are right,"
-    " clear this task with its downstream tasks (Clear Task Instance, Downstream). If the change is right and the dashboard"
-    " must get the new rows, trigger historical_load by hand with accept_changes, from the first month that changed. If the"
-    " dashboard has them already: python -m tablero adopt.",
-)
-
-NOTHING_IS_SENT = Text(
-    "{window}: no se envió, porque el freno detuvo todo lo que leyó esta ejecución; la tarea post dice por qué.",
-    "{window}: not sent, because the brake stopped all that this run read; task post says why.",
-)
-
 #: The run that sends such a window all the same, by kind of the window: a month may be read by a nightly audit as well.
 RUN_OF = {
     "month": Text(

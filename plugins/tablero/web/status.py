@@ -23,6 +23,9 @@ from tablero.web.coverage import Cell, Coverage, State, Why, gather, survey
 
 _DAY = timedelta(days=1)
 
+#: The cause of a degraded state where months were never loaded.
+NEVER_READ = "never_read"
+
 
 class Health(Enum):
     """The overall state. The value is its name in JSON."""
@@ -65,7 +68,8 @@ class Status:
     :ivar is_failing: whether scheduled runs are failing.
     :ivar why: why the state is unknown, if there is more to say than that.
     :ivar whole: the last count of the whole view, with its local time; ``None`` if there was none.
-    :ivar degraded: causes of degradation in the last scheduled run, or ``rejected`` for months with too many rejected rows.
+    :ivar degraded: causes of degradation in the last scheduled run and in other runs of the last day, and :data:`NEVER_READ`.
+    :ivar never_read: months since ``earliest`` that lie before the first day ever read; they are no gaps.
     """
 
     state: Health
@@ -78,6 +82,7 @@ class Status:
     degraded: tuple[str, ...] = ()
     whole: Whole | None = None
     why: Text | None = None
+    never_read: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The form for machines; see :mod:`tablero.command_line.outbox`."""
@@ -114,6 +119,8 @@ class Status:
             yield texts.OPEN(windows=_some(self.open_windows))
         if self.gaps:
             yield texts.GAPS(windows=_some(self.gaps))
+        if self.never_read:
+            yield texts.NEVER_READ(first=self.never_read[0], last=self.never_read[-1])
         if self.degraded:
             yield texts.NOT_AS_USUAL(causes=", ".join(self.degraded))
         if self.whole:
@@ -142,10 +149,11 @@ def status(connection: Connection, settings: Settings, now: datetime) -> Status:
     cells = list(_cells(found, due))
     began = next((index for index, cell in enumerate(cells) if cell.state is not State.NEVER), len(cells))
     cells = cells[began:]
+    unread = tuple(month.label for month in found.having(State.NEVER) if cells and month.first < cells[0].first)
     gaps = [cell.label for cell in cells if _is_gap(cell)]
     open_windows = [*found.late_outside, *(cell.label for cell in cells if _is_open(cell) and not _is_gap(cell))]
-    degraded = health.last_causes(connection)
-    degraded += ["rejected"] if "rejected" not in degraded and found.having(State.REJECTIONS) else []
+    degraded = list(dict.fromkeys([*health.last_causes(connection), *health.causes_found(connection, now - _DAY)]))
+    degraded += [NEVER_READ] if unread else []
     is_failing = health.is_failing(connection)
     if open_windows or gaps or is_failing:
         state = Health.LATE
@@ -161,6 +169,7 @@ def status(connection: Connection, settings: Settings, now: datetime) -> Status:
         is_failing,
         tuple(degraded),
         _whole(connection, settings),
+        never_read=unread,
     )
 
 

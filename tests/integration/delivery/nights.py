@@ -11,7 +11,6 @@ from sqlalchemy.engine import Engine
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window, day_window
 from tablero.delivery import nightly
-from tablero.delivery.brake import Brake
 from tablero.delivery.counting import Counted, compare, count_future, require_whole
 from tablero.delivery.health.degraded import EVENTS
 from tablero.delivery.health.survey import survey
@@ -93,12 +92,10 @@ class Nights:
         found, own = Night(day), day_window(day, ZONE)
         source, engine, named = self.institution.source, self.engine, {"run_id": run.run_id, "clock": lambda: now}
         plan = plan_night(engine, self.settings, own)
-        read = nightly.read(engine, source, self.settings, plan.windows, **named)  # type: ignore[arg-type]
-        windows = read.windows
-        self._post(found, read.brake, named)
+        windows, _ = nightly.read(engine, source, self.settings, plan.windows, **named)  # type: ignore[arg-type]
+        self._post(found, named)
 
         def send_found(_: object) -> None:
-            read.brake.require_released()
             send(engine, lambda: self.dashboard, self.settings, [EVERYTHING], **named)  # type: ignore[arg-type]
 
         unsent = [*windows, *plan.audits] if found.failed else []
@@ -114,9 +111,8 @@ class Nights:
         self._end(found, counted, run, now, own, plan.audits)
         return found
 
-    def _post(self, found: Night, brake: Brake, named: dict[str, object]) -> None:
+    def _post(self, found: Night, named: dict[str, object]) -> None:
         try:
-            brake.require_released()
             send(self.engine, lambda: self.dashboard, self.settings, [EVERYTHING], **named)  # type: ignore[arg-type]
         except TableroError as error:
             found.failed.append(error)

@@ -274,6 +274,22 @@ def test_what_is_known_of_a_run(outbox: Engine) -> None:
     ]
 
 
+def test_what_a_task_waits_for(outbox: Engine) -> None:
+    """The last wait is known until a task fails, and counts among no failures."""
+    run, post = night(1), Trouble("post", False, "the first time", "DashboardBusy", "post", -1, 1)
+
+    def known() -> tuple[list[str], str | None]:
+        found = incidents.situation(outbox, DAG, run.run_id, since=None)
+        wait = incidents.last_wait(outbox, DAG, run.run_id, since=None)
+        return [one.words for one in found.troubles], wait and wait.words
+
+    for words in ("the first time", "the second time"):
+        incidents.record_wait(outbox, DAG, run.run_id, post._replace(words=words), now=NOW)
+    assert known() == ([], "the second time")
+    incidents.record_trouble(outbox, DAG, run.run_id, post._replace(words="failed"), now=NOW + timedelta(minutes=3))
+    assert known() == (["failed"], None)
+
+
 def test_nothing_is_known(outbox: Engine) -> None:
     """Nothing is known of a run that failed before it did anything."""
     assert incidents.situation(outbox, DAG, "1", since=None) == ([], [])

@@ -30,6 +30,15 @@ SINCE = datetime(2026, 11, 23, 2, 10, tzinfo=timezone.utc)
 REJECTED = Degradation("rejected", "2026-11-23", SINCE, SINCE, 60, 400)
 
 
+def test_a_late_day_that_waits() -> None:
+    """If no task has failed, the cause is what the task waits for: it will be retried, or the dashboard asked to wait."""
+    wait = Trouble("post", False, "the dashboard asks to wait. It continues at 09:30", "waits:DashboardBusy", "post", -1, 1)
+    alert = late(*RUN, "06:00", FOUND._replace(troubles=[]), base_url=BASE, wait=wait)
+    assert "Primera causa (post) / First cause (post):\nthe dashboard asks to wait. It continues at 09:30" in alert.to_text()
+    assert alert.links.log == f"{RUN_LINK}/tasks/post?try_number=1"
+    assert late(*RUN, "06:00", FOUND, base_url=BASE, wait=wait).cause == ("post", DENIED.words)
+
+
 def test_a_failure() -> None:
     """An alert has the total in its subject, and the windows, the start, the root cause and the remedy, in both languages."""
     alert = failure(*RUN, FOUND, base_url=BASE, since=SINCE)

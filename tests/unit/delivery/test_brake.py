@@ -7,7 +7,7 @@ from datetime import date, datetime, timezone
 
 import pytest
 from tablero.contract.windows import Window, day_window, month_windows, undated_window
-from tablero.delivery.brake import FEWEST, Brake, Change, is_plausible
+from tablero.delivery.brake import FEWEST, Change, is_plausible, require_plausible
 from tablero.errors import ImplausibleReading, PermanentError
 
 ZONE = timezone.utc
@@ -48,7 +48,7 @@ def test_what_is_plausible(found: Change, plausible: bool) -> None:
 def test_the_error_names_the_run_that_sends_the_window(window: Window, run: str) -> None:
     """A month may be read by the nightly audit, where accepting the changes of the night's own day would not help."""
     with pytest.raises(ImplausibleReading, match=f"trigger {re.escape(run)} by hand"):
-        Brake().require_plausible(window, Change(delivered=1200, gone=1100, new=1050))
+        require_plausible(window, Change(delivered=1200, gone=1100, new=1050))
 
 
 def test_the_error_says_what_was_seen_and_how_to_go_on() -> None:
@@ -57,7 +57,7 @@ def test_the_error_says_what_was_seen_and_how_to_go_on() -> None:
         {"kind": "month", "label": "2020-02", "start": "2020-02-01T04:00:00+00:00", "end": "2020-03-01T04:00:00+00:00"}
     )
     with pytest.raises(ImplausibleReading) as caught:
-        Brake().require_plausible(window, Change(delivered=1200, gone=1100, new=1050))
+        require_plausible(window, Change(delivered=1200, gone=1100, new=1050))
     assert isinstance(caught.value, PermanentError)
     for text in caught.value.text:
         assert all(
@@ -82,29 +82,15 @@ FEW = Change(delivered=4, gone=4, new=4)
 )
 def test_a_window_with_few_rows_is_judged_with_those_around_it(around: list[Change], stops: bool) -> None:
     """Four of four rows may be corrected, unless the rows just before or just after them seem to be replaced as well."""
-    window, brake = day_window(date(2026, 11, 24), ZONE), Brake()
+    window = day_window(date(2026, 11, 24), ZONE)
     if stops:
         with pytest.raises(ImplausibleReading, match="2026-11-24, together with the days around it: of 10 delivered rows"):
-            brake.require_plausible(window, FEW, lambda: around)
+            require_plausible(window, FEW, lambda: around)
     else:
-        brake.require_plausible(window, FEW, lambda: around)
-    assert brake.is_released is not stops
+        require_plausible(window, FEW, lambda: around)
 
 
 @pytest.mark.parametrize("found", [Change(10, 1, 1), Change(4, 2, 2), Change(4, 4, 2), Change(0, 0, 50)])
 def test_the_days_around_a_window_are_read_only_if_it_seems_to_be_replaced(found: Change) -> None:
     """Nothing else is read for corrections of a part, for deletions, and for rows of a new day."""
-    Brake().require_plausible(day_window(date(2026, 11, 24), ZONE), found, lambda: pytest.fail("it was read"))
-
-
-def test_a_run_is_judged_as_a_whole() -> None:
-    """One implausible day among others that are as ever stops only itself; if most look like that, nothing is reliable."""
-    brake, window = Brake(), day_window(date(2026, 11, 24), ZONE)
-    for found in (Change(20, 0, 0), Change(20, 0, 0), Change(0, 0, 20)):
-        brake.require_plausible(window, found)
-    for released in (True, False):
-        with pytest.raises(ImplausibleReading):
-            brake.require_plausible(window, Change(30, 30, 30))
-        assert brake.is_released is released
-    with pytest.raises(ImplausibleReading, match="Of 100 delivered rows that this run read again, 60 are no longer in"):
-        brake.require_released()
+    require_plausible(day_window(date(2026, 11, 24), ZONE), found, lambda: pytest.fail("it was read"))

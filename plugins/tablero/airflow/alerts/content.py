@@ -180,12 +180,15 @@ def recovery(dag_id: str, run_id: str, *, base_url: str) -> Alert:
     return Alert("recovery", dag_id, run_id, f"[Tablero] {dag_id} {texts.RECOVERED}", lines, Links.to(base_url, dag_id, run_id))
 
 
-def late(dag_id: str, run_id: str, deadline: str, found: Situation | None, *, base_url: str) -> Alert:
-    """A scheduled day is not settled in time.
+def late(
+    dag_id: str, run_id: str, deadline: str, found: Situation | None, *, base_url: str, wait: Trouble | None = None
+) -> Alert:
+    """A scheduled day is not settled in time. The cause is the first failure, or what the task that is not done waits for.
 
     :param deadline: local time.
+    :param wait: what a task waits for.
     """
-    cause = _first_cause(found)
+    cause = _first_cause(found) or wait
     lines = [texts.WHAT(what=texts.DAY_IS_LATE(deadline=deadline)), *(_windows(found) if found else [])]
     lines.append(texts.TO_DO(remedy=texts.CHECK_LOG))
     return Alert(

@@ -38,6 +38,12 @@ def last_causes(connection: Connection) -> list[str]:
     return list(dict.fromkeys(connection.scalars(causes)))
 
 
+def causes_found(connection: Connection, since: datetime) -> list[str]:
+    """The distinct causes of degradation that any run has found since then."""
+    query = sa.select(degradation.c.cause).where(degradation.c.found_at >= since).order_by(degradation.c.id)
+    return list(dict.fromkeys(connection.scalars(query)))
+
+
 def last_delivery(connection: Connection) -> datetime | None:
     """The last time at which the dashboard acknowledged a batch; ``None`` if it never has."""
     # From the end of the index on: all acknowledgements are as many as the batches.

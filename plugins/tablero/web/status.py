@@ -68,7 +68,7 @@ class Status:
     :ivar is_failing: whether scheduled runs are failing.
     :ivar why: why the state is unknown, if there is more to say than that.
     :ivar whole: the last count of the whole view, with its local time; ``None`` if there was none.
-    :ivar degraded: causes of degradation in the last scheduled run and in other runs of the last day, and :data:`NEVER_READ`.
+    :ivar degraded: causes of degradation in the last scheduled run and in runs by hand of the last day, and :data:`NEVER_READ`.
     :ivar never_read: months since ``earliest`` that lie before the first day ever read; they are no gaps.
     """
 
@@ -152,7 +152,7 @@ def status(connection: Connection, settings: Settings, now: datetime) -> Status:
     unread = tuple(month.label for month in found.having(State.NEVER) if cells and month.first < cells[0].first)
     gaps = [cell.label for cell in cells if _is_gap(cell)]
     open_windows = [*found.late_outside, *(cell.label for cell in cells if _is_open(cell) and not _is_gap(cell))]
-    degraded = list(dict.fromkeys([*health.last_causes(connection), *health.causes_found(connection, now - _DAY)]))
+    degraded = list(dict.fromkeys([*health.last_causes(connection), *health.causes_by_hand(connection, now - _DAY)]))
     degraded += [NEVER_READ] if unread else []
     is_failing = health.is_failing(connection)
     if open_windows or gaps or is_failing:

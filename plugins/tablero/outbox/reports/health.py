@@ -1,6 +1,5 @@
-"""Queries of a monitor: do runs fail, what is degraded, when was the last delivery, how old is
-what is pending; and is this the outbox that earlier runs
-wrote to, or an older copy of it.
+"""Queries of a monitor: do runs fail, what is degraded, when was the last delivery, how old is what is pending; and is this the
+outbox that earlier runs wrote to, or an older copy of it.
 """
 
 from __future__ import annotations
@@ -38,9 +37,10 @@ def last_causes(connection: Connection) -> list[str]:
     return list(dict.fromkeys(connection.scalars(causes)))
 
 
-def causes_found(connection: Connection, since: datetime) -> list[str]:
-    """The distinct causes of degradation that any run has found since then."""
-    query = sa.select(degradation.c.cause).where(degradation.c.found_at >= since).order_by(degradation.c.id)
+def causes_by_hand(connection: Connection, since: datetime) -> list[str]:
+    """The distinct causes of degradation that runs which a person started have found since then."""
+    by_hand = ~degradation.c.run_id.startswith(SCHEDULED, autoescape=True)
+    query = sa.select(degradation.c.cause).where(degradation.c.found_at >= since, by_hand).order_by(degradation.c.id)
     return list(dict.fromkeys(connection.scalars(query)))
 
 

@@ -20,8 +20,8 @@ from sqlalchemy.engine import Engine
 from tablero.airflow import callbacks, configuration, tasks
 from tablero.airflow.alerts import channels, sending
 from tablero.airflow.alerts.channels import Message
-from tablero.airflow.operators import Ended, Stopped
-from tablero.airflow.retries import TableroRetryPolicy
+from tablero.airflow.operators import Stopped
+from tablero.airflow.retries import Ended, TableroRetryPolicy
 from tablero.airflow.timetable import CivilDayTimetable
 from tablero.contract.windows import undated_window
 from tablero.errors import NotSettledError, OutboxUnavailable, SetupError

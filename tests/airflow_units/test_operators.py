@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 from itertools import chain, repeat
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,8 +16,11 @@ from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
 from pytest_mock import MockerFixture
-from tablero.airflow.operators import Ended, Stopped, tablero_task
-from tablero.errors import DashboardBusy, DashboardUnavailable, OutsideHours
+from tablero.airflow import configuration
+from tablero.airflow.operators import Stopped, tablero_task
+from tablero.airflow.retries import Ended
+from tablero.errors import DashboardBusy, DashboardUnavailable, OutboxUnavailable, OutsideHours
+from tablero.outbox import incidents
 
 OPENS = datetime(2026, 11, 25, 0, 0, tzinfo=timezone.utc)
 
@@ -37,6 +41,20 @@ def test_the_task_is_deferred_to_the_opening() -> None:
     assert isinstance(caught.value.trigger, DateTimeTrigger)
     assert caught.value.trigger.serialize()[1]["moment"] == OPENS
     assert caught.value.method_name == "resume"
+
+
+def test_what_it_waits_for_is_on_record(mocker: MockerFixture) -> None:
+    """The alert of a late day names what the task waits for, if the outbox takes it; a dry run records nothing."""
+    outbox, record = mocker.patch.object(configuration, "outbox"), mocker.patch.object(incidents, "record_wait")
+    ti = SimpleNamespace(dag_id="daily_send", run_id="run", task_id="post", map_index=-1, try_number=1)
+    for conf in ({}, {"dry_run": True}):
+        with pytest.raises(TaskDeferred):
+            operator(closed).execute({"ti": ti, "dag_run": SimpleNamespace(conf=conf)})
+    (call,) = record.call_args_list
+    assert (call.args[1:3], call.args[3].words) == (("daily_send", "run"), "send_hours have closed")
+    outbox.side_effect = OutboxUnavailable("away")
+    with pytest.raises(TaskDeferred):
+        operator(closed).execute({"ti": ti, "dag_run": SimpleNamespace(conf={})})
 
 
 def test_resumed_at_the_opening() -> None:

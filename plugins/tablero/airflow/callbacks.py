@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
+from tablero.airflow.operators import is_dry_run
 from tablero.errors import TableroError
 from tablero.texts import airflow as texts
 from tablero.texts.text import Text, verbatim
@@ -48,47 +49,25 @@ def task_failed(context: Context) -> None:
 def task_retried(context: Context) -> None:
     """Record why a task will be retried, for the alert of a late day, and end its log with it; ``on_retry_callback`` of every
     task."""
+    from tablero.outbox import incidents
+
     error = _error(context)
-    task_waits(context, error)
+    _record(context, error, incidents.record_wait)
     _log_last(error, retried=True)
 
 
-def task_waits(context: Context, error: BaseException) -> None:
-    """Record why a task is not done yet. Never raises."""
-    from tablero.outbox import incidents
-
-    _record(context, error, incidents.record_wait)
-
-
 def _record(context: Any, error: BaseException, record: Callable[..., None]) -> None:
-    from tablero.airflow import configuration
-    from tablero.errors import PermanentError
-    from tablero.outbox.incidents import Trouble, cause_of
+    from tablero.airflow.operators import record_state
 
     try:
-        ti = context["ti"]
-        if _is_dry_run(context["dag_run"]):
-            return
-        index = ti.map_index if ti.map_index is not None else -1
-        label = getattr(ti, "rendered_map_index", None) or (index if index >= 0 else "")
-        found = Trouble(
-            f"{ti.task_id} {label}".strip(),
-            isinstance(error, PermanentError),
-            str(explanation(error)),
-            cause_of(error),
-            ti.task_id,
-            index,
-            getattr(ti, "try_number", None),
-        )
-        with configuration.outbox() as engine:
-            record(engine, ti.dag_id, ti.run_id, found, now=configuration.clock())
+        record_state(context, error, explanation(error), record)
     except Exception as trouble:
         _warn(texts.NOT_RECORDED, trouble)
 
 
 def _error(context: Any) -> BaseException:
     """The exception that ended the task."""
-    from tablero.airflow.operators import reason_of
+    from tablero.airflow.retries import reason_of
 
     error = context.get("exception")
     if isinstance(error, BaseException):
@@ -135,7 +114,7 @@ def run_failed(context: Context) -> None:
     from tablero.airflow import configuration
 
     run = context["dag_run"]
-    if _is_dry_run(run):
+    if is_dry_run(run):
         return
     settings, budget = configuration.read_settings(), configuration.callback_budget()
     try:
@@ -200,7 +179,7 @@ def run_succeeded(context: Context) -> None:
     from tablero.airflow.alerts import channels, unrecorded
 
     run = context["dag_run"]
-    if _is_dry_run(run):
+    if is_dry_run(run):
         return
     settings, budget = configuration.read_settings(), configuration.callback_budget()
     try:
@@ -273,11 +252,6 @@ def _is_anyone_alerted(settings: Settings) -> bool:
     """Whether alerts go anywhere. If not, incidents are stored but not marked as alerted: ``status`` reads them, and whoever is
     named later is alerted of those that are still open."""
     return bool(settings.alert_emails or settings.alert_webhook_conn_id)
-
-
-def _is_dry_run(run: Any) -> bool:
-    """Dry runs send nothing, so they neither open nor close an incident."""
-    return bool((run.conf or {}).get("dry_run"))
 
 
 def _ended(run: Any) -> Run:

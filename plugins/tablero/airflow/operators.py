@@ -21,35 +21,18 @@ from airflow.providers.common.compat.sdk import DecoratedOperator, TaskDecorator
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.exceptions import TaskDeferred
-from tablero.errors import Deferral, TableroError
+from tablero.airflow.retries import Ended
+from tablero.errors import Deferral, PermanentError, TableroError
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from airflow.sdk import Context
+    from tablero.texts.text import Text
 
 
 #: Seconds between two checks that the process which started this one is still its parent.
 _CHECK_SUPERVISOR = 2.0
-
-
-class Ended(SystemExit):
-    """Ends a task with one of our errors. Airflow consults the retry policy as for any exception, but prints no traceback.
-
-    :ivar error: the reason.
-    """
-
-    def __init__(self, error: TableroError) -> None:
-        super().__init__(1)
-        self.error = error
-
-    def __str__(self) -> str:
-        return str(self.error)
-
-
-def reason_of(error: BaseException) -> BaseException:
-    """What an exception that ended a task stands for: for :class:`Ended`, the error that it carries."""
-    return error.error if isinstance(error, Ended) else error
 
 
 class Stopped(SystemExit):
@@ -79,17 +62,55 @@ class TableroOperator(DecoratedOperator, PythonOperator):
             with stopping_on_sigterm():
                 return super().execute(context)
         except Deferral as error:
-            from tablero.airflow.callbacks import task_waits
-
-            task_waits(context, error)
+            self._record_wait(context, error)
             self.log.info("%s", error)
             raise TaskDeferred(trigger=DateTimeTrigger(moment=error.resume_at), method_name="resume") from error
         except TableroError as error:
             raise Ended(error) from error
 
+    def _record_wait(self, context: Context, error: Deferral) -> None:
+        from tablero.outbox import incidents
+
+        try:
+            record_state(context, error, error.text, incidents.record_wait)
+        except Exception:  # it only tells the alert of a late day what the task waits for
+            self.log.debug("the wait could not be recorded", exc_info=True)
+
     def resume(self, context: Context, event: object = None) -> Any:
         """Continue after a deferral: the function itself finds out what is left to do."""
         return self.execute(context)
+
+
+def record_state(context: Any, error: BaseException, words: Text, record: Callable[..., None]) -> None:
+    """Store in the outbox why a task is not done; nothing of a dry run.
+
+    :param words: what an operator is told about it.
+    :param record: one of the functions of :mod:`tablero.outbox.incidents`.
+    """
+    from tablero.airflow import configuration
+    from tablero.outbox.incidents import Trouble, cause_of
+
+    if is_dry_run(context["dag_run"]):
+        return
+    ti = context["ti"]
+    index = ti.map_index if ti.map_index is not None else -1
+    label = getattr(ti, "rendered_map_index", None) or (index if index >= 0 else "")
+    found = Trouble(
+        f"{ti.task_id} {label}".strip(),
+        isinstance(error, PermanentError),
+        str(words),
+        cause_of(error),
+        ti.task_id,
+        index,
+        getattr(ti, "try_number", None),
+    )
+    with configuration.outbox() as engine:
+        record(engine, ti.dag_id, ti.run_id, found, now=configuration.clock())
+
+
+def is_dry_run(run: Any) -> bool:
+    """Whether a run sends nothing, so that it neither opens nor closes an incident."""
+    return bool((run.conf or {}).get("dry_run"))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The retry policy of every task."""
+"""The retry policy of every task, and the exception by which our errors end a task."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow.sdk import RetryDecision, RetryPolicy
-from tablero.errors import PermanentError, TransientError
+from tablero.errors import PermanentError, TableroError, TransientError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -16,6 +16,25 @@ _REASON_LENGTH = 500
 
 #: Maximum random share of the delay that is added to it.
 _SPREAD = 0.25
+
+
+class Ended(SystemExit):
+    """Ends a task with one of our errors. Airflow consults the retry policy as for any exception, but prints no traceback.
+
+    :ivar error: the reason.
+    """
+
+    def __init__(self, error: TableroError) -> None:
+        super().__init__(1)
+        self.error = error
+
+    def __str__(self) -> str:
+        return str(self.error)
+
+
+def reason_of(error: BaseException) -> BaseException:
+    """What an exception that ended a task stands for: for :class:`Ended`, the error that it carries."""
+    return error.error if isinstance(error, Ended) else error
 
 
 class TableroRetryPolicy(RetryPolicy):
@@ -42,8 +61,6 @@ class TableroRetryPolicy(RetryPolicy):
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
         """Decide about an exception; called by Airflow in the process of the task."""
-        from tablero.airflow.operators import reason_of
-
         exception = reason_of(exception)
         cause = f"{type(exception).__name__}: {exception}"[:_REASON_LENGTH]
         if isinstance(exception, PermanentError):

@@ -107,9 +107,11 @@ class Runs:
             next_at=None if dag is None else dag.next_dagrun_create_after,
         )
 
-    def is_paused(self, dag_id: str) -> bool:
-        """Whether the DAG is paused, so that its runs stay queued."""
-        return bool(self._session.scalar(sa.select(DagModel.is_paused).where(DagModel.dag_id == dag_id)))
+    def paused(self, reruns: Iterable[Rerun]) -> list[str]:
+        """The DAGs of these runs that are paused, so that the runs would stay queued."""
+        ids = {rerun.dag_id for rerun in reruns}
+        query = sa.select(DagModel.dag_id).where(DagModel.dag_id.in_(ids), DagModel.is_paused).order_by(DagModel.dag_id)
+        return list(self._session.scalars(query))
 
     def months_left(self, run: Run) -> int:
         """The number of months of a historical load that are not loaded yet."""

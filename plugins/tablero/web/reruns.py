@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
-from itertools import pairwise
+from datetime import date, timedelta
 from typing import NamedTuple
 
 #: Up to this number of days, each is sent by a run of its own; more are sent by month.
@@ -54,10 +53,11 @@ def plan_months(days: Iterable[date]) -> list[Rerun]:
 
 
 def _stretches(months: list[date]) -> list[tuple[date, date]]:
-    starts = [months[0], *(later for earlier, later in pairwise(months) if _number(later) != _number(earlier) + 1)]
-    ends = [*(earlier for earlier, later in pairwise(months) if _number(later) != _number(earlier) + 1), months[-1]]
-    return list(zip(starts, ends, strict=True))
-
-
-def _number(month: date) -> int:
-    return month.year * 12 + month.month
+    """First and last month of each sequence of consecutive ones."""
+    found: list[tuple[date, date]] = []
+    for month in months:
+        if found and (month - timedelta(days=1)).replace(day=1) == found[-1][1]:
+            found[-1] = found[-1][0], month
+        else:
+            found.append((month, month))
+    return found

@@ -74,7 +74,7 @@ def review(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
         samples=rows[:_SAMPLES],
         reruns=reruns,
         is_possible=bool(reruns) or choice.refused,
-        paused=[dag_id for dag_id in sorted({rerun.dag_id for rerun in reruns}) if runs.is_paused(dag_id)],
+        paused=runs.paused(reruns),
         fields=choice.fields(),
         user_name=page.user.get_name() if page.user else "",
         back=page.link("rejections", reason=choice.chosen.reason, service=choice.service, month=choice.month),

@@ -55,7 +55,7 @@ def review_way(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
         "unconfirmed.html",
         choice=choice,
         reruns=reruns,
-        paused=[dag_id for dag_id in sorted({rerun.dag_id for rerun in reruns}) if runs.is_paused(dag_id)],
+        paused=runs.paused(reruns),
         user_name=page.user.get_name() if page.user else "",
     )
 

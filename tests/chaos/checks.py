@@ -6,19 +6,21 @@ before the call is made.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from functools import cached_property
+from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.reasons import Reason
 from tablero.contract.status_change import StatusChange
-from tablero.contract.windows import Window
+from tablero.contract.windows import Window, local_day
 from tablero.outbox.batches import COLUMNS, rows_of
 from tablero.outbox.queue.attempts import LATE
 from tablero.outbox.schema import attempt, rejection
@@ -26,7 +28,7 @@ from tablero.outbox.schema import attempt, rejection
 from sandbox.dashboard import Row
 from sandbox.memory import read_calls, read_entries
 from tests.chaos.institution import EXCLUDED, Institution
-from tests.integration.samples import check_books
+from tests.integration.samples import ZONE, check_books
 
 #: Outcomes after which the dashboard may hold the rows; ``None`` is an attempt whose worker died.
 _LEAVES_IT_OPEN = ("unknown", None)
@@ -126,6 +128,7 @@ def standing(evidence: Evidence, outbox: Engine, institution: Institution) -> It
     yield from _nothing_after_an_acknowledgement(evidence)
     yield from _states_are_true(evidence)
     yield from _order_within_requests(evidence)
+    yield from order_across_readings(arrivals_of(evidence))
 
 
 def window(evidence: Evidence, institution: Institution, read: Window) -> Iterator[str]:
@@ -267,6 +270,46 @@ def _order_within_requests(evidence: Evidence) -> Iterator[str]:
         arrivals = [arrived for _, arrived, _ in changes]
         if arrivals != sorted(arrivals):
             yield f"changes of {service}/{name} out of extraction {extraction} did not arrive by date: {arrivals}"
+
+
+class Arrival(NamedTuple):
+    """A row of a request, and when the dashboard first took it.
+
+    :ivar request: service and request.
+    :ivar day: the civil day of its date, which each pass posts as a whole.
+    :ivar staged: the batch as which it was staged; of two readings the later one has the higher number.
+    :ivar at: infinite if it did not arrive.
+    """
+
+    request: tuple[str, str]
+    day: date
+    changed: datetime
+    staged: int
+    at: float
+
+
+def arrivals_of(evidence: Evidence) -> Iterator[Arrival]:
+    """The rows that were never searched: what was refused, or failed, holds up nothing."""
+    first: dict[Row, int] = {}
+    for entry in evidence.entries:
+        first.setdefault(tuple(entry[name] for name in _FIELDS), entry["seq"])
+    for row, at in evidence.staged.items():
+        line = [evidence.batches[identity] for identity in evidence.lineage(at.batch_id)]
+        if at.state in ("pending", "delivered") and not any(each.cuts or each.first_refused_at for each in line):
+            changed = at.change.last_modified_date
+            request = at.change.service_id, at.change.request_id
+            yield Arrival(request, local_day(changed, ZONE), changed, line[-1].id, first.get(row, math.inf))
+
+
+def order_across_readings(arrivals: Iterable[Arrival]) -> Iterator[str]:
+    """No change arrives before an older one of its request and day that had been staged before it."""
+    requests: dict[tuple[Any, ...], list[Arrival]] = defaultdict(list)
+    for arrival in arrivals:
+        requests[(*arrival.request, arrival.day)].append(arrival)
+    for (service, name, _), changes in requests.items():
+        for older, newer in permutations(changes, 2):
+            if older.changed < newer.changed and older.staged < newer.staged and newer.at < older.at:
+                yield f"{service}/{name}: a change of batch {newer.staged} came before an older one of batch {older.staged}"
 
 
 _FIELDS = StatusChange._fields

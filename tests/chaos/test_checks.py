@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 import sqlite3
@@ -28,7 +29,7 @@ from tablero.source.reader import Source
 
 from sandbox.memory import CallRecord, Memory
 from tests.chaos import checks
-from tests.chaos.checks import Evidence
+from tests.chaos.checks import Arrival, Evidence
 from tests.chaos.institution import AFTER_LAST_DAY, FIRST_DAY, OFFSET, Institution
 from tests.integration.fake_dashboard import DELIVERED, LOST, refused
 from tests.integration.samples import settings
@@ -307,3 +308,14 @@ def _microseconds(instant: datetime) -> int:
 
 def _clock() -> datetime:
     return NOW
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "is_wrong"),
+    [((1, 10), (2, 20), False), ((1, 20), (2, 10), True), ((1, math.inf), (2, 10), True), ((2, 20), (1, 10), False)],
+)
+def test_order_across_readings(older: tuple[int, float], newer: tuple[int, float], is_wrong: bool) -> None:
+    """A newer change that arrives before an older one is named, unless the older one was staged after it."""
+    request, today = ("1", "S-1"), NOW.date()
+    arrivals = [Arrival(request, today, NOW + timedelta(hours=n), *each) for n, each in enumerate((older, newer))]
+    assert (list(checks.order_across_readings(arrivals)) != []) is is_wrong

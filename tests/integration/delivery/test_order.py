@@ -18,13 +18,14 @@ from tablero.delivery import staging
 from tablero.delivery.loading import load
 from tablero.delivery.planning import EVERYTHING
 from tablero.delivery.sending import send
-from tablero.errors import DashboardUnavailable, RowsLeased, TransientError
+from tablero.errors import DashboardError, DashboardUnavailable, RowsLeased, TransientError
+from tablero.outbox import batches
 from tablero.outbox.queue import claiming, recording
 from tablero.outbox.queue.claims import Leaseholder
 
-from tests.integration.fake_dashboard import DELIVERED, LOST, UNAVAILABLE, Dashboard, refusing
+from tests.integration.fake_dashboard import DELIVERED, LOST, UNAVAILABLE, Dashboard, refused, refusing
 from tests.integration.institution import Institution
-from tests.integration.samples import FEBRUARY, check_books, clock, day, settings, stage, states
+from tests.integration.samples import FEBRUARY, ZONE, check_books, clock, day, settings, stage, states
 
 DAYS = [day(f"2020-02-{number:02}") for number in (1, 2)]
 
@@ -126,6 +127,24 @@ def test_a_refused_batch_holds_up_no_newer_one(outbox: Engine) -> None:
     stage(outbox, [row("R", 1), row("S", 1), row("R", 9, 14), row("T", 9)])
     deliver(outbox, first, concurrency=1)
     assert first.calls[:2] == [["R", "S"], ["R", "T"]]
+
+
+def test_what_is_searched_waits_for_older_changes(outbox: Engine) -> None:
+    """A newer batch was refused, and an older one is pending and fails: the parts of the newer one with its requests wait."""
+    stage(outbox, [row("R", 9, 14), row("T", 9)])
+    with contextlib.suppress(DashboardError, TransientError):
+        deliver(outbox, Dashboard(lambda _: refused()))
+    with outbox.begin() as connection:  # as if an older reading had ended late
+        batches.make(connection, batches.Origin(1), [[row("R", 1)]], ZONE)
+    oldest_fails = Dashboard(lambda entries: UNAVAILABLE if "01T05" in entries[0]["last_modified_date"] else refused())
+    with contextlib.suppress(DashboardError, TransientError):
+        deliver(outbox, oldest_fails, concurrency=1)
+    assert [call for call in oldest_fails.calls if "R" in call] == [["R"]]
+    dashboard = Arrivals(refusing(["T"]))
+    with contextlib.suppress(DashboardError, TransientError):
+        deliver(outbox, dashboard)
+    dashboard.check()
+    assert dashboard.accepted["R"] == 2
 
 
 def test_nights_of_an_outage(outbox: Engine) -> None:

@@ -102,6 +102,10 @@ def lease_parts(
         return [LeasedPart(identity, changes[identity], histories[identity]) for identity in ids]
 
 
+#: Batches looked at together where many must wait.
+_LARGEST_PAGE = 200
+
+
 class _Search(NamedTuple):
     """Where to look for batches that this worker may take.
 
@@ -123,15 +127,17 @@ class _Search(NamedTuple):
         :param cut: replaces batches that are too large by their parts.
         """
         found: list[int] = []
+        size = limit
         while len(found) < limit:
-            page = self._page(limit, after)
+            page = self._page(size, after)
             candidates = cut(page) if page else []
             waits = blockers(self.connection, candidates, pending_in(self.windows), ~self._is_being_posted())
             for row in candidates:
                 if waits.get(row.id, set()).issubset(found):
                     found.append(row.id)
-            if len(page) < limit:
+            if len(page) < size:
                 break
+            size = min(2 * size, _LARGEST_PAGE)
             after = [getattr(page[-1], f"order_{number}") for number in range(len(self.order))]
         return found[:limit]
 

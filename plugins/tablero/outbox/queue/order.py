@@ -9,8 +9,10 @@ continues its last request, wait for each other also then, by ``after_id``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -99,24 +101,44 @@ def blockers(connection: Connection, candidates: Sequence[Any], *among: sa.Colum
         batch.c.last_request >= min(row.first_request for row in candidates),
         *among,
     )
-    before = connection.execute(query).all()
-    pairs = [(row, other) for row in candidates for other in before if _may_share(row, other)]
-    requests = _requests(connection, {each.id for pair in pairs for each in pair})
-    found: dict[int, set[int]] = {}
-    for row, other in pairs:
-        if not requests[row.id].isdisjoint(requests[other.id]):
-            found.setdefault(row.id, set()).add(other.id)
-    return found
+    before = {row.id: row for row in connection.execute(query)}
+    requests = _requests(connection, _overlapping({row.id: row for row in candidates} | before))
+    holders: dict[int, list[Place]] = defaultdict(list)
+    for identity, shared in _shared(requests).items():
+        if identity in before:
+            for request in shared:
+                holders[request].append(place_of(before[identity]))
+    found = {
+        row.id: {place.batch_id for request in requests[row.id] for place in holders.get(request, ()) if place < place_of(row)}
+        for row in candidates
+        if row.id in requests
+    }
+    return {identity: waits for identity, waits in found.items() if waits}
 
 
-def _may_share(row: Any, other: Any) -> bool:
-    """Whether ``other`` is before ``row``, and may contain a request of it."""
-    return bool(
-        place_of(other) < place_of(row) and other.first_request <= row.last_request and other.last_request >= row.first_request
-    )
+def _overlapping(rows: Mapping[int, Any]) -> set[int]:
+    """Those of these batches whose range of request ids meets that of another one."""
+    meet: set[int] = set()
+    widest = None
+    for row in sorted(rows.values(), key=attrgetter("first_request")):
+        if widest is not None and row.first_request <= widest.last_request:
+            meet |= {widest.id, row.id}
+        if widest is None or row.last_request > widest.last_request:
+            widest = row
+    return meet
 
 
-def _requests(connection: Connection, ids: set[int]) -> dict[int, frozenset[int]]:
+def _shared(requests: Mapping[int, frozenset[int]]) -> dict[int, frozenset[int]]:
+    """By batch: those of its requests that another batch has as well."""
+    seen: set[int] = set()
+    shared: set[int] = set()
+    for each in requests.values():
+        shared |= seen & each
+        seen |= each
+    return {identity: each & shared for identity, each in requests.items()}
+
+
+def _requests(connection: Connection, ids: Collection[int]) -> dict[int, frozenset[int]]:
     wanted = sorted(ids)
     found: dict[int, frozenset[int]] = {}
     for start in range(0, len(wanted), MOST_BOUND):

@@ -10,6 +10,7 @@ from random import Random
 import orjson
 import pytest
 from sqlalchemy.engine import Engine
+from tablero.contract.packing import pack
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.contract.wire import encode
@@ -20,12 +21,13 @@ from tablero.delivery.planning import EVERYTHING
 from tablero.delivery.sending import send
 from tablero.errors import DashboardError, DashboardUnavailable, RowsLeased, TransientError
 from tablero.outbox import batches
-from tablero.outbox.queue import claiming, recording
+from tablero.outbox.batches import Lease
+from tablero.outbox.queue import claiming, leasing, recording
 from tablero.outbox.queue.claims import Leaseholder
 
 from tests.integration.fake_dashboard import DELIVERED, LOST, UNAVAILABLE, Dashboard, refused, refusing
 from tests.integration.institution import Institution
-from tests.integration.samples import FEBRUARY, ZONE, check_books, clock, day, settings, stage, states
+from tests.integration.samples import FEBRUARY, NOW, ZONE, begin, check_books, clock, day, settings, stage, states
 
 DAYS = [day(f"2020-02-{number:02}") for number in (1, 2)]
 
@@ -187,6 +189,22 @@ def test_rows_that_may_have_arrived_are_left_in_their_batch(outbox: Engine) -> N
     stage(outbox, [row("R", 9, 14), row("R", 5)])
     deliver(outbox, Dashboard())
     assert states(outbox) == {"delivered": 2}
+
+
+def test_a_frozen_worker_does_not_post_what_has_left_its_batch(outbox: Engine) -> None:
+    """Its lease ended before it posted anything, and a late row has taken the newer one of its request out of the batch."""
+    frozen = Leaseholder("frozen", "run", 60)
+    extraction = begin(outbox)
+    past = NOW - timedelta(days=3650)
+    step = extraction.stage(list(pack([row("R", 9, 14), row("S", 9)], 1000, by_service=False)), Lease("frozen", past))
+    stage(outbox, [row("R", 5), row("R", 9, 14), row("S", 9)])
+    ids = [each.batch_id for each in step.leased]
+    assert leasing.renew(outbox, ids, frozen) == set()
+    assert recording.exchange(outbox, [], step.leased, frozen).claims == []
+    dashboard = Arrivals()
+    deliver(outbox, dashboard)
+    dashboard.check()
+    assert dashboard.accepted == {"R": 2, "S": 1}
 
 
 def test_a_batch_that_another_worker_holds(outbox: Engine) -> None:

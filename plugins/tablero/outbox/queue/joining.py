@@ -137,7 +137,8 @@ def _take_out(connection: Connection, late: dict[str, _Shared], zone: tzinfo) ->
     for identity, rows in _contents(connection, sorted({home for each in taken.values() for home in each.homes})):
         left = [row for row in rows if row.request_id not in taken]
         if left:
-            batches.refill(connection, identity, left, zone)
+            # A worker whose lease has ended must not renew it, and post what it remembers.
+            batches.refill(connection, identity, left, zone, claimed_by=None, claimed_until=None)
         else:
             batches.empty(connection, identity)
     return {request: each.pending for request, each in taken.items()}

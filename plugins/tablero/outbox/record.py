@@ -160,7 +160,7 @@ def withdraw(
     connection: Connection, window: Window, gone: Collection[StatusChange], zone: tzinfo, now: datetime
 ) -> tuple[int, int]:
     """Withdraw rows that the source no longer has: refused rows, and pending rows that have certainly not been sent and are not
-    being sent. Delivered rows that were to be posted again are not; they are delivered as before.
+    being sent. Delivered rows that were to be posted again are not; they are delivered as before, also if a repeat was refused.
 
     :param gone: the rows that the source no longer has.
     :param zone: the institution's time zone, in which rows are counted by day.
@@ -170,8 +170,9 @@ def withdraw(
     taken = {"pending": 0, "refused": 0}
     for row, held, others in list(holders(connection, window, gone, tuple(taken), lock=True)):
         if was_delivered(row):
-            if row.state == "pending" and not _is_being_sent(connection, row, now):
-                _change(connection, row, held, others, zone, {"state": "delivered", "settled_at": now})
+            if row.state == "refused" or not _is_being_sent(connection, row, now):
+                as_before = {"state": "delivered", "settled_at": now, "settled_how": None, "words": None}
+                _change(connection, row, held, others, zone, as_before)
             continue
         if row.state == "pending" and may_have_been_sent(connection, row, now):
             continue

@@ -191,6 +191,16 @@ def test_rows_that_may_have_arrived_are_left_in_their_batch(outbox: Engine) -> N
     assert states(outbox) == {"delivered": 2}
 
 
+def test_a_part_is_claimed_once(outbox: Engine) -> None:
+    """A batch is cut while it is claimed, next to one that waits: its first part is not found a second time."""
+    stage(outbox, [row("Q", 0)])
+    claiming.claim(outbox, [FEBRUARY], Leaseholder("other", "run", 600), limit=1)
+    stage(outbox, [row("Q", 0), row("Q", 1)])
+    stage(outbox, [row("Q", 0), row("Q", 1), row("R", 2), row("R", 3)])
+    claims = claiming.claim(outbox, [FEBRUARY], Leaseholder("worker", "run", 600), limit=2, most=1, zone=ZONE)
+    assert [claim.changes for claim in claims] == [[row("R", 2)]]
+
+
 def test_a_frozen_worker_does_not_post_what_has_left_its_batch(outbox: Engine) -> None:
     """Its lease ended before it posted anything, and a late row has taken the newer one of its request out of the batch."""
     frozen = Leaseholder("frozen", "run", 60)

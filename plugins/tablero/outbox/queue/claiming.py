@@ -133,7 +133,8 @@ class _Search(NamedTuple):
             candidates = cut(page) if page else []
             waits = blockers(self.connection, candidates, pending_in(self.windows), ~self._is_being_posted())
             for row in candidates:
-                if waits.get(row.id, set()).issubset(found):
+                # A part of a batch that was cut is behind that batch, and so on the next page again.
+                if row.id not in found and waits.get(row.id, set()).issubset(found):
                     found.append(row.id)
             if len(page) < size:
                 break

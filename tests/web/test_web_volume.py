@@ -59,7 +59,7 @@ PAGES = {
     "rejections": Limit(8, 1_500, 1_000),
     "rejections?reason=unknown_status": Limit(8, 300, 300),
     "rejections?reason=unknown_status&service=1041&month=2022-03": Limit(8, 200, 50),
-    "rejections?reason=refused_by_dashboard": Limit(8, 200, 50),
+    "rejections?reason=refused_by_dashboard": Limit(8, 400, 50),
     "activity": Limit(12, 2_000, 1_000),
     "evidence": Limit(12, 12_000, 3_000),
     "status.json": Limit(20, 14_000, 4_000),

@@ -37,14 +37,14 @@ def changes_of_request(connection: Connection, request_id: str, *, skip: int, li
     """The staged status changes of a request, ordered by time."""
     # The id lies between the first and the last request of thousands of batches; its hash occurs in a few.
     needle = sa.literal(request_hash(request_id), sa.LargeBinary)
+    # A subquery instead of a join, which PostgreSQL may begin with the hashes of all batches.
+    hashes = sa.select(batch_content.c.requests).where(batch_content.c.batch_id == batch.c.id).scalar_subquery()
     if connection.dialect.name == "postgresql":
-        position = sa.func.position(needle.op("IN")(batch_content.c.requests))
+        position = sa.func.position(needle.op("IN")(hashes))
     else:
-        position = sa.func.instr(batch_content.c.requests, needle)
-    query = (
-        sa.select(batch.c.id, batch.c.state, batch.c.settled_at, batch.c.words)
-        .join(batch_content, batch_content.c.batch_id == batch.c.id)
-        .where(batch.c.first_request <= request_id, batch.c.last_request >= request_id, position > 0)
+        position = sa.func.instr(hashes, needle)
+    query = sa.select(batch.c.id, batch.c.state, batch.c.settled_at, batch.c.words).where(
+        batch.c.first_request <= request_id, batch.c.last_request >= request_id, position > 0
     )
     found = {row.id: row for row in connection.execute(query)}
     contents = batches.rows_of(connection, list(found))

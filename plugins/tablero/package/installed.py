@@ -18,7 +18,7 @@ from tablero.texts import airflow as texts
 #: What the wheel requires besides Airflow, with the lowest versions.
 NEEDED = {
     "apache-airflow-providers-common-compat": "1.8.0",
-    "apache-airflow-providers-common-sql": "1.28.1",
+    "apache-airflow-providers-common-sql": "1.31.0",
     "apache-airflow-providers-http": "5.3.3",
     "apache-airflow-providers-smtp": "2.3.1",
     "apache-airflow-providers-sqlite": "4.1.2",

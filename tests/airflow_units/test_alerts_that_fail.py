@@ -15,11 +15,12 @@ import orjson
 import pytest
 from pytest_mock import MockerFixture
 from tablero.airflow import callbacks, configuration
+from tablero.airflow.alerts.channels import Message
 from tablero.contract.windows import undated_window
 from tablero.errors import OutboxUnavailable, SetupError
 from tablero.outbox import findings
 
-from tests.airflow.sinks import monitor_server, smtp_server, webhook_server
+from tests.airflow.sinks import Mailbox, monitor_server, smtp_server, webhook_server
 
 
 class World:
@@ -166,6 +167,23 @@ def test_neither_outbox_nor_channel(world: World, monkeypatch: pytest.MonkeyPatc
     assert world.heard == ["failure"]
     succeeds(4)
     assert world.heard == ["failure", "recovery"]
+
+
+def test_a_mail_that_is_refused_holds_up_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mail server that does not take one mail gets the next one all the same, and the one that it refused once more."""
+    deliver = Mailbox.handle_DATA
+
+    async def refuse_failures(mailbox: Mailbox, server: Any, session: Any, envelope: Any) -> str:
+        return "552 5.3.4 too big" if b"failure" in envelope.content else await deliver(mailbox, server, session, envelope)
+
+    monkeypatch.setattr(Message, "of", lambda alert: Message(alert.kind, alert.kind, alert.kind, {"kind": alert.kind}))
+    with monkeypatch.context() as strict:
+        strict.setattr(Mailbox, "handle_DATA", refuse_failures)
+        fails(1)
+        succeeds(2)
+        assert world.mailed == ["recovery"]
+    succeeds(3)
+    assert world.mailed == ["recovery", "failure"]
 
 
 @pytest.mark.parametrize("is_async", [False, True])

@@ -55,10 +55,10 @@ def sent(mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch) -> list[Message
     monkeypatch.setenv("AIRFLOW__TABLERO__ALERT_EMAILS", "operations@example.org")
     messages: list[Message] = []
 
-    def send(_settings: object, given: Mapping[str, Sequence[Message]], *, seconds: float) -> dict[str, int]:
+    def send(_settings: object, given: Mapping[str, Sequence[Message]], *, seconds: float) -> dict[str, list[bool]]:
         for some in given.values():
             messages.extend(some)
-        return {channel: len(some) for channel, some in given.items()}
+        return {channel: [True] * len(some) for channel, some in given.items()}
 
     mocker.patch.object(sending, "send", send)
     return messages

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -111,7 +112,7 @@ def test_an_alert_is_taken(vendor: Vendor, address: str, status: int, monkeypatc
         connection = orjson.dumps({"conn_type": "http", "host": f"{server}{address}"}).decode()
         monkeypatch.setenv("AIRFLOW_CONN_ALERT_HOOK", connection)
         settings = Settings.read({"api_path": "/api/load", "alert_webhook_conn_id": "alert_hook"})
-        assert send(settings, {WEBHOOK: [Message.of(ALERT)]}, seconds=30) == {WEBHOOK: 1}
+        assert send(settings, {WEBHOOK: [Message.of(ALERT)]}, seconds=30) == {WEBHOOK: [True]}
     assert statuses == [status]
     text = bodies[0]["text"]
     assert text.startswith("[Tablero] daily_send FALLÓ / FAILED: 400 filas pendientes / rows pending")
@@ -154,7 +155,23 @@ def test_a_refusal_keeps_the_address_secret(caplog: pytest.LogCaptureFixture, mo
         connection = {"conn_type": "http", "host": f"{server}/services/T000/B000/SECRET"}
         monkeypatch.setenv("AIRFLOW_CONN_ALERT_HOOK", orjson.dumps(connection).decode())
         with caplog.at_level("DEBUG"):
-            assert send(SETTINGS, {WEBHOOK: [Message.of(ALERT)]}, seconds=30) == {WEBHOOK: 0}
+            assert send(SETTINGS, {WEBHOOK: [Message.of(ALERT)]}, seconds=30) == {WEBHOOK: [False]}
     assert statuses == [403]
     assert "Forbidden" in caplog.text
     assert "SECRET" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("status", "answers"),
+    [(400, [True, False, True]), (403, [True, False, True]), (500, [True, False, True]), (429, [True]), (503, [True])],
+)
+def test_an_alert_that_is_refused_holds_up_no_other(status: int, answers: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next alert is sent after an answer about this one, not after one that asks to wait."""
+
+    def refuses_the_second(_address: str, _type: str, body: dict[str, Any]) -> tuple[int, bytes]:
+        return (status if body["kind"] == "second" else 200), b""
+
+    with answering(refuses_the_second) as (server, _, _):
+        monkeypatch.setenv("AIRFLOW_CONN_ALERT_HOOK", orjson.dumps({"conn_type": "http", "host": server}).decode())
+        messages = [Message.of(replace(ALERT, kind=kind)) for kind in ("first", "second", "third")]
+        assert send(SETTINGS, {WEBHOOK: messages}, seconds=30) == {WEBHOOK: answers}

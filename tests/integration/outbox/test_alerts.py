@@ -36,7 +36,8 @@ def test_each_channel_has_its_own(outbox: Engine) -> None:
     put(outbox, "failure", "recovery")
     claimed = claim(outbox)
     assert names(claimed) == ["webhook failure", "webhook recovery", "mail failure", "mail recovery"]
-    queue.settle(outbox, claimed, {one.id for one in claimed if one.channel == "mail"} | {claimed[0].id})
+    taken = {one.id for one in claimed if one.channel == "mail"} | {claimed[0].id}
+    queue.settle(outbox, claimed, taken=taken, refused=())
     assert names(claim(outbox)) == ["webhook recovery"]
 
 
@@ -70,6 +71,15 @@ def test_a_callback_sends_a_bounded_number(outbox: Engine) -> None:
     first, second = claim(outbox), claim(outbox)
     assert names([*first, *second]) == [f"mail {number}" for number in range(30)]
     assert len(first) == 20
+
+
+def test_alerts_that_a_channel_refuses_hold_up_no_other(outbox: Engine) -> None:
+    """They are tried again after all others, however many they are, until they are too old."""
+    put(outbox, *map(str, range(30)), channels=["mail"])
+    first = claim(outbox)
+    queue.settle(outbox, first, taken=(), refused={one.id for one in first})
+    assert names(claim(outbox)) == [f"mail {number}" for number in [*range(20, 30), *range(10)]]
+    assert claim(outbox, now=NOW + queue.KEPT + timedelta(seconds=1)) == []
 
 
 def test_nothing_is_queued_with_a_decision_that_is_not_recorded(outbox: Engine) -> None:

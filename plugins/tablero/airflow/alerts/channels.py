@@ -49,12 +49,21 @@ class Message(NamedTuple):
         return cls(alert.title, alert.to_text(), alert.to_html(), alert.to_json())
 
 
+class Refused(Exception):
+    """A channel answered that it does not take this message; it may take others."""
+
+
 class _Notifier(Protocol):
     """One of ours: Airflow's, and what has to be done before it is called in a thread."""
 
     def prepare(self) -> None: ...
 
-    def notify(self, context: Any) -> None: ...
+    def notify(self, context: Any) -> None:
+        """Send.
+
+        :raises Refused: if this message alone was not taken.
+        """
+        ...
 
 
 def configured(settings: Settings) -> list[str]:
@@ -63,30 +72,34 @@ def configured(settings: Settings) -> list[str]:
     return [channel for channel, address in named.items() if address]
 
 
-def send(settings: Settings, messages: Mapping[str, Sequence[Message]], *, seconds: float) -> dict[str, int]:
+def send(settings: Settings, messages: Mapping[str, Sequence[Message]], *, seconds: float) -> dict[str, list[bool]]:
     """Send to each channel its messages in this order, to all channels at the same time; never raises.
 
-    A channel ends with the first message that it does not take: the others would fail as well.
+    A message that is refused holds up no other. A channel that does not answer, or asks to wait, gets no further message.
 
     :param messages: by channel.
     :param seconds: for all of them together. What is still being sent then may arrive, and counts as not taken.
-    :returns: how many of its messages each channel has taken.
+    :returns: for each message that a channel has answered, in order, whether it was taken.
     """
-    taken = dict.fromkeys(messages, 0)
+    taken: dict[str, list[bool]] = {channel: [] for channel in messages}
 
     def work(channel: str, notifiers: Sequence[_Notifier]) -> None:
         for notifier in notifiers:
             try:
                 notifier.notify({})
+            except Refused as error:
+                _log_failure(_name(settings, channel), error)
+                taken[channel].append(False)
             except Exception as error:  # whatever a library raises: a broken webhook must not stop the mail
                 _log_failure(_name(settings, channel), error)
                 return
-            taken[channel] += 1
+            else:
+                taken[channel].append(True)
 
     prepared = {channel: list(_prepared(settings, channel, some)) for channel, some in messages.items()}
     jobs = {_name(settings, channel): partial(work, channel, notifiers) for channel, notifiers in prepared.items()}
     _run_in_time(jobs, seconds)
-    return dict(taken)
+    return {channel: list(answers) for channel, answers in taken.items()}
 
 
 def send_digest(settings: Settings, found: Digest, page_url: str, attached: Mapping[str, bytes], *, seconds: float) -> bool:
@@ -103,7 +116,7 @@ def send_digest(settings: Settings, found: Digest, page_url: str, attached: Mapp
         message = Message(
             str(found.subject()), found.to_text(page_url), found.to_html(page_url), {}, [str(path) for path in paths]
         )
-        return send(settings, {MAIL: [message]}, seconds=seconds)[MAIL] == 1
+        return send(settings, {MAIL: [message]}, seconds=seconds)[MAIL] == [True]
 
 
 def beat(conn_id: str, *, seconds: float) -> None:
@@ -179,6 +192,7 @@ def _run_in_time(jobs: Mapping[str, Callable[[], None]], seconds: float) -> None
 
 
 def _log_failure(name: str, error: Exception) -> None:
+    reason = (isinstance(error, Refused) and error.__cause__) or error
     # The answer of a mail server says what is wrong. The errors of a webhook quote its address, which is a secret.
-    sentence = texts.NOT_SENT(by=name, error=type(error).__name__)
-    log.error("%s", sentence, exc_info=error if name == MAIL else None)
+    sentence = texts.NOT_SENT(by=name, error=type(reason).__name__)
+    log.error("%s", sentence, exc_info=reason if name == MAIL else None)

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from functools import cached_property
-from typing import Any
+from smtplib import SMTPDataError
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.smtp.hooks.smtp import SmtpHook
 from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+from tablero.airflow.alerts.channels import Refused
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 
 class _Hook(SmtpHook):
@@ -54,3 +59,12 @@ class MailNotifier(SmtpNotifier):
         """The hook that sends."""
         connection = SmtpHook.get_connection(self.smtp_conn_id)
         return _Hook(connection, self._text, smtp_conn_id=self.smtp_conn_id, auth_type=self.auth_type)
+
+    def notify(self, context: Context) -> None:
+        """Send."""
+        try:
+            super().notify(context)
+        except SMTPDataError as error:  # the answer to the text of a message, as of one that is too large
+            if error.smtp_code < 500:
+                raise
+            raise Refused from error

@@ -33,7 +33,8 @@ def send_queued(engine: Engine, settings: Settings, *, now: datetime, seconds: f
     """Send the alerts that wait, oldest first.
 
     Each channel gets each alert once, however the others fare: mail that works does not end the attempts by a webhook that does
-    not. Twice only if this process ends between an alert and the record of it.
+    not. An alert that is refused is tried again after all others. Twice only if this process ends between an alert and the
+    record of it.
 
     :param seconds: for all channels together.
     """
@@ -44,8 +45,14 @@ def send_queued(engine: Engine, settings: Settings, *, now: datetime, seconds: f
     for one in claimed:
         waiting[one.channel].append(one)
     messages = {channel: [Message(**one.message) for one in some] for channel, some in waiting.items()}
-    taken = send(settings, messages, seconds=seconds)
-    queue.settle(engine, claimed, {one.id for channel, some in waiting.items() for one in some[: taken[channel]]})
+    answers = send(settings, messages, seconds=seconds)
+    answered = [pair for channel, some in waiting.items() for pair in zip(some, answers[channel], strict=False)]
+    queue.settle(
+        engine,
+        claimed,
+        taken={one.id for one, is_taken in answered if is_taken},
+        refused={one.id for one, is_taken in answered if not is_taken},
+    )
 
 
 def send_at_once(settings: Settings, alert: Alert, *, seconds: float) -> bool:
@@ -54,4 +61,4 @@ def send_at_once(settings: Settings, alert: Alert, *, seconds: float) -> bool:
     One is enough: without the outbox nothing remembers which, and an alert twice a night is soon read by nobody.
     """
     messages = {channel: [Message.of(alert)] for channel in configured(settings)}
-    return any(send(settings, messages, seconds=seconds).values())
+    return any(map(any, send(settings, messages, seconds=seconds).values()))

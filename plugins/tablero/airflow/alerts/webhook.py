@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.providers.http.notifications.http import HttpNotifier
+from airflow.sdk.exceptions import AirflowException
 from airflow.sdk.log import mask_secret
+from tablero.airflow.alerts.channels import Refused
 from tablero.dashboard.redaction import Redactor, address_secrets, connection_secrets
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ log = logging.getLogger(__name__)
 
 #: What a call may log by: this module, and the library below the hook.
 _LOGGERS = (log, logging.getLogger("urllib3.connectionpool"))
+
+
+#: Statuses of a server that has no time for any message, or of a proxy before it: they say nothing about this one.
+_OF_ANY_MESSAGE = {408, 429, 502, 503, 504}
 
 
 class _LogsHere:
@@ -43,6 +49,15 @@ class _Hook(_LogsHere, HttpHook):
     def get_connection(self, conn_id: str) -> Any:  # type: ignore[override]  # a class method in the base class
         """The connection."""
         return self._connection
+
+    def check_response(self, response: Any) -> None:
+        """Tell an answer about the message apart from one about the server."""
+        try:
+            super().check_response(response)
+        except AirflowException as error:
+            if response.status_code in _OF_ANY_MESSAGE:
+                raise
+            raise Refused from error
 
 
 class WebhookNotifier(_LogsHere, HttpNotifier):

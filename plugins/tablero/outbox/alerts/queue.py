@@ -34,6 +34,7 @@ class Queued(NamedTuple):
     id: int
     channel: str
     message: dict[str, Any]
+    queued_at: datetime
 
 
 def put(connection: Connection, channels: Collection[str], message: dict[str, Any], *, now: datetime) -> None:
@@ -58,13 +59,18 @@ def claim(engine: Engine, channels: Collection[str], *, now: datetime, seconds: 
     return found
 
 
-def settle(engine: Engine, claimed: Sequence[Queued], taken: Collection[int]) -> None:
-    """Remove the alerts that were taken, and release the others.
+def settle(engine: Engine, claimed: Sequence[Queued], *, taken: Collection[int], refused: Collection[int]) -> None:
+    """Remove the alerts that were taken, and release the others: those that were refused behind all that wait, so that they
+    hold up none.
 
     :param taken: their ids.
+    :param refused: their ids; they keep the time at which they were queued.
     """
     with writing(engine) as connection:
-        connection.execute(sa.delete(notification).where(notification.c.id.in_(list(taken))))
+        connection.execute(sa.delete(notification).where(notification.c.id.in_([*taken, *refused])))
+        for one in claimed:
+            if one.id in refused:
+                put(connection, [one.channel], one.message, now=one.queued_at)
         _lease(connection, [one for one in claimed if one.id not in taken], None)
 
 

@@ -248,7 +248,18 @@ def test_an_error_of_a_library_that_has_an_error_in_it(outbox: Engine) -> None:
     (found,) = incidents.situation(outbox, "daily_send", "run", since=None).troubles
     assert found.cause == "AirflowRuntimeError"
     decision = TableroRetryPolicy(1, 1, 1, "seed").evaluate(carried, 1, 1)
-    assert str(decision.reason).startswith("AirflowRuntimeError: ")
+    assert decision.reason == "AirflowRuntimeError"
+
+
+def test_an_error_of_a_library_may_quote_a_row(outbox: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    """Alerts name its class alone, and so does every line that Tablero writes."""
+    error = KeyError("REQ-77")
+    callbacks.task_failed(context({}) | {"exception": error})
+    callbacks.task_retried(context({}) | {"exception": error})
+    (found,) = incidents.situation(outbox, "daily_send", "run", since=None).troubles
+    decision = TableroRetryPolicy(1, 1, 1, "seed").evaluate(error, 1, 1)
+    assert "Unexpected error, KeyError" in found.words
+    assert "REQ-77" not in found.words + caplog.text + str(decision.reason)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,8 @@ def explanation(error: BaseException) -> Text:
         case Killed():
             return texts.KILLED(words=verbatim(str(error)))
         case _:
-            return texts.UNEXPECTED(kind=type(error).__name__, words=verbatim(str(error) or "-"))
+            # Its words may quote a row, and go into alerts. Airflow's traceback in the log has them.
+            return texts.UNEXPECTED(kind=type(error).__name__)
 
 
 def _log_last(error: BaseException, *, retried: bool) -> None:

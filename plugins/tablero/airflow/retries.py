@@ -62,7 +62,9 @@ class TableroRetryPolicy(RetryPolicy):
     ) -> RetryDecision:
         """Decide about an exception; called by Airflow in the process of the task."""
         exception = reason_of(exception)
-        cause = f"{type(exception).__name__}: {exception}"[:_REASON_LENGTH]
+        cause = type(exception).__name__
+        if isinstance(exception, TableroError):  # the words of others may quote a row
+            cause = f"{cause}: {exception}"[:_REASON_LENGTH]
         if isinstance(exception, PermanentError):
             return RetryDecision.fail(cause)
         ti = context.get("ti") if context else None

@@ -46,8 +46,8 @@ KILLED = Text(
     " not go on by itself, clear it with its downstream tasks (Clear Task Instance, Downstream): only what is missing is sent.",
 )
 UNEXPECTED = Text(
-    "Error inesperado, {kind}: {words}\nSi se repite, envíe este registro (log) completo a quien da mantenimiento a Tablero.",
-    "Unexpected error, {kind}: {words}\nIf it happens again, send this whole log to whoever maintains Tablero.",
+    "Error inesperado, {kind}. El registro (log) dice dónde. Si se repite, envíelo entero a quien da mantenimiento a Tablero.",
+    "Unexpected error, {kind}. The log says where. If it happens again, send all of it to whoever maintains Tablero.",
 )
 
 # -- configuration ---------------------------------------------------------------------------------------------------------

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: Rows or batches read at a time.
 _PAGE = 500
 
+#: Seconds for each statement.
+_PATIENCE = 600.0
+
 _ROW_COLUMNS = (*FIELDS, "state", "batch", "settled_at", "words")
 
 _REJECTION_COLUMNS = ("reason", *FIELDS, "changed_at", "words")
@@ -66,11 +69,8 @@ def _rows(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def _of_request(connection: Connection, request_id: str) -> Iterator[dict[str, Any]]:
     from tablero.outbox.reports.requests import changes_of_request
 
-    skip = 0
-    while found := changes_of_request(connection, request_id, skip=skip, limit=_PAGE):
-        for one in found:
-            yield _row(one.change, one.state, one.batch_id, one.settled_at, one.words)
-        skip += len(found)
+    for one in changes_of_request(connection, request_id):
+        yield _row(one.change, one.state, one.batch_id, one.settled_at, one.words)
 
 
 def _of_month(connection: Connection, window: Window) -> Iterator[dict[str, Any]]:
@@ -147,15 +147,15 @@ def _undated() -> Window:
 
 @contextmanager
 def _asking() -> Iterator[Connection]:
-    """A connection for reading.
+    """A connection for reading, which sees one state of the outbox: a batch that is cut meanwhile is printed once.
 
     :raises SetupError: there is no outbox yet, or a task must upgrade its schema first.
     """
     from pathlib import Path
 
     from tablero.airflow import configuration
-    from tablero.outbox.engine import address_of, connect, reading
-    from tablero.outbox.reports.snapshot import Readiness, readiness
+    from tablero.outbox.engine import address_of, connect
+    from tablero.outbox.reports.snapshot import Readiness, readiness, snapshot
 
     engine = connect(configuration.outbox_url())
     try:
@@ -165,7 +165,7 @@ def _asking() -> Iterator[Connection]:
         if found is not Readiness.READY:
             said = texts.NO_OUTBOX if found is Readiness.EMPTY else texts.OLDER_OUTBOX
             raise SetupError(said(outbox=address_of(engine)))
-        with reading(engine) as connection:
+        with snapshot(engine, seconds=_PATIENCE) as connection:
             yield connection
     finally:
         engine.dispose()

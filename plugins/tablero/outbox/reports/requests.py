@@ -33,8 +33,11 @@ class Change(NamedTuple):
     words: str | None
 
 
-def changes_of_request(connection: Connection, request_id: str, *, skip: int, limit: int) -> list[Change]:
-    """The staged status changes of a request, ordered by time."""
+def changes_of_request(connection: Connection, request_id: str, *, skip: int = 0, limit: int | None = None) -> list[Change]:
+    """The staged status changes of a request, ordered by time. All are read, however many are returned.
+
+    :param limit: all of them if ``None``.
+    """
     # The id lies between the first and the last request of thousands of batches; its hash occurs in a few.
     needle = sa.literal(request_hash(request_id), sa.LargeBinary)
     # A subquery instead of a join, which PostgreSQL may begin with the hashes of all batches.
@@ -55,7 +58,7 @@ def changes_of_request(connection: Connection, request_id: str, *, skip: int, li
         if change.request_id == request_id
     ]
     changes.sort(key=lambda each: (row_order(each.change), each.batch_id))
-    return list(islice(changes, skip, skip + limit))
+    return list(islice(changes, skip, None if limit is None else skip + limit))
 
 
 class AtSource(NamedTuple):

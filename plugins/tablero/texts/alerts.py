@@ -9,6 +9,8 @@ from tablero.texts.text import Text
 FAILED = Text("FALLÓ", "FAILED")
 ROWS_PENDING = Text("{rows:fila pendiente|filas pendientes}", "{rows:row|rows} pending")
 NOT_SETTLED = Text("{windows:ventana|ventanas} sin completar", "{windows:window|windows} not settled")
+TASK = Text("tarea", "task")
+NO_CAUSE = Text("causa no registrada", "cause not recorded")
 NO_OUTBOX = Text("el outbox no responde", "the outbox does not answer")
 RECOVERED = Text("se recuperó", "has recovered")
 LATE = Text("ATRASADO", "LATE")

@@ -169,12 +169,16 @@ def test_a_digest_that_was_not_sent() -> None:
 
 def test_only_a_consequence_is_known() -> None:
     """If only a consequence is known, the alert reports that."""
-    assert failure(*RUN, Situation([UNSETTLED], []), base_url=BASE).cause == ("reconcile", "not settled")
+    alert = failure(*RUN, Situation([UNSETTLED], []), base_url=BASE)
+    assert alert.cause == ("reconcile", "not settled")
+    assert alert.title == "[Tablero] daily_send FALLÓ / FAILED: tarea / task reconcile"
 
 
 def test_nothing_known() -> None:
     """An alert of a run that failed before anything was read has no empty list."""
-    text = failure(*RUN, Situation([], []), base_url=BASE).to_text()
+    alert = failure(*RUN, Situation([], []), base_url=BASE)
+    assert alert.title == "[Tablero] daily_send FALLÓ / FAILED: causa no registrada / cause not recorded"
+    text = alert.to_text()
     assert "Ventanas" not in text
     assert "First cause" not in text
     assert "Log of the task" not in text

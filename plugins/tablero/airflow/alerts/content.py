@@ -253,11 +253,14 @@ def _page_of(found: Situation | None) -> str:
 
 
 def _how_much(found: Situation | None) -> str:
-    """How many rows are pending; where none is, as after a reading that failed, how many windows are not settled."""
-    if found and found.windows and not found.pending:
+    """How many rows are pending; where none is, as after a reading that failed, how many windows are not settled; where no
+    window is known to be open, which task failed."""
+    if rows := _pending(found):
+        return f"{rows:,} {texts.ROWS_PENDING(rows=rows)}"
+    if found and found.windows:
         return f"{len(found.windows):,} {texts.NOT_SETTLED(windows=len(found.windows))}"
-    rows = _pending(found)
-    return f"{rows:,} {texts.ROWS_PENDING(rows=rows)}"
+    trouble = _first_cause(found)
+    return f"{texts.TASK} {trouble.task}" if trouble else str(texts.NO_CAUSE)
 
 
 def _windows(found: Situation) -> list[Text]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
 import pytest
+from tablero.web.access import seal
 
 from tests.web.application import Site, sealed
 from tests.web.test_web_access import OWN
@@ -40,6 +41,20 @@ def test_no_link_has_an_id_in_it(admin: Any, path: str) -> None:
     links = re.findall(r'(?:href|action)="([^"]*)"', page)
     assert links
     assert not [link for link in links if re.search("REQ-|OCT-|NOV-|SEP-", unquote(link))]
+
+
+@pytest.mark.parametrize("written", [" REQ-77", "REQ-77 \x00"])
+def test_a_link_from_a_row_with_blanks_around_its_id(admin: Any, written: str) -> None:
+    """A rejected row's link has the id as the source writes it; the request is the one that is sent without blanks."""
+    text = words_of(admin.get(f"/tablero/request?{urlencode({'of': seal(written)})}").text)
+    assert "all 3 status changes that were read are delivered" in text
+
+
+def test_a_link_from_a_row_whose_id_is_blank(admin: Any) -> None:
+    """There is no request to look for, and the link is no broken one."""
+    text = admin.get(f"/tablero/request?{urlencode({'of': seal('  ')})}").text
+    assert "Type the number of the request above" in text
+    assert "no longer valid" not in text
 
 
 @pytest.mark.parametrize("asked", ["", "   ", "\x00"])

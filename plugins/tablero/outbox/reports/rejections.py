@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -113,9 +113,13 @@ def windows_with(connection: Connection, chosen: Filter, windows: Iterable[Windo
     return set(connection.scalars(sa.select(window.c.label).where(inside.exists())))
 
 
-def of_request(connection: Connection, request_id: str, *, limit: int) -> list[Rejection]:
-    """The open rejections of a request: rows that violate the contract."""
-    query = _broken(Filter()).where(rejection.c.request_id == request_id).order_by(rejection.c.changed_at.desc()).limit(limit)
+def of_request(connection: Connection, spellings: Collection[str], *, limit: int) -> list[Rejection]:
+    """The open rejections of a request: rows that violate the contract.
+
+    :param spellings: of its id, which the source may write with blanks around it.
+    """
+    same = rejection.c.request_id.in_(list(spellings))
+    query = _broken(Filter()).where(same).order_by(rejection.c.changed_at.desc()).limit(limit)
     return [_to_rejection(row.reason, row) for row in connection.execute(query)]
 
 

@@ -42,8 +42,7 @@ class Now(NamedTuple):
 def find_request(page: PageDep, form: FormDep) -> Response:
     """Look for a request. The id is sent as a form, and the address of the answer has it sealed: addresses stand in logs."""
     given = form.get("id")
-    # As in the contract, surrounding blanks are not part of an id.
-    asked = given.replace("\x00", "").strip()[:MAX_ID_LENGTH] if isinstance(given, str) else ""
+    asked = _as_sent(given) if isinstance(given, str) else ""
     return RedirectResponse(page.request_link(asked) if asked else page.link("request"), status_code=303)
 
 
@@ -55,12 +54,14 @@ def show_request(
     wait: Annotated[bool, Query()] = False,
 ) -> Response:
     """All status changes of a request with their states, and the rows in the source if it can be queried."""
-    asked = unseal(of)
-    if not asked:
-        return page.render("request.html", asked="", is_unreadable=bool(of))
+    # A link from a rejection has the id as the source writes it.
+    given = unseal(of)
+    asked = _as_sent(given or "")
+    if given is None or not asked:
+        return page.render("request.html", asked="", is_unreadable=bool(of) and given is None)
     with page.outbox() as connection:
         changes = requests_report.changes_of_request(connection, asked, skip=skip, limit=_CHANGES + 1)
-        rejections = rejections_report.of_request(connection, asked, limit=_REJECTIONS)
+        rejections = rejections_report.of_request(connection, {asked, given}, limit=_REJECTIONS)
     if skip and not changes:
         raise HTTPException(404)
     shown, more = changes[:_CHANGES], len(changes) > _CHANGES
@@ -69,6 +70,7 @@ def show_request(
     return page.render(
         "request.html",
         asked=asked,
+        given=given,
         is_unreadable=False,
         changes=shown,
         more=more,
@@ -80,6 +82,11 @@ def show_request(
         now=now,
         waited=wait,
     )
+
+
+def _as_sent(request_id: str) -> str:
+    """As in the contract, surrounding blanks are not part of an id."""
+    return request_id.replace("\x00", "").strip()[:MAX_ID_LENGTH]
 
 
 def _ask_source(page: Page, request_id: str, changes: list[Change], seconds: float) -> Now:

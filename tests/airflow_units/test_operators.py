@@ -57,6 +57,18 @@ def test_what_it_waits_for_is_on_record(mocker: MockerFixture) -> None:
         operator(closed).execute({"ti": ti, "dag_run": SimpleNamespace(conf={})})
 
 
+@pytest.mark.parametrize(("method", "try_number", "forgotten"), [("execute", 1, 0), ("execute", 2, 1), ("resume", 1, 1)])
+def test_a_task_that_is_done_waits_for_nothing(method: str, try_number: int, forgotten: int, mocker: MockerFixture) -> None:
+    """Once it has succeeded, the alert of a late day no longer names what an earlier try, or the deferral, waited for."""
+    outbox, forget = mocker.patch.object(configuration, "outbox"), mocker.patch.object(incidents, "forget_wait")
+    ti = SimpleNamespace(dag_id="daily_send", run_id="run", task_id="post", map_index=None, try_number=try_number)
+    task, context = operator(lambda: 7), {"ti": ti, "dag_run": SimpleNamespace(conf={})}
+    assert getattr(task, method)(context) == 7
+    assert [call.args[1:] for call in forget.call_args_list] == [("daily_send", "run", "post", -1)] * forgotten
+    outbox.side_effect = OutboxUnavailable("away")
+    assert getattr(task, method)(context) == 7
+
+
 def test_resumed_at_the_opening() -> None:
     """After the opening the function is called again and finds what is left; its result is the task's."""
     results = iter([OutsideHours("closed", resume_at=OPENS), {"delivered": 7}])

@@ -60,13 +60,16 @@ class TableroOperator(DecoratedOperator, PythonOperator):
         """Call the function."""
         try:
             with stopping_on_sigterm():
-                return super().execute(context)
+                result = super().execute(context)
         except Deferral as error:
             self._record_wait(context, error)
             self.log.info("%s", error)
             raise TaskDeferred(trigger=DateTimeTrigger(moment=error.resume_at), method_name="resume") from error
         except TableroError as error:
             raise Ended(error) from error
+        if getattr(context.get("ti"), "try_number", 1) > 1:
+            self._forget_wait(context)
+        return result
 
     def _record_wait(self, context: Context, error: Deferral) -> None:
         from tablero.outbox import incidents
@@ -76,9 +79,25 @@ class TableroOperator(DecoratedOperator, PythonOperator):
         except Exception:  # it only tells the alert of a late day what the task waits for
             self.log.debug("the wait could not be recorded", exc_info=True)
 
+    def _forget_wait(self, context: Context) -> None:
+        """A task that is done waits for nothing, although an earlier try of it did."""
+        from tablero.airflow import configuration
+        from tablero.outbox import incidents
+
+        try:
+            if is_dry_run(context["dag_run"]):
+                return
+            ti = context["ti"]
+            with configuration.outbox() as engine:
+                incidents.forget_wait(engine, ti.dag_id, ti.run_id, ti.task_id, _index(ti))
+        except Exception:  # as above
+            self.log.debug("the wait could not be removed", exc_info=True)
+
     def resume(self, context: Context, event: object = None) -> Any:
         """Continue after a deferral: the function itself finds out what is left to do."""
-        return self.execute(context)
+        result = self.execute(context)
+        self._forget_wait(context)
+        return result
 
 
 def record_state(context: Any, error: BaseException, words: Text, record: Callable[..., None]) -> None:
@@ -93,7 +112,7 @@ def record_state(context: Any, error: BaseException, words: Text, record: Callab
     if is_dry_run(context["dag_run"]):
         return
     ti = context["ti"]
-    index = ti.map_index if ti.map_index is not None else -1
+    index = _index(ti)
     label = getattr(ti, "rendered_map_index", None) or (index if index >= 0 else "")
     found = Trouble(
         f"{ti.task_id} {label}".strip(),
@@ -106,6 +125,10 @@ def record_state(context: Any, error: BaseException, words: Text, record: Callab
     )
     with configuration.outbox() as engine:
         record(engine, ti.dag_id, ti.run_id, found, now=configuration.clock())
+
+
+def _index(ti: Any) -> int:
+    return ti.map_index if ti.map_index is not None else -1
 
 
 def is_dry_run(run: Any) -> bool:

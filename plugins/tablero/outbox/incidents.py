@@ -156,6 +156,13 @@ def record_wait(engine: Engine, dag_id: str, run_id: str, found: Trouble, *, now
     record_trouble(engine, dag_id, run_id, found._replace(cause=f"{_WAITS}{found.cause}"[:80]), now=now)
 
 
+def forget_wait(engine: Engine, dag_id: str, run_id: str, task_id: str, map_index: int) -> None:
+    """Remove what a task was waiting for, now that it is done."""
+    same = (trouble.c.task_id == task_id, trouble.c.map_index == map_index)
+    with writing(engine) as connection:
+        connection.execute(sa.delete(trouble).where(trouble.c.dag_id == dag_id, trouble.c.run_id == run_id, *same, _is_wait))
+
+
 def situation(engine: Engine, dag_id: str, run_id: str, *, since: datetime | None) -> Situation:
     """What is known about a run.
 
@@ -170,7 +177,7 @@ def situation(engine: Engine, dag_id: str, run_id: str, *, since: datetime | Non
 
 
 def last_wait(engine: Engine, dag_id: str, run_id: str, *, since: datetime | None) -> Trouble | None:
-    """What a task of a run waits for; ``None`` if none does, or if one has failed since.
+    """What a task of a run waits for; ``None`` if none does, as all that did are done, or if one has failed since.
 
     :param since: as in :func:`situation`.
     """

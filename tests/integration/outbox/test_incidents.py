@@ -275,7 +275,7 @@ def test_what_is_known_of_a_run(outbox: Engine) -> None:
 
 
 def test_what_a_task_waits_for(outbox: Engine) -> None:
-    """The last wait is known until a task fails, and counts among no failures."""
+    """The last wait is known until the task is done or one fails, and counts among no failures."""
     run, post = night(1), Trouble("post", False, "the first time", "DashboardBusy", "post", -1, 1)
 
     def known() -> tuple[list[str], str | None]:
@@ -285,6 +285,10 @@ def test_what_a_task_waits_for(outbox: Engine) -> None:
 
     for words in ("the first time", "the second time"):
         incidents.record_wait(outbox, DAG, run.run_id, post._replace(words=words), now=NOW)
+    assert known() == ([], "the second time")
+    incidents.record_wait(outbox, DAG, run.run_id, post._replace(task="extract", task_id="extract", words="down"), now=NOW)
+    assert known() == ([], "down")
+    incidents.forget_wait(outbox, DAG, run.run_id, "extract", -1)
     assert known() == ([], "the second time")
     incidents.record_trouble(outbox, DAG, run.run_id, post._replace(words="failed"), now=NOW + timedelta(minutes=3))
     assert known() == (["failed"], None)

@@ -120,7 +120,7 @@ class Extraction:
             self._count_new(connection, new)
             if not packs:
                 return Step(new, [])
-            at_once, in_turn = self._around_pending(connection, packs)
+            at_once, in_turn = self._around_pending(connection, packs, returned)
             origin = batches.Origin(self._id)
             ids = batches.make(connection, origin, [pack.changes for pack in at_once], self._zone, lease) if at_once else []
             if in_turn:
@@ -130,9 +130,14 @@ class Extraction:
         first = [LeasedBatch(identity, pack.changes) for identity, pack in made if identity not in waiting]
         return Step(new, first if lease else [])
 
-    def _around_pending(self, connection: Connection, packs: Sequence[Packed]) -> tuple[Sequence[Packed], Sequence[Packed]]:
-        """Which batches may be posted at once, and which in turn, since older changes of their requests are pending."""
-        if self._undisturbed and not self.record.may_hold_pending:
+    def _around_pending(
+        self, connection: Connection, packs: Sequence[Packed], returned: int
+    ) -> tuple[Sequence[Packed], Sequence[Packed]]:
+        """Which batches may be posted at once, and which in turn, since older changes of their requests are pending.
+
+        :param returned: rows that are pending again by this step.
+        """
+        if self._undisturbed and not self.record.may_hold_pending and not returned:
             return packs, []
         return join(connection, packs, self._window, self._zone, extraction=self._id)
 
@@ -146,7 +151,7 @@ class Extraction:
         or in a batch to which a search has moved them.
         """
         if self._undisturbed:
-            self._undisturbed = not self.record.has_changed(connection, except_by=self._id)
+            self._undisturbed = not self.record.list_again(connection, except_by=self._id)
         if self._undisturbed:
             return packs
         staged = {

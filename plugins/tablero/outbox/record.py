@@ -53,6 +53,7 @@ class Record:
     :param states: states of the batches to include.
     :ivar delivered: rows among those returned so far that the dashboard has acknowledged.
     :ivar may_return: whether rows of the window were withdrawn, which the source may have again.
+    :ivar may_hold_pending: whether rows of the window were pending when it was last listed.
     """
 
     def __init__(self, connect: Connect, window: Window, states: Collection[str] = ON_RECORD) -> None:
@@ -64,10 +65,13 @@ class Record:
         self._batches: Sequence[Any] = [each for each in listed if each.state in states]
         self._listed = frozenset(each.id for each in self._batches)
         self.may_return = any(each.state == "withdrawn" for each in listed)
+        self.may_hold_pending = any(each.state == "pending" for each in self._batches)
 
-    def has_changed(self, connection: Connection, *, except_by: int) -> bool:
-        """Whether rows may be on record by now that this object does not return: they were staged or put back meanwhile, or a
-        search has moved them to another batch.
+    def list_again(self, connection: Connection, *, except_by: int) -> bool:
+        """List the window again.
+
+        :returns: whether rows may be on record by now that this object does not return: they were staged or put back meanwhile,
+            or a search has moved them to another batch.
 
         The ids themselves are compared: ids are given out in one order and committed in another, so that a batch may appear
         later than one with a higher id.
@@ -75,17 +79,13 @@ class Record:
         :param except_by: the extraction whose own batches do not count.
         """
         now_listed = connection.execute(_NOW_LISTED, {**edges_of(self._window), "except_by": except_by}).all()
+        self.may_hold_pending = any(each.state == "pending" for each in now_listed)
         return any((each.id in self._listed) is (each.state == "split") for each in now_listed)
 
     @property
     def may_hold_delivered(self) -> bool:
         """Whether the dashboard may have acknowledged rows of the window."""
         return any(map(was_delivered, self._batches))
-
-    @property
-    def may_hold_pending(self) -> bool:
-        """Whether rows of the window were pending."""
-        return any(each.state == "pending" for each in self._batches)
 
     def count_delivered(self, changes: Collection[StatusChange]) -> int:
         """How many of these rows the dashboard has acknowledged."""

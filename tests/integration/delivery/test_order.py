@@ -25,7 +25,7 @@ from tablero.outbox.batches import Lease
 from tablero.outbox.queue import claiming, leasing, recording
 from tablero.outbox.queue.claims import Leaseholder
 
-from tests.integration.fake_dashboard import DELIVERED, LOST, UNAVAILABLE, Dashboard, refused, refusing
+from tests.integration.fake_dashboard import DELIVERED, LOST, UNAVAILABLE, Dashboard, Entry, refused, refusing
 from tests.integration.institution import Institution
 from tests.integration.samples import FEBRUARY, NOW, ZONE, begin, check_books, clock, day, settings, stage, states
 
@@ -72,8 +72,19 @@ def deliver(outbox: Engine, dashboard: Dashboard, *windows: Window, **chosen: ob
         check_books(outbox)
 
 
-def load_february(outbox: Engine, institution: Institution, dashboard: Dashboard, **chosen: object) -> None:
-    load(outbox, institution.source, lambda: dashboard, settings(**chosen), [FEBRUARY], run_id="run", clock=clock)
+def load_february(
+    outbox: Engine, institution: Institution, dashboard: Dashboard, *, resend: bool = False, **chosen: object
+) -> None:
+    load(
+        outbox,
+        institution.source,
+        lambda: dashboard,
+        settings(**chosen),
+        [FEBRUARY],
+        run_id="again" if resend else "run",
+        clock=clock,
+        resend=resend,
+    )
     check_books(outbox)
 
 
@@ -230,6 +241,48 @@ def test_a_batch_that_another_worker_holds(outbox: Engine) -> None:
     recording.record(outbox, [(held[0], DELIVERED)])
     deliver(outbox, dashboard)
     assert dashboard.calls == [["S"], ["R"]]
+
+
+def test_what_is_sent_again_goes_before_what_a_load_has_just_read(outbox: Engine, institution: Institution) -> None:
+    """A load with resend finds a newer status of a request that it sends again."""
+    institution.add([row("R", 1), row("S", 1)])
+    load_february(outbox, institution, Dashboard())
+    institution.add([row("R", 50, 14)])
+    dashboard = Arrivals()
+    load_february(outbox, institution, dashboard, resend=True)
+    dashboard.check()
+    assert dashboard.accepted == {"R": 2, "S": 1}
+
+
+def test_what_is_back_goes_before_what_a_load_has_just_read(outbox: Engine, institution: Institution) -> None:
+    """A row that was withdrawn stands in the source again, together with a newer status of its request."""
+    stage(outbox, [row("R", 1)])
+    stage(outbox, [])
+    institution.add([row("R", 1), row("R", 50, 14)])
+    dashboard = Arrivals()
+    load_february(outbox, institution, dashboard)
+    dashboard.check()
+    assert dashboard.accepted == {"R": 2}
+
+
+def test_parts_and_what_is_back_do_not_wait_for_each_other(outbox: Engine) -> None:
+    """A row was withdrawn from a batch and is back; then an answer names a row in the middle of a request. The first part
+    shares a request with the row that is back, which waits for the last part, which waits for the first one.
+    """
+    rows = [row("A", 50), row("R", 30), row("R", 57), *(row("S", hours) for hours in (51, 52, 53)), row("Z", 10)]
+    stage(outbox, rows)
+    stage(outbox, [each for each in rows if each != row("R", 30)])
+    stage(outbox, rows)
+    bad = wire(row("S", 52))
+    with contextlib.suppress(DashboardError):
+        deliver(outbox, Dashboard(lambda entries: refused(*_at(bad, entries)) if _at(bad, entries) else DELIVERED))
+    with contextlib.suppress(TransientError):
+        deliver(outbox, Dashboard())
+    assert states(outbox).get("pending", 0) == 0
+
+
+def _at(date: str, entries: list[Entry]) -> list[int]:
+    return [index for index, entry in enumerate(entries) if entry["last_modified_date"] == date]
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -1,10 +1,14 @@
 """The order of pending batches: older changes of a request are posted before newer ones, whichever readings found them.
 
 Pending batches stand in one order, that of their oldest change. A batch waits for each one before it that shares a request with
-it. Since it never waits for one behind it, no batches can wait for each other, whatever else happens to them.
+it.
 
 Nothing waits for a batch that is searched: a bad row must not hold up good ones. Only the parts of one batch, and what
 continues its last request, wait for each other also then, by ``after_id``.
+
+No batches can wait for each other for ever. Whatever waits because of a shared request waits for one before it in the order,
+which is neither searched nor behind one that is, and which therefore waits only for others of that kind; and ``after_id`` alone
+never leads in a circle.
 """
 
 from __future__ import annotations
@@ -59,6 +63,29 @@ def first_in_line() -> sa.ColumnElement[bool]:
     All batches before it are looked at, not just the last one: that may be settled, or withdrawn, before those that it waited
     for, and may be pending again later. Only parts that are searched wait for one that is behind them in the order.
     """
+    line = _line(until_pending=True)
+    precedes = sa.or_(
+        sa.tuple_(line.c.first_change, line.c.id) < sa.tuple_(batch.c.first_change, batch.c.id),
+        sa.and_(line.c.searched, is_searched()),
+    )
+    waits = sa.exists(sa.select(1).select_from(line).where(line.c.state == "pending", precedes).correlate(batch))
+    return sa.or_(batch.c.after_id.is_(None), ~waits)
+
+
+def _is_behind_searched() -> sa.ColumnElement[bool]:
+    """A condition: the line of the batch leads to one that is searched. That one may wait for a batch behind it in the order,
+    and this one with it; if a batch waited for this one because of a shared request, they could wait for each other for ever.
+    """
+    line = _line(until_pending=False)
+    searched = sa.exists(sa.select(1).select_from(line).where(line.c.state == "pending", line.c.searched).correlate(batch))
+    return sa.and_(batch.c.after_id.is_not(None), searched)
+
+
+def _line(*, until_pending: bool) -> sa.CTE:
+    """The batches before this one by ``after_id``, the nearest first.
+
+    :param until_pending: only up to the first that is pending.
+    """
     last, earlier = batch.alias("last"), batch.alias("earlier")
     line = (
         sa.select(*_of_line(last))
@@ -66,15 +93,8 @@ def first_in_line() -> sa.ColumnElement[bool]:
         .correlate(batch)
         .cte("line", recursive=True, nesting=True)
     )
-    line = line.union(
-        sa.select(*_of_line(earlier)).join(line, earlier.c.id == line.c.after_id).where(line.c.state != "pending")
-    )
-    precedes = sa.or_(
-        sa.tuple_(line.c.first_change, line.c.id) < sa.tuple_(batch.c.first_change, batch.c.id),
-        sa.and_(line.c.searched, is_searched()),
-    )
-    waits = sa.exists(sa.select(1).select_from(line).where(line.c.state == "pending", precedes).correlate(batch))
-    return sa.or_(batch.c.after_id.is_(None), ~waits)
+    before = sa.select(*_of_line(earlier)).join(line, earlier.c.id == line.c.after_id)
+    return line.union(before.where(line.c.state != "pending") if until_pending else before)
 
 
 def _of_line(which: Any) -> list[sa.ColumnElement[Any]]:
@@ -96,6 +116,7 @@ def blockers(connection: Connection, candidates: Sequence[Any], *among: sa.Colum
     query = sa.select(batch.c.id, batch.c.first_change, batch.c.first_request, batch.c.last_request).where(
         sa.text("batch.state = 'pending'"),
         ~is_searched(),
+        ~_is_behind_searched(),
         batch.c.first_change <= last.first_change,
         batch.c.first_request <= max(row.last_request for row in candidates),
         batch.c.last_request >= min(row.first_request for row in candidates),

@@ -16,6 +16,7 @@ from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from tablero.airflow.alerts.refusal import Refused
 from tablero.texts import airflow as texts
 
 if TYPE_CHECKING:
@@ -47,10 +48,6 @@ class Message(NamedTuple):
     def of(cls, alert: Alert) -> Message:
         """An alert as a message."""
         return cls(alert.title, alert.to_text(), alert.to_html(), alert.to_json())
-
-
-class Refused(Exception):
-    """A channel answered that it does not take this message; it may take others."""
 
 
 class _Notifier(Protocol):

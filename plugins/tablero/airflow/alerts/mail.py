@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.smtp.hooks.smtp import SmtpHook
 from airflow.providers.smtp.notifications.smtp import SmtpNotifier
-from tablero.airflow.alerts.channels import Refused
+from tablero.airflow.alerts.refusal import Refused
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

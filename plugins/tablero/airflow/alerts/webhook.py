@@ -16,7 +16,7 @@ from airflow.providers.http.hooks.http import HttpHook
 from airflow.providers.http.notifications.http import HttpNotifier
 from airflow.sdk.exceptions import AirflowException
 from airflow.sdk.log import mask_secret
-from tablero.airflow.alerts.channels import Refused
+from tablero.airflow.alerts.refusal import Refused
 from tablero.dashboard.redaction import Redactor, address_secrets, connection_secrets
 
 if TYPE_CHECKING:

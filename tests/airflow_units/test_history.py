@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from pytest_mock import MockerFixture
 from sqlalchemy.engine import Engine
 from tablero.airflow import history
@@ -19,8 +20,9 @@ from tablero.dashboard.answer import Answer, Attempt, Outcome, log_line
 from tablero.delivery.sending import send
 from tablero.errors import SetupError
 from tablero.outbox import adoption, ledger
-from tablero.outbox.engine import connect
+from tablero.outbox.engine import connect, reading
 from tablero.outbox.ledger import Account
+from tablero.outbox.schema import batch
 from tablero.outbox.upgrade import migrate
 
 from tests.integration.fake_dashboard import Dashboard
@@ -121,15 +123,15 @@ def test_an_empty_outbox_beside_runs_that_delivered(
     """An empty outbox after runs that delivered is refused, naming the last such run, unless an operator accepts it."""
     remembers(mocker, *delivered)
     with pytest.raises(SetupError, match=rf"is empty.*the last one, {named}\)"):
-        history.require_known_outbox(outbox, accept_changes=False)
-    history.require_known_outbox(outbox, accept_changes=True)
+        history.require_known_outbox(outbox, settings(), accept_changes=False)
+    history.require_known_outbox(outbox, settings(), accept_changes=True)
 
 
 @pytest.mark.parametrize("delivered", [(), (0, None)])
 def test_a_new_outbox(delivered: tuple[int | None, ...], outbox: Engine, mocker: MockerFixture) -> None:
     """An empty outbox is accepted if nothing was ever delivered."""
     remembers(mocker, *delivered)
-    history.require_known_outbox(outbox, accept_changes=False)
+    history.require_known_outbox(outbox, settings(), accept_changes=False)
 
 
 def test_an_outbox_that_knows_the_last_run(outbox: Engine, mocker: MockerFixture) -> None:
@@ -137,10 +139,10 @@ def test_an_outbox_that_knows_the_last_run(outbox: Engine, mocker: MockerFixture
     ledger.keep(outbox, Account(FEBRUARY, read=5, delivered=5, recount=5), "run-1", AT)
     sent(outbox)
     remembers(mocker, 5, 7, 0)
-    history.require_known_outbox(outbox, accept_changes=False)
+    history.require_known_outbox(outbox, settings(), accept_changes=False)
     remembers(mocker, 5, 7, 9)
     with pytest.raises(SetupError, match="does not know the last delivery that Airflow remembers \\(run-2, of 2099-11-20\\)"):
-        history.require_known_outbox(outbox, accept_changes=False)
+        history.require_known_outbox(outbox, settings(), accept_changes=False)
 
 
 def sent(engine: Engine, run_id: str = "run", number: int = 0) -> list[Attempt]:
@@ -169,15 +171,15 @@ def test_a_backup_that_was_put_back(outbox: Engine, tmp_path: Path, mocker: Mock
     for number, run_id in enumerate(("run-a", "run-b", "run-b", "run-c")):
         sent(outbox, run_id, number)
         copies.append(copy(outbox, tmp_path / f"{number + 1}.db"))
-        history.require_known_outbox(outbox, accept_changes=False)
-    history.require_known_outbox(copies[-1], accept_changes=False)
+        history.require_known_outbox(outbox, settings(), accept_changes=False)
+    history.require_known_outbox(copies[-1], settings(), accept_changes=False)
     with pytest.raises(SetupError, match="is empty"):
-        history.require_known_outbox(first, accept_changes=False)
+        history.require_known_outbox(first, settings(), accept_changes=False)
     for older in copies[:-1]:
         with pytest.raises(SetupError, match=r"older copy.*Nothing was sent.*tablero adopt --from 20"):
-            history.require_known_outbox(older, accept_changes=False)
+            history.require_known_outbox(older, settings(), accept_changes=False)
     adopt(copies[0], changes(4))
-    history.require_known_outbox(copies[0], accept_changes=False)
+    history.require_known_outbox(copies[0], settings(), accept_changes=False)
 
 
 def test_another_outbox_that_is_no_older_copy(outbox: Engine, tmp_path: Path, mocker: MockerFixture) -> None:
@@ -188,13 +190,45 @@ def test_another_outbox_that_is_no_older_copy(outbox: Engine, tmp_path: Path, mo
     running(mocker)  # of which this Airflow knows nothing
     sent(other, "run-b", 1)
     remembers(mocker, state=State(last_delivery={"run": "run-a", "message": "one", "at": "2026-11-20T06:00:00+00:00"}))
-    history.require_known_outbox(other, accept_changes=False)
+    history.require_known_outbox(other, settings(), accept_changes=False)
 
 
 def adopt(engine: Engine, rows: list[StatusChange]) -> None:
     """Record these rows as delivered, as a person does."""
     stage(engine, rows, run_id="adopt")
     adoption.adopt(engine, FEBRUARY, run_id="adopt", words="by hand", zone=ZONE, now=datetime.now(timezone.utc))
+
+
+def test_a_doubtful_batch_that_a_person_confirms(outbox: Engine, tmp_path: Path, mocker: MockerFixture) -> None:
+    """Confirming one batch, on the page or by its number, does not say what was delivered since the copy was made."""
+    remembers(mocker)
+    sent(outbox, "run-a", 0)
+    stage(outbox, changes(1, first=7), run_id="run-a")
+    older = copy(outbox, tmp_path / "older.db")
+    sent(outbox, "run-b", 1)
+    with reading(older) as connection:
+        (doubtful,) = connection.scalars(sa.select(batch.c.id).where(batch.c.state == "pending"))
+    adoption.adopt_batch(older, doubtful, run_id="page__1", words="by hand", now=datetime.now(timezone.utc))
+    with pytest.raises(SetupError, match="older copy"):
+        history.require_known_outbox(older, settings(), accept_changes=False)
+
+
+@pytest.mark.parametrize(
+    ("last", "at", "days"),
+    [
+        ("2026-11-20T06:10", "2026-11-25T06:15", ("2026-11-20", "2026-11-24")),
+        ("2026-11-20T03:10", "2026-11-25T03:15", ("2026-11-19", "2026-11-23")),  # before midnight in Santo Domingo
+        ("2026-11-25T06:10", "2026-11-25T06:15", ("2026-11-24", "2026-11-24")),
+        (None, "2026-11-25T06:15", ("2020-01-01", "2026-11-24")),
+    ],
+)
+def test_the_days_to_adopt(last: str | None, at: str, days: tuple[str, str]) -> None:
+    """The day of the last delivery was not over, so its rows are not to be recorded as delivered; and days are the
+    institution's.
+    """
+    ends = [datetime.fromisoformat(one).replace(tzinfo=timezone.utc) if one else None for one in (last, at)]
+    found = history._days_since(settings(), *ends)  # type: ignore[arg-type]
+    assert tuple(map(str, found)) == days
 
 
 def test_a_backup_from_the_middle_of_a_run(outbox: Engine, tmp_path: Path, mocker: MockerFixture) -> None:
@@ -205,8 +239,8 @@ def test_a_backup_from_the_middle_of_a_run(outbox: Engine, tmp_path: Path, mocke
         send(outbox, Dashboard, settings(concurrency=1), [FEBRUARY], run_id="run", clock=clock, observe=observe)
     assert (state["last_delivery"]["run"], len(copies)) == ("run", 3)
     with pytest.raises(SetupError, match="older copy"):
-        history.require_known_outbox(copies[0], accept_changes=False)
-    history.require_known_outbox(copies[2], accept_changes=False)
+        history.require_known_outbox(copies[0], settings(), accept_changes=False)
+    history.require_known_outbox(copies[2], settings(), accept_changes=False)
 
 
 def test_an_older_copy_that_is_accepted(outbox: Engine, tmp_path: Path, mocker: MockerFixture) -> None:
@@ -215,8 +249,8 @@ def test_an_older_copy_that_is_accepted(outbox: Engine, tmp_path: Path, mocker: 
     sent(outbox, "run-a", 0)
     older = copy(outbox, tmp_path / "older.db")
     sent(outbox, "run-b", 1)
-    history.require_known_outbox(older, accept_changes=True)
-    history.require_known_outbox(older, accept_changes=False)
+    history.require_known_outbox(older, settings(), accept_changes=True)
+    history.require_known_outbox(older, settings(), accept_changes=False)
 
 
 def test_runs_at_the_same_time(outbox: Engine, mocker: MockerFixture) -> None:
@@ -227,8 +261,8 @@ def test_runs_at_the_same_time(outbox: Engine, mocker: MockerFixture) -> None:
         for run_id, observe in (("load", one), ("night", other)):
             send(outbox, Dashboard, settings(), [FEBRUARY], run_id=run_id, clock=clock, observe=observe)
             stage(outbox, changes(2, first=2), size=1)
-            history.require_known_outbox(outbox, accept_changes=False)
-    history.require_known_outbox(outbox, accept_changes=False)
+            history.require_known_outbox(outbox, settings(), accept_changes=False)
+    history.require_known_outbox(outbox, settings(), accept_changes=False)
 
 
 def attempt(answer: Answer) -> Attempt:
@@ -244,10 +278,10 @@ def test_runs_that_delivered_and_were_never_green(answer: Answer, outbox: Engine
     with history.remembering(seen.append, "run-7") as observe:
         refused = Answer(Outcome.REFUSED)
         observe(attempt(refused))
-        history.require_known_outbox(outbox, accept_changes=False)
+        history.require_known_outbox(outbox, settings(), accept_changes=False)
         observe(attempt(answer))
         with pytest.raises(SetupError, match=r"the last one, run-7\)"):
-            history.require_known_outbox(outbox, accept_changes=False)
+            history.require_known_outbox(outbox, settings(), accept_changes=False)
     assert [one.answer for one in seen] == [refused, answer]
 
 

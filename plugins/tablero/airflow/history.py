@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from airflow.sdk import get_current_context
 from sqlalchemy.engine import Connection, Engine
 from tablero.airflow.assets import RECONCILIATIONS
 from tablero.airflow.configuration import clock
-from tablero.contract.windows import Window
+from tablero.contract.windows import Window, local_day
 from tablero.dashboard.answer import Attempt
 from tablero.errors import SetupError
 from tablero.outbox import ledger
 from tablero.outbox.engine import address_of, reading
 from tablero.outbox.reports import health
+from tablero.settings import Settings
 from tablero.texts import airflow as texts
 from tablero.texts import delivery as delivery_texts
 
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: How many asset events are searched, newest first; most runs deliver something.
 _EVENTS = 50
+
+_DAY = timedelta(days=1)
 
 #: The key, in the state that Airflow keeps for the asset, of the last delivery: see :class:`_Delivery`.
 _LAST_DELIVERY = "last_delivery"
@@ -81,7 +84,7 @@ def _state() -> Any:
     return get_current_context()["asset_state_store"][RECONCILIATIONS]
 
 
-def require_known_outbox(engine: Engine, *, accept_changes: bool) -> None:
+def require_known_outbox(engine: Engine, settings: Settings, *, accept_changes: bool) -> None:
     """Refuse an outbox that does not know the last delivery that Airflow remembers: it is empty, or an older copy, and what was
     delivered since would be sent again.
 
@@ -107,7 +110,9 @@ def require_known_outbox(engine: Engine, *, accept_changes: bool) -> None:
     named = {"outbox": address_of(engine), "run": delivery.run}
     if is_empty:
         raise SetupError(texts.OUTBOX_IS_EMPTY(**named))
-    raise SetupError(texts.OUTBOX_IS_BEHIND(**named, at=_day(delivery.at), last=_day(last)))
+    first, until = _days_since(settings, last, delivery.at)
+    days = {"at": local_day(delivery.at, settings.timezone), "last": local_day(last, settings.timezone) if last else "-"}
+    raise SetupError(texts.OUTBOX_IS_BEHIND(**named, **days, first=first, until=until))
 
 
 def _is_known(connection: Connection, delivery: _Delivery) -> bool:
@@ -142,8 +147,13 @@ def _accept() -> None:
         log.debug("the confirmation could not be noted", exc_info=True)
 
 
-def _day(instant: datetime | None) -> str:
-    return f"{instant:%Y-%m-%d}" if instant else "-"
+def _days_since(settings: Settings, last: datetime | None, at: datetime) -> tuple[date, date]:
+    """The days whose rows were delivered between two deliveries: the day of the later one was not over, and rows of it that
+    were adopted would never be sent.
+    """
+    until = local_day(at, settings.timezone) - _DAY
+    first = local_day(last, settings.timezone) if last else settings.earliest
+    return min(first, until), until
 
 
 def name_failed_tasks(windows: Mapping[str, Window]) -> None:

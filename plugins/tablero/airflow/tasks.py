@@ -79,7 +79,7 @@ def check(params: Json, given: Json | None, known: Collection[str]) -> None:
     require_ready(inspect_all(settings, dry_run=params["dry_run"]))
     if not params["dry_run"]:
         with configuration.outbox() as engine:
-            history.require_known_outbox(engine, accept_changes=params["accept_changes"])
+            history.require_known_outbox(engine, settings, accept_changes=params["accept_changes"])
 
 
 def check_day(params: Json, run: Any, known: Collection[str]) -> None:
@@ -93,7 +93,7 @@ def check_day(params: Json, run: Any, known: Collection[str]) -> None:
     require_ready(inspect_all(settings, dry_run=params["dry_run"], nightly=True), only=PermanentError)
     if not params["dry_run"]:
         with configuration.outbox() as engine:
-            history.require_known_outbox(engine, accept_changes=params["accept_changes"])
+            history.require_known_outbox(engine, settings, accept_changes=params["accept_changes"])
 
 
 def _checked_settings(params: Json, given: Json | None, known: Collection[str]) -> Settings:
@@ -178,7 +178,7 @@ def extract(params: Json, run: Any, known: Collection[str]) -> Json:
             results = [_dry_run(source, settings, own, params, "daily_send", run.run_id)]
             return _Day([own], [], results, everything=False).to_json()
         with configuration.outbox() as engine:
-            history.require_known_outbox(engine, accept_changes=params["accept_changes"])
+            history.require_known_outbox(engine, settings, accept_changes=params["accept_changes"])
             scheduled = run.run_type == "scheduled"
             night = plan_night(engine, settings, own) if scheduled else Night([own], [])
             log.info("windows: %s", ", ".join(window.label for window in night.windows))
@@ -217,7 +217,7 @@ def post(extracted: Json | None, params: Json, run: Any) -> Json:
         return {"delivered": 0}
     settings = configuration.read_settings()
     with configuration.outbox() as engine:
-        history.require_known_outbox(engine, accept_changes=params["accept_changes"])
+        history.require_known_outbox(engine, settings, accept_changes=params["accept_changes"])
         connect = _connector(engine, settings)
         named: Json = {"run_id": run.run_id, "clock": clock, "accept_changes": params["accept_changes"]}
         if params["resend"]:
@@ -240,7 +240,7 @@ def load(window: Json, params: Json, run_id: str) -> Json:
         if params["dry_run"]:
             return _dry_run(source, settings, chosen, params, "historical_load", run_id) | {"delivered": 0}
         with configuration.outbox() as engine:
-            history.require_known_outbox(engine, accept_changes=params["accept_changes"])
+            history.require_known_outbox(engine, settings, accept_changes=params["accept_changes"])
             connect = _connector(engine, settings)
             if params["resend"]:
                 connect()
@@ -331,7 +331,7 @@ def _prove(
 ) -> None:
     settings = configuration.read_settings()
     with configuration.source(settings) as source, configuration.outbox() as engine:
-        history.require_known_outbox(engine, accept_changes=params["accept_changes"])
+        history.require_known_outbox(engine, settings, accept_changes=params["accept_changes"])
         dashboard = _dashboard(engine, settings)
 
         def send_found(window: Window) -> None:

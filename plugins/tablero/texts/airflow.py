@@ -134,14 +134,14 @@ OUTBOX_IS_EMPTY = Text(
 OUTBOX_IS_BEHIND = Text(
     "El outbox ({outbox}) no conoce la última entrega que Airflow recuerda ({run}, del {at}); su última entrega es del {last}."
     " Parece una copia anterior: se enviaría otra vez lo entregado desde entonces. No se envió nada. Si hay una copia más"
-    " reciente, restáurela, o restablezca la conexión tablero_outbox. Si no, dígale qué se entregó: «tablero adopt --from"
-    " {last} --until {at}», con los días reales; luego limpie esta tarea con las posteriores (Limpiar Instancia de Tarea,"
-    " Downstream). Si de verdad debe enviarse otra vez, lance el DAG a mano con accept_changes.",
+    " reciente, restáurela, o restablezca la conexión tablero_outbox. Si no, dígale de qué días se entregó todo: «tablero adopt"
+    " --from {first} --until {until}», con los días reales; luego limpie esta tarea con las posteriores (Limpiar Instancia de"
+    " Tarea, Downstream). Si de verdad debe enviarse otra vez, lance el DAG a mano con accept_changes.",
     "The outbox ({outbox}) does not know the last delivery that Airflow remembers ({run}, of {at}); its own last delivery is of"
     " {last}. It seems to be an older copy: what was delivered since would be sent again. Nothing was sent. If there is a newer"
-    ' copy, restore it, or set connection tablero_outbox back. If not, tell it what was delivered: "tablero adopt --from {last}'
-    ' --until {at}", with the actual days; then clear this task with its downstream tasks (Clear Task Instance, Downstream). If'
-    " it really is to be sent again, trigger the DAG by hand with accept_changes.",
+    ' copy, restore it, or set connection tablero_outbox back. If not, tell it of which days everything was delivered: "tablero'
+    ' adopt --from {first} --until {until}", with the actual days; then clear this task with its downstream tasks (Clear Task'
+    " Instance, Downstream). If it really is to be sent again, trigger the DAG by hand with accept_changes.",
 )
 
 # -- lineage ---------------------------------------------------------------------------------------------------------------

@@ -76,9 +76,14 @@ def knows_run(connection: Connection, run_id: str) -> bool:
 
 
 def was_adopted_since(connection: Connection, instant: datetime) -> bool:
-    """Whether a person has recorded rows as delivered since then, as one does after restoring a backup."""
+    """Whether a person has recorded windows as delivered since then, as one does after restoring a backup. They are read for
+    that, unlike a batch that the dashboard does not confirm and a person does."""
     adopted = sa.and_(batch.c.settled_how == "adopted", batch.c.settled_at >= instant)
-    return connection.scalar(sa.select(batch.c.id).where(adopted).limit(1)) is not None
+    has_read = attempt.c.run_id.in_(sa.select(extraction.c.run_id))
+    # Other attempts of the batch are of runs that read as well.
+    its_record = sa.and_(attempt.c.batch_id == batch.c.id, attempt.c.started_at == batch.c.settled_at)
+    query = sa.select(batch.c.id).join(attempt, its_record).where(adopted, has_read)
+    return connection.scalar(query.limit(1)) is not None
 
 
 def oldest_pending(connection: Connection, now: datetime) -> float:

@@ -135,8 +135,8 @@ GAPS = Text(
     "never read: {windows}",
 )
 NEVER_READ = Text(
-    "nunca cargados: {first} … {last} (historical_load, o corrija earliest)",
-    "never loaded: {first} … {last} (historical_load, or correct earliest)",
+    "nunca cargados: {first} … {last} (lance historical_load, también si están vacíos)",
+    "never loaded: {first} … {last} (run historical_load, also if they are empty)",
 )
 VIEW_COUNTS = {
     "complete": Text("vista contada el {day}: no falta ninguna fila", "view counted on {day}: no row is missing"),

@@ -413,8 +413,10 @@ TEXTS: dict[str, Text | Counted] = {
         "Type the number of the request above, as it is in the source.",
     ),
     "request.unreadable": Text(
-        "Este enlace ya no sirve: está incompleto, o se cambió el secreto de Airflow (secret_key). Busque otra vez.",
-        "This link is no longer valid: it is incomplete, or Airflow's secret (secret_key) was changed. Search again.",
+        "Este enlace ya no sirve: está incompleto, o se cambió el secreto de Airflow (secret_key). Busque otra vez; si vuelve a"
+        " ocurrir, [api] secret_key no es el mismo en todos los servidores API.",
+        "This link is no longer valid: it is incomplete, or Airflow's secret (secret_key) was changed. Search again; if it"
+        " happens again, [api] secret_key is not the same on all API servers.",
     ),
     "request.of": Text("Solicitud", "Request"),
     "request.all": Counted(

@@ -13,6 +13,7 @@ from tablero.outbox.queue import claiming, cutting, recording
 from tablero.outbox.queue.claims import Claim, Leaseholder
 from tablero.outbox.reports import outcomes
 from tablero.outbox.reports.activity import progress_of
+from tablero.outbox.reports.batches import of_kind
 from tablero.outbox.reports.outcomes import Outcomes
 from tablero.outbox.schema import attempt
 
@@ -79,13 +80,18 @@ def test_parts_inherit_the_doubt(outbox: Engine) -> None:
 
 
 def test_what_an_answer_accepts_but_for_some_rows(outbox: Engine) -> None:
-    """Rows of a call of which the answer names others count for its run, and so does their doubt."""
+    """Rows of a call of which the answer names others count for its run, and so does their doubt; the list of the batches in
+    doubt, to which the alert leads, has them.
+    """
     stage(outbox, changes(10))
     post(outbox, "lost", LOST)
     post(outbox, "run", replace(refused(3, 4), partial=True))
     assert of_run(outbox, "run") == Outcomes(delivered=8, unknown=8)
     with outbox.connect() as connection:
         assert progress_of(connection, "run", since=NOW).delivered == 8
+        for run_id, rows in (("run", 8), ("lost", 8), ("another", 0)):
+            listed = of_kind(connection, "unknown", NOW, run_id=run_id, skip=0, limit=50)
+            assert sum(one.rows for one in listed if one.state == "delivered") == rows
 
 
 def test_only_attempts_of_the_run_itself_are_read(outbox: Engine) -> None:

@@ -32,7 +32,7 @@ def of_kind(
     """
     query = BATCHES.where(_is(kind, now))
     if run_id is not None:
-        query = query.where(batch.c.id.in_(sa.select(attempt.c.batch_id).where(attempt.c.run_id == run_id)))
+        query = query.where(_posted_by(run_id))
     order = (batch.c.id.desc(),) if kind == "unknown" else (batch.c.first_change, batch.c.id)
     query = query.order_by(*order).offset(skip).limit(limit)
     return [Batch(**row) for row in connection.execute(query).mappings()]
@@ -42,6 +42,13 @@ def count_by_kind(connection: Connection, now: datetime) -> Mapping[Kind, Count]
     """The number of batches of each kind, counted up to the limit."""
     counts = connection.execute(sa.select(*(_count(_is(kind, now)) for kind in KINDS))).one()
     return {kind: Count.up_to_limit(found) for kind, found in zip(KINDS, counts, strict=True)}
+
+
+def _posted_by(run_id: str) -> sa.ColumnElement[bool]:
+    """What this run has posted, also as a part of a batch that was cut since, which has no attempt of its own yet."""
+    posted = sa.select(attempt.c.batch_id).where(attempt.c.run_id == run_id)
+    has_own = sa.exists().where(attempt.c.batch_id == batch.c.id)
+    return sa.or_(batch.c.id.in_(posted), sa.and_(batch.c.parent_id.in_(posted), ~has_own))
 
 
 def _count(condition: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:

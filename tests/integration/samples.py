@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pendulum
@@ -74,9 +75,12 @@ def changes(count: int, first: int = 0) -> list[StatusChange]:
     return [change(number) for number in range(first, first + count)]
 
 
-def begin(engine: Engine, window: Window = FEBRUARY, run_id: str = "run") -> intake.Extraction:
+def begin(
+    engine: Engine, window: Window = FEBRUARY, run_id: str = "run", *, size: int = 1000, by_service: bool = False
+) -> intake.Extraction:
     """A reading in progress."""
-    return intake.begin(engine, window, run_id=run_id, zone=ZONE, now=NOW)
+    packing = partial(pack, size=size, by_service=by_service)
+    return intake.begin(engine, window, run_id=run_id, zone=ZONE, packing=packing, now=NOW)
 
 
 def stage(
@@ -90,7 +94,7 @@ def stage(
 ) -> int:
     """Stage rows as a complete reading of ``window``; returns the number of new rows."""
     rows = sorted(rows, key=row_order)
-    extraction = begin(engine, window, run_id)
+    extraction = begin(engine, window, run_id, size=size, by_service=by_service)
     pieces = list(differences(rows, extraction.record))
     fresh = [row for piece in pieces for row in piece.new]
     for piece in pieces:

@@ -10,14 +10,13 @@ from tablero.contract.packing import pack
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.contract.wire import encode
-from tablero.outbox import intake
 from tablero.outbox.engine import connect
 from tablero.outbox.queue import claiming, recording
 from tablero.outbox.queue.claims import Leaseholder
 from tablero.outbox.upgrade import migrate, schema_version
 
 from tests.integration.fake_dashboard import Dashboard
-from tests.integration.samples import NOW, ZONE, change
+from tests.integration.samples import NOW, begin, change
 
 
 def migrate_outbox(address: str, barrier: Any, results: Any) -> None:
@@ -35,7 +34,7 @@ def stage_rows(address: str, barrier: Any, window: dict[str, str], numbers: list
     chosen = Window.from_json(window)
     rows: list[StatusChange] = sorted((change(number) for number in numbers), key=lambda row: row.request_id)
     barrier.wait(60)
-    extraction = intake.begin(engine, chosen, run_id="run", zone=ZONE, now=NOW)
+    extraction = begin(engine, chosen, size=size)
     new = 0
     fresh = (row for piece in differences(rows, extraction.record) for row in piece.new)
     packs = list(pack(fresh, size, by_service=False))

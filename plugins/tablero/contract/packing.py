@@ -36,6 +36,10 @@ class Packed(NamedTuple):
     goes_on: bool = False
 
 
+#: :func:`pack` with the limits of a call.
+Packing = Callable[[Iterable[StatusChange]], Iterator[Packed]]
+
+
 def pack(changes: Iterable[StatusChange], size: int, *, by_service: bool) -> Iterator[Packed]:
     """Cut a stream in :data:`row_order` into batches of at most ``size`` rows, keeping each request in one batch.
 

@@ -17,7 +17,7 @@ from itertools import chain, islice
 from sqlalchemy.engine import Engine
 from tablero.contract.chunks import chunk_validator, inside
 from tablero.contract.merging import Difference, differences
-from tablero.contract.packing import Packed, pack
+from tablero.contract.packing import Packed, Packing, pack
 from tablero.contract.rules import Excluded
 from tablero.contract.sorting import in_order
 from tablero.contract.status_change import StatusChange
@@ -159,7 +159,8 @@ def stage_in_steps(
     :param tally: of the window; complete at the end.
     :param lease: called at each step for the lease of its batches; without a lease none are yielded.
     """
-    extraction = intake.begin(engine, tally.window, run_id=run_id, zone=settings.timezone, now=clock())
+    packing = _packing(settings)
+    extraction = intake.begin(engine, tally.window, run_id=run_id, zone=settings.timezone, packing=packing, now=clock())
     rejections = _Rejections(extraction)
     found = _distinct(_classified(source, settings, tally.window, clock(), tally, rejections.add), tally)
     pieces = differences(chain.from_iterable(found), extraction.record)
@@ -168,7 +169,7 @@ def stage_in_steps(
     if resend:
         pieces = _with_resending(pieces, partial(_resend, engine, settings, tally.window, run_id))
     new_ones = chain.from_iterable(_new(pieces, extraction.withdraw, tally))
-    for step in _steps(pack(new_ones, settings.batch_size, by_service=settings.group_by_service)):
+    for step in _steps(packing(new_ones)):
         new, leased = extraction.stage(step, lease())
         tally.new += new
         tally.batches += len(step)
@@ -206,7 +207,7 @@ def preview(
     if engine is not None and record is not None and record.may_hold_delivered and not accept_changes:
         pieces = _plausible(pieces, record, window, partial(_nearby, engine, source, settings, clock()))
     new_ones = chain.from_iterable(_new(pieces, record.count_unsent if record is not None else None, tally))
-    for packed in pack(new_ones, settings.batch_size, by_service=settings.group_by_service):
+    for packed in _packing(settings)(new_ones):
         tally.batches += 1
         tally.new += len(packed.changes)
         tally.bytes += len(encode(packed.changes))
@@ -353,6 +354,10 @@ def _distinct(chunks: Iterable[list[StatusChange]], tally: Tally) -> Iterator[li
         tally.valid += len(rows)
         yield rows
     tally.duplicates = found - tally.valid
+
+
+def _packing(settings: Settings) -> Packing:
+    return partial(pack, size=settings.batch_size, by_service=settings.group_by_service)
 
 
 def _steps(packs: Iterator[Packed]) -> Iterator[list[Packed]]:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
-from tablero.contract.packing import Packed
+from tablero.contract.packing import Packed, Packing
 from tablero.contract.rules import Rejected
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
@@ -96,12 +96,13 @@ class Extraction:
     :ivar record: what the outbox held of the window before it was read.
     """
 
-    def __init__(self, engine: Engine, identity: int, window: Window, zone: tzinfo, record: Record) -> None:
+    def __init__(self, engine: Engine, identity: int, window: Window, zone: tzinfo, packing: Packing, record: Record) -> None:
         self.record = record
         self._engine = engine
         self._id = identity
         self._window = window
         self._zone = zone
+        self._packing = packing
         self._undisturbed = True
         self._split_request: dict[str, int] = {}
         self._gone = 0
@@ -139,7 +140,7 @@ class Extraction:
         """
         if self._undisturbed and not self.record.may_hold_pending and not returned:
             return packs, []
-        return join(connection, packs, self._window, self._zone, extraction=self._id)
+        return join(connection, packs, self._window, self._zone, self._packing, extraction=self._id)
 
     def _count_new(self, connection: Connection, rows: int) -> None:
         """Count new rows where they are committed: the next reading will not find them new, whatever becomes of this one."""
@@ -244,11 +245,12 @@ def _without(packs: Sequence[Packed], known: Collection[StatusChange]) -> list[P
     return [pack for pack in left if pack.changes]
 
 
-def begin(engine: Engine, window: Window, *, run_id: str, zone: tzinfo, now: datetime) -> Extraction:
+def begin(engine: Engine, window: Window, *, run_id: str, zone: tzinfo, packing: Packing, now: datetime) -> Extraction:
     """Start an extraction: one reading of ``window``.
 
     :param run_id: the DAG run that reads.
     :param zone: the institution's time zone, in which rows are counted by day.
+    :param packing: makes the batches that are staged.
     :param now: when the reading starts.
     """
     with writing(engine) as connection:
@@ -264,7 +266,7 @@ def begin(engine: Engine, window: Window, *, run_id: str, zone: tzinfo, now: dat
         identity = connection.scalar(_BEGIN, values)
     assert identity is not None  # RETURNING of one inserted row
     # Before the source is queried: a row on record that the query does not return was gone by then.
-    return Extraction(engine, identity, window, zone, Record(partial(reading, engine), window))
+    return Extraction(engine, identity, window, zone, packing, Record(partial(reading, engine), window))
 
 
 def _greater(one: sa.ColumnElement[int], other: sa.ColumnElement[int]) -> sa.ColumnElement[int]:

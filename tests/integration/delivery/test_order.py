@@ -110,6 +110,19 @@ def test_the_oldest_change_of_the_request_decides(outbox: Engine) -> None:
     assert dashboard.calls == [["Q"], ["R"], ["R"]]
 
 
+def test_what_is_staged_apart_fits_into_one_call(outbox: Engine) -> None:
+    """A batch that had to be split before it is posted would let a later reading overtake the rows in its second part."""
+    older = [row("Q2", 10), row("R2", 11), row("S2", 12)]
+    newer = [row("Q1", 5), row("Q2", 50, 14), row("R1", 6), row("R2", 60, 14), row("S1", 7), row("S2", 70, 14)]
+    newest = [row("S2", 80, 7), row("T", 55)]
+    for found in (older, older + newer, older + newer + newest):
+        stage(outbox, found, size=2)
+    dashboard = Arrivals()
+    deliver(outbox, dashboard, concurrency=1, batch_size=2)
+    dashboard.check()
+    assert states(outbox) == {"delivered": 11}
+
+
 def test_two_batches_that_wait_for_each_other(outbox: Engine) -> None:
     """Each has the older change of one of two requests: one is split, and both requests arrive in order."""
     stage(outbox, [row("R", 10), row("Q", 50, 14)])

@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from tablero.contract.packing import Packed, pack, row_order
+from tablero.contract.packing import Packed, Packing, row_order
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.outbox import batches
@@ -30,9 +30,6 @@ _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
 #: Batches read at a time.
 _PAGE = 20
-
-#: Rows in a batch; it is split once it is claimed, if calls are smaller.
-_MOST_ROWS = 1_000
 
 
 @dataclass
@@ -64,12 +61,13 @@ class _Shared:
 
 
 def join(
-    connection: Connection, packs: Sequence[Packed], window: Window, zone: tzinfo, *, extraction: int
+    connection: Connection, packs: Sequence[Packed], window: Window, zone: tzinfo, packing: Packing, *, extraction: int
 ) -> tuple[list[Packed], list[Packed]]:
     """Arrange what is to be staged around what other readings of ``window`` have left pending.
 
     :param packs: the rows of one step of staging.
     :param zone: the institution's time zone, in which rows are counted by day.
+    :param packing: a batch that had to be split before it is posted would lose its place in the order.
     :param extraction: the reading; its own batches do not count.
     :returns: the batches that may be posted at once, and those that must be claimed in turn.
     """
@@ -87,7 +85,7 @@ def join(
     whole = [pack for pack in left if pack.changes]
     in_turn = [pack for pack in whole if any(row.request_id in shared for row in pack.changes)]
     at_once = [pack for pack in whole if not any(row.request_id in shared for row in pack.changes)]
-    return at_once, [*in_turn, *_packed(list(apart.values()))]
+    return at_once, [*in_turn, *_packed(list(apart.values()), packing)]
 
 
 def _homes(connection: Connection, packs: Sequence[Packed], window: Window, extraction: int) -> dict[int, Any]:
@@ -155,19 +153,19 @@ def _unsent(connection: Connection, ids: set[int]) -> Iterator[int]:
             yield row.id
 
 
-def _packed(apart: Sequence[_Shared]) -> Iterator[Packed]:
+def _packed(apart: Sequence[_Shared], packing: Packing) -> Iterator[Packed]:
     """Batches of whole requests, each of which is posted after the pending rows of its requests."""
     rows: list[StatusChange] = []
     oldest = _NEVER
     for each in sorted(apart, key=lambda each: min(_changed(each.rows))):
         if rows and each.behind > oldest:
-            yield from pack(sorted(rows, key=row_order), _MOST_ROWS, by_service=False)
+            yield from packing(sorted(rows, key=row_order))
             rows = []
         if not rows:
             oldest = min(_changed(each.rows))
         rows += each.rows
     if rows:
-        yield from pack(sorted(rows, key=row_order), _MOST_ROWS, by_service=False)
+        yield from packing(sorted(rows, key=row_order))
 
 
 def _contents(connection: Connection, ids: Sequence[int]) -> Iterator[tuple[int, list[StatusChange]]]:

@@ -146,6 +146,18 @@ def test_the_rest_of_a_long_request(outbox: Engine, institution: Institution) ->
     assert states(outbox) == {"delivered": 30}
 
 
+def test_the_rest_of_a_long_request_that_was_entered_late(outbox: Engine, institution: Institution) -> None:
+    """It is staged in two steps; the first takes a newer row of the request along."""
+    institution.add([row("R", 40, 14)])
+    with pytest.raises(DashboardUnavailable):
+        load_february(outbox, institution, Dashboard(lambda _: UNAVAILABLE))
+    institution.add([row("R", hours, 2 + hours % 2) for hours in range(15)])
+    dashboard = Arrivals()
+    load_february(outbox, institution, dashboard, batch_size="1")
+    dashboard.check()
+    assert states(outbox) == {"delivered": 16}
+
+
 def test_a_refused_batch_holds_up_no_newer_one(outbox: Engine) -> None:
     """What was refused is posted after what is new, also of the same request: a bad row must not hold up good ones."""
     stage(outbox, [row("R", 1), row("S", 1)])

@@ -68,7 +68,7 @@ def join(
     :param packs: the rows of one step of staging.
     :param zone: the institution's time zone, in which rows are counted by day.
     :param packing: a batch that had to be split before it is posted would lose its place in the order.
-    :param extraction: the reading; its own batches do not count.
+    :param extraction: the reading; its own batches only count if a request has rows in an earlier step.
     :returns: the batches that may be posted at once, and those that must be claimed in turn.
     """
     homes = _homes(connection, packs, window, extraction)
@@ -89,7 +89,8 @@ def join(
 
 
 def _homes(connection: Connection, packs: Sequence[Packed], window: Window, extraction: int) -> dict[int, Any]:
-    """The pending batches of other readings that may contain requests of these packs."""
+    """The pending batches of earlier readings, or steps, that may contain requests of these packs."""
+    of_others = batch.c.extraction_id != extraction
     query = (
         sa.select(*batches.COLUMNS, batch_content.c.requests)
         .join(batch_content, batch_content.c.batch_id == batch.c.id)
@@ -97,7 +98,7 @@ def _homes(connection: Connection, packs: Sequence[Packed], window: Window, extr
             sa.text("batch.state = 'pending'"),
             ~is_searched(),
             touching(window),
-            batch.c.extraction_id != extraction,
+            sa.true() if any(pack.continues for pack in packs) else of_others,
             batch.c.first_request <= max(pack.changes[-1].request_id for pack in packs),
             batch.c.last_request >= min(pack.changes[0].request_id for pack in packs),
         )

@@ -21,8 +21,9 @@ from tests.integration.conftest import (  # noqa: F401 fixtures
     postgres,
 )
 
-#: Settings for answers that never end; all others may take their time on a busy machine.
-IMPATIENT = {"read_timeout": "0.5"}
+#: Settings for answers that never end: a call may last as long as both together. All others may take their time on a busy
+#: machine.
+IMPATIENT = {"connect_timeout": "1", "read_timeout": "0.5"}
 
 #: Creates the client of a server at ``http://127.0.0.1:<port>``; further fields of the connection, and settings, by keyword.
 Client = Callable[..., Dashboard]

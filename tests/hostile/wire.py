@@ -99,15 +99,20 @@ class WireServer:
         for step in script.steps(call) if callable(script.steps) else script.steps:
             if self._closing.is_set() or monotonic() > deadline:
                 return
+            if _client_has_left(connection, step):
+                return
             if isinstance(step, bytes):
                 connection.sendall(step)
-            elif _client_has_left(connection, step):
-                return
 
 
-def _client_has_left(connection: socket.socket, seconds: float) -> bool:
-    """Wait, but not if the client has left."""
-    return bool(select.select([connection], [], [], seconds)[0])
+def _client_has_left(connection: socket.socket, step: Step) -> bool:
+    """Wait until the next bytes can be sent, or for so many seconds, but not if the client has left.
+
+    A client that closes a connection in the midst of an answer is not always noticed by sending: the window may be full.
+    """
+    if isinstance(step, bytes):
+        return bool(select.select([connection], [connection], [])[0])
+    return bool(select.select([connection], [], [], step)[0])
 
 
 def _read_call(connection: socket.socket) -> bytes | None:

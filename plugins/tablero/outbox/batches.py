@@ -229,7 +229,7 @@ def replace(connection: Connection, whole: Any, parts: Sequence[Part], zone: tzi
     """Replace a batch by its parts. The caller has locked its row.
 
     A part that shares a request with an earlier part waits for it, whatever the state of either: a part that need not be posted
-    now may have to be later, and :func:`~tablero.outbox.queue.pending.first_in_line` looks past those that are settled.
+    now may have to be later, and :func:`~tablero.outbox.queue.order.first_in_line` looks past those that are settled.
 
     :param whole: the row of the batch: :data:`COLUMNS`.
     :param parts: all rows of the batch, each in exactly one part.

@@ -13,6 +13,7 @@ never leads in a circle.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -102,7 +103,8 @@ def _of_line(which: Any) -> list[sa.ColumnElement[Any]]:
 
 
 def blockers(connection: Connection, candidates: Sequence[Any], *among: sa.ColumnElement[bool]) -> dict[int, set[int]]:
-    """By batch that must wait: the ids of the pending batches that it waits for.
+    """By batch that must wait: of the pending batches that it waits for, the last one of each request. That one waits for the
+    others of its request.
 
     Requests are compared by the hashes stored beside the rows. Two ids with the same hash let a batch wait in vain until the
     other one is settled, which does no harm: it happens to one of four thousand pairs of full batches.
@@ -124,17 +126,17 @@ def blockers(connection: Connection, candidates: Sequence[Any], *among: sa.Colum
     )
     before = {row.id: row for row in connection.execute(query)}
     requests = _requests(connection, _overlapping({row.id: row for row in candidates} | before))
+    shared = _shared(requests)
     holders: dict[int, list[Place]] = defaultdict(list)
-    for identity, shared in _shared(requests).items():
-        if identity in before:
-            for request in shared:
-                holders[request].append(place_of(before[identity]))
-    found = {
-        row.id: {place.batch_id for request in requests[row.id] for place in holders.get(request, ()) if place < place_of(row)}
-        for row in candidates
-        if row.id in requests
-    }
-    return {identity: waits for identity, waits in found.items() if waits}
+    for place in sorted(map(place_of, before.values())):
+        for request in shared.get(place.batch_id, ()):
+            holders[request].append(place)
+    found: dict[int, set[int]] = {}
+    for row in candidates:
+        for request in shared.get(row.id, ()):
+            if (behind := bisect_left(holders[request], place_of(row))) > 0:
+                found.setdefault(row.id, set()).add(holders[request][behind - 1].batch_id)
+    return found
 
 
 def _overlapping(rows: Mapping[int, Any]) -> set[int]:

@@ -166,7 +166,14 @@ def closed(evening: Evening) -> Closed:
         return {str(state) for state in found}
 
     wait_for("both wait for the opening", lambda: states() == {"deferred"})
-    seen = Closed(month, day, month_rows, states(), airflow.get("/pools/default_pool"), bool(dashboard.counts()))
+
+    def idle() -> Json | None:
+        pool: Json = airflow.get("/pools/default_pool")
+        return pool if pool["occupied_slots"] == 0 else None
+
+    # A task of the next night may be running just now; those that are deferred would occupy their slots until the opening.
+    pool = wait_for("no slot is occupied", idle)
+    seen = Closed(month, day, month_rows, states(), pool, bool(dashboard.counts()))
     assert datetime.now(evening.zone) < evening.opens, "this machine is too slow for OPENS_IN"
     return seen
 

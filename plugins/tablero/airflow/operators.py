@@ -58,18 +58,27 @@ class TableroOperator(DecoratedOperator, PythonOperator):
 
     def execute(self, context: Context) -> Any:
         """Call the function."""
+        result = self._call(context)
+        if getattr(context.get("ti"), "try_number", 1) > 1:
+            self._forget_wait(context)
+        return result
+
+    def resume(self, context: Context, event: object = None) -> Any:
+        """Continue after a deferral: the function itself finds out what is left to do."""
+        result = self._call(context)
+        self._forget_wait(context)
+        return result
+
+    def _call(self, context: Context) -> Any:
         try:
             with stopping_on_sigterm():
-                result = super().execute(context)
+                return super().execute(context)
         except Deferral as error:
             self._record_wait(context, error)
             self.log.info("%s", error)
             raise TaskDeferred(trigger=DateTimeTrigger(moment=error.resume_at), method_name="resume") from error
         except TableroError as error:
             raise Ended(error) from error
-        if getattr(context.get("ti"), "try_number", 1) > 1:
-            self._forget_wait(context)
-        return result
 
     def _record_wait(self, context: Context, error: Deferral) -> None:
         from tablero.outbox import incidents
@@ -92,12 +101,6 @@ class TableroOperator(DecoratedOperator, PythonOperator):
                 incidents.forget_wait(engine, ti.dag_id, ti.run_id, ti.task_id, _index(ti))
         except Exception:  # as above
             self.log.debug("the wait could not be removed", exc_info=True)
-
-    def resume(self, context: Context, event: object = None) -> Any:
-        """Continue after a deferral: the function itself finds out what is left to do."""
-        result = self.execute(context)
-        self._forget_wait(context)
-        return result
 
 
 def record_state(context: Any, error: BaseException, words: Text, record: Callable[..., None]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
+
+from tablero.contract.windows import last_day, months_between
 
 #: The group of values that are perhaps no date. Others are numbered by the edges that they do not lie before, or negatively by
 #: the edge near which they lie: see :func:`near`.
@@ -84,10 +85,8 @@ def _months_from(start: str, end: str) -> int:
 
 def _gaps(start: str, end: str) -> Iterator[tuple[str, str]]:
     """What sorts between the months from ``start`` to ``end``: after the last day of each, and the next one's first day."""
-    month = date.fromisoformat(start).replace(day=1)
-    while True:
-        last = month.replace(day=monthrange(month.year, month.month)[1])
-        month = last + _DAY
-        if month.isoformat() > end:
-            return
-        yield f"{last:%Y-%m}-{last.day + 1:02}", month.isoformat()
+    for month in months_between(date.fromisoformat(start), date.fromisoformat(end)):
+        last = last_day(month)
+        following = (last + _DAY).isoformat()
+        if following <= end:
+            yield f"{last:%Y-%m}-{last.day + 1:02}", following

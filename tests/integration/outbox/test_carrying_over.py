@@ -4,37 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-import tablero
-from alembic import command
-from alembic.config import Config
 from sqlalchemy.engine import URL, Engine
 from tablero.contract.status_change import StatusChange
-from tablero.errors import OutboxUnavailable
 from tablero.outbox import ledger
 from tablero.outbox.engine import connect, to_microseconds
 from tablero.outbox.reports.requests import changes_of_request
 from tablero.outbox.reports.snapshot import Readiness, readiness
 from tablero.outbox.upgrade import migrate, schema_version
 
+from tests.integration.former_outbox import create_schema, migrate_between_deaths
 from tests.integration.samples import FEBRUARY, NOW, ZONE, all_batches, change, check_books, rows_in, stage, staged, states
-
-MIGRATIONS = Path(tablero.__path__[0]) / "outbox" / "migrations"
 
 #: Rows of each batch.
 SIZE = 5
-
-
-def before(engine: Engine) -> None:
-    """The schema of version 0.1."""
-    with engine.begin() as connection:
-        config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(MIGRATIONS))
-        command.upgrade(config, "0004")
 
 
 def fill(engine: Engine, batches: list[tuple[str, list[StatusChange]]]) -> None:
@@ -141,7 +127,7 @@ BATCHES = [
 def former(new_database: Callable[..., URL]) -> Iterator[Engine]:
     """An outbox as version 0.1 left it."""
     engine = connect(new_database())
-    before(engine)
+    create_schema(engine, "0004")
     fill(engine, BATCHES)
     yield engine
     engine.dispose()
@@ -175,26 +161,12 @@ def test_every_row_is_carried_over(former: Engine) -> None:
 
 def test_killed_at_any_step(former: Engine) -> None:
     """An interrupted migration resumes; until it ends, the page reports an older version, and no task uses the outbox."""
-    commits = deaths = 0
 
-    def dying(_: Any) -> None:
-        nonlocal commits
-        commits += 1
-        if commits % 2 == 0:
-            raise OutboxUnavailable("killed")
+    def dead() -> None:
+        if schema_version(former) == "0004":
+            assert readiness(former) is Readiness.OLDER
 
-    sa.event.listen(former, "commit", dying)
-    for _ in range(20):
-        try:
-            migrate(former)
-            break
-        except OutboxUnavailable:
-            deaths += 1
-            if schema_version(former) == "0004":
-                assert readiness(former) is Readiness.OLDER
-    sa.event.remove(former, "commit", dying)
-    migrate(former)
-    assert deaths > 3
+    migrate_between_deaths(former, dead)
     check(former)
 
 
@@ -203,7 +175,7 @@ def test_killed_at_any_step(former: Engine) -> None:
 def test_a_million_rows(new_database: Callable[..., URL]) -> None:
     """A million rows are migrated in steps of fifty batches."""
     engine = connect(new_database())
-    before(engine)
+    create_schema(engine, "0004")
     every = [change(number, at=FEBRUARY.start + number * timedelta(seconds=2)) for number in range(1_000_000)]
     fill(engine, [("delivered" if n % 10 else "pending", every[n * 1000 : (n + 1) * 1000]) for n in range(1000)])
     migrate(engine)

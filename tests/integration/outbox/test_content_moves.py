@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import sqlalchemy as sa
-import tablero
-from alembic import command
-from alembic.config import Config
 from sqlalchemy.engine import URL, Engine
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import local_day
-from tablero.errors import OutboxUnavailable
 from tablero.outbox import batches, ledger
 from tablero.outbox.engine import connect, to_microseconds
 from tablero.outbox.reports.requests import changes_of_request
 from tablero.outbox.upgrade import migrate, schema_version
 
+from tests.integration.former_outbox import create_schema, migrate_between_deaths
 from tests.integration.samples import FEBRUARY, NOW, ZONE, all_batches, change, stage
-
-MIGRATIONS = Path(tablero.__path__[0]) / "outbox" / "migrations"
 
 #: More batches than three steps move; the last one was split, and has no rows.
 COUNT = 650
@@ -95,10 +89,7 @@ def fill(engine: Engine) -> None:
 def former(new_database: Callable[..., URL]) -> Iterator[Engine]:
     """An outbox as the development version before left it."""
     engine = connect(new_database())
-    with engine.begin() as connection:
-        config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(MIGRATIONS))
-        command.upgrade(config, "0008")
+    create_schema(engine, "0008")
     fill(engine)
     yield engine
     engine.dispose()
@@ -134,23 +125,9 @@ def test_every_row_moves(former: Engine) -> None:
 
 def test_killed_at_any_step(former: Engine) -> None:
     """An interrupted migration resumes, and until it ends the schema has the old version."""
-    commits = deaths = 0
 
-    def dying(_: Any) -> None:
-        nonlocal commits
-        commits += 1
-        if commits % 2 == 0:
-            raise OutboxUnavailable("killed")
+    def dead() -> None:
+        assert schema_version(former) == "0008"
 
-    sa.event.listen(former, "commit", dying)
-    for _ in range(20):
-        try:
-            migrate(former)
-            break
-        except OutboxUnavailable:
-            deaths += 1
-            assert schema_version(former) == "0008"
-    sa.event.remove(former, "commit", dying)
-    migrate(former)
-    assert deaths > 3
+    migrate_between_deaths(former, dead)
     check(former)

@@ -78,7 +78,7 @@ def send(settings: Settings, messages: Mapping[str, Sequence[Message]], *, secon
     :param seconds: for all of them together. What is still being sent then may arrive, and counts as not taken.
     :returns: for each message that a channel has answered, in order, whether it was taken.
     """
-    taken: dict[str, list[bool]] = {channel: [] for channel in messages}
+    answers: dict[str, list[bool]] = {channel: [] for channel in messages}
 
     def work(channel: str, notifiers: Sequence[_Notifier]) -> None:
         for notifier in notifiers:
@@ -86,17 +86,17 @@ def send(settings: Settings, messages: Mapping[str, Sequence[Message]], *, secon
                 notifier.notify({})
             except Refused as error:
                 _log_failure(_name(settings, channel), error)
-                taken[channel].append(False)
+                answers[channel].append(False)
             except Exception as error:  # whatever a library raises: a broken webhook must not stop the mail
                 _log_failure(_name(settings, channel), error)
                 return
             else:
-                taken[channel].append(True)
+                answers[channel].append(True)
 
     prepared = {channel: list(_prepared(settings, channel, some)) for channel, some in messages.items()}
     jobs = {_name(settings, channel): partial(work, channel, notifiers) for channel, notifiers in prepared.items()}
     _run_in_time(jobs, seconds)
-    return {channel: list(answers) for channel, answers in taken.items()}
+    return {channel: list(given) for channel, given in answers.items()}
 
 
 def send_digest(settings: Settings, found: Digest, page_url: str, attached: Mapping[str, bytes], *, seconds: float) -> bool:

@@ -14,6 +14,7 @@ Folders from the top down; each imports only from those below it::
     dashboard/      the dashboard's side: the HTTP client, what an answer means, X-Road
     source/         the institution's database: the reader, the view, error codes; dialects/ has one module per database
     contract/       the contract: fields, statuses, rules, wire form, windows, order of status changes
+    callbacks.py    the name under which version 0.1 is still asked for
     settings.py     section [tablero], validated
     errors.py       all errors, in one tree
     texts/          every sentence that an operator reads, in Spanish and English; one module per folder

@@ -15,6 +15,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from tablero.airflow.callbacks import LateNotifier
 from tablero.airflow.deadline import ScheduledDayDeadline
 from tablero.airflow.timetable import CivilDayTimetable
+from tablero.errors import SetupError
 
 #: Both DAGs of version 0.1.0 with alerts by mail, as Airflow 3.3.2 wrote them into its table ``serialized_dag``.
 KEPT: dict[str, Any] = json.loads((Path(__file__).parent / "serialized_0_1.json").read_text())
@@ -47,6 +48,13 @@ def test_its_deadline() -> None:
     assert isinstance(found.reference.inner_ref, ScheduledDayDeadline)
     assert found.reference.inner_ref.zone == "America/Santo_Domingo"
     assert import_string(found.callback.path) is LateNotifier
+
+
+def test_its_dag_files() -> None:
+    """A DAG file of version 0.1 that was left in its folder shows, as its import error, one sentence that says what to do."""
+    first_of_ours = "from tablero.callbacks import dag_arguments, task_arguments"
+    with pytest.raises(SetupError, match="tablero dags --to"):
+        exec(first_of_ours)
 
 
 def test_what_is_written_now_has_the_names_of_now() -> None:

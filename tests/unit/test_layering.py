@@ -22,6 +22,7 @@ FOLDERS: dict[str, set[str]] = {
     "__main__": {"command_line", "package"} | GROUND,
     "command_line": {"package", "airflow", "web", "delivery", "outbox", "outbox.reports", "contract"} | GROUND,
     "package": {"airflow"} | GROUND,
+    "callbacks": {"airflow"} | GROUND,
     "airflow": {
         "airflow.alerts",
         "web",

@@ -2,14 +2,12 @@
 
 Airflow stores a serialised DAG with every run, including the names of our classes, and loads it again for the grid of old runs,
 for runs in progress and for their deadlines; a missing name is an error. These names can be removed once no institution has
-runs of version 0.1.
+runs of version 0.1. The callback of its deadlines is in ``tablero.callbacks``.
 """
 
 from __future__ import annotations
 
-import sys
-
-from tablero.airflow import callbacks, deadline, timetable
+from tablero.airflow import deadline, timetable
 
 
 class CivilDayTimetable(timetable.CivilDayTimetable):
@@ -22,7 +20,3 @@ class ScheduledDayDeadline(deadline.ScheduledDayDeadline):
     """The deadline of ``daily_send`` in version 0.1."""
 
     __module__ = "tablero.deadline"
-
-
-#: The callback of the deadline is imported by its module name.
-sys.modules["tablero.callbacks"] = callbacks

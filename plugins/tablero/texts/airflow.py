@@ -166,6 +166,12 @@ AIRFLOW_TOO_OLD = Text(
     "Tablero needs Airflow {oldest} or newer; this is Airflow {found}. Upgrade Airflow, or remove Tablero's files from it."
     " Nothing was read or sent.",
 )
+DAG_FILE_OF_0_1 = Text(
+    "Este archivo de DAG es de Tablero 0.1, y el paquete instalado es más nuevo. Reemplácelo, en la carpeta donde está, con:"
+    " tablero dags --to CARPETA (lo anterior queda al lado). No se leyó ni se envió nada.",
+    "This DAG file is of Tablero 0.1, and the installed package is newer. Replace it, in the folder where it is, by:"
+    " tablero dags --to FOLDER (the one before stays beside it). Nothing was read or sent.",
+)
 NO_AIRFLOW = Text(
     "Airflow no está en este Python: use aquel en que Airflow está instalado (por ejemplo, active su entorno virtual).",
     "There is no Airflow in this Python: use the one in which Airflow is installed (for example, activate its virtual"

@@ -42,8 +42,8 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def wire() -> Iterator[WireServer]:
-    """A server that answers with arbitrary bytes."""
+    """A server that answers with arbitrary bytes; one for each test, so that a call that comes late takes no other's answer."""
     with wire_server() as server:
         yield server

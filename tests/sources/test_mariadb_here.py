@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from pytest_mock import MockerFixture
+from sqlalchemy import event
 from sqlalchemy.engine import URL
 from tablero.contract.rules import validator
 from tablero.contract.status_change import StatusChange
@@ -262,6 +263,36 @@ def test_a_server_that_does_not_answer_is_cut(made: Path, driver: str, mocker: M
             found.cancel()  # it needs a connection, which the server does not accept
             thread.join(PATIENCE)
             assert not thread.is_alive()
+    assert isinstance(ended[0], SourceUnavailable)
+
+
+def test_a_server_that_freezes_while_a_connection_is_set_up_is_cut(made: Path, driver: str, mocker: MockerFixture) -> None:
+    """A connection can be cut from the moment it is open: most drivers wait without a limit for its first answers."""
+    mocker.patch.object(reader, "GRACE", 0.5)
+    with running() as frozen, ExitStack() as freezing:
+        found = source(frozen.database(driver))
+        opened = threading.Event()
+
+        def freeze(*_: object) -> None:
+            freezing.enter_context(frozen.paused())
+            opened.set()
+
+        event.listen(found.engine, "connect", freeze, insert=True)
+        ended: list[BaseException] = []
+
+        def read() -> None:
+            try:
+                list(found.read(FEBRUARY))
+            except BaseException as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        assert opened.wait(PATIENCE)
+        found.cancel()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+        freezing.close()
     assert isinstance(ended[0], SourceUnavailable)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, tzinfo
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import exc
+from sqlalchemy import event, exc
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract.instants import InstantReader
 from tablero.contract.windows import Window
@@ -63,8 +63,12 @@ class Source:
         )
         #: Driver connections in use, by ``id``, since not all drivers' connections are hashable.
         self._in_use: dict[int, Any] = {}
+        #: In ``opened``: the ids of those that this thread is opening.
+        self._thread = threading.local()
         self._is_cancelled = False
         self._dialect.prepare(engine)
+        # Before all others: they, and SQLAlchemy, ask the server, and most drivers wait without a limit for its answers.
+        event.listen(engine, "connect", self._is_open, insert=True)
 
     @property
     def engine(self) -> Engine:
@@ -208,19 +212,40 @@ class Source:
     def _connected(self) -> Iterator[Connection]:
         self._refuse_if_cancelled()
         try:
-            with translated(self._engine, self._rows.name, own_sql=self._rows.is_own), self._engine.connect() as connection:
-                driver_connection = connection.connection.driver_connection
-                self._in_use[id(driver_connection)] = driver_connection
+            with translated(self._engine, self._rows.name, own_sql=self._rows.is_own), self._in_reach() as connection:
                 try:
-                    self._refuse_if_cancelled()  # while it was connecting
                     self._dialect.set_up(connection)
                     yield connection
                 except (exc.SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error):
                     connection.invalidate()  # its state is unknown, and a rollback could hide the cause
                     raise
-                finally:
-                    del self._in_use[id(driver_connection)]
         except TableroError as error:
             if self._is_cancelled and not isinstance(error, SourceUnavailable):
                 raise SourceUnavailable(texts.CANCELLED(view=self._rows.name)) from error
             raise
+
+    @contextmanager
+    def _in_reach(self) -> Iterator[Connection]:
+        """A connection that :meth:`cancel` can reach, from the moment that it is open until it is given back."""
+        opened: list[int] = []
+        try:
+            self._thread.opened = opened
+            try:
+                connecting = self._engine.connect()
+            finally:
+                self._thread.opened = None
+            with connecting as connection:
+                self._enter(connection.connection.driver_connection, opened)  # it may be one of the pool
+                yield connection
+        finally:
+            for key in opened:
+                self._in_use.pop(key, None)
+
+    def _is_open(self, driver_connection: Any, _record: Any) -> None:
+        if (opened := getattr(self._thread, "opened", None)) is not None:  # not a connection over which others are cancelled
+            self._enter(driver_connection, opened)
+
+    def _enter(self, driver_connection: Any, opened: list[int]) -> None:
+        self._in_use[id(driver_connection)] = driver_connection
+        opened.append(id(driver_connection))
+        self._refuse_if_cancelled()  # while it was connecting

@@ -54,10 +54,10 @@ class MySQL(Dialect):
         logging.getLogger(f"{pool.__module__}.{pool.__qualname__}").addFilter(_without_traceback)
         event.listen(engine, "do_connect", self._refuse_other_settings)
         event.listen(engine, "do_connect", _ask_for_utf8)
+        event.listen(engine, "connect", lambda connection, _record: self._remember(connection), insert=True)
         event.listen(engine, "connect", _be_patient)
         event.listen(engine, "connect", _require_tls)
         event.listen(engine, "connect", lambda connection, _record: _speak_in(connection, self.zone))
-        event.listen(engine, "connect", lambda connection, _record: self._remember(connection))
         event.listen(engine, "close", lambda connection, _record: self._lines.pop(id(connection), None))
 
     def _refuse_other_settings(self, _dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:

@@ -34,8 +34,8 @@ from sandbox.memory import count_entries, read_calls, read_entries
 from sandbox.server import KEEP_ALIVE_SECONDS, Server, Tls
 from sandbox.settings import Settings
 
-_START_SECONDS = 30.0
-_STOP_SECONDS = 15.0
+#: Seconds after which it is given up, on a slow and busy machine too.
+_START_SECONDS = _STOP_SECONDS = 300.0
 
 
 class Handle:

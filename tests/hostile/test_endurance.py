@@ -89,7 +89,8 @@ def test_a_dashboard_that_never_answers_ends_the_task_in_time(
             clock=clock,
         )
     assert time.monotonic() - began < PATIENCE
-    assert len(sandbox.calls()) + sandbox.stats()["in_flight"] <= GIVE_UP_AFTER + SLOW_PROBES
+    (hit,) = sandbox.faults()
+    assert hit["fired"] <= GIVE_UP_AFTER + SLOW_PROBES
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("tablero-post")]
     assert states(outbox) == {"pending": 100}
 
@@ -97,7 +98,8 @@ def test_a_dashboard_that_never_answers_ends_the_task_in_time(
 def test_a_slow_dashboard_is_never_asked_by_more_than_concurrency_at_once(
     outbox: Engine, sandbox: Handle, client: Client
 ) -> None:
-    """With slow answers everything is delivered, with up to ``concurrency`` calls in flight and never more."""
+    """With slow answers everything is delivered, with up to ``concurrency`` calls in flight and never more: how many they
+    become by themselves depends on the machine."""
     stage(outbox, changes(40), size=1)
     sandbox.add_fault(kind="delay", seconds=0.2)
     send(
@@ -109,18 +111,19 @@ def test_a_slow_dashboard_is_never_asked_by_more_than_concurrency_at_once(
         clock=clock,
     )
     assert states(outbox) == {"delivered": 40}
-    assert sandbox.stats()["max_in_flight"] == 6
+    assert 1 < sandbox.stats()["max_in_flight"] <= 6
 
 
 class Patient:
-    """A prompt dashboard that answers only when the allowed number of calls is in flight: one, and one more per answer.
+    """A dashboard that answers only when the allowed number of calls is in flight: one, and one more per answer.
 
     :ivar in_flight: the number of calls in flight and of answers when each call began.
     """
 
-    def __init__(self, ceiling: int, calls: int) -> None:
+    def __init__(self, ceiling: int, calls: int, seconds: float) -> None:
         self._ceiling = ceiling
         self._calls = calls
+        self._seconds = seconds
         self._changed = threading.Condition()
         self._flying = self._answered = 0
         self.begun: list[tuple[int, int]] = []
@@ -134,16 +137,17 @@ class Patient:
             self._flying -= 1
             self._answered += 1
             self._changed.notify_all()
-        return Answer(Outcome.DELIVERED, status=201, seconds=0.01)
+        return Answer(Outcome.DELIVERED, status=201, seconds=self._seconds)
 
     def _all_are_here(self) -> bool:
         return len(self.begun) == self._calls or self._flying >= min(self._ceiling, 1 + self._answered)
 
 
-def test_concurrency_starts_low_and_grows(outbox: Engine) -> None:
-    """The number of calls starts with one, grows with prompt answers, and never exceeds the setting."""
+@pytest.mark.parametrize("seconds", [0.01, 30.0], ids=["prompt", "always slow"])
+def test_concurrency_starts_low_and_grows(outbox: Engine, seconds: float) -> None:
+    """The number of calls starts with one, grows with answers that take no longer than usual, and never exceeds the setting."""
     stage(outbox, changes(60), size=1)
-    dashboard = Patient(8, calls=60)
+    dashboard = Patient(8, 60, seconds)
     deliver(outbox, dashboard, concurrency="8")  # type: ignore[arg-type]  # a stand-in
     assert all(flying <= min(8, 1 + answered) for flying, answered in dashboard.begun)
     assert max(flying for flying, _ in dashboard.begun) == 8

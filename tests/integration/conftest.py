@@ -17,6 +17,7 @@ from tablero.outbox.upgrade import migrate
 
 from sandbox.testing import Handle, running_sandbox
 from tests.postgres import PostgresServer
+from tests.waiting import wait_for
 
 BACKENDS = ("sqlite", "postgresql")
 
@@ -38,7 +39,7 @@ class Postgres(PostgresServer):
         """An empty outbox, always the same one: emptying it takes a tenth of the time of creating and migrating another."""
         engine = connect(self._outbox)
         with engine.begin() as connection:
-            connection.exec_driver_sql("SET LOCAL lock_timeout = '20s'")  # a test that left a transaction open
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '120s'")  # a test that left a transaction open
             tables = ", ".join(table.name for table in metadata.sorted_tables)
             connection.exec_driver_sql(f"TRUNCATE {tables} RESTART IDENTITY")
         return engine
@@ -55,7 +56,7 @@ class Postgres(PostgresServer):
         """An empty database of an institution, always the same one."""
         engine = sa.create_engine(self._source, poolclass=sa.NullPool)
         with engine.begin() as connection:
-            connection.exec_driver_sql("SET LOCAL lock_timeout = '20s'")
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '120s'")
             connection.exec_driver_sql("DROP SCHEMA IF EXISTS public, reports CASCADE")
             connection.exec_driver_sql("CREATE SCHEMA public")
         return self._source
@@ -159,5 +160,6 @@ def _shared_sandbox() -> Iterator[Handle]:
 @pytest.fixture
 def sandbox(_shared_sandbox: Handle) -> Handle:
     """A dashboard that has received nothing and has no faults configured."""
+    wait_for("the calls of the test before have ended", lambda: _shared_sandbox.stats()["in_flight"] == 0)
     _shared_sandbox.reset()
     return _shared_sandbox

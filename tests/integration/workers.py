@@ -17,11 +17,12 @@ from tablero.outbox.upgrade import migrate, schema_version
 
 from tests.integration.fake_dashboard import Dashboard
 from tests.integration.samples import NOW, begin, change
+from tests.waiting import PATIENCE
 
 
 def migrate_outbox(address: str, barrier: Any, results: Any) -> None:
     """Create the SQLite file, if it is one, and the schema at the same moment as others do; returns its version."""
-    barrier.wait(60)
+    barrier.wait(PATIENCE)
     engine = connect(address)
     migrate(engine)
     results.put(schema_version(engine))
@@ -33,7 +34,7 @@ def stage_rows(address: str, barrier: Any, window: dict[str, str], numbers: list
     engine = connect(address)
     chosen = Window.from_json(window)
     rows: list[StatusChange] = sorted((change(number) for number in numbers), key=lambda row: row.request_id)
-    barrier.wait(60)
+    barrier.wait(PATIENCE)
     extraction = begin(engine, chosen, size=size)
     new = 0
     fresh = (row for piece in differences(rows, extraction.record) for row in piece.new)
@@ -50,7 +51,7 @@ def send_all(address: str, barrier: Any, window: dict[str, str], results: Any) -
     engine = connect(address)
     dashboard = Dashboard()
     holder = Leaseholder(str(uuid4()), "run", 300.0)
-    barrier.wait(60)
+    barrier.wait(PATIENCE)
     while taken := claiming.claim(engine, [Window.from_json(window)], holder, limit=3):
         answers = [
             (one, dashboard.post(encode(one.changes), message_id=one.message_id, issue=str(one.batch_id))) for one in taken

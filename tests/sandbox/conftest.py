@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from sandbox.testing import Handle, running_sandbox
+from tests.waiting import PATIENCE, wait_for
 
 LOAD = "/r1/DO/GOB/CNC/MONITOREO/INTEGRACION-DEV/api/load"
 CLIENT = "DO/GOB/INST/SOLICITUDES"
@@ -26,6 +27,7 @@ def _shared_sandbox() -> Iterator[Handle]:
 @pytest.fixture
 def sandbox(_shared_sandbox: Handle) -> Handle:
     """A sandbox that has received nothing and has no faults configured."""
+    wait_for("the calls of the test before have ended", lambda: _shared_sandbox.stats()["in_flight"] == 0)
     _shared_sandbox.reset()
     return _shared_sandbox
 
@@ -61,7 +63,7 @@ def post(sandbox: Handle, entry: Entry) -> Post:
         all_headers.update(headers or {})
         if not {"data", "json"} & set(options):
             options["json"] = {"requests": list(entries) or [entry()]}
-        options.setdefault("timeout", 10)
+        options.setdefault("timeout", PATIENCE)
         options.setdefault("allow_redirects", False)
         given = {name: value for name, value in all_headers.items() if value is not None}
         return requests.post(sandbox.url + path, headers=given, **options)

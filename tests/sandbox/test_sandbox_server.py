@@ -24,6 +24,7 @@ from cryptography.x509.oid import NameOID
 
 from sandbox.server import Tls
 from sandbox.testing import running_sandbox, sandbox_process
+from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_for
 
 LOAD = "/r1/DO/GOB/CNC/MONITOREO/INTEGRACION-DEV/api/load"
@@ -77,7 +78,7 @@ def test_memory_outlives_the_sandbox(tmp_path: Path, entry: Entry) -> None:
     """A file outlives its sandbox, can be read afterwards, and is continued by the next one."""
     body = {"requests": [entry()]}
     for run in (1, 2):
-        with running_sandbox(tmp_path / "s.db") as sandbox:
+        with running_sandbox(tmp_path / "s.db", port=free_port()) as sandbox:
             requests.post(sandbox.url + LOAD, json=body, headers=HEADERS, timeout=60)
         assert list(sandbox.counts().values()) == [run]
         with pytest.raises(requests.exceptions.ConnectionError):
@@ -147,7 +148,7 @@ def test_process_stops_cleanly(tmp_path: Path, entry: Entry, number: int) -> Non
 
 def test_process_survives_kill(tmp_path: Path, entry: Entry) -> None:
     """Acknowledged entries survive kill -9, and the sandbox restarts on the same port."""
-    with sandbox_process(tmp_path / "s.db") as sandbox:
+    with sandbox_process(tmp_path / "s.db", port=free_port()) as sandbox:
         for number in range(20):
             body = {"requests": [entry(f"R-{number}")]}
             assert requests.post(sandbox.url + LOAD, json=body, headers=HEADERS, timeout=60).ok

@@ -15,6 +15,7 @@ from tablero.outbox.upgrade import schema_version
 
 from tests.integration import workers
 from tests.integration.samples import FEBRUARY, all_batches, change, changes, check_books, stage, staged, states
+from tests.waiting import PATIENCE
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -29,9 +30,9 @@ def at_once(number: int, work: Callable[..., None], *arguments: Any) -> list[Any
         processes.append(SPAWN.Process(target=work, args=(mine[0], barrier, *mine[1:], results)))
     for process in processes:
         process.start()
-    found = [results.get(timeout=120) for _ in processes]
+    found = [results.get(timeout=PATIENCE) for _ in processes]
     for process in processes:
-        process.join(60)
+        process.join(PATIENCE)
     assert [process.exitcode for process in processes] == [0] * number
     return found
 

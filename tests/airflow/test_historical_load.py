@@ -43,7 +43,7 @@ def test_outage(server: Airflow, airflow: Client, institution: Institution, dash
     assert airflow.clear(DAG, run_id, "load_month", 1) == {("load_month", 1), ("reconcile", -1)}
     assert airflow.wait(DAG, run_id) == "failed"
     assert dashboard.counts() == once(rows["2020-06"], rows["2020-07"])
-    assert "1 of 4 windows are not settled" in airflow.log(DAG, run_id, "reconcile")
+    assert "1 of 4 windows is not settled" in airflow.log(DAG, run_id, "reconcile")
 
     dashboard.remove_fault(faults["2020-05"])
     airflow.clear(DAG, run_id, "load_month", 0)

@@ -24,7 +24,10 @@ DIGEST_SUBJECT = Text(
 # -- headings of lines -----------------------------------------------------------------------------------------------------
 
 WHAT = Text("Qué pasó: {what}", "What happened: {what}")
-WINDOWS = Text("Ventanas sin completar, con filas pendientes: {windows}", "Windows not settled, with rows pending: {windows}")
+WINDOWS = Text(
+    "{count:Ventana|Ventanas} sin completar, con sus filas pendientes: {windows}",
+    "{count:Window|Windows} not settled, with rows pending: {windows}",
+)
 MORE = Text("y {count} más", "and {count} more")
 SINCE = Text("Desde: {since}", "Since: {since}")
 TO_DO = Text("Qué hacer: {remedy}", "What to do: {remedy}")
@@ -35,10 +38,12 @@ PAGE_LINK = Text("Página", "Page")
 
 # -- what happened, and what to do -----------------------------------------------------------------------------------------
 
-RUN_FAILED = Text("la ejecución {run} de {dag} terminó con error.", "run {run} of {dag} ended in failure.")
+RUN_FAILED = Text("la ejecución terminó con error.", "the run ended in failure.")
 OUTBOX_UNAVAILABLE = Text(
-    "el outbox no se puede leer o escribir, y sin él no se envía nada. Lo ya confirmado no se pierde.",
-    "the outbox cannot be read or written, and nothing is sent without it. Nothing acknowledged is lost.",
+    "la ejecución terminó con error, pues el outbox no se puede leer o escribir, y sin él no se envía nada. Lo ya confirmado no"
+    " se pierde.",
+    "the run ended in failure, since the outbox cannot be read or written, and nothing is sent without it. Nothing acknowledged"
+    " is lost.",
 )
 CHECK_OUTBOX = Text(
     "revise el outbox (conexión tablero_outbox; sin ella, el archivo tablero/outbox.db de AIRFLOW_HOME): ¿hay espacio en su"
@@ -49,16 +54,17 @@ CHECK_OUTBOX = Text(
     " task in Airflow with its downstream tasks (Clear Task Instance, Downstream).",
 )
 CLEAR = Text(
-    "corrija la causa. El envío de la noche siguiente incluirá lo que falte; para enviarlo antes, limpie en Airflow la tarea"
-    " fallida con las posteriores (Limpiar Instancia de Tarea, Downstream): solo se envía lo que falta.",
-    "fix the cause. The next night's send includes what is missing; to send it sooner, clear the failed task in Airflow with"
-    " its downstream tasks (Clear Task Instance, Downstream): only what is missing is sent.",
+    "corrija la causa (abajo, o en el registro de la tarea). La noche siguiente envía por sí sola lo que falte; para enviarlo"
+    " antes, limpie en Airflow la tarea fallida con las posteriores (Limpiar Instancia de Tarea, Downstream): solo se envía lo"
+    " que falta.",
+    "fix the cause (below, or in the task's log). The next night sends by itself what is missing; to send it sooner, clear the"
+    " failed task in Airflow with its downstream tasks (Clear Task Instance, Downstream): only what is missing is sent.",
 )
 CLEAR_BY_HAND = Text(
-    "corrija la causa, y limpie en Airflow la tarea fallida con las posteriores (Limpiar Instancia de Tarea, Downstream),"
-    " o lance el DAG de nuevo: solo se envía lo que falta.",
-    "fix the cause, and clear the failed task in Airflow with its downstream tasks (Clear Task Instance, Downstream), or"
-    " trigger the DAG again: only what is missing is sent.",
+    "corrija la causa (abajo, o en el registro de la tarea), y limpie en Airflow la tarea fallida con las posteriores (Limpiar"
+    " Instancia de Tarea, Downstream), o lance el DAG de nuevo: solo se envía lo que falta.",
+    "fix the cause (below, or in the task's log), and clear the failed task in Airflow with its downstream tasks (Clear Task"
+    " Instance, Downstream), or trigger the DAG again: only what is missing is sent.",
 )
 ALL_IS_DELIVERED = Text(
     "todo lo leído está entregado, rechazado con motivo o excluido; no queda nada pendiente.",
@@ -93,8 +99,8 @@ DEGRADED = {
         "{window}: {rows} of {of} {of:row|rows} rejected, by the contract or the dashboard",
     ),
     "all_rejected": Text(
-        "{window}: todas las filas ({rows} de {of}) rechazadas; no se envió ninguna",
-        "{window}: all rows ({rows} of {of}) rejected; none was sent",
+        "{window}: no se envió ninguna fila; {rows} de {of} {of:fila|filas} {rows:rechazada|rechazadas}",
+        "{window}: no row was sent; {rows} of {of} {of:row|rows} rejected",
     ),
     "no_rows": Text(
         "{window}: {rows} {rows:fila|filas}; lo usual ese día es {of}",
@@ -105,8 +111,8 @@ DEGRADED = {
         "{window}: only {rows} {rows:row|rows}; usual for that day is {of}",
     ),
     "all_excluded": Text(
-        "{window}: ninguna fila por enviar; {rows} de {of} {of:es|son} de solicitudes abiertas antes de earliest",
-        "{window}: no row to send; {rows} of {of} {of:is|are} of requests opened before earliest",
+        "{window}: ninguna fila por enviar; {rows} de {of} {rows:es|son} de solicitudes abiertas antes de earliest",
+        "{window}: no row to send; {rows} of {of} {rows:is|are} of requests opened before earliest",
     ),
     "gone": Text(
         "{window}: {rows} de {of} {of:fila entregada|filas entregadas} ya no {rows:está|están} en la vista, y antes"
@@ -126,8 +132,8 @@ DEGRADED = {
     ),
     "audit": Text(
         "{window}: la auditoría encontró {rows} {rows:fila nueva o corregida|filas nuevas o corregidas} después de leerse el"
-        " mes (de {of}); ya se {rows:envió|enviaron}",
-        "{window}: the audit found {rows} {rows:row|rows} entered or corrected after the month was read (of {of});"
+        " mes ({of} en total); ya se {rows:envió|enviaron}",
+        "{window}: the audit found {rows} {rows:row|rows} entered or corrected after the month was read ({of} in all);"
         " {rows:it has|they have} been sent",
     ),
     "unknown": Text(
@@ -164,8 +170,10 @@ NO_ROWS_YET = Text(
 #: What to do about each of them.
 REMEDIES = {
     "rejected": Text(
-        "abra Rechazos en la página: dice qué filas, y por qué; corríjalas en la fuente o en la vista.",
-        "open Rejections on the page: it says which rows, and why; correct them at the source or in the view.",
+        "abra Rechazos en la página: dice qué filas, y por qué. Corríjalas en la fuente o en la vista; las de los últimos días"
+        " se leen de nuevo cada noche, las anteriores con Reintentar.",
+        "open Rejections on the page: it says which rows, and why. Correct them at the source or in the view; those of the last"
+        " days are read again each night, older ones by Retry.",
     ),
     "all_rejected": Text(
         "corrija la vista tablero_status_changes (Rechazos en la página dice qué falta); la noche siguiente la lee de nuevo.",

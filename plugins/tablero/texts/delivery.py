@@ -45,13 +45,12 @@ PERMANENT = Text(
     "{windows}: nothing more was posted. {cause}",
 )
 REFUSES_EVERYTHING = Text(
-    "{windows}: el tablero rechazó todo lo que se le envió en este intento ({calls} {calls:llamada|llamadas}) y no aceptó"
-    " nada. No se trata de filas erróneas y no se apartó ninguna: {rows} {rows:fila queda pendiente|filas quedan pendientes}."
-    " Revise service_id y la versión del contrato con Burocracia Cero; luego limpie esta tarea (Limpiar Instancia de Tarea)."
-    " Primera respuesta: {cause}",
-    "{windows}: the dashboard refused all that was posted in this try ({calls} {calls:call|calls}) and accepted nothing."
-    " These are not bad rows, and nothing was set aside: {rows} {rows:row stays pending|rows stay pending}. Check service_id"
-    " and the version of the contract with Burocracia Cero; then clear this task (Clear Task Instance). First answer: {cause}",
+    "{windows}: el tablero rechazó todo lo que se le envió en este intento y no aceptó nada (llamadas: {calls}; filas"
+    " pendientes: {rows}). No se trata de filas erróneas y no se apartó ninguna. Revise service_id y la versión del contrato"
+    " con Burocracia Cero; luego limpie esta tarea (Limpiar Instancia de Tarea). Primera respuesta: {cause}",
+    "{windows}: the dashboard refused all that was posted in this try and accepted nothing (calls: {calls}; rows pending:"
+    " {rows}). These are not bad rows, and nothing was set aside. Check service_id and the version of the contract with"
+    " Burocracia Cero; then clear this task (Clear Task Instance). First answer: {cause}",
 )
 REFUSES_EVERYTHING_NOW = Text(
     "{windows}: después de aceptar {delivered} {delivered:fila|filas}, el tablero rechazó todo lo que se le envió. No parece"
@@ -107,8 +106,8 @@ ANOTHER_WORKER = Text(
 )
 JUST_RELEASED = Text(
     "{windows}: otra tarea acaba de soltar {rows} {rows:fila|filas} en {batches} {batches:lote|lotes}. Se volverá a intentar.",
-    "{windows}: another task has just released {rows} {rows:row|rows} in {batches} {batches:batch|batches}. It will be tried"
-    " again.",
+    "{windows}: another task has just released {rows} {rows:row|rows} in {batches} {batches:batch|batches}."
+    " {rows:It|They} will be tried again.",
 )
 FAILS_ON_EVERY_REPEAT = Text(
     "El lote {batch} se envió una vez sin que llegara la respuesta, y ahora el tablero falla con cada fila de él, enviada"
@@ -128,16 +127,16 @@ OUTBOX_STILL_UNAVAILABLE = Text(
 # -- staging -----------------------------------------------------------------------------------------------------------------
 
 BRAKE = Text(
-    "{window}: de {delivered} {delivered:fila entregada|filas entregadas}, {gone} ya no están en la fuente y hay {new}"
-    " nuevas. Parece que cambió la forma de leer la fuente (zona horaria, relleno o identificadores), no los datos. No se"
-    " envió nada. Revise source_timezone y la vista. Si es correcto y el tablero debe recibir las filas nuevas, lance a mano"
-    " {run}. Si el tablero ya las tiene: python -m tablero adopt. Si este outbox no es el habitual, traslade el anterior:"
-    " python -m tablero move.",
-    "{window}: of {delivered} delivered rows, {gone} are no longer in the source, and {new} are new. It looks as if the way of"
-    " reading the source has changed (time zone, padding or ids), and not the data. Nothing was sent. Check source_timezone and"
-    " the view. If the change is right and the dashboard must get the new rows, trigger {run} by hand. If the dashboard has"
-    " them already: python -m tablero adopt. If this is not the usual outbox, move the previous one here: python -m tablero"
-    " move.",
+    "{window}: de {delivered} {delivered:fila entregada|filas entregadas}, {gone} ya no {gone:está|están} en la fuente y hay"
+    " {new} {new:nueva|nuevas}. Parece que cambió la forma de leer la fuente (zona horaria, relleno o identificadores), no los"
+    " datos. No se envió nada. Revise source_timezone y la vista. Si es correcto y el tablero debe recibir las filas nuevas,"
+    " lance a mano {run}. Si el tablero ya las tiene: python -m tablero adopt. Si este outbox no es el habitual, traslade el"
+    " anterior: python -m tablero move.",
+    "{window}: of {delivered} delivered {delivered:row|rows}, {gone} {gone:is|are} no longer in the source, and {new}"
+    " {new:is|are} new. It looks as if the way of reading the source has changed (time zone, padding or ids), and not the data."
+    " Nothing was sent. Check source_timezone and the view. If the change is right and the dashboard must get the new rows,"
+    " trigger {run} by hand. If the dashboard has them already: python -m tablero adopt. If this is not the usual outbox, move"
+    " the previous one here: python -m tablero move.",
 )
 
 WITH_DAYS_AROUND = Text("{window}, junto con los días más cercanos", "{window}, together with the days around it")
@@ -213,10 +212,10 @@ DRY_AND_RESEND = Text(
 
 WINDOW_FAILED = Text("{window}: {words}", "{window}: {words}")
 NOT_SETTLED = Text(
-    "{count} de {all} {all:ventana no está completa|ventanas no están completas}:\n{windows}\nLimpie la tarea fallida de"
+    "{count} de {all} {all:ventana|ventanas} no {count:está completa|están completas}:\n{windows}\nLimpie la tarea fallida de"
     " ese mes o día con las posteriores (Limpiar Instancia de Tarea, Downstream), o lance el DAG de nuevo: solo se envía lo"
     " que falta.",
-    "{count} of {all} {all:window is|windows are} not settled:\n{windows}\nClear the failed task of that month or day"
+    "{count} of {all} {all:window|windows} {count:is|are} not settled:\n{windows}\nClear the failed task of that month or day"
     " with its downstream tasks (Clear Task Instance, Downstream), or trigger the DAG again: only what is missing is sent.",
 )
 NEVER_READ = Text(

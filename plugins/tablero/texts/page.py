@@ -139,14 +139,14 @@ TEXTS: dict[str, Text | Counted] = {
         "Rows of months before the first one shown are pending",
     ),
     "totals.outside": Text(
-        "Incluye filas de meses anteriores a {month}, el de earliest, que no se muestran: {delivered} entregadas, {rejected}"
-        " que el tablero rechazó, {pending} pendientes.",
+        "Incluye filas de meses anteriores a {month}, el de earliest, que no se muestran: {delivered}"
+        " {delivered:entregada|entregadas}, {rejected} que el tablero rechazó, {pending} {pending:pendiente|pendientes}.",
         "Includes rows of months before {month}, that of earliest, which are not shown: {delivered} delivered, {rejected}"
         " that the dashboard refused, {pending} pending.",
     ),
     "totals.adopted": Text(
-        "De las entregadas, {n} se dieron por entregadas a mano (adopt), sin acuse.",
-        "Of those delivered, {n} were marked as delivered by hand (adopt), without an acknowledgement.",
+        "De las entregadas, {n} se {n:dio por entregada|dieron por entregadas} a mano (adopt), sin acuse.",
+        "Of those delivered, {n} {n:was|were} marked as delivered by hand (adopt), without an acknowledgement.",
     ),
     "totals.title": Text("En total", "In total"),
     "count.read": Text("Leídas", "Read"),
@@ -193,8 +193,8 @@ TEXTS: dict[str, Text | Counted] = {
         " {read:was|were} read; difference: {difference}.",
     ),
     "view.changing": Text(
-        "La vista entera cambiaba mientras se contaba: {counted} {counted:fila|filas} hasta el {until}, y {read} leídas;"
-        " diferencia: {difference}. La próxima carga histórica la cuenta otra vez.",
+        "La vista entera cambiaba mientras se contaba: {counted} {counted:fila|filas} hasta el {until}, y {read}"
+        " {read:leída|leídas}; diferencia: {difference}. La próxima carga histórica la cuenta otra vez.",
         "The whole view was changing while it was counted: {counted} {counted:row|rows} up to {until}, and {read} read;"
         " difference: {difference}. The next historical load counts it again.",
     ),
@@ -429,9 +429,13 @@ TEXTS: dict[str, Text | Counted] = {
         ),
     ),
     "request.some": Counted(
-        one=Text("{n} de {all} cambios de estado mostrados está entregado.", "{n} of {all} status changes shown is delivered."),
+        one=Text(
+            "{n} de {all} {all:cambio de estado mostrado|cambios de estado mostrados} está entregado.",
+            "{n} of {all} status {all:change|changes} shown is delivered.",
+        ),
         other=Text(
-            "{n} de {all} cambios de estado mostrados están entregados.", "{n} of {all} status changes shown are delivered."
+            "{n} de {all} {all:cambio de estado mostrado|cambios de estado mostrados} están entregados.",
+            "{n} of {all} status {all:change|changes} shown are delivered.",
         ),
     ),
     "request.and_wrong": Counted(
@@ -563,8 +567,8 @@ TEXTS: dict[str, Text | Counted] = {
         "The rows that the dashboard refused become pending again, as they were read.",
     ),
     "review.capped": Text(
-        "Como máximo {n} filas de una vez; repita después para el resto.",
-        "At most {n} rows at once; repeat later for the rest.",
+        "Como máximo {n} {n:fila|filas} de una vez; repita después para el resto.",
+        "At most {n} {n:row|rows} at once; repeat later for the rest.",
     ),
     "review.broken.fix": Text(
         "Nada cambia si la fuente sigue igual. Corrija antes:",
@@ -669,16 +673,19 @@ TEXTS: dict[str, Text | Counted] = {
     "activity.title": Text("Actividad", "Activity"),
     "activity.deliveries": Text("Filas entregadas por día, los últimos 31 días", "Rows delivered a day, the last 31 days"),
     "activity.deliveries.desc": Text(
-        "{n} filas en total. El día con más entregas fue el {day}, con {best}.",
-        "{n} rows in all. Most were delivered on {day}: {best}.",
+        "{n} {n:fila|filas} en total. El día con más entregas fue el {day}, con {best}.",
+        "{n} {n:row|rows} in all. Most were delivered on {day}: {best}.",
     ),
     "activity.no_deliveries": Text("No se ha entregado ninguna fila en estos días.", "No row was delivered in these days."),
     "activity.day": Text("Día del envío", "Day of sending"),
     "activity.unit": Text("filas", "rows"),
     "activity.latency": Text("Cuánto tarda el tablero en responder", "How long the dashboard takes to answer"),
-    "activity.latency.desc": Text(
-        "En las últimas {n} llamadas, la mitad tardó {half} o menos, y el 95 % tardó {most} o menos.",
-        "Of the last {n} calls, half took {half} or less, and 95 % took {most} or less.",
+    "activity.latency.desc": Counted(
+        one=Text("La única llamada tardó {half}.", "The only call took {half}."),
+        other=Text(
+            "En las últimas {n} llamadas, la mitad tardó {half} o menos, y el 95 % tardó {most} o menos.",
+            "Of the last {n} calls, half took {half} or less, and 95 % took {most} or less.",
+        ),
     ),
     "activity.calls_in_time": Text("llamadas, en orden de tiempo", "calls, in order of time"),
     "activity.seconds": Text("segundos", "seconds"),

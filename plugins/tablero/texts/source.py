@@ -156,6 +156,6 @@ FILE_NOT_READ = Text(
 # -- what the page is told -------------------------------------------------------------------------------------------------
 
 NOT_IN_TIME = Text(
-    "La fuente no respondió en {seconds} segundos.",
-    "The source did not answer within {seconds} seconds.",
+    "La fuente no respondió en {seconds} {seconds:segundo|segundos}.",
+    "The source did not answer within {seconds} {seconds:second|seconds}.",
 )

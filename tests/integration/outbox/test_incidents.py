@@ -7,12 +7,21 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
-from tablero.errors import DashboardUnavailable, ImplausibleReading, NotSettledError, SetupError, SourceUnavailable
+from tablero.errors import (
+    DashboardError,
+    DashboardUnavailable,
+    ImplausibleReading,
+    NotSettledError,
+    SetupError,
+    SourceUnavailable,
+)
 from tablero.outbox import incidents, ledger
 from tablero.outbox.engine import reading, writing
 from tablero.outbox.incidents import OpenWindow, Run, Trouble
 from tablero.outbox.ledger import Account
 from tablero.outbox.reports import health
+from tablero.texts import delivery as delivery_texts
+from tablero.texts.text import verbatim
 
 from tests.integration.samples import FEBRUARY, NOW, changes, day, month, stage
 
@@ -326,6 +335,13 @@ def test_since_when(outbox: Engine) -> None:
     assert (first.causes, second.causes, second.since) == ([], ["down"], NOW)
 
 
+def refused(window: str, rows: int) -> DashboardError:
+    """The error of a pass in which the dashboard refused everything."""
+    return DashboardError(
+        delivery_texts.REFUSES_EVERYTHING(windows=window, calls=rows, rows=rows, cause=verbatim("no such service"))
+    )
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
@@ -335,6 +351,7 @@ def test_since_when(outbox: Engine) -> None:
         (SetupError("2026-11-23: no column 'x'"), SetupError("2026-11-24: no column 'y'"), True),
         (NotSettledError("2020-02: 7 rows pending"), NotSettledError("2020-03: the sum does not close"), True),
         (ImplausibleReading("2020-02: trigger the load"), ImplausibleReading("2020-02-07: trigger the day"), True),
+        (refused("2020-02-06", 1), refused("2020-02-07", 12), True),  # whether it is one row or several
     ],
 )
 def test_what_one_cause_is(one: Exception, other: Exception, same: bool) -> None:

@@ -45,7 +45,7 @@ def test_a_failure() -> None:
     text = alert.to_text()
     assert alert.title == "[Tablero] daily_send FALLÓ / FAILED: 1,042 filas pendientes / rows pending"
     for words in (
-        "Ventanas sin completar, con filas pendientes: 2026-11-22 (40), 2026-11-23 (1,002)",
+        "Ventanas sin completar, con sus filas pendientes: 2026-11-22 (40), 2026-11-23 (1,002)",
         "Since: 2026-11-23 02:10",
         "Primera causa (post) / First cause (post):\nX-Road AccessDenied: ask OGTIC",
         "Qué hacer: corrija la causa",
@@ -65,7 +65,7 @@ def test_links() -> None:
 @pytest.mark.parametrize(
     ("cause", "label", "page"),
     [
-        ("rejected", "2026-11-23", "rejections?month=2026-11"),
+        ("rejected", "2026-11-23", "rejections?month=2026-11-23"),
         ("all_rejected", "2026-10", "rejections?month=2026-10"),
         ("undated", "undated", "rejections?month=undated"),
         ("few_refusals", "*", "rejections"),
@@ -134,6 +134,15 @@ def test_what_is_pending_is_counted_once() -> None:
     both = Situation([], [opened("2026-11-01", 1010), opened("2026-11-22", 10), opened("2026-10-05", 5)])
     month = both.windows[0]._replace(label="2026-11", end=datetime(2026, 12, 1, tzinfo=timezone.utc))
     assert Situation([], [month, *both.windows[1:]]).pending == 1015
+
+
+def test_a_month_beside_its_days() -> None:
+    """A month is named beside its days only if it has other pending rows than theirs."""
+    day, month = opened("2026-11-22", 10), opened("2026-11", 10)
+    text = failure(*RUN, Situation([], [day, month]), base_url=BASE).to_text()
+    assert "\nWindow not settled, with rows pending: 2026-11-22 (10)\n" in text
+    text = failure(*RUN, Situation([], [day, month._replace(pending=11)]), base_url=BASE).to_text()
+    assert "\nWindows not settled, with rows pending: 2026-11-22 (10), 2026-11 (11)\n" in text
 
 
 @pytest.mark.parametrize("found", [None, FOUND], ids=["cannot be read", "cannot be written"])

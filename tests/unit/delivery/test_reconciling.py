@@ -103,7 +103,7 @@ def test_the_run_fails_and_says_why(account: Account, words: str) -> None:
     with pytest.raises(NotSettledError) as caught:
         require_settled([account, SETTLED])
     said = str(caught.value)
-    assert "1 of 2 windows are not settled" in said
+    assert "1 of 2 windows is not settled" in said
     assert words in said
     assert "Clear the failed task" in said
     assert "Limpie la tarea fallida" in said

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from tablero.delivery.health import pages
 from tablero.delivery.health.degraded import sentence
 from tablero.outbox.findings import Degradation
-from tablero.outbox.incidents import SCHEDULED, Situation, Trouble
+from tablero.outbox.incidents import SCHEDULED, OpenWindow, Situation, Trouble
 from tablero.texts import alerts as texts
 from tablero.texts.text import LANGUAGES, Text, joined, verbatim
 
@@ -156,12 +156,12 @@ def failure(
     trouble = _first_cause(found)
     cause = (trouble.task, trouble.words) if trouble else None
     to_do = texts.CLEAR if run_id.startswith(SCHEDULED) else texts.CLEAR_BY_HAND
-    lines = [texts.WHAT(what=texts.RUN_FAILED(run=run_id, dag=dag_id))]
     if silent is not None or found is None:
-        lines += [texts.WHAT(what=texts.OUTBOX_UNAVAILABLE), texts.TO_DO(remedy=texts.CHECK_OUTBOX)]
+        lines = [texts.WHAT(what=texts.OUTBOX_UNAVAILABLE), texts.TO_DO(remedy=texts.CHECK_OUTBOX)]
         cause = ("outbox", str(silent)) if silent is not None else None
     else:
-        lines += [*_windows(found), *map(sentence, degraded), *_since(since), texts.TO_DO(remedy=to_do)]
+        lines = [texts.WHAT(what=texts.RUN_FAILED), *_windows(found), *map(sentence, degraded), *_since(since)]
+        lines.append(texts.TO_DO(remedy=to_do))
     return Alert(
         "failure",
         dag_id,
@@ -264,11 +264,18 @@ def _how_much(found: Situation | None) -> str:
 
 
 def _windows(found: Situation) -> list[Text]:
-    if not found.windows:
+    windows = [window for window in found.windows if not _is_its_days(window, found)]
+    if not windows:
         return []
-    named = ", ".join(f"{window.label} ({window.pending:,})" for window in found.windows[:_NAMED])
-    listed = joined([verbatim(named), *_more(len(found.windows))])
-    return [texts.WINDOWS(windows=listed)]
+    named = ", ".join(f"{window.label} ({window.pending:,})" for window in windows[:_NAMED])
+    listed = joined([verbatim(named), *_more(len(windows))])
+    return [texts.WINDOWS(windows=listed, count=len(windows))]
+
+
+def _is_its_days(month: OpenWindow, found: Situation) -> bool:
+    """Whether all rows pending in a month are those of its days in the same list, beside which it would seem to have more."""
+    inside = sum(window.pending for window in found.windows if window.is_within(month))
+    return 0 < month.pending == inside
 
 
 def _more(count: int) -> list[Text]:

@@ -28,9 +28,7 @@ def address(found: Degradation, run_id: str) -> str:
         return f"batches?{urlencode({'show': 'unknown', 'run': run_id})}"
     if found.cause not in OF_REJECTIONS:
         return window(found.label)
-    if found.label == UNDATED:
-        return f"rejections?month={UNDATED}"
-    return f"rejections?month={found.label[:7]}" if _LABEL.fullmatch(found.label) else "rejections"
+    return f"rejections?month={found.label}" if found.label == UNDATED or _LABEL.fullmatch(found.label) else "rejections"
 
 
 def window(label: str) -> str:

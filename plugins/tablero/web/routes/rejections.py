@@ -30,11 +30,13 @@ _MOST_LINES = 1_000_000
 
 @router.get("/rejections")
 def show_rejections(page: PageDep, reason: str = "", service: str = "", month: str = "", before: str = "") -> Response:
-    """Rejected rows by reason; with a reason chosen, the rows themselves."""
+    """Rejected rows by reason; with a reason chosen, or if there is only one, the rows themselves."""
     chosen = read_filter(page, reason, service, month)
     rows: list[Rejection] = []
     with page.outbox() as connection:
         counts = rejections_report.count_some_by_reason(connection, chosen)
+        if len(counts) == 1:
+            chosen = chosen._replace(reason=next(iter(counts)))
         if chosen.reason is not None:
             rows = rejections_report.page_of(connection, chosen, before=_place(before, chosen.reason), limit=_ROWS + 1)
     more = len(rows) > _ROWS

@@ -50,16 +50,18 @@ def mutate(chosen: str) -> int:
     folder = FOLDER / chosen
     shutil.rmtree(folder, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__")
-    for source, name in (("plugins", "src"), ("tests", "tests"), ("sandbox", "sandbox")):
-        shutil.copytree(ROOT / source, folder / name, ignore=ignored)
+    for part, copy in (("plugins", "src"), ("tests", "tests"), ("sandbox", "sandbox")):
+        shutil.copytree(ROOT / part, folder / copy, ignore=ignored)
     modules, tests = rules(room, name)
+    if not modules:
+        raise SystemExit(f"{chosen}: no module with unit tests of its own")
     (folder / "pyproject.toml").write_text(CONFIGURATION.format(modules=modules, tests=tests), encoding="utf-8")
     with (folder / "mutmut.log").open("wb") as log:
         subprocess.run([MUTMUT, "run"], cwd=folder, stdout=log, stderr=subprocess.STDOUT, check=False)
     listed = subprocess.run([MUTMUT, "results"], cwd=folder, capture_output=True, text=True, check=True).stdout
     survivors = [line.partition(":")[0].strip() for line in listed.splitlines() if line.strip().endswith("survived")]
-    for name in survivors:
-        sys.stdout.write(subprocess.run([MUTMUT, "show", name], cwd=folder, capture_output=True, text=True, check=True).stdout)
+    for survivor in survivors:
+        sys.stdout.write(subprocess.run([MUTMUT, "show", survivor], cwd=folder, capture_output=True, text=True, check=True).stdout)
     last = (folder / "mutmut.log").read_text(encoding="utf-8", errors="replace").replace("\r", "\n").strip().splitlines()[-1]
     sys.stdout.write(f"\n{chosen}: {last}\n")
     return len(survivors)

@@ -61,9 +61,10 @@ def mutate(chosen: str) -> int:
     listed = subprocess.run([MUTMUT, "results"], cwd=folder, capture_output=True, text=True, check=True).stdout
     survivors = [line.partition(":")[0].strip() for line in listed.splitlines() if line.strip().endswith("survived")]
     for survivor in survivors:
-        sys.stdout.write(subprocess.run([MUTMUT, "show", survivor], cwd=folder, capture_output=True, text=True, check=True).stdout)
-    last = (folder / "mutmut.log").read_text(encoding="utf-8", errors="replace").replace("\r", "\n").strip().splitlines()[-1]
-    sys.stdout.write(f"\n{chosen}: {last}\n")
+        shown = subprocess.run([MUTMUT, "show", survivor], cwd=folder, capture_output=True, text=True, check=True)
+        sys.stdout.write(shown.stdout)
+    lines = (folder / "mutmut.log").read_text(encoding="utf-8", errors="replace").replace("\r", "\n").splitlines()
+    sys.stdout.write(f"\n{chosen}: {[line for line in lines if '🎉' in line][-1]}\n")
     return len(survivors)
 
 

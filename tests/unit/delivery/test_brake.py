@@ -94,3 +94,10 @@ def test_a_window_with_few_rows_is_judged_with_those_around_it(around: list[Chan
 def test_the_days_around_a_window_are_read_only_if_it_seems_to_be_replaced(found: Change) -> None:
     """Nothing else is read for corrections of a part, for deletions, and for rows of a new day."""
     require_plausible(day_window(date(2026, 11, 24), ZONE), found, lambda: pytest.fail("it was read"))
+
+
+def test_a_window_with_enough_rows_is_judged_by_itself() -> None:
+    """Where the rows of the window suffice, nothing else is read, and the error names that window alone."""
+    window = day_window(date(2026, 11, 24), ZONE)
+    with pytest.raises(ImplausibleReading, match=r"2026-11-24: of 10 delivered rows"):
+        require_plausible(window, Change(FEWEST, FEWEST, FEWEST), lambda: pytest.fail("it was read"))

@@ -17,10 +17,12 @@ from tablero.delivery.posting.rules import (
     Pass,
     Stop,
     interpret,
+    is_cut_unposted,
     trouble_of,
 )
 from tablero.delivery.posting.search import Trouble
 from tablero.outbox.queue.claims import History
+from tablero.texts import delivery as texts
 
 DELIVERED = Answer(Outcome.DELIVERED, status=201)
 REFUSED = Answer(Outcome.REFUSED, status=400)
@@ -54,6 +56,13 @@ def test_an_answer_in_the_light_of_what_is_on_record(answer: Answer, history: Hi
     assert interpret(answer, history).outcome is outcome
 
 
+def test_a_recognised_repeat_is_on_record_as_that() -> None:
+    """What is recorded says by which status the dashboard recognised the rows."""
+    found = interpret(EXISTS, MAYBE_THERE)
+    assert found.sentence == texts.RECOGNISED(status="409")
+    assert found.error == str(found.sentence)
+
+
 @pytest.mark.parametrize(
     ("answer", "history", "trouble"),
     [
@@ -70,6 +79,26 @@ def test_an_answer_in_the_light_of_what_is_on_record(answer: Answer, history: Hi
 def test_what_a_batch_is_searched_for(answer: Answer, history: History, trouble: Trouble | None) -> None:
     """A batch is searched if it was refused, or twice in a row had no known outcome."""
     assert trouble_of(answer, history) is trouble
+
+
+@pytest.mark.parametrize(
+    ("history", "rows", "cut"),
+    [
+        (History(), 1000, False),
+        (History(refusals=1), 1000, False),
+        (History(refusals=2), 1000, True),
+        (History(refusals=2), 2, True),
+        (History(refusals=2), 1, False),
+        (History(refusals=1, cuts=1), 500, True),
+        (History(unknown_in_a_row=2), 1000, False),
+        (History(unknown_in_a_row=3), 1000, True),
+        (History(unknown_in_a_row=1, cuts=1), 500, False),
+        (History(unknown_in_a_row=2, cuts=1), 500, True),
+    ],
+)
+def test_what_is_cut_without_being_posted_again(history: History, rows: int, cut: bool) -> None:
+    """A whole batch gets a second chance, since the night may have been bad; a part of one, or a single row, does not."""
+    assert is_cut_unposted(history, rows) is cut
 
 
 ANSWERS = st.sampled_from([DELIVERED, REFUSED, CRASHED, TIMED_OUT, DOWN, WAIT, NOT_FOUND, FORBIDDEN, STRANGE])
@@ -135,7 +164,8 @@ def test_a_probe_that_finds_the_dashboard_unavailable_is_the_last() -> None:
 def test_the_path_itself() -> None:
     """Repeated 404 answers with nothing ever delivered mean a wrong path; after one acceptance they mean the content."""
     assert a_pass(*[NOT_FOUND] * (WRONG_PATH_AFTER - 1)).stop is None
-    assert a_pass(*[NOT_FOUND] * WRONG_PATH_AFTER).stop is Stop.PERMANENT
+    wrong = a_pass(*[NOT_FOUND] * WRONG_PATH_AFTER)
+    assert (wrong.stop, wrong.permanent) == (Stop.PERMANENT, interpret(NOT_FOUND, NEW))
     assert a_pass(DELIVERED, *[NOT_FOUND] * 50).stop is None
     assert a_pass(*[NOT_FOUND] * 50, ever_delivered=True).stop is None
 
@@ -143,11 +173,32 @@ def test_the_path_itself() -> None:
 def test_another_server() -> None:
     """Two answers from another server stop the pass, unless the dashboard has ever accepted anything."""
     assert a_pass(STRANGE).stop is None
-    assert a_pass(STRANGE, STRANGE).stop is Stop.PERMANENT
+    wrong = a_pass(STRANGE, STRANGE)
+    assert (wrong.stop, wrong.permanent) == (Stop.PERMANENT, STRANGE)
     assert a_pass(STRANGE, STRANGE, ever_delivered=True).stop is None
     again = Pass()
     again.learn(STRANGE, FAILED_ONCE)
     assert again.stop is Stop.PERMANENT
+
+
+def test_what_a_pass_remembers() -> None:
+    """It counts what was accepted, and keeps the first refusal, which its error quotes."""
+    other = Answer(Outcome.REFUSED, status=422)
+    found = a_pass(DELIVERED, REFUSED, other, DELIVERED)
+    assert (found.accepted, found.refusal) == (2, REFUSED)
+
+
+def test_closing_time_is_the_reason_unless_there_was_one_before() -> None:
+    """Whatever stopped the pass first is what it reports."""
+    closed, waiting = a_pass(), a_pass(WAIT)
+    for found in (closed, waiting):
+        found.close()
+    assert (closed.stop, waiting.stop) == (Stop.CLOSED, Stop.WAIT)
+
+
+def test_refused_batches_are_no_search() -> None:
+    """Only calls of the search count towards its end, however many whole batches were refused before."""
+    assert a_pass(*[REFUSED] * 2 * GIVE_UP_SEARCH_AFTER).may_search
 
 
 def test_a_search_in_vain() -> None:
@@ -157,8 +208,10 @@ def test_a_search_in_vain() -> None:
         assert found.may_search
         found.learn(REFUSED, NEW, in_search=True)
     assert not found.may_search
+    found.isolated = found.proved = 1
     found.learn(DELIVERED, NEW)
     assert found.may_search
+    assert (found.searched, found.isolated, found.proved) == (0, 0, 0)
 
 
 @given(st.lists(st.sampled_from(["accepted", "refused", "alone", "alone, proved"]), max_size=400))

@@ -54,18 +54,25 @@ SHARING = (
 )
 
 
-#: Those of them that take minutes.
-LONGEST = ("tests/airflow/", "tests/browser/", "tests/web/")
+#: Files of which each test takes as long as several others.
+APART = ("tests/chaos/test_chaos.py",)
+
+#: What takes minutes.
+LONGEST = ("tests/airflow/", "tests/browser/", "tests/web/", *APART)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """For `make test` on several cores: tests that share something stay together, others run file by file, in this order."""
+    """For `make test` on several cores: tests that share something stay together, others run file by file, or even one by
+    one, in this order.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class Together(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
+            if file in APART:
+                return nodeid
             return next((shared for shared in SHARING if file.startswith(shared)), file)
 
     config.option.loadscopereorder = False

@@ -15,7 +15,9 @@ import sqlalchemy as sa
 from sandbox.testing import ProcessHandle, sandbox_process
 from tests.chaos.faults import Fault
 from tests.chaos.institution import outage_of
+from tests.ports import free_port
 from tests.postgres import PostgresServer
+from tests.waiting import wait_for
 
 
 class DashboardServer:
@@ -25,7 +27,8 @@ class DashboardServer:
         self._database = database
         self._stack = ExitStack()
         self._faults: Sequence[Fault] = ()
-        self.handle: ProcessHandle = self._stack.enter_context(sandbox_process(database))
+        # Not one of the clients' range, which one of them might take while the sandbox is dead.
+        self.handle: ProcessHandle = self._stack.enter_context(sandbox_process(database, port=free_port()))
 
     def arm(self, faults: Sequence[Fault], seed: int) -> None:
         """Replace the current faults; they survive the death of the process."""
@@ -48,11 +51,7 @@ class DashboardServer:
 
     def quieten(self) -> None:
         """Wait until calls of clients that have left are finished."""
-        deadline = time.monotonic() + 10
-        while self.handle.stats()["in_flight"]:
-            if time.monotonic() > deadline:
-                raise TimeoutError("calls are still under way in the sandbox, 10 s after the last worker ended")
-            time.sleep(0.02)
+        wait_for("no call is under way in the sandbox", lambda: self.handle.stats()["in_flight"] == 0)
 
     def close(self) -> None:
         """Stop it."""

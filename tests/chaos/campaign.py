@@ -186,7 +186,8 @@ class Campaign:
         # Without a fault no call times out, however busy the machine.
         self._settings |= {"connect_timeout": str(PATIENCE), "read_timeout": str(PATIENCE)}
         months, day = (
-            self._job(f"{number}-{kind}", kind, tries=_LAST_TRIES, windows=self._plan(kind)) for kind in ("months", "day")
+            self._job(f"{number}-{kind}", kind, tries=_LAST_TRIES, windows=self._plan(kind), margin=PATIENCE)
+            for kind in ("months", "day")
         )
         for job in (months, day):
             (run,) = self._go(seen, [job], [])
@@ -235,6 +236,7 @@ class Campaign:
         death: tuple[str, int] | None = None,
         cut: int | None = None,
         ahead: float = 0,
+        margin: float = 1,  # a frozen worker must wake up after its lease has ended
     ) -> Job:
         return Job(
             name=name,
@@ -249,6 +251,7 @@ class Campaign:
             started=time.monotonic(),
             death=death,
             cut=cut,
+            margin=margin,
             log=self._folder / f"{name}.log",
         )
 

@@ -70,6 +70,7 @@ class Job:
     :ivar tries: of each task.
     :ivar now: what its clock shows at ``started`` (``time.monotonic``).
     :ivar death: a moment, and at which of its occurrences the worker dies.
+    :ivar margin: seconds by which its leases are longer than a call.
     :ivar cut: the number of checks by readings after which the source restarts during one; ``None``: it does not.
     """
 
@@ -85,6 +86,7 @@ class Job:
     started: float
     death: tuple[str, int] | None
     cut: int | None
+    margin: float
     log: Path
 
 
@@ -133,7 +135,7 @@ def _main(job: Job, connection: Connection) -> None:
     )
     address = sa.make_url(job.api)
     os.environ["AIRFLOW_CONN_TABLERO_API"] = json.dumps({"conn_type": "http", "host": address.host, "port": address.port})
-    sending._LEASE_MARGIN = 1  # a frozen worker must wake up after its lease has ended
+    sending._LEASE_MARGIN = job.margin
     run = _Run(job, connection)
     try:
         run.all_tasks()

@@ -29,10 +29,11 @@ http {{
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   server {{
     listen 127.0.0.1:{port};
-    client_max_body_size 40k; proxy_read_timeout 1s;
+    client_max_body_size 40k;
     location = / {{ return 444; }}
     location = /moved/api/load {{ return 301 https://otro.gob.do/api/load; }}
     location = /login/api/load {{ default_type text/html; return 200 "<html>Login</html>"; }}
+    location = /impatient/api/load {{ proxy_read_timeout 1s; proxy_pass http://127.0.0.1:{behind}/api/load; }}
     location / {{ proxy_pass http://127.0.0.1:{behind}; }}
   }}
 }}

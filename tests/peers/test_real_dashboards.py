@@ -187,7 +187,7 @@ def test_a_gateway_that_loses_patience(outbox: Engine, peer: Peer, gateway: int,
     stage(outbox, changes(160))
     for _ in range(4):
         with contextlib.suppress(DashboardUnavailable):
-            deliver(gateway)
+            deliver(gateway, "/impatient/api/load")
     assert states(outbox) == {"delivered": 160}
 
 

@@ -303,9 +303,9 @@ def test_a_server_that_takes_calls_and_says_nothing(address: URL) -> None:
         with pytest.raises(SourceUnavailable):
             source(address.set(port=silent.getsockname()[1]), connect_timeout=1).check()
         assert time.monotonic() - began < CONNECT_WITHIN
-    engine = sa.create_engine(address, poolclass=sa.NullPool, connect_args={"connect_timeout": 1})
+    engine = sa.create_engine(address, poolclass=sa.NullPool, connect_args={"connect_timeout": 4})
     sql = (
-        "SELECT 1 service_id, 2 request_id, :start opening_date, 3 status_id, :end last_modified_date FROM (SELECT SLEEP(3)) x"
+        "SELECT 1 service_id, 2 request_id, :start opening_date, 3 status_id, :end last_modified_date FROM (SELECT SLEEP(6)) x"
     )
     assert len(list(Source(engine, table=VIEW, sql=sql, zone=ZONE, day_zone=ZONE).read(FEBRUARY))) == 1
 

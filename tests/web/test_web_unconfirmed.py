@@ -134,7 +134,7 @@ def test_a_batch_that_a_task_is_posting_is_left_to_it(admin: Any, stuck: int, ow
     """A batch that a task is posting is left alone, since its answer may be on the way."""
     asked = review(admin, stuck, "adopt")
     with own_history.engine.begin() as connection:
-        later = datetime.now(timezone.utc) + timedelta(minutes=1)
+        later = datetime.now(timezone.utc) + timedelta(hours=1)
         connection.execute(sa.update(batch).where(batch.c.id == stuck).values(claimed_by="w", claimed_until=later))
     answer = admin.post("/tablero/unconfirmed", data=fields(asked.text), headers=OWN)
     assert answer.status_code == 409

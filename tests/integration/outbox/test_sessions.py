@@ -102,7 +102,7 @@ def test_a_connection_that_died_out_of_use_is_replaced(there: Engine, monkeypatc
     monkeypatch.setattr(tablero.outbox.engine, "_REST", 0.0)
     pid = asked(there, "SELECT pg_backend_pid()")
     other = connect(there.url)
-    assert asked(other, f"SELECT pg_terminate_backend({pid}, 10000)")
+    assert asked(other, f"SELECT pg_terminate_backend({pid}, 300000)")
     other.dispose()
     assert asked(there, "SELECT pg_backend_pid()") != pid
 

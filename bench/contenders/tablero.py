@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from tablero.contract.windows import Window, day_window, month_windows
 from tablero.dashboard.client import Dashboard
 from tablero.delivery.loading import load
+from tablero.delivery.run import Run
 from tablero.outbox.engine import connect
 from tablero.outbox.upgrade import migrate
 from tablero.settings import Settings
@@ -61,7 +62,7 @@ def work(source_url: str, outbox_url: str, path: str, windows: list[Window], sta
     dashboard = Dashboard(chosen, "bench", clock=clock)
     idle, used = peak(), cpu()
     start.wait()
-    _, delivery = load(outbox, source, lambda: dashboard, chosen, windows, run_id="bench", clock=clock)
+    _, delivery = load(outbox, source, lambda: dashboard, chosen, windows, Run("bench", clock))
     start.wait()
     return delivery.rows, cpu() - used, peak() - idle
 

@@ -7,10 +7,10 @@ Folders from the top down; each imports only from those below it::
     airflow/        what Airflow calls: tasks, callbacks, retries, timetable, deadline, metrics, lineage; alerts/: what alerts
                     say, and their channels
     web/            the page inside Airflow; routes/ has one module per page
-    delivery/       the use cases: plan, stage, send, load, reconcile, adopt, move, preflight, dry run; posting/: the loop that
+    delivery/       the use cases: plan, stage, send, load, reconcile, adopt, preflight, dry run; posting/: the loop that
                     posts, its rules and the search; health/: what is unusual about a night (rejections, volume), the digest
-    outbox/         the durable store of batches, attempts and proofs; queue/: claims, leases, attempts; alerts/: those not
-                    sent yet; migrations/; reports/: the queries of page and command line
+    outbox/         the durable store of batches, attempts and proofs; queue/: claims, leases, attempts; alerts/: incidents, and
+                    messages to be sent; migrations/; reports/: the queries of page and command line
     dashboard/      the dashboard's side: the HTTP client, what an answer means, X-Road
     source/         the institution's database: the reader, the view, error codes; dialects/ has one module per database
     contract/       the contract: fields, statuses, rules, wire form, windows, order of status changes

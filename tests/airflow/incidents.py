@@ -15,7 +15,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -24,6 +23,7 @@ from sqlalchemy.engine import URL
 from tablero.contract.windows import Window, day_window
 from tablero.delivery import nightly
 from tablero.delivery.reconciling import reconcile
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.outbox.engine import connect
 from tablero.outbox.upgrade import migrate
@@ -184,10 +184,10 @@ class Incident:
         try:
             migrate(engine)
             source = Source(source_engine, table=settings.source_table, sql=None, zone=zone, day_zone=zone)
-            named: dict[str, Any] = {"run_id": "before", "clock": lambda: datetime.now(timezone.utc)}
-            nightly.read(engine, source, settings, chosen, **named)
-            send(engine, fake_dashboard.Dashboard, settings, chosen, **named)
-            proof = reconcile(engine, source, settings, chosen, send=lambda _: None, **named)
+            run = Run("before", lambda: datetime.now(timezone.utc))
+            nightly.read(engine, source, settings, chosen, run)
+            send(engine, fake_dashboard.Dashboard, settings, chosen, run)
+            proof = reconcile(engine, source, settings, chosen, run, send=lambda _: None)
             assert all(account.settled for account in proof.accounts)
         finally:
             engine.dispose()

@@ -25,9 +25,11 @@ from tablero.airflow.retries import Ended, TableroRetryPolicy
 from tablero.airflow.timetable import CivilDayTimetable
 from tablero.contract.windows import undated_window
 from tablero.errors import NotSettledError, OutboxUnavailable, SetupError
-from tablero.outbox import findings, incidents
+from tablero.outbox import findings
+from tablero.outbox.alerts import incidents, troubles
+from tablero.outbox.alerts.incidents import EndedRun
+from tablero.outbox.alerts.troubles import Trouble
 from tablero.outbox.engine import connect, reading
-from tablero.outbox.incidents import Run, Trouble
 from tablero.outbox.reports import health
 from tablero.outbox.upgrade import migrate
 
@@ -142,11 +144,11 @@ def test_only_the_schedule_makes_a_row_of_runs(
     """Only scheduled runs count as failures in a row; manual runs and backfills are alerted at their first failure."""
     heard = []
 
-    def failed(_connection: object, run: Run, *, threshold: int, **_: Any) -> incidents.Opened:
+    def failed(_connection: object, run: EndedRun, *, threshold: int, **_: Any) -> incidents.Opened:
         heard.append((run, threshold))
         return incidents.Opened(["down"], None)
 
-    def succeeded(_connection: object, run: Run, **_: Any) -> bool:
+    def succeeded(_connection: object, run: EndedRun, **_: Any) -> bool:
         heard.append((run, None))
         return True
 
@@ -156,7 +158,10 @@ def test_only_the_schedule_makes_a_row_of_runs(
     callbacks.run_failed(context({}, run_type))
     callbacks.run_succeeded(context({}, run_type))
     scheduled = run_type is DagRunType.SCHEDULED
-    assert heard == [(Run("daily_send", "run", scheduled), 3 if scheduled else 1), (Run("daily_send", "run", scheduled), None)]
+    assert heard == [
+        (EndedRun("daily_send", "run", scheduled), 3 if scheduled else 1),
+        (EndedRun("daily_send", "run", scheduled), None),
+    ]
     assert len(sent) == 2
 
 
@@ -234,7 +239,7 @@ def test_an_end_that_is_nobodys_mistake(
     with caplog.at_level("INFO"):
         callbacks.task_failed(context({}) | {"exception": error})
         callbacks.task_retried(context({}) | {"exception": error})
-    (found,) = incidents.situation(outbox, "daily_send", "run", since=None).troubles
+    (found,) = troubles.situation(outbox, "daily_send", "run", since=None).troubles
     assert said in found.words
     assert found.cause.partition(":")[0] == cause
     assert [said in record.getMessage() for record in caplog.records if record.levelname != "INFO"] == [True, True]
@@ -245,7 +250,7 @@ def test_an_error_of_a_library_that_has_an_error_in_it(outbox: Engine) -> None:
     """Only our own exception is taken apart: Airflow's errors carry answers of its server, which are no exceptions."""
     carried = AirflowRuntimeError(ErrorResponse(error=ErrorType.GENERIC_ERROR, detail={}))
     callbacks.task_failed(context({}) | {"exception": carried})
-    (found,) = incidents.situation(outbox, "daily_send", "run", since=None).troubles
+    (found,) = troubles.situation(outbox, "daily_send", "run", since=None).troubles
     assert found.cause == "AirflowRuntimeError"
     decision = TableroRetryPolicy(1, 1, 1, "seed").evaluate(carried, 1, 1)
     assert decision.reason == "AirflowRuntimeError"
@@ -256,7 +261,7 @@ def test_an_error_of_a_library_may_quote_a_row(outbox: Engine, caplog: pytest.Lo
     error = KeyError("REQ-77")
     callbacks.task_failed(context({}) | {"exception": error})
     callbacks.task_retried(context({}) | {"exception": error})
-    (found,) = incidents.situation(outbox, "daily_send", "run", since=None).troubles
+    (found,) = troubles.situation(outbox, "daily_send", "run", since=None).troubles
     decision = TableroRetryPolicy(1, 1, 1, "seed").evaluate(error, 1, 1)
     assert "Unexpected error, KeyError" in found.words
     assert "REQ-77" not in found.words + caplog.text + str(decision.reason)
@@ -274,10 +279,10 @@ def test_a_reconcile_with_nothing_to_prove_reports_an_earlier_failure(prove: Cal
     """It is no cause of its own: that of ``extract`` decides when the run is alerted. Pending rows may have been sent."""
     with pytest.raises(NotSettledError, match="what was pending already may have been sent") as caught:
         prove()
-    found = Trouble("reconcile", True, str(caught.value), incidents.cause_of(caught.value))
+    found = Trouble("reconcile", True, str(caught.value), troubles.cause_of(caught.value))
     assert found.is_consequence
     down = Trouble("extract", False, "the source is down", "SourceUnavailable")
-    assert callbacks._causes(incidents.Situation([down, found], [])) == {"SourceUnavailable": False}
+    assert callbacks._causes(troubles.Situation([down, found], [])) == {"SourceUnavailable": False}
 
 
 @pytest.mark.parametrize("zone", ["America/Santo_Domingo", "America/New_York"])

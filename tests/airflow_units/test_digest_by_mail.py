@@ -16,6 +16,7 @@ from tablero.airflow import callbacks, digests
 from tablero.contract.reasons import Reason
 from tablero.delivery.health import digest
 from tablero.delivery.reconciling import reconcile
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.outbox.engine import connect
 from tablero.outbox.upgrade import migrate
@@ -36,9 +37,9 @@ def mailbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox
     migrate(engine)
 
     def send_found(_: object) -> None:
-        send(engine, Dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+        send(engine, Dashboard, settings(), [FEBRUARY], Run("run", clock))
 
-    reconcile(engine, institution.source, settings(), [FEBRUARY], run_id="run", clock=clock, send=send_found)
+    reconcile(engine, institution.source, settings(), [FEBRUARY], Run("run", clock), send=send_found)
     engine.dispose()
     with smtp_server() as (mailbox, port):
         monkeypatch.setenv("AIRFLOW_CONN_TABLERO_OUTBOX", f"sqlite:///{tmp_path}/outbox.db")

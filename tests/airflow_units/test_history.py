@@ -17,6 +17,7 @@ from tablero.airflow import history
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import month_windows
 from tablero.dashboard.answer import Answer, Attempt, Outcome, log_line
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.errors import SetupError
 from tablero.outbox import adoption, ledger
@@ -150,7 +151,7 @@ def sent(engine: Engine, run_id: str = "run", number: int = 0) -> list[Attempt]:
     stage(engine, changes(1, first=number), run_id=run_id)
     calls: list[Attempt] = []
     with history.remembering(calls.append, run_id) as observe:
-        send(engine, Dashboard, settings(), [FEBRUARY], run_id=run_id, clock=clock, observe=observe)
+        send(engine, Dashboard, settings(), [FEBRUARY], Run(run_id, clock), observe=observe)
     return calls
 
 
@@ -236,7 +237,7 @@ def test_a_backup_from_the_middle_of_a_run(outbox: Engine, tmp_path: Path, mocke
     state, copies = remembers(mocker), []
     stage(outbox, changes(3), size=1)
     with history.remembering(lambda _: copies.append(copy(outbox, tmp_path / f"{len(copies)}.db")), "run") as observe:
-        send(outbox, Dashboard, settings(concurrency=1), [FEBRUARY], run_id="run", clock=clock, observe=observe)
+        send(outbox, Dashboard, settings(concurrency=1), [FEBRUARY], Run("run", clock), observe=observe)
     assert (state["last_delivery"]["run"], len(copies)) == ("run", 3)
     with pytest.raises(SetupError, match="older copy"):
         history.require_known_outbox(copies[0], settings(), accept_changes=False)
@@ -259,7 +260,7 @@ def test_runs_at_the_same_time(outbox: Engine, mocker: MockerFixture) -> None:
     stage(outbox, changes(2), size=1)
     with history.remembering(log_line, "load") as one, history.remembering(log_line, "night") as other:
         for run_id, observe in (("load", one), ("night", other)):
-            send(outbox, Dashboard, settings(), [FEBRUARY], run_id=run_id, clock=clock, observe=observe)
+            send(outbox, Dashboard, settings(), [FEBRUARY], Run(run_id, clock), observe=observe)
             stage(outbox, changes(2, first=2), size=1)
             history.require_known_outbox(outbox, settings(), accept_changes=False)
     history.require_known_outbox(outbox, settings(), accept_changes=False)

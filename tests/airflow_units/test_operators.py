@@ -20,7 +20,7 @@ from tablero.airflow import configuration
 from tablero.airflow.operators import Stopped, tablero_task
 from tablero.airflow.retries import Ended
 from tablero.errors import DashboardBusy, DashboardUnavailable, OutboxUnavailable, OutsideHours
-from tablero.outbox import incidents
+from tablero.outbox.alerts import troubles
 
 OPENS = datetime(2026, 11, 25, 0, 0, tzinfo=timezone.utc)
 
@@ -45,7 +45,7 @@ def test_the_task_is_deferred_to_the_opening() -> None:
 
 def test_what_it_waits_for_is_on_record(mocker: MockerFixture) -> None:
     """The alert of a late day names what the task waits for, if the outbox takes it; a dry run records nothing."""
-    outbox, record = mocker.patch.object(configuration, "outbox"), mocker.patch.object(incidents, "record_wait")
+    outbox, record = mocker.patch.object(configuration, "outbox"), mocker.patch.object(troubles, "record_wait")
     ti = SimpleNamespace(dag_id="daily_send", run_id="run", task_id="post", map_index=-1, try_number=1)
     for conf in ({}, {"dry_run": True}):
         with pytest.raises(TaskDeferred):
@@ -60,7 +60,7 @@ def test_what_it_waits_for_is_on_record(mocker: MockerFixture) -> None:
 @pytest.mark.parametrize(("method", "try_number", "forgotten"), [("execute", 1, 0), ("execute", 2, 1), ("resume", 1, 1)])
 def test_a_task_that_is_done_waits_for_nothing(method: str, try_number: int, forgotten: int, mocker: MockerFixture) -> None:
     """Once it has succeeded, the alert of a late day no longer names what an earlier try, or the deferral, waited for."""
-    outbox, forget = mocker.patch.object(configuration, "outbox"), mocker.patch.object(incidents, "forget_wait")
+    outbox, forget = mocker.patch.object(configuration, "outbox"), mocker.patch.object(troubles, "forget_wait")
     ti = SimpleNamespace(dag_id="daily_send", run_id="run", task_id="post", map_index=None, try_number=try_number)
     task, context = operator(lambda: 7), {"ti": ti, "dag_run": SimpleNamespace(conf={})}
     assert getattr(task, method)(context) == 7

@@ -16,7 +16,7 @@ import pytest
 from airflow.sdk.log import redact
 from tablero.airflow.alerts.channels import WEBHOOK, Message, beat, send
 from tablero.airflow.alerts.content import Alert, failure
-from tablero.outbox.incidents import OpenWindow, Situation, Trouble
+from tablero.outbox.alerts.troubles import OpenWindow, Situation, Trouble
 from tablero.settings import Settings
 
 #: Status and body of an answer, for the address, the content type and the JSON of a call.

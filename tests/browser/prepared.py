@@ -21,6 +21,7 @@ from tablero.contract.windows import Window, day_window, month_windows, undated_
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery import dry_run
 from tablero.delivery.reconciling import reconcile
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.errors import TransientError
@@ -171,8 +172,8 @@ def prepare(folder: Path, *, rows: int, now: datetime) -> Prepared:
         at = day.end + timedelta(hours=2, minutes=3)
         work.run(day, run_id=f"scheduled__{at:%Y-%m-%d}T06:00:00+00:00", now=at)
     february = next(month for month in months if month.label == "2024-02")
-    named = {"dag_id": "historical_load", "run_id": DRY_RUN, "clock": _always(now - timedelta(days=1))}
-    dry_run.run(engine, work.source, _SETTINGS, february, **named)
+    run = Run(DRY_RUN, _always(now - timedelta(days=1)))
+    dry_run.run(engine, work.source, _SETTINGS, february, run, dag_id="historical_load")
     keep_what_is_rare(engine, day, now=now)
     engine.dispose()
     return made
@@ -206,17 +207,17 @@ class _Work:
         self.dashboard = _Dashboard()
 
     def run(self, window: Window, *, run_id: str, now: datetime) -> None:
-        clock = _always(now)
-        stage(self._engine, self.source, _SETTINGS, window, run_id=run_id, clock=clock)
+        run = Run(run_id, _always(now))
+        stage(self._engine, self.source, _SETTINGS, window, run)
         begun = datetime.now(timezone.utc)
         with suppress(TransientError):
-            send(self._engine, lambda: self.dashboard, _SETTINGS, [window], run_id=run_id, clock=clock)
+            send(self._engine, lambda: self.dashboard, _SETTINGS, [window], run)
         date_back(self._engine, begun, now)
         self.prove(window, run_id=run_id, now=now)
 
     def prove(self, window: Window, *, run_id: str, now: datetime) -> None:
-        named = {"run_id": run_id, "clock": _always(now), "send": lambda _: None, "unsent": [window]}
-        reconcile(self._engine, self.source, _SETTINGS, [window], **named)  # type: ignore[arg-type]
+        run = Run(run_id, _always(now))
+        reconcile(self._engine, self.source, _SETTINGS, [window], run, send=lambda _: None, unsent=[window])
 
 
 def _always(now: datetime) -> Callable[[], datetime]:

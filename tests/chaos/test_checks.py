@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from tablero.contract.status_change import StatusChange
 from tablero.dashboard.answer import Answer
 from tablero.delivery.planning import plan_history
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.errors import DashboardUnavailable
@@ -103,12 +104,12 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Story:
     zone = SETTINGS.timezone
     source = Source(source_engine, table="tablero_status_changes", sql=None, zone=zone, day_zone=zone)
     for window in WINDOWS:
-        stage(engine, source, SETTINGS, window, run_id="run", clock=_clock)
+        stage(engine, source, SETTINGS, window, Run("run", _clock))
     memory = Memory(folder / "dashboard.db")
     recorder = Recorder(memory, refuses=min(row[1] for row in institution.ever_valid))
     with suppress(DashboardUnavailable):
-        send(engine, lambda: recorder, SETTINGS, WINDOWS, run_id="run", clock=_clock)
-    send(engine, lambda: recorder, SETTINGS, WINDOWS, run_id="run", clock=_clock)
+        send(engine, lambda: recorder, SETTINGS, WINDOWS, Run("run", _clock))
+    send(engine, lambda: recorder, SETTINGS, WINDOWS, Run("run", _clock))
     memory.close()
     for each in (engine, source_engine):
         each.dispose()

@@ -33,6 +33,7 @@ from tablero.delivery import sending
 from tablero.delivery.loading import load
 from tablero.delivery.planning import plan_night
 from tablero.delivery.reconciling import reconcile, require_settled
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.errors import (
@@ -202,8 +203,7 @@ class _Run:
                 lambda: self._poster,
                 self._settings,
                 [window],
-                run_id=self._job.name,
-                clock=self.clock,
+                Run(self._job.name, self.clock),
             )
         except (DashboardError, DashboardUnavailable, RowsLeased, WindowBusy):
             # Everything was read nevertheless; errors of reading come first.
@@ -242,11 +242,11 @@ class _Run:
 
     def _stage(self, window: Window) -> None:
         began = time.monotonic()
-        stage(self._engine, self._source, self._settings, window, run_id=self._job.name, clock=self.clock)
+        stage(self._engine, self._source, self._settings, window, Run(self._job.name, self.clock))
         self.report("staged", window.to_json(), began)
 
     def _send(self, windows: list[Window]) -> None:
-        send(self._engine, lambda: self._poster, self._settings, windows, run_id=self._job.name, clock=self.clock)
+        send(self._engine, lambda: self._poster, self._settings, windows, Run(self._job.name, self.clock))
 
     def _prove(self, windows: list[Window]) -> None:
         began = time.monotonic()
@@ -255,8 +255,7 @@ class _Run:
             self._source,
             self._settings,
             windows,
-            run_id=self._job.name,
-            clock=self.clock,
+            Run(self._job.name, self.clock),
             send=lambda window: self._send([window]),
         )
         for account in accounts:

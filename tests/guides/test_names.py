@@ -15,8 +15,8 @@ from airflow.sdk import DAG, Asset, Connection
 from tablero.airflow.alerts.content import failure
 from tablero.airflow.assets import RECONCILIATIONS
 from tablero.delivery.health.degraded import Cause
+from tablero.outbox.alerts.troubles import Situation
 from tablero.outbox.findings import Degradation
-from tablero.outbox.incidents import Situation
 from tablero.settings import Settings
 
 from tests.guides.blocks import DOCUMENTS, ROOT, Block, blocks, spanish

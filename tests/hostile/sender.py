@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy.engine import Engine
 from tablero.dashboard.answer import Answer, Outcome
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.outbox.engine import connect
 from tablero.outbox.queue import recording
@@ -44,7 +45,7 @@ def main(path: Path) -> None:
         return exchanged
 
     recording.exchange = exchange_and_report
-    send(connect(f"sqlite:///{path}"), Dashboard, settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)
+    send(connect(f"sqlite:///{path}"), Dashboard, settings(concurrency="4"), [FEBRUARY], Run("run", clock))
 
 
 if __name__ == "__main__":

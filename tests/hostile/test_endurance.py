@@ -11,6 +11,7 @@ from sqlalchemy.engine import Engine
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.dashboard.client import Dashboard
 from tablero.delivery.posting.rules import SLOW_PROBES
+from tablero.delivery.run import Run
 from tablero.delivery.sending import GIVE_UP_AFTER, send
 from tablero.errors import DashboardUnavailable
 from tablero.settings import Settings
@@ -46,7 +47,7 @@ def deliver(outbox: Engine, dashboard: Dashboard, **changed: object) -> int:
     chosen: Settings = settings(**changed)
     for tried in range(1, chosen.retries + 2):
         try:
-            send(outbox, lambda: dashboard, chosen, [FEBRUARY], run_id="run", clock=clock)
+            send(outbox, lambda: dashboard, chosen, [FEBRUARY], Run("run", clock))
         except DashboardUnavailable:
             if tried == chosen.retries + 1:
                 raise
@@ -85,8 +86,7 @@ def test_a_dashboard_that_never_answers_ends_the_task_in_time(
             lambda: client(sandbox.port, settings=IMPATIENT),
             settings(concurrency="4"),
             [FEBRUARY],
-            run_id="run",
-            clock=clock,
+            Run("run", clock),
         )
     assert time.monotonic() - began < PATIENCE
     (hit,) = sandbox.faults()
@@ -107,8 +107,7 @@ def test_a_slow_dashboard_is_never_asked_by_more_than_concurrency_at_once(
         lambda: client(sandbox.port),
         settings(concurrency="6"),
         [FEBRUARY],
-        run_id="run",
-        clock=clock,
+        Run("run", clock),
     )
     assert states(outbox) == {"delivered": 40}
     assert 1 < sandbox.stats()["max_in_flight"] <= 6
@@ -184,7 +183,7 @@ def test_retry_after_ends_the_pass(outbox: Engine, sandbox: Handle, client: Clie
     stage(outbox, changes(50), size=1)
     sandbox.add_fault(kind="status", status=status, retry_after=77, retry_after_as=form)
     with pytest.raises(DashboardUnavailable) as caught:
-        send(outbox, lambda: client(sandbox.port), settings(concurrency="4"), [FEBRUARY], run_id="run", clock=clock)
+        send(outbox, lambda: client(sandbox.port), settings(concurrency="4"), [FEBRUARY], Run("run", clock))
     asked = caught.value.retry_after
     assert asked is not None
     # On a busy machine the server's own Date may be late.

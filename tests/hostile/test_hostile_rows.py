@@ -16,6 +16,7 @@ from tablero.contract.status_change import StatusChange
 from tablero.contract.statuses import STATUSES
 from tablero.contract.wire import encode
 from tablero.delivery.reconciling import reconcile
+from tablero.delivery.run import Run
 from tablero.delivery.staging import preview, stage
 from tablero.outbox.schema import rejection
 
@@ -63,7 +64,7 @@ def test_what_is_valid_can_be_sent() -> None:
 
 def test_a_rehearsal_counts_them_all() -> None:
     """A dry run counts the same rows and writes nothing."""
-    tally = preview(None, Rows(CONTENT, ZONE), settings(), FEBRUARY, clock=clock)
+    tally = preview(None, Rows(CONTENT, ZONE), settings(), FEBRUARY, Run("run", clock))
     assert tally.read == Rows(CONTENT, ZONE).rows_in(FEBRUARY)
     assert tally.read == tally.valid + tally.duplicates + tally.excluded + tally.rejected.total()
 
@@ -74,7 +75,7 @@ def test_all_are_staged_or_set_aside_and_the_sum_closes(outbox: Engine) -> None:
     from tablero.delivery.sending import send
 
     source = Rows(CONTENT, ZONE)
-    tally = stage(outbox, source, settings(), FEBRUARY, run_id="run", clock=clock)
+    tally = stage(outbox, source, settings(), FEBRUARY, Run("run", clock))
     assert tally.read == source.rows_in(FEBRUARY)
     assert tally.read == tally.valid + tally.duplicates + tally.excluded + tally.rejected.total()
     expected = {result for row in CONTENT if isinstance(result := found(row), StatusChange) and _inside(result)}
@@ -82,8 +83,8 @@ def test_all_are_staged_or_set_aside_and_the_sum_closes(outbox: Engine) -> None:
     check_books(outbox)
 
     dashboard = Dashboard()
-    send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
-    accounts, failure = reconcile(outbox, source, settings(), [FEBRUARY], run_id="run", clock=clock, send=pytest.fail)
+    send(outbox, lambda: dashboard, settings(), [FEBRUARY], Run("run", clock))
+    accounts, failure = reconcile(outbox, source, settings(), [FEBRUARY], Run("run", clock), send=pytest.fail)
     assert failure is None
     assert accounts[0].settled
     assert accounts[0].delivered == len(expected) == dashboard.accepted.total()
@@ -92,7 +93,7 @@ def test_all_are_staged_or_set_aside_and_the_sum_closes(outbox: Engine) -> None:
 @pytest.mark.integration
 def test_rows_set_aside_can_be_shown(outbox: Engine) -> None:
     """A rejected row is stored as text of limited length, without control characters, that UTF-8 can encode."""
-    tally = stage(outbox, Rows(CONTENT, ZONE), settings(), FEBRUARY, run_id="run", clock=clock)
+    tally = stage(outbox, Rows(CONTENT, ZONE), settings(), FEBRUARY, Run("run", clock))
     with outbox.connect() as connection:
         kept = connection.execute(rejection.select()).mappings().all()
     assert 0 < len(kept) <= tally.rejected.total()
@@ -106,9 +107,9 @@ def test_rows_set_aside_can_be_shown(outbox: Engine) -> None:
 @pytest.mark.integration
 def test_reading_them_again_changes_nothing(outbox: Engine) -> None:
     """Even the oddest rows are identified by their content, so reading them again changes nothing."""
-    first = stage(outbox, Rows(CONTENT, ZONE), settings(), FEBRUARY, run_id="run", clock=clock)
+    first = stage(outbox, Rows(CONTENT, ZONE), settings(), FEBRUARY, Run("run", clock))
     before = staged(outbox)
-    again = stage(outbox, Rows(CONTENT[::-1], ZONE), settings(), FEBRUARY, run_id="run", clock=clock)
+    again = stage(outbox, Rows(CONTENT[::-1], ZONE), settings(), FEBRUARY, Run("run", clock))
     assert again.new == 0
     assert again.rejected == first.rejected
     assert staged(outbox) == before

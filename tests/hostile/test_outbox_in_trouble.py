@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from tablero.delivery import sending
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.errors import DashboardUnavailable, OutboxUnavailable, SetupError
 from tablero.outbox.engine import connect
@@ -51,7 +52,7 @@ def send_briefly(engine: Engine, dashboard: Dashboard, margin: float = 0.5, **va
     chosen = settings(connect_timeout="0.5", read_timeout="0.5", **values)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sending, "_LEASE_MARGIN", margin)
-        sending.send(engine, lambda: dashboard, chosen, [FEBRUARY], run_id="run" * 80, clock=clock)
+        sending.send(engine, lambda: dashboard, chosen, [FEBRUARY], Run("run" * 80, clock))
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_disk_full_while_sending(sqlite_outbox: Engine) -> None:
         _nothing_acknowledged_is_forgotten(sqlite_outbox, dashboard)
         _let_leases_end(sqlite_outbox)
     assert failures >= 2
-    send(sqlite_outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+    send(sqlite_outbox, lambda: dashboard, settings(), [FEBRUARY], Run("run", clock))
     assert states(sqlite_outbox) == {"delivered": ROWS}
     _nothing_acknowledged_is_forgotten(sqlite_outbox, dashboard)
 
@@ -141,7 +142,7 @@ def test_writing_fails_in_the_middle_of_a_file(sqlite_outbox: Engine, tmp_path: 
     assert 0 < dashboard.accepted.total() < ROWS
     _nothing_acknowledged_is_forgotten(sqlite_outbox, dashboard)
     _let_leases_end(sqlite_outbox)
-    send(sqlite_outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+    send(sqlite_outbox, lambda: dashboard, settings(), [FEBRUARY], Run("run", clock))
     assert states(sqlite_outbox) == {"delivered": ROWS}
     _nothing_acknowledged_is_forgotten(sqlite_outbox, dashboard)
     check_books(sqlite_outbox)
@@ -153,7 +154,7 @@ def test_read_only_file(sqlite_outbox: Engine, tmp_path: Path) -> None:
     read_only = connect(f"sqlite:///file:{tmp_path}/outbox.db?mode=ro&uri=true")
     dashboard = Dashboard()
     with pytest.raises(OutboxUnavailable, match="readonly"):
-        send(read_only, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+        send(read_only, lambda: dashboard, settings(), [FEBRUARY], Run("run", clock))
     with pytest.raises(OutboxUnavailable, match="readonly"):
         stage(read_only, changes(5, first=5))
     with pytest.raises(OutboxUnavailable, match="readonly"):
@@ -169,7 +170,7 @@ def test_read_only_database(outbox: Engine) -> None:
     stage(outbox, changes(5), size=1)
     dashboard = Dashboard()
     with read_only(outbox), pytest.raises(SetupError, match="read-only"):
-        send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+        send(outbox, lambda: dashboard, settings(), [FEBRUARY], Run("run", clock))
     assert dashboard.calls == []
 
 
@@ -263,7 +264,7 @@ def test_disk_of_the_server_full_while_sending(cramped_outbox: Engine, small_dis
         _let_leases_end(cramped_outbox)
     assert failures >= 2
     assert 0 < dashboard.accepted.total() < 300
-    send(cramped_outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+    send(cramped_outbox, lambda: dashboard, settings(), [FEBRUARY], Run("run", clock))
     assert states(cramped_outbox) == {"delivered": 300}
     _nothing_acknowledged_is_forgotten(cramped_outbox, dashboard)
 

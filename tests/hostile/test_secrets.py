@@ -16,6 +16,7 @@ from pytest_mock import MockerFixture
 from sqlalchemy.engine import Engine
 from tablero.dashboard.answer import MAX_KEPT, Answer
 from tablero.dashboard.client import Dashboard
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.errors import TableroError
 from tablero.outbox.schema import attempt, metadata
@@ -166,7 +167,7 @@ def test_neither_outbox_nor_error_nor_log_keeps_them(
             wire.put(Script("echo", [PLACES[place](spelled)]))
         for _ in range(2):
             with pytest.raises(TableroError) as caught:
-                send(outbox, lambda: dashboard, settings(concurrency="1"), [FEBRUARY], run_id="run", clock=clock)
+                send(outbox, lambda: dashboard, settings(concurrency="1"), [FEBRUARY], Run("run", clock))
             texts.append(str(caught.value))
     with outbox.connect() as connection:
         recorded = connection.scalar(sa.select(sa.func.count()).select_from(attempt))

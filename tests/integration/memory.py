@@ -18,6 +18,7 @@ import pendulum
 import sqlalchemy as sa
 from tablero.contract.windows import Window, month_windows
 from tablero.dashboard.answer import Answer, Outcome
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.outbox import ledger
@@ -68,9 +69,9 @@ def load(folder: Path, window: Window) -> dict[str, float]:
     source.check()
     idle = status("VmRSS")
     began = time.monotonic()
-    tally = stage(outbox, source, SETTINGS, window, run_id="run", clock=lambda: NOW)
+    tally = stage(outbox, source, SETTINGS, window, Run("run", lambda: NOW))
     staged = time.monotonic()
-    delivery = send(outbox, Nowhere, SETTINGS, [window], run_id="run", clock=lambda: NOW)
+    delivery = send(outbox, Nowhere, SETTINGS, [window], Run("run", lambda: NOW))
     sent = time.monotonic()
     account = ledger.account(outbox, window)
     return {

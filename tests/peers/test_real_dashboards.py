@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import Engine
 from tablero.dashboard.client import Dashboard
+from tablero.delivery.run import Run
 from tablero.delivery.sending import Delivery, send
 from tablero.errors import DashboardBusy, DashboardError, DashboardUnavailable, TableroError
 from tablero.outbox.engine import connect
@@ -66,7 +67,7 @@ def deliver(outbox: Engine, monkeypatch: pytest.MonkeyPatch) -> Deliver:
         monkeypatch.setenv("AIRFLOW_CONN_TABLERO_API", json.dumps(connection))
         chosen = settings(api_path=path, **more)
         try:
-            return send(outbox, lambda: Dashboard(chosen, clock=now), chosen, [FEBRUARY], run_id="run", clock=now)
+            return send(outbox, lambda: Dashboard(chosen, clock=now), chosen, [FEBRUARY], Run("run", now))
         finally:
             check_books(outbox)
 

@@ -20,6 +20,7 @@ from tablero.dashboard.client import Dashboard
 from tablero.delivery import loading
 from tablero.delivery.counting import compare, require_whole
 from tablero.delivery.reconciling import Reconciled, reconcile, require_settled
+from tablero.delivery.run import Run
 from tablero.outbox.schema import rejection
 from tablero.settings import Settings
 from tablero.source.reader import Source
@@ -144,10 +145,10 @@ def test_every_sum_closes(source: Source, outbox: Engine, dashboard: Dashboard, 
     """No row is lost, sent twice, or causes a crash, and each bad row has its reason."""
 
     def load(window: object) -> None:
-        loading.load(outbox, source, lambda: dashboard, SETTINGS, [window], run_id="run", clock=lambda: NOW)  # type: ignore[list-item]
+        loading.load(outbox, source, lambda: dashboard, SETTINGS, [window], Run("run", lambda: NOW))  # type: ignore[list-item]
 
     def proved(windows: object) -> Reconciled:
-        return reconcile(outbox, source, SETTINGS, windows, run_id="run", clock=lambda: NOW, send=load)  # type: ignore[arg-type]
+        return reconcile(outbox, source, SETTINGS, windows, Run("run", lambda: NOW), send=load)  # type: ignore[arg-type]
 
     for window in WINDOWS:
         load(window)

@@ -26,6 +26,7 @@ from tablero.contract.reasons import Reason
 from tablero.contract.windows import NO_DATE, Window, day_window, month_windows
 from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery.reconciling import reconcile
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.errors import TransientError
@@ -127,19 +128,15 @@ class History:
 
     def run(self, *windows: Window, run_id: str, now: datetime, prove: bool = True, settings: Settings = SETTINGS) -> None:
         """What a run does with some windows: read, send, reconcile. Failures are ignored."""
-
-        def clock() -> datetime:
-            return now
-
+        this_run = Run(run_id, lambda: now)
         for window in windows:
-            stage(self.engine, self.source, settings, window, run_id=run_id, clock=clock)
+            stage(self.engine, self.source, settings, window, this_run)
         begun = datetime.now(timezone.utc)
         with suppress(TransientError):
-            send(self.engine, lambda: self.dashboard, settings, windows, run_id=run_id, clock=clock)
+            send(self.engine, lambda: self.dashboard, settings, windows, this_run)
         date_back(self.engine, begun, now)
         if prove:
-            named = {"run_id": run_id, "clock": clock, "send": lambda window: None, "unsent": windows}
-            reconcile(self.engine, self.source, settings, windows, **named)  # type: ignore[arg-type]
+            reconcile(self.engine, self.source, settings, windows, this_run, send=lambda window: None, unsent=windows)
 
     def live(self) -> None:
         """Create the history of the table above."""

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from tablero.contract.windows import Kind, Window, day_window, first_instant, month_windows, undated_window
 from tablero.delivery.adopting import adopt_all
 from tablero.delivery.reconciling import reconcile
+from tablero.delivery.run import Run
 from tablero.outbox.reports.snapshot import COUNT_LIMIT
 from tablero.outbox.schema import batch
 from tablero.settings import Settings
@@ -64,8 +65,8 @@ def test_rows_that_are_gone_from_the_source_are_shown(admin: Any, own_history: H
 def test_a_source_that_was_not_counted_is_no_zero(admin: Any, own_history: History) -> None:
     """If the source could not be read, there is a dash where its rows stand, and the result of the proof says why."""
     own_history.correct("ALTER TABLE tablero_status_changes RENAME TO elsewhere")
-    named: dict[str, Any] = {"run_id": "manual__again", "clock": lambda: NOW, "send": lambda window: None}
-    reconcile(own_history.engine, own_history.source, SETTINGS, [SEPTEMBER], **named)
+    run = Run("manual__again", lambda: NOW)
+    reconcile(own_history.engine, own_history.source, SETTINGS, [SEPTEMBER], run, send=lambda window: None)
     for path in ("window", "evidence"):
         page = admin.get(f"/tablero/{path}/2026-09").text
         assert proof_of(page)["source"] is None

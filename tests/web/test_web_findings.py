@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from tablero.contract.windows import Window, day_window, month_windows
 from tablero.delivery import dry_run
+from tablero.delivery.run import Run
 from tablero.outbox.findings import Degradation, ViewCount, keep_degradations, keep_view_count
 from tablero.outbox.schema import attempt
 from tablero.settings import Settings
@@ -111,7 +112,7 @@ PARTS = ("new", "known", "rejected", "excluded", "duplicates")
 def dry_run_of(history: History, *windows: Window, settings: Settings = SETTINGS, dag_id: str = "historical_load") -> None:
     """A dry run of the source as it is now, stored by its own use case."""
     for window in windows:
-        dry_run.run(history.engine, history.source, settings, window, dag_id=dag_id, run_id=DRY, clock=lambda: NOW)
+        dry_run.run(history.engine, history.source, settings, window, dag_id=dag_id, run=Run(DRY, lambda: NOW))
 
 
 def test_a_dry_run_is_shown_with_what_it_would_do(admin: Any, own_history: History) -> None:

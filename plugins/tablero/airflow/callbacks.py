@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
     from tablero.airflow.alerts.budget import Budget
     from tablero.airflow.alerts.content import Alert
+    from tablero.outbox.alerts.incidents import EndedRun
+    from tablero.outbox.alerts.troubles import Situation
     from tablero.outbox.findings import Degradation
-    from tablero.outbox.incidents import Run, Situation
     from tablero.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -39,20 +40,20 @@ class Killed(Exception):
 
 def task_failed(context: Context) -> None:
     """Record why a task failed for good, and end its log with it; ``on_failure_callback`` of every task."""
-    from tablero.outbox import incidents
+    from tablero.outbox.alerts import troubles
 
     error = _error(context)
-    _record(context, error, incidents.record_trouble)
+    _record(context, error, troubles.record_trouble)
     _log_last(error, retried=False)
 
 
 def task_retried(context: Context) -> None:
     """Record why a task will be retried, for the alert of a late day, and end its log with it; ``on_retry_callback`` of every
     task."""
-    from tablero.outbox import incidents
+    from tablero.outbox.alerts import troubles
 
     error = _error(context)
-    _record(context, error, incidents.record_wait)
+    _record(context, error, troubles.record_wait)
     _log_last(error, retried=True)
 
 
@@ -132,11 +133,11 @@ def _record_failure(engine: Engine, settings: Settings, run: Any) -> None:
     """Record a failed run, and queue the alert if there is to be one."""
     from tablero.airflow import configuration
     from tablero.airflow.alerts import content, sending
-    from tablero.outbox import incidents
+    from tablero.outbox.alerts import incidents, troubles
     from tablero.outbox.engine import writing
 
     ended, now, base_url = _ended(run), configuration.clock(), configuration.base_url()
-    found = incidents.situation(engine, run.dag_id, run.run_id, since=run.start_date)
+    found = troubles.situation(engine, run.dag_id, run.run_id, since=run.start_date)
     # A manual run has no next run to wait for: its first failure is reported.
     threshold = settings.alert_after_failures if ended.scheduled else 1
     with writing(engine) as connection:
@@ -200,7 +201,7 @@ def _record_success(engine: Engine, settings: Settings, run: Any) -> None:
     """Record a run that succeeded, and queue what there is to tell: that something is over, or not as usual."""
     from tablero.airflow import configuration
     from tablero.airflow.alerts import content, sending, unrecorded
-    from tablero.outbox import incidents
+    from tablero.outbox.alerts import incidents
     from tablero.outbox.engine import writing
 
     ended, now, base_url = _ended(run), configuration.clock(), configuration.base_url()
@@ -219,14 +220,15 @@ def _record_success(engine: Engine, settings: Settings, run: Any) -> None:
 
 
 def _new_degradations(
-    connection: Connection, settings: Settings, run: Run, *, is_complete: bool, now: datetime
+    connection: Connection, settings: Settings, run: EndedRun, *, is_complete: bool, now: datetime
 ) -> tuple[list[Degradation], list[str]]:
     """The degradations of a run that were not reported yet, and the causes that are over.
 
     :param is_complete: whether the run judged all its windows.
     """
     from tablero.delivery.health.degraded import CONDITIONS, EVENTS
-    from tablero.outbox import findings, incidents
+    from tablero.outbox import findings
+    from tablero.outbox.alerts import incidents
 
     if not _is_anyone_alerted(settings):
         return [], []
@@ -255,10 +257,10 @@ def _is_anyone_alerted(settings: Settings) -> bool:
     return bool(settings.alert_emails or settings.alert_webhook_conn_id)
 
 
-def _ended(run: Any) -> Run:
-    from tablero.outbox.incidents import Run
+def _ended(run: Any) -> EndedRun:
+    from tablero.outbox.alerts.incidents import EndedRun
 
-    return Run(run.dag_id, run.run_id, scheduled=run.run_type == "scheduled")
+    return EndedRun(run.dag_id, run.run_id, scheduled=run.run_type == "scheduled")
 
 
 def _causes(found: Situation) -> dict[str, bool]:
@@ -275,7 +277,7 @@ class LateNotifier(BaseNotifier):
         from tablero.airflow import configuration
         from tablero.airflow.alerts import content, sending
         from tablero.airflow.alerts.budget import Budget
-        from tablero.outbox import incidents
+        from tablero.outbox.alerts import troubles
         from tablero.outbox.engine import writing
 
         settings, budget = configuration.read_settings(), Budget(configuration.callback_limit())
@@ -285,8 +287,8 @@ class LateNotifier(BaseNotifier):
         try:
             with configuration.outbox() as engine:
                 since = _instant(run.get("start_date"))
-                found = incidents.situation(engine, dag_id, run_id, since=since)
-                wait = incidents.last_wait(engine, dag_id, run_id, since=since)
+                found = troubles.situation(engine, dag_id, run_id, since=since)
+                wait = troubles.last_wait(engine, dag_id, run_id, since=since)
                 alert = content.late(dag_id, run_id, deadline, found, base_url=base_url, wait=wait)
                 with writing(engine) as connection:
                     sending.enqueue(connection, settings, alert, now=now)

@@ -81,24 +81,24 @@ class TableroOperator(DecoratedOperator, PythonOperator):
             raise Ended(error) from error
 
     def _record_wait(self, context: Context, error: Deferral) -> None:
-        from tablero.outbox import incidents
+        from tablero.outbox.alerts import troubles
 
         try:
-            record_state(context, error, error.text, incidents.record_wait)
+            record_state(context, error, error.text, troubles.record_wait)
         except Exception:  # it only tells the alert of a late day what the task waits for
             self.log.debug("the wait could not be recorded", exc_info=True)
 
     def _forget_wait(self, context: Context) -> None:
         """A task that is done waits for nothing, although an earlier try of it did."""
         from tablero.airflow import configuration
-        from tablero.outbox import incidents
+        from tablero.outbox.alerts import troubles
 
         try:
             if is_dry_run(context["dag_run"]):
                 return
             ti = context["ti"]
             with configuration.outbox() as engine:
-                incidents.forget_wait(engine, ti.dag_id, ti.run_id, ti.task_id, _index(ti))
+                troubles.forget_wait(engine, ti.dag_id, ti.run_id, ti.task_id, _index(ti))
         except Exception:  # as above
             self.log.debug("the wait could not be removed", exc_info=True)
 
@@ -107,10 +107,10 @@ def record_state(context: Any, error: BaseException, words: Text, record: Callab
     """Store in the outbox why a task is not done; nothing of a dry run.
 
     :param words: what an operator is told about it.
-    :param record: one of the functions of :mod:`tablero.outbox.incidents`.
+    :param record: one of the functions of :mod:`tablero.outbox.alerts.troubles`.
     """
     from tablero.airflow import configuration
-    from tablero.outbox.incidents import Trouble, cause_of
+    from tablero.outbox.alerts.troubles import Trouble, cause_of
 
     if is_dry_run(context["dag_run"]):
         return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,12 +16,14 @@ from tablero.airflow import configuration, history, lineage, metrics
 from tablero.airflow.configuration import clock
 from tablero.contract.windows import Window, undated_window
 from tablero.delivery import counting, dry_run, loading, nightly
-from tablero.delivery.health.survey import survey
+from tablero.delivery.health.survey import Scope, survey
 from tablero.delivery.planning import EVERYTHING, Night, plan_history, plan_night, plan_run
 from tablero.delivery.preflight import Finding, Level, inspect
 from tablero.delivery.reconciling import Reconciled, reconcile, require_settled, table
+from tablero.delivery.rows import Tally
+from tablero.delivery.run import Run
 from tablero.delivery.sending import Delivery, send
-from tablero.delivery.staging import Tally, stage
+from tablero.delivery.staging import stage
 from tablero.errors import NotSettledError, ParameterError, PermanentError, TableroError, TransientError
 from tablero.outbox import findings, ledger, target
 from tablero.outbox.engine import reading
@@ -182,26 +185,18 @@ def extract(params: Json, run: Any, known: Collection[str]) -> Json:
             scheduled = run.run_type == "scheduled"
             night = plan_night(engine, settings, own) if scheduled else Night([own], [])
             log.info("windows: %s", ", ".join(window.label for window in night.windows))
-            found = nightly.read(
-                engine,
-                source,
-                settings,
-                night.windows,
-                run_id=run.run_id,
-                clock=clock,
-                accept_changes=params["accept_changes"],
-            )
+            found = nightly.read(engine, source, settings, night.windows, _run_of(params, run.run_id))
             tallies = [_tally(tally) for tally in found.tallies]
             return _Day(found.windows, night.audits, tallies, everything=scheduled).to_json()
 
 
 def _dry_run(source: Source, settings: Settings, window: Window, params: Json, dag_id: str, run_id: str) -> Json:
     """Dry run of one window, compared with the outbox if there is one; it does not create an outbox."""
-    named: Json = {"dag_id": dag_id, "run_id": run_id, "clock": clock, "accept_changes": params["accept_changes"]}
+    run = _run_of(params, run_id)
     if not configuration.has_outbox():
-        return dry_run.run(None, source, settings, window, **named)
+        return dry_run.run(None, source, settings, window, run, dag_id=dag_id)
     with configuration.outbox() as engine:
-        return dry_run.run(engine, source, settings, window, **named)
+        return dry_run.run(engine, source, settings, window, run, dag_id=dag_id)
 
 
 def post(extracted: Json | None, params: Json, run: Any) -> Json:
@@ -219,15 +214,15 @@ def post(extracted: Json | None, params: Json, run: Any) -> Json:
     with configuration.outbox() as engine:
         history.require_known_outbox(engine, settings, accept_changes=params["accept_changes"])
         connect = _connector(engine, settings)
-        named: Json = {"run_id": run.run_id, "clock": clock, "accept_changes": params["accept_changes"]}
+        this_run = _run_of(params, run.run_id)
         if params["resend"]:
             connect()
             with configuration.source(settings) as source:
                 for window in windows:
-                    stage(engine, source, settings, window, resend=True, **named)
+                    stage(engine, source, settings, window, replace(this_run, resend=True))
         else:
-            nightly.refresh_stale(engine, lambda: configuration.source(settings), settings, windows, **named)
-        delivery = _send(engine, connect, settings, [EVERYTHING] if everything else windows, run.run_id)
+            nightly.refresh_stale(engine, lambda: configuration.source(settings), settings, windows, this_run)
+        delivery = _send(engine, connect, settings, [EVERYTHING] if everything else windows, this_run)
     return _sent(delivery)
 
 
@@ -244,19 +239,9 @@ def load(window: Json, params: Json, run_id: str) -> Json:
             connect = _connector(engine, settings)
             if params["resend"]:
                 connect()
+            run = replace(_run_of(params, run_id), resend=params["resend"])
             with history.remembering(metrics.attempted, run_id) as observe:
-                tallies, delivery = loading.load(
-                    engine,
-                    source,
-                    connect,
-                    settings,
-                    [chosen],
-                    run_id=run_id,
-                    clock=clock,
-                    observe=observe,
-                    resend=params["resend"],
-                    accept_changes=params["accept_changes"],
-                )
+                tallies, delivery = loading.load(engine, source, connect, settings, [chosen], run, observe)
     return _tally(tallies[0]) | _sent(delivery)
 
 
@@ -276,13 +261,10 @@ def prove_months(windows: Sequence[Json] | None, tallies: Sequence[Any] | None, 
     loaded = {tally.get("window") for tally in (tallies or ())[:] if tally}
     _prove(
         months,
-        [],
-        params,
+        Scope(own=None),
+        _run_of(params, run_id),
         "historical_load",
-        run_id,
         events,
-        own=None,
-        everything=False,
         failed_tasks={f"load_month_{index}": month for index, month in enumerate(months)},
         unsent=[month for month in months if month.label not in loaded],
     )
@@ -301,76 +283,58 @@ def prove_day(extracted: Json | None, posted: Json | None, params: Json, run: An
     if params["dry_run"]:
         _report(day.tallies, len(day.windows))
         return
-    own = day.windows[0]
+    own, windows = day.windows[0], [*day.windows, *day.audits]
     _prove(
-        day.windows,
-        day.audits,
-        params,
+        windows,
+        Scope(own, day.audits, is_night=day.everything),
+        _run_of(params, run.run_id),
         "daily_send",
-        run.run_id,
         events,
-        own=own,
-        everything=day.everything,
         failed_tasks={"extract": own, "post": own},
-        unsent=[*day.windows, *day.audits] if posted is None else [],
+        unsent=windows if posted is None else [],
     )
 
 
 def _prove(
     windows: Sequence[Window],
-    audits: Sequence[Window],
-    params: Json,
+    scope: Scope,
+    run: Run,
     dag_id: str,
-    run_id: str,
     events: Any,
     *,
-    own: Window | None,
-    everything: bool,
     failed_tasks: dict[str, Window],
     unsent: Collection[Window],
 ) -> None:
     settings = configuration.read_settings()
     with configuration.source(settings) as source, configuration.outbox() as engine:
-        history.require_known_outbox(engine, settings, accept_changes=params["accept_changes"])
+        history.require_known_outbox(engine, settings, accept_changes=run.accept_changes)
         dashboard = _dashboard(engine, settings)
 
         def send_found(window: Window) -> None:
-            _send(engine, lambda: dashboard, settings, [EVERYTHING if everything else window], run_id)
+            _send(engine, lambda: dashboard, settings, [EVERYTHING if scope.is_night else window], run)
 
-        before = {window: ledger.last_proof(engine, window) for window in (*windows, *audits)}
+        before = {window: ledger.last_proof(engine, window) for window in windows}
 
         def reconciled(some: Sequence[Window]) -> Reconciled:
-            return reconcile(
-                engine,
-                source,
-                settings,
-                some,
-                run_id=run_id,
-                clock=clock,
-                send=send_found,
-                unsent=unsent,
-                accept_changes=params["accept_changes"],
-            )
+            return reconcile(engine, source, settings, some, run, send=send_found, unsent=unsent)
 
         def keep(account: Account) -> None:
-            ledger.keep(engine, account, run_id, clock())
+            ledger.keep(engine, account, run.id, clock())
 
-        counted = counting.compare(source, reconciled([*windows, *audits]), reconciled, keep, is_load=own is None)
+        counted = counting.compare(source, reconciled(windows), reconciled, keep, is_load=scope.own is None)
         if counted.view is not None:
-            findings.keep_view_count(engine, counted.view, run_id, clock())
+            findings.keep_view_count(engine, counted.view, run.id, clock())
         found = counted.reconciled
         unusual = survey(
             engine,
             settings,
             found.accounts,
-            run_id=run_id,
-            own=own,
-            audits=audits,
+            scope,
+            run_id=run.id,
             uncounted=counted.uncounted,
-            future=counting.count_future(source, clock()) if everything else 0,
-            is_night=everything,
+            future=counting.count_future(source, clock()) if scope.is_night else 0,
         )
-        findings.keep_degradations(engine, dag_id, run_id, unusual, now=clock())
+        findings.keep_degradations(engine, dag_id, run.id, unusual, now=clock())
         with reading(engine) as connection:
             oldest = health.oldest_pending(connection, clock())
         metrics.reconciled(found.accounts, oldest, unusual)
@@ -382,6 +346,10 @@ def _prove(
     counting.require_whole(counted)  # first, since what lacks rows is not settled either
     require_settled(found.accounts)
     history.name_failed_tasks(failed_tasks)
+
+
+def _run_of(params: Json, run_id: str) -> Run:
+    return Run(run_id, clock, accept_changes=params["accept_changes"])
 
 
 def _report_input(source: Source, settings: Settings) -> None:
@@ -411,10 +379,10 @@ def _connector(engine: Engine, settings: Settings) -> Callable[[], Dashboard]:
 
 
 def _send(
-    engine: Engine, connect: Callable[[], Dashboard], settings: Settings, windows: Sequence[Window], run_id: str
+    engine: Engine, connect: Callable[[], Dashboard], settings: Settings, windows: Sequence[Window], run: Run
 ) -> Delivery:
-    with history.remembering(metrics.attempted, run_id) as observe:
-        return send(engine, connect, settings, windows, run_id=run_id, clock=clock, observe=observe)
+    with history.remembering(metrics.attempted, run.id) as observe:
+        return send(engine, connect, settings, windows, run, observe=observe)
 
 
 def _sent(delivery: Delivery) -> Json:

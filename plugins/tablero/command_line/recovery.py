@@ -19,6 +19,7 @@ def adopt(asked: argparse.Namespace) -> int:
 def _adopt_until(asked: argparse.Namespace) -> int:
     from tablero.airflow import configuration
     from tablero.delivery.adopting import adopt_all, plan_adoption
+    from tablero.delivery.run import Run
     from tablero.delivery.staging import preview
     from tablero.outbox import target
 
@@ -26,7 +27,8 @@ def _adopt_until(asked: argparse.Namespace) -> int:
     windows = plan_adoption(settings, first=asked.first, until=asked.until, now=clock())
     with configuration.source(settings) as source:
         if not asked.yes:
-            rows = sum(preview(None, source, settings, window, clock=clock).new for window in windows)
+            run = Run(_run_id(clock()), clock)
+            rows = sum(preview(None, source, settings, window, run).new for window in windows)
             say(texts.WOULD_ADOPT(rows=rows))
             return 0
         with configuration.outbox() as engine:
@@ -63,7 +65,7 @@ def _run_id(now: datetime) -> str:
 def move(asked: argparse.Namespace) -> int:
     """Copy the outbox to another database and compare the two row by row."""
     from tablero.airflow import configuration
-    from tablero.delivery import moving
+    from tablero.outbox import moving
     from tablero.outbox.engine import connect
 
     target = connect(configuration.store_url(asked.to))

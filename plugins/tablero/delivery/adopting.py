@@ -8,7 +8,9 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window, first_instant, local_day, month_windows
-from tablero.delivery.staging import Clock, Tally, stage
+from tablero.delivery.rows import Tally
+from tablero.delivery.run import Clock, Run
+from tablero.delivery.staging import stage
 from tablero.errors import ParameterError
 from tablero.outbox.adoption import adopt, adopt_batch
 from tablero.settings import Settings
@@ -46,8 +48,9 @@ def adopt_all(
     :raises WindowBusy: if a run is sending; the DAGs must be paused first.
     :raises SourceUnavailable, OutboxUnavailable, SetupError: as :func:`tablero.delivery.staging.stage`.
     """
+    run = Run(run_id, clock, accept_changes=True)
     for window in windows:
-        tally = stage(engine, source, settings, window, run_id=run_id, clock=clock, accept_changes=True)
+        tally = stage(engine, source, settings, window, run)
         words = str(texts.ADOPTED(until=window.end.isoformat(), by=by))
         yield tally, adopt(engine, window, run_id=run_id, words=words, zone=settings.timezone, now=clock())
 

@@ -7,13 +7,13 @@ long it would take at the latest response times.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.engine import Engine
 from tablero.contract.status_change import FIELDS
 from tablero.contract.windows import Window
+from tablero.delivery.run import Run
 from tablero.delivery.staging import preview
 from tablero.errors import ImplausibleReading
 from tablero.outbox import findings
@@ -37,11 +37,9 @@ def run(
     source: Source,
     settings: Settings,
     window: Window,
+    run: Run,
     *,
     dag_id: str,
-    run_id: str,
-    clock: Callable[[], datetime],
-    accept_changes: bool = False,
 ) -> dict[str, Any]:
     """Read ``window`` and compare it with the outbox.
 
@@ -50,10 +48,10 @@ def run(
     """
     brake = None
     try:
-        tally = preview(engine, source, settings, window, clock=clock, accept_changes=accept_changes)
+        tally = preview(engine, source, settings, window, run)
     except ImplausibleReading as error:
         brake = str(error)
-        tally = preview(engine, source, settings, window, clock=clock, accept_changes=True)
+        tally = preview(engine, source, settings, window, replace(run, accept_changes=True))
     pace, waiting = None, pending.Waiting(0, 0)
     if engine is not None:
         with reading(engine) as connection:
@@ -78,7 +76,7 @@ def run(
         samples=tuple(map(_masked, tally.samples)),
     )
     if engine is not None:
-        findings.keep_dry_run(engine, dag_id, run_id, window, result, now=clock())
+        findings.keep_dry_run(engine, dag_id, run.id, window, result, now=run.clock())
     counts = result.to_json()
     del counts["samples"]
     return {"window": window.label, **counts}

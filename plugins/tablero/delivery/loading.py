@@ -8,8 +8,10 @@ from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Attempt, log_line
 from tablero.delivery.posting.job import Client
+from tablero.delivery.rows import Tally
+from tablero.delivery.run import Run
 from tablero.delivery.sending import Delivery, send
-from tablero.delivery.staging import Clock, Tally, rare_collections, stage_in_steps
+from tablero.delivery.staging import rare_collections, stage_in_steps
 from tablero.outbox.batches import Lease, LeasedBatch
 from tablero.settings import Settings
 from tablero.source.reader import Source
@@ -21,12 +23,8 @@ def load(
     connect: Callable[[], Client],
     settings: Settings,
     windows: Sequence[Window],
-    *,
-    run_id: str,
-    clock: Clock,
+    run: Run,
     observe: Callable[[Attempt], None] = log_line,
-    resend: bool = False,
-    accept_changes: bool = False,
 ) -> tuple[list[Tally], Delivery]:
     """Stage ``windows`` one after another, and meanwhile post what is pending in any of them.
 
@@ -35,8 +33,6 @@ def load(
     :param engine: of the outbox.
     :param connect: creates the client; called at most once, when there is something to post.
     :param observe: called with every recorded attempt; by default it logs a line.
-    :param resend: as in :func:`tablero.delivery.staging.stage`.
-    :param accept_changes: as well.
     :returns: what each window held, and what was sent.
     :raises SourceUnavailable, SetupError, OutboxUnavailable: as :func:`tablero.delivery.staging.stage`.
     :raises DashboardError, DashboardUnavailable, WindowBusy, Deferral: as :func:`tablero.delivery.sending.send`.
@@ -45,28 +41,8 @@ def load(
 
     def staging(lease: Callable[[], Lease | None]) -> Iterator[Sequence[LeasedBatch]]:
         for tally in tallies:
-            yield from stage_in_steps(
-                engine,
-                source,
-                settings,
-                tally,
-                run_id=run_id,
-                clock=clock,
-                lease=lease,
-                resend=resend,
-                accept_changes=accept_changes,
-            )
+            yield from stage_in_steps(engine, source, settings, tally, run, lease)
 
     with rare_collections():
-        delivery = send(
-            engine,
-            connect,
-            settings,
-            windows,
-            run_id=run_id,
-            clock=clock,
-            observe=observe,
-            staging=staging,
-            cancel=source.cancel,
-        )
+        delivery = send(engine, connect, settings, windows, run, observe=observe, staging=staging, cancel=source.cancel)
     return tallies, delivery

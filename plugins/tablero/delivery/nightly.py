@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import timedelta
 from typing import NamedTuple
 
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window, dateless_window, span, undated_window
 from tablero.delivery.reconciling import answers
-from tablero.delivery.staging import Tally, stage
+from tablero.delivery.rows import Tally
+from tablero.delivery.run import Run
+from tablero.delivery.staging import stage
 from tablero.errors import OutboxUnavailable, SourceUnavailable, TableroError
 from tablero.outbox.engine import reading
 from tablero.outbox.reports import nights
@@ -41,32 +42,21 @@ class Read(NamedTuple):
     tallies: list[Tally]
 
 
-def read(
-    engine: Engine,
-    source: Source,
-    settings: Settings,
-    windows: Sequence[Window],
-    *,
-    run_id: str,
-    clock: Callable[[], datetime],
-    accept_changes: bool = False,
-) -> Read:
+def read(engine: Engine, source: Source, settings: Settings, windows: Sequence[Window], run: Run) -> Read:
     """Stage each of ``windows`` that can be read; ``reconcile`` tries the others again, and fails if it cannot read one.
 
     Also where the source does not answer at all: what is pending must not wait until it does.
 
-    :param accept_changes: as in :func:`tablero.delivery.staging.stage`.
     :raises OutboxUnavailable: there is nowhere to put anything.
     """
     found = Read([], [])
-    staged = partial(stage, engine, source, settings, run_id=run_id, clock=clock, accept_changes=accept_changes)
     source_answers = True
     for planned in windows:
         window, is_read = planned, False
         try:
             if source_answers:
                 window = _with_older_rows(source, settings, planned)
-                found.tallies.append(staged(window))
+                found.tallies.append(stage(engine, source, settings, window, run))
                 is_read = True
         except OutboxUnavailable:
             raise
@@ -94,10 +84,7 @@ def refresh_stale(
     connect: Callable[[], AbstractContextManager[Source]],
     settings: Settings,
     windows: Sequence[Window],
-    *,
-    run_id: str,
-    clock: Callable[[], datetime],
-    accept_changes: bool = False,
+    run: Run,
 ) -> None:
     """Before the pending rows of ``windows`` are posted, read again each window that was not read recently, so that a retry or
     a deferred task posts nothing that was corrected in the meantime.
@@ -108,12 +95,12 @@ def refresh_stale(
     :raises OutboxUnavailable: if the outbox does not answer.
     """
     with reading(engine) as connection:
-        stale = [window for window in windows if nights.is_stale(connection, window, clock() - FRESH)]
+        stale = [window for window in windows if nights.is_stale(connection, window, run.clock() - FRESH)]
     if not stale:
         return
     try:
         with connect() as source:
-            read(engine, source, settings, stale, run_id=run_id, clock=clock, accept_changes=accept_changes)
+            read(engine, source, settings, stale, run)
     except OutboxUnavailable:
         raise
     except TableroError as error:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
-from tablero.delivery.staging import Tally, stage
+from tablero.delivery.rows import Tally
+from tablero.delivery.run import Run
+from tablero.delivery.staging import stage
 from tablero.errors import Deferral, ImplausibleReading, NotSettledError, SourceUnavailable, TableroError, TransientError
 from tablero.outbox import ledger
 from tablero.outbox.ledger import Account
@@ -48,23 +49,20 @@ def reconcile(
     source: Source,
     settings: Settings,
     windows: Iterable[Window],
+    run: Run,
     *,
-    run_id: str,
-    clock: Callable[[], datetime],
     send: Callable[[Window], object],
     unsent: Collection[Window] = (),
-    accept_changes: bool = False,
 ) -> Reconciled:
     """Read each window again, send what is pending, and store the proof. A window that fails does not hold up the others.
 
     :param send: sends what is pending in a window.
     :param unsent: windows whose own task failed to send them. What is pending there is left to that task, unless this finds
         new rows as well.
-    :param accept_changes: as in :func:`tablero.delivery.staging.stage`.
     :raises OutboxUnavailable: if the outbox does not answer.
     """
     accounts: list[Account] = []
-    read = partial(stage, engine, source, settings, run_id=run_id, clock=clock, accept_changes=accept_changes)
+    read = partial(stage, engine, source, settings, run=run)
     failures: list[TableroError] = []
     stopped: list[Window] = []
     source_answers = True
@@ -82,7 +80,7 @@ def reconcile(
                 stopped.append(window)
             account = ledger.account(engine, window)
             source_answers = not isinstance(error, SourceUnavailable) or answers(source)
-        ledger.keep(engine, account, run_id, clock())
+        ledger.keep(engine, account, run.id, run.clock())
         accounts.append(account)
     return Reconciled(accounts, min(failures, key=_urgency, default=None))
 

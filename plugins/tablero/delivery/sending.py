@@ -17,6 +17,7 @@ from tablero.delivery.posting.job import Client, Job
 from tablero.delivery.posting.pump import Pump, Staging
 from tablero.delivery.posting.rules import GIVE_UP_AFTER, Pass, Stop
 from tablero.delivery.posting.single_rows import Findings
+from tablero.delivery.run import Run
 from tablero.errors import DashboardBusy, DashboardError, DashboardUnavailable, OutsideHours, RowsLeased, WindowBusy
 from tablero.outbox.queue import pending
 from tablero.outbox.queue.claims import Leaseholder
@@ -71,9 +72,8 @@ def send(
     connect: Callable[[], Client],
     settings: Settings,
     windows: Collection[Window],
+    run: Run,
     *,
-    run_id: str,
-    clock: Callable[[], datetime],
     observe: Callable[[Attempt], None] = log_line,
     staging: Staging | None = None,
     cancel: Callable[[], None] = lambda: None,
@@ -86,7 +86,6 @@ def send(
 
     :param engine: of the outbox.
     :param connect: creates the client; called at most once, when there is something to post.
-    :param clock: this machine's clock in UTC, for ``send_hours`` and messages. Leases use the outbox's clock.
     :param observe: called with every recorded attempt; by default it logs a line.
     :param staging: stages batches meanwhile, and runs to its end even if nothing can be posted; its exceptions are raised.
     :param cancel: cancels the statement that ``staging`` waits for; called when the task is stopped.
@@ -104,7 +103,7 @@ def send(
         observe(attempt)
 
     seconds = settings.connect_timeout + settings.read_timeout + _LEASE_MARGIN
-    job = Job(engine, connect, settings, windows, Leaseholder(str(uuid4()), run_id, seconds), clock, count)
+    job = Job(engine, connect, settings, windows, Leaseholder(str(uuid4()), run.id, seconds), run.clock, count)
     so_far = Pass(pending.ever_delivered(engine))
     pump = Pump(job, so_far, staging, cancel)
     try:

@@ -85,3 +85,15 @@ ANOTHER_DASHBOARD = Text(
     " before, set [tablero] api_path back (without X-Road, also the host of tablero_api). If both are the same dashboard under"
     " a new name: {forget} in the outbox.",
 )
+IN_USE = Text(
+    "El outbox de destino ya está en uso y es distinto (tabla {table}): no se tocó nada. Apunte la conexión a una base de datos"
+    " vacía.",
+    "The target outbox is in use already, and differs (table {table}): nothing was touched. Point the connection to an empty"
+    " database.",
+)
+CHANGED_MEANWHILE = Text(
+    "El outbox de origen cambió durante el traslado (tabla {table}). Pause ambos DAG (historical_load, daily_send), espere a"
+    " que terminen sus ejecuciones y repita el comando: solo se traslada la diferencia.",
+    "The outbox was written to while it was moved (table {table}). Pause both DAGs (historical_load, daily_send), wait for"
+    " their runs to end, and repeat the command: only the difference is moved.",
+)

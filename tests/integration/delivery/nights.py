@@ -13,14 +13,17 @@ from tablero.contract.windows import Window, day_window
 from tablero.delivery import nightly
 from tablero.delivery.counting import Counted, compare, count_future, require_whole
 from tablero.delivery.health.degraded import EVENTS
-from tablero.delivery.health.survey import survey
+from tablero.delivery.health.survey import Scope, survey
 from tablero.delivery.planning import EVERYTHING, plan_night
 from tablero.delivery.reconciling import Reconciled, reconcile, require_settled
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.errors import TableroError
-from tablero.outbox import findings, incidents, ledger
+from tablero.outbox import findings, ledger
+from tablero.outbox.alerts import incidents
+from tablero.outbox.alerts.incidents import EndedRun
+from tablero.outbox.alerts.troubles import cause_of
 from tablero.outbox.engine import writing
-from tablero.outbox.incidents import Run, cause_of
 from tablero.outbox.ledger import Account
 from tablero.settings import Settings
 
@@ -88,44 +91,43 @@ class Nights:
     def night(self, day: date) -> Night:
         """The scheduled run after a day: what its tasks do, except the preflight."""
         now = datetime.combine(day + timedelta(days=1), time(2), ZONE).astimezone(timezone.utc)
-        run = Run("daily_send", f"scheduled__{now:%Y-%m-%dT%H:%M:%S+00:00}", scheduled=True)
+        run = EndedRun("daily_send", f"scheduled__{now:%Y-%m-%dT%H:%M:%S+00:00}", scheduled=True)
         found, own = Night(day), day_window(day, ZONE)
-        source, engine, named = self.institution.source, self.engine, {"run_id": run.run_id, "clock": lambda: now}
+        source, engine, this_run = self.institution.source, self.engine, Run(run.run_id, lambda: now)
         plan = plan_night(engine, self.settings, own)
-        windows, _ = nightly.read(engine, source, self.settings, plan.windows, **named)  # type: ignore[arg-type]
-        self._post(found, named)
+        windows, _ = nightly.read(engine, source, self.settings, plan.windows, this_run)
+        self._post(found, this_run)
 
         def send_found(_: object) -> None:
-            send(engine, lambda: self.dashboard, self.settings, [EVERYTHING], **named)  # type: ignore[arg-type]
+            send(engine, lambda: self.dashboard, self.settings, [EVERYTHING], this_run)
 
         unsent = [*windows, *plan.audits] if found.failed else []
 
         def proved(some: Sequence[Window]) -> Reconciled:
-            return reconcile(engine, source, self.settings, some, send=send_found, unsent=unsent, **named)  # type: ignore[arg-type]
+            return reconcile(engine, source, self.settings, some, this_run, send=send_found, unsent=unsent)
 
         def keep(account: Account) -> None:
             ledger.keep(engine, account, run.run_id, now)
 
         counted = compare(source, proved([*windows, *plan.audits]), proved, keep, is_load=False)
         found.accounts = counted.reconciled.accounts
-        self._end(found, counted, run, now, own, plan.audits)
+        self._end(found, counted, run, now, Scope(own, plan.audits, is_night=True))
         return found
 
-    def _post(self, found: Night, named: dict[str, object]) -> None:
+    def _post(self, found: Night, run: Run) -> None:
         try:
-            send(self.engine, lambda: self.dashboard, self.settings, [EVERYTHING], **named)  # type: ignore[arg-type]
+            send(self.engine, lambda: self.dashboard, self.settings, [EVERYTHING], run)
         except TableroError as error:
             found.failed.append(error)
 
-    def _end(self, found: Night, counted: Counted, run: Run, now: datetime, own: object, audits: list[Window]) -> None:
+    def _end(self, found: Night, counted: Counted, run: EndedRun, now: datetime, scope: Scope) -> None:
         proof = counted.reconciled
         unusual = survey(
             self.engine,
             self.settings,
             proof.accounts,
+            scope,
             run_id=run.run_id,
-            own=own,  # type: ignore[arg-type]
-            audits=audits,
             uncounted=counted.uncounted,
             future=count_future(self.institution.source, now),
         )

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window, day_window, first_instant
 from tablero.delivery.adopting import adopt_all, plan_adoption
 from tablero.delivery.reconciling import reconcile
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage as stage_window
 from tablero.errors import ParameterError, WindowBusy
@@ -66,8 +67,8 @@ def institution(tmp_path: Path) -> Institution:
 
 def load(engine: Engine, institution: Institution, dashboard: Dashboard) -> None:
     """As historical_load does."""
-    stage_window(engine, institution.source, SETTINGS, FEBRUARY, run_id="load", clock=clock)
-    send(engine, lambda: dashboard, SETTINGS, [FEBRUARY], run_id="load", clock=clock)
+    stage_window(engine, institution.source, SETTINGS, FEBRUARY, Run("load", clock))
+    send(engine, lambda: dashboard, SETTINGS, [FEBRUARY], Run("load", clock))
 
 
 def test_the_load_after_it_sends_only_the_rest(outbox: Engine, institution: Institution) -> None:
@@ -81,8 +82,7 @@ def test_the_load_after_it_sends_only_the_rest(outbox: Engine, institution: Inst
         institution.source,
         SETTINGS,
         [FEBRUARY],
-        run_id="load",
-        clock=clock,
+        Run("load", clock),
         send=lambda _: pytest.fail("nothing to send"),
     )
     assert failure is None
@@ -247,8 +247,8 @@ def test_the_evidence_tells_it_from_an_acknowledgement(outbox: Engine, instituti
         found = evidence_report.acknowledged(connection, FEBRUARY)
     assert (found.first, found.last) == (None, None)
     assert found.adopted == found.batches > 0
-    stage_window(outbox, institution.source, SETTINGS, FEBRUARY, run_id="run", clock=clock)
-    send(outbox, Dashboard, SETTINGS, [FEBRUARY], run_id="run", clock=clock)
+    stage_window(outbox, institution.source, SETTINGS, FEBRUARY, Run("run", clock))
+    send(outbox, Dashboard, SETTINGS, [FEBRUARY], Run("run", clock))
     with outbox.connect() as connection:
         later = evidence_report.acknowledged(connection, FEBRUARY)
     assert later.first == later.last is not None

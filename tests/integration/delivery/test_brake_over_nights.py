@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import day_window
+from tablero.delivery.run import Run
 from tablero.delivery.staging import preview, stage
 from tablero.errors import ImplausibleReading
 
@@ -123,9 +124,9 @@ def test_a_dry_run_and_a_run_by_hand_of_a_small_day(at_work: Callable[..., Night
     """Both judge a small day with the days around it as well; the error names the day and how it is accepted."""
     nights = at_work(4)
     REKEYED(nights)
-    day, named = day_window(days(5, 1)[0], ZONE), {"clock": lambda: day_window(days(7, 1)[0], ZONE).end}
-    for judge in (preview, lambda *given, **more: stage(*given, run_id="by hand", **more)):
+    day, run = day_window(days(5, 1)[0], ZONE), Run("by hand", lambda: day_window(days(7, 1)[0], ZONE).end)
+    for judge in (preview, stage):
         with pytest.raises(ImplausibleReading) as caught:
-            judge(nights.engine, nights.institution.source, nights.settings, day, **named)
+            judge(nights.engine, nights.institution.source, nights.settings, day, run)
         assert "2026-09-06, together with the days around it: of 16 delivered rows, 16 are no longer" in caught.value.text.en
         assert 'daily_send with day "2026-09-06" and accept_changes' in caught.value.text.en

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
+from tablero.delivery.run import Run
 from tablero.delivery.staging import stage
 from tablero.outbox import ledger
 from tablero.outbox.batches import Origin, make
@@ -42,7 +43,7 @@ def load(engine: Engine) -> None:
 
 def run(engine: Engine, institution: Institution) -> None:
     """A day's reading, its calls, and its reconciliation."""
-    stage(engine, institution.source, settings(batch_size=100), OWN, run_id="run", clock=clock)
+    stage(engine, institution.source, settings(batch_size=100), OWN, Run("run", clock))
     taken = claiming.claim(engine, [OWN], Leaseholder("w", "run", 100), limit=9, zone=ZONE)
     recording.record(engine, [(one, DELIVERED) for one in taken])
     assert ledger.account(engine, OWN).delivered == 400

@@ -14,6 +14,7 @@ from tablero.contract.status_change import FIELDS
 from tablero.contract.windows import Window, dateless_window, day_window, month_windows, undated_window
 from tablero.delivery.counting import Counted, compare, require_whole
 from tablero.delivery.reconciling import Reconciled, reconcile, require_settled
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.errors import NotSettledError
@@ -69,7 +70,7 @@ def enter(source: Source, dates: Sequence[str | None], name: str = "R") -> None:
         connection.exec_driver_sql(f"INSERT INTO h VALUES {rows}")
 
 
-class Run:
+class Steps:
     """A load of some windows, with the steps of a run's tasks."""
 
     def __init__(self, outbox: Engine, source: Source, windows: Sequence[Window]) -> None:
@@ -77,7 +78,7 @@ class Run:
 
     def load(self) -> None:
         for window in self.windows:
-            stage(self.outbox, self.source, settings(), window, run_id="run", clock=clock)
+            stage(self.outbox, self.source, settings(), window, Run("run", clock))
             self._send(window)
 
     def prove(self, meanwhile: Any = lambda: None) -> Counted:
@@ -92,10 +93,10 @@ class Run:
         )
 
     def _reconcile(self, windows: Sequence[Window]) -> Reconciled:
-        return reconcile(self.outbox, self.source, settings(), windows, run_id="run", clock=clock, send=self._send)
+        return reconcile(self.outbox, self.source, settings(), windows, Run("run", clock), send=self._send)
 
     def _send(self, window: Window) -> None:
-        send(self.outbox, lambda: self.dashboard, settings(), [window], run_id="run", clock=clock)
+        send(self.outbox, lambda: self.dashboard, settings(), [window], Run("run", clock))
 
 
 def stored(outbox: Engine, window: Window) -> Account:
@@ -107,7 +108,7 @@ def stored(outbox: Engine, window: Window) -> Account:
 
 def test_the_sum_over_the_view_closes(outbox: Engine, source: Source, caplog: pytest.LogCaptureFixture) -> None:
     """Rows in the view = windows + undated + future; the log states each figure."""
-    load = Run(outbox, source, FULL)
+    load = Steps(outbox, source, FULL)
     load.load()
     with caplog.at_level("INFO"):
         counted = load.prove()
@@ -124,7 +125,7 @@ def test_the_sum_over_the_view_closes(outbox: Engine, source: Source, caplog: py
 
 def test_a_load_of_some_months_closes_over_them(outbox: Engine, source: Source, caplog: pytest.LogCaptureFixture) -> None:
     """A load of some months counts them separately, and likewise the rows before the first month."""
-    load = Run(outbox, source, SOME)
+    load = Steps(outbox, source, SOME)
     load.load()
     with caplog.at_level("INFO"):
         require_whole(load.prove())
@@ -135,7 +136,7 @@ def test_a_load_of_some_months_closes_over_them(outbox: Engine, source: Source, 
 
 def test_rows_that_arrive_while_it_runs_are_sent_and_the_sum_closes(outbox: Engine, source: Source) -> None:
     """Rows committed after the windows were read again (late, undated or future ones) are sent, and the sum matches."""
-    load = Run(outbox, source, FULL)
+    load = Steps(outbox, source, FULL)
     load.load()
     late = ["2020-02-10 11:00:00", "2020-03-10 11:00:00", "2020-03-11 11:00:00", "2055-01-01 00:00:00", None, "infinity"]
     counted = load.prove(meanwhile=lambda: enter(source, late, "late"))
@@ -145,7 +146,7 @@ def test_rows_that_arrive_while_it_runs_are_sent_and_the_sum_closes(outbox: Engi
 
 def test_rows_that_leave_while_it_runs_are_no_loss(outbox: Engine, source: Source) -> None:
     """In a view of current statuses a request may move on, so that its row leaves February: this is no loss."""
-    load = Run(outbox, source, FULL)
+    load = Steps(outbox, source, FULL)
     load.load()
 
     def move() -> None:
@@ -165,7 +166,7 @@ def test_a_row_that_is_skipped_is_red(outbox: Engine, source: Source, mocker: Mo
             yield [row for row in rows if row[1] != lost]
 
     mocker.patch.object(Source, "chunks", skipping)
-    load = Run(outbox, source, FULL)
+    load = Steps(outbox, source, FULL)
     load.load()
     counted = load.prove()
     with pytest.raises(NotSettledError, match=r"undated: the source counts|2020-02: the source counts 27 rows, but returns 26"):
@@ -181,7 +182,7 @@ def test_rows_that_no_reading_asks_for_are_red(outbox: Engine, source: Source, m
     wide = Window("month", "2020-02", february.start, march.end)
     read = Source.chunks
     mocker.patch.object(Source, "chunks", lambda self, window: read(self, february if window == wide else window))
-    load = Run(outbox, source, [wide if window == february else window for window in FULL if window != march])
+    load = Steps(outbox, source, [wide if window == february else window for window in FULL if window != march])
     load.load()
     with pytest.raises(NotSettledError, match=r"2020-02: the source counts 52 rows, but returns 2[79]"):
         require_whole(load.prove())
@@ -195,7 +196,7 @@ def test_a_window_that_lacks_rows_closes_once_they_are_read(outbox: Engine, sour
     mocker.patch.object(
         Source, "chunks", lambda self, window: ([row for row in rows if row[1] != "R-30"] for rows in read(self, window))
     )
-    load = Run(outbox, source, FULL)
+    load = Steps(outbox, source, FULL)
     load.load()
     assert load.prove().complaints
     mocker.stopall()
@@ -208,7 +209,7 @@ def test_a_window_that_lacks_rows_closes_once_they_are_read(outbox: Engine, sour
 def test_a_night_counts_its_own_days(outbox: Engine, source: Source) -> None:
     """A night counts its day, the days before it, and the undated rows whose number it knows."""
     days = [day_window(date(2020, 4, 20) + timedelta(days=number), ZONE) for number in range(5)]
-    night = Run(outbox, source, [days[-1], *days[:-1], dateless_window()])
+    night = Steps(outbox, source, [days[-1], *days[:-1], dateless_window()])
     night.load()
     counted = night.prove()
     require_whole(counted)
@@ -222,7 +223,7 @@ def test_a_night_counts_its_own_days(outbox: Engine, source: Source) -> None:
 def test_counting_costs_a_night_the_same_whatever_lies_before(outbox: Engine, source: Source, mocker: MockerFixture) -> None:
     """A night makes one count between the bounds of its days, and never one of the whole view."""
     days = [day_window(date(2020, 4, 20) + timedelta(days=number), ZONE) for number in range(5)]
-    night = Run(outbox, source, [*days, dateless_window()])
+    night = Steps(outbox, source, [*days, dateless_window()])
     night.load()
     found = night._reconcile(night.windows)
     asked: list[Any] = []

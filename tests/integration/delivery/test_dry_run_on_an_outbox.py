@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.delivery.dry_run import run
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.delivery.staging import stage
 from tablero.errors import TransientError
@@ -28,13 +29,13 @@ def institution(tmp_path: Path) -> Institution:
 
 
 def dry_run(engine: Engine | None, institution: Institution, **options: bool) -> dict[str, object]:
-    named = {"dag_id": "historical_load", "run_id": "run", "clock": clock}
-    return run(engine, institution.source, settings(), FEBRUARY, **named, **options)  # type: ignore[arg-type]
+    this_run = Run("run", clock, **options)
+    return run(engine, institution.source, settings(), FEBRUARY, this_run, dag_id="historical_load")
 
 
 def load(engine: Engine, institution: Institution) -> None:
-    stage(engine, institution.source, settings(), FEBRUARY, run_id="load", clock=clock)
-    send(engine, Dashboard, settings(), [FEBRUARY], run_id="load", clock=clock)
+    stage(engine, institution.source, settings(), FEBRUARY, Run("load", clock))
+    send(engine, Dashboard, settings(), [FEBRUARY], Run("load", clock))
 
 
 def test_compared_with_what_is_on_record(outbox: Engine, institution: Institution) -> None:
@@ -59,10 +60,10 @@ def test_compared_with_what_is_on_record(outbox: Engine, institution: Institutio
 def test_what_is_pending(outbox: Engine, institution: Institution) -> None:
     """Unsent rows that are gone would be withdrawn; rows sent without an answer would be sent again, gone or not; and
     each waiting batch counts as a call."""
-    stage(outbox, institution.source, settings(batch_size=10), FEBRUARY, run_id="load", clock=clock)
+    stage(outbox, institution.source, settings(batch_size=10), FEBRUARY, Run("load", clock))
     lose_the_first = Dashboard(in_turn(LOST, *[UNAVAILABLE] * 9))
     with pytest.raises(TransientError):
-        send(outbox, lambda: lose_the_first, settings(batch_size=10, concurrency=1), [FEBRUARY], run_id="load", clock=clock)
+        send(outbox, lambda: lose_the_first, settings(batch_size=10, concurrency=1), [FEBRUARY], Run("load", clock))
     lost = {int(name.rpartition("-")[2]) for name in lose_the_first.calls[0]}
     institution.remove([change(min(lost)), *(change(number) for number in set(range(40)) - lost if number % 10 == 5)])
     found = dry_run(outbox, institution)

@@ -17,6 +17,7 @@ from tablero.dashboard.client import Dashboard
 from tablero.delivery import loading
 from tablero.delivery.planning import plan_history
 from tablero.delivery.reconciling import reconcile, require_settled
+from tablero.delivery.run import Run
 from tablero.errors import DashboardError, DashboardUnavailable
 from tablero.outbox.ledger import Account
 from tablero.settings import Settings
@@ -44,7 +45,7 @@ class Load:
     def month(self, window: Window) -> int:
         """Load a month; returns the rows delivered."""
         _, delivery = loading.load(
-            self._engine, self._source, lambda: self._dashboard, SETTINGS, [window], run_id="run", clock=lambda: NOW
+            self._engine, self._source, lambda: self._dashboard, SETTINGS, [window], Run("run", lambda: NOW)
         )
         return delivery.rows
 
@@ -54,9 +55,7 @@ class Load:
 
     def prove(self) -> list[Account]:
         """Reconcile; the sum must match."""
-        accounts, failure = reconcile(
-            self._engine, self._source, SETTINGS, MONTHS, run_id="run", clock=lambda: NOW, send=self.month
-        )
+        accounts, failure = reconcile(self._engine, self._source, SETTINGS, MONTHS, Run("run", lambda: NOW), send=self.month)
         assert failure is None
         require_settled(accounts)
         check_books(self._engine)

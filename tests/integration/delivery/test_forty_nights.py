@@ -13,7 +13,9 @@ from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window, day_window
 from tablero.dashboard.answer import Answer
 from tablero.delivery import nightly, reconciling
-from tablero.delivery.staging import Tally, stage
+from tablero.delivery.rows import Tally
+from tablero.delivery.run import Run
+from tablero.delivery.staging import stage
 from tablero.errors import SourceUnavailable
 from tablero.source.reader import Source
 
@@ -273,10 +275,10 @@ def test_a_day_that_cannot_be_read(nights: Nights, mocker: MockerFixture) -> Non
     nights.work(days(3, 1)[0])  # not read, because Airflow was off
     bad = day_window(days(3, 1)[0], ZONE)
 
-    def read(engine: Engine, source: object, settings: object, window: Window, **named: object) -> Tally:
+    def read(engine: Engine, source: object, settings: object, window: Window, run: Run) -> Tally:
         if bad.start in window:
             raise SourceUnavailable("statement timeout")
-        return stage(engine, source, settings, window, **named)  # type: ignore[arg-type]
+        return stage(engine, source, settings, window, run)  # type: ignore[arg-type]
 
     for module in (nightly, reconciling):
         mocker.patch.object(module, "stage", read)

@@ -16,6 +16,7 @@ from tablero.contract.packing import pack
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Answer, Attempt
 from tablero.delivery import loading
+from tablero.delivery.run import Run
 from tablero.errors import DashboardError, DashboardUnavailable, OutsideHours, SourceUnavailable
 from tablero.outbox import ledger
 from tablero.outbox.batches import Lease
@@ -55,9 +56,7 @@ def institution(tmp_path: Path) -> Institution:
 def load(
     engine: Engine, source: Source, dashboard: Dashboard, with_settings: Settings = ONE_A_BATCH, *windows: Window
 ) -> loading.Delivery:
-    _, delivery = loading.load(
-        engine, source, lambda: dashboard, with_settings, windows or [FEBRUARY], run_id="run", clock=clock
-    )
+    _, delivery = loading.load(engine, source, lambda: dashboard, with_settings, windows or [FEBRUARY], Run("run", clock))
     return delivery
 
 
@@ -246,8 +245,7 @@ def test_several_days(outbox: Engine, institution: Institution) -> None:
         Dashboard,
         settings(),
         [day("2020-02-01"), day("2020-02-20")],
-        run_id="run",
-        clock=clock,
+        Run("run", clock),
     )
     assert ([tally.new for tally in tallies], delivery.rows) == ([10, 1], 11)
 
@@ -274,6 +272,6 @@ def test_stopped_while_the_source_hangs(outbox: Engine, institution: Institution
 
     source = Hanging(institution.engine, hang)
     with pytest.raises(Stopped):
-        loading.load(outbox, source, Dashboard, ONE_A_BATCH, [FEBRUARY, march], run_id="run", clock=clock, observe=observe)
+        loading.load(outbox, source, Dashboard, ONE_A_BATCH, [FEBRUARY, march], Run("run", clock), observe=observe)
     assert told_to_end.is_set()
     assert {row.outcome for row in attempts(outbox)} <= {"delivered", "transient"}, "what was not posted is no unknown call"

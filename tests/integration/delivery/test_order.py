@@ -18,6 +18,8 @@ from tablero.dashboard.answer import Answer, Outcome
 from tablero.delivery import staging
 from tablero.delivery.loading import load
 from tablero.delivery.planning import EVERYTHING
+from tablero.delivery.rows import Tally
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.errors import DashboardError, DashboardUnavailable, RowsLeased, TransientError
 from tablero.outbox import batches
@@ -67,7 +69,7 @@ def wire(change: StatusChange) -> str:
 
 def deliver(outbox: Engine, dashboard: Dashboard, *windows: Window, **chosen: object) -> None:
     try:
-        send(outbox, lambda: dashboard, settings(**chosen), windows or [FEBRUARY], run_id="run", clock=clock)
+        send(outbox, lambda: dashboard, settings(**chosen), windows or [FEBRUARY], Run("run", clock))
     finally:
         check_books(outbox)
 
@@ -81,9 +83,7 @@ def load_february(
         lambda: dashboard,
         settings(**chosen),
         [FEBRUARY],
-        run_id="again" if resend else "run",
-        clock=clock,
-        resend=resend,
+        Run("again" if resend else "run", clock, resend=resend),
     )
     check_books(outbox)
 
@@ -136,8 +136,8 @@ def test_two_batches_that_wait_for_each_other(outbox: Engine) -> None:
 def test_the_rest_of_a_long_request(outbox: Engine, institution: Institution) -> None:
     """A reading ends in the middle of a request that is longer than a batch: what the next one finds waits."""
     institution.add([row("R", hours, 2 + hours % 2) for hours in range(30)])
-    tally = staging.Tally(FEBRUARY)
-    steps = staging.stage_in_steps(outbox, institution.source, settings(batch_size="1"), tally, run_id="run", clock=clock)
+    tally = Tally(FEBRUARY)
+    steps = staging.stage_in_steps(outbox, institution.source, settings(batch_size="1"), tally, Run("run", clock))
     next(steps)
     steps.close()  # type: ignore[attr-defined]
     dashboard = Arrivals()

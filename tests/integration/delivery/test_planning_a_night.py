@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy.engine import Engine
 from tablero.delivery.planning import Night, plan_night
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.outbox import ledger
 from tablero.outbox.ledger import Account
@@ -37,7 +38,7 @@ def read_day(engine: Engine, label: str) -> None:
 
 
 def _deliver(engine: Engine) -> None:
-    send(engine, Dashboard, settings(), [FEBRUARY], run_id="run", clock=clock)
+    send(engine, Dashboard, settings(), [FEBRUARY], Run("run", clock))
 
 
 def test_the_first_night(outbox: Engine) -> None:

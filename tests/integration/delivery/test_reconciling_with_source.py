@@ -12,8 +12,10 @@ from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.delivery import reconciling
 from tablero.delivery.reconciling import PASSES, Reconciled, reconcile
+from tablero.delivery.rows import Tally
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
-from tablero.delivery.staging import Tally, stage
+from tablero.delivery.staging import stage
 from tablero.errors import DashboardUnavailable, OutsideHours, SetupError, SourceUnavailable, TableroError
 from tablero.outbox.schema import reconciliation
 from tablero.source.reader import Source
@@ -33,11 +35,11 @@ def institution(tmp_path: Path) -> Institution:
 
 
 def post(engine: Engine, dashboard: Dashboard, window: Window = FEBRUARY) -> None:
-    send(engine, lambda: dashboard, settings(), [window], run_id="run", clock=clock)
+    send(engine, lambda: dashboard, settings(), [window], Run("run", clock))
 
 
 def load(engine: Engine, institution: Institution, dashboard: Dashboard, window: Window = FEBRUARY) -> None:
-    stage(engine, institution.source, settings(), window, run_id="run", clock=clock)
+    stage(engine, institution.source, settings(), window, Run("run", clock))
     post(engine, dashboard, window)
 
 
@@ -56,8 +58,7 @@ def prove(
         institution.source,
         settings(),
         windows or [FEBRUARY],
-        run_id="run",
-        clock=clock,
+        Run("run", clock),
         send=send or never,
         unsent=unsent,
     )

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.delivery.nightly import FRESH, refresh_stale
+from tablero.delivery.run import Run
 from tablero.delivery.staging import stage
 from tablero.errors import SourceUnavailable
 from tablero.source.reader import Source
@@ -25,7 +26,7 @@ def institution(tmp_path: Path, outbox: Engine) -> Institution:
     """Ten rows of the institution are pending, one of them wrong."""
     made = Institution(tmp_path / "institution.db")
     made.add(changes(10))
-    stage(outbox, made.source, settings(), FEBRUARY, run_id="run", clock=clock)
+    stage(outbox, made.source, settings(), FEBRUARY, Run("run", clock))
     return made
 
 
@@ -35,8 +36,7 @@ def ask(engine: Engine, institution: Institution, *, later: bool = True, window:
         lambda: nullcontext(institution.source),
         settings(),
         [window],
-        run_id="run",
-        clock=lambda: LATER if later else NOW,
+        Run("run", lambda: LATER if later else NOW),
     )
     check_books(engine)
 
@@ -63,7 +63,7 @@ def test_not_asked_where_nothing_is_pending(outbox: Engine, institution: Institu
     def no_source() -> AbstractContextManager[Source]:
         raise AssertionError("nothing is pending there")
 
-    refresh_stale(outbox, no_source, settings(), [month("2020-03")], run_id="run", clock=lambda: LATER)
+    refresh_stale(outbox, no_source, settings(), [month("2020-03")], Run("run", lambda: LATER))
 
 
 def test_a_source_that_is_down_holds_up_nothing(
@@ -74,6 +74,6 @@ def test_a_source_that_is_down_holds_up_nothing(
     def down() -> AbstractContextManager[Source]:
         raise SourceUnavailable("the source is switched off")
 
-    refresh_stale(outbox, down, settings(), [FEBRUARY], run_id="run", clock=lambda: LATER)
+    refresh_stale(outbox, down, settings(), [FEBRUARY], Run("run", lambda: LATER))
     assert states(outbox) == {"pending": 10}
     assert "the source is switched off" in caplog.text

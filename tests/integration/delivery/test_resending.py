@@ -13,6 +13,7 @@ from tablero.contract.status_change import StatusChange
 from tablero.dashboard.answer import Answer
 from tablero.delivery.loading import load
 from tablero.delivery.reconciling import reconcile, require_settled
+from tablero.delivery.run import Run
 from tablero.errors import DashboardUnavailable, ImplausibleReading
 
 from tests.integration.fake_dashboard import DELIVERED, UNAVAILABLE, Dashboard, Entry, refused
@@ -55,10 +56,7 @@ def post(
         lambda: dashboard,
         SETTINGS,
         [FEBRUARY],
-        run_id=run_id,
-        clock=clock,
-        resend=resend,
-        accept_changes=accept_changes,
+        Run(run_id, clock, resend=resend, accept_changes=accept_changes),
     )
 
 
@@ -132,9 +130,7 @@ def test_what_is_gone_is_not_sent_again(outbox: Engine, institution: Institution
     assert set(dashboard.accepted) == {each.request_id for each in [*ROWS[:5], *ROWS[8:]]}
     assert states(outbox) == {"delivered": 40}
     check_books(outbox)
-    accounts, failure = reconcile(
-        outbox, institution.source, SETTINGS, [FEBRUARY], run_id="again", clock=clock, send=pytest.fail
-    )
+    accounts, failure = reconcile(outbox, institution.source, SETTINGS, [FEBRUARY], Run("again", clock), send=pytest.fail)
     assert failure is None
     require_settled(accounts)
     assert (accounts[0].delivered, accounts[0].gone) == (40, 3)

@@ -18,6 +18,7 @@ from tablero.dashboard.answer import Answer, Outcome
 from tablero.dashboard.judging import Received, judge
 from tablero.delivery.planning import EVERYTHING
 from tablero.delivery.posting.rules import GIVE_UP_SEARCH_AFTER
+from tablero.delivery.run import Run
 from tablero.delivery.sending import Delivery, send
 from tablero.errors import DashboardError, DashboardUnavailable, TransientError
 from tablero.outbox.schema import batch
@@ -41,9 +42,7 @@ from tests.integration.samples import (
 
 def deliver(engine: Engine, dashboard: Dashboard, *windows: Window, concurrency: int = 4) -> Delivery:
     try:
-        return send(
-            engine, lambda: dashboard, settings(concurrency=concurrency), windows or [FEBRUARY], run_id="run", clock=clock
-        )
+        return send(engine, lambda: dashboard, settings(concurrency=concurrency), windows or [FEBRUARY], Run("run", clock))
     finally:
         check_books(engine)
 

@@ -23,6 +23,7 @@ from tablero.dashboard.judging import Received, judge
 from tablero.delivery import sending
 from tablero.delivery.posting import leased_client, pump, recorder
 from tablero.delivery.posting.throttle import Throttle
+from tablero.delivery.run import Run
 from tablero.delivery.sending import GIVE_UP_AFTER, Delivery, send
 from tablero.errors import (
     DashboardBusy,
@@ -82,8 +83,7 @@ def deliver(engine: Engine, dashboard: Dashboard, *windows: Window, concurrency:
             lambda: dashboard,
             settings(concurrency=concurrency),
             windows or [FEBRUARY],
-            run_id="run",
-            clock=clock,
+            Run("run", clock),
         )
     finally:
         check_books(engine)
@@ -123,7 +123,7 @@ def test_connects_only_where_there_is_something_to_send(outbox: Engine) -> None:
         return Dashboard()
 
     def deliver_with(connect: Callable[[], Dashboard]) -> Delivery:
-        return send(outbox, connect, settings(), [FEBRUARY], run_id="run", clock=clock)
+        return send(outbox, connect, settings(), [FEBRUARY], Run("run", clock))
 
     def fail() -> Dashboard:
         raise SetupError("There is no connection tablero_api.")
@@ -375,7 +375,7 @@ def test_a_new_batch_is_tried_while_the_oldest_ones_fail(outbox: Engine) -> None
         finish(extraction, valid=6, new=6)
 
     with pytest.raises(DashboardUnavailable):
-        send(outbox, lambda: dashboard, settings(), [FEBRUARY, march], run_id="run", clock=clock, staging=staging)
+        send(outbox, lambda: dashboard, settings(), [FEBRUARY, march], Run("run", clock), staging=staging)
     assert states(outbox) == {"delivered": 1, "pending": 6}
 
 
@@ -625,7 +625,7 @@ def test_stopped_while_calls_are_under_way(outbox: Engine) -> None:
 
     dashboard = Dashboard()
     with pytest.raises(Stopped):
-        send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock, observe=observe)
+        send(outbox, lambda: dashboard, settings(), [FEBRUARY], Run("run", clock), observe=observe)
     assert {row.outcome for row in attempts(outbox)} == {"delivered"}
     assert states(outbox)["delivered"] == len(dashboard.calls)
     check_books(outbox)
@@ -637,7 +637,7 @@ def test_the_observer_receives_each_attempt(outbox: Engine) -> None:
     march = month("2020-03")
     stage(outbox, [change(9, at=march.start)], march)
     seen: list[Attempt] = []
-    send(outbox, Dashboard, settings(), [FEBRUARY, march], run_id="run", clock=clock, observe=seen.append)
+    send(outbox, Dashboard, settings(), [FEBRUARY, march], Run("run", clock), observe=seen.append)
     observed = [(one.rows, one.window, one.answer.outcome.value) for one in seen]
     assert sorted(observed) == [(1, "2020-02", "delivered"), (1, "2020-03", "delivered"), (2, "2020-02", "delivered")]
     assert {one.message_id for one in seen} == {row.message_id for row in attempts(outbox)}
@@ -652,7 +652,7 @@ OPENS = NOW.replace(day=25, hour=0)  # 20:00
 
 def at_night(engine: Engine, dashboard: Dashboard, now: Callable[[], datetime]) -> Delivery:
     chosen = settings(send_hours="20:00-06:00", concurrency=1)
-    return send(engine, lambda: dashboard, chosen, [FEBRUARY], run_id="run", clock=now)
+    return send(engine, lambda: dashboard, chosen, [FEBRUARY], Run("run", now))
 
 
 def test_closed_hours(outbox: Engine) -> None:
@@ -697,7 +697,7 @@ def test_a_lease_is_prolonged_while_a_call_lasts(outbox: Engine, mocker: MockerF
             return super().post(body, message_id=message_id, issue=issue)
 
     chosen = settings(connect_timeout="1", read_timeout="1")
-    assert send(outbox, Slow, chosen, [FEBRUARY], run_id="run", clock=clock).rows == 1
+    assert send(outbox, Slow, chosen, [FEBRUARY], Run("run", clock)).rows == 1
     assert stolen == []
 
 
@@ -898,7 +898,7 @@ def test_an_attempt_that_the_outbox_took_and_never_said_so(outbox: Engine, mocke
         finish(extraction, valid=5, new=5)
 
     chosen = settings(concurrency=1)
-    send(outbox, lambda: dashboard, chosen, [FEBRUARY], run_id="run", clock=clock, staging=staging)
+    send(outbox, lambda: dashboard, chosen, [FEBRUARY], Run("run", clock), staging=staging)
     assert set(dashboard.accepted.values()) == {1}
     assert Counter(row.outcome for row in attempts(outbox)) == {"delivered": 5, "transient": 1}
 
@@ -970,7 +970,7 @@ def test_a_pass_that_ends_early_still_writes_its_answers(outbox: Engine, mocker:
         raise error
 
     with pytest.raises(type(error)):
-        send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock, staging=staging)
+        send(outbox, lambda: dashboard, settings(), [FEBRUARY], Run("run", clock), staging=staging)
     assert away.refusals == 3
     check_books(outbox)
     deliver(outbox, dashboard)
@@ -991,7 +991,7 @@ def test_a_stopped_task_does_not_wait_for_the_outbox_for_long(outbox: Engine, mo
         raise SystemExit(143)
 
     with pytest.raises(SystemExit):
-        send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock, staging=staging)
+        send(outbox, lambda: dashboard, settings(), [FEBRUARY], Run("run", clock), staging=staging)
     assert states(outbox) == {"pending": 1}
 
 
@@ -1165,7 +1165,7 @@ def test_a_partial_acceptance_is_one_record(outbox: Engine) -> None:
 
     dashboard = Dashboard(excepting(names([3, 4])))
     with pytest.raises(RuntimeError):
-        send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock, observe=observe)
+        send(outbox, lambda: dashboard, settings(), [FEBRUARY], Run("run", clock), observe=observe)
     check_books(outbox)
     assert states(outbox) == {"delivered": 8, "pending": 2}
     deliver(outbox, dashboard)
@@ -1183,7 +1183,7 @@ def test_a_partial_acceptance_that_arrives_when_the_task_ends(outbox: Engine, mo
         raise SystemExit(143)
 
     with pytest.raises(SystemExit):
-        send(outbox, lambda: dashboard, settings(), [FEBRUARY], run_id="run", clock=clock, staging=staging)
+        send(outbox, lambda: dashboard, settings(), [FEBRUARY], Run("run", clock), staging=staging)
     check_books(outbox)
     assert states(outbox) == {"delivered": 9, "pending": 1}
     assert deliver(outbox, dashboard).refused == 1
@@ -1265,7 +1265,7 @@ def test_a_smaller_batch_size_cuts_what_is_pending(outbox: Engine) -> None:
         deliver(outbox, Dashboard(lambda _: LOST))
     dashboard = Dashboard()
     chosen = settings(batch_size="4", group_by_service="true")
-    send(outbox, lambda: dashboard, chosen, [FEBRUARY], run_id="run", clock=clock)
+    send(outbox, lambda: dashboard, chosen, [FEBRUARY], Run("run", clock))
     check_books(outbox)
     assert sorted(map(len, dashboard.calls)) == [2, 2, 4, 4, 4, 4]
     assert states(outbox) == {"delivered": 20}
@@ -1286,7 +1286,7 @@ def test_rows_that_the_dashboard_quotes_are_not_reported(outbox: Engine) -> None
     seen: list[Attempt] = []
     quoting = Answer(Outcome.REFUSED, status=400, error="refused", message="R-0000000 of 1041 is unknown")
     with pytest.raises(DashboardError) as caught:
-        send(outbox, lambda: Dashboard(lambda _: quoting), settings(), [FEBRUARY], run_id="r", clock=clock, observe=seen.append)
+        send(outbox, lambda: Dashboard(lambda _: quoting), settings(), [FEBRUARY], Run("r", clock), observe=seen.append)
     assert "R-0000000" not in str(caught.value)
     assert "1041" not in seen[0].answer.message
     assert attempts(outbox)[0].message == "R-0000000 of 1041 is unknown"
@@ -1327,7 +1327,7 @@ def test_a_resent_row_is_not_refused_on_old_evidence(outbox: Engine) -> None:
     deliver(outbox, Dashboard())
     march = month("2020-03")
     stage(outbox, [change(9, at=march.start)], march)
-    send(outbox, Dashboard, settings(), [march], run_id="march", clock=clock)
+    send(outbox, Dashboard, settings(), [march], Run("march", clock))
     requeue.resend(outbox, FEBRUARY, run_id="again", zone=ZONE)
     with pytest.raises(TableroError):
         deliver(outbox, Dashboard(lambda _: refused()))

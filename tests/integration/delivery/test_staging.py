@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import undated_window
+from tablero.delivery.run import Run
 from tablero.delivery.staging import Tally, preview, stage
 from tablero.errors import ImplausibleReading
 from tablero.outbox import batches, ledger
@@ -51,7 +52,7 @@ def institution(tmp_path: Path) -> Institution:
 
 
 def read(engine: Engine, institution: Institution, window: Any = FEBRUARY, **options: Any) -> Tally:
-    tally = stage(engine, institution.source, settings(**options), window, run_id="run", clock=clock)
+    tally = stage(engine, institution.source, settings(**options), window, Run("run", clock))
     check_books(engine)
     account = ledger.account(engine, window)
     assert account.accounted == account.read, "every row that was read is in a named state"
@@ -333,9 +334,9 @@ def test_a_reading_that_is_not_plausible_stops(outbox: Engine, institution: Inst
     with pytest.raises(ImplausibleReading, match="of 100 delivered rows, 100 are no longer in the source, and 100 are new"):
         read(outbox, institution)
     with pytest.raises(ImplausibleReading):
-        preview(outbox, institution.source, settings(), FEBRUARY, clock=clock)
+        preview(outbox, institution.source, settings(), FEBRUARY, Run("run", clock))
     assert staged(outbox) == set(rows)
-    tally = stage(outbox, institution.source, settings(), FEBRUARY, run_id="run", clock=clock, accept_changes=True)
+    tally = stage(outbox, institution.source, settings(), FEBRUARY, Run("run", clock, accept_changes=True))
     assert (tally.new, tally.gone, tally.withdrawn) == (100, 100, 0)
     assert read(outbox, institution).new == 0
 
@@ -358,7 +359,7 @@ def test_a_preview_knows_what_is_on_record(outbox: Engine, institution: Institut
     deliver(outbox)
     institution.remove([change(3)])
     institution.add([*changes(2, first=20), (*GOOD[:3], 99, GOOD[4])])
-    tally = preview(outbox, institution.source, settings(), FEBRUARY, clock=clock)
+    tally = preview(outbox, institution.source, settings(), FEBRUARY, Run("run", clock))
     assert (tally.read, tally.new, tally.gone, tally.known) == (22, 2, 1, 19)
     assert [one.reason for one in tally.samples] == ["unknown_status"]
     assert states(outbox) == {"delivered": 20}
@@ -437,7 +438,7 @@ def test_a_rehearsal_tells_and_writes_nothing(outbox: Engine, institution: Insti
     """A dry run reports rows, rejections, batches and bytes, and leaves the outbox empty."""
     institution.add([*changes(25), *changes(3), (*GOOD[:3], 99, GOOD[4])])
     chosen = settings(batch_size=10)
-    tally = preview(None, institution.source, chosen, FEBRUARY, clock=clock)
+    tally = preview(None, institution.source, chosen, FEBRUARY, Run("run", clock))
     assert (tally.read, tally.new, tally.duplicates, tally.rejected.total(), tally.batches) == (29, 25, 3, 1, 3)
     from tablero.contract.wire import encode
 

@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy.engine import Engine
 from tablero.contract.packing import pack
 from tablero.contract.windows import Window, undated_window
-from tablero.delivery.health.survey import survey
+from tablero.delivery.health.survey import Scope, survey
 from tablero.delivery.loading import load
 from tablero.delivery.reconciling import Reconciled, reconcile
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.errors import DashboardUnavailable
 from tablero.outbox.ledger import Account
@@ -29,7 +30,7 @@ def institution(outbox: Engine, tmp_path: Path) -> Institution:
     """An institution with ten rows that another run delivered, and four that were entered late."""
     made = Institution(tmp_path / "institution.db")
     made.add(changes(10))
-    load(outbox, made.source, Dashboard, SETTINGS, [FEBRUARY], run_id="before", clock=clock)
+    load(outbox, made.source, Dashboard, SETTINGS, [FEBRUARY], Run("before", clock))
     made.add(changes(4, first=10))
     return made
 
@@ -40,10 +41,10 @@ def audit(outbox: Engine, institution: Institution) -> Callable[[Dashboard], tup
 
     def once(dashboard: Dashboard) -> tuple[Reconciled, dict[str, int]]:
         def send_found(window: Window) -> None:
-            send(outbox, lambda: dashboard, SETTINGS, [window], run_id="run", clock=clock)
+            send(outbox, lambda: dashboard, SETTINGS, [window], Run("run", clock))
 
-        proof = reconcile(outbox, institution.source, SETTINGS, [FEBRUARY], run_id="run", clock=clock, send=send_found)
-        found = survey(outbox, SETTINGS, proof.accounts, run_id="run", own=None, audits=[FEBRUARY])
+        proof = reconcile(outbox, institution.source, SETTINGS, [FEBRUARY], Run("run", clock), send=send_found)
+        found = survey(outbox, SETTINGS, proof.accounts, Scope(None, [FEBRUARY]), run_id="run")
         return proof, {one.cause: one.rows for one in found}
 
     return once
@@ -75,9 +76,9 @@ def test_what_a_night_reads_first_it_judges(outbox: Engine, institution: Institu
     """A night judges what no run has read before, as after a pause; the rest was judged by the runs that read it."""
     bad = Account(FEBRUARY, read=10, rejected=Counter({"service_id_empty": 10}))
     own = day("2020-03-01")
-    load(outbox, institution.source, Dashboard, SETTINGS, [month("2020-01")], run_id="night", clock=clock)
+    load(outbox, institution.source, Dashboard, SETTINGS, [month("2020-01")], Run("night", clock))
     unread = Account(month("2020-01"), read=10, rejected=Counter({"service_id_empty": 10}))
-    found = survey(outbox, SETTINGS, [bad, unread], run_id="night", own=own, audits=[])
+    found = survey(outbox, SETTINGS, [bad, unread], Scope(own, is_night=True), run_id="night")
     assert [(one.cause, one.label) for one in found] == [("all_rejected", "2020-01")]
 
 
@@ -96,5 +97,5 @@ def test_rows_refused_without_proof(audit: Callable[[Dashboard], tuple[Reconcile
 def test_a_load_that_finds_no_row(outbox: Engine, months: list[str], label: str) -> None:
     """It is named by the years of its months; the window of undated rows begins before all of them."""
     windows = [undated_window(SETTINGS.earliest, ZONE), *map(month, months)]
-    found = survey(outbox, SETTINGS, [Account(window, read=0) for window in windows], run_id="load", own=None, audits=[])
+    found = survey(outbox, SETTINGS, [Account(window, read=0) for window in windows], Scope(None), run_id="load")
     assert [(one.cause, one.label) for one in found] == [("no_rows", label)]

@@ -15,9 +15,11 @@ from tablero.errors import (
     SetupError,
     SourceUnavailable,
 )
-from tablero.outbox import incidents, ledger
+from tablero.outbox import ledger
+from tablero.outbox.alerts import incidents, troubles
+from tablero.outbox.alerts.incidents import EndedRun
+from tablero.outbox.alerts.troubles import OpenWindow, Trouble
 from tablero.outbox.engine import reading, writing
-from tablero.outbox.incidents import OpenWindow, Run, Trouble
 from tablero.outbox.ledger import Account
 from tablero.outbox.reports import health
 from tablero.texts import delivery as delivery_texts
@@ -28,30 +30,30 @@ from tests.integration.samples import FEBRUARY, NOW, changes, day, month, stage
 DAG = "daily_send"
 
 
-def night(number: int) -> Run:
+def night(number: int) -> EndedRun:
     """The scheduled run of one of the nights of November."""
-    return Run(DAG, f"scheduled__2026-11-{number:02}T06:00:00+00:00", scheduled=True)
+    return EndedRun(DAG, f"scheduled__2026-11-{number:02}T06:00:00+00:00", scheduled=True)
 
 
-def by_hand(name: str, dag: str = DAG) -> Run:
+def by_hand(name: str, dag: str = DAG) -> EndedRun:
     """A run triggered by hand."""
-    return Run(dag, f"manual__{name}", scheduled=False)
+    return EndedRun(dag, f"manual__{name}", scheduled=False)
 
 
 def fail(
-    engine: Engine, run: Run, *, threshold: int = 1, permanent: bool = False, cause: str = "down", now: datetime = NOW
+    engine: Engine, run: EndedRun, *, threshold: int = 1, permanent: bool = False, cause: str = "down", now: datetime = NOW
 ) -> bool:
     """Record a failure; returns whether it is alerted."""
     with writing(engine) as connection:
         return bool(incidents.run_failed(connection, run, causes={cause: permanent}, threshold=threshold, now=now).causes)
 
 
-def succeed(engine: Engine, run: Run) -> bool:
+def succeed(engine: Engine, run: EndedRun) -> bool:
     with writing(engine) as connection:
         return incidents.run_succeeded(connection, run, now=NOW)
 
 
-def prove(engine: Engine, run: Run, window: Window = FEBRUARY, *, settled: bool = True) -> None:
+def prove(engine: Engine, run: EndedRun, window: Window = FEBRUARY, *, settled: bool = True) -> None:
     """What ``reconcile`` of a run found in a window, later than every failure."""
     found = Account(window, read=1, delivered=int(settled), pending=int(not settled), recount=1)
     ledger.keep(engine, found, run.run_id, NOW + timedelta(minutes=1))
@@ -213,11 +215,11 @@ def test_no_recovery_is_made_up(outbox: Engine) -> None:
     assert fail(outbox, night(3), threshold=3)
 
 
-def fail_by_count(engine: Engine, run: Run, *, threshold: int) -> bool:
+def fail_by_count(engine: Engine, run: EndedRun, *, threshold: int) -> bool:
     """A run whose windows are all settled, and whose ``reconcile`` fails since the sum over the view does not add up."""
     prove(engine, run, day(run.run_id[len("scheduled__") :][:10]))
     found = Trouble("reconcile", True, "the sum does not add up", NotSettledError.__name__)
-    incidents.record_trouble(engine, run.dag_id, run.run_id, found, now=NOW + timedelta(minutes=2))
+    troubles.record_trouble(engine, run.dag_id, run.run_id, found, now=NOW + timedelta(minutes=2))
     return fail(engine, run, threshold=threshold, cause=found.cause)
 
 
@@ -265,13 +267,13 @@ def test_dags_are_apart(outbox: Engine) -> None:
 def test_what_is_known_of_a_run(outbox: Engine) -> None:
     """A run's failed tasks are known in order, with the windows that its last reconciliation left open, of no other run."""
     for task, words in (("post", "no access"), ("reconcile", "w" * 5000)):
-        incidents.record_trouble(outbox, DAG, "1", Trouble(task, True, words, "cause", task, -1, 2), now=NOW)
-    incidents.record_trouble(outbox, DAG, "2", Trouble("post", False, "other"), now=NOW)
+        troubles.record_trouble(outbox, DAG, "1", Trouble(task, True, words, "cause", task, -1, 2), now=NOW)
+    troubles.record_trouble(outbox, DAG, "2", Trouble("post", False, "other"), now=NOW)
     stage(outbox, changes(7))
     ledger.keep(outbox, ledger.account(outbox, month("2020-03")), "1", NOW)
     ledger.keep(outbox, ledger.account(outbox, FEBRUARY), "1", NOW)
     ledger.keep(outbox, ledger.account(outbox, FEBRUARY), "1", NOW + timedelta(minutes=1))
-    found = incidents.situation(outbox, DAG, "1", since=None)
+    found = troubles.situation(outbox, DAG, "1", since=None)
     assert found.troubles == [
         Trouble("post", True, "no access", "cause", "post", -1, 2),
         Trouble("reconcile", True, "w" * 2000, "cause", "reconcile", -1, 2),
@@ -288,24 +290,24 @@ def test_what_a_task_waits_for(outbox: Engine) -> None:
     run, post = night(1), Trouble("post", False, "the first time", "DashboardBusy", "post", -1, 1)
 
     def known() -> tuple[list[str], str | None]:
-        found = incidents.situation(outbox, DAG, run.run_id, since=None)
-        wait = incidents.last_wait(outbox, DAG, run.run_id, since=None)
+        found = troubles.situation(outbox, DAG, run.run_id, since=None)
+        wait = troubles.last_wait(outbox, DAG, run.run_id, since=None)
         return [one.words for one in found.troubles], wait and wait.words
 
     for words in ("the first time", "the second time"):
-        incidents.record_wait(outbox, DAG, run.run_id, post._replace(words=words), now=NOW)
+        troubles.record_wait(outbox, DAG, run.run_id, post._replace(words=words), now=NOW)
     assert known() == ([], "the second time")
-    incidents.record_wait(outbox, DAG, run.run_id, post._replace(task="extract", task_id="extract", words="down"), now=NOW)
+    troubles.record_wait(outbox, DAG, run.run_id, post._replace(task="extract", task_id="extract", words="down"), now=NOW)
     assert known() == ([], "down")
-    incidents.forget_wait(outbox, DAG, run.run_id, "extract", -1)
+    troubles.forget_wait(outbox, DAG, run.run_id, "extract", -1)
     assert known() == ([], "the second time")
-    incidents.record_trouble(outbox, DAG, run.run_id, post._replace(words="failed"), now=NOW + timedelta(minutes=3))
+    troubles.record_trouble(outbox, DAG, run.run_id, post._replace(words="failed"), now=NOW + timedelta(minutes=3))
     assert known() == (["failed"], None)
 
 
 def test_nothing_is_known(outbox: Engine) -> None:
     """Nothing is known of a run that failed before it did anything."""
-    assert incidents.situation(outbox, DAG, "1", since=None) == ([], [])
+    assert troubles.situation(outbox, DAG, "1", since=None) == ([], [])
 
 
 # -- causes ----------------------------------------------------------------------------------------------------------------
@@ -356,13 +358,13 @@ def refused(window: str, rows: int) -> DashboardError:
 )
 def test_what_one_cause_is(one: Exception, other: Exception, same: bool) -> None:
     """A cause does not depend on the window, the number of rows, or how a server is unavailable."""
-    assert (incidents.cause_of(one) == incidents.cause_of(other)) is same
+    assert (troubles.cause_of(one) == troubles.cause_of(other)) is same
 
 
 # -- degradations ----------------------------------------------------------------------------------------------------------
 
 
-def degrade(engine: Engine, run: Run, *causes: str, is_complete: bool = True) -> tuple[list[str], list[str]]:
+def degrade(engine: Engine, run: EndedRun, *causes: str, is_complete: bool = True) -> tuple[list[str], list[str]]:
     with writing(engine) as connection:
         return incidents.run_degraded(connection, run, causes, events={"audit"}, is_complete=is_complete, now=NOW)
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.dashboard.answer import Answer
 from tablero.delivery.preflight import Finding, inspect
+from tablero.delivery.run import Run
 from tablero.delivery.sending import send
 from tablero.errors import DashboardError, DashboardUnavailable, SettingsError, SetupError, SourceUnavailable
 from tablero.outbox import target
@@ -26,7 +27,7 @@ PRODUCTION = "/r1/DO/GOB/CNC/MONITOREO/INTEGRACION/api/load"
 
 def deliver(outbox: Engine, *answers: Answer) -> None:
     """Send what is pending, with these answers."""
-    send(outbox, lambda: Dashboard(in_turn(*answers)), settings(), [FEBRUARY], run_id="run", clock=clock)
+    send(outbox, lambda: Dashboard(in_turn(*answers)), settings(), [FEBRUARY], Run("run", clock))
 
 
 def test_a_new_outbox_takes_any_dashboard(outbox: Engine) -> None:

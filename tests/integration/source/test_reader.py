@@ -20,6 +20,7 @@ from sqlalchemy.engine import Engine
 from tablero.contract.rules import validator
 from tablero.contract.status_change import FIELDS, StatusChange
 from tablero.contract.windows import NO_DATE, Window, dateless_window, day_window, month_windows, undated_window
+from tablero.delivery.run import Run
 from tablero.delivery.staging import stage
 from tablero.errors import SetupError, SourceUnavailable
 from tablero.outbox.schema import rejection
@@ -272,7 +273,7 @@ def test_text_in_another_encoding_spoils_nothing(outbox: Engine, tmp_path: Path,
     assert by_window(found, days)["2020-02-10"] == {"E"}
 
     with caplog.at_level("INFO"):
-        tally = stage(outbox, found, settings(), MONTHS[2], run_id="run", clock=clock)
+        tally = stage(outbox, found, settings(), MONTHS[2], Run("run", clock))
     assert (tally.read, tally.new) == (6, 1)
     assert tally.rejected == {"control_characters": 2, "opening_not_a_date": 1, "unknown_status": 1, "change_not_a_date": 1}
     with outbox.connect() as connection:

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from tablero.airflow.alerts.content import Alert, degraded, failure, late, normal, recovery, undelivered
+from tablero.outbox.alerts.troubles import OpenWindow, Situation, Trouble
 from tablero.outbox.findings import Degradation
-from tablero.outbox.incidents import OpenWindow, Situation, Trouble
 from tablero.texts.text import Text
 
 BASE = "https://airflow.example.gob.do/af"

@@ -141,7 +141,7 @@ def test_an_amount_stands_before_words_that_follow_it() -> None:
 
 OUR_ERRORS = {name for name, value in vars(tablero.errors).items() if isinstance(value, type) and issubclass(value, Exception)}
 
-#: The errors whose kind is their cause, whatever they say: see ``outbox.incidents.cause_of``.
+#: The errors whose kind is their cause, whatever they say: see ``outbox.alerts.troubles.cause_of``.
 KINDS = (tablero.errors.TransientError, tablero.errors.ImplausibleReading, tablero.errors.NotSettledError)
 
 

@@ -14,8 +14,9 @@ from urllib.parse import quote
 
 from tablero.delivery.health import pages
 from tablero.delivery.health.degraded import sentence
+from tablero.outbox.alerts.incidents import SCHEDULED
+from tablero.outbox.alerts.troubles import OpenWindow, Situation, Trouble
 from tablero.outbox.findings import Degradation
-from tablero.outbox.incidents import SCHEDULED, OpenWindow, Situation, Trouble
 from tablero.texts import alerts as texts
 from tablero.texts.text import LANGUAGES, Text, joined, verbatim
 

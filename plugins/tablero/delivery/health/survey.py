@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
 from sqlalchemy.engine import Connection, Engine
 from tablero.contract.windows import DATED, UNDATED, Window, day_window, local_day
@@ -20,27 +21,36 @@ _WEEK = timedelta(weeks=1)
 _FURTHEST = 60
 
 
+class Scope(NamedTuple):
+    """What a run is about, apart from the windows that it reads besides.
+
+    :ivar own: the run's own day. Of other windows a night judges those that no run had read before, as after a pause; the rest
+        were judged by the runs that read them first. ``None`` in a historical load, which judges all of its windows.
+    :ivar audits: windows that are read only to be proved again.
+    :ivar is_night: whether the run is a scheduled one, whose volume is compared with earlier weeks.
+    """
+
+    own: Window | None
+    audits: Collection[Window] = ()
+    is_night: bool = False
+
+
 def survey(
     engine: Engine,
     settings: Settings,
     accounts: Collection[Account],
+    scope: Scope,
     *,
     run_id: str,
-    own: Window | None,
-    audits: Collection[Window],
     uncounted: int = 0,
     future: int = 0,
-    is_night: bool = True,
 ) -> list[Degradation]:
     """The degradations in the windows of a run, over all tries of its tasks.
 
-    :param own: the run's own day. Of other windows a night judges those that no run had read before, as after a pause; the rest
-        were judged by the runs that read them first. ``None`` in a historical load, which judges all of its windows.
-    :param audits: windows that were read only to be proved again.
     :param uncounted: rows that were read and that the source could not count.
     :param future: rows of the view that are dated far ahead.
-    :param is_night: whether the run is a scheduled one, whose volume is compared with earlier weeks.
     """
+    own = scope.own
     unusual: list[Degradation] = []
     with reading(engine) as connection:
         read_before = nights.intervals_read(connection, but_by=run_id)
@@ -48,7 +58,7 @@ def survey(
             window = account.window
             if account.read is None:
                 continue
-            if window in audits:
+            if window in scope.audits:
                 counts = Counts(
                     window,
                     account.read,
@@ -57,7 +67,7 @@ def survey(
                     gone=nights.newly_gone(connection, account, run_id),
                 )
             elif own is None or window == own or window.kind == "undated" or not read_before.contains(window.start, window.end):
-                usual = usual_rows(connection, settings, window) if window == own and is_night else None
+                usual = usual_rows(connection, settings, window) if window == own and scope.is_night else None
                 counts = Counts(window, account.read, account.rejected.total(), account.excluded, usual=usual)
             else:
                 continue

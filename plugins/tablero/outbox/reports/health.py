@@ -8,7 +8,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from tablero.outbox.incidents import BY_HAND, DEGRADED, SCHEDULED
+from tablero.outbox.alerts.incidents import BY_HAND, DEGRADED, SCHEDULED
 from tablero.outbox.schema import attempt, batch, degradation, extraction, incident, reconciliation
 
 

@@ -11,11 +11,12 @@ import pytest
 import sqlalchemy as sa
 from pytest_mock import MockerFixture
 from sqlalchemy.engine import URL, Engine
-from tablero.delivery import moving
-from tablero.delivery.moving import move
+from tablero.delivery.run import Run
 from tablero.delivery.staging import stage as stage_window
 from tablero.errors import OutboxUnavailable, SetupError
+from tablero.outbox import moving
 from tablero.outbox.engine import connect
+from tablero.outbox.moving import move
 from tablero.outbox.queue import claiming, recording, suspects
 from tablero.outbox.queue.claims import Leaseholder
 from tablero.outbox.schema import batch, extraction, metadata
@@ -47,7 +48,7 @@ def file(tmp_path: Path) -> Iterator[Engine]:
     engine = connect(f"sqlite:///{path}")
     institution = Institution(tmp_path / "institution.db")
     institution.add([*changes(30), ("1041", "R-bad", "2020-01-15", 99, "2020-02-10 10:00:00")])
-    stage_window(engine, institution.source, settings(batch_size=7), FEBRUARY, run_id="run", clock=clock)
+    stage_window(engine, institution.source, settings(batch_size=7), FEBRUARY, Run("run", clock))
     stage(engine, [*changes(30), change(99, at=FEBRUARY.start + timedelta(days=3, microseconds=7))])
     *delivered, last = claiming.claim(engine, [FEBRUARY], Leaseholder("w", "run", 100), limit=6, zone=ZONE, now=NOW)
     recording.record(engine, [(one, DELIVERED) for one in delivered], now=NOW)

@@ -8,16 +8,13 @@ alerted even while another incident is open.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
-from tablero.errors import ImplausibleReading, NotSettledError, PermanentError
-from tablero.outbox.engine import reading, writing
+from sqlalchemy.engine import Connection
+from tablero.outbox.alerts.troubles import IS_WAIT, last_proofs
 from tablero.outbox.schema import extraction, incident, reconciliation, trouble
 
 #: Prefix of the id of a scheduled run. A timestamp in UTC follows, so that these ids sort in the order of the runs.
@@ -31,14 +28,8 @@ DEGRADED = "degraded:"
 #: Suffix of the key of the incidents of runs that a person started.
 BY_HAND = " by hand"
 
-#: Prefix of the cause of what a task waits for, which is no failure.
-_WAITS = "waits:"
 
-#: Parts in which two reports of the same cause may differ: numbers, ids, names, quoted text.
-_VARIABLE = re.compile(r"\S*\d\S*|'[^']*'|\"[^\"]*\"|«[^»]*»")
-
-
-class Run(NamedTuple):
+class EndedRun(NamedTuple):
     """A DAG run that ended.
 
     :ivar scheduled: whether the DAG's schedule started it; otherwise a person did, by hand or as a backfill.
@@ -58,65 +49,6 @@ def _by_hand(dag_id: str) -> str:
     return f"{dag_id}{BY_HAND}"
 
 
-class Trouble(NamedTuple):
-    """A task that failed and will not be retried.
-
-    :ivar task: the task id, with the label of the mapped month.
-    :ivar permanent: whether a retry could not have helped.
-    :ivar words: the error message.
-    :ivar cause: identifies this kind of failure; see :func:`cause_of`.
-    :ivar task_id: locates the log, together with ``map_index`` (-1 if not mapped) and ``try_number``; ``None`` if unknown.
-    """
-
-    task: str
-    permanent: bool
-    words: str
-    cause: str = ""
-    task_id: str | None = None
-    map_index: int | None = None
-    try_number: int | None = None
-
-    @property
-    def is_consequence(self) -> bool:
-        """Whether the failure only reports an earlier one."""
-        return self.cause == NotSettledError.__name__
-
-
-class OpenWindow(NamedTuple):
-    """A window that the reconciliation of the run left unsettled.
-
-    :ivar pending: pending rows in it.
-    :ivar start: its first instant.
-    :ivar end: the first instant after it.
-    """
-
-    label: str
-    pending: int
-    start: datetime
-    end: datetime
-
-    def is_within(self, other: OpenWindow) -> bool:
-        """Whether it is a proper part of ``other``, such as a day of an audited month."""
-        return (self.start, self.end) != (other.start, other.end) and other.start <= self.start and self.end <= other.end
-
-
-class Situation(NamedTuple):
-    """What an alert about a run reports.
-
-    :ivar troubles: failed tasks, in order.
-    :ivar windows: unsettled windows.
-    """
-
-    troubles: list[Trouble]
-    windows: list[OpenWindow]
-
-    @property
-    def pending(self) -> int:
-        """Pending rows; rows that are in two windows count once."""
-        whole = (one for one in self.windows if not any(one.is_within(other) for other in self.windows))
-        return sum(one.pending for one in whole)
-
-
 class Opened(NamedTuple):
     """What to alert about a run that failed or is degraded.
 
@@ -128,73 +60,9 @@ class Opened(NamedTuple):
     since: datetime | None
 
 
-def cause_of(error: BaseException) -> str:
-    """A key for the cause of a failure, without the window, numbers and names that the message contains.
-
-    Transient errors have one cause per class: a server that is down may refuse connections today and time out tomorrow. So have
-    those that a whole reading raises, whose words differ between a day and a month.
-    """
-    kind = type(error).__name__
-    if not isinstance(error, PermanentError) or isinstance(error, (ImplausibleReading, NotSettledError)):
-        return kind
-    words = _VARIABLE.sub("", str(error))
-    return f"{kind}:{hashlib.blake2b(words.encode(), digest_size=8).hexdigest()}"
-
-
-def record_trouble(engine: Engine, dag_id: str, run_id: str, found: Trouble, *, now: datetime) -> None:
-    """Store why a task failed."""
-    values = found._asdict() | {"task": found.task[:300], "words": found.words[:2000]}
-    with writing(engine) as connection:
-        connection.execute(sa.insert(trouble).values(dag_id=dag_id, run_id=run_id, happened_at=now, **values))
-
-
-def record_wait(engine: Engine, dag_id: str, run_id: str, found: Trouble, *, now: datetime) -> None:
-    """Store why a task is not done yet: it will be retried, or is deferred. Only its last reason is kept."""
-    same = (trouble.c.task == found.task[:300], trouble.c.dag_id == dag_id, trouble.c.run_id == run_id, _is_wait)
-    with writing(engine) as connection:
-        connection.execute(sa.delete(trouble).where(*same))
-    record_trouble(engine, dag_id, run_id, found._replace(cause=f"{_WAITS}{found.cause}"[:80]), now=now)
-
-
-def forget_wait(engine: Engine, dag_id: str, run_id: str, task_id: str, map_index: int) -> None:
-    """Remove what a task was waiting for, now that it is done."""
-    same = (trouble.c.task_id == task_id, trouble.c.map_index == map_index)
-    with writing(engine) as connection:
-        connection.execute(sa.delete(trouble).where(trouble.c.dag_id == dag_id, trouble.c.run_id == run_id, *same, _is_wait))
-
-
-def situation(engine: Engine, dag_id: str, run_id: str, *, since: datetime | None) -> Situation:
-    """What is known about a run.
-
-    :param since: when the run started or was cleared; failures before that are ignored. ``None``: since its beginning.
-    """
-    with reading(engine) as connection:
-        troubles = connection.execute(_troubles(dag_id, run_id, since).where(~_is_wait).order_by(trouble.c.id)).all()
-        left_open = _last_proofs(run_id).where(~reconciliation.c.settled).order_by(reconciliation.c.window_start)
-        columns = (reconciliation.c[name] for name in ("label", "pending", "window_start", "window_end"))
-        windows = connection.execute(left_open.with_only_columns(*columns)).all()
-    return Situation([Trouble(*row) for row in troubles], [OpenWindow(*row) for row in windows])
-
-
-def last_wait(engine: Engine, dag_id: str, run_id: str, *, since: datetime | None) -> Trouble | None:
-    """What a task of a run waits for; ``None`` if none does, as all that did are done, or if one has failed since.
-
-    :param since: as in :func:`situation`.
-    """
-    with reading(engine) as connection:
-        last = connection.execute(_troubles(dag_id, run_id, since).order_by(trouble.c.id.desc()).limit(1)).one_or_none()
-    return Trouble(*last) if last is not None and last.cause.startswith(_WAITS) else None
-
-
-def _troubles(dag_id: str, run_id: str, since: datetime | None) -> sa.Select[Any]:
-    recent = trouble.c.happened_at >= since if since is not None else sa.true()
-    columns = (trouble.c[name] for name in Trouble._fields)
-    return sa.select(*columns).where(trouble.c.dag_id == dag_id, trouble.c.run_id == run_id, recent)
-
-
 def run_failed(
     connection: Connection,
-    run: Run,
+    run: EndedRun,
     *,
     causes: Mapping[str, bool],
     threshold: int | None,
@@ -232,7 +100,7 @@ def run_failed(
     return Opened(to_alert, min((row.opened_at for row in found.values()), default=now))
 
 
-def run_succeeded(connection: Connection, run: Run, *, now: datetime) -> bool:
+def run_succeeded(connection: Connection, run: EndedRun, *, now: datetime) -> bool:
     """Close the incidents that end with this run.
 
     :returns: whether to send a recovery notice: one of these incidents was alerted.
@@ -245,7 +113,13 @@ def run_succeeded(connection: Connection, run: Run, *, now: datetime) -> bool:
 
 
 def run_degraded(
-    connection: Connection, run: Run, causes: Collection[str], *, events: Collection[str] = (), is_complete: bool, now: datetime
+    connection: Connection,
+    run: EndedRun,
+    causes: Collection[str],
+    *,
+    events: Collection[str] = (),
+    is_complete: bool,
+    now: datetime,
 ) -> tuple[list[str], list[str]]:
     """Compare the degradations of a run that ended with those that were alerted before.
 
@@ -273,7 +147,7 @@ def run_degraded(
     return new, over
 
 
-def _once_per_run(connection: Connection, run: Run, causes: Collection[str], now: datetime) -> list[str]:
+def _once_per_run(connection: Connection, run: EndedRun, causes: Collection[str], now: datetime) -> list[str]:
     known = sa.select(incident.c.cause).where(incident.c.dag_id == run.series, incident.c.last_run_id == run.run_id)
     alerted = set(connection.scalars(known))
     new = [cause for cause in causes if DEGRADED + cause not in alerted]
@@ -282,8 +156,6 @@ def _once_per_run(connection: Connection, run: Run, causes: Collection[str], now
         _put(connection, run.series, DEGRADED + cause, None, values, now)
     return new
 
-
-_is_wait = trouble.c.cause.startswith(_WAITS, autoescape=True)
 
 _is_degraded = incident.c.cause.startswith(DEGRADED, autoescape=True)
 
@@ -295,7 +167,7 @@ def _put(connection: Connection, series: str, cause: str, found: Any, values: di
         connection.execute(sa.update(incident).where(incident.c.id == found.id).values(**values))
 
 
-def _ends(connection: Connection, run: Run, found: Any) -> bool:
+def _ends(connection: Connection, run: EndedRun, found: Any) -> bool:
     if found.dag_id != _by_hand(run.dag_id):
         return run.scheduled and run.run_id >= found.last_run_id
     if _has_read(connection, found.last_run_id):
@@ -303,7 +175,7 @@ def _ends(connection: Connection, run: Run, found: Any) -> bool:
     return not run.scheduled  # what it was to send is not known: a night says nothing about that, a person has tried again
 
 
-def _follows(run: Run, last_run_id: str) -> bool:
+def _follows(run: EndedRun, last_run_id: str) -> bool:
     return run.run_id > last_run_id if run.scheduled else run.run_id != last_run_id
 
 
@@ -315,7 +187,7 @@ def _close(connection: Connection, found: Any, now: datetime) -> None:
     connection.execute(sa.update(incident).where(incident.c.id == found.id).values(closed_at=now))
 
 
-def _ended_unheard(connection: Connection, found: Any, run: Run) -> bool:
+def _ended_unheard(connection: Connection, found: Any, run: EndedRun) -> bool:
     """Whether the incident is over although it could not be closed: a run succeeded while the outbox was unavailable.
 
     The proof of that run is stored, or it would not have succeeded. Settled windows alone do not mean success: a run may fail
@@ -330,10 +202,10 @@ def _ended_unheard(connection: Connection, found: Any, run: Run) -> bool:
     else:
         among = ~scheduled
     failed_later = sa.exists().where(
-        trouble.c.run_id == reconciliation.c.run_id, trouble.c.happened_at >= reconciliation.c.counted_at, ~_is_wait
+        trouble.c.run_id == reconciliation.c.run_id, trouble.c.happened_at >= reconciliation.c.counted_at, ~IS_WAIT
     )
     succeeded = (
-        _last_proofs()
+        last_proofs()
         .where(among, reconciliation.c.run_id != run.run_id, reconciliation.c.counted_at >= found.opened_at)
         .group_by(reconciliation.c.run_id)
         .having(sa.func.min(sa.case((sa.and_(reconciliation.c.settled, ~failed_later), 1), else_=0)) == 1)
@@ -344,7 +216,7 @@ def _ended_unheard(connection: Connection, found: Any, run: Run) -> bool:
     return unheard and (run.scheduled or not _left_open(connection, found.last_run_id))
 
 
-def _is_of_another_day(connection: Connection, found: Any, run: Run, now: datetime) -> bool:
+def _is_of_another_day(connection: Connection, found: Any, run: EndedRun, now: datetime) -> bool:
     """Whether an incident of a run by hand that read nothing says nothing about the run that failed now: within a day they may
     be parts of one backfill, whose cause is alerted once.
     """
@@ -372,7 +244,7 @@ def _left_open(connection: Connection, run_id: str) -> bool:
         reconciliation.c.window_start == extraction.c.window_start,
         reconciliation.c.window_end == extraction.c.window_end,
     )
-    unsettled = _last_proofs(run_id).where(
+    unsettled = last_proofs(run_id).where(
         ~reconciliation.c.settled, ~is_settled_since(reconciliation, later.c.id > reconciliation.c.id)
     )
     unproved = sa.select(extraction.c.id).where(
@@ -381,12 +253,3 @@ def _left_open(connection: Connection, run_id: str) -> bool:
         ~is_settled_since(extraction, later.c.counted_at >= extraction.c.started_at),
     )
     return any(connection.execute(still.limit(1)).first() is not None for still in (unsettled, unproved))
-
-
-def _last_proofs(run_id: str | None = None) -> sa.Select[Any]:
-    """Select the last proof of each window of each run, or of one run."""
-    proof = reconciliation.alias("proof")
-    newest = sa.select(sa.func.max(proof.c.id)).group_by(proof.c.run_id, proof.c.window_start, proof.c.window_end)
-    if run_id is not None:
-        newest = newest.where(proof.c.run_id == run_id)
-    return sa.select(reconciliation).where(reconciliation.c.id.in_(newest))

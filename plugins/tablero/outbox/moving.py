@@ -1,4 +1,4 @@
-"""Use case: move. Copy an outbox to another database, from SQLite to PostgreSQL, and compare the two row by row."""
+"""Copying an outbox to another database, from SQLite to PostgreSQL, and comparing the two row by row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tablero.outbox import ledger
 from tablero.outbox.engine import reading, writing
 from tablero.outbox.schema import batch_content, metadata
 from tablero.outbox.upgrade import MOVING, migrate, schema_version, set_schema_version
-from tablero.texts import delivery as texts
+from tablero.texts import outbox as texts
 
 #: Rows copied in one transaction; fewer of the contents of batches, which are large.
 _STEP = 2_000

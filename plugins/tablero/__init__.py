@@ -6,7 +6,7 @@ Folders from the top down; each imports only from those below it::
     command_line/   python -m tablero: check, status, settings, rows, rejections, adopt, move, dags, version
     airflow/        what Airflow calls: tasks, callbacks, retries, timetable, deadline, metrics, lineage; alerts/: what alerts
                     say, and their channels
-    web/            the page inside Airflow; routes/ has one module per page
+    web/            the page inside Airflow; routes/ has one module per page, coverage/ judges months and days
     delivery/       the use cases: plan, stage, send, load, reconcile, adopt, preflight, dry run; posting/: the loop that
                     posts, its rules and the search; health/: what is unusual about a night (rejections, volume), the digest
     outbox/         the durable store of batches, attempts and proofs; queue/: claims, leases, attempts; alerts/: incidents, and

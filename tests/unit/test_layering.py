@@ -37,8 +37,9 @@ FOLDERS: dict[str, set[str]] = {
     }
     | GROUND,
     "airflow.alerts": {"dashboard", "delivery.health", "outbox", "outbox.alerts"} | GROUND,
-    "web": {"web.routes", "delivery.health", "outbox", "outbox.reports", "contract"} | GROUND,
-    "web.routes": {"web", "outbox", "outbox.reports", "contract"} | GROUND,
+    "web": {"web.routes", "web.coverage", "delivery.health", "outbox", "outbox.reports", "contract"} | GROUND,
+    "web.coverage": {"delivery.health", "outbox", "outbox.reports", "contract"} | GROUND,
+    "web.routes": {"web", "web.coverage", "outbox", "outbox.reports", "contract"} | GROUND,
     "delivery": {"delivery.posting", "outbox", "outbox.queue", "outbox.reports", "dashboard", "source", "contract"} | GROUND,
     "delivery.posting": {"outbox", "outbox.queue", "dashboard", "contract"} | GROUND,
     "delivery.health": {"outbox", "outbox.reports", "contract"} | GROUND,

@@ -11,17 +11,9 @@ from tablero.contract.windows import day_window, first_instant, months_between, 
 from tablero.outbox.reports.coverage import Proven, Read
 from tablero.outbox.reports.snapshot import COUNT_LIMIT, Count, Rows
 from tablero.settings import Settings
-from tablero.web.coverage import (
-    Coverage,
-    Facts,
-    Judgement,
-    State,
-    Why,
-    stretches,
-    survey,
-    survey_window,
-    too_many_rejected,
-)
+from tablero.web.coverage.facts import Facts
+from tablero.web.coverage.judging import Judgement, State, Why, too_many_rejected
+from tablero.web.coverage.survey import Coverage, stretches, survey, survey_window
 
 SETTINGS = Settings.read({})
 ZONE = SETTINGS.timezone

@@ -13,7 +13,7 @@ from tablero.outbox.findings import CountResult
 from tablero.outbox.reports.batches import KINDS
 from tablero.texts.page import TEXTS
 from tablero.texts.text import Counted
-from tablero.web.coverage import State, Why
+from tablero.web.coverage.judging import State, Why
 from tablero.web.language import Texts, choose
 
 WEB = Path(__file__).resolve().parents[2] / "plugins" / "tablero" / "web"

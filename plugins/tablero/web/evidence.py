@@ -34,8 +34,8 @@ from tablero.outbox.requeue import Filter
 from tablero.settings import Settings
 from tablero.texts.page import TEXTS
 from tablero.texts.text import Text
-from tablero.web import coverage
-from tablero.web.coverage import Cell
+from tablero.web.coverage.facts import gather
+from tablero.web.coverage.survey import Cell, survey
 
 _LINES = 1_000
 
@@ -96,7 +96,7 @@ def month_of(connection: Connection, settings: Settings, window: Window, *, now:
     :param window: a whole month, from that of ``earliest`` to that of ``now``.
     :param running: ids of the active runs.
     """
-    months = coverage.survey(coverage.gather(connection, settings, now, running), settings, now).months
+    months = survey(gather(connection, settings, now, running), settings, now).months
     cell = next(cell for cell in months if cell.label == window.label)
     rejected = count_by_reason(connection, Filter(start=window.start, end=window.end))
     return Month(

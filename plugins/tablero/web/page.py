@@ -21,26 +21,21 @@ from markupsafe import Markup
 from sqlalchemy.engine import Connection, Engine
 from starlette.datastructures import MutableHeaders
 from tablero import __version__
-from tablero.contract.reasons import Reason
 from tablero.contract.rules import Row
-from tablero.contract.statuses import STATUSES
 from tablero.contract.windows import local_day
 from tablero.delivery.health import pages
-from tablero.delivery.health.degraded import sentence
 from tablero.errors import SetupError
 from tablero.outbox import target
-from tablero.outbox.findings import Degradation
-from tablero.outbox.reports.coverage import Whole
 from tablero.outbox.reports.findings import Found
-from tablero.outbox.reports.snapshot import Count, Readiness, readiness, snapshot
+from tablero.outbox.reports.snapshot import Readiness, readiness, snapshot
 from tablero.settings import Settings
 from tablero.texts.page import TEXTS
 from tablero.texts.text import LANGUAGES, Text
 from tablero.web import access
-from tablero.web.coverage import Cell
 from tablero.web.evidence import Cache
 from tablero.web.formats import Formats
 from tablero.web.language import Texts, choose, texts
+from tablero.web.wording import Wording
 
 _HERE = Path(__file__).parent
 
@@ -52,9 +47,6 @@ _YEAR = 365 * 24 * 3600
 #: Statement timeouts in seconds, for a page and for a document (PostgreSQL only).
 PAGE_SECONDS = 15.0
 DOCUMENT_SECONDS = 600.0
-
-#: By the result of a count of the whole view.
-_VIEW_ICONS = {"complete": "settled", "differs": "mismatch"}
 
 #: The longest id of a run, as Airflow stores it.
 _LONGEST_RUN_ID = 250
@@ -206,6 +198,7 @@ class Page:
             .render(
                 t=self.texts,
                 f=self.formats,
+                say=self.wording,
                 page=self,
                 link=self.link,
                 airflow=self.airflow,
@@ -239,81 +232,19 @@ class Page:
         """The address of a static file, which changes with its content."""
         return self.link(f"static/{name}", v=_fingerprint(name))
 
-    def reason(self, code: str) -> str:
-        """The sentence for a reason code."""
-        try:
-            reason = Reason(code)
-        except ValueError:  # stored by a newer version of this package
-            return code
-        return reason.text.within(self.texts.language)
-
-    def action(self, code: str) -> str:
-        """The sentence for an action: resolving a batch, or requeueing the rows of a reason."""
-        return self.texts(f"action.{code}") if code in ("adopt_batch", "retry_batch") else self.reason(code)
-
-    def finding(self, found: Degradation) -> str:
-        """The sentence for a degradation."""
-        return sentence(found).within(self.texts.language)
-
-    def day_title(self, cell: Cell) -> str:
-        """What is said of a day under the pointer: its state, its rejected rows, and what was not as usual."""
-        said = f"{self.formats.long_day(cell.first)}: {self.texts(f'state.{cell.state.value}')}"
-        if cell.rejected:
-            said += f", {self.texts('cell.rejected', n=cell.rejected.counted, shown=self.amount(cell.rejected))}"
-        return "; ".join([said, *map(self.finding, cell.degraded)])
-
     def about(self, found: Found) -> str:
         """The link to the page that shows a degradation, as in its alert."""
         return self.link("") + pages.address(found.what, found.run_id)
-
-    def view_count(self, found: Whole | None) -> str:
-        """The sentence for the last count of the whole view."""
-        if found is None:
-            return self.texts("view.none")
-        count = found.view
-        values = {"counted": count.rows_counted, "read": count.rows_read, "later": count.rows_later}
-        try:
-            return self.texts(
-                f"view.{count.result}", until=self.formats.instant(count.until), difference=count.difference, **values
-            )
-        except KeyError:  # stored by a newer version of this package
-            return count.result
-
-    def view_icon(self, found: Whole | None) -> str:
-        """The icon for it, which is that of a state."""
-        return _VIEW_ICONS.get(found.view.result, "pending") if found else "never"
-
-    def fix(self, code: str) -> str:
-        """The remedy for a reason."""
-        try:
-            return Reason(code).fix.within(self.texts.language)
-        except ValueError:  # stored by a newer version of this package
-            return ""
-
-    def status_name(self, number: Any) -> str:
-        """A status with its name, if it has one."""
-        known = STATUSES.get(number) if isinstance(number, int) else None
-        return f"{number} · {known.name}" if known else str(number)
-
-    def raw(self, value: Any) -> str:
-        """A value of the source that is neither text nor a number; timezone-aware datetimes in the institution's time zone."""
-        return self.formats.exact(value) if isinstance(value, datetime) and value.tzinfo else str(value)
-
-    def amount(self, count: Count, *, compact: bool = False) -> str:
-        """A number of rows in a sentence; "more than" what was counted if they were not all counted."""
-        number = self.formats.compact(count.counted) if compact else self.formats.number(count.counted)
-        return number if count.is_exact else self.texts("over", shown=number)
-
-    def rows(self, count: Count) -> str:
-        """A number of rows with its noun."""
-        if count.is_exact:
-            return self.texts("rows", n=count.counted)
-        return self.texts("rows.over", shown=self.amount(count))
 
     @property
     def today(self) -> date:
         """The current civil day of the institution."""
         return local_day(self.now, self.settings.timezone)
+
+    @property
+    def wording(self) -> Wording:
+        """What this page says of values."""
+        return Wording(self.texts, self.formats)
 
     @property
     def formats(self) -> Formats:

@@ -19,7 +19,9 @@ from tablero.outbox.requeue import Filter
 from tablero.settings import Settings
 from tablero.texts import command_line as texts
 from tablero.texts.text import Text, joined, verbatim
-from tablero.web.coverage import Cell, Coverage, State, Why, gather, survey
+from tablero.web.coverage.facts import gather
+from tablero.web.coverage.judging import State, Why
+from tablero.web.coverage.survey import Cell, Coverage, survey
 
 _DAY = timedelta(days=1)
 

@@ -12,10 +12,11 @@ from tablero.outbox.reports import activity as activity_report
 from tablero.outbox.reports import batches as batches_report
 from tablero.outbox.reports import coverage as coverage_report
 from tablero.outbox.reports import findings as findings_report
-from tablero.web import coverage
 from tablero.web.access import HISTORY
 from tablero.web.airflow_runs import Run, Runs, RunsDep, link_to
-from tablero.web.coverage import Cell, Coverage, State
+from tablero.web.coverage.facts import gather
+from tablero.web.coverage.judging import State
+from tablero.web.coverage.survey import Cell, Coverage, stretches, survey
 from tablero.web.page import Page, PageDep
 from tablero.web.progress import LATELY, pace
 
@@ -38,8 +39,8 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
     at_work = runs.at_work()
     running = {run.run_id for run in at_work}
     with page.outbox() as connection:
-        facts = coverage.gather(connection, page.settings, page.now, running, calendar=True)
-        found = coverage.survey(facts, page.settings, page.now)
+        facts = gather(connection, page.settings, page.now, running, calendar=True)
+        found = survey(facts, page.settings, page.now)
         live = _live(connection, at_work, runs, page)
         unusual = findings_report.last_found(connection, since=page.now - _RECENT, limit=_LISTED)
         unconfirmed = batches_report.of_kind(connection, "unconfirmed", page.now, skip=0, limit=_LISTED + 1)
@@ -51,7 +52,7 @@ def show_coverage(page: PageDep, runs: RunsDep) -> Response:
         coverage=found,
         first_month=page.settings.earliest,
         headline=_headline(page, found, missing),
-        missing=coverage.stretches(found.having(*_NOTEWORTHY)) if found.ever_read else [],
+        missing=stretches(found.having(*_NOTEWORTHY)) if found.ever_read else [],
         why=lambda cell: explain(page, cell),
         years=by_year(found.months),
         calendars=[(month, weeks_of(month, found.days)) for month in calendar_months(found.days)],

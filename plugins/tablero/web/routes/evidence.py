@@ -8,8 +8,10 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
 from tablero.contract.windows import Window, local_day, window_of
 from tablero.outbox.reports import evidence as evidence_report
-from tablero.web import coverage, evidence, safe_csv
+from tablero.web import evidence, safe_csv
 from tablero.web.airflow_runs import Runs, RunsDep
+from tablero.web.coverage.facts import gather
+from tablero.web.coverage.survey import survey
 from tablero.web.evidence import Delivered, Month
 from tablero.web.page import DOCUMENT_SECONDS, Page, PageDep
 from tablero.web.routes.coverage import by_year, explain
@@ -23,7 +25,7 @@ def list_months(page: PageDep, runs: RunsDep) -> Response:
     """The list of months."""
     running = {run.run_id for run in runs.at_work()}
     with page.outbox() as connection:
-        found = coverage.survey(coverage.gather(connection, page.settings, page.now, running), page.settings, page.now)
+        found = survey(gather(connection, page.settings, page.now, running), page.settings, page.now)
     return page.render("evidence_list.html", years=by_year(found.months))
 
 

@@ -118,4 +118,5 @@ def _headings(page: Page) -> list[str]:
 
 def _cells(page: Page, row: Rejection) -> list[Any]:
     values = [page.formats.iso(value) if isinstance(value, datetime) else value for value in row.values]
-    return [*values, row.reason, page.reason(row.reason), page.fix(row.reason), row.words]
+    say = page.wording
+    return [*values, row.reason, say.reason(row.reason), say.fix(row.reason), row.words]

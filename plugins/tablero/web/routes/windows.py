@@ -12,9 +12,10 @@ from tablero.outbox.reports import activity as activity_report
 from tablero.outbox.reports import findings as findings_report
 from tablero.outbox.reports import windows as windows_report
 from tablero.outbox.reports.activity import Progress
-from tablero.web import coverage
 from tablero.web.airflow_runs import RunsDep, link_to
-from tablero.web.coverage import State
+from tablero.web.coverage.facts import gather_window
+from tablero.web.coverage.judging import State
+from tablero.web.coverage.survey import survey_window
 from tablero.web.page import PageDep
 from tablero.web.progress import LATELY, pace
 from tablero.web.routes.coverage import explain, weeks_of
@@ -40,7 +41,7 @@ def show_window(
     chosen = state if state in _STATES else None
     running = {run.run_id for run in runs.at_work()}
     with page.outbox() as connection:
-        facts = coverage.gather_window(connection, settings, page.now, running, first, last)
+        facts = gather_window(connection, settings, page.now, running, first, last)
         readings = windows_report.readings_of(connection, window, limit=_LISTED)
         proofs = windows_report.proofs_of(connection, window, limit=_LISTED)
         proof = windows_report.last_proof(connection, window)
@@ -52,7 +53,7 @@ def show_window(
         attempts = windows_report.last_attempts(connection, [batch.id for batch in batches], each=_ATTEMPTS_EACH)
     links = runs.links([*((shown.run_id, None) for shown in proofs), *((shown.run_id, shown.label) for shown in readings)])
     month = window.kind == "month"
-    cell, days = coverage.survey_window(facts, settings, page.now)
+    cell, days = survey_window(facts, settings, page.now)
     so_far = Progress(cell.rows.delivered, recently, windows_read=0, rows_new=0, last_attempt=None)
     before, following = _neighbours(first, month=month)
     formats = page.formats

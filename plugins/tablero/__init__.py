@@ -4,8 +4,8 @@ Folders from the top down; each imports only from those below it::
 
     package/        the package as Airflow sees it: required version, provider metadata, class names of earlier versions
     command_line/   python -m tablero: check, status, settings, rows, rejections, adopt, move, dags, version
-    airflow/        what Airflow calls: tasks, callbacks, retries, timetable, deadline, metrics, lineage; alerts/: what alerts
-                    say, and their channels
+    airflow/        what Airflow calls: tasks, callbacks, retries, timetable, deadline, metrics, lineage; runs/: what tasks
+                    share; connections/: finding one; alerts/: what alerts say, and their channels
     web/            the page inside Airflow; routes/ has one module per page, coverage/ judges months and days
     delivery/       the use cases: plan, stage, send, load, reconcile, adopt, preflight, dry run; posting/: the loop that
                     posts, its rules and the search; health/: what is unusual about a night (rejections, volume), the digest

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from pytest_mock import MockerFixture
-from tablero.airflow import configuration, tasks
+from tablero.airflow import configuration
+from tablero.airflow.runs.checks import inspect_all, require_ready
+from tablero.airflow.runs.sending import connector
 from tablero.dashboard.client import Dashboard
 from tablero.errors import TableroError
 from tablero.settings import Settings
@@ -78,7 +80,7 @@ def test_the_check_and_the_preflights_tell_it_once(caplog: pytest.LogCaptureFixt
     """The check and the preflight report it once, as a finding with the host's name."""
     with caplog.at_level(logging.INFO):
         try:
-            tasks.require_ready(tasks.inspect_all(SETTINGS, nightly=nightly))
+            require_ready(inspect_all(SETTINGS, nightly=nightly))
         except TableroError:
             assert not nightly  # no server answers there, which a night leaves to the posting task
     assert warnings(caplog) == 1
@@ -89,6 +91,6 @@ def test_the_check_and_the_preflights_tell_it_once(caplog: pytest.LogCaptureFixt
 def test_a_task_tells_it_once(caplog: pytest.LogCaptureFixture) -> None:
     """A task warns once, when it creates its client."""
     with configuration.outbox() as engine, caplog.at_level(logging.INFO):
-        connect: Any = tasks._connector(engine, SETTINGS)
+        connect: Any = connector(engine, SETTINGS)
         assert connect() is connect()
     assert warnings(caplog) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pendulum
 import pytest
 import tablero
-from tablero.airflow import configuration
+from tablero.airflow.connections import lookup
 from tablero.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,9 +85,7 @@ def test_the_defaults_in_the_table_are_values_that_the_settings_take() -> None:
 def test_what_goes_into_the_environment_has_the_right_names(name: str) -> None:
     """The names of settings and connections in the code blocks are correct."""
     names = re.findall(r"^ *(?:export )?(AIRFLOW_(?:CONN|_TABLERO)_\w+)=", _text(name), re.MULTILINE)
-    connections = {
-        f"AIRFLOW_CONN_{conn_id.upper()}" for conn_id in (configuration.SOURCE, configuration.API, configuration.OUTBOX)
-    }
+    connections = {f"AIRFLOW_CONN_{conn_id.upper()}" for conn_id in (lookup.SOURCE, lookup.API, lookup.OUTBOX)}
     settings = {f"AIRFLOW__TABLERO__{key.upper()}" for key in Settings.model_fields}
     assert connections < set(names) < connections | settings
 

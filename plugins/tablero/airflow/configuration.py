@@ -1,13 +1,11 @@
-"""Turns Airflow's configuration and connections into our objects. The only module that reads either.
+"""Turns Airflow's configuration and connections into our objects. Only this module and ``connections`` read either.
 
 DAG files import it, so it imports heavy modules only within functions.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -15,7 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import conf
-from tablero.errors import SetupError, TableroError, TransientError
+from tablero.airflow.connections import lookup
+from tablero.airflow.connections.lookup import API, OUTBOX
+from tablero.airflow.connections.outbox import address_of, require_one_machine
+from tablero.airflow.connections.source import source_engine
 from tablero.settings import Settings, is_indirect
 from tablero.texts import airflow as texts
 
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
     from tablero.airflow.alerts.budget import Budget
     from tablero.dashboard.client import Dashboard
     from tablero.source.reader import Source
-
-SOURCE, API, OUTBOX = "tablero_source", "tablero_api", "tablero_outbox"
-
-#: Executors whose tasks all run on the scheduler's machine.
-_LOCAL_EXECUTORS = {"LocalExecutor", "SequentialExecutor"}
 
 _SECTION = "tablero"
 _PREFIX = f"AIRFLOW__{_SECTION.upper()}__"
@@ -101,18 +97,10 @@ def source(settings: Settings) -> Iterator[Source]:
     :raises SetupError: if the connection does not exist or is not an SQL connection, or its driver is not installed.
     :raises TransientError: if Airflow's metadata database does not answer.
     """
-    from airflow.providers.common.sql.hooks.sql import DbApiHook
     from tablero.source.own_sql import load_sql
     from tablero.source.reader import Source
 
-    connection = _connection(SOURCE)
-    with _translated(connection):
-        hook = connection.get_hook()
-        if not isinstance(hook, DbApiHook):
-            raise SetupError(texts.NOT_SQL(conn_id=SOURCE, type=repr(hook.conn_type)))
-        if hook.conn_type == "sqlite":
-            _require_file(hook.get_uri())
-        engine = _source_engine(hook, connection)
+    engine = source_engine()
     try:
         yield Source(
             engine,
@@ -123,36 +111,6 @@ def source(settings: Settings) -> Iterator[Source]:
         )
     finally:
         engine.dispose()
-
-
-def _source_engine(hook: Any, connection: Any) -> Engine:
-    """Airflow's hook resolves the credentials, but drops other parameters of the connection; those are added here."""
-    import sqlalchemy as sa
-    from tablero.source import parameters
-
-    arguments: dict[str, Any] = {}
-    match hook.conn_type:
-        case "postgres":
-            address = parameters.postgresql(hook.sqlalchemy_url, connection)
-        case "mysql":
-            address, arguments = parameters.mysql(connection)
-        case "mssql":
-            address, arguments = parameters.mssql(connection)
-        case "oracle":
-            address, arguments = parameters.oracle(connection)
-        case _:
-            engine: Engine = hook.get_sqlalchemy_engine(engine_kwargs={"hide_parameters": True})
-            return engine
-    return sa.create_engine(address, connect_args=arguments, hide_parameters=True)
-
-
-def _require_file(url: str) -> None:
-    # SQLite would create an empty database, and the error would then be about a missing view.
-    import sqlalchemy as sa
-
-    path = sa.make_url(url).database
-    if path and not path.startswith("file:") and not Path(path).is_file():
-        raise SetupError(texts.NO_FILE(conn_id=SOURCE, path=path))
 
 
 @contextmanager
@@ -200,10 +158,10 @@ def outbox_url() -> URL:
     """
     from sqlalchemy import URL
 
-    connection = _find_connection(OUTBOX)
+    connection = lookup.find(OUTBOX)
     if connection is not None:
-        return _store_url(connection)
-    _require_one_machine()
+        return address_of(connection)
+    require_one_machine()
     return URL.create("sqlite", database=str(_own_file()))  # whatever characters the path has
 
 
@@ -217,39 +175,7 @@ def store_url(conn_id: str) -> URL:
 
     :raises SetupError, TransientError: as :func:`outbox_url`; also if there is no such connection.
     """
-    return _store_url(_connection(conn_id))
-
-
-def _store_url(connection: Any) -> URL:
-    from sqlalchemy import make_url
-
-    with _translated(connection):
-        hook = connection.get_hook()
-        if hook.conn_type == "sqlite":
-            _require_one_machine()
-            return make_url(hook.get_uri())
-        if hook.conn_type == "postgres":
-            from tablero.source import parameters
-
-            return parameters.postgresql(hook.sqlalchemy_url, connection)
-        return make_url(f"{hook.conn_type}://")
-
-
-def _require_one_machine() -> None:
-    # Tasks on several machines would each use their own file, or share one over a network file system that cannot lock it.
-    elsewhere = _executors_elsewhere()
-    if elsewhere:
-        raise SetupError(texts.SQLITE_ELSEWHERE(executors=", ".join(elsewhere), conn_id=OUTBOX))
-
-
-def _executors_elsewhere() -> list[str]:
-    # All forms of the setting: A,B  alias:A  module.path.A  A;team=B,alias:C
-    entries = re.split(r"[,;]", conf.get("core", "executor"))
-    names = [re.split(r"[=:.]", entry.strip())[-1] for entry in entries]
-    if os.environ.get("AIRFLOW_IS_K8S_EXECUTOR_POD"):
-        # In the pod of a task the Helm chart sets LocalExecutor, which is what runs there.
-        names.append("KubernetesExecutor")
-    return list(dict.fromkeys(name for name in names if name and name not in _LOCAL_EXECUTORS))
+    return address_of(lookup.require(conn_id))
 
 
 def airflow_home() -> Path:
@@ -266,109 +192,8 @@ def dashboard(settings: Settings) -> Dashboard:
     from tablero.dashboard.client import Dashboard
 
     settings.require_client()
-    with _translated(_connection(API)):
+    with lookup.translated(lookup.require(API)):
         return Dashboard(settings, API, clock=clock)
-
-
-def _connection(conn_id: str) -> Any:
-    """A connection.
-
-    :raises SetupError: if there is none, or its Extra is no JSON object.
-    :raises TransientError: if Airflow's metadata database does not answer.
-    """
-    found = _find_connection(conn_id)
-    if found is None:
-        raise SetupError(texts.NO_CONNECTION(conn_id=conn_id, variable=_variable(conn_id)))
-    return found
-
-
-def _find_connection(conn_id: str) -> Any | None:
-    """The same; ``None`` if there is none."""
-    from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowNotFoundException
-
-    try:
-        found = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        # Airflow 3.3 raises this also for a variable that it cannot read, and while its database does not answer. A PostgreSQL
-        # outbox that seems to be missing would be replaced by a new SQLite file, in which nothing has been delivered.
-        if os.environ.get(_variable(conn_id)):
-            raise SetupError(texts.VARIABLE_UNREADABLE(conn_id=conn_id, variable=_variable(conn_id))) from None
-        _require_metadata(conn_id)
-        try:
-            found = BaseHook.get_connection(conn_id)
-        except AirflowNotFoundException:
-            return None
-    _require_json(found)
-    return found
-
-
-def _variable(conn_id: str) -> str:
-    """The environment variable that may define a connection."""
-    return f"AIRFLOW_CONN_{conn_id.upper()}"
-
-
-def _require_json(connection: Any) -> None:
-    # Airflow ignores an Extra that is not JSON, and with it the TLS that it asks for.
-    extra = connection.extra
-    if not isinstance(extra, str) or not extra.strip():
-        return
-    try:
-        is_object = isinstance(json.loads(extra), dict)
-    except ValueError:
-        is_object = False
-    if not is_object:
-        raise SetupError(texts.EXTRA_IS_NO_JSON(conn_id=connection.conn_id))
-
-
-@contextmanager
-def _translated(connection: Any) -> Iterator[None]:
-    """Translate whatever making a hook or an address of a connection raises.
-
-    :raises SetupError: names the connection and what to change in it.
-    """
-    from airflow.sdk.exceptions import AirflowException
-
-    try:
-        yield
-    except TableroError:
-        raise
-    except (AirflowException, ImportError) as error:
-        kind = repr(connection.conn_type)
-        raise SetupError(texts.NO_DRIVER(conn_id=connection.conn_id, type=kind, words=error)) from error
-    except Exception as error:  # the words of a library may quote the address, with its password
-        raise SetupError(texts.CONNECTION_UNUSABLE(conn_id=connection.conn_id, error=type(error).__name__)) from error
-
-
-def _require_metadata(conn_id: str) -> None:
-    """Check that Airflow's metadata database answers; within a task, Airflow itself waits for it for a while.
-
-    :raises TransientError: if it does not answer. If it cannot be asked, as in callbacks, it is assumed to answer.
-    """
-    from airflow.sdk import get_current_context
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        task = get_current_context()["ti"]
-    except RuntimeError:
-        task = None
-    try:
-        if task is not None:
-            task.get_dr_count(dag_id=task.dag_id, run_ids=[task.run_id])
-        else:
-            _ask_metadata()
-    except Exception as error:
-        if task is None and not isinstance(error, SQLAlchemyError):
-            return  # only Airflow's servers may query it directly
-        raise TransientError(texts.METADATA_UNAVAILABLE(conn_id=conn_id, words=error)) from error
-
-
-def _ask_metadata() -> None:
-    from airflow.utils.session import create_session
-    from sqlalchemy import text
-
-    with create_session() as session:
-        session.execute(text("SELECT 1"))
 
 
 def retry_arguments(settings: Settings) -> dict[str, Any]:

@@ -26,9 +26,10 @@ def check(_: argparse.Namespace) -> int:
     for path in _different(supported.dags_folder()):
         say(f"[warning] DAG: {texts.OTHER_DAG_FILE(path=path, folder=path.parent)}")
 
-    from tablero.airflow import configuration, tasks
+    from tablero.airflow import configuration
+    from tablero.airflow.runs.checks import inspect_all, require_ready
 
-    tasks.require_ready(tasks.inspect_all(configuration.read_settings()))
+    require_ready(inspect_all(configuration.read_settings()))
     return 0
 
 

@@ -117,6 +117,8 @@ class Alert:
             "pending": 0,
             "rejected": 0,
             "since": None,
+            "degraded": [],
+            "over": [],
             **self.fields,
             "cause": self.cause[1] if self.cause else None,
             "links": {"run": self.links.run, "log": self.links.log or None, "page": self.links.page},
@@ -227,7 +229,13 @@ def normal(dag_id: str, run_id: str, causes: Sequence[str], *, base_url: str) ->
     """Degradations that were reported are over."""
     lines = [texts.WHAT(what=texts.OVER(causes=joined([texts.CONDITIONS[cause] for cause in causes], ", ")))]
     return Alert(
-        "normal", dag_id, run_id, f"[Tablero] {dag_id} {texts.AS_USUAL_AGAIN}", lines, Links.to(base_url, dag_id, run_id)
+        "normal",
+        dag_id,
+        run_id,
+        f"[Tablero] {dag_id} {texts.AS_USUAL_AGAIN}",
+        lines,
+        Links.to(base_url, dag_id, run_id),
+        fields={"over": list(causes)},
     )
 
 

@@ -8,9 +8,12 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 
 import pytest
+import sqlalchemy as sa
+from tablero.outbox.schema import rejection
 from tablero.web.access import seal
 
 from tests.web.application import Site, sealed
+from tests.web.history import History
 from tests.web.test_web_access import OWN
 from tests.web.test_web_pages import words_of
 from tests.web.test_web_requeue import fields
@@ -48,6 +51,15 @@ def test_a_link_from_a_row_with_blanks_around_its_id(admin: Any, written: str) -
     """A rejected row's link has the id as the source writes it; the request is the one that is sent without blanks."""
     text = words_of(admin.get(f"/tablero/request?{urlencode({'of': seal(written)})}").text)
     assert "all 3 status changes that were read are delivered" in text
+
+
+@pytest.mark.parametrize("written", ["OCT-FORMULA", "OCT-FORMULA   ", "  OCT-FORMULA", "OCT-FORMULA\t"])
+def test_a_rejected_row_with_blanks_around_its_id_is_found_by_the_form(written: str, admin: Any, own_history: History) -> None:
+    """The form takes an id as it is sent; the rejected row keeps it as the source writes it."""
+    with own_history.engine.begin() as connection:
+        connection.execute(sa.update(rejection).where(rejection.c.request_id == "OCT-FORMULA").values(request_id=written))
+    page = words_of(admin.get(f"/tablero/{find(admin, 'OCT-FORMULA').headers['location']}").text)
+    assert "is not one of the dashboard's statuses" in page
 
 
 def test_a_link_from_a_row_whose_id_is_blank(admin: Any) -> None:

@@ -17,6 +17,18 @@ FIELDS = ("service_id", "request_id", "opening_date", "status_id", "last_modifie
 #: Longest id that is sent, in characters (*ours*: the guide gives no limit; 255 is probably the limit of its database).
 MAX_ID_LENGTH = 255
 
+#: Blanks that a source may have beside an id: columns are padded with spaces, and files leave the others.
+_BLANKS = (*(" " * number for number in range(1, 65)), "\t", "\n", "\r\n", "\u00a0")
+
+
+def spellings(identifier: str) -> list[str]:
+    """How a source may write an id that is sent without the blanks around it: as it is sent, or with blanks on one side.
+
+    A database finds these by an index on its column, and any id that contains this one only by reading all of them.
+    """
+    padded = (pair for blanks in _BLANKS for pair in (identifier + blanks, blanks + identifier))
+    return [identifier, *padded]
+
 
 class StatusChange(NamedTuple):
     """One entry of the contract: a request changed to a status at an instant.

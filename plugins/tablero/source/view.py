@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from tablero.contract.reasons import Reason
 from tablero.contract.rules import Broken, identifier
-from tablero.contract.status_change import FIELDS
+from tablero.contract.status_change import FIELDS, spellings
 from tablero.contract.windows import NO_DATE, OLDEST_DATE, Window, dateless_window, joined, local_day, span
 from tablero.source.codes import Meaning, meaning_of
 from tablero.source.dialects.base import Chunks, ColumnKind, Dialect
@@ -177,14 +177,13 @@ class View:
     def of_request(self, connection: Connection, request_id: str, limit: int) -> list[tuple[Any, ...]]:
         """The rows of one request, at most ``limit``.
 
-        An id is sent without blanks around it. Only if there is none as it was sent, for which an index serves, all ids are
-        searched.
+        An id is sent without blanks around it; only if there is none as it was sent, it is sought with blanks.
         """
         column: sa.ColumnElement[Any] = self._find(connection).columns[FIELDS.index("request_id")]
-        exactly = column == sa.literal(request_id, sa.types.NullType())
+        exactly, *padded = (sa.literal(one, sa.types.NullType()) for one in spellings(request_id))
         try:
-            return self._of_request(connection, request_id, exactly, limit) or self._of_request(
-                connection, request_id, column.contains(request_id, autoescape=True), limit
+            return self._of_request(connection, request_id, column == exactly, limit) or self._of_request(
+                connection, request_id, column.in_(padded), limit
             )
         except Exception as error:
             if meaning_of(error, connection.dialect.name) is Meaning.WRONG:

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import RedirectResponse, Response
 from tablero.contract.rules import validator
-from tablero.contract.status_change import MAX_ID_LENGTH
+from tablero.contract.status_change import MAX_ID_LENGTH, spellings
 from tablero.errors import TableroError
 from tablero.outbox.reports import rejections as rejections_report
 from tablero.outbox.reports import requests as requests_report
@@ -61,7 +61,7 @@ def show_request(
         return page.render("request.html", asked="", is_unreadable=bool(of) and given is None)
     with page.outbox() as connection:
         changes = requests_report.changes_of_request(connection, asked, skip=skip, limit=_CHANGES + 1)
-        rejections = rejections_report.of_request(connection, {asked, given}, limit=_REJECTIONS)
+        rejections = rejections_report.of_request(connection, {given, *spellings(asked)}, limit=_REJECTIONS)
     if skip and not changes:
         raise HTTPException(404)
     shown, more = changes[:_CHANGES], len(changes) > _CHANGES

@@ -143,7 +143,11 @@ def test_a_dry_run_that_the_brake_would_stop_says_so(admin: Any, own_history: Hi
     """If the brake would stop a load, the page says so in the words of a run."""
     own_history.correct("UPDATE tablero_status_changes SET request_id = 'X' || request_id WHERE request_id LIKE 'SEP-%'")
     dry_run_of(own_history, *month_windows(date(2026, 9, 1), date(2026, 9, 1), ZONE, LOADED))
-    assert "accept_changes" in words_of(admin.get(f"/tablero/dry-run?run={quote(DRY)}").text)
+    for language, said, not_said in (("es", "ya no están", "are no longer"), ("en", "are no longer", "ya no están")):
+        page = words_of(admin.get(f"/tablero/dry-run?run={quote(DRY)}&lang={language}").text)
+        assert "accept_changes" in page
+        assert f"{said} en la fuente" in page or f"{said} in the source" in page
+        assert not_said not in page
 
 
 def test_how_many_nights_a_load_takes_is_counted_for_all_months_together(admin: Any, own_history: History, site: Site) -> None:

@@ -28,7 +28,7 @@ from tablero.source.reader import Source
 #: Columns whose values may identify a person.
 _MASKED = {"service_id", "request_id"}
 
-#: Characters of them that stay readable.
+#: Characters of them that stay readable, if that is not more than half of them.
 _SHOWN = 3
 
 
@@ -50,7 +50,7 @@ def run(
     try:
         tally = preview(engine, source, settings, window, run)
     except ImplausibleReading as error:
-        brake = str(error)
+        brake = error.text
         tally = preview(engine, source, settings, window, replace(run, accept_changes=True))
     pace, waiting = None, pending.Waiting(0, 0)
     if engine is not None:
@@ -79,7 +79,7 @@ def run(
         findings.keep_dry_run(engine, dag_id, run.id, window, result, now=run.clock())
     counts = result.to_json()
     del counts["samples"]
-    return {"window": window.label, **counts}
+    return {"window": window.label, **counts, "brake": str(brake) if brake else None}
 
 
 def forecast(calls: int, seconds_a_call: float | None, concurrency: int) -> float | None:
@@ -93,4 +93,7 @@ def _masked(row: RejectedRow) -> Sample:
 
 
 def _mask(value: str | None) -> str | None:
-    return None if value is None else value[:_SHOWN] + "*" * max(0, len(value) - _SHOWN)
+    if value is None:
+        return None
+    shown = min(_SHOWN, len(value) // 2)
+    return value[:shown] + "*" * (len(value) - shown)

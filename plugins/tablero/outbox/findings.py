@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 from tablero.contract.windows import Window
 from tablero.outbox.engine import writing
 from tablero.outbox.schema import degradation, dry_run, view_count
+from tablero.texts.text import Text, verbatim
 
 _DAY_SECONDS = 86_400
 
@@ -67,7 +68,7 @@ class DryRunResult(NamedTuple):
     :ivar bytes: of the new rows in their wire form.
     :ivar seconds: that the calls would take; ``None`` if no response time is on record.
     :ivar nights: how many nights of ``send_hours`` that is.
-    :ivar brake: why the brake would stop the run; ``None`` if it would not.
+    :ivar brake: why the brake would stop the run, in both languages; ``None`` if it would not.
     """
 
     read: int
@@ -83,19 +84,24 @@ class DryRunResult(NamedTuple):
     bytes: int
     seconds: float | None
     nights: int | None
-    brake: str | None
+    brake: Text | None
     samples: tuple[Sample, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The form in which it is stored."""
         samples = [{"reason": sample.reason, "values": list(sample.values)} for sample in self.samples]
-        return self._asdict() | {"samples": samples}
+        return self._asdict() | {"samples": samples, "brake": self.brake._asdict() if self.brake else None}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> DryRunResult:
         """The reverse of :meth:`to_json`; what a newer version of this package adds is ignored."""
         samples = tuple(Sample(sample["reason"], tuple(sample["values"])) for sample in data["samples"])
-        return cls(**{name: data[name] for name in cls._fields} | {"samples": samples})
+        brake = data["brake"]
+        if isinstance(brake, str):  # as versions before 0.2 stored it
+            brake = verbatim(brake)
+        elif brake:
+            brake = Text(**brake)
+        return cls(**{name: data[name] for name in cls._fields} | {"samples": samples, "brake": brake})
 
 
 def nights(seconds: float | None, send_hours: tuple[time, time] | None) -> int | None:

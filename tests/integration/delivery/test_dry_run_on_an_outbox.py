@@ -95,6 +95,16 @@ def test_samples_are_masked(outbox: Engine, institution: Institution) -> None:
     assert sample.values == ("402**********", "JUA*******", "2020-02-01", "99", "2020-02-02 10:00:00")
 
 
+@pytest.mark.parametrize(("value", "masked"), [("7", "*"), ("R1", "R*"), ("R-12", "R-**"), ("R-1234", "R-1***")])
+def test_a_short_id_is_masked_too(value: str, masked: str, outbox: Engine, institution: Institution) -> None:
+    """At most half of an id stays readable."""
+    institution.add([("1041", value, "2020-02-01", 99, "2020-02-02 10:00:00")])
+    dry_run(outbox, institution)
+    with reading(outbox) as connection:
+        (kept,) = findings.dry_run_of(connection, "run")
+    assert kept.result.samples[0].values[1] == masked
+
+
 def test_the_brake_is_reported(outbox: Engine, institution: Institution) -> None:
     """If most rows changed service, the dry run reports that a load would stop, without failing itself."""
     load(outbox, institution)

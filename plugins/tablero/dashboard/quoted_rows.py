@@ -40,23 +40,28 @@ def hide_rows(message: str, changes: Iterable[StatusChange]) -> str:
 
     :param message: of an :class:`Answer`: sanitised, and perhaps truncated within a value.
     """
+    services: set[str] = set()
     values: set[str] = set()
     for row in changes:
-        values |= {clean(row.service_id), clean(row.request_id)}
+        services.add(clean(row.service_id))
+        values.add(clean(row.request_id))
         values |= {f"{date:%Y-%m-%d}" for date in (row.opening_date, row.last_modified_date)}
+    # A service may be called "licencia", and the message speak of "licencias"; what names a request is hidden in any word.
+    names = {service for service in services - values if service.isalpha()}
+    values |= services
     words = _WRITTEN_DATE.sub(HIDDEN, _INSTANT.sub(HIDDEN, message))
     lower = words.lower()
     for value in sorted((value for value in values if value in words or value.lower() in lower), key=len, reverse=True):
-        words = re.sub(_pattern(value), HIDDEN, words, flags=re.IGNORECASE)
+        words = re.sub(_pattern(value, is_name=value in names), HIDDEN, words, flags=re.IGNORECASE)
     words = _without_beginnings(words, values)
     kept = words.removesuffix(CUT)
     return words if kept == words else _without_cut_value(kept, values) + CUT
 
 
-def _pattern(value: str) -> str:
+def _pattern(value: str, *, is_name: bool) -> str:
     escaped = re.escape(value)
     if len(value) >= _LONG_ENOUGH:
-        return escaped
+        return rf"(?<![^\W_]){escaped}(?![^\W_])" if is_name else escaped
     # "7" is hidden in "service 7." and "(7)", and not in "requests.7.status_id", where it is a position.
     return rf"(?<!\w)(?<!\w[./-]){escaped}(?![./-]*\w)"
 

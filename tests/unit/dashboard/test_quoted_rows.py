@@ -50,6 +50,18 @@ def test_values_of_the_rows_are_hidden(message: str, shown: str) -> None:
     assert hide_rows(message, [row("12345"), row("REQ-00001"), row("receipt-of-payment")]) == shown
 
 
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("Licencias vencidas: la licencia no existe", "Licencias vencidas: la *** no existe"),
+        ('{"LICENCIA"} service_licencia /licencia/1', '{"***"} service_*** /***/1'),
+    ],
+)
+def test_an_id_that_is_a_word_is_hidden_as_a_word(message: str, shown: str) -> None:
+    """A service whose id is an ordinary word leaves the longer words of a message readable."""
+    assert hide_rows(message, [row("REQ-00001", "licencia")]) == shown
+
+
 @pytest.mark.parametrize("kept", range(1, 9))
 def test_a_value_that_was_cut_is_hidden(kept: int) -> None:
     """A message that is truncated within a value shows no part of it."""

@@ -19,6 +19,7 @@ from tablero.airflow import configuration
 from tablero.command_line import outbox
 from tablero.contract.windows import NO_DATE
 from tablero.outbox.engine import to_microseconds
+from tablero.web import status
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -200,6 +201,17 @@ def test_status_after_an_error_that_nobody_expected(
     assert outbox.status(Namespace(json=True)) == 3
     found = orjson.loads(capsys.readouterr().out)
     assert (found["state"], found["why"]["en"]) == ("unknown", f"{type(error).__name__}: {error}")
+
+
+def test_status_does_not_quote_a_row(adopted: Path, mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an error while rows are read, the class and the line that raised it are named, but not its words."""
+    monkeypatch.setenv("AIRFLOW_CONN_TABLERO_OUTBOX", f"sqlite:///{adopted.parent}/outbox.db")
+    mocker.patch.object(status, "survey", side_effect=KeyError("402-1234567-8"))
+    said = mocker.patch.object(outbox, "say")
+    assert outbox.status(Namespace(json=False)) == 3
+    ((line,),) = (call.args for call in said.call_args_list)
+    assert "unexpected error, KeyError (" in line.en
+    assert "402-1234567-8" not in str(line)
 
 
 def test_rows_of_a_request(adopted: Path) -> None:

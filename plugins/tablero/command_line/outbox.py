@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tablero.command_line.printing import dump, each, say
@@ -12,7 +14,7 @@ from tablero.contract.status_change import FIELDS, StatusChange
 from tablero.contract.windows import NO_DATE, UNDATED
 from tablero.errors import ParameterError, SetupError, TableroError
 from tablero.texts import command_line as texts
-from tablero.texts.text import verbatim
+from tablero.texts.text import Text, verbatim
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -33,21 +35,29 @@ def status(asked: argparse.Namespace) -> int:
     """Print the state; the exit status tells it to machines. Any error on the way means *unknown*."""
     from tablero.web import status as answers
 
+    may_quote_rows = False
     try:
         from tablero.airflow import configuration  # which fails where Airflow's own configuration is wrong
 
         settings = configuration.read_settings()
         with _asking() as connection:
+            may_quote_rows = True
             found = answers.status(connection, settings, configuration.clock())
     except TableroError as error:
         found = answers.unknown(error.text)
     except Exception as error:  # uncaught, it would end the process with the exit status of *degraded*
-        found = answers.unknown(verbatim(f"{type(error).__name__}: {error}"))
+        found = answers.unknown(_unexpected(error) if may_quote_rows else verbatim(f"{type(error).__name__}: {error}"))
     if asked.json:
         dump(found.to_json())
     else:
         say(found.line())
     return found.state.exit_status
+
+
+def _unexpected(error: Exception) -> Text:
+    """An error that is not ours, without its words, which monitors would send on: its class, and the line that raised it."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return texts.UNEXPECTED(kind=type(error).__name__, place=f"{Path(last.filename).name}:{last.lineno}")
 
 
 def rows(asked: argparse.Namespace) -> int:
@@ -151,8 +161,6 @@ def _asking() -> Iterator[Connection]:
 
     :raises SetupError: there is no outbox yet, or a task must upgrade its schema first.
     """
-    from pathlib import Path
-
     from tablero.airflow import configuration
     from tablero.outbox.engine import address_of, connect
     from tablero.outbox.reports.snapshot import Readiness, readiness, snapshot

@@ -87,6 +87,10 @@ OLDER_OUTBOX = Text(
     "El outbox en {outbox} es de una versión anterior. Lo actualiza la próxima ejecución de cualquiera de los dos DAG.",
     "The outbox at {outbox} is of an earlier version. The next run of either DAG upgrades it.",
 )
+UNEXPECTED = Text(
+    "error inesperado, {kind} ({place}); si se repite, envíe esta línea a quien da mantenimiento a Tablero",
+    "unexpected error, {kind} ({place}); if it happens again, send this line to whoever maintains Tablero",
+)
 NO_BATCH = Text("No existe el lote {batch}.", "There is no batch {batch}.")
 BAD_BATCH = Text(
     "{given} no es el número de un lote; lo dice la página Tablero.", "{given} is no batch; page Tablero names them."

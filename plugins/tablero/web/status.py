@@ -144,7 +144,8 @@ def status(connection: Connection, settings: Settings, now: datetime) -> Status:
     Days count once their ``deadline`` has passed: until then a nightly run may still be working on them.
     """
     found = survey(gather(connection, settings, now, ()), settings, now)
-    if not found.ever_read:
+    is_failing = health.is_failing(connection)
+    if not found.ever_read and not is_failing:
         return unknown()
     local = now.astimezone(settings.timezone)
     due = local_day(now, settings.timezone) - (_DAY if local.time() >= settings.deadline else 2 * _DAY)
@@ -156,7 +157,6 @@ def status(connection: Connection, settings: Settings, now: datetime) -> Status:
     open_windows = [*found.late_outside, *(cell.label for cell in cells if _is_open(cell) and not _is_gap(cell))]
     degraded = list(dict.fromkeys([*health.last_causes(connection), *health.causes_by_hand(connection, now - _DAY)]))
     degraded += [NEVER_READ] if unread else []
-    is_failing = health.is_failing(connection)
     if open_windows or gaps or is_failing:
         state = Health.LATE
     else:

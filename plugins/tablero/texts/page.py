@@ -320,7 +320,7 @@ TEXTS: dict[str, Text | Counted] = {
     "batches.pending": Text("pendientes", "pending"),
     "batches.pending.means": Text(
         "Esperan ser entregados, en este orden. Lo hace la próxima ejecución programada de Envío diario.",
-        "They wait to be delivered, in this order. The next scheduled run of Envío diario does that.",
+        "They wait to be delivered, in this order. The next scheduled run of Daily send does that.",
     ),
     "batches.of_run": Text("Los que envió", "Those posted by"),
     "batches.of_all": Text("ver los de todas", "show those of all runs"),
@@ -576,7 +576,7 @@ TEXTS: dict[str, Text | Counted] = {
     ),
     "review.run.daily_send": Text(
         "Se lanza Envío diario para el {day}: relee ese día y envía lo que falta.",
-        "Envío diario is run for {day}: it reads that day again and sends what is missing.",
+        "Daily send is run for {day}: it reads that day again and sends what is missing.",
     ),
     "review.run.historical_load": Text(
         "Se lanza Carga histórica de {start_month} a {end_month}: relee esos meses y envía lo que falta.",

@@ -157,9 +157,9 @@ def _days_since(settings: Settings, last: datetime | None, at: datetime) -> tupl
 
 
 def name_failed_tasks(windows: Mapping[str, Window]) -> None:
-    """Explain in the log why failed tasks of this run need no action where their window is settled. Never raises.
+    """Explain in the log why failed tasks of this run, whose window is settled, need no action. Never raises.
 
-    :param windows: by task id and map index.
+    :param windows: the settled ones, by task id and map index.
     """
     try:
         ti = get_current_context()["ti"]

@@ -79,8 +79,9 @@ def prove(
     for line in table(found.accounts):
         log.info("%s", line)
     metrics.announce(events, found.accounts, {window: one for window, one in before.items() if one}, unusual)
+    settled = {one.window for one in found.accounts if one.settled}
+    history.name_failed_tasks({task: window for task, window in failed_tasks.items() if window in settled})
     if found.failure is not None:
         raise found.failure
     counting.require_whole(counted)  # first, since what lacks rows is not settled either
     require_settled(found.accounts)
-    history.name_failed_tasks(failed_tasks)

@@ -71,24 +71,24 @@ def compare(source: Source, reconciled: Reconciled, again: Again, keep: Keep, *,
     :param keep: stores the account of a window that lacks rows.
     :raises OutboxUnavailable: as ``again`` and ``keep``.
     """
-    books, uncounted, view = _Books(source, reconciled, again, keep), 0, None
+    accounts, uncounted, view = _Accounts(source, reconciled, again, keep), 0, None
     read = (one.window for one in reconciled.accounts if one.recount is not None)
     for stretch in stretches(window for window in read if is_load or window.kind != "undated"):
         try:
-            found = books.compare(stretch)
+            found = accounts.compare(stretch)
         except (SetupError, WindowUnreadable) as error:
             late = isinstance(error, WindowUnreadable)
             text = texts.NOT_COUNTED_IN_TIME if late else texts.NOT_COUNTABLE
             log.warning("%s", text(windows=_named(stretch), words=error.text))
-            uncounted += books.read(stretch)
-            found = _Comparison(CountResult.NOT_IN_TIME if late else CountResult.NOT_POSSIBLE, books.read(stretch))
+            uncounted += accounts.read(stretch)
+            found = _Comparison(CountResult.NOT_IN_TIME if late else CountResult.NOT_POSSIBLE, accounts.read(stretch))
         except SourceUnavailable as error:
             log.error("%s", texts.WINDOW_FAILED(window=_named(stretch), words=error.text))
-            books.fail(error)
+            accounts.fail(error)
             break
         if found is not None and _is_whole(stretch):
             view = ViewCount(found.result.value, stretch[-1].end, found.read, found.counted, found.later)
-    return Counted(books.reconciled, books.complaints, uncounted, view)
+    return Counted(accounts.reconciled, accounts.complaints, uncounted, view)
 
 
 def count_future(source: Source, now: datetime) -> int:
@@ -129,7 +129,7 @@ def _is_whole(stretch: Sequence[Window]) -> bool:
     return stretch[0].start == NO_DATE and len(stretch) > 1
 
 
-class _Books:
+class _Accounts:
     """The accounts, updated as windows are read again."""
 
     def __init__(self, source: Source, reconciled: Reconciled, again: Again, keep: Keep) -> None:

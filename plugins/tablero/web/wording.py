@@ -9,6 +9,7 @@ from tablero.contract.reasons import Reason
 from tablero.contract.statuses import STATUSES
 from tablero.delivery.health.degraded import sentence
 from tablero.outbox.findings import Degradation
+from tablero.outbox.reports.actions import Action
 from tablero.outbox.reports.coverage import Whole
 from tablero.outbox.reports.snapshot import Count
 from tablero.web.coverage.survey import Cell
@@ -34,9 +35,9 @@ class Wording:
             return code
         return reason.text.within(self._texts.language)
 
-    def action(self, code: str) -> str:
+    def action(self, done: Action) -> str:
         """The sentence for an action: resolving a batch, or requeueing the rows of a reason."""
-        return self._texts(f"action.{code}") if code in ("adopt_batch", "retry_batch") else self.reason(code)
+        return self._texts(f"action.{done.reason}") if done.is_of_a_batch else self.reason(done.reason)
 
     def finding(self, found: Degradation) -> str:
         """The sentence for a degradation."""

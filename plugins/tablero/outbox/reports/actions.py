@@ -14,7 +14,7 @@ class Action(NamedTuple):
     """An action of a person on the page.
 
     :ivar done_at: when, in UTC.
-    :ivar reason: code of the rejection reason whose rows were requeued.
+    :ivar reason: code of the rejection reason whose rows were requeued, or how one batch was resolved.
     :ivar selection: the request: month, service, chosen rows.
     :ivar rows: number of rows.
     :ivar runs: the runs started for it, each with ``dag_id`` and ``run_id``.
@@ -29,6 +29,11 @@ class Action(NamedTuple):
     rows: int
     runs: list[dict[str, str]]
     problem: str | None
+
+    @property
+    def is_of_a_batch(self) -> bool:
+        """Whether one batch was resolved, rather than the rows of a reason requeued."""
+        return self.reason.endswith("_batch")
 
 
 def actions(connection: Connection, *, limit: int) -> list[Action]:

@@ -14,6 +14,7 @@ from tablero.contract.windows import local_day, months_between, undated_window, 
 from tablero.outbox import requeue
 from tablero.outbox.reports import actions as actions_report
 from tablero.outbox.reports import rejections as rejections_report
+from tablero.outbox.reports.actions import Action
 from tablero.outbox.reports.rejections import Rejection
 from tablero.outbox.requeue import Filter
 from tablero.web.access import WRITE, FormDep
@@ -82,7 +83,7 @@ def review(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
 
 
 @router.post("/requeue", dependencies=WRITE)
-def do(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
+def requeue_chosen(page: PageDep, runs: RunsDep, form: FormDep) -> Response:
     """Carry out what the preview showed."""
     assert page.user is not None  # guaranteed by WRITE
     choice = _read(page, form)
@@ -117,14 +118,14 @@ def show_action(page: PageDep, identity: int) -> Response:
     if action is None:
         raise HTTPException(404)
     started = [link_to(run["dag_id"], run["run_id"]) for run in action.runs]
-    return page.render("action.html", action=action, kind=_kind(action.reason), runs=started)
+    return page.render("action.html", action=action, kind=_kind(action), runs=started)
 
 
-def _kind(reason: str) -> str:
-    """The kind of action, as named in texts: resolving a batch, or requeueing the rows of a reason."""
-    if reason in ("adopt_batch", "retry_batch"):
-        return reason
-    return "refused" if reason == _REFUSED else "broken"
+def _kind(action: Action) -> str:
+    """The kind of action, as named in texts."""
+    if action.is_of_a_batch:
+        return action.reason
+    return "refused" if action.reason == _REFUSED else "broken"
 
 
 def _read(page: Page, form: FormData) -> _Choice:

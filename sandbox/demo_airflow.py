@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from sandbox.settings import DEFAULT_CLIENT
 ZONE = "America/Santo_Domingo"
 
 USER = "admin"
+
+#: Below those that the kernel gives to clients: a port stays free until the API server listens, half a minute later.
+_PORTS = range(20_000, 32_768)
 
 _START_SECONDS = 180.0
 _POLL_SECONDS = 1.0
@@ -152,7 +156,8 @@ def _password(file: Path) -> str:
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email
 import email.policy
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,9 @@ from typing import Any, NamedTuple
 
 import orjson
 from aiosmtpd.controller import Controller
+
+from tests.ports import free_port
+from tests.waiting import PATIENCE
 
 
 class Mail(NamedTuple):
@@ -59,11 +61,8 @@ class Mailbox:
 @contextmanager
 def smtp_server() -> Iterator[tuple[Mailbox, int]]:
     """A mailbox, and the port of the SMTP server that fills it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    mailbox = Mailbox()
-    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
+    mailbox, port = Mailbox(), free_port()
+    controller = Controller(mailbox, hostname="127.0.0.1", port=port, ready_timeout=PATIENCE)
     controller.start()
     try:
         yield mailbox, port

@@ -53,7 +53,7 @@ def test_outage(server: Airflow, airflow: Client, institution: Institution, dash
 
 def test_cleared_twice(airflow: Client, institution: Institution, dashboard: Dashboard) -> None:
     """A month cleared twice at once, and again while it sends, sends nothing twice."""
-    rows = institution.month(dashboard.prefix, "2020-09", rows=150)
+    rows = institution.month(dashboard.prefix, "2020-09", rows=400)  # enough for it to be still sent when it is cleared
     down = dashboard.add_fault(kind="xroad", type="Server.ServerProxy.AccessDenied")
     run_id, state = airflow.load(DAG, {"start_month": "2020-09", "end_month": "2020-09"})
     assert state == "failed"

@@ -210,7 +210,7 @@ def test_a_late_day_that_could_not_be_alerted(is_async: bool, world: World) -> N
 
 def test_a_mail_server_that_says_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mail server that accepts the connection and is silent holds up neither the webhook nor the heartbeat."""
-    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT", "12")
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT", "20")
     with monitor_server() as (beats, port), socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv(
             "AIRFLOW_CONN_MONITOR", orjson.dumps({"conn_type": "http", "host": f"http://127.0.0.1:{port}/ping"}).decode()

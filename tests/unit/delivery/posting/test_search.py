@@ -214,6 +214,22 @@ def test_a_sample_is_one_request(rows: int, number: int) -> None:
         assert end == rows or number % 2
 
 
+@pytest.mark.parametrize(
+    ("begins", "number", "found"),
+    [
+        ([3, 5, 9], 0, (9, 12)),
+        ([3, 5, 9], 1, (5, 9)),
+        ([3, 5, 9], 2, (9, 12)),
+        ([3, 5], 1, (3, 5)),
+        ([3], 1, (3, 12)),
+        ([], 0, None),
+    ],
+)
+def test_where_samples_are_taken(begins: list[int], number: int, found: tuple[int, int] | None) -> None:
+    """A sample begins and ends where its request does."""
+    assert sample(12, begins, number) == found
+
+
 @pytest.mark.parametrize("rows", [2, 3, 10, 400, 512, 1000])
 def test_calls_for_one_bad_row(rows: int) -> None:
     """One bad row takes at most ``log2(n) + 3`` calls, rounded up, wherever it is."""
@@ -279,6 +295,12 @@ def test_a_search_continues_as_two(rows: int, head: int, rest: int) -> None:
     assert 1 <= second.next_head <= rest
 
 
+def test_what_two_searches_know_that_were_one() -> None:
+    """Both count the rows answered before and the bad ones found; only the first one has the suspects."""
+    search = Search(rows=20, left=15, trouble=Trouble.CONTENT, suspect=6, found=1, most=9)
+    assert search.split(4) == (search._replace(rows=16, left=11), search._replace(rows=9, left=4, suspect=0))
+
+
 @given(st.integers(1, 2000))
 def test_the_first_part_is_not_the_larger_one(rows: int) -> None:
     """One of the two parts is a power of two, so that no search is deeper than necessary."""
@@ -306,15 +328,34 @@ def test_a_single_row(accepted: bool, strikes: int, refused: bool, expected: Ver
     assert verdict(Proof(accepted, strikes), refused=refused) is expected
 
 
-@given(st.integers(1, 9), st.integers(0, 3), st.booleans(), st.booleans())
-def test_the_last_rows(suspects: int, strikes: int, ever: bool, alone: bool) -> None:
+@pytest.mark.parametrize(
+    ("pass_", "expected"),
+    [
+        ({"may_be_access": True, "accepted": False}, Verdict.OPEN),
+        ({"may_be_access": True, "accepted": True}, Verdict.REFUSE),
+        ({"may_be_access": True}, Verdict.REFUSE),
+        ({"accepted": False}, Verdict.REFUSE),
+    ],
+)
+def test_a_refusal_that_may_be_about_the_access(pass_: dict[str, bool], expected: Verdict) -> None:
+    """Where a key may have expired, a row is refused only in a pass that has accepted something."""
+    assert verdict(Proof(True, 0), refused=True, **pass_) is expected
+
+
+@pytest.mark.parametrize(
+    ("suspects", "strikes", "ever", "alone", "expected"),
+    [
+        (MOST_UNPROVED, 0, True, True, Verdict.STRIKE),
+        (MOST_UNPROVED, 1, True, True, Verdict.REFUSE),
+        (1, 2, True, True, Verdict.REFUSE),
+        (MOST_UNPROVED + 1, 1, True, True, Verdict.OPEN),
+        (1, 1, False, True, Verdict.OPEN),
+        (1, 1, True, False, Verdict.OPEN),
+    ],
+)
+def test_the_last_rows(suspects: int, strikes: int, ever: bool, alone: bool, expected: Verdict) -> None:
     """Without a later acceptance only a few rows are refused, in two passes, at a dashboard that has accepted rows before."""
-    found = verdict_on_last(suspects, strikes, ever_delivered=ever, nothing_else_left=alone)
-    if found is Verdict.REFUSE:
-        assert suspects <= MOST_UNPROVED
-        assert strikes >= 1
-        assert ever
-        assert alone
+    assert verdict_on_last(suspects, strikes, ever_delivered=ever, nothing_else_left=alone) is expected
 
 
 @pytest.mark.parametrize(
@@ -325,6 +366,7 @@ def test_the_last_rows(suspects: int, strikes: int, ever: bool, alone: bool) -> 
         (BatchTotals(1, 1000, 0, 3, answerless=True), True, True),
         (BatchTotals(1, 1, 0, 1, answerless=True), True, True),
         (BatchTotals(1, 2, 0, 2, answerless=False), False, False),  # two rows, both failing from the first call
+        (BatchTotals(1, 3, 0, 3, answerless=False), True, True),
         (BatchTotals(1, 1000, 0, 3, answerless=False), True, True),
     ],
 )
@@ -348,6 +390,7 @@ def test_failures_on_every_repeat(batch_totals: BatchTotals, repeats: bool, like
         ((), []),  # it names none
         (tuple(range(10)), []),  # all of them, which singles out none
         ((3, 5000), [3, 4]),  # what is not in the batch does not count
+        ((10,), []),
         ((5000,), []),
     ],
 )
@@ -365,6 +408,7 @@ def test_named_rows_are_cut_out(named: tuple[int, ...], cuts: list[int]) -> None
         (2, 4, [], 2),  # one request alone: through it
         (4, 4, [2], 4),  # all of it
         (2, 4, [5], 2),  # a request that ends later
+        (3, 4, [1, 4], 1),
     ],
 )
 def test_heads_end_between_requests(head: int, rows: int, begins: list[int], cut: int) -> None:

@@ -125,6 +125,6 @@ def test_the_wheel_that_it_installs_is_the_one_that_is_built(name: str) -> None:
 def test_links_lead_somewhere(name: str) -> None:
     """Links and pictures lead to existing files."""
     links = re.findall(r"\]\(([^)#:]+)\)", _text(name))
-    assert "docs/grid.png" in links
+    assert "docs/page-in-airflow-1440.png" in links
     for link in links:
         assert (ROOT / link).is_file(), link

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy.engine import Engine
@@ -19,7 +20,7 @@ from tablero.settings import Settings
 from sandbox.testing import Handle, running_sandbox
 from tests.hostile.conftest import IMPATIENT, Client
 from tests.integration.samples import FEBRUARY, changes, clock, settings, stage, states
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -69,6 +70,24 @@ def test_a_month_gets_through_random_unavailability(outbox: Engine, sandbox: Han
     assert tries <= 6
 
 
+class Counted:
+    """A client that knows how many of its calls are under way."""
+
+    def __init__(self, client: Dashboard) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self.under_way = 0
+
+    def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+        with self._lock:
+            self.under_way += 1
+        try:
+            return self._client.post(body, message_id=message_id, issue=issue)
+        finally:
+            with self._lock:
+                self.under_way -= 1
+
+
 @pytest.mark.parametrize("fault", [{"kind": "hang"}, {"kind": "delay", "seconds": 600}], ids=["never", "after the time-out"])
 def test_a_dashboard_that_never_answers_ends_the_task_in_time(
     outbox: Engine, sandbox: Handle, client: Client, fault: dict[str, object]
@@ -79,20 +98,21 @@ def test_a_dashboard_that_never_answers_ends_the_task_in_time(
     """
     stage(outbox, changes(100), size=1)
     sandbox.add_fault(**fault)
+    dashboard: Any = Counted(client(sandbox.port, settings=IMPATIENT))
+    earlier = set(threading.enumerate())  # those of other tests, which may end at any time
     began = time.monotonic()
     with pytest.raises(DashboardUnavailable):
-        send(
-            outbox,
-            lambda: client(sandbox.port, settings=IMPATIENT),
-            settings(concurrency="4"),
-            [FEBRUARY],
-            Run("run", clock),
-        )
+        send(outbox, lambda: dashboard, settings(concurrency="4"), [FEBRUARY], Run("run", clock))
+    assert dashboard.under_way == 0
     assert time.monotonic() - began < PATIENCE
     (hit,) = sandbox.faults()
     assert hit["fired"] <= GIVE_UP_AFTER + SLOW_PROBES
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("tablero-post")]
+    wait_for("its threads have ended", lambda: not [each for each in posting_threads() if each not in earlier])
     assert states(outbox) == {"pending": 100}
+
+
+def posting_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("tablero-post")]
 
 
 def test_a_slow_dashboard_is_never_asked_by_more_than_concurrency_at_once(

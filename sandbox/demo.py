@@ -32,7 +32,7 @@ from sandbox.demo_screen import Screen
 from sandbox.demo_story import DAILY, HISTORY, Story
 
 _ROOT = Path(__file__).resolve().parent.parent
-_SANDBOX_SECONDS = 60.0
+_SANDBOX_SECONDS = 300.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -529,7 +529,7 @@ def test_the_longest_wait_asked_for_is_passed_on(outbox: Engine) -> None:
     assert len(dashboard.calls) == 1
 
 
-@pytest.mark.parametrize(("lease", "waits"), [(30, timedelta(seconds=30)), (300, timedelta(minutes=1))])
+@pytest.mark.parametrize(("lease", "waits"), [(50, timedelta(seconds=50)), (300, timedelta(minutes=1))])
 def test_rows_leased_to_another_worker(outbox: Engine, lease: float, waits: timedelta) -> None:
     """A batch that another worker holds is not posted. The task is deferred until the lease ends, for a minute at most: the
     other worker may be done long before."""

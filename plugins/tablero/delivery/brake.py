@@ -7,24 +7,11 @@ institution with few rows a day would send all of them again, one day after anot
 
 from __future__ import annotations
 
-import pickle
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from datetime import datetime, timedelta
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from sqlalchemy.engine import Engine
-from tablero.contract.merging import Difference, differences
-from tablero.contract.windows import Window, first_instant, local_day
-from tablero.delivery.rows import Tally, read_changes
+from tablero.contract.windows import Window
 from tablero.errors import ImplausibleReading
-from tablero.outbox.engine import reading
-from tablero.outbox.record import Record
-from tablero.outbox.reports import nights
-from tablero.settings import Settings
-from tablero.source.reader import Source
 from tablero.texts import delivery as texts
 from tablero.texts.text import verbatim
 
@@ -75,53 +62,3 @@ def require_plausible(window: Window, found: Change, nearby: Callable[[], Iterab
     if not is_plausible(found):
         run = texts.RUN_OF[window.kind](window=window.label)
         raise ImplausibleReading(texts.BRAKE(window=name, run=run, **found._asdict()))
-
-
-def plausible(
-    pieces: Iterable[Difference],
-    record: Record,
-    window: Window,
-    nearby: Callable[[Window], Iterable[Change]],
-) -> Iterator[Difference]:
-    """The same differences, after the whole window was compared and found plausible; they are kept on disk until then.
-
-    :param record: of the window.
-    :param nearby: as :func:`changes_nearby`.
-    :raises ImplausibleReading: before anything is yielded.
-    """
-    with tempfile.TemporaryFile(prefix="tablero-") as file:
-        found = _change(pieces, record, keep=lambda piece: pickle.dump(piece, file, pickle.HIGHEST_PROTOCOL))
-        require_plausible(window, found, partial(nearby, window))
-        end = file.tell()
-        file.seek(0)
-        while file.tell() < end:
-            yield pickle.load(file)
-
-
-def changes_nearby(engine: Engine, source: Source, settings: Settings, now: datetime, window: Window) -> Iterator[Change]:
-    """How the source differs from the outbox just before and just after a window, over as many days as it takes to find
-    :data:`FEWEST` delivered rows on that side. Nothing is staged.
-    """
-    zone = settings.timezone
-    with reading(engine) as connection:
-        before = nights.days_delivered_before(connection, local_day(window.start, zone), FEWEST)
-        after = nights.days_delivered_from(connection, local_day(window.end, zone), FEWEST)
-    if before:
-        yield _compared(engine, source, settings, now, replace(window, start=first_instant(before[-1], zone), end=window.start))
-    if after:
-        end = first_instant(after[-1] + timedelta(days=1), zone)
-        yield _compared(engine, source, settings, now, replace(window, start=window.end, end=end))
-
-
-def _compared(engine: Engine, source: Source, settings: Settings, now: datetime, window: Window) -> Change:
-    record = Record(partial(reading, engine), window)
-    return _change(differences(read_changes(source, settings, now, Tally(window)), record), record)
-
-
-def _change(pieces: Iterable[Difference], record: Record, keep: Callable[[Difference], object] = lambda _: None) -> Change:
-    new = gone = 0
-    for piece in pieces:
-        keep(piece)
-        new += len(piece.new)
-        gone += record.count_delivered(piece.gone) if piece.gone else 0
-    return Change(record.delivered, gone, new)

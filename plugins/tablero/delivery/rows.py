@@ -1,19 +1,26 @@
-"""The rows of a window as the source returns them: judged, counted, and in order."""
+"""The rows of a window as the source returns them: judged, counted, in order, and compared with the outbox."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain
 
+from sqlalchemy.engine import Engine
 from tablero.contract.chunks import chunk_validator, inside
+from tablero.contract.merging import Difference, differences
 from tablero.contract.rules import Excluded
 from tablero.contract.sorting import in_order
 from tablero.contract.status_change import StatusChange
-from tablero.contract.windows import Window
+from tablero.contract.windows import Window, first_instant, local_day
+from tablero.delivery.brake import FEWEST, Change
+from tablero.outbox.engine import reading
 from tablero.outbox.intake import RejectedRow
+from tablero.outbox.record import Record
+from tablero.outbox.reports import nights
 from tablero.settings import Settings
 from tablero.source.reader import Source
 
@@ -112,3 +119,37 @@ def _distinct(chunks: Iterable[list[StatusChange]], tally: Tally) -> Iterator[li
         tally.valid += len(rows)
         yield rows
     tally.duplicates = found - tally.valid
+
+
+def changes_nearby(engine: Engine, source: Source, settings: Settings, now: datetime, window: Window) -> Iterator[Change]:
+    """How the source differs from the outbox just before and just after a window, over as many days as it takes to find
+    :data:`~tablero.delivery.brake.FEWEST` delivered rows on that side. Nothing is staged.
+    """
+    zone = settings.timezone
+    with reading(engine) as connection:
+        before = nights.days_delivered_before(connection, local_day(window.start, zone), FEWEST)
+        after = nights.days_delivered_from(connection, local_day(window.end, zone), FEWEST)
+    if before:
+        yield _compared(engine, source, settings, now, replace(window, start=first_instant(before[-1], zone), end=window.start))
+    if after:
+        end = first_instant(after[-1] + timedelta(days=1), zone)
+        yield _compared(engine, source, settings, now, replace(window, start=window.end, end=end))
+
+
+def _compared(engine: Engine, source: Source, settings: Settings, now: datetime, window: Window) -> Change:
+    record = Record(partial(reading, engine), window)
+    return total_change(differences(read_changes(source, settings, now, Tally(window)), record), record)
+
+
+def total_change(pieces: Iterable[Difference], record: Record, keep: Callable[[Difference], object] = lambda _: None) -> Change:
+    """The sum of these differences.
+
+    :param record: of the window that was read.
+    :param keep: called with each of them.
+    """
+    new = gone = 0
+    for piece in pieces:
+        keep(piece)
+        new += len(piece.new)
+        gone += record.count_delivered(piece.gone) if piece.gone else 0
+    return Change(record.delivered, gone, new)

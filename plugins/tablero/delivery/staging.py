@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import pickle
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,8 +17,8 @@ from tablero.contract.packing import Packed, Packing, pack
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
 from tablero.contract.wire import encode
-from tablero.delivery.brake import changes_nearby, plausible
-from tablero.delivery.rows import Tally, read_changes
+from tablero.delivery.brake import Change, require_plausible
+from tablero.delivery.rows import Tally, changes_nearby, read_changes, total_change
 from tablero.delivery.run import Run
 from tablero.outbox import intake, requeue
 from tablero.outbox.batches import Lease, LeasedBatch
@@ -96,7 +98,7 @@ def stage_in_steps(
     rejections = _Rejections(extraction)
     pieces = differences(read_changes(source, settings, now, tally, rejections.add), extraction.record)
     if extraction.record.may_hold_delivered and not run.accept_changes:
-        pieces = plausible(pieces, extraction.record, tally.window, partial(changes_nearby, engine, source, settings, now))
+        pieces = _plausible(pieces, extraction.record, tally.window, partial(changes_nearby, engine, source, settings, now))
     if run.resend:
         pieces = _with_resending(pieces, partial(_resend, engine, settings, tally.window, run.id))
     new_ones = chain.from_iterable(_new(pieces, extraction.withdraw, tally))
@@ -133,7 +135,7 @@ def preview(engine: Engine | None, source: Source, settings: Settings, window: W
 
     pieces = differences(read_changes(source, settings, now, tally, sample), record or ())
     if engine is not None and record is not None and record.may_hold_delivered and not run.accept_changes:
-        pieces = plausible(pieces, record, window, partial(changes_nearby, engine, source, settings, now))
+        pieces = _plausible(pieces, record, window, partial(changes_nearby, engine, source, settings, now))
     new_ones = chain.from_iterable(_new(pieces, record.count_unsent if record is not None else None, tally))
     for packed in _packing(settings)(new_ones):
         tally.batches += 1
@@ -155,6 +157,25 @@ def _new(
         if gone and withdraw is not None:
             tally.withdrawn += withdraw(gone)
         yield new
+
+
+def _plausible(
+    pieces: Iterable[Difference],
+    record: Record,
+    window: Window,
+    nearby: Callable[[Window], Iterable[Change]],
+) -> Iterator[Difference]:
+    """The same differences, after the whole window was compared and found plausible; they are kept on disk until then.
+
+    :raises ImplausibleReading: before anything is yielded.
+    """
+    with tempfile.TemporaryFile(prefix="tablero-") as file:
+        found = total_change(pieces, record, keep=lambda piece: pickle.dump(piece, file, pickle.HIGHEST_PROTOCOL))
+        require_plausible(window, found, partial(nearby, window))
+        end = file.tell()
+        file.seek(0)
+        while file.tell() < end:
+            yield pickle.load(file)
 
 
 def _with_resending(pieces: Iterable[Difference], requeue_delivered: Callable[[], None]) -> Iterator[Difference]:

@@ -180,6 +180,7 @@ def check_books(engine: Engine) -> None:
         assert row.state != "refused" or row.rows == 1
         assert (row.settled_at is not None) == (row.state != "pending"), f"batch {row.id}: {row.state}"
         assert (row.first_change, row.last_change) == (min(instants), max(instants))
+        assert row.place <= row.first_change
         assert (row.first_request, row.last_request) == (rows[0].request_id, rows[-1].request_id)
         assert (hashes[row.id], row.service_id) == (request_hashes(rows), service_of(rows))
         assert row.after_id is None or row.after_id in ids

@@ -29,6 +29,7 @@ class Origin(NamedTuple):
     :ivar cuts: how many times the search has split the rows off another batch.
     :ivar first_refused_at: when the rows were first refused, or failed.
     :ivar ever_unknown: whether an attempt with these rows ever had an unknown outcome.
+    :ivar place: the oldest change of the batch that was staged; by default that of the batch that is made.
     """
 
     extraction_id: int
@@ -37,6 +38,7 @@ class Origin(NamedTuple):
     cuts: int = 0
     first_refused_at: datetime | None = None
     ever_unknown: bool = False
+    place: datetime | None = None
 
 
 class Lease(NamedTuple):
@@ -121,6 +123,8 @@ def make(
     """
     held = {"claimed_by": lease.worker, "claimed_until": lease.until} if lease else {}
     described = [{**origin._asdict(), **held, **values, **_describe(changes, zone)} for changes in contents]
+    for each in described:
+        each["place"] = each["place"] or each["first_change"]
     ids = list(connection.scalars(_INSERT, described))
     connection.execute(
         sa.insert(batch_content),
@@ -130,7 +134,7 @@ def make(
 
 
 def refill(connection: Connection, identity: int, changes: Sequence[StatusChange], zone: tzinfo, **values: Any) -> None:
-    """Replace the rows of a batch that was never posted. The caller has locked its row."""
+    """Replace the rows of a batch that was never posted; it keeps its place. The caller has locked its row."""
     connection.execute(sa.update(batch).where(batch.c.id == identity).values(**_describe(changes, zone), **values))
     connection.execute(sa.update(batch_content).where(batch_content.c.batch_id == identity).values(**_packed(changes)))
 

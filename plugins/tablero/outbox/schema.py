@@ -56,6 +56,8 @@ batch = sa.Table(
     sa.Column("rows", sa.Integer, nullable=False),
     sa.Column("first_change", Instant, nullable=False),
     sa.Column("last_change", Instant, nullable=False),
+    # Its place in the order of pending batches: the oldest change of the batch that was staged; inherited by the parts.
+    sa.Column("place", Instant, nullable=False),
     # pending, delivered, refused (a single row), withdrawn (no longer in the source, and never sent or refused before), split
     # (its rows are in its parts).
     sa.Column("state", sa.String(9), nullable=False, server_default="pending"),
@@ -91,7 +93,7 @@ batch = sa.Table(
     sa.Index("batch_window", "first_change", "last_change"),
     sa.Index(
         "batch_pending",
-        "first_change",
+        "place",
         "id",
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),

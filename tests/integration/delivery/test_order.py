@@ -123,6 +123,28 @@ def test_what_is_staged_apart_fits_into_one_call(outbox: Engine) -> None:
     assert states(outbox) == {"delivered": 11}
 
 
+def test_what_is_left_of_a_batch_keeps_its_place(outbox: Engine) -> None:
+    """A batch loses its oldest row at the source: it is still posted before newer changes of its requests."""
+    x, y, z = row("X", 10), row("Y", 50), row("Z", 20)
+    for found in ([x, y], [x, y, row("Y", 55, 14), z], [y, row("Y", 55, 14), z]):
+        stage(outbox, found)
+    dashboard = Arrivals()
+    deliver(outbox, dashboard, concurrency=1)
+    dashboard.check()
+    assert states(outbox) == {"delivered": 3, "withdrawn": 1}
+
+
+def test_the_parts_of_a_batch_that_is_too_large_keep_its_place(outbox: Engine) -> None:
+    """``batch_size`` was lowered since the first reading: no part is posted after newer changes of its requests."""
+    older = [row("X", 10), row("Y", 50)]
+    stage(outbox, older)
+    stage(outbox, [*older, row("Y", 55, 14), row("Z", 20)])
+    dashboard = Arrivals()
+    deliver(outbox, dashboard, concurrency=1, batch_size="1")
+    dashboard.check()
+    assert states(outbox) == {"delivered": 4}
+
+
 def test_two_batches_that_wait_for_each_other(outbox: Engine) -> None:
     """Each has the older change of one of two requests: one is split, and both requests arrive in order."""
     stage(outbox, [row("R", 10), row("Q", 50, 14)])
@@ -214,7 +236,7 @@ def test_a_row_entered_late_travels_with_the_newer_rows_of_its_request(outbox: E
     dashboard = Arrivals()
     deliver(outbox, dashboard)
     dashboard.check()
-    assert dashboard.calls == [["R", "R", "R"], [f"S-{number}" for number in range(5)]]
+    assert dashboard.calls == [[f"S-{number}" for number in range(5)], ["R", "R", "R"]]
 
 
 def test_rows_that_may_have_arrived_are_left_in_their_batch(outbox: Engine) -> None:

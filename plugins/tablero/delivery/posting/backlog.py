@@ -7,7 +7,6 @@ from typing import Any
 from tablero.delivery.posting.job import Job
 from tablero.outbox.queue import claiming, pending
 from tablero.outbox.queue.claims import Claim, LeasedPart
-from tablero.outbox.queue.order import Place
 
 
 class Backlog:
@@ -19,7 +18,7 @@ class Backlog:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._may_have_whole = self._may_have_parts = True
-        self._after: Place | None = None
+        self._after: int | None = None
 
     def is_empty(self) -> bool:
         """Whether nothing is pending, including batches that another worker holds."""
@@ -42,8 +41,7 @@ class Backlog:
         """Claim batches that need no search, the oldest change first; each is looked at once until :meth:`reset`."""
         claims = self._claim(most, self._after)
         if claims:
-            last = claims[-1]
-            self._after = Place(min(change.last_modified_date for change in last.changes), last.batch_id)
+            self._after = claims[-1].batch_id
         return claims
 
     def least_failed(self, most: int) -> list[Claim]:
@@ -61,7 +59,7 @@ class Backlog:
         self._may_have_parts = len(parts) >= most
         return parts
 
-    def _claim(self, most: int, after: Place | None = None, *, least_failed: bool = False) -> list[Claim]:
+    def _claim(self, most: int, after: int | None = None, *, least_failed: bool = False) -> list[Claim]:
         if not self._may_have_whole:
             return []
         claims = claiming.claim(*self._what, limit=most, least_failed=least_failed, after=after, **self._limits)

@@ -17,10 +17,12 @@ from tablero.outbox.engine import writing
 from tablero.outbox.queue import attempts
 from tablero.outbox.queue.claims import Claim, History, LeasedPart, Leaseholder
 from tablero.outbox.queue.leasing import from_now
-from tablero.outbox.queue.order import Place, blockers, first_in_line, is_searched
+from tablero.outbox.queue.order import blockers, first_in_line, is_searched, place_of
 from tablero.outbox.queue.pending import pending_in
 from tablero.outbox.queue.resizing import cut_to_size
 from tablero.outbox.schema import attempt, batch
+
+_PLACE = sa.select(batch.c.place, batch.c.id).where(batch.c.id == sa.bindparam("batch"))
 
 _HISTORY = (
     batch.c.id,
@@ -43,7 +45,7 @@ def claim(
     *,
     limit: int,
     least_failed: bool = False,
-    after: Place | None = None,
+    after: int | None = None,
     most: int = 1000,
     by_service: bool = False,
     zone: tzinfo = timezone.utc,
@@ -56,16 +58,17 @@ def claim(
     is posting them. The batch with the oldest change comes first, so that the latest status of a request arrives last.
 
     :param least_failed: first those with the fewest failures in a row, and of these the oldest.
-    :param after: only batches behind this place: those before it were looked at.
+    :param after: only batches behind this one: those before it were looked at.
     :param most: rows in one call; a larger batch, staged under a larger ``batch_size``, is split.
     :param by_service: only rows of one service in a call.
     :param zone: the institution's time zone, in which rows are counted by day.
     :returns: the claims, to be posted in this order where they share a request.
     """
-    order = [*([batch.c.unknown_in_a_row] if least_failed else []), batch.c.first_change, batch.c.id]
+    order = [*([batch.c.unknown_in_a_row] if least_failed else []), batch.c.place, batch.c.id]
     with writing(engine) as connection:
         search = _Search(connection, windows, holder, now, ~is_searched(), order)
-        found = search.first(limit, after, partial(cut_to_size, connection, most=most, by_service=by_service, zone=zone))
+        position = None if after is None else place_of(connection.execute(_PLACE, {"batch": after}).one())
+        found = search.first(limit, position, partial(cut_to_size, connection, most=most, by_service=by_service, zone=zone))
         return _begin_held(connection, found, holder, now)
 
 
@@ -91,7 +94,7 @@ def lease_parts(
     """
     last_posted = sa.select(sa.func.max(attempt.c.id)).where(attempt.c.batch_id == batch.c.id).scalar_subquery()
     turn = sa.case((batch.c.rows == 1, sa.func.coalesce(last_posted, 0)), else_=0)
-    order = [batch.c.rows == 1, *([-batch.c.rows] if largest else []), turn, batch.c.first_change, batch.c.id]
+    order = [batch.c.rows == 1, *([-batch.c.rows] if largest else []), turn, batch.c.place, batch.c.id]
     with writing(engine) as connection:
         search = _Search(connection, windows, holder, now, is_searched(), order)
         ids = search.first(limit, None, partial(cut_to_size, connection, most=most, by_service=by_service, zone=zone))

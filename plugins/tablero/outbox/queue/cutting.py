@@ -124,4 +124,4 @@ def _still_held(row: Any) -> dict[str, Any]:
 
 
 def _origin(row: Any, parent_id: int | None, cuts: int) -> Origin:
-    return Origin(row.extraction_id, parent_id, row.resend_run_id, cuts, row.first_refused_at, row.ever_unknown)
+    return Origin(row.extraction_id, parent_id, row.resend_run_id, cuts, row.first_refused_at, row.ever_unknown, row.place)

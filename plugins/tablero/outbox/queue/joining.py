@@ -37,9 +37,9 @@ class _Shared:
     """A request of which rows are pending already.
 
     :ivar rows: those that were read now, in order.
-    :ivar staged_at: the oldest change of the batch in which they would be staged.
+    :ivar staged_at: the place of the batch in which they would be staged.
     :ivar pending: the pending rows.
-    :ivar behind: the latest of the oldest changes of the batches that hold these.
+    :ivar behind: the last of the places of the batches that hold these.
     :ivar homes: the ids of these batches.
     """
 
@@ -122,7 +122,7 @@ def _shared(connection: Connection, packs: Sequence[Packed], homes: dict[int, An
             if (shared := read.get(row.request_id)) is not None:
                 shared.pending.append(row)
                 shared.homes.add(identity)
-                shared.behind = max(shared.behind, homes[identity].first_change)
+                shared.behind = max(shared.behind, homes[identity].place)
     return {request: each for request, each in read.items() if each.pending}
 
 

@@ -1,7 +1,8 @@
 """The order of pending batches: older changes of a request are posted before newer ones, whichever readings found them.
 
 Pending batches stand in one order, that of their oldest change. A batch waits for each one before it that shares a request with
-it.
+it. It keeps its place, ``batch.place``, when it loses its oldest row or is split: what is left must not fall behind batches
+that wait for it.
 
 Nothing waits for a batch that is searched: a bad row must not hold up good ones. Only the parts of one batch, and what
 continues its last request, wait for each other also then, by ``after_id``.
@@ -33,16 +34,16 @@ SEARCHED_AFTER = 2
 class Place(NamedTuple):
     """The place of a batch in the order of pending ones.
 
-    :ivar first_change: the ``last_modified_date`` of its oldest row.
+    :ivar oldest: the ``last_modified_date`` of the oldest row that was staged with it.
     """
 
-    first_change: datetime
+    oldest: datetime
     batch_id: int
 
 
 def place_of(row: Any) -> Place:
     """The place of the batch with this row of the table."""
-    return Place(row.first_change, row.id)
+    return Place(row.place, row.id)
 
 
 def is_searched(which: sa.FromClause = batch) -> sa.ColumnElement[bool]:
@@ -66,7 +67,7 @@ def first_in_line() -> sa.ColumnElement[bool]:
     """
     line = _line(until_pending=True)
     precedes = sa.or_(
-        sa.tuple_(line.c.first_change, line.c.id) < sa.tuple_(batch.c.first_change, batch.c.id),
+        sa.tuple_(line.c.place, line.c.id) < sa.tuple_(batch.c.place, batch.c.id),
         sa.and_(line.c.searched, is_searched()),
     )
     waits = sa.exists(sa.select(1).select_from(line).where(line.c.state == "pending", precedes).correlate(batch))
@@ -99,7 +100,7 @@ def _line(*, until_pending: bool) -> sa.CTE:
 
 
 def _of_line(which: Any) -> list[sa.ColumnElement[Any]]:
-    return [which.c.id, which.c.after_id, which.c.state, which.c.first_change, is_searched(which).label("searched")]
+    return [which.c.id, which.c.after_id, which.c.state, which.c.place, is_searched(which).label("searched")]
 
 
 def blockers(connection: Connection, candidates: Sequence[Any], *among: sa.ColumnElement[bool]) -> dict[int, set[int]]:
@@ -115,11 +116,11 @@ def blockers(connection: Connection, candidates: Sequence[Any], *among: sa.Colum
     if not candidates:
         return {}
     last = max(map(place_of, candidates))
-    query = sa.select(batch.c.id, batch.c.first_change, batch.c.first_request, batch.c.last_request).where(
+    query = sa.select(batch.c.id, batch.c.place, batch.c.first_request, batch.c.last_request).where(
         sa.text("batch.state = 'pending'"),
         ~is_searched(),
         ~_is_behind_searched(),
-        batch.c.first_change <= last.first_change,
+        batch.c.place <= last.oldest,
         batch.c.first_request <= max(row.last_request for row in candidates),
         batch.c.last_request >= min(row.first_request for row in candidates),
         *among,

@@ -29,7 +29,7 @@ def cut_to_size(connection: Connection, found: Sequence[Any], most: int, *, by_s
             fresh = connection.execute(sa.select(*batches.COLUMNS).where(batch.c.id == row.id)).one()
             made = batches.replace(connection, fresh, [Part(piece.changes) for piece in pieces], zone)
             parts = sa.select(*batches.COLUMNS).where(batch.c.id.in_(made), first_in_line())
-            fitting += connection.execute(parts.order_by(batch.c.first_change, batch.c.id))
+            fitting += connection.execute(parts.order_by(batch.c.place, batch.c.id))
         else:
             fitting.append(row)
     return fitting

@@ -21,7 +21,7 @@ from tablero.outbox.engine import Instant, to_microseconds, translated
 from tablero.outbox.upgrade import usable_version
 
 #: The oldest schema version that the queries support.
-OLDEST_SCHEMA = "0009"
+OLDEST_SCHEMA = "0010"
 
 #: A page counts rejections up to this number, so that it costs the same however many there are.
 COUNT_LIMIT = 10_000

@@ -5,6 +5,7 @@ Nights become due when a test says so (``tests.airflow.due``); mail, webhook and
 
 from __future__ import annotations
 
+import html
 import os
 import subprocess
 import sys
@@ -292,7 +293,10 @@ class Incident:
             return
         first = alert["windows"][0] if alert["windows"] else {"window": "", "pending": 0}
         assert first["window"][:7] in links["page"]
-        self.shows(links["page"], *([f">{first['pending']:,}<"] if first["pending"] else []))
+        if alert["kind"] == "degraded" and "/window/" in links["page"]:
+            self.shows(links["page"], _first_sentence(alert))
+        else:
+            self.shows(links["page"], *([f">{first['pending']:,}<"] if first["pending"] else []))
 
     def _report(self, alert: Json, mail: Mail) -> None:
         if path := os.environ.get(REPORT):
@@ -305,6 +309,11 @@ class Incident:
 def _mail_server(port: int) -> Json:
     extra = {"disable_ssl": True, "disable_tls": True, "from_email": "tablero@example.org"}
     return {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": orjson.dumps(extra).decode()}
+
+
+def _first_sentence(alert: Json) -> str:
+    """What happened, in Spanish, as HTML has it."""
+    return html.escape(next(line for line in alert["text"].splitlines() if line.startswith("Qué pasó: ")).partition(": ")[2])
 
 
 def _task_of(link: str) -> tuple[str, int, int | None]:

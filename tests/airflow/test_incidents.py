@@ -98,7 +98,7 @@ def test_one_poison_row(world: World) -> None:
     world.sandbox.add_fault(kind="refuse", match={"request_id": "^POISON"}, message="request_id is malformed")
     alert = story.alert("degraded", story.night(night, "success"))
     assert alert["degraded"] == [{"cause": "rejected", "window": str(night), "rows": 1, "of": 6}]
-    story.shows(f"{alert['links']['page']}&reason=refused_by_dashboard", "POISON-1", "request_id is malformed")
+    story.shows(alert["links"]["page"], "POISON-1", "request_id is malformed")
 
     story.institution.mend("delete from history where request = 'POISON-1'")
     story.enter(Change("CURED-1", story.at(night)))
@@ -120,6 +120,21 @@ def test_wrong_service_ids_at_go_live(world: World) -> None:
     story.institution.mend("update history set service = '123'")
     story.rows += [change._replace(service="123") for change in wrong]
     story.over(story.load(load, "success"))
+
+
+def test_wrong_service_ids_in_a_night(world: World) -> None:
+    """4, at night: the view is corrected and the failed task cleared; only the corrected rows are sent."""
+    story, night = world.begin("wrong service ids in a night"), date(2024, 3, 19)
+    wrong = [Change(f"ID-{number}", story.at(night, 8 + number), service="999") for number in range(3)]
+    story.institution.commit(wrong)
+    world.sandbox.add_fault(kind="refuse", match={"service_id": "999"}, name_indexes=False)
+    alert = story.alert("failure", story.night(night, "failed"))
+    assert "Check service_id" in alert["cause"]
+
+    story.institution.mend("update history set service = '123'")
+    story.rows += [change._replace(service="123") for change in wrong]
+    story.clear(alert)
+    story.over(alert["run_id"])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a disk that is full needs root, who may mount a small one")
@@ -163,18 +178,22 @@ def test_three_days_outage(world: World) -> None:
 
 
 def test_sixty_nights_pause(world: World) -> None:
-    """7: no heartbeat, and ``tablero status`` reports the lateness and its start; the next night closes the gap."""
+    """7: no heartbeat, the page says that the DAG is paused, and ``tablero status`` reports the lateness and its start; once it
+    is unpaused, the next night closes the gap."""
     story, nights = world.begin("sixty nights pause"), days(date(2024, 5, 1), 62)
     story.day(nights[0])
     story.settled(nights[0])
+    world.airflow.unpause(DAILY, paused=True)
     for night in nights[1:]:
         story.day(night, 3)
     assert world.beats == []
+    story.shows(f"{world.server.url}/tablero/", "El envío diario está en pausa")
     late, answer = status(world)
     assert late == 2
     assert answer["state"] == "late"
     assert any(label.startswith("2024-05") for label in [*answer["gaps"], *answer["open_windows"]])
 
+    world.airflow.unpause(DAILY)
     story.night(nights[-1], "success")
     wait_for("the monitor hears of it", lambda: world.beats)
     story.quiet("failure", "late")
@@ -238,7 +257,7 @@ def test_the_mapping_of_one_service_is_broken(world: World) -> None:
     story.institution.commit(lost)
     alert = story.alert("degraded", story.night(night, "success"))
     assert alert["degraded"] == [{"cause": "rejected", "window": str(night), "rows": 4, "of": 9}]
-    story.shows(f"{alert['links']['page']}&reason=missing_service_id", "LOST-0", "LOST-3")
+    story.shows(alert["links"]["page"], "Falta service_id", "LOST-0", "LOST-3")
 
     story.institution.mend("update history set service = '77' where service is null")
     story.rows += [change._replace(service="77") for change in lost]

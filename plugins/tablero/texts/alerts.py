@@ -82,7 +82,9 @@ OVER = Text("ya no ocurre: {causes}.", "this is over: {causes}.")
 
 #: What is over, by cause.
 CONDITIONS = {
-    "rejected": Text("muchas filas rechazadas", "many rejected rows"),
+    "rejected": Text(
+        "más filas rechazadas de las que admite alert_rejected_percent", "more rejected rows than alert_rejected_percent allows"
+    ),
     "all_rejected": Text("todas las filas rechazadas", "all rows rejected"),
     "no_rows": Text("días sin ninguna fila", "days without any row"),
     "few_rows": Text("días con menos filas de lo usual", "days with fewer rows than usual"),

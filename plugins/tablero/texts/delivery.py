@@ -67,9 +67,9 @@ NOT_THE_DASHBOARD = Text(
 )
 STILL_PENDING = Text(
     "{windows}: {rows} {rows:fila|filas} en {batches} {batches:lote|lotes} {rows:sigue pendiente|siguen pendientes}; {failed}"
-    " {failed:llamada falló|llamadas fallaron}. Se volverá a intentar. Primera causa: {cause}",
+    " {failed:llamada falló|llamadas fallaron}. Se volverá a intentar. Primer fallo: {cause}",
     "{windows}: {rows} {rows:row|rows} in {batches} {batches:batch|batches} {rows:is|are} still pending; {failed}"
-    " {failed:call|calls} failed. {rows:It|They} will be tried again. First cause: {cause}",
+    " {failed:call|calls} failed. {rows:It|They} will be tried again. First failure: {cause}",
 )
 WILL_BE_TRIED_ONCE_MORE = Text(
     "{windows}: el tablero rechazó {rows} {rows:fila, enviada sola,|filas, enviadas una por una,} y nada más quedaba por"

@@ -553,7 +553,7 @@ def test_a_client_that_breaks_does_not_lose_what_others_brought(outbox: Engine) 
             raise RuntimeError("a bug\x00in the client")
         return DELIVERED
 
-    with pytest.raises(DashboardUnavailable, match="First cause: RuntimeError, an error of this package"):
+    with pytest.raises(DashboardUnavailable, match="First failure: RuntimeError, an error of this package"):
         deliver(outbox, Dashboard(decide))
     assert states(outbox) == {"delivered": 29, "pending": 1}
     assert [row.outcome for row in attempts(outbox) if row.outcome != "delivered"] == ["unknown"]

@@ -97,12 +97,12 @@ CONDITIONS = {
 #: What was not as usual, by cause; ``window``, ``rows`` and ``of`` as in :class:`tablero.outbox.findings.Degradation`.
 DEGRADED = {
     "rejected": Text(
-        "{window}: {rows} de {of} {of:fila|filas} {rows:rechazada|rechazadas} por el contrato o por el tablero",
-        "{window}: {rows} of {of} {of:row|rows} rejected, by the contract or the dashboard",
+        "{window}: {rows} de {of} {of:fila|filas} {rows:fue rechazada|fueron rechazadas} por el contrato o por el tablero",
+        "{window}: {rows} of {of} {of:row|rows} {rows:was|were} rejected, by the contract or the dashboard",
     ),
     "all_rejected": Text(
-        "{window}: no se envió ninguna fila; {rows} de {of} {of:fila|filas} {rows:rechazada|rechazadas}",
-        "{window}: no row was sent; {rows} of {of} {of:row|rows} rejected",
+        "{window}: no se envió ninguna fila; {rows} de {of} {of:fila|filas} {rows:fue rechazada|fueron rechazadas}",
+        "{window}: no row was sent; {rows} of {of} {of:row|rows} {rows:was|were} rejected",
     ),
     "no_rows": Text(
         "{window}: {rows} {rows:fila|filas}; lo usual ese día es {of}",

@@ -207,7 +207,7 @@ def test_not_as_usual() -> None:
     empty = Degradation("no_rows", "2026-11-23", SINCE, SINCE, 0, 415)
     alert = degraded(*RUN, [REJECTED, empty], base_url=BASE)
     assert alert.kind == "degraded"
-    assert "daily_send DEGRADADO: 2026-11-23: 60 de 400 filas rechazadas" in alert.title
+    assert "daily_send DEGRADADO: 2026-11-23: 60 de 400 filas fueron rechazadas" in alert.title
     assert "2026-11-23: 0 rows; usual for that day is 415" in alert.to_text()
     assert alert.to_text().count("Qué hacer:") == 2
     assert alert.to_json()["windows"] == [{"window": "2026-11-23", "pending": 0}]

@@ -51,13 +51,19 @@ def interrupted_after(seconds: float) -> Iterator[None]:
 def interrupted_once(has_begun: Callable[[], Any]) -> Iterator[None]:
     """Raise :class:`TimeIsUp` in the main thread as soon as what it does has begun, which another thread watches."""
     over = threading.Event()
+    problems: list[Exception] = []
 
     def watch() -> None:
         deadline = time.monotonic() + PATIENCE
-        while not over.wait(0.02):
-            if has_begun() or time.monotonic() > deadline:
-                interrupt()
+        try:
+            while not over.wait(0.02):
+                if has_begun() or time.monotonic() > deadline:
+                    break
+            else:
                 return
+        except Exception as error:  # what it watches would otherwise wait for ever
+            problems.append(error)
+        interrupt()
 
     watcher = threading.Thread(target=watch, daemon=True)
     with interruptions():
@@ -67,3 +73,5 @@ def interrupted_once(has_begun: Callable[[], Any]) -> Iterator[None]:
         finally:
             over.set()
             watcher.join()
+            if problems:
+                raise problems[0]

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import TextIO
 
 # Airflow reads connections from its metadata database only in processes that declare themselves a server.
@@ -21,6 +22,11 @@ def main(words: Sequence[str] | None = None) -> int:
     :param words: the arguments without the program name; default: ``sys.argv``.
     :returns: the exit status.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # In the locale of a cron job, which has no accents, they would end the program with the status of a failure.
+            stream.reconfigure(errors="backslashreplace")
+
     from tablero.errors import TableroError
     from tablero.package.installed import require_packages
 
@@ -35,15 +41,17 @@ def main(words: Sequence[str] | None = None) -> int:
 
     asked = parser.build().parse_args(words)
     _log_plainly(sys.stdout if asked.command in (None, "check") else sys.stderr)
+    exit_status = 0
     try:
         with only_results_on_stdout():
-            return int(asked.run(asked))
+            exit_status = int(asked.run(asked))
+        sys.stdout.flush()
     except TableroError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    except BrokenPipeError:  # the reader, such as ``head``, has closed the pipe
-        sys.stderr.close()
-        return 0
+    except BrokenPipeError:  # the reader, such as ``head``, has closed the pipe; what Python still flushes goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return exit_status
 
 
 def _log_plainly(stream: TextIO) -> None:

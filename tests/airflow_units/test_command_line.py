@@ -42,24 +42,29 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-def run(source: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(source: Path, *words: str, **named: str) -> subprocess.CompletedProcess[str]:
     """Run a command as in a shell with Airflow's environment; there is no dashboard."""
+    encoding = named.get("PYTHONIOENCODING", "utf-8")
     return subprocess.run(
         [sys.executable, "-m", "tablero", *words],
-        env={
-            **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
-            "PYTHONPATH": str(ROOT / "plugins"),
-            "AIRFLOW_HOME": str(source.parent),
-            "AIRFLOW_CONN_TABLERO_SOURCE": f"sqlite:///{source}",
-            "AIRFLOW_CONN_TABLERO_API": "http://127.0.0.1:1",
-            "AIRFLOW_CONN_TABLERO_OUTBOX": f"sqlite:///{source.parent}/outbox.db",
-            "AIRFLOW__TABLERO__API_PATH": "/api/load",
-            **environment,
-        },
+        env={**environment(source), **named},
         capture_output=True,
-        text=True,
+        encoding=encoding,
         check=False,
     )
+
+
+def environment(source: Path) -> dict[str, str]:
+    """That of Airflow, without what this shell has set of it."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
+        "PYTHONPATH": str(ROOT / "plugins"),
+        "AIRFLOW_HOME": str(source.parent),
+        "AIRFLOW_CONN_TABLERO_SOURCE": f"sqlite:///{source}",
+        "AIRFLOW_CONN_TABLERO_API": "http://127.0.0.1:1",
+        "AIRFLOW_CONN_TABLERO_OUTBOX": f"sqlite:///{source.parent}/outbox.db",
+        "AIRFLOW__TABLERO__API_PATH": "/api/load",
+    }
 
 
 def delivered(source: Path) -> list[tuple[str, str]]:
@@ -201,6 +206,31 @@ def test_status_after_an_error_that_nobody_expected(
     assert outbox.status(Namespace(json=True)) == 3
     found = orjson.loads(capsys.readouterr().out)
     assert (found["state"], found["why"]["en"]) == ("unknown", f"{type(error).__name__}: {error}")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_an_encoding_that_lacks_characters(adopted: Path, encoding: str) -> None:
+    """In the locale of a cron job the answer keeps its exit status, and JSON can be read."""
+    with closing(sqlite3.connect(adopted)) as connection, connection:
+        connection.execute("insert into tablero_status_changes values ('1041', 'Ñ-–1', '2020-01-10', 2, '2020-01-12 08:00:00')")
+    run(adopted, "adopt", "--until", "2020-01-31", "--yes")
+    said = run(adopted, "status", PYTHONIOENCODING=encoding)
+    assert (said.returncode, said.stderr) == (2, "")
+    (line,) = run(adopted, "rows", "--request", "Ñ-–1", PYTHONIOENCODING=encoding).stdout.splitlines()
+    assert orjson.loads(line)["request_id"] == "Ñ-–1"
+    helped = run(adopted, "--help", PYTHONIOENCODING=encoding)
+    assert (helped.returncode, helped.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("words", "status"), [(["rejections", "--csv"], 0), (["status"], 2)])
+def test_a_reader_that_has_gone(adopted: Path, words: list[str], status: int) -> None:
+    """A pipe that nobody reads ends a command without a word, with the exit status that it has otherwise."""
+    command = [sys.executable, "-m", "tablero", *words]
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as pipe:
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, env=environment(adopted), check=False)
+    assert (done.returncode, done.stderr) == (status, b"")
 
 
 def test_status_does_not_quote_a_row(adopted: Path, mocker: MockerFixture, monkeypatch: pytest.MonkeyPatch) -> None:

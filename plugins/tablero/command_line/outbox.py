@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,10 +47,11 @@ def status(asked: argparse.Namespace) -> int:
         found = answers.unknown(error.text)
     except Exception as error:  # uncaught, it would end the process with the exit status of *degraded*
         found = answers.unknown(_unexpected(error) if may_quote_rows else verbatim(f"{type(error).__name__}: {error}"))
-    if asked.json:
-        dump(found.to_json())
-    else:
-        say(found.line())
+    with suppress(BrokenPipeError):  # nobody reads it, and the exit status is told all the same
+        if asked.json:
+            dump(found.to_json())
+        else:
+            say(found.line())
     return found.state.exit_status
 
 

@@ -40,8 +40,9 @@ def say(line: object) -> None:
 
 
 def dump(value: object) -> None:
-    """Print a JSON document on one line."""
-    say(json.dumps(value, ensure_ascii=False, default=_plain))
+    """Print a JSON document on one line; in plain ASCII where the encoding of the output lacks characters."""
+    is_utf8 = (_stdout().encoding or "").lower().replace("-", "") == "utf8"
+    say(json.dumps(value, ensure_ascii=not is_utf8, default=_plain))
 
 
 def each(rows: Iterator[Mapping[str, Any]], *, columns: Sequence[str], as_csv: bool) -> None:

@@ -307,6 +307,7 @@ def test_power_loss_at_any_moment(tmp_path: Path, outbox_url: str) -> None:
         while worker.poll() is None and len(copies) < MOMENTS:
             time.sleep(rng.uniform(0.005, 0.08))
             os.kill(worker.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, worker.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # it may be on another core until then
             known = list(reported)
             place = tmp_path / f"copy-{len(copies)}"
             for name in ("outbox.db", "outbox.db-wal"):

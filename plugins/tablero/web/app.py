@@ -119,7 +119,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if error.detail in (CROSS_SITE, FORM_EXPIRED):
         return page.problem(403, "form", again=page.link(""))
     name = str(error.status_code) if error.status_code in (403, 404) else "400"
-    return page.problem(error.status_code, name, again=page.link(""))
+    return page.problem(error.status_code, name, home=page.link(""))
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

@@ -185,7 +185,7 @@ class Page:
 
         :param name: of its texts.
         """
-        defaults = {"words": "", "login": None, "dag": None, "again": None, "zone_name": "UTC"}
+        defaults = {"words": "", "login": None, "dag": None, "again": None, "home": None, "zone_name": "UTC"}
         texts = {"title": self.texts(f"problem.{name}"), "advice": self.texts(f"problem.{name}.advice")}
         return self._html("problem.html", status, defaults | texts | context)
 

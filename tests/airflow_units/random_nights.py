@@ -70,7 +70,8 @@ class Server(Dashboard):
     :ivar mode: how it answers: the name of a method.
     :ivar bad: requests that it refuses.
     :ivar stored: how often it has stored each row.
-    :ivar doubtful: how often it gave no answer to a call with a row, whether or not it stored it.
+    :ivar is_forgotten: whether the outbox may have no room for what it answers.
+    :ivar doubtful: how often nobody learned what it answered to a call with a row.
     """
 
     url = "http://127.0.0.1:1/api/load"
@@ -81,6 +82,7 @@ class Server(Dashboard):
         self._chance = chance
         self.mode = "up"
         self.bad: set[str] = set()
+        self.is_forgotten = False
         self.stored: Counter[tuple[Any, ...]] = Counter()
         self.doubtful: Counter[tuple[Any, ...]] = Counter()
 
@@ -89,7 +91,7 @@ class Server(Dashboard):
         rows = [content(entry) for entry in entries]
         if answer.outcome is Outcome.DELIVERED or answer is LOST:
             self.stored.update(rows)
-        if answer.outcome is Outcome.UNKNOWN:
+        if answer.outcome is Outcome.UNKNOWN or self.is_forgotten:
             self.doubtful.update(rows)
         return answer
 
@@ -242,7 +244,7 @@ class World:
 
     def fill_disk(self, pages: int | None) -> None:
         """Leave the outbox that many pages to grow; ``None``: as many as it wants."""
-        self._room = None
+        self._room, self.dashboard.is_forgotten = None, pages is not None
         self.engine.dispose()
         if pages is not None:
             with closing(sqlite3.connect(str(self.engine.url.database))) as connection:

@@ -410,6 +410,15 @@ def test_an_earlier_night_that_is_cleared_ends_nothing(outbox: Engine) -> None:
     assert degrade(outbox, night(1)) == ([], [])
 
 
+def test_an_earlier_night_that_is_cleared_reports_nothing_that_is_over(outbox: Engine) -> None:
+    """A night that found a day without rows finds it again when it is cleared; what a later night has found since is new."""
+    degrade(outbox, night(1), "no_rows")
+    assert degrade(outbox, night(2)) == ([], ["no_rows"])
+    assert degrade(outbox, night(1), "no_rows") == ([], [])
+    assert degrade(outbox, night(3)) == ([], [])
+    assert degrade(outbox, night(4), "no_rows") == (["no_rows"], [])
+
+
 def test_a_manual_run_is_alerted_by_itself(outbox: Engine) -> None:
     """A manual run reports its own degradation once, even if cleared; it neither ends nor suppresses those of nights."""
     assert degrade(outbox, by_hand("1"), "rejected") == (["rejected"], [])

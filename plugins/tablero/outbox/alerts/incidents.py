@@ -133,7 +133,8 @@ def run_degraded(
     new = _once_per_run(connection, run, [cause for cause in causes if cause in events or not run.scheduled], now)
     if not run.scheduled:
         return new, []
-    causes = [cause for cause in causes if cause not in events]
+    over_before = _over_since(connection, run)
+    causes = [cause for cause in causes if cause not in events and cause not in over_before]
     found = {row.cause.removeprefix(DEGRADED): row for row in connection.execute(_open((run.series,)).where(_is_degraded))}
     new += [cause for cause in causes if cause not in found]
     missing = [cause for cause, row in found.items() if cause not in causes and run.run_id >= row.last_run_id]
@@ -145,6 +146,16 @@ def run_degraded(
         values = {"failures": 0, "last_run_id": max(run.run_id, row.last_run_id if row else "")}
         _put(connection, run.series, DEGRADED + cause, row, values | ({} if row else {"alerted_at": now}), now)
     return new, over
+
+
+def _over_since(connection: Connection, run: EndedRun) -> set[str]:
+    """The causes that this run, which was cleared, or a later one has reported, and that are over: the past of a run that is
+    cleared is not alerted again.
+    """
+    later = sa.and_(incident.c.dag_id == run.series, incident.c.last_run_id >= run.run_id, _is_degraded)
+    rows = connection.execute(sa.select(incident.c.cause, incident.c.closed_at).where(later)).all()
+    still_open = {row.cause for row in rows if row.closed_at is None}
+    return {row.cause.removeprefix(DEGRADED) for row in rows if row.cause not in still_open}
 
 
 def _once_per_run(connection: Connection, run: EndedRun, causes: Collection[str], now: datetime) -> list[str]:

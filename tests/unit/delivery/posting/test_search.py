@@ -269,6 +269,15 @@ def test_calls_that_are_too_large_become_small_enough(rows: int, limit: int) -> 
     assert trial.calls <= ceil(log2(rows)) + 2 + 2 * ceil(rows / min(limit, rows - 1))
 
 
+def test_what_is_posted_of_calls_that_are_too_large() -> None:
+    """Half of what was too much, down to one row; once that row is found, all others together."""
+    search = Search.of(8, Trouble.SIZE)
+    assert search.next_head == 4
+    assert search.refused(4).next_head == 2
+    assert Search.of(2, Trouble.SIZE).next_head == 1
+    assert search.refused(4).refused(2).isolated().next_head == 7
+
+
 @given(st.data(), st.integers(2, 60), st.sampled_from(Trouble))
 def test_every_search_ends(data: st.DataObject, rows: int, trouble: Trouble) -> None:
     """A search ends even if the dashboard answers at random."""

@@ -30,6 +30,7 @@ from tablero.airflow import callbacks, configuration, history, tasks
 from tablero.airflow.alerts import channels, sending
 from tablero.airflow.alerts.budget import Budget
 from tablero.airflow.alerts.channels import Message
+from tablero.airflow.alerts.content import Alert
 from tablero.airflow.runs import proving
 from tablero.airflow.runs import sending as runs_sending
 from tablero.airflow.timetable import CivilDayTimetable
@@ -150,6 +151,7 @@ class World:
 
     :ivar now: the simulated time.
     :ivar runs: all scheduled runs so far.
+    :ivar decided: the alerts that were sent, or will be, in the order in which that was decided.
     :ivar received: the alerts that each channel has taken.
     :ivar digests: the digests that were sent, by the name of their period.
     :ivar beats: how often the heartbeat was called.
@@ -168,7 +170,7 @@ class World:
         self.received: dict[str, list[Message]] = {channels.MAIL: [], channels.WEBHOOK: []}
         self.decided: list[dict[str, Any]] = []
         self.digests: list[Digest] = []
-        self._queued: list[Any] = []
+        self._queued: list[dict[str, Any]] = []
         self.beats = self.settled = 0
         self.broken: set[str] = set()
         self.source_is_down = False
@@ -201,6 +203,7 @@ class World:
             monkeypatch.setattr(module, "clock", lambda: self.now)
         monkeypatch.setattr(sending, "send", self._send)
         monkeypatch.setattr(sending, "enqueue", partial(self._enqueue, sending.enqueue))
+        monkeypatch.setattr(sending, "send_at_once", partial(self._send_at_once, sending.send_at_once))
         monkeypatch.setattr(channels, "send_digest", self._send_digest)
         monkeypatch.setattr(channels, "beat", self._beat)
         monkeypatch.setattr(pendulum, "now", lambda _=None: pendulum.instance(self.now))
@@ -222,13 +225,17 @@ class World:
 
     def _enqueue(self, enqueue: Callable[..., None], *args: Any, **named: Any) -> None:
         enqueue(*args, **named)
-        self._queued.append(args[2])
+        self._queued.append(args[2].to_json())
+
+    def _send_at_once(self, send: Callable[..., bool], settings: object, alert: Alert, *, seconds: float) -> bool:
+        is_taken = send(settings, alert, seconds=seconds)
+        self.decided += [alert.to_json()] if is_taken else []
+        return is_taken
 
     def _send(self, _: object, messages: Mapping[str, Sequence[Message]], *, seconds: float) -> dict[str, list[bool]]:
         for channel, some in messages.items():
             if channel not in self.broken:
                 self.received[channel] += some
-                self.decided += [one.json for one in some if one.json not in self.decided]
         return {channel: [] if channel in self.broken else [True] * len(some) for channel, some in messages.items()}
 
     def _send_digest(self, _settings: object, found: Digest, *_: object, seconds: float) -> bool:
@@ -293,8 +300,8 @@ class World:
         with reading(self.engine) as connection:
             waiting = [message["json"] for message in connection.scalars(sa.select(notification.c.message))]
         taken = [one.json for some in self.received.values() for one in some]
-        new = [alert.to_json() for alert in self._queued]
-        self.decided += [alert for alert in new if alert in [*waiting, *taken] and alert not in self.decided]
+        # Not those whose transaction was rolled back.
+        self.decided += [alert for alert in self._queued if alert in [*waiting, *taken]]
 
     def _task(self, run: Run, task_id: str, work: Callable[[], Any]) -> Any:
         deferrals = tries = 0

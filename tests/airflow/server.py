@@ -33,6 +33,8 @@ _START_SECONDS = 900.0
 _STOP_SECONDS = 5.0
 _KILL_SECONDS = 60.0
 _USER, _PASSWORD = "admin", "admin"
+#: In the title of a worker of LocalExecutor that runs no task.
+_IDLE = "LocalExecutor: <idle>"
 
 
 class Airflow:
@@ -104,9 +106,16 @@ class Airflow:
         return client
 
     def kill(self, component: str) -> None:
-        """Send SIGKILL to a component (``scheduler``); the processes that it started continue, as in production."""
+        """Send SIGKILL to a component (``scheduler``); tasks that it started continue.
+
+        Its idle workers are killed as well, as by systemd or Docker: they have its connections to the metadata database open,
+        so that its last transaction would keep its locks, and the next scheduler would start no task.
+        """
         for process in self._component(component):
-            process.kill()
+            idle = [child for child in process.children() if _IDLE in " ".join(_words(child))]
+            for one in (process, *idle):
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
         self._wait_for(f"{component} is dead", lambda: not self._component(component))
 
     def revive(self, component: str) -> bool:
@@ -133,10 +142,7 @@ class Airflow:
         title = f"airflow {name.replace('-', '_')} --"  # what the api-server calls itself
 
         def is_it(process: psutil.Process | None) -> bool:
-            try:
-                words = process.cmdline() if process is not None else []
-            except psutil.Error:
-                return False
+            words = _words(process)
             return words[1:3] == [str(AIRFLOW), name] or bool(words and words[0].startswith(title))
 
         return [process for process in self.processes() if is_it(process) and not is_it(process.parent())]
@@ -229,6 +235,14 @@ class Airflow:
             time.sleep(0.5)
         end = self.log.read_text(errors="replace")[-6000:]
         raise RuntimeError(f"not within {_START_SECONDS:g} s: {what}. Its log ends:\n{end}")
+
+
+def _words(process: psutil.Process | None) -> list[str]:
+    """The command line of a process, or the title that it has chosen; nothing if it has ended."""
+    try:
+        return list(process.cmdline()) if process is not None else []
+    except psutil.Error:
+        return []
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:

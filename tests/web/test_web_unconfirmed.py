@@ -83,7 +83,7 @@ def test_what_the_dashboard_has_counts_as_delivered(admin: Any, stuck: int, own_
 def test_what_it_does_not_have_is_posted_again(admin: Any, stuck: int, own_history: History) -> None:
     """If the dashboard does not have the rows they are posted by a run of their day, and the batch stays as it is."""
     asked = review(admin, stuck, "retry")
-    assert "Envío diario is run for 2026-08-03" in words_of(asked.text)
+    assert "Daily send is run for 2026-08-03" in words_of(asked.text)
     done = admin.post("/tablero/unconfirmed", data=fields(asked.text), headers=OWN)
     assert done.status_code == 303
     assert state_of(own_history, stuck) == ("pending", None)

@@ -103,6 +103,7 @@ def check(engine: Engine) -> None:
     assert (found[-1].days, contents[COUNT]) == (None, [])
     for row in found[:-1]:
         assert contents[row.id] == rows_of(row.id)
+        assert row.place == row.first_change
         assert sum(row.days.values()) == row.rows == 3
         assert {local_day(one.last_modified_date, ZONE).isoformat() for one in contents[row.id]} == set(row.days)
     assert [row.id for row in found if row.days and len(row.days) == 2] == [479]

@@ -57,7 +57,7 @@ def _extraction(identity: int, run_id: str, *, finished: bool = True, label: str
 
 
 def _batch(identity: int, extraction_id: int, rows: int, state: str) -> dict[str, Any]:
-    edges = {"first_change": START, "last_change": START}
+    edges = {"first_change": START, "last_change": START, "place": START}
     return {"id": identity, "extraction_id": extraction_id, "rows": rows, "state": state, **edges}
 
 

@@ -33,6 +33,7 @@ from tablero.source.view import Census
 from tests.integration.samples import FEBRUARY, NOW, ZONE, counted, settings
 from tests.interrupting import TimeIsUp, interrupted_once
 from tests.sources import certificates
+from tests.sources.background import reading
 from tests.sources.mariadb import MariaDb, programs, running
 from tests.waiting import PATIENCE, wait_for
 
@@ -206,18 +207,9 @@ def test_a_reading_that_hangs_is_cancelled(server: MariaDb, address: URL) -> Non
     """A reading that hangs is cancelled: the thread gets its error within seconds, and nothing runs on the server."""
     run(server, address, "CREATE TABLE h (n int)", f"CREATE VIEW {VIEW} AS SELECT {ROW} last_modified_date FROM h")
     found = source(address)
-    ended: list[BaseException] = []
-
-    def read() -> None:
-        try:
-            list(found.read(FEBRUARY))
-        except BaseException as error:
-            ended.append(error)
-
     with server.admin(address.database or "") as blocker:
         blocker.exec_driver_sql("LOCK TABLES h WRITE")
-        thread = threading.Thread(target=read)
-        thread.start()
+        thread, ended = reading(found, FEBRUARY)
         wait_for("it waits for the lock", lambda: server.is_running(address))
         found.cancel()
         thread.join(PATIENCE)
@@ -248,16 +240,7 @@ def test_a_server_that_does_not_answer_is_cut(made: Path, driver: str, mocker: M
         address = frozen.database(driver)
         run(frozen, address, f"CREATE VIEW {VIEW} AS SELECT {ROW} last_modified_date FROM (SELECT SLEEP(600) s) x")
         found = source(address)
-        ended: list[BaseException] = []
-
-        def read() -> None:
-            try:
-                list(found.read(FEBRUARY))
-            except BaseException as error:
-                ended.append(error)
-
-        thread = threading.Thread(target=read)
-        thread.start()
+        thread, ended = reading(found, FEBRUARY)
         wait_for("it is executed", lambda: frozen.is_running(address))
         with frozen.paused():
             found.cancel()  # it needs a connection, which the server does not accept
@@ -278,16 +261,7 @@ def test_a_server_that_freezes_while_a_connection_is_set_up_is_cut(made: Path, d
             opened.set()
 
         event.listen(found.engine, "connect", freeze, insert=True)
-        ended: list[BaseException] = []
-
-        def read() -> None:
-            try:
-                list(found.read(FEBRUARY))
-            except BaseException as error:
-                ended.append(error)
-
-        thread = threading.Thread(target=read)
-        thread.start()
+        thread, ended = reading(found, FEBRUARY)
         assert opened.wait(PATIENCE)
         found.cancel()
         thread.join(PATIENCE)

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 import traceback
 from collections import Counter
@@ -38,6 +37,7 @@ from tests.integration.samples import NOW, ZONE, counted, month, settings
 from tests.interrupting import TimeIsUp, interrupted_once
 from tests.sources import certificates, views
 from tests.sources import pooler as bouncer
+from tests.sources.background import reading
 from tests.sources.pooler import Pooler
 from tests.sources.spanish import Server, folder_for_servers, own, running
 from tests.waiting import PATIENCE, wait_for
@@ -430,21 +430,6 @@ def test_a_standby_and_its_conflicts(tmp_path: Path) -> None:
 # -- cancelling --------------------------------------------------------------------------------------------------------------
 
 
-def reading(found: Source) -> tuple[threading.Thread, list[BaseException]]:
-    """A reading in a thread, and the error with which it ended."""
-    ended: list[BaseException] = []
-
-    def read() -> None:
-        try:
-            rows(found)
-        except BaseException as error:
-            ended.append(error)
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    return thread, ended
-
-
 def waiting(server: Server, database: str) -> int:
     """The server process that executes the hanging statement."""
     query = f"SELECT pid FROM pg_stat_activity WHERE datname = '{database}' AND state = 'active' AND wait_event_type = 'Lock'"
@@ -459,7 +444,7 @@ def test_a_reading_that_hangs_is_cancelled(spanish: Server, database: str) -> No
     found = source(spanish.address(database))
     with sa.create_engine(spanish.address(database)).begin() as blocker:
         blocker.exec_driver_sql("LOCK TABLE h")
-        thread, ended = reading(found)
+        thread, ended = reading(found, JANUARY)
         waiting(spanish, database)
         found.cancel()
         thread.join(PATIENCE)
@@ -492,7 +477,7 @@ def test_a_server_that_does_not_answer_is_cut(spanish: Server, database: str, mo
     found = source(spanish.address(database))
     with sa.create_engine(spanish.address(database)).begin() as blocker:
         blocker.exec_driver_sql("LOCK TABLE h")
-        thread, ended = reading(found)
+        thread, ended = reading(found, JANUARY)
         process = waiting(spanish, database)
         os.kill(process, signal.SIGSTOP)
         try:

@@ -64,7 +64,7 @@ class Source:
         #: Driver connections in use, by ``id``, since not all drivers' connections are hashable.
         self._in_use: dict[int, Any] = {}
         #: In ``opened``: the ids of those that this thread is opening.
-        self._thread = threading.local()
+        self._this_thread = threading.local()
         self._is_cancelled = False
         self._dialect.prepare(engine)
         # Before all others: they, and SQLAlchemy, ask the server, and most drivers wait without a limit for its answers.
@@ -229,11 +229,11 @@ class Source:
         """A connection that :meth:`cancel` can reach, from the moment that it is open until it is given back."""
         opened: list[int] = []
         try:
-            self._thread.opened = opened
+            self._this_thread.opened = opened
             try:
                 connecting = self._engine.connect()
             finally:
-                self._thread.opened = None
+                self._this_thread.opened = None
             with connecting as connection:
                 self._enter(connection.connection.driver_connection, opened)  # it may be one of the pool
                 yield connection
@@ -242,7 +242,8 @@ class Source:
                 self._in_use.pop(key, None)
 
     def _is_open(self, driver_connection: Any, _record: Any) -> None:
-        if (opened := getattr(self._thread, "opened", None)) is not None:  # not a connection over which others are cancelled
+        # Not one over which others are cancelled.
+        if (opened := getattr(self._this_thread, "opened", None)) is not None:
             self._enter(driver_connection, opened)
 
     def _enter(self, driver_connection: Any, opened: list[int]) -> None:

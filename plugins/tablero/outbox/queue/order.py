@@ -18,6 +18,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -59,6 +60,7 @@ def is_searched(which: sa.FromClause = batch) -> sa.ColumnElement[bool]:
     )
 
 
+@cache  # SQLAlchemy copies all columns for each alias, which takes longer than the query
 def first_in_line() -> sa.ColumnElement[bool]:
     """A condition: the batch does not wait for the batch with earlier rows of the same reading that ``after_id`` names.
 
@@ -74,6 +76,7 @@ def first_in_line() -> sa.ColumnElement[bool]:
     return sa.or_(batch.c.after_id.is_(None), ~waits)
 
 
+@cache
 def _is_behind_searched() -> sa.ColumnElement[bool]:
     """A condition: the line of the batch leads to one that is searched. That one may wait for a batch behind it in the order,
     and this one with it; if a batch waited for this one because of a shared request, they could wait for each other for ever.

@@ -27,6 +27,10 @@ ZONE = pendulum.timezone("America/Santo_Domingo")
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=timezone.utc)
 
 
+#: What would end a literal, a statement or a placeholder, and letters of every width.
+AWKWARD = r"""it's "so"; -- \' \ %s %(now)s :now $1 {} E'\x41' ñ € 漢 😀"""
+
+
 def month(label: str) -> Window:
     """A whole month, ``2020-02``."""
     first = date.fromisoformat(f"{label}-01")

@@ -31,7 +31,7 @@ from tablero.source.reader import Source
 log = logging.getLogger(__name__)
 
 #: Batches, and rejections, committed in one transaction.
-_STEP_BATCHES = 10
+_STEP_BATCHES = 20
 _STEP_REJECTIONS = 1_000
 
 #: Rejected rows of a window that a dry run shows.

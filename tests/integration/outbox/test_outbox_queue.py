@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
@@ -17,6 +18,7 @@ from tablero.outbox.queue.claims import Claim, Leaseholder
 
 from tests.integration.fake_dashboard import CRASHED, DELIVERED, FORBIDDEN, LOST, UNAVAILABLE, refused
 from tests.integration.samples import (
+    AWKWARD,
     FEBRUARY,
     NOW,
     ZONE,
@@ -289,6 +291,14 @@ def test_all_of_the_answer_is_kept(outbox: Engine) -> None:
     assert (row.http_status, row.seconds, row.error, row.message) == (500, 1.5, "e" * 999 + "…", "m" * 499 + "…")
     assert (row.xroad_request_id, row.xroad_error, row.xroad_detail) == ("r" * 36, "Server.ServerProxy.NetworkError", "d" * 36)
     assert (row.run_id, row.batch_id, row.message_id) == ("run", taken.batch_id, taken.message_id)
+
+
+def test_words_are_kept_as_they_are(outbox: Engine) -> None:
+    """Whatever the dashboard says is data."""
+    stage(outbox, changes(2), size=1)
+    taken = claim(outbox, limit=2)
+    record(outbox, *((each, replace(UNAVAILABLE, error=AWKWARD, message=AWKWARD, xroad_detail=AWKWARD)) for each in taken))
+    assert [(row.error, row.message, row.xroad_detail) for row in attempts(outbox)] == [(AWKWARD,) * 3] * 2
 
 
 # -- splitting -------------------------------------------------------------------------------------------------------------

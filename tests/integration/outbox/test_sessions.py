@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timezone
 from typing import Any
 
@@ -15,9 +16,13 @@ from sqlalchemy.engine import URL, Engine
 from tablero.errors import OutboxUnavailable, SetupError
 from tablero.outbox import ledger
 from tablero.outbox.engine import connect, now_of, reading, writing
+from tablero.outbox.queue.claiming import claim
+from tablero.outbox.queue.claims import Leaseholder
+from tablero.outbox.queue.recording import record
 from tablero.outbox.upgrade import check_writable, migrate, schema_version
 
-from tests.integration.samples import FEBRUARY, NOW, all_batches, changes, stage, staged
+from tests.integration.fake_dashboard import UNAVAILABLE
+from tests.integration.samples import AWKWARD, FEBRUARY, NOW, all_batches, attempts, changes, stage, staged
 
 
 @pytest.fixture
@@ -132,6 +137,16 @@ def test_text_that_is_not_utf8(backend: str, new_database: Callable[..., URL], e
             step(engine)
     assert schema_version(engine) is None
     engine.dispose()
+
+
+@pytest.mark.parametrize("standard", ["on", "off"])
+def test_a_server_that_reads_backslashes_in_the_old_way(there: Engine, address: URL, standard: str) -> None:
+    """What the dashboard says is stored as it is, whichever way the server reads literals."""
+    alter(there, address, f"standard_conforming_strings = {standard}")
+    stage(there, changes(1))
+    (taken,) = claim(there, [FEBRUARY], Leaseholder("worker", AWKWARD, 60.0), limit=1)
+    record(there, [(taken, replace(UNAVAILABLE, error=AWKWARD, message=AWKWARD))])
+    assert [(row.run_id, row.error, row.message) for row in attempts(there)] == [(AWKWARD,) * 3]
 
 
 def test_a_table_that_is_gone(there: Engine) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from pytest_mock import MockerFixture
 from sqlalchemy.engine import Connection
 from tablero.outbox.engine import Instant, connect
-from tablero.outbox.queue.statement import Statement
+from tablero.outbox.queue.statement import Statement, execute
 
 THEN = datetime(2026, 11, 25, 2, 0, 0, 123456, tzinfo=timezone.utc)
 
@@ -40,16 +40,16 @@ def connection() -> Iterator[Connection]:
 
 def test_each_row_of_parameters(connection: Connection) -> None:
     """It is executed once for each row of parameters, which are converted by their types; constants stay as they are."""
-    assert SETTLE.execute(connection, [{"identity": number, "since": THEN} for number in (1, 3, 4)]) == [(1,), (3,)]
+    assert execute(connection, SETTLE.each({"identity": number, "since": THEN} for number in (1, 3, 4))) == [[(1,), (3,)]]
     found = connection.execute(sa.select(thing).order_by(thing.c.id)).all()
     assert [tuple(row) for row in found] == [(1, "settled", THEN), (2, "pending", None), (3, "settled", THEN)]
-    assert SETTLE.execute(connection, [{"identity": 1, "since": THEN}]) == []
+    assert execute(connection, SETTLE.each([{"identity": 1, "since": THEN}])) == [[]]
 
 
 def test_compiled_once(connection: Connection, mocker: MockerFixture) -> None:
     """SQLAlchemy compiles it for the first execution only."""
     statement = Statement(sa.update(thing).values(state=sa.bindparam("given")))
-    statement.execute(connection, [{"given": "one"}])
+    execute(connection, statement.each([{"given": "one"}]))
     mocker.patch.object(sa.Update, "compile", side_effect=AssertionError)
-    assert statement.execute(connection, [{"given": "two"}]) == []
+    assert execute(connection, statement.each([{"given": "two"}])) == [[]]
     assert set(connection.scalars(sa.select(thing.c.state))) == {"two"}

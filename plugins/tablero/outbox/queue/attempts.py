@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from tablero.dashboard.answer import Answer, Outcome, clean
 from tablero.outbox.queue.claims import Claim, Leaseholder
 from tablero.outbox.queue.leasing import NOW, clock
-from tablero.outbox.queue.statement import Statement
+from tablero.outbox.queue.statement import Execution, Rows, Statement, execute
 from tablero.outbox.schema import attempt, batch
 from tablero.texts import outbox as texts
 
@@ -34,9 +34,21 @@ def begin(connection: Connection, ids: Sequence[int], holder: Leaseholder, now: 
 
     :returns: the id and the message id of the new attempt, by batch.
     """
-    same = {"run_id": holder.run_id, "worker": holder.worker, "now": clock(connection, now)}
-    begun = _BEGIN.execute(connection, ({**same, "batch_id": identity, "message_id": str(uuid4())} for identity in ids))
-    return {identity: (attempt_id, message_id) for identity, attempt_id, message_id in begun}
+    return begun(*execute(connection, beginnings(ids, holder, clock(connection, now))))
+
+
+def beginnings(ids: Sequence[int], holder: Leaseholder, at: datetime | None) -> Execution:
+    """:func:`begin`, to be executed together with other statements.
+
+    :param at: the value of :func:`~tablero.outbox.queue.leasing.clock`.
+    """
+    same = {"run_id": holder.run_id, "worker": holder.worker, "now": at}
+    return _BEGIN.each({**same, "batch_id": identity, "message_id": str(uuid4())} for identity in ids)
+
+
+def begun(returned: Rows) -> dict[int, tuple[int, str]]:
+    """What :func:`begin` returns, from what :func:`beginnings` returned."""
+    return {identity: (attempt_id, message_id) for identity, attempt_id, message_id in returned}
 
 
 def give_up(connection: Connection, ids: Collection[int]) -> None:
@@ -78,9 +90,9 @@ _END = Statement(
 )
 
 
-def end(connection: Connection, answers: Sequence[tuple[Claim, Answer]]) -> None:
-    """Record how attempts ended."""
-    _END.execute(connection, (_ending(claimed, answer) for claimed, answer in answers))
+def endings(answers: Sequence[tuple[Claim, Answer]]) -> Execution:
+    """Record how attempts ended; to be executed together with other statements."""
+    return _END.each(_ending(claimed, answer) for claimed, answer in answers)
 
 
 def _ending(claimed: Claim, answer: Answer) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timezone, tzinfo
+from itertools import chain
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from tablero.outbox.engine import now_of, writing
 from tablero.outbox.queue import attempts, cutting
 from tablero.outbox.queue.claims import Claim, Leaseholder
 from tablero.outbox.queue.leasing import LEASED, NOW, OF_THESE, RELEASE, clock
-from tablero.outbox.queue.statement import Statement
+from tablero.outbox.queue.statement import Execution, Rows, Statement, execute
 from tablero.outbox.schema import attempt, batch
 from tablero.texts import outbox as texts
 
@@ -73,18 +74,19 @@ def exchange(
     if not answers and not staged:
         return Exchanged([], [])
     with writing(engine) as connection:
-        named = _record(connection, answers, keep, zone, now) if answers else []
-        if not staged:
-            return Exchanged([], named)
         changes = dict(staged)
         if after_outage:
-            held = connection.scalars(
-                sa.select(batch.c.id).where(LEASED), {"ids": list(changes), "worker": holder.worker}
-            ).all()
-            never_made = sa.update(attempt).where(attempt.c.batch_id.in_(held), attempt.c.outcome.is_(None))
-            connection.execute(never_made.values(outcome=Outcome.TRANSIENT.value, error=str(texts.NEVER_MADE)))
-        begun = attempts.begin(connection, list(changes), holder, now)
-        return Exchanged([Claim(identity, *begun[identity], holder.worker, changes[identity]) for identity in begun], named)
+            _end_never_made(connection, list(changes), holder)
+        next_ones = attempts.beginnings(list(changes), holder, clock(connection, now))
+        named, returned = _record(connection, answers, keep, zone, now, next_ones)
+    begun = attempts.begun(returned)
+    return Exchanged([Claim(identity, *begun[identity], holder.worker, changes[identity]) for identity in begun], named)
+
+
+def _end_never_made(connection: Connection, ids: Sequence[int], holder: Leaseholder) -> None:
+    held = connection.scalars(sa.select(batch.c.id).where(LEASED), {"ids": ids, "worker": holder.worker}).all()
+    never_made = sa.update(attempt).where(attempt.c.batch_id.in_(held), attempt.c.outcome.is_(None))
+    connection.execute(never_made.values(outcome=Outcome.TRANSIENT.value, error=str(texts.NEVER_MADE)))
 
 
 def record(
@@ -114,10 +116,16 @@ def _record(
     keep: Collection[int],
     zone: tzinfo,
     now: datetime | None,
-) -> list[LeasedBatch]:
+    *next_ones: Execution,
+) -> tuple[list[LeasedBatch], Rows]:
+    """:param next_ones: executed in the same round trip.
+
+    :returns: rows refused by name while all others of their call were accepted, and what ``next_ones`` returned.
+    """
     at = clock(connection, now)
-    attempts.end(connection, answers)
-    _deliver(connection, [(claimed, answer) for claimed, answer in answers if answer.outcome is Outcome.DELIVERED], at)
+    accepted = [(claimed, answer) for claimed, answer in answers if answer.outcome is Outcome.DELIVERED]
+    _, delivered, *returned = execute(connection, attempts.endings(answers), _deliveries(accepted, at), *next_ones)
+    _deliver_parts(connection, accepted, {identity for (identity,) in delivered}, at)
     for outcome, statement in ((Outcome.REFUSED, _REFUSE), (Outcome.UNKNOWN, _MARK_UNKNOWN)):
         if ids := _ids(answers, outcome):
             connection.execute(statement, {"ids": ids, "now": at})
@@ -132,17 +140,25 @@ def _record(
         elif answer.outcome is not Outcome.DELIVERED:
             ids = [claimed.batch_id, *(piece.batch_id for piece in named)]
             connection.execute(RELEASE, {"ids": ids, "worker": claimed.worker})
-    return kept
+    return kept, list(chain.from_iterable(returned))
 
 
-def _deliver(connection: Connection, accepted: Sequence[tuple[Claim, Answer]], at: Any) -> None:
-    how = {claimed.batch_id: "recognised" if answer.is_repeat else "acknowledged" for claimed, answer in accepted}
-    rows = ({"batch_id": identity, "how": how[identity], "now": at} for identity in how)
-    delivered = {identity for (identity,) in _DELIVER.execute(connection, rows)}
-    for claimed, _ in accepted:
+def _deliveries(accepted: Sequence[tuple[Claim, Answer]], at: datetime | None) -> Execution:
+    return _DELIVER.each(_delivery(claimed.batch_id, answer, at) for claimed, answer in accepted)
+
+
+def _delivery(batch_id: int, answer: Answer, at: datetime | None) -> dict[str, Any]:
+    return {"batch_id": batch_id, "how": "recognised" if answer.is_repeat else "acknowledged", "now": at}
+
+
+def _deliver_parts(
+    connection: Connection, accepted: Sequence[tuple[Claim, Answer]], delivered: Collection[int], at: datetime | None
+) -> None:
+    """Deliver the parts of batches that were accepted as a whole, but had been split meanwhile."""
+    for claimed, answer in accepted:
         if claimed.batch_id not in delivered:
-            parts = ({"batch_id": part, "how": how[claimed.batch_id], "now": at} for part in _posted_parts(connection, claimed))
-            _DELIVER.execute(connection, parts)
+            parts = _posted_parts(connection, claimed)
+            execute(connection, _DELIVER.each(_delivery(part, answer, at) for part in parts))
 
 
 def _posted_parts(connection: Connection, claimed: Claim) -> list[int]:

@@ -203,10 +203,16 @@ class Airflow:
             connection.execute(sa.text(statement))
 
     def decided_delays(self, run_id: str, task_id: str, map_index: int) -> list[float]:
-        """Seconds that the retry policy chose to wait after each failed try."""
+        """Seconds that the retry policy chose to wait after each failed try.
+
+        Airflow 3.3 moves a try that has ended into a table of its own; 3.4 has all tries in one table, with another name for
+        the map index.
+        """
+        apart = sa.inspect(self._metadata).has_table("task_instance_history")
+        table, map_index_column = ("task_instance_history", "map_index") if apart else ("task_instance", "region_index")
         query = (
-            "select retry_delay_override from task_instance_history where run_id = :run and task_id = :task"
-            " and map_index = :index and retry_delay_override is not null order by try_number"
+            f"select retry_delay_override from {table} where run_id = :run and task_id = :task"
+            f" and {map_index_column} = :index and retry_delay_override is not null order by try_number"
         )
         return [seconds for (seconds,) in self.ask(query, run=run_id, task=task_id, index=map_index)]
 

@@ -66,6 +66,9 @@ setup: $(MADE)
 demo: $(MADE)
 	@$(VENV)/bin/python -m sandbox.demo $(if $(filter-out 0,$(ONCE)),--once)
 
+# Some images set it. Without compiled modules each of the many processes of the tests would compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PARALLEL = $(VENV)/bin/python -m pytest --numprocesses $(WORKERS)
 
 test: $(MADE)

@@ -42,8 +42,10 @@ settings.load_profile("tablero")
 
 
 #: Tests that share something slow to start: a whole Airflow, Airflow's own database and application, or servers of an
-#: institution. A file is listed before its folder if it has an Airflow of its own, or needs none.
+#: institution. A file is listed before its folder if it shares something else.
 SHARING = (
+    "tests/hostile/test_tls.py",
+    "tests/integration/delivery/test_end_to_end.py",
     "tests/airflow/test_alerts_and_hours.py",
     "tests/airflow/test_first_evening.py",
     "tests/airflow/test_integrity.py",
@@ -53,12 +55,18 @@ SHARING = (
     "tests/web/",
 )
 
-
-#: Files of which each test takes as long as several others.
-APART = ("tests/chaos/test_chaos.py",)
+#: Tests that share nothing but what each worker starts once for all: the workers take them one by one, so that none is left
+#: alone with a long file.
+APART = (
+    "tests/airflow_units/test_command_line.py",
+    "tests/airflow_units/test_random_nights.py",
+    "tests/chaos/test_chaos.py",
+    "tests/hostile/",
+    "tests/integration/",
+)
 
 #: What takes minutes.
-LONGEST = ("tests/airflow/", "tests/browser/", "tests/web/", *APART)
+LONGEST = ("tests/airflow/", "tests/browser/", "tests/web/", "tests/chaos/test_chaos.py")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -71,9 +79,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Together(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            if file in APART:
-                return nodeid
-            return next((shared for shared in SHARING if file.startswith(shared)), file)
+            alone = nodeid if file.startswith(APART) else file
+            return next((shared for shared in SHARING if file.startswith(shared)), alone)
 
     config.option.loadscopereorder = False
     return Together(config, log)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 from argparse import Namespace
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import orjson
@@ -21,6 +23,8 @@ from tablero.contract.windows import NO_DATE
 from tablero.outbox.engine import to_microseconds
 from tablero.web import status
 
+from tests.airflow_units.loaded import Loaded
+
 ROOT = Path(__file__).resolve().parents[2]
 
 #: Two changes, in January and in February 2020.
@@ -30,9 +34,23 @@ ROWS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of Airflow, the same for all tests."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.fixture
-def source(tmp_path: Path) -> Path:
-    path = tmp_path / "institution.db"
+def source(home: Path) -> Path:
+    """An institution's database in an empty home of Airflow."""
+    shutil.rmtree(home)
+    home.mkdir()
+    return institution(home)
+
+
+def institution(folder: Path) -> Path:
+    """A database with :data:`ROWS`."""
+    path = folder / "institution.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(
             "create table tablero_status_changes (service_id, request_id, opening_date, status_id, last_modified_date)"
@@ -42,8 +60,19 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
+@cache
+def loaded(home: Path) -> Loaded:
+    """A process that has loaded Airflow in this home."""
+    return Loaded(environment(home / "institution.db"))
+
+
 def run(source: Path, *words: str, **named: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as in a shell with Airflow's environment; there is no dashboard."""
+    """Run a command in Airflow's environment, where all is loaded; there is no dashboard."""
+    return loaded(source.parent).run(words, {**environment(source), **named})
+
+
+def run_anew(source: Path, *words: str, **named: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as in a shell, for what depends on how Python and Airflow start."""
     encoding = named.get("PYTHONIOENCODING", "utf-8")
     return subprocess.run(
         [sys.executable, "-m", "tablero", *words],
@@ -77,7 +106,7 @@ def delivered(source: Path) -> list[tuple[str, str]]:
 
 def test_the_checks_are_lines_for_people(source: Path) -> None:
     """The findings are printed without the time, level and location that Airflow's logs have."""
-    done = run(source, "check")
+    done = run_anew(source, "check")
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"[ok] version: tablero {tablero.__version__}, apache-airflow ")
     assert lines[1].startswith("[ok] source: columnas: service_id")
@@ -134,11 +163,19 @@ def test_commands_that_are_none(source: Path, words: list[str]) -> None:
 # -- queries ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def adopted(source: Path) -> Path:
-    """An outbox in which all of January and February 2020 counts as delivered."""
-    done = run(source, "adopt", "--until", "2020-02-29", "--yes")
+@pytest.fixture(scope="module")
+def adopted_outbox(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The file of an outbox in which all of January and February 2020 counts as delivered."""
+    source = institution(tmp_path_factory.mktemp("adopted"))
+    done = run_anew(source, "adopt", "--until", "2020-02-29", "--yes")
     assert done.returncode == 0, done.stderr
+    return (source.parent / "outbox.db").read_bytes()
+
+
+@pytest.fixture
+def adopted(source: Path, adopted_outbox: bytes) -> Path:
+    """An institution with a copy of that outbox."""
+    (source.parent / "outbox.db").write_bytes(adopted_outbox)
     return source
 
 
@@ -166,14 +203,14 @@ def test_what_airflow_prints_is_not_in_the_answer(adopted: Path) -> None:
     """An institution's own settings, a plugin or a warning may print while Airflow loads; monitors parse standard output."""
     (adopted.parent / "config").mkdir()
     (adopted.parent / "config" / "airflow_local_settings.py").write_text("print('noise of the institution')\n")
-    done = run(adopted, "status", "--json")
+    done = run_anew(adopted, "status", "--json")
     assert "noise of the institution" in done.stderr
     assert orjson.loads(done.stdout)["state"] == "late"
 
 
 def test_status_in_a_line(adopted: Path) -> None:
     """For people the status is one line, in both languages."""
-    done = run(adopted, "status")
+    done = run_anew(adopted, "status")
     assert len(done.stdout.splitlines()) == 1
     assert "ATRASADO" in done.stdout
     assert "LATE" in done.stdout
@@ -214,11 +251,11 @@ def test_an_encoding_that_lacks_characters(adopted: Path, encoding: str) -> None
     with closing(sqlite3.connect(adopted)) as connection, connection:
         connection.execute("insert into tablero_status_changes values ('1041', 'Ñ-–1', '2020-01-10', 2, '2020-01-12 08:00:00')")
     run(adopted, "adopt", "--until", "2020-01-31", "--yes")
-    said = run(adopted, "status", PYTHONIOENCODING=encoding)
+    said = run_anew(adopted, "status", PYTHONIOENCODING=encoding)
     assert (said.returncode, said.stderr) == (2, "")
-    (line,) = run(adopted, "rows", "--request", "Ñ-–1", PYTHONIOENCODING=encoding).stdout.splitlines()
+    (line,) = run_anew(adopted, "rows", "--request", "Ñ-–1", PYTHONIOENCODING=encoding).stdout.splitlines()
     assert orjson.loads(line)["request_id"] == "Ñ-–1"
-    helped = run(adopted, "--help", PYTHONIOENCODING=encoding)
+    helped = run_anew(adopted, "--help", PYTHONIOENCODING=encoding)
     assert (helped.returncode, helped.stderr) == (0, "")
 
 
@@ -408,8 +445,8 @@ def test_a_copy_of_another_version_in_the_plugins_folder(source: Path) -> None:
 
 def test_version_and_help(source: Path) -> None:
     """Every command has help in both languages."""
-    assert run(source, "version").stdout.startswith("tablero ")
-    help_text = run(source, "--help").stdout
+    assert run_anew(source, "version").stdout.startswith("tablero ")
+    help_text = run_anew(source, "--help").stdout
     assert all(name in help_text for name in ("check", "status", "settings", "rows", "rejections", "adopt", "dags", "version"))
     assert "is all well?" in help_text
     assert "¿está todo bien?" in help_text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from datetime import timedelta, timezone
+from functools import cache
 from typing import Any
 
 import orjson
@@ -27,7 +28,11 @@ from tests.integration.samples import FEBRUARY, NOW, ZONE, check_books, clock, s
 COUNT = 10_000
 EARLIEST = settings().earliest_instant
 
-CONTENT: list[HostileRow] = list(rows(random.Random(20261124), COUNT, FEBRUARY.start + timedelta(days=9)))
+
+@cache
+def content() -> list[HostileRow]:
+    """The rows of the source."""
+    return list(rows(random.Random(20261124), COUNT, FEBRUARY.start + timedelta(days=9)))
 
 
 def found(row: HostileRow) -> StatusChange | Rejected | Excluded:
@@ -37,7 +42,7 @@ def found(row: HostileRow) -> StatusChange | Rejected | Excluded:
 def test_every_row_is_valid_excluded_or_rejected_for_a_reason() -> None:
     """Validation has a verdict for every value that a driver may yield."""
     kinds: Counter[str] = Counter()
-    for row in CONTENT:
+    for row in content():
         result = found(row)
         kinds[result.reason.name if isinstance(result, Rejected) else type(result).__name__] += 1
     assert kinds.total() == COUNT
@@ -50,7 +55,7 @@ def test_every_row_is_valid_excluded_or_rejected_for_a_reason() -> None:
 
 def test_what_is_valid_can_be_sent() -> None:
     """A valid row is UTF-8 JSON with ids of 1 to 255 printable characters, a known status and two instants in order."""
-    valid = [result for row in CONTENT if isinstance(result := found(row), StatusChange)]
+    valid = [result for row in content() if isinstance(result := found(row), StatusChange)]
     for change in valid:
         assert 1 <= len(change.service_id.strip()) <= 255
         assert 1 <= len(change.request_id.strip()) <= 255
@@ -64,8 +69,8 @@ def test_what_is_valid_can_be_sent() -> None:
 
 def test_a_rehearsal_counts_them_all() -> None:
     """A dry run counts the same rows and writes nothing."""
-    tally = preview(None, Rows(CONTENT, ZONE), settings(), FEBRUARY, Run("run", clock))
-    assert tally.read == Rows(CONTENT, ZONE).rows_in(FEBRUARY)
+    tally = preview(None, Rows(content(), ZONE), settings(), FEBRUARY, Run("run", clock))
+    assert tally.read == Rows(content(), ZONE).rows_in(FEBRUARY)
     assert tally.read == tally.valid + tally.duplicates + tally.excluded + tally.rejected.total()
 
 
@@ -74,11 +79,11 @@ def test_all_are_staged_or_set_aside_and_the_sum_closes(outbox: Engine) -> None:
     """Through staging, sending and reconciling nothing crashes, is lost, or is left over."""
     from tablero.delivery.sending import send
 
-    source = Rows(CONTENT, ZONE)
+    source = Rows(content(), ZONE)
     tally = stage(outbox, source, settings(), FEBRUARY, Run("run", clock))
     assert tally.read == source.rows_in(FEBRUARY)
     assert tally.read == tally.valid + tally.duplicates + tally.excluded + tally.rejected.total()
-    expected = {result for row in CONTENT if isinstance(result := found(row), StatusChange) and _inside(result)}
+    expected = {result for row in content() if isinstance(result := found(row), StatusChange) and _inside(result)}
     assert staged(outbox) == expected
     check_books(outbox)
 
@@ -93,7 +98,7 @@ def test_all_are_staged_or_set_aside_and_the_sum_closes(outbox: Engine) -> None:
 @pytest.mark.integration
 def test_rows_set_aside_can_be_shown(outbox: Engine) -> None:
     """A rejected row is stored as text of limited length, without control characters, that UTF-8 can encode."""
-    tally = stage(outbox, Rows(CONTENT, ZONE), settings(), FEBRUARY, Run("run", clock))
+    tally = stage(outbox, Rows(content(), ZONE), settings(), FEBRUARY, Run("run", clock))
     with outbox.connect() as connection:
         kept = connection.execute(rejection.select()).mappings().all()
     assert 0 < len(kept) <= tally.rejected.total()
@@ -107,9 +112,9 @@ def test_rows_set_aside_can_be_shown(outbox: Engine) -> None:
 @pytest.mark.integration
 def test_reading_them_again_changes_nothing(outbox: Engine) -> None:
     """Even the oddest rows are identified by their content, so reading them again changes nothing."""
-    first = stage(outbox, Rows(CONTENT, ZONE), settings(), FEBRUARY, Run("run", clock))
+    first = stage(outbox, Rows(content(), ZONE), settings(), FEBRUARY, Run("run", clock))
     before = staged(outbox)
-    again = stage(outbox, Rows(CONTENT[::-1], ZONE), settings(), FEBRUARY, Run("run", clock))
+    again = stage(outbox, Rows(content()[::-1], ZONE), settings(), FEBRUARY, Run("run", clock))
     assert again.new == 0
     assert again.rejected == first.rejected
     assert staged(outbox) == before

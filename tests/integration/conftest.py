@@ -77,13 +77,19 @@ def empty_sqlite_outbox() -> bytes:
         return path.read_bytes()
 
 
-@pytest.fixture
-def quick_outbox(tmp_path: Path) -> Iterator[Engine]:
+def sqlite_outbox(folder: Path) -> Engine:
     """An empty outbox in SQLite for thousands of commits, none of which has to survive a power cut."""
-    path = tmp_path / "outbox.db"
+    path = folder / "outbox.db"
     path.write_bytes(empty_sqlite_outbox())
     engine = connect(f"sqlite:///{path}")
     sa.event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+    return engine
+
+
+@pytest.fixture
+def quick_outbox(tmp_path: Path) -> Iterator[Engine]:
+    """An empty outbox for tests of rules that do not depend on the database."""
+    engine = sqlite_outbox(tmp_path)
     yield engine
     engine.dispose()
 
@@ -126,12 +132,7 @@ def empty_outbox_url(new_database: Callable[..., URL]) -> URL:
 @pytest.fixture
 def outbox(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> Iterator[Engine]:
     """An empty outbox."""
-    if backend == "postgresql":
-        engine = request.getfixturevalue("postgres").outbox()
-    else:
-        path = tmp_path / "outbox.db"
-        path.write_bytes(empty_sqlite_outbox())
-        engine = connect(f"sqlite:///{path}")
+    engine = request.getfixturevalue("postgres").outbox() if backend == "postgresql" else sqlite_outbox(tmp_path)
     try:
         yield engine
     finally:

@@ -163,8 +163,11 @@ def test_values_that_repeat_are_kept_once() -> None:
 
 @given(st.lists(st.integers(0, 9), max_size=10))
 def test_inside_a_window(minutes: list[int]) -> None:
-    """A window contains its start but not its end."""
+    """A window contains its start but not its end; the list is not copied if all are inside."""
     begin = datetime(2021, 3, 20, tzinfo=UTC)
     window = Window("day", "a day", begin + timedelta(minutes=3), begin + timedelta(minutes=6))
     changes = [StatusChange("1", "R", begin, 2, begin + timedelta(minutes=minute)) for minute in minutes]
-    assert inside(changes, window) == [change for change in changes if change.last_modified_date in window]
+    expected = [change for change in changes if change.last_modified_date in window]
+    found = inside(changes, window)
+    assert found == expected
+    assert (found is changes) == (expected == changes)

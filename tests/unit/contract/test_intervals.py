@@ -37,3 +37,15 @@ def test_days_by_index() -> None:
     assert [grid.edges(index) for index in range(len(grid))] == [(window.start, window.end) for window in windows]
     inside = windows[0].start + HOUR, windows[2].start + HOUR
     assert (list(grid.touched(*inside)), list(grid.within(*inside))) == ([0, 1, 2], [1])
+
+
+@given(st.integers(-30, 220), st.integers(1, 60))
+def test_days_that_are_touched_and_days_that_lie_within(begin: int, length: int) -> None:
+    """A day is touched if an hour of it is in the interval, and lies within if all its hours are; the grid has no others."""
+    zone = pendulum.timezone("America/Santo_Domingo")
+    first, last = date(2026, 1, 1), date(2026, 1, 8)
+    start, end = (START + hours * HOUR for hours in (begin, begin + length))
+    days = [day_window(day, zone) for day in days_between(first, last)]
+    grid = DayGrid(first, last, zone)
+    assert list(grid.touched(start, end)) == [n for n, day in enumerate(days) if day.start < end and start < day.end]
+    assert list(grid.within(start, end)) == [n for n, day in enumerate(days) if start <= day.start and day.end <= end]

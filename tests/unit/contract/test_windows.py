@@ -24,7 +24,9 @@ from tablero.contract.windows import (
     local_day,
     month_windows,
     parse_month,
+    span,
     undated_window,
+    window_of,
 )
 from tablero.errors import ParameterError
 
@@ -184,3 +186,38 @@ def test_windows_that_follow_one_another_are_joined() -> None:
     ]
     assert joined([march]) == [march]
     assert joined([]) == []
+
+
+@pytest.mark.parametrize(("start", "end", "overlap"), [(0, 3, False), (0, 4, True), (4, 5, True), (5, 9, True), (6, 9, False)])
+def test_windows_that_overlap_share_an_instant(start: int, end: int, overlap: bool) -> None:
+    """Windows that only follow one another do not overlap, whichever is asked."""
+    midnight = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    one, other = (
+        span(midnight + timedelta(hours=begin), midnight + timedelta(hours=until)) for begin, until in ((3, 6), (start, end))
+    )
+    assert (one.overlaps(other), other.overlaps(one)) == (overlap, overlap)
+
+
+def test_a_span_has_no_name() -> None:
+    """It is dated, and is exactly what was asked for."""
+    start, end = datetime(2026, 1, 1, tzinfo=timezone.utc), datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
+    assert span(start, end) == Window("month", "", start, end)
+
+
+@pytest.mark.parametrize("label", ["2024-02", "2024-12", "2024-02-29", "9999-12-30"])
+def test_a_window_is_found_by_its_label(label: str) -> None:
+    """The whole month or day of a label, which bears it."""
+    zone = ZoneInfo("America/Santo_Domingo")
+    window = window_of(label, zone)
+    day = date.fromisoformat(label if len(label) == 10 else f"{label}-01")
+    after = day + timedelta(days=1)
+    if len(label) == 7:
+        after = date(day.year + day.month // 12, day.month % 12 + 1, 1)
+    assert window == Window("day" if len(label) == 10 else "month", label, first_instant(day, zone), first_instant(after, zone))
+
+
+@pytest.mark.parametrize("label", ["2024-13", "2024-02-30", "2024-2", "", "undated", "9999-12", "9999-12-31"])
+def test_a_label_of_no_window(label: str) -> None:
+    """Neither a month nor a day, or one whose end no calendar has."""
+    with pytest.raises(ValueError):
+        window_of(label, ZoneInfo("America/Santo_Domingo"))

@@ -11,7 +11,6 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
-from pytest_mock import MockerFixture
 from sqlalchemy.engine import URL, make_url
 from tablero.airflow import lineage
 from tablero.airflow.lineage import Dataset, dataset_of_dashboard, dataset_of_source
@@ -106,21 +105,25 @@ class Told:
     name: str
 
 
+# Each module by itself: patch.dict would also forget whatever else is imported meanwhile, such as a driver. Imported once more,
+# that has other errors, which nobody catches who has the first ones.
+
+
 @pytest.fixture
-def openlineage(mocker: MockerFixture) -> None:
+def openlineage(monkeypatch: pytest.MonkeyPatch) -> None:
     """The parts of OpenLineage's client that are used."""
     module = ModuleType("openlineage.client.event_v2")
     vars(module)["Dataset"] = Told
     for name in ("openlineage", "openlineage.client"):
-        mocker.patch.dict(sys.modules, {name: ModuleType(name)})
-    mocker.patch.dict(sys.modules, {module.__name__: module})
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
 
 
 @pytest.fixture
-def no_openlineage(mocker: MockerFixture) -> None:
+def no_openlineage(monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenLineage is not installed."""
     for name in ("openlineage", "openlineage.client", "openlineage.client.event_v2"):
-        mocker.patch.dict(sys.modules, {name: None})
+        monkeypatch.setitem(sys.modules, name, None)
 
 
 @pytest.fixture

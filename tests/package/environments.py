@@ -6,10 +6,13 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterable, Mapping
+from email.parser import Parser
 from pathlib import Path
 from types import MappingProxyType
 
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 from tests.guides.blocks import ROOT
@@ -81,6 +84,24 @@ def build_wheel(folder: Path) -> Path:
     run([sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)], cwd=ROOT)
     (wheel,) = folder.glob("*.whl")
     return wheel
+
+
+def required(wheel: Path, *extras: str) -> list[str]:
+    """The wheel's own requirements and those of some extras, as pip takes them."""
+    (found,) = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".dist-info/METADATA")]
+    lines = Parser().parsestr(zipfile.ZipFile(wheel).read(found).decode()).get_all("Requires-Dist", [])
+    return [_bare(one) for one in map(Requirement, lines) if _is_wanted(one, extras)]
+
+
+def _is_wanted(requirement: Requirement, extras: Iterable[str]) -> bool:
+    marker = requirement.marker
+    return marker is None or any(marker.evaluate({"extra": extra}) for extra in extras)
+
+
+def _bare(requirement: Requirement) -> str:
+    """Without its marker."""
+    extras = f"[{','.join(requirement.extras)}]" if requirement.extras else ""
+    return f"{requirement.name}{extras}{requirement.specifier}"
 
 
 def run(command: list[str], **options: object) -> str:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import zipfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from email.parser import Parser
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
 import tablero
-from packaging.requirements import Requirement
 from tablero.settings import Settings
 
 from sandbox.settings import DEFAULT_CLIENT
@@ -23,7 +20,7 @@ from sandbox.testing import Handle, running_sandbox
 from tests.airflow.dashboard import once
 from tests.airflow.institution import Change, Institution
 from tests.guides.blocks import commands
-from tests.package.environments import Environment, airflows, build_wheel
+from tests.package.environments import Environment, airflows, build_wheel, required
 
 #: The packages available when Airflow 3.3.1 was three weeks old, selected by date since there are no constraints.
 OF_ITS_TIME = ("apache-airflow==3.3.1", "--exclude-newer", "2026-08-20")
@@ -41,21 +38,11 @@ def airflow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     made = Environment(tmp_path_factory.mktemp("environment") / "venv")
     words = {
         "3.3.1 of its time": OF_ITS_TIME,
-        "the oldest of everything": ("--resolution", "lowest-direct", *required(wheel)),
+        "the oldest of everything": ("--resolution", "lowest-direct", *required(wheel, "postgres")),
         "the newest": (f"apache-airflow=={airflows()[-1]}", "--prerelease=allow"),
     }
     made.install(*words[request.param])
     return made
-
-
-def required(wheel: Path) -> list[str]:
-    """The wheel's requirements, with the extra ``postgres``."""
-    (found,) = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".dist-info/METADATA")]
-    lines = Parser().parsestr(zipfile.ZipFile(wheel).read(found).decode()).get_all("Requires-Dist", [])
-    wanted = [one for one in map(Requirement, lines) if one.marker is None or one.marker.evaluate({"extra": "postgres"})]
-    return [
-        f"{one.name}[{','.join(one.extras)}]{one.specifier}" if one.extras else f"{one.name}{one.specifier}" for one in wanted
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -191,10 +178,12 @@ def test_metrics_and_lineage(ready: Environment, before: dict[str, str], home: d
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("apt-get") is None, reason="skipped: needs Debian, and its root")
-def test_the_driver_for_mariadb(installed: Environment, home: dict[str, str]) -> None:
-    """docs/dba.md: the driver is built and can be imported."""
+def test_the_driver_for_mariadb(installed: Environment, before: dict[str, str], home: dict[str, str], tmp_path: Path) -> None:
+    """docs/dba.md: the driver is built and can be imported, and no installed version changes."""
     (block,) = commands("docs/dba.md", "Drivers and connections")
-    installed.type_in(block, home)
+    installed.type_in(block, home, tmp_path)
+    after = installed.installed()
+    assert {name: after.get(name) for name in before} == before
     assert installed.run("python", "-c", "import MySQLdb; print(MySQLdb.__name__)", variables=home) == "MySQLdb\n"
 
 

@@ -130,11 +130,13 @@ def plan_night(engine: Engine, settings: Settings, own: Window) -> Night:
         unsettled = nights.intervals_unsettled(connection)
         pending = pending_by_day(connection)
         proofs = nights.month_proofs(connection)
-    last_days = {day - back * _DAY for back in range(1, settings.lookback_days + 1)}
-    left = {*_gaps(read, own.start, zone), *_touched(unsettled, zone), *pending} - last_days
+    last_days = {one for back in range(1, settings.lookback_days + 1) if (one := day - back * _DAY) >= settings.earliest}
+    left = {one for one in (*_gaps(read, own.start, zone), *_touched(unsettled, zone)) if one >= settings.earliest}
+    # Also what is pending from before ``earliest``, which is later now than when it was read: it must not be posted any more.
+    left |= pending.keys()
     earlier = [
-        *_wide(sorted(one for one in left if settings.earliest <= one < day), zone),
-        *(day_window(one, zone) for one in last_days if one >= settings.earliest),
+        *_wide(sorted(one for one in left - last_days if one < day), zone),
+        *(day_window(one, zone) for one in last_days),
     ]
     earlier.sort(key=lambda window: window.start)
     audits: list[Window] = []

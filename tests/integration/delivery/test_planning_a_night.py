@@ -106,6 +106,13 @@ def test_nothing_before_the_earliest_day(outbox: Engine) -> None:
     ]
 
 
+def test_what_is_pending_from_before_the_earliest_day(outbox: Engine) -> None:
+    """It is read once more, which withdraws it: since then ``earliest`` was set to a later day, and it must not be posted."""
+    stage(outbox, [change(1, at=day("2020-02-05").start)])
+    assert labels(outbox, earliest="2020-06-20", lookback_days=0) == ["2020-06-20", "2020-02-05"]
+    assert labels(outbox, earliest="2020-06-20", lookback_days=200) == ["2020-06-20", "2020-02-05"]
+
+
 def test_audits(outbox: Engine) -> None:
     """The months with the oldest proofs are audited, from the first one read to that of the run's day, cut at its end."""
     read(outbox, "2020-02", "2020-03", "2020-04", "2020-05")

@@ -34,7 +34,6 @@ class Loaded:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-
         self._folder = TemporaryDirectory(prefix="tablero-loaded-")
 
     def run(self, words: tuple[str, ...], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

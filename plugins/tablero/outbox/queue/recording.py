@@ -118,7 +118,7 @@ def _record(
     now: datetime | None,
     *next_ones: Execution,
 ) -> tuple[list[LeasedBatch], Rows]:
-    """:param next_ones: executed in the same round trip.
+    """Record answers, and execute ``next_ones`` in the same round trip.
 
     :returns: rows refused by name while all others of their call were accepted, and what ``next_ones`` returned.
     """

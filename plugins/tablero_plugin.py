@@ -9,15 +9,16 @@ import tablero.package.supported  # noqa: F401 first, because Airflow may be too
 from airflow.plugins_manager import AirflowPlugin
 from tablero.airflow.deadline import ScheduledDayDeadline
 from tablero.airflow.timetable import CivilDayTimetable
-from tablero.package import renamed
+from tablero.package import preload, renamed
 
 
 class TableroPlugin(AirflowPlugin):
-    """Tablero's timetable, its deadline, and its page in Airflow's navigation."""
+    """Tablero's timetable, its deadline, its listener, and its page in Airflow's navigation."""
 
     name = "tablero"
     timetables = [CivilDayTimetable, renamed.CivilDayTimetable]  # noqa: RUF012 Airflow's own form
     deadline_references = [ScheduledDayDeadline, renamed.ScheduledDayDeadline]  # noqa: RUF012 as above
+    listeners = [preload]  # noqa: RUF012 as above
     external_views = [  # noqa: RUF012 as above
         # A relative href works under any path prefix; top level, so that other plugins do not move it.
         {"name": "Tablero", "href": "tablero/", "url_route": "tablero", "destination": "nav", "nav_top_level": True}

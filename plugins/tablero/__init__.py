@@ -2,7 +2,8 @@
 
 Folders from the top down; each imports only from those below it::
 
-    package/        the package as Airflow sees it: required version, provider metadata, class names of earlier versions
+    package/        the package as Airflow sees it: required version, provider metadata, what is imported when Airflow starts,
+                    class names of earlier versions
     command_line/   python -m tablero: check, status, settings, rows, rejections, adopt, move, dags, version
     airflow/        what Airflow calls: tasks, callbacks, retries, timetable, deadline, metrics, lineage; runs/: what tasks
                     share; connections/: finding one; alerts/: what alerts say, and their channels

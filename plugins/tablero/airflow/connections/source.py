@@ -26,8 +26,6 @@ def source_engine() -> Engine:
         hook = connection.get_hook()
         if not isinstance(hook, DbApiHook):
             raise SetupError(texts.NOT_SQL(conn_id=SOURCE, type=repr(hook.conn_type)))
-        if hook.conn_type == "sqlite":
-            _require_file(hook.get_uri())
         return _engine(hook, connection)
 
 
@@ -38,6 +36,9 @@ def _engine(hook: Any, connection: Any) -> Engine:
 
     arguments: dict[str, Any] = {}
     match hook.conn_type:
+        case "sqlite":
+            address = sa.make_url(hook.get_uri())  # once: the hook asks Airflow for the connection each time
+            _require_file(address.database)
         case "postgres":
             address = parameters.postgresql(hook.sqlalchemy_url, connection)
         case "mysql":
@@ -52,10 +53,7 @@ def _engine(hook: Any, connection: Any) -> Engine:
     return sa.create_engine(address, connect_args=arguments, hide_parameters=True)
 
 
-def _require_file(url: str) -> None:
+def _require_file(path: str | None) -> None:
     # SQLite would create an empty database, and the error would then be about a missing view.
-    import sqlalchemy as sa
-
-    path = sa.make_url(url).database
     if path and not path.startswith("file:") and not Path(path).is_file():
         raise SetupError(texts.NO_FILE(conn_id=SOURCE, path=path))

@@ -91,10 +91,11 @@ class Evidence:
         return holders
 
     @cached_property
-    def acceptances(self) -> list[datetime]:
-        """When the dashboard accepted something, by its own answer to that call."""
-        rows = self.batches.values()
-        return [row.settled_at for row in rows if row.state == "delivered" and row.settled_how == "acknowledged"]
+    def acceptances(self) -> list[tuple[datetime, datetime]]:
+        """The calls that the dashboard accepted, by its own answers: when each was begun, and when its answer was on record."""
+        began = {found.batch_id: found.started_at for found in self.attempts if found.outcome == "delivered"}
+        rows = [row for row in self.batches.values() if row.state == "delivered" and row.settled_how == "acknowledged"]
+        return [(began[posted], row.settled_at) for row in rows for posted in (row.id, row.parent_id) if posted in began]
 
     def lineage(self, batch_id: int) -> Iterator[int]:
         """The batch, the one that it was split off, and so on: all that ever contained its rows."""
@@ -241,15 +242,17 @@ def _states_are_true(evidence: Evidence) -> Iterator[str]:
 
 
 def _is_proved_bad(evidence: Evidence, row: Any, attempts: list[Any]) -> bool:
-    """Whether a batch may be refused: a single row, posted alone once more after the dashboard had accepted something since it
-    was first refused, or failed; a failure is one of two at least. Without an acceptance it was refused twice, by a dashboard
-    that has accepted something before.
+    """Whether a batch may be refused: a single row, posted alone once more after the dashboard had accepted a call that was
+    begun since the row was first refused, or failed; a failure is one of two at least. Without an acceptance it was refused
+    twice, by a dashboard that has accepted something before.
     """
     if row.rows != 1 or not attempts or attempts[-1].outcome not in ("refused", "unknown"):
         return False
     last = attempts[-1]
     against = sum(found.outcome in ("refused", "unknown") for found in attempts)
-    accepted_since = any(row.first_refused_at < moment <= last.started_at for moment in evidence.acceptances)
+    accepted_since = any(
+        row.first_refused_at <= began and settled <= last.started_at for began, settled in evidence.acceptances
+    )
     if last.outcome == "unknown":
         return accepted_since and against > 1
     return accepted_since or (against > 1 and bool(evidence.acceptances))

@@ -150,10 +150,10 @@ DEGRADED = {
         "{rows} of {of} {of:row|rows} that the dashboard recognised as received already, after a post without an answer",
     ),
     "few_refusals": Text(
-        "{rows} {rows:fila apartada|filas apartadas} porque el tablero {rows:la|las} rechazó en dos intentos, sin otra"
-        " fila con que comparar",
-        "{rows} {rows:row|rows} set aside because the dashboard refused {rows:it|them} in two tries, with no other row to"
-        " compare",
+        "{rows} {rows:fila apartada|filas apartadas} porque el tablero {rows:la|las} rechazó, sin que después aceptara otra"
+        " que lo confirme",
+        "{rows} {rows:row|rows} set aside because the dashboard refused {rows:it|them}, and accepted no other one afterwards"
+        " to confirm it",
     ),
     "not_counted": Text(
         "{rows} de {of} {of:fila leída|filas leídas} no se {rows:comparó|compararon} con la suma de la vista: la fuente no"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import chain, count, repeat
 from math import ceil, log2
 from random import Random
 
@@ -14,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.status_change import StatusChange
 from tablero.contract.windows import Window
-from tablero.dashboard.answer import Answer, Outcome
+from tablero.dashboard.answer import Answer, Attempt, Outcome
 from tablero.dashboard.judging import Received, judge
 from tablero.delivery.planning import EVERYTHING
 from tablero.delivery.posting.rules import GIVE_UP_SEARCH_AFTER
@@ -49,6 +51,10 @@ def deliver(engine: Engine, dashboard: Dashboard, *windows: Window, concurrency:
 
 def names(numbers: range | list[int]) -> list[str]:
     return [change(number).request_id for number in numbers]
+
+
+def requests_in(engine: Engine, state: str) -> list[str]:
+    return sorted(row.first_request for row in all_batches(engine) if row.state == state)
 
 
 class Limited(Dashboard):
@@ -106,6 +112,94 @@ def test_a_dashboard_that_refuses_everything_from_some_call_on(quick_outbox: Eng
     assert states(quick_outbox) == {"delivered": 3000}
 
 
+@pytest.mark.parametrize("bad", [[70], [5], [60, 90], [10, 11, 12, 70]], ids=str)
+@pytest.mark.parametrize("accepted", [3, 4, 6, 10])
+def test_a_dashboard_that_refuses_everything_in_the_midst_of_a_search(
+    quick_outbox: Engine, bad: list[int], accepted: int
+) -> None:
+    """Rows of a batch that was accepted in part before: only an acceptance after its refusal shows that a row is at fault."""
+    stage(quick_outbox, changes(300), size=100)
+    wrong = names(bad)
+    answers = chain([refusing(wrong)] * accepted, repeat(lambda _: refused()))
+    dashboard = Dashboard(lambda entries: next(answers)(entries))
+    with pytest.raises(DashboardUnavailable):
+        deliver(quick_outbox, dashboard)
+    assert set(requests_in(quick_outbox, "refused")) <= set(wrong)
+    deliver(quick_outbox, Dashboard(refusing(wrong)))
+    assert set(requests_in(quick_outbox, "refused")) == set(wrong)
+    assert states(quick_outbox) == {"delivered": 300 - len(bad), "refused": len(bad)}
+
+
+@pytest.mark.parametrize("bad", [1, 5])
+def test_few_rows_that_are_refused_last(quick_outbox: Engine, bad: int) -> None:
+    """The last rows of a hundred are refused, and nothing is left that could show that the dashboard accepts others: they are
+    refused for good, which is told. An acceptance afterwards proves it.
+    """
+    stage(quick_outbox, changes(105))
+    delivery = deliver(quick_outbox, Dashboard(refusing(names(range(105 - bad, 105)))))
+    assert (delivery.refused, delivery.unproved) == (bad, bad)
+    stage(quick_outbox, [*changes(105), *changes(100, first=200)])
+    delivery = deliver(quick_outbox, Dashboard(refusing(names(range(200, 200 + bad)))))
+    assert (delivery.refused, delivery.unproved) == (bad, 0)
+
+
+def test_many_rows_that_are_refused_last(quick_outbox: Engine) -> None:
+    """Six of twelve: they are posted once more in the next pass, and told as well."""
+    bad = names(range(6, 12))
+    stage(quick_outbox, changes(12))
+    with pytest.raises(DashboardUnavailable, match="una vez más"):
+        deliver(quick_outbox, Dashboard(refusing(bad)))
+    assert states(quick_outbox) == {"delivered": 6, "pending": 6}
+    delivery = deliver(quick_outbox, Dashboard(refusing(bad)))
+    assert (delivery.refused, delivery.unproved) == (6, 6)
+
+
+def test_an_acceptance_of_a_call_that_was_in_flight_proves_nothing(quick_outbox: Engine) -> None:
+    """The dashboard begins to refuse everything while it still works on a call, whose acceptance arrives in the midst of the
+    search.
+    """
+    stage(quick_outbox, changes(2000), size=500)
+    in_the_search = threading.Event()
+    number = count(1)
+
+    class Turning(Dashboard):
+        def post(self, body: bytes, *, message_id: str, issue: str) -> Answer:
+            call = next(number)
+            if call == 2:
+                assert in_the_search.wait(60)
+            elif call == 6:
+                in_the_search.set()
+            return super().post(body, message_id=message_id, issue=issue) if call <= 2 else refused()
+
+    with pytest.raises(DashboardUnavailable):
+        deliver(quick_outbox, Turning())
+    assert states(quick_outbox) == {"delivered": 1000, "pending": 1000}
+    deliver(quick_outbox, Dashboard())
+    assert states(quick_outbox) == {"delivered": 2000}
+
+
+def test_stopped_in_the_midst_of_a_search(quick_outbox: Engine) -> None:
+    """A row that was refused since the last acceptance stays pending if the task is told to end before the next one."""
+    stage(quick_outbox, changes(20))
+
+    class Stopped(BaseException):
+        """The task is told to end."""
+
+    alone = 0
+
+    def observe(attempt: Attempt) -> None:
+        nonlocal alone
+        if alone:
+            assert states(quick_outbox)["refused"] == 1
+            raise Stopped
+        alone += attempt.rows == 1 and attempt.answer.outcome is Outcome.REFUSED
+
+    dashboard = Dashboard(lambda entries: refused() if alone else refusing(names([1]))(entries))
+    with pytest.raises(Stopped):
+        send(quick_outbox, lambda: dashboard, settings(concurrency=1), [FEBRUARY], Run("run", clock), observe=observe)
+    assert "refused" not in states(quick_outbox)
+
+
 def test_good_rows_are_found_among_many_bad_ones(quick_outbox: Engine) -> None:
     """A batch begins with a hundred bad rows, after others were accepted: the search looks elsewhere, and ends in this pass."""
     stage(quick_outbox, changes(2000), size=500)
@@ -153,7 +247,8 @@ def test_whatever_the_dashboard_refuses(quick_outbox: Engine, seed: int) -> None
     stage(quick_outbox, changes(rows), size=size)
     accepted: Counter[str] = Counter()
     batches = ceil(rows / size)
-    allowed = 3 + len(bad) // 5 + (12 * len(bad) + 6 * batches) // most
+    # A pass that ends before the next acceptance leaves a row to be refused once more.
+    allowed = 3 + len(bad) // 5 + (14 * len(bad) + 6 * batches) // most
     for number in range(1, allowed + 1):
         dashboard = Limited(refusing(bad), most)
         with contextlib.suppress(TransientError, DashboardError):
@@ -165,7 +260,7 @@ def test_whatever_the_dashboard_refuses(quick_outbox: Engine, seed: int) -> None
         # The next night has a row that the dashboard accepts, without which nothing proves that the last ones are bad.
         stage(quick_outbox, [*changes(rows), *changes(number, first=9000)])
     assert set(states(quick_outbox)) <= {"delivered", "refused"}, f"after {allowed} passes"
-    assert {row.first_request for row in all_batches(quick_outbox) if row.state == "refused"} == set(bad)
+    assert requests_in(quick_outbox, "refused") == sorted(bad)
     assert max(accepted.values()) == 1
 
 

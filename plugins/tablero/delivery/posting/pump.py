@@ -21,7 +21,7 @@ from tablero.delivery.posting.supply import Supply
 from tablero.delivery.posting.throttle import Throttle
 from tablero.errors import TableroError
 from tablero.outbox.batches import Lease, LeasedBatch
-from tablero.outbox.queue import leasing
+from tablero.outbox.queue import leasing, suspects
 from tablero.outbox.queue.claims import Claim
 from tablero.texts import delivery as texts
 
@@ -114,9 +114,13 @@ class Pump:
     def close(self) -> list[Answer]:
         """Judge the rows of which nothing is proved, and release what is held; returns the answers about those left pending."""
         self.searched.close()
-        held = len(self.single.held)
-        is_over = held and self._pass.stop is None and not self._pass.failures
-        return self.single.close(nothing_else_left=bool(is_over) and self._backlog.count() == held)
+        if not self.single.is_undecided:
+            return []
+        only_suspects_left = suspects.only_suspects_left(self._job.engine, self._job.windows, self.single.held)
+        is_over = self._pass.stop is None and not self._pass.failures
+        return self.single.close(
+            nothing_else_left=is_over and self._backlog.count() == len(self.single.held), only_suspects_left=only_suspects_left
+        )
 
     # -- what is posted next ---------------------------------------------------------------------------------------------------
 
@@ -178,7 +182,8 @@ class Pump:
         self._calls.recorded(len(answers))
         for claim, answer in answers:
             self._throttle.learn(answer, self._calls.in_flight)
-            self._pass.learn(without_values(answer, claim.changes), claim.history, in_search=claim.batch_id in self.searched)
+            shown, rows, in_search = without_values(answer, claim.changes), len(claim.changes), claim.batch_id in self.searched
+            self._pass.learn(shown, claim.history, rows=rows, in_search=in_search)
             self._close_attempt(claim, answer)
         self._post_waiting([claim for claim, answer in answers if answer.outcome in (Outcome.TRANSIENT, Outcome.UNKNOWN)])
         return claims
@@ -287,6 +292,7 @@ class Pump:
         self._record_the_rest(end)
         with suppress(TableroError):
             leasing.release(self._job.engine, self._held_for_search, self._job.holder.worker)
+            self.single.reopen_unconfirmed()
         self._supply.settle(max(0.0, settled_by - seconds_since_boot()))
         with suppress(Exception):
             self._supply.collect()

@@ -115,6 +115,7 @@ class Pass:
 
     :ivar ever_delivered: the dashboard accepted something in an earlier pass.
     :ivar accepted: calls accepted in this pass.
+    :ivar accepted_rows: rows accepted with them.
     :ivar refusal: first refusal of the content of a call.
     :ivar failures: answers that leave batches pending.
     :ivar stop: why nothing more is posted; ``None`` while the pass continues.
@@ -127,6 +128,7 @@ class Pass:
 
     ever_delivered: bool = False
     accepted: int = 0
+    accepted_rows: int = 0
     refusal: Answer | None = None
     failures: list[Answer] = field(default_factory=list)
     stop: Stop | None = None
@@ -138,16 +140,18 @@ class Pass:
     _in_a_row: list[Answer] = field(default_factory=list)
     _seen: Counter[str] = field(default_factory=Counter)
 
-    def learn(self, answer: Answer, past: History, *, in_search: bool = False) -> None:
+    def learn(self, answer: Answer, past: History, *, rows: int = 1, in_search: bool = False) -> None:
         """Update the state with an answer.
 
         :param answer: as returned by :func:`interpret`.
         :param past: history of the rows.
+        :param rows: number of rows in the call.
         :param in_search: whether it answers a part of a batch that is searched.
         """
         self.searched += in_search and (not self.accepted or self.must_sample)
         if answer.outcome is Outcome.DELIVERED or answer.partial:
             self.accepted += 1
+            self.accepted_rows += rows - (len(answer.named) if answer.partial else 0)
             self.searched = self.isolated = self.proved = 0
             self._is_up()
         elif answer.outcome is Outcome.REFUSED:

@@ -168,7 +168,7 @@ def verdict(proof: Proof, *, refused: bool, may_be_access: bool = False, accepte
     return Verdict.STRIKE
 
 
-#: Single rows that may be refused for good without proof by a later acceptance, if nothing else is left to post.
+#: Single rows that may be refused for good without an acceptance that was begun afterwards, if nothing else is left to post.
 MOST_UNPROVED = 4
 
 
@@ -181,6 +181,23 @@ def verdict_on_last(suspects: int, strikes: int, *, ever_delivered: bool, nothin
     if not (ever_delivered and nothing_else_left and suspects <= MOST_UNPROVED):
         return Verdict.OPEN
     return Verdict.REFUSE if strikes >= 1 else Verdict.STRIKE
+
+
+#: Rows accepted in a pass for each one, beyond :data:`MOST_UNPROVED`, that may be refused last of all in the same pass.
+ACCEPTED_FOR_ONE_REFUSED = 20
+
+
+def may_stay_unproved(rows: int, strikes: int, *, accepted_rows: int, only_suspects_left: bool) -> bool:
+    """Whether a single row that was refused after an acceptance may be refused for good, if there was no acceptance since: the
+    dashboard may have begun to refuse everything. If so, it degrades the run.
+
+    :param rows: number of such rows.
+    :param strikes: earlier passes in which this row was refused alone.
+    :param accepted_rows: rows that the dashboard has accepted in the pass.
+    :param only_suspects_left: nothing else is left whose acceptance could prove it.
+    """
+    are_few = rows <= MOST_UNPROVED or rows * ACCEPTED_FOR_ONE_REFUSED <= accepted_rows
+    return only_suspects_left and (are_few or strikes >= 1)
 
 
 def cut_out(named: tuple[int, ...], rows: int) -> list[int]:

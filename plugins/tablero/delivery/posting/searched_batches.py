@@ -86,7 +86,8 @@ class SearchedBatches:
         return answer.partial or claim.batch_id in self._posted or trouble_of(answer, claim.history) is not None
 
     def add(self, pieces: Sequence[LeasedBatch]) -> None:
-        """Search these parts, which this worker holds, when it is their turn."""
+        """Search these rows, which an answer named and this worker holds, when it is their turn."""
+        self._single.named(pieces, None)
         self._put_back(pieces)
 
     # -- what came back --------------------------------------------------------------------------------------------------------
@@ -106,7 +107,11 @@ class SearchedBatches:
         elif len(claim.changes) == 1:
             self._judge(searched, claim, answer)
         elif edges := search.cut_out(answer.named, len(claim.changes)):
-            self._put_back(cutting.cut(self._engine, _leased_batch(claim), edges, worker=self._holder.worker, zone=self._zone))
+            parts = cutting.cut(self._engine, _leased_batch(claim), edges, worker=self._holder.worker, zone=self._zone)
+            self._single.named(
+                (part for part, begins in zip(parts, [0, *edges], strict=False) if begins in answer.named), claim
+            )
+            self._put_back(parts)
             self._end_search(searched)
         elif searched is not None:
             self._refused_again(searched, claim)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -12,6 +12,7 @@ from tablero.dashboard.quoted_rows import without_values
 from tablero.delivery.posting import search
 from tablero.delivery.posting.rules import Pass
 from tablero.delivery.posting.search import Verdict
+from tablero.outbox.batches import LeasedBatch
 from tablero.outbox.queue import claiming, leasing, suspects
 from tablero.outbox.queue.claims import Claim, Leaseholder
 from tablero.outbox.queue.suspects import BatchTotals
@@ -50,6 +51,9 @@ class Judged(Enum):
 class SingleRows:
     """Judges single rows, and posts those again of which nothing is proved yet.
 
+    A row that was refused after an acceptance is refused for good, but is *unconfirmed* until the dashboard accepts a call that
+    was begun afterwards: it may have begun to refuse everything in the meantime.
+
     :param engine: of the outbox.
     :param holder: the worker and its lease.
     :param so_far: state of the pass.
@@ -59,22 +63,38 @@ class SingleRows:
         self._engine = engine
         self._holder = holder
         self._pass = so_far
-        self._suspects: list[tuple[Claim, Answer, int]] = []
+        self._suspects: dict[int, tuple[Claim, Answer]] = {}
+        self._again: list[int] = []
         self._posted_again: set[int] = set()
+        self._unconfirmed: dict[int, tuple[Claim, Answer, int]] = {}
+        self._refused_before: dict[int, int | None] = {}
+        self._seen = 0
         self.findings = Findings()
 
     @property
     def held(self) -> list[int]:
         """Batches that this worker keeps and that are not being posted."""
-        return [claim.batch_id for claim, _, _ in self._suspects]
+        return list(self._suspects)
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether rows are left for :meth:`close`."""
+        return bool(self._suspects or self._unconfirmed)
+
+    def named(self, pieces: Iterable[LeasedBatch], refused: Claim | None) -> None:
+        """Note that the dashboard has named these rows.
+
+        :param refused: the call that it refused because of them; ``None`` if it accepted all others of that call.
+        """
+        by = refused.attempt_id if refused else None
+        self._refused_before.update((piece.batch_id, by) for piece in pieces)
 
     def judge(self, claim: Claim, answer: Answer) -> Judged:
         """Judge a single row by the answer to its own call, which is on record."""
         refused = answer.outcome is Outcome.REFUSED
         accepted = self._pass.accepted > 0
-        verdict = search.verdict(
-            suspects.proof(self._engine, claim), refused=refused, may_be_access=answer.may_be_content, accepted=accepted
-        )
+        proof = suspects.proof(self._engine, claim)
+        verdict = search.verdict(proof, refused=refused, may_be_access=answer.may_be_content, accepted=accepted)
         if not refused and verdict is not Verdict.OPEN:
             totals = suspects.batch_totals(self._engine, claim.batch_id)
             if self.are_repeats(totals, claim, answer):
@@ -85,14 +105,25 @@ class SingleRows:
             verdict = Verdict.OPEN  # everything may be refused by now
         self._pass.isolated += verdict is Verdict.OPEN or not accepted
         if verdict is Verdict.REFUSE:
-            self._refuse(claim, answer)
+            is_confirmed = not refused or self._is_confirmed(claim)
+            self._refuse(claim, answer, unproved=not is_confirmed)
+            if not is_confirmed:
+                self._unconfirmed[claim.batch_id] = claim, answer, proof.strikes
             return Judged.REFUSED
         if verdict is Verdict.STRIKE:
-            self._strike(claim, answer)
+            suspects.strike(self._engine, claim)
+            self.findings.struck.append(without_values(answer, claim.changes))
             leasing.release(self._engine, [claim.batch_id], self._holder.worker)
         else:
-            self._suspects.append((claim, answer, self._pass.accepted))
+            self._suspects[claim.batch_id] = claim, answer
         return Judged.PENDING
+
+    def _is_confirmed(self, claim: Claim) -> bool:
+        """Whether the dashboard has refused this very row before, by name or alone, and has accepted others since then."""
+        if claim.batch_id not in self._refused_before:
+            return False
+        before = self._refused_before[claim.batch_id]
+        return before is None or suspects.accepted_between(self._engine, before, claim.attempt_id)
 
     def are_repeats(self, totals: BatchTotals, claim: Claim, answer: Answer) -> bool:
         """Whether the dashboard is likely to have all rows of a batch already; its search ends then."""
@@ -104,26 +135,45 @@ class SingleRows:
 
     def again(self, most: int) -> list[Claim]:
         """Post rows again that were refused before the dashboard accepted something, each once in a pass."""
-        return self._post_again([claim for claim, _, accepted in self._suspects if self._pass.accepted > accepted], most)
+        if self._pass.accepted > self._seen:
+            self._seen = self._pass.accepted
+            self._use_acceptances()
+        return self._post_again(most)
 
     def again_at_the_end(self, most: int) -> list[Claim]:
-        """The same where nothing else is left to post: the outbox is asked whether another worker got an acceptance."""
-        waiting = [claim for claim, _, _ in self._suspects if claim.batch_id not in self._posted_again]
-        proved = [claim for claim in waiting if suspects.proof(self._engine, claim, until_now=True).accepted_since]
-        return self._post_again(proved, most)
+        """The same where nothing else is left to post: another worker may have got an acceptance."""
+        self._use_acceptances()
+        return self._post_again(most)
 
-    def _post_again(self, claims: Sequence[Claim], most: int) -> list[Claim]:
-        again = [claim.batch_id for claim in claims if claim.batch_id not in self._posted_again][:most]
-        self._posted_again.update(again)
-        self._suspects = [kept for kept in self._suspects if kept[0].batch_id not in again]
+    def _use_acceptances(self) -> None:
+        """Confirm the rows that are proved to be at fault by what was accepted, and find those to be posted again."""
+        self._confirm()
+        for identity, (claim, _) in self._suspects.items():
+            if identity in self._posted_again:
+                continue
+            if suspects.proof(self._engine, claim, until_now=True).accepted_since:
+                self._posted_again.add(identity)
+                self._again.append(identity)
+
+    def _post_again(self, most: int) -> list[Claim]:
+        again, self._again = self._again[:most], self._again[most:]
+        for identity in again:
+            self._refused_before[identity] = self._suspects.pop(identity)[0].attempt_id
         return claiming.begin(self._engine, again, self._holder) if again else []
 
-    def close(self, *, nothing_else_left: bool) -> list[Answer]:
+    def _confirm(self) -> None:
+        if self._unconfirmed:
+            for identity in suspects.confirm(self._engine, list(self._unconfirmed)):
+                del self._unconfirmed[identity]
+
+    def close(self, *, nothing_else_left: bool, only_suspects_left: bool) -> list[Answer]:
         """Judge the remaining rows, and release them; returns the refusals of rows that are not proved to be at fault.
 
         :param nothing_else_left: the pass was not stopped, and everything else is settled.
+        :param only_suspects_left: what is pending are single rows that were refused alone in this pass or an earlier one.
         """
-        refused = [(claim, answer) for claim, answer, _ in self._suspects if answer.outcome is Outcome.REFUSED]
+        reopened = self._close_unconfirmed(only_suspects_left=only_suspects_left)
+        refused = [(claim, answer) for claim, answer in self._suspects.values() if answer.outcome is Outcome.REFUSED]
         # What may be about the access as a whole says nothing about rows while nothing is accepted.
         is_all = nothing_else_left and len(refused) == len(self._suspects) and not any(a.may_be_content for _, a in refused)
         open_ones = []
@@ -132,16 +182,33 @@ class SingleRows:
             decided = search.verdict_on_last(len(refused), strikes, ever_delivered=self._pass.proven, nothing_else_left=is_all)
             if decided is Verdict.REFUSE:
                 self._refuse(claim, answer, unproved=True)
+                self.findings.unproved += 1
                 continue
             if decided is Verdict.STRIKE:
-                self._strike(claim, answer)
+                self.findings.struck.append(without_values(answer, claim.changes))
+            suspects.strike(self._engine, claim)
             open_ones.append(without_values(answer, claim.changes))
         leasing.release(self._engine, self.held, self._holder.worker)
-        return open_ones
+        return reopened + open_ones
 
-    def _strike(self, claim: Claim, answer: Answer) -> None:
-        suspects.strike(self._engine, claim)
-        self.findings.struck.append(without_values(answer, claim.changes))
+    def _close_unconfirmed(self, *, only_suspects_left: bool) -> list[Answer]:
+        """Decide about the rows that were refused since the last acceptance; returns the answers about those left pending."""
+        self._confirm()
+        rows, accepted_rows = len(self._unconfirmed), self._pass.accepted_rows
+        for identity, (_, _, strikes) in list(self._unconfirmed.items()):
+            if search.may_stay_unproved(rows, strikes, accepted_rows=accepted_rows, only_suspects_left=only_suspects_left):
+                del self._unconfirmed[identity]
+                self.findings.unproved += 1
+        return self.reopen_unconfirmed()
+
+    def reopen_unconfirmed(self) -> list[Answer]:
+        """Leave the rows pending that were refused since the last acceptance; returns the answers about them."""
+        if self._unconfirmed:
+            suspects.reopen(self._engine, list(self._unconfirmed), self._holder.worker)
+        self.findings.refused -= len(self._unconfirmed)
+        left = [without_values(answer, claim.changes) for claim, answer, _ in self._unconfirmed.values()]
+        self._unconfirmed.clear()
+        return left
 
     def _refuse(self, claim: Claim, answer: Answer, *, unproved: bool = False) -> None:
         words = answer.explanation
@@ -150,5 +217,4 @@ class SingleRows:
             words = f"{sentence} «{answer.message}»" if answer.message else str(sentence)
         suspects.refuse(self._engine, [(claim, words)], unproved=unproved)
         self.findings.refused += 1
-        self.findings.unproved += unproved
         self._pass.proved += 1

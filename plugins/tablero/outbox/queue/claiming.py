@@ -86,15 +86,15 @@ def lease_parts(
 ) -> list[LeasedPart]:
     """Lease up to ``limit`` pending batches that are searched; no attempt is recorded.
 
-    The oldest change comes first; single rows come last, and of these the one that was posted least recently: a row that was
-    refused alone holds up none of which nothing is known.
+    The oldest change comes first. Single rows come last, of these the ones refused alone in the fewest passes first, and then
+    the one that was posted least recently: a row that was refused alone holds up none of which less is known.
 
     :param largest: first the batch with the most rows.
     :param most: as for :func:`claim`, like the other parameters.
     """
     last_posted = sa.select(sa.func.max(attempt.c.id)).where(attempt.c.batch_id == batch.c.id).scalar_subquery()
-    turn = sa.case((batch.c.rows == 1, sa.func.coalesce(last_posted, 0)), else_=0)
-    order = [batch.c.rows == 1, *([-batch.c.rows] if largest else []), turn, batch.c.place, batch.c.id]
+    turn = [sa.case((batch.c.rows == 1, known), else_=0) for known in (batch.c.strikes, sa.func.coalesce(last_posted, 0))]
+    order = [batch.c.rows == 1, *([-batch.c.rows] if largest else []), *turn, batch.c.place, batch.c.id]
     with writing(engine) as connection:
         search = _Search(connection, windows, holder, now, is_searched(), order)
         ids = search.first(limit, None, partial(cut_to_size, connection, most=most, by_service=by_service, zone=zone))

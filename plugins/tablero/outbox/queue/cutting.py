@@ -53,7 +53,9 @@ def accept_others(
     row = connection.execute(query).one_or_none()
     if row is not None and 0 < len(refused) < len(changes):
         taken = {"state": "delivered", "settled_at": now, "settled_how": "acknowledged", "cuts": row.cuts + 1}
-        left = _still_held(row) | {"cuts": row.cuts + 1}
+        began = connection.scalar(sa.select(attempt.c.started_at).where(attempt.c.id == claimed.attempt_id))
+        # That the same call was accepted for the others speaks against these rows.
+        left = _still_held(row) | {"cuts": row.cuts + 1, "first_refused_at": min(row.first_refused_at, began)}
         edges = sorted({0, len(changes)} | refused | {position + 1 for position in refused})
         parts = [Part(changes[start:end], left if start in refused else taken) for start, end in pairwise(edges)]
         batches.replace(connection, row, parts, zone)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
+from tablero.contract.windows import Window
 from tablero.dashboard.answer import Outcome, clean
-from tablero.outbox.engine import reading, writing
+from tablero.outbox.engine import Instant, reading, writing
 from tablero.outbox.queue.claims import Claim
 from tablero.outbox.queue.leasing import LEASED, NOW, clock
+from tablero.outbox.queue.pending import pending_in
 from tablero.outbox.schema import attempt, batch
 
 
 class Proof(NamedTuple):
     """The evidence about a single row that was refused, or failed, in a call of its own.
 
-    :ivar accepted_since: whether the dashboard accepted anything, from any worker, between the first time the row was refused
-        or failed and the start of this attempt.
+    :ivar accepted_since: whether the dashboard accepted a call, from any worker, that was begun after the row was first
+        refused or failed, and answered before this attempt was begun.
     :ivar strikes: earlier passes that count against the row; the current pass is not included.
     """
 
@@ -49,18 +51,43 @@ def proof(engine: Engine, claimed: Claim, *, until_now: bool = False) -> Proof:
 
     :param until_now: count what was accepted up to now instead of up to the start of the attempt.
     """
-    accepted = batch.alias("accepted")
-    began = sa.select(attempt.c.started_at).where(attempt.c.id == claimed.attempt_id).scalar_subquery()
-    since = sa.exists().where(
-        accepted.c.state == "delivered",
-        accepted.c.settled_how == "acknowledged",
-        accepted.c.settled_at > batch.c.first_refused_at,
-        sa.true() if until_now else accepted.c.settled_at <= began,
-    )
+    began = None if until_now else sa.select(attempt.c.started_at).where(attempt.c.id == claimed.attempt_id).scalar_subquery()
+    since = _accepted_after(batch.c.first_refused_at, began)
     strikes = sa.case((batch.c.struck_by == claimed.worker, batch.c.strikes - 1), else_=batch.c.strikes)
     with reading(engine) as connection:
         row = connection.execute(sa.select(since, strikes).where(batch.c.id == claimed.batch_id)).one()
     return Proof(bool(row[0]), int(row[1]))
+
+
+def accepted_between(engine: Engine, earlier: int, later: int) -> bool:
+    """Whether the dashboard accepted a call that was begun after one attempt had ended, and answered before another began."""
+    query = sa.select(attempt.c.started_at, attempt.c.seconds).where(attempt.c.id == sa.bindparam("attempt"))
+    with reading(engine) as connection:
+        began, seconds = connection.execute(query, {"attempt": earlier}).one()
+        until, _ = connection.execute(query, {"attempt": later}).one()
+        answered = sa.literal(began + timedelta(seconds=seconds), Instant)
+        return bool(connection.scalar(sa.select(_accepted_after(answered, sa.literal(until, Instant)))))
+
+
+def _accepted_after(moment: sa.ColumnElement[Any], until: sa.ColumnElement[Any] | None = None) -> sa.Exists:
+    """A condition: the dashboard accepted a call that was begun after this moment, and answered by the other one.
+
+    A call that was in flight at that moment proves nothing: the dashboard may have accepted it before.
+    """
+    accepted = batch.alias("accepted")
+    begun_after = sa.exists().where(
+        # An answer that excepts some rows belongs to the batch that the accepted ones were part of.
+        attempt.c.batch_id.in_((accepted.c.id, accepted.c.parent_id)),
+        attempt.c.outcome == Outcome.DELIVERED.value,
+        attempt.c.started_at >= moment,
+    )
+    return sa.exists().where(
+        accepted.c.state == "delivered",
+        accepted.c.settled_how == "acknowledged",
+        accepted.c.settled_at > moment,
+        sa.true() if until is None else accepted.c.settled_at <= until,
+        begun_after,
+    )
 
 
 def strike(engine: Engine, claimed: Claim) -> None:
@@ -78,7 +105,7 @@ def refuse(
 ) -> None:
     """Record single rows as refused for good, each with the dashboard's explanation. Nothing waits for them any more.
 
-    :param unproved: no later acceptance proves that only these rows were at fault.
+    :param unproved: no later acceptance proves that only these rows were at fault; :func:`confirm` and :func:`reopen` decide.
     """
     how = "unproved" if unproved else None
     with writing(engine) as connection:
@@ -89,6 +116,42 @@ def refuse(
                 .values(state="refused", settled_how=how, words=clean(words), settled_at=NOW, claimed_until=None),
                 {"ids": [claimed.batch_id], "worker": claimed.worker, "now": clock(connection, now)},
             )
+
+
+def only_suspects_left(engine: Engine, windows: Collection[Window], held: Collection[int]) -> bool:
+    """Whether all that is pending in these windows, if anything, are single rows that were refused alone: the ones that this
+    worker holds, or others in earlier passes.
+    """
+    is_suspect = sa.or_(sa.and_(batch.c.rows == 1, batch.c.strikes > 0), batch.c.id.in_(held))
+    with reading(engine) as connection:
+        return connection.scalar(sa.select(batch.c.id).where(pending_in(windows), ~is_suspect).limit(1)) is None
+
+
+def confirm(engine: Engine, unproved: Collection[int]) -> set[int]:
+    """Of these rows, which were refused as ``unproved``: confirm those after whose refusal the dashboard has accepted a call,
+    from whichever worker.
+
+    :param unproved: the batches of the rows.
+    :returns: those whose rows are confirmed.
+    """
+    with writing(engine) as connection:
+        proved = _unproved(unproved).where(_accepted_after(batch.c.settled_at))
+        return set(connection.scalars(proved.values(settled_how=None).returning(batch.c.id)))
+
+
+def reopen(engine: Engine, unproved: Collection[int], worker: str) -> None:
+    """Make these rows, which were refused as ``unproved``, pending again: it may have been the dashboard, and not the rows. The
+    pass of this worker counts against them.
+    """
+    pending = {"state": "pending", "settled_how": None, "settled_at": None, "words": None}
+    struck = {"strikes": batch.c.strikes + 1, "struck_by": worker}
+    with writing(engine) as connection:
+        connection.execute(_unproved(unproved).values(**pending, **struck))
+
+
+def _unproved(ids: Collection[int]) -> sa.Update:
+    # A person, or another reading of the source, may have changed some of them meanwhile.
+    return sa.update(batch).where(batch.c.id.in_(ids), batch.c.state == "refused", batch.c.settled_how == "unproved")
 
 
 def batch_totals(engine: Engine, batch_id: int) -> BatchTotals:

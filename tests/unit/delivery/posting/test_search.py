@@ -18,6 +18,7 @@ from tablero.delivery.posting.search import (
     between_requests,
     cut_out,
     may_be_repeats,
+    may_stay_unproved,
     sample,
     smaller_half,
     verdict,
@@ -365,6 +366,23 @@ def test_a_refusal_that_may_be_about_the_access(pass_: dict[str, bool], expected
 def test_the_last_rows(suspects: int, strikes: int, ever: bool, alone: bool, expected: Verdict) -> None:
     """Without a later acceptance only a few rows are refused, in two passes, at a dashboard that has accepted rows before."""
     assert verdict_on_last(suspects, strikes, ever_delivered=ever, nothing_else_left=alone) is expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "strikes", "accepted_rows", "alone", "expected"),
+    [
+        (MOST_UNPROVED, 0, 1, True, True),
+        (6, 0, 120, True, True),  # few beside those that were accepted
+        (6, 0, 119, True, False),
+        (6, 1, 0, True, True),  # for the second time
+        (1, 1, 1000, False, False),  # others are left, and may show what the dashboard accepts
+    ],
+)
+def test_the_rows_refused_since_the_last_acceptance(
+    rows: int, strikes: int, accepted_rows: int, alone: bool, expected: bool
+) -> None:
+    """They are refused for good if nothing else is left and they are few, or were refused in an earlier pass as well."""
+    assert may_stay_unproved(rows, strikes, accepted_rows=accepted_rows, only_suspects_left=alone) is expected
 
 
 @pytest.mark.parametrize(

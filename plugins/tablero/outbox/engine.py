@@ -28,8 +28,12 @@ _MICROSECOND = timedelta(microseconds=1)
 #: Values bound in one statement; SQLite allows only some thousands.
 MOST_BOUND = 1_000
 
-#: Seconds that a transaction on SQLite waits for others, and the longest wait inside SQLite, where no signal handler runs.
-_BUSY_SECONDS, _BUSY_SLICE = 60.0, 1.0
+#: Seconds that a transaction on SQLite waits for others.
+_BUSY_SECONDS = 60.0
+
+#: The longest wait inside SQLite, in seconds. It looks again after longer and longer pauses, up to a tenth of a second, although
+#: a transaction takes milliseconds; and no signal handler runs meanwhile.
+_BUSY_SLICE = 0.003
 
 
 class Instant(TypeDecorator[datetime]):

@@ -62,6 +62,17 @@ class LeasedBatch(NamedTuple):
     changes: Sequence[StatusChange]
 
 
+class Prepared(NamedTuple):
+    """The rows of a batch in the form in which they are stored.
+
+    :ivar described: the columns of ``batch`` that describe them.
+    :ivar packed: the columns of ``batch_content``.
+    """
+
+    described: Mapping[str, Any]
+    packed: Mapping[str, bytes]
+
+
 class Part(NamedTuple):
     """Some rows of a batch that become a batch of their own.
 
@@ -105,38 +116,52 @@ def is_inside(row: Any, window: Window) -> bool:
     return bool(row.first_change >= window.start and row.last_change < window.end)
 
 
+def prepare(changes: Sequence[StatusChange], zone: tzinfo) -> Prepared:
+    """Prepare rows to be stored as a batch, which takes longer than to store them.
+
+    :param changes: in the order in which they are posted.
+    :param zone: the institution's time zone, in which rows are counted by day.
+    """
+    return Prepared(_describe(changes, zone), {"requests": request_hashes(changes), "content": pack_rows(changes)})
+
+
 def make(
     connection: Connection,
     origin: Origin,
     contents: Sequence[Sequence[StatusChange]],
     zone: tzinfo,
-    lease: Lease | None = None,
     **values: Any,
+) -> list[int]:
+    """Insert one batch for each of ``contents``: :func:`prepare` and :func:`insert` in one."""
+    return insert(connection, origin, [prepare(changes, zone) for changes in contents], **values)
+
+
+def insert(
+    connection: Connection, origin: Origin, contents: Sequence[Prepared], lease: Lease | None = None, **values: Any
 ) -> list[int]:
     """Insert one batch for each of ``contents``.
 
-    :param contents: the rows of each batch, in the order in which they are posted.
-    :param zone: the institution's time zone, in which rows are counted by day.
     :param lease: for batches that their worker posts at once.
     :param values: values of further columns, the same for all batches.
     :returns: the ids, in the order of ``contents``.
     """
+    if not contents:
+        return []
     held = {"claimed_by": lease.worker, "claimed_until": lease.until} if lease else {}
-    described = [{**origin._asdict(), **held, **values, **_describe(changes, zone)} for changes in contents]
+    described = [{**origin._asdict(), **held, **values, **each.described} for each in contents]
     for each in described:
         each["place"] = each["place"] or each["first_change"]
     ids = list(connection.scalars(_INSERT, described))
-    connection.execute(
-        sa.insert(batch_content),
-        [{"batch_id": identity, **_packed(changes)} for identity, changes in zip(ids, contents, strict=True)],
-    )
+    rows = [{"batch_id": identity, **each.packed} for identity, each in zip(ids, contents, strict=True)]
+    connection.execute(sa.insert(batch_content), rows)
     return ids
 
 
 def refill(connection: Connection, identity: int, changes: Sequence[StatusChange], zone: tzinfo, **values: Any) -> None:
     """Replace the rows of a batch that was never posted; it keeps its place. The caller has locked its row."""
-    connection.execute(sa.update(batch).where(batch.c.id == identity).values(**_describe(changes, zone), **values))
-    connection.execute(sa.update(batch_content).where(batch_content.c.batch_id == identity).values(**_packed(changes)))
+    prepared = prepare(changes, zone)
+    connection.execute(sa.update(batch).where(batch.c.id == identity).values(**prepared.described, **values))
+    connection.execute(sa.update(batch_content).where(batch_content.c.batch_id == identity).values(**prepared.packed))
 
 
 def _describe(changes: Sequence[StatusChange], zone: tzinfo) -> dict[str, Any]:
@@ -151,10 +176,6 @@ def _describe(changes: Sequence[StatusChange], zone: tzinfo) -> dict[str, Any]:
         "last_request": changes[-1].request_id,
         "days": _count_days(moments, zone),
     }
-
-
-def _packed(changes: Sequence[StatusChange]) -> dict[str, bytes]:
-    return {"requests": request_hashes(changes), "content": pack_rows(changes)}
 
 
 def _count_days(moments: Sequence[datetime], zone: tzinfo) -> dict[str, int]:

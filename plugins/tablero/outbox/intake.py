@@ -112,24 +112,28 @@ class Extraction:
 
         :param lease: taken for batches that may be posted at once.
         """
+        prepared = self._prepare(packs)  # before others have to wait for this transaction
         with writing(self._engine) as connection:
             # Staging is serialised: each step sees what all others have committed.
             lock(connection, _STAGING)
-            packs = self._without_others(connection, packs)
-            packs, returned = self._without_returned(connection, packs)
-            new = sum(len(pack.changes) for pack in packs) + returned
+            left, returned = self._without_returned(connection, self._without_others(connection, packs))
+            new = sum(len(pack.changes) for pack in left) + returned
             self._count_new(connection, new)
-            if not packs:
+            if not left:
                 return Step(new, [])
-            at_once, in_turn = self._around_pending(connection, packs, returned)
+            at_once, in_turn = self._around_pending(connection, left, returned)
+            if at_once != packs:
+                prepared = self._prepare(at_once)
             origin = batches.Origin(self._id)
-            ids = batches.make(connection, origin, [pack.changes for pack in at_once], self._zone, lease) if at_once else []
-            if in_turn:
-                ids += batches.make(connection, origin, [pack.changes for pack in in_turn], self._zone)
+            ids = batches.insert(connection, origin, prepared, lease)
+            ids += batches.insert(connection, origin, self._prepare(in_turn))
             waiting = self._put_in_line(connection, ids, [*at_once, *in_turn])
         made = zip(ids, at_once, strict=False)  # those that may be posted at once come first
         first = [LeasedBatch(identity, pack.changes) for identity, pack in made if identity not in waiting]
         return Step(new, first if lease else [])
+
+    def _prepare(self, packs: Sequence[Packed]) -> list[batches.Prepared]:
+        return [batches.prepare(pack.changes, self._zone) for pack in packs]
 
     def _around_pending(
         self, connection: Connection, packs: Sequence[Packed], returned: int

@@ -31,8 +31,8 @@ MOST_BOUND = 1_000
 #: Seconds that a transaction on SQLite waits for others.
 _BUSY_SECONDS = 60.0
 
-#: The longest wait inside SQLite, in seconds. It looks again after longer and longer pauses, up to a tenth of a second, although
-#: a transaction takes milliseconds; and no signal handler runs meanwhile.
+#: The longest wait inside SQLite, in seconds. It looks again after longer and longer pauses, up to a tenth of a second, while a
+#: transaction takes milliseconds; and no signal handler runs meanwhile.
 _BUSY_SLICE = 0.003
 
 

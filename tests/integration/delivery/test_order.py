@@ -239,6 +239,23 @@ def test_a_row_entered_late_travels_with_the_newer_rows_of_its_request(outbox: E
     assert dashboard.calls == [[f"S-{number}" for number in range(5)], ["R", "R", "R"]]
 
 
+def test_a_row_entered_late_between_rows_that_may_have_arrived(outbox: Engine) -> None:
+    """The oldest row of its request may have arrived, and stays where it is. The late one is posted behind the second, and
+    before the newest.
+    """
+    known = [row("R", 1)]
+    stage(outbox, known)
+    with pytest.raises(DashboardUnavailable):
+        deliver(outbox, Dashboard(lambda _: LOST))
+    for found in ([row("A", 20), row("R", 30)], [row("C", 25), row("R", 60, 14)], [row("A", 15), row("R", 40, 3)]):
+        known += found
+        stage(outbox, known)
+    dashboard = Arrivals()
+    deliver(outbox, dashboard, concurrency=1)
+    dashboard.check()
+    assert states(outbox) == {"delivered": 7}
+
+
 def test_rows_that_may_have_arrived_are_left_in_their_batch(outbox: Engine) -> None:
     """A late row is posted behind a newer one whose call had no answer: what that call contained must stay known."""
     stage(outbox, [row("R", 9, 14)])

@@ -7,11 +7,11 @@ entered late is staged together with the newer rows of its request, which leave 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone, tzinfo
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -32,32 +32,50 @@ _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 _PAGE = 20
 
 
+class _Home(NamedTuple):
+    """A batch that holds pending rows of a request.
+
+    :ivar place: of the batch in the order of pending ones.
+    """
+
+    place: datetime
+    rows: list[StatusChange]
+
+
 @dataclass
 class _Shared:
     """A request of which rows are pending already.
 
     :ivar rows: those that were read now, in order.
     :ivar staged_at: the place of the batch in which they would be staged.
-    :ivar pending: the pending rows.
-    :ivar behind: the last of the places of the batches that hold these.
-    :ivar homes: the ids of these batches.
+    :ivar homes: the pending ones, by the id of their batch.
     """
 
     rows: list[StatusChange]
     staged_at: datetime
-    pending: list[StatusChange] = field(default_factory=list)
-    behind: datetime = _NEVER
-    homes: set[int] = field(default_factory=set)
+    homes: dict[int, _Home] = field(default_factory=dict)
 
     @property
-    def is_late(self) -> bool:
-        """Whether a newer row of the request is pending."""
-        return max(_changed(self.pending)) > min(_changed(self.rows))
+    def newer(self) -> set[int]:
+        """The batches with a row that is newer than one that was read now."""
+        oldest = min(_changed(self.rows))
+        return {identity for identity, home in self.homes.items() if max(_changed(home.rows)) > oldest}
+
+    @property
+    def behind(self) -> datetime:
+        """The last of the places of the other batches, which are posted before these rows."""
+        newer = self.newer
+        return max((home.place for identity, home in self.homes.items() if identity not in newer), default=_NEVER)
 
     @property
     def is_in_order(self) -> bool:
-        """Whether these rows are posted after the pending ones if they are staged as they are."""
-        return not self.is_late and self.behind <= self.staged_at
+        """Whether these rows are posted where they belong if they are staged as they are."""
+        return not self.newer and self.behind <= self.staged_at
+
+    def take(self, identities: Collection[int]) -> None:
+        """Add the rows of these batches to those that were read now."""
+        for identity in identities:
+            self.rows += self.homes.pop(identity).rows
 
 
 def join(
@@ -76,11 +94,7 @@ def join(
     if not shared:
         return list(packs), []
     apart = {request: each for request, each in shared.items() if not each.is_in_order}
-    moved = _take_out(connection, {request: each for request, each in apart.items() if each.is_late}, zone)
-    for request, each in apart.items():
-        each.rows += moved.get(request, [])
-        if each.is_late:
-            each.behind = _NEVER  # its newer rows are in the same batch now, or may be at the dashboard already
+    _take_out(connection, apart, zone)
     left = [pack._replace(changes=[row for row in pack.changes if row.request_id not in apart]) for pack in packs]
     whole = [pack for pack in left if pack.changes]
     in_turn = [pack for pack in whole if any(row.request_id in shared for row in pack.changes)]
@@ -120,27 +134,24 @@ def _shared(connection: Connection, packs: Sequence[Packed], homes: dict[int, An
     for identity, rows in _contents(connection, list(homes)):
         for row in rows:
             if (shared := read.get(row.request_id)) is not None:
-                shared.pending.append(row)
-                shared.homes.add(identity)
-                shared.behind = max(shared.behind, homes[identity].place)
-    return {request: each for request, each in read.items() if each.pending}
+                shared.homes.setdefault(identity, _Home(homes[identity].place, [])).rows.append(row)
+    return {request: each for request, each in read.items() if each.homes}
 
 
-def _take_out(connection: Connection, late: dict[str, _Shared], zone: tzinfo) -> dict[str, list[StatusChange]]:
-    """Take the pending rows of these requests out of their batches, unless the dashboard may have some of them.
-
-    :returns: the rows of the requests that are in no batch now.
-    """
-    free = set(_unsent(connection, {identity for each in late.values() for identity in each.homes}))
-    taken = {request: each for request, each in late.items() if each.homes <= free}
-    for identity, rows in _contents(connection, sorted({home for each in taken.values() for home in each.homes})):
-        left = [row for row in rows if row.request_id not in taken]
+def _take_out(connection: Connection, shared: Mapping[str, _Shared], zone: tzinfo) -> None:
+    """Take newer rows of these requests out of their batches, unless the dashboard may have some of them."""
+    newer = {request: each.newer for request, each in shared.items()}
+    free = set(_unsent(connection, set().union(*newer.values())))
+    taken = {request: homes for request, homes in newer.items() if homes <= free}
+    for identity, rows in _contents(connection, sorted(set().union(*taken.values()))):
+        left = [row for row in rows if identity not in taken.get(row.request_id, ())]
         if left:
             # A worker whose lease has ended must not renew it, and post what it remembers.
             batches.refill(connection, identity, left, zone, claimed_by=None, claimed_until=None)
         else:
             batches.empty(connection, identity)
-    return {request: each.pending for request, each in taken.items()}
+    for request, homes in taken.items():
+        shared[request].take(homes)
 
 
 def _unsent(connection: Connection, ids: set[int]) -> Iterator[int]:

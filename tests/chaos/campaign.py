@@ -166,8 +166,9 @@ class Campaign:
         self._happen(seen, self._institution.change() if rng.random() < 0.9 else None)
         drawn = faults.draw(rng, read_timeout=READ_TIMEOUT)
         if rng.random() < 0.08:
-            drawn = faults.whole_night(rng)
-            self._happen(seen, "a night of refusals")
+            after = random.Random(f"{self._seed}-{number}").choice((0, 0, 4, 8, 12, 16))
+            drawn = faults.whole_night(rng, after)
+            self._happen(seen, "a night of refusals" if not after else "a night that turns into refusals")
         self._dashboard.arm([*self._refusals, *drawn, *self._by_size], rng.randint(0, 2**31))
         jobs = self._jobs(number, seen)
         self._go(seen, jobs, self._plan_of_events(seen))

@@ -10,7 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from functools import cached_property
 from itertools import permutations
 from pathlib import Path
@@ -37,6 +37,8 @@ _LEAVES_IT_OPEN = ("unknown", None)
 _REFUSED = ("refused", "withdrawn")
 
 _SHOWN = 5
+
+_NEVER = datetime.max.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,8 @@ def _states_are_true(evidence: Evidence) -> Iterator[str]:
         if row.state == "refused" and not _is_proved_bad(evidence, row, attempts[identity]):
             outcomes = [found.outcome for found in attempts[identity]]
             yield f"batch {identity} of {row.rows} rows is refused, its attempts are {outcomes}, and that proves nothing"
+        if row.state == "refused" and ended == "refused" and not _is_told_or_confirmed(evidence, row, attempts[identity]):
+            yield f"batch {identity} is refused, though the dashboard may have begun to refuse everything, and that is not told"
         if row.state == "withdrawn" and row.ever_unknown and ended not in ("refused", "unknown"):
             yield f"batch {identity} is withdrawn, and the dashboard may have it"
     for row, at in evidence.staged.items():
@@ -256,6 +260,21 @@ def _is_proved_bad(evidence: Evidence, row: Any, attempts: list[Any]) -> bool:
     if last.outcome == "unknown":
         return accepted_since and against > 1
     return accepted_since or (against > 1 and bool(evidence.acceptances))
+
+
+def _is_told_or_confirmed(evidence: Evidence, row: Any, attempts: list[Any]) -> bool:
+    """Whether a refused row is marked as unproved, or the dashboard accepted a call that was begun after the refusal, or
+    between two refusals of the row alone, or may have named it.
+    """
+    refusals = [found.started_at + timedelta(seconds=found.seconds) for found in attempts if found.outcome == "refused"]
+    until = dict.fromkeys(refusals[:-1], attempts[-1].started_at) | {row.settled_at: _NEVER}
+    is_confirmed = any(
+        after <= began and settled <= by for after, by in until.items() for began, settled in evidence.acceptances
+    )
+    posted = set(evidence.lineage(row.id))
+    by_message = {call["x_road_id"]: call["fault"] for call in evidence.calls.values()}
+    may_be_named = any(by_message.get(found.message_id) == "refuse" for found in evidence.attempts if found.batch_id in posted)
+    return row.settled_how == "unproved" or is_confirmed or may_be_named
 
 
 def _order_within_requests(evidence: Evidence) -> Iterator[str]:

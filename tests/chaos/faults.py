@@ -86,9 +86,9 @@ def draw(rng: random.Random, *, read_timeout: float) -> list[Fault]:
     return [_armed(rng, _KINDS[kind](rng, read_timeout)) for kind in kinds]
 
 
-def whole_night(rng: random.Random) -> list[Fault]:
-    """A dashboard that refuses, or fails on, every call of a round."""
-    return [{"kind": "status", "status": rng.choice((400, 500, 503, 504)), "probability": 1.0}]
+def whole_night(rng: random.Random, after: int) -> list[Fault]:
+    """A dashboard that refuses, or fails on, every call of a round, after it has answered so many as usual."""
+    return [{"kind": "status", "status": rng.choice((400, 500, 503, 504)), "probability": 1.0, "after": after}]
 
 
 def by_size(rng: random.Random) -> list[Fault]:

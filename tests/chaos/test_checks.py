@@ -261,6 +261,11 @@ _ONE_REFUSED = "(SELECT max(id) FROM batch WHERE state = 'refused')"
             id="refused before anything was accepted",
         ),
         pytest.param(
+            outbox("UPDATE batch SET settled_at = 4102444800000000, settled_how = NULL WHERE state = 'refused'"),
+            "may have begun to refuse everything",
+            id="refused last of all, and not told",
+        ),
+        pytest.param(
             outbox("DELETE FROM attempt WHERE id = (SELECT max(id) FROM attempt WHERE outcome = 'delivered')"),
             "calls are on no record",
             id="a call on no record",

@@ -1,7 +1,8 @@
 """The package's overhead in Airflow, beside tasks and files that do nothing: ``python -m bench.in_airflow [--rounds N]``.
 
 ``historical_load`` over 83 months with nothing to send, and a DAG of 83 empty mapped tasks, run in turn in one real Airflow;
-then every DAG file is imported, several times, each in a fresh Python.
+then every DAG file is imported, several times, each in a fresh Python. CPU seconds are those of all processes of Airflow, which
+depend less than the duration of a run on what else the machine does, and not on how long the scheduler sleeps.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+import psutil
 
 from sandbox.settings import DEFAULT_CLIENT
 from sandbox.testing import running_sandbox
@@ -46,32 +51,54 @@ print(time.perf_counter() - began)
 """
 
 
-def loads(client: Client, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each run: both DAGs in turn, after a first load that leaves nothing to send.
+class Run(NamedTuple):
+    """What a run took.
+
+    :ivar seconds: from its start to its end.
+    :ivar cpu: seconds of all processes of Airflow meanwhile.
+    """
+
+    seconds: float
+    cpu: float
+
+
+def loads(airflow: Airflow, client: Client, rounds: int) -> dict[str, Run]:
+    """The median of each DAG: both in turn, after a first load that leaves nothing to send.
 
     :raises SystemExit: if a run failed.
     """
-    _seconds(client, "historical_load")
-    found: dict[str, list[float]] = {"historical_load": [], "empty_mapped": []}
+    _run(airflow, client, "historical_load")
+    found: dict[str, list[Run]] = {"historical_load": [], "empty_mapped": []}
     for _ in range(rounds):
-        for dag_id, seconds in found.items():
-            seconds.append(_seconds(client, dag_id))
-            print(f"{dag_id}: {seconds[-1]:.1f} s", flush=True)
-    return found
+        for dag_id, runs in found.items():
+            runs.append(_run(airflow, client, dag_id))
+            print(f"{dag_id}: {runs[-1].seconds:.1f} s, {runs[-1].cpu:.1f} s of CPU", flush=True)
+    return {dag_id: Run(*map(median, zip(*runs, strict=True))) for dag_id, runs in found.items()}
 
 
 def _months() -> list[str]:
     return [f"{year}-{month:02d}" for year in range(2020, 2027) for month in range(1, 13)][:MONTHS]
 
 
-def _seconds(client: Client, dag_id: str) -> float:
+def _run(airflow: Airflow, client: Client, dag_id: str) -> Run:
+    before = _cpu(airflow)
     run_id = client.trigger(dag_id)
     state = client.wait(dag_id, run_id, _PATIENCE)
     if state != "success":
         sys.exit(f"{dag_id} {run_id}: {state}")
     run = client.run(dag_id, run_id)
     start, end = (datetime.fromisoformat(run[key]) for key in ("start_date", "end_date"))
-    return (end - start).total_seconds()
+    return Run((end - start).total_seconds(), _cpu(airflow) - before)
+
+
+def _cpu(airflow: Airflow) -> float:
+    """CPU seconds of all processes of Airflow, including those that have ended, such as tasks."""
+    total = 0.0
+    for process in airflow.processes():
+        with suppress(psutil.Error):
+            used = process.cpu_times()
+            total += used.user + used.system + used.children_user + used.children_system
+    return total
 
 
 def imports(rounds: int, environment: dict[str, str]) -> dict[str, float]:
@@ -108,11 +135,13 @@ def main() -> None:
                 client.connect("tablero_api", conn_type="http", host=dashboard.url)
                 for dag_id in ("historical_load", "empty_mapped"):
                     client.unpause(dag_id)
-                found = loads(client, rounds)
+                found = loads(airflow, client, rounds)
             finally:
                 airflow.stop()
-            ours, empty = (median(found[dag_id]) for dag_id in ("historical_load", "empty_mapped"))
-            print(f"nothing to send: historical_load {ours:.1f} s, {MONTHS} empty tasks {empty:.1f} s: × {ours / empty:.2f}")
+            ours, empty = found["historical_load"], found["empty_mapped"]
+            print(f"historical_load with nothing to send, beside {MONTHS} empty tasks:")
+            for name, our, their in zip(("duration", "CPU"), ours, empty, strict=True):
+                print(f"{name}: {our:.1f} s, {their:.1f} s: × {our / their:.2f}")
             environment = {**airflow.environment, "PYTHONPATH": os.pathsep.join((str(ROOT / "plugins"), str(ROOT)))}
             for file, seconds in imports(2 * rounds + 1, environment).items():
                 print(f"import of {file}: {seconds:.2f} s")

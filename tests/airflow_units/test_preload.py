@@ -20,7 +20,7 @@ from airflow.sdk.execution_time.task_runner import TaskRunnerMarker
 get_listener_manager().hook.on_starting(component={component})
 before = set(sys.modules)
 SourceFileLoader("dag_file", "dags/historical_load.py").load_module()
-import tablero.airflow.tasks, tablero.dashboard.client
+import tablero.airflow.tasks, tablero.dashboard.client, tablero.source.parameters
 print(*sorted(name for name in set(sys.modules) - before if name.startswith("tablero.")))
 """
 

@@ -21,7 +21,7 @@ GROUND = {"settings", "errors", "texts"}
 FOLDERS: dict[str, set[str]] = {
     "__main__": {"command_line", "package"} | GROUND,
     "command_line": {"package", "airflow", "airflow.runs", "web", "delivery", "outbox", "outbox.reports", "contract"} | GROUND,
-    "package": {"airflow", "dashboard"} | GROUND,
+    "package": {"airflow", "dashboard", "source"} | GROUND,
     "callbacks": {"airflow"} | GROUND,
     "airflow": {
         "airflow.alerts",

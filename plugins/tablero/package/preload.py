@@ -36,7 +36,8 @@ def _import_all() -> None:
     import tablero.airflow.callbacks
     import tablero.airflow.operators
     import tablero.airflow.tasks
-    import tablero.dashboard.client  # noqa: F401
+    import tablero.dashboard.client
+    import tablero.source.parameters  # noqa: F401
 
     with suppress(ImportError):  # the extra ``postgres``
         import airflow.providers.postgres.hooks.postgres  # noqa: F401

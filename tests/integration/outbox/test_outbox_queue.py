@@ -484,6 +484,30 @@ def test_only_what_is_accepted_in_between_proves_a_row_bad(outbox: Engine) -> No
     assert suspects.proof(outbox, again).accepted_since
 
 
+def test_a_call_that_was_in_flight_proves_nothing(outbox: Engine) -> None:
+    """What was begun before a row was refused says nothing about it, also if it was begun after the refusals of others."""
+    stage(outbox, changes(4), size=1)
+    minute = timedelta(minutes=1)
+    holder = Leaseholder("one", "run", 9000.0)
+
+    def claim_one(minutes: int) -> Claim:
+        (taken,) = claiming.claim(outbox, [FEBRUARY], holder, limit=1, zone=ZONE, now=NOW + minutes * minute)
+        return taken
+
+    def answered(taken: Claim, answer: Answer, minutes: int) -> None:
+        recording.record(outbox, [(taken, answer)], keep=[taken.batch_id], now=NOW + minutes * minute)
+
+    answered(claim_one(0), refused(), 1)
+    row, in_flight = claim_one(2), claim_one(2)
+    answered(row, refused(), 3)
+    answered(in_flight, DELIVERED, 4)
+    (again,) = claiming.begin(outbox, [row.batch_id], holder, now=NOW + 5 * minute)
+    assert not suspects.proof(outbox, again).accepted_since
+    suspects.refuse(outbox, [(again, "no")], unproved=True, now=NOW + 7 * minute)
+    answered(claim_one(6), DELIVERED, 8)
+    assert suspects.confirm(outbox, [row.batch_id]) == set()
+
+
 def test_a_pass_counts_once_against_a_row(outbox: Engine) -> None:
     """A pass counts once against a row, and not as evidence for itself."""
     stage(outbox, changes(1))

@@ -74,20 +74,22 @@ def _accepted_after(moment: sa.ColumnElement[Any], until: sa.ColumnElement[Any] 
 
     A call that was in flight at that moment proves nothing: the dashboard may have accepted it before.
     """
-    accepted = batch.alias("accepted")
+    accepted, call = batch.alias("accepted"), attempt.alias("call")
     begun_after = sa.exists().where(
         # An answer that excepts some rows belongs to the batch that the accepted ones were part of.
-        attempt.c.batch_id.in_((accepted.c.id, accepted.c.parent_id)),
-        attempt.c.outcome == Outcome.DELIVERED.value,
-        attempt.c.started_at >= moment,
+        call.c.batch_id.in_((accepted.c.id, accepted.c.parent_id)),
+        call.c.outcome == Outcome.DELIVERED.value,
+        call.c.started_at >= moment,
     )
-    return sa.exists().where(
+    condition = sa.exists().where(
         accepted.c.state == "delivered",
         accepted.c.settled_how == "acknowledged",
         accepted.c.settled_at > moment,
         sa.true() if until is None else accepted.c.settled_at <= until,
-        begun_after,
+        # The batch of ``moment`` is two queries up, where SQLAlchemy does not look by itself: it would take any batch.
+        begun_after.correlate_except(call),
     )
+    return condition.correlate_except(accepted)
 
 
 def strike(engine: Engine, claimed: Claim) -> None:

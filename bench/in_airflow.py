@@ -1,13 +1,15 @@
 """The package's overhead in Airflow, beside tasks and files that do nothing: ``python -m bench.in_airflow [--rounds N]``.
 
-``historical_load`` over 83 months with nothing to send, and a DAG of 83 empty mapped tasks, run in turn in one real Airflow;
-then every DAG file is imported, several times, each in a fresh Python. CPU seconds are those of all processes of Airflow, which
-depend less than the duration of a run on what else the machine does, and not on how long the scheduler sleeps.
+``historical_load`` over 83 months with nothing to send, and a DAG of 83 empty mapped tasks, run in turn in one real Airflow,
+with source and outbox in PostgreSQL and the connections in the environment, as the README sets them; then every DAG file is
+imported, several times, each in a fresh Python. CPU seconds are those of all processes of Airflow, which depend less than the
+duration of a run on what else the machine does, and not on how long the scheduler sleeps.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -18,14 +20,14 @@ from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 import psutil
+from sqlalchemy.engine import URL
 
+from bench import data
 from sandbox.settings import DEFAULT_CLIENT
 from sandbox.testing import running_sandbox
 from tests.airflow.client import Client
-from tests.airflow.institution import Institution
 from tests.airflow.server import Airflow
 from tests.postgres import PostgresServer
 
@@ -36,7 +38,7 @@ _PATIENCE = 1800.0
 
 MONTHS = 83
 
-#: Rows of a month, all delivered before anything is measured.
+#: Rows of a month, about; all delivered before anything is measured.
 _ROWS = 100
 
 EMPTY = Path(__file__).parent / "dags" / "empty_mapped.py"
@@ -76,8 +78,10 @@ def loads(airflow: Airflow, client: Client, rounds: int) -> dict[str, Run]:
     return {dag_id: Run(*map(median, zip(*runs, strict=True))) for dag_id, runs in found.items()}
 
 
-def _months() -> list[str]:
-    return [f"{year}-{month:02d}" for year in range(2020, 2027) for month in range(1, 13)][:MONTHS]
+def _connection(address: URL) -> str:
+    """The value of an environment variable that defines a connection to a database of :class:`PostgresServer`."""
+    host = address.host or str(address.query["host"])
+    return json.dumps({"conn_type": "postgres", "login": address.username, "host": host, "schema": address.database})
 
 
 def _run(airflow: Airflow, client: Client, dag_id: str) -> Run:
@@ -123,16 +127,18 @@ def main() -> None:
         folder = Path(name)
         dags = shutil.copytree(ROOT / "dags", folder / "dags", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(EMPTY, dags)
-        institution = Institution(folder / "source.db", ZoneInfo("America/Santo_Domingo"))
-        for month in _months():
-            institution.month("bench/", month, _ROWS)
         with running_sandbox(folder / "sandbox.db") as dashboard, PostgresServer("psycopg2") as postgres:
             airflow = Airflow(folder / "airflow", postgres.database(), {"xroad_client": DEFAULT_CLIENT})
-            airflow.environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
+            source, outbox = postgres.database(), postgres.database()
+            data.fill(source.set(drivername="postgresql").render_as_string(), MONTHS * _ROWS)
+            airflow.environment |= {
+                "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+                "AIRFLOW_CONN_TABLERO_SOURCE": _connection(source),
+                "AIRFLOW_CONN_TABLERO_OUTBOX": _connection(outbox),
+                "AIRFLOW_CONN_TABLERO_API": dashboard.url,
+            }
             try:
                 client = airflow.start()
-                client.connect("tablero_source", conn_type="sqlite", host=str(institution.path))
-                client.connect("tablero_api", conn_type="http", host=dashboard.url)
                 for dag_id in ("historical_load", "empty_mapped"):
                     client.unpause(dag_id)
                 found = loads(airflow, client, rounds)

@@ -102,9 +102,7 @@ def resend(engine: Engine, window: Window, *, run_id: str, zone: tzinfo) -> int:
         ids = list(carved)
         for start in range(0, len(ids), MOST_BOUND):
             connection.execute(
-                sa.update(batch)
-                .where(batch.c.id.in_(ids[start : start + MOST_BOUND]))
-                .values(settled_how=None, resend_run_id=run_id, **_PENDING)
+                sa.update(batch).where(batch.c.id.in_(ids[start : start + MOST_BOUND])).values(resend_run_id=run_id, **_PENDING)
             )
     return sum(carved.values())
 
@@ -113,6 +111,7 @@ def resend(engine: Engine, window: Window, *, run_id: str, zone: tzinfo) -> int:
 _PENDING: dict[str, Any] = {
     "state": "pending",
     "settled_at": None,
+    "settled_how": None,
     "claimed_by": None,
     "claimed_until": None,
     "first_refused_at": None,

@@ -20,6 +20,7 @@ from tablero.dashboard.answer import Answer, Attempt, Outcome
 from tablero.dashboard.judging import Received, judge
 from tablero.delivery.planning import EVERYTHING
 from tablero.delivery.posting.rules import GIVE_UP_SEARCH_AFTER
+from tablero.delivery.posting.search import STRIKES_OF_MANY
 from tablero.delivery.run import Run
 from tablero.delivery.sending import Delivery, send
 from tablero.errors import DashboardError, DashboardUnavailable, TransientError
@@ -144,14 +145,33 @@ def test_few_rows_that_are_refused_last(quick_outbox: Engine, bad: int) -> None:
 
 
 def test_many_rows_that_are_refused_last(quick_outbox: Engine) -> None:
-    """Six of twelve: they are posted once more in the next pass, and told as well."""
+    """Six of twelve: they are posted once more in each of the next passes, and told as well when they are refused for good."""
     bad = names(range(6, 12))
     stage(quick_outbox, changes(12))
-    with pytest.raises(DashboardUnavailable, match="una vez más"):
-        deliver(quick_outbox, Dashboard(refusing(bad)))
-    assert states(quick_outbox) == {"delivered": 6, "pending": 6}
+    for _ in range(STRIKES_OF_MANY):
+        with pytest.raises((DashboardError, DashboardUnavailable)):
+            deliver(quick_outbox, Dashboard(refusing(bad)))
+        assert states(quick_outbox) == {"delivered": 6, "pending": 6}
     delivery = deliver(quick_outbox, Dashboard(refusing(bad)))
     assert (delivery.refused, delivery.unproved) == (6, 6)
+
+
+@pytest.mark.parametrize("size", [1, 10, 25])
+@pytest.mark.parametrize("later", [2, 0])
+def test_a_dashboard_that_refuses_everything_after_a_few_calls_of_each_pass(
+    quick_outbox: Engine, size: int, later: int
+) -> None:
+    """Like a quota that is answered 400, or a dashboard that accepts nothing for some passes: rows that were refused alone are
+    not refused for good in the next passes, while others like them are accepted, or nothing is.
+    """
+    stage(quick_outbox, changes(100), size=size)
+    for number in range(3):
+        answers = iter([DELIVERED] * (later if number else 2))
+        with pytest.raises((DashboardError, DashboardUnavailable)):
+            deliver(quick_outbox, Dashboard(lambda _, answers=answers: next(answers, refused())))
+    assert "refused" not in states(quick_outbox)
+    deliver(quick_outbox, Dashboard())
+    assert states(quick_outbox) == {"delivered": 100}
 
 
 def test_an_acceptance_of_a_call_that_was_in_flight_proves_nothing(quick_outbox: Engine) -> None:

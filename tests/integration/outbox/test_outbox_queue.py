@@ -503,6 +503,8 @@ def test_a_call_that_was_in_flight_proves_nothing(outbox: Engine) -> None:
     answered(in_flight, DELIVERED, 4)
     (again,) = claiming.begin(outbox, [row.batch_id], holder, now=NOW + 5 * minute)
     assert not suspects.proof(outbox, again).accepted_since
+    assert not suspects.accepted_between(outbox, NOW + 3 * minute, again.attempt_id)
+    assert suspects.accepted_between(outbox, NOW + minute, again.attempt_id)
     suspects.refuse(outbox, [(again, "no")], unproved=True, now=NOW + 7 * minute)
     answered(claim_one(6), DELIVERED, 8)
     assert suspects.confirm(outbox, [row.batch_id]) == set()

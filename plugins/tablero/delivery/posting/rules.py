@@ -116,6 +116,7 @@ class Pass:
     :ivar ever_delivered: the dashboard accepted something in an earlier pass.
     :ivar accepted: calls accepted in this pass.
     :ivar accepted_rows: rows accepted with them.
+    :ivar accepted_suspects: those among them that were refused alone in an earlier pass, when it was not their fault.
     :ivar refusal: first refusal of the content of a call.
     :ivar failures: answers that leave batches pending.
     :ivar stop: why nothing more is posted; ``None`` while the pass continues.
@@ -129,6 +130,7 @@ class Pass:
     ever_delivered: bool = False
     accepted: int = 0
     accepted_rows: int = 0
+    accepted_suspects: int = 0
     refusal: Answer | None = None
     failures: list[Answer] = field(default_factory=list)
     stop: Stop | None = None
@@ -152,6 +154,7 @@ class Pass:
         if answer.outcome is Outcome.DELIVERED or answer.partial:
             self.accepted += 1
             self.accepted_rows += rows - (len(answer.named) if answer.partial else 0)
+            self.accepted_suspects += past.strikes > 0
             self.searched = self.isolated = self.proved = 0
             self._is_up()
         elif answer.outcome is Outcome.REFUSED:

@@ -187,17 +187,20 @@ def verdict_on_last(suspects: int, strikes: int, *, ever_delivered: bool, nothin
 ACCEPTED_FOR_ONE_REFUSED = 20
 
 
-def may_stay_unproved(rows: int, strikes: int, *, accepted_rows: int, only_suspects_left: bool) -> bool:
-    """Whether a single row that was refused after an acceptance may be refused for good, if there was no acceptance since: the
-    dashboard may have begun to refuse everything. If so, it degrades the run.
+#: Earlier passes in which a row that is one of many must have been refused alone.
+STRIKES_OF_MANY = 3
 
-    :param rows: number of such rows.
+
+def may_stay_unproved(rows: int, strikes: int, *, accepted_rows: int) -> bool:
+    """Whether a single row that was refused after an acceptance may be refused for good, although there was none since and
+    nothing else is left: the dashboard may have begun to refuse everything. It degrades the run.
+
+    :param rows: number of rows that were refused since.
     :param strikes: earlier passes in which this row was refused alone.
     :param accepted_rows: rows that the dashboard has accepted in the pass.
-    :param only_suspects_left: nothing else is left whose acceptance could prove it.
     """
     are_few = rows <= MOST_UNPROVED or rows * ACCEPTED_FOR_ONE_REFUSED <= accepted_rows
-    return only_suspects_left and (are_few or strikes >= 1)
+    return are_few or strikes >= STRIKES_OF_MANY
 
 
 def cut_out(named: tuple[int, ...], rows: int) -> list[int]:

@@ -87,7 +87,7 @@ class SearchedBatches:
 
     def add(self, pieces: Sequence[LeasedBatch]) -> None:
         """Search these rows, which an answer named and this worker holds, when it is their turn."""
-        self._single.named(pieces, None)
+        self._single.named(pieces, others_accepted=True)
         self._put_back(pieces)
 
     # -- what came back --------------------------------------------------------------------------------------------------------
@@ -108,9 +108,8 @@ class SearchedBatches:
             self._judge(searched, claim, answer)
         elif edges := search.cut_out(answer.named, len(claim.changes)):
             parts = cutting.cut(self._engine, _leased_batch(claim), edges, worker=self._holder.worker, zone=self._zone)
-            self._single.named(
-                (part for part, begins in zip(parts, [0, *edges], strict=False) if begins in answer.named), claim
-            )
+            named = [part for part, begins in zip(parts, [0, *edges], strict=False) if begins in answer.named]
+            self._single.named(named, others_accepted=False)
             self._put_back(parts)
             self._end_search(searched)
         elif searched is not None:

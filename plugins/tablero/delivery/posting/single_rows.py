@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
+from typing import NamedTuple
 
 from sqlalchemy.engine import Engine
 from tablero.dashboard.answer import Answer, Outcome
@@ -35,6 +37,17 @@ class Findings:
     likely_repeats: dict[int, Answer] = field(default_factory=dict)
 
 
+class _Suspect(NamedTuple):
+    """A single row of which nothing is proved yet.
+
+    :ivar judged_at: when its answer had been recorded, by the outbox's clock.
+    """
+
+    claim: Claim
+    answer: Answer
+    judged_at: datetime
+
+
 class Judged(Enum):
     """What becomes of a single row."""
 
@@ -63,11 +76,11 @@ class SingleRows:
         self._engine = engine
         self._holder = holder
         self._pass = so_far
-        self._suspects: dict[int, tuple[Claim, Answer]] = {}
+        self._suspects: dict[int, _Suspect] = {}
         self._again: list[int] = []
         self._posted_again: set[int] = set()
         self._unconfirmed: dict[int, tuple[Claim, Answer, int]] = {}
-        self._refused_before: dict[int, int | None] = {}
+        self._refused_before: dict[int, datetime | None] = {}
         self._seen = 0
         self.findings = Findings()
 
@@ -81,13 +94,13 @@ class SingleRows:
         """Whether rows are left for :meth:`close`."""
         return bool(self._suspects or self._unconfirmed)
 
-    def named(self, pieces: Iterable[LeasedBatch], refused: Claim | None) -> None:
+    def named(self, pieces: Iterable[LeasedBatch], *, others_accepted: bool) -> None:
         """Note that the dashboard has named these rows.
 
-        :param refused: the call that it refused because of them; ``None`` if it accepted all others of that call.
+        :param others_accepted: it accepted all others of that call; otherwise it refused the call because of them.
         """
-        by = refused.attempt_id if refused else None
-        self._refused_before.update((piece.batch_id, by) for piece in pieces)
+        at = None if others_accepted else suspects.current_time(self._engine)
+        self._refused_before.update((piece.batch_id, at) for piece in pieces)
 
     def judge(self, claim: Claim, answer: Answer) -> Judged:
         """Judge a single row by the answer to its own call, which is on record."""
@@ -115,7 +128,7 @@ class SingleRows:
             self.findings.struck.append(without_values(answer, claim.changes))
             leasing.release(self._engine, [claim.batch_id], self._holder.worker)
         else:
-            self._suspects[claim.batch_id] = claim, answer
+            self._suspects[claim.batch_id] = _Suspect(claim, answer, suspects.current_time(self._engine))
         return Judged.PENDING
 
     def _is_confirmed(self, claim: Claim) -> bool:
@@ -148,17 +161,17 @@ class SingleRows:
     def _use_acceptances(self) -> None:
         """Confirm the rows that are proved to be at fault by what was accepted, and find those to be posted again."""
         self._confirm()
-        for identity, (claim, _) in self._suspects.items():
+        for identity, suspect in self._suspects.items():
             if identity in self._posted_again:
                 continue
-            if suspects.proof(self._engine, claim, until_now=True).accepted_since:
+            if suspects.proof(self._engine, suspect.claim, until_now=True).accepted_since:
                 self._posted_again.add(identity)
                 self._again.append(identity)
 
     def _post_again(self, most: int) -> list[Claim]:
         again, self._again = self._again[:most], self._again[most:]
         for identity in again:
-            self._refused_before[identity] = self._suspects.pop(identity)[0].attempt_id
+            self._refused_before[identity] = self._suspects.pop(identity).judged_at
         return claiming.begin(self._engine, again, self._holder) if again else []
 
     def _confirm(self) -> None:
@@ -173,7 +186,7 @@ class SingleRows:
         :param only_suspects_left: what is pending are single rows that were refused alone in this pass or an earlier one.
         """
         reopened = self._close_unconfirmed(only_suspects_left=only_suspects_left)
-        refused = [(claim, answer) for claim, answer in self._suspects.values() if answer.outcome is Outcome.REFUSED]
+        refused = [(claim, answer) for claim, answer, _ in self._suspects.values() if answer.outcome is Outcome.REFUSED]
         # What may be about the access as a whole says nothing about rows while nothing is accepted.
         is_all = nothing_else_left and len(refused) == len(self._suspects) and not any(a.may_be_content for _, a in refused)
         open_ones = []
@@ -194,9 +207,10 @@ class SingleRows:
     def _close_unconfirmed(self, *, only_suspects_left: bool) -> list[Answer]:
         """Decide about the rows that were refused since the last acceptance; returns the answers about those left pending."""
         self._confirm()
-        rows, accepted_rows = len(self._unconfirmed), self._pass.accepted_rows
+        rows, accepted_rows = len(self._unconfirmed) + len(self._suspects), self._pass.accepted_rows
+        nothing_speaks_for_them = only_suspects_left and not self._pass.accepted_suspects
         for identity, (_, _, strikes) in list(self._unconfirmed.items()):
-            if search.may_stay_unproved(rows, strikes, accepted_rows=accepted_rows, only_suspects_left=only_suspects_left):
+            if nothing_speaks_for_them and search.may_stay_unproved(rows, strikes, accepted_rows=accepted_rows):
                 del self._unconfirmed[identity]
                 self.findings.unproved += 1
         return self.reopen_unconfirmed()

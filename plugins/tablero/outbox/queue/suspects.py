@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from tablero.contract.windows import Window
 from tablero.dashboard.answer import Outcome, clean
-from tablero.outbox.engine import Instant, reading, writing
+from tablero.outbox.engine import Instant, now_of, reading, writing
 from tablero.outbox.queue.claims import Claim
 from tablero.outbox.queue.leasing import LEASED, NOW, clock
 from tablero.outbox.queue.pending import pending_in
@@ -59,14 +59,20 @@ def proof(engine: Engine, claimed: Claim, *, until_now: bool = False) -> Proof:
     return Proof(bool(row[0]), int(row[1]))
 
 
-def accepted_between(engine: Engine, earlier: int, later: int) -> bool:
-    """Whether the dashboard accepted a call that was begun after one attempt had ended, and answered before another began."""
-    query = sa.select(attempt.c.started_at, attempt.c.seconds).where(attempt.c.id == sa.bindparam("attempt"))
+def accepted_between(engine: Engine, since: datetime, attempt_id: int) -> bool:
+    """Whether the dashboard accepted a call that was begun after an instant, and answered before this attempt began.
+
+    :param since: by the outbox's clock, as :func:`current_time` returns it.
+    """
+    began = sa.select(attempt.c.started_at).where(attempt.c.id == attempt_id).scalar_subquery()
     with reading(engine) as connection:
-        began, seconds = connection.execute(query, {"attempt": earlier}).one()
-        until, _ = connection.execute(query, {"attempt": later}).one()
-        answered = sa.literal(began + timedelta(seconds=seconds), Instant)
-        return bool(connection.scalar(sa.select(_accepted_after(answered, sa.literal(until, Instant)))))
+        return bool(connection.scalar(sa.select(_accepted_after(sa.literal(since, Instant), began))))
+
+
+def current_time(engine: Engine) -> datetime:
+    """The current time by the outbox's clock: what was recorded before this call is not later."""
+    with reading(engine) as connection:
+        return now_of(connection)
 
 
 def _accepted_after(moment: sa.ColumnElement[Any], until: sa.ColumnElement[Any] | None = None) -> sa.Exists:

@@ -182,8 +182,7 @@ class Pump:
         self._calls.recorded(len(answers))
         for claim, answer in answers:
             self._throttle.learn(answer, self._calls.in_flight)
-            shown, rows, in_search = without_values(answer, claim.changes), len(claim.changes), claim.batch_id in self.searched
-            self._pass.learn(shown, claim.history, rows=rows, in_search=in_search)
+            self._pass.learn(without_values(answer, claim.changes), claim.history, in_search=claim.batch_id in self.searched)
             self._close_attempt(claim, answer)
         self._post_waiting([claim for claim, answer in answers if answer.outcome in (Outcome.TRANSIENT, Outcome.UNKNOWN)])
         return claims

@@ -115,8 +115,7 @@ class Pass:
 
     :ivar ever_delivered: the dashboard accepted something in an earlier pass.
     :ivar accepted: calls accepted in this pass.
-    :ivar accepted_rows: rows accepted with them.
-    :ivar accepted_suspects: those among them that were refused alone in an earlier pass, when it was not their fault.
+    :ivar accepted_after_refusal: those among them that had been refused before: refusals are not always the fault of rows.
     :ivar refusal: first refusal of the content of a call.
     :ivar failures: answers that leave batches pending.
     :ivar stop: why nothing more is posted; ``None`` while the pass continues.
@@ -129,8 +128,7 @@ class Pass:
 
     ever_delivered: bool = False
     accepted: int = 0
-    accepted_rows: int = 0
-    accepted_suspects: int = 0
+    accepted_after_refusal: int = 0
     refusal: Answer | None = None
     failures: list[Answer] = field(default_factory=list)
     stop: Stop | None = None
@@ -142,19 +140,17 @@ class Pass:
     _in_a_row: list[Answer] = field(default_factory=list)
     _seen: Counter[str] = field(default_factory=Counter)
 
-    def learn(self, answer: Answer, past: History, *, rows: int = 1, in_search: bool = False) -> None:
+    def learn(self, answer: Answer, past: History, *, in_search: bool = False) -> None:
         """Update the state with an answer.
 
         :param answer: as returned by :func:`interpret`.
         :param past: history of the rows.
-        :param rows: number of rows in the call.
         :param in_search: whether it answers a part of a batch that is searched.
         """
         self.searched += in_search and (not self.accepted or self.must_sample)
         if answer.outcome is Outcome.DELIVERED or answer.partial:
             self.accepted += 1
-            self.accepted_rows += rows - (len(answer.named) if answer.partial else 0)
-            self.accepted_suspects += past.strikes > 0
+            self.accepted_after_refusal += past.refusals > 0
             self.searched = self.isolated = self.proved = 0
             self._is_up()
         elif answer.outcome is Outcome.REFUSED:

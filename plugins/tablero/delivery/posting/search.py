@@ -183,24 +183,16 @@ def verdict_on_last(suspects: int, strikes: int, *, ever_delivered: bool, nothin
     return Verdict.REFUSE if strikes >= 1 else Verdict.STRIKE
 
 
-#: Rows accepted in a pass for each one, beyond :data:`MOST_UNPROVED`, that may be refused last of all in the same pass.
-ACCEPTED_FOR_ONE_REFUSED = 20
+def may_stay_unproved(rows: int, *, accepted: int, accepted_after_refusal: int, only_suspects_left: bool) -> bool:
+    """Whether single rows that were refused after an acceptance are refused for good, although there was none since: the
+    dashboard may have begun to refuse everything. It degrades the run.
 
-
-#: Earlier passes in which a row that is one of many must have been refused alone.
-STRIKES_OF_MANY = 3
-
-
-def may_stay_unproved(rows: int, strikes: int, *, accepted_rows: int) -> bool:
-    """Whether a single row that was refused after an acceptance may be refused for good, although there was none since and
-    nothing else is left: the dashboard may have begun to refuse everything. It degrades the run.
-
-    :param rows: number of rows that were refused since.
-    :param strikes: earlier passes in which this row was refused alone.
-    :param accepted_rows: rows that the dashboard has accepted in the pass.
+    :param rows: number of rows of which nothing is proved.
+    :param accepted: calls that the dashboard has accepted in this pass.
+    :param accepted_after_refusal: those among them that had been refused before: refusals are not always the fault of rows.
+    :param only_suspects_left: nothing else is left whose acceptance could prove it.
     """
-    are_few = rows <= MOST_UNPROVED or rows * ACCEPTED_FOR_ONE_REFUSED <= accepted_rows
-    return are_few or strikes >= STRIKES_OF_MANY
+    return only_suspects_left and not accepted_after_refusal and (accepted > 0 or rows <= MOST_UNPROVED)
 
 
 def cut_out(named: tuple[int, ...], rows: int) -> list[int]:

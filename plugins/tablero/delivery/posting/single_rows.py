@@ -79,7 +79,7 @@ class SingleRows:
         self._suspects: dict[int, _Suspect] = {}
         self._again: list[int] = []
         self._posted_again: set[int] = set()
-        self._unconfirmed: dict[int, tuple[Claim, Answer, int]] = {}
+        self._unconfirmed: dict[int, tuple[Claim, Answer]] = {}
         self._refused_before: dict[int, datetime | None] = {}
         self._seen = 0
         self.findings = Findings()
@@ -106,8 +106,9 @@ class SingleRows:
         """Judge a single row by the answer to its own call, which is on record."""
         refused = answer.outcome is Outcome.REFUSED
         accepted = self._pass.accepted > 0
-        proof = suspects.proof(self._engine, claim)
-        verdict = search.verdict(proof, refused=refused, may_be_access=answer.may_be_content, accepted=accepted)
+        verdict = search.verdict(
+            suspects.proof(self._engine, claim), refused=refused, may_be_access=answer.may_be_content, accepted=accepted
+        )
         if not refused and verdict is not Verdict.OPEN:
             totals = suspects.batch_totals(self._engine, claim.batch_id)
             if self.are_repeats(totals, claim, answer):
@@ -121,7 +122,7 @@ class SingleRows:
             is_confirmed = not refused or self._is_confirmed(claim)
             self._refuse(claim, answer, unproved=not is_confirmed)
             if not is_confirmed:
-                self._unconfirmed[claim.batch_id] = claim, answer, proof.strikes
+                self._unconfirmed[claim.batch_id] = claim, answer
             return Judged.REFUSED
         if verdict is Verdict.STRIKE:
             suspects.strike(self._engine, claim)
@@ -207,12 +208,14 @@ class SingleRows:
     def _close_unconfirmed(self, *, only_suspects_left: bool) -> list[Answer]:
         """Decide about the rows that were refused since the last acceptance; returns the answers about those left pending."""
         self._confirm()
-        rows, accepted_rows = len(self._unconfirmed) + len(self._suspects), self._pass.accepted_rows
-        nothing_speaks_for_them = only_suspects_left and not self._pass.accepted_suspects
-        for identity, (_, _, strikes) in list(self._unconfirmed.items()):
-            if nothing_speaks_for_them and search.may_stay_unproved(rows, strikes, accepted_rows=accepted_rows):
-                del self._unconfirmed[identity]
-                self.findings.unproved += 1
+        if search.may_stay_unproved(
+            len(self._unconfirmed) + len(self._suspects),
+            accepted=self._pass.accepted,
+            accepted_after_refusal=self._pass.accepted_after_refusal,
+            only_suspects_left=only_suspects_left,
+        ):
+            self.findings.unproved += len(self._unconfirmed)
+            self._unconfirmed.clear()
         return self.reopen_unconfirmed()
 
     def reopen_unconfirmed(self) -> list[Answer]:
@@ -220,7 +223,7 @@ class SingleRows:
         if self._unconfirmed:
             suspects.reopen(self._engine, list(self._unconfirmed), self._holder.worker)
         self.findings.refused -= len(self._unconfirmed)
-        left = [without_values(answer, claim.changes) for claim, answer, _ in self._unconfirmed.values()]
+        left = [without_values(answer, claim.changes) for claim, answer in self._unconfirmed.values()]
         self._unconfirmed.clear()
         return left
 

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tablero.delivery.posting.search import (
     MOST_UNPROVED,
-    STRIKES_OF_MANY,
     Search,
     Trouble,
     Verdict,
@@ -370,18 +369,21 @@ def test_the_last_rows(suspects: int, strikes: int, ever: bool, alone: bool, exp
 
 
 @pytest.mark.parametrize(
-    ("rows", "strikes", "accepted_rows", "expected"),
+    ("rows", "accepted", "after_refusal", "alone", "expected"),
     [
-        (MOST_UNPROVED, 0, 0, True),
-        (6, 0, 120, True),  # few beside those that were accepted
-        (6, 0, 119, False),
-        (6, STRIKES_OF_MANY - 1, 1, False),  # it may have been a bad night, or several
-        (6, STRIKES_OF_MANY, 0, True),
+        (50, 1, 0, True, True),
+        (50, 1, 0, False, False),  # others are left, and may show what the dashboard accepts
+        (50, 2, 1, True, False),  # what was refused before was accepted now
+        (MOST_UNPROVED, 0, 0, True, True),
+        (MOST_UNPROVED + 1, 0, 0, True, False),  # a pass in which nothing was accepted
     ],
 )
-def test_the_rows_refused_since_the_last_acceptance(rows: int, strikes: int, accepted_rows: int, expected: bool) -> None:
-    """They are refused for good if they are few, or were refused alone in earlier passes as well."""
-    assert may_stay_unproved(rows, strikes, accepted_rows=accepted_rows) is expected
+def test_the_rows_refused_since_the_last_acceptance(
+    rows: int, accepted: int, after_refusal: int, alone: bool, expected: bool
+) -> None:
+    """They are refused for good if nothing else is left, and nothing speaks for them."""
+    found = may_stay_unproved(rows, accepted=accepted, accepted_after_refusal=after_refusal, only_suspects_left=alone)
+    assert found is expected
 
 
 @pytest.mark.parametrize(

@@ -256,19 +256,6 @@ def test_a_row_entered_late_between_rows_that_may_have_arrived(outbox: Engine) -
     assert states(outbox) == {"delivered": 7}
 
 
-def test_a_late_row_and_the_newest_one_around_rows_that_may_have_arrived(outbox: Engine) -> None:
-    """One reading finds both: each gets its own place, so that the newest is not posted with the late one."""
-    known = [row("R", 49), row("R", 61)]
-    stage(outbox, known)
-    with pytest.raises(DashboardUnavailable):
-        deliver(outbox, Dashboard(lambda _: LOST))
-    stage(outbox, [*known, row("R", 12), row("R", 390, 14)])
-    dashboard = Arrivals()
-    deliver(outbox, dashboard, concurrency=1)
-    dashboard.check()
-    assert states(outbox) == {"delivered": 4}
-
-
 def test_rows_that_may_have_arrived_are_left_in_their_batch(outbox: Engine) -> None:
     """A late row is posted behind a newer one whose call had no answer: what that call contained must stay known."""
     stage(outbox, [row("R", 9, 14)])

@@ -7,11 +7,10 @@ entered late is staged together with the newer rows of its request, which leave 
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone, tzinfo
-from itertools import chain, groupby
+from itertools import chain
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -64,21 +63,14 @@ class _Shared:
 
     @property
     def behind(self) -> datetime:
-        """The last of the places of the batches with older rows, which are posted before these rows."""
-        oldest = min(_changed(self.rows))
-        return max((home.place for home in self.homes.values() if min(_changed(home.rows)) <= oldest), default=_NEVER)
+        """The last of the places of the other batches, which are posted before these rows."""
+        newer = self.newer
+        return max((home.place for identity, home in self.homes.items() if identity not in newer), default=_NEVER)
 
     @property
     def is_in_order(self) -> bool:
         """Whether these rows are posted where they belong if they are staged as they are."""
         return not self.newer and self.behind <= self.staged_at
-
-    @property
-    def groups(self) -> Iterator[_Shared]:
-        """The rows, apart where others that stay pending in their batch belong between them."""
-        starts = sorted(min(_changed(home.rows)) for home in self.homes.values())
-        for _, rows in groupby(sorted(self.rows, key=row_order), lambda row: bisect_right(starts, row.last_modified_date)):
-            yield _Shared(list(rows), self.staged_at, self.homes)
 
     def take(self, identities: Collection[int]) -> None:
         """Add the rows of these batches to those that were read now."""
@@ -107,8 +99,7 @@ def join(
     whole = [pack for pack in left if pack.changes]
     in_turn = [pack for pack in whole if any(row.request_id in shared for row in pack.changes)]
     at_once = [pack for pack in whole if not any(row.request_id in shared for row in pack.changes)]
-    groups = [group for each in apart.values() for group in each.groups]
-    return at_once, [*in_turn, *_packed(groups, packing)]
+    return at_once, [*in_turn, *_packed(list(apart.values()), packing)]
 
 
 def _homes(connection: Connection, packs: Sequence[Packed], window: Window, extraction: int) -> dict[int, Any]:

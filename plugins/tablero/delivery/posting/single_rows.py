@@ -80,8 +80,9 @@ class SingleRows:
         self._again: list[int] = []
         self._posted_again: set[int] = set()
         self._unconfirmed: dict[int, tuple[Claim, Answer]] = {}
+        # When a row was refused before, by name or alone; None if all others of that call were accepted.
         self._refused_before: dict[int, datetime | None] = {}
-        self._seen = 0
+        self._acceptances_used = 0
         self.findings = Findings()
 
     @property
@@ -149,8 +150,8 @@ class SingleRows:
 
     def again(self, most: int) -> list[Claim]:
         """Post rows again that were refused before the dashboard accepted something, each once in a pass."""
-        if self._pass.accepted > self._seen:
-            self._seen = self._pass.accepted
+        if self._pass.accepted > self._acceptances_used:
+            self._acceptances_used = self._pass.accepted
             self._use_acceptances()
         return self._post_again(most)
 
